@@ -1,0 +1,80 @@
+using System.Reflection;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Capture;
+
+/// <summary>What is done with a call that an instrumented method makes.</summary>
+internal enum CallKind
+{
+    /// <summary>No tensor is made, changed or read: it simply runs.</summary>
+    LeaveAlone,
+
+    /// <summary>A method of TorchSharp that makes or changes tensors: it runs and is recorded.</summary>
+    Operation,
+
+    /// <summary><c>call</c> or <c>forward</c> of a module: recorded as one where the module has a lowering, else entered.</summary>
+    Module,
+
+    /// <summary>A method of the user, or a delegate over tensors: entered.</summary>
+    Enter,
+
+    /// <summary>A method of TorchSharp that returns the tensor it is given (dispose scopes): it runs and the value stays the same.</summary>
+    SameValue,
+
+    /// <summary>A method that reads numbers out of a tensor: refused when it is called.</summary>
+    ReadsNumbers,
+}
+
+/// <summary>Decides by a method's signature what is done with a call to it.</summary>
+internal static class CallPolicy
+{
+    /// <summary>Getters of tensors that describe and do not read: they may steer <c>forward</c>.</summary>
+    private static readonly HashSet<string> Describing = new(StringComparer.Ordinal)
+    {
+        "get_shape", "size", "get_Item", "dim", "get_ndim", "get_Dimensions", "numel", "get_NumberOfElements", "get_dtype", "get_device", "get_device_type",
+        "get_device_index", "stride", "is_contiguous", "get_requires_grad", "get_IsInvalid", "get_is_leaf", "get_is_sparse", "get_layout", "get_ElementSize",
+        "element_size", "is_floating_point", "is_complex", "is_integral", "get_is_cuda", "get_is_cpu", "get_itemsize", "get_nbytes", "get_names",
+        "has_names", "Dispose", "ToString", "GetHashCode", "Equals", "get_Handle", "DecoupleFromNativeHandle", "get_is_quantized", "is_nonzero_shape",
+        "result_type", "can_cast", "broadcast_shapes", "print", "get_grad_fn", "get_retains_grad", "get_is_nested", "storage_offset",
+    };
+
+    private static readonly HashSet<string> Passing = new(StringComparer.Ordinal)
+    {
+        "MoveToOuterDisposeScope", "MoveToOuter", "MoveToOtherDisposeScope", "MoveToOther", "DetachFromDisposeScope", "Detach", "Attach", "Include",
+    };
+
+    /// <summary>Classifies a call to <paramref name="method"/>.</summary>
+    public static CallKind Classify(MethodBase method)
+    {
+        var declaring = method.DeclaringType;
+        if (declaring is null || method is not MethodInfo info) return CallKind.LeaveAlone;
+        if (typeof(Delegate).IsAssignableFrom(declaring))
+            return method.Name == "Invoke" && Touches(info) ? CallKind.Enter : CallKind.LeaveAlone;
+        if (TorchTypes.IsUser(declaring)) return CallKind.Enter;
+        if (declaring.FullName == "System.Collections.IEnumerator" && method.Name == "MoveNext") return CallKind.Enter;
+        if (!TorchTypes.IsTorch(declaring)) return CallKind.LeaveAlone;
+        if (TorchTypes.IsModuleCall(method)) return CallKind.Module;
+        if (TorchTypes.IsModule(declaring) || typeof(Scalar).IsAssignableFrom(declaring)) return CallKind.LeaveAlone;
+        return OfTorch(info);
+    }
+
+    private static CallKind OfTorch(MethodInfo method)
+    {
+        // Scope and index types are containers that TorchSharp declares; only Passing methods of theirs touch tensors.
+        if (Passing.Contains(method.Name) && Touches(method)) return CallKind.SameValue;
+        if (method.DeclaringType == typeof(TensorIndex) || method.DeclaringType == typeof(DisposeScope)) return CallKind.LeaveAlone;
+        if (TorchTypes.CarriesTensors(method.ReturnType)) return CallKind.Operation;
+        var onTensor = !method.IsStatic && typeof(Tensor).IsAssignableFrom(method.DeclaringType);
+        if (!onTensor && !method.GetParameters().Any(parameter => TorchTypes.CarriesTensors(parameter.ParameterType))) return CallKind.LeaveAlone;
+        if (method.ReturnType == typeof(void) && (method.Name == "set_Item" || IsInPlace(method))) return CallKind.Operation;
+        return Describing.Contains(method.Name) ? CallKind.LeaveAlone : CallKind.ReadsNumbers;
+    }
+
+    /// <summary>Whether a method changes its receiver by its name: <c>relu_</c>, <c>add_</c>, <c>x[...] = y</c>.</summary>
+    public static bool IsInPlace(MethodBase method) =>
+        method.Name == "set_Item" || (method.Name.EndsWith('_') && !method.Name.EndsWith("__", StringComparison.Ordinal) && !method.Name.StartsWith("requires_grad", StringComparison.Ordinal));
+
+    private static bool Touches(MethodInfo method) =>
+        TorchTypes.CarriesTensors(method.ReturnType) || method.GetParameters().Any(parameter => TorchTypes.CarriesTensors(parameter.ParameterType));
+}

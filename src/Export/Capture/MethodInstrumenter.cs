@@ -1,0 +1,155 @@
+// What it does: copies the IL of a method into a DynamicMethod in which every call that matters goes to a small wrapper
+// (CallWrapper) instead. No IL offset changes (callvirt becomes call, a token another token), so branches, the local variables
+// and the exception clauses stay as they are. The original method is untouched. Layout: ECMA-335, partition III (instructions)
+// and II.25.4.6 (fat exception clauses).
+using System.Buffers.Binary;
+using System.Reflection;
+using System.Reflection.Emit;
+
+namespace TorchBridge.Export.Capture;
+
+/// <summary>Makes instrumented copies of methods, one a method, for the length of one export.</summary>
+internal sealed class MethodInstrumenter
+{
+    private static readonly Dictionary<ushort, OpCode> OpCodesByValue = typeof(OpCodes)
+        .GetFields(BindingFlags.Public | BindingFlags.Static)
+        .Select(field => (OpCode)field.GetValue(null)!)
+        .ToDictionary(code => (ushort)code.Value);
+
+    private readonly Dictionary<MethodBase, DynamicMethod> copies = [];
+    private readonly List<CallSite> sites = [];
+
+    /// <summary>The call site with a number that a wrapper carries.</summary>
+    public CallSite Site(int index) => sites[index];
+
+    /// <summary>Returns the instrumented copy of a method; its first parameter is <c>this</c> where the method has one.</summary>
+    /// <exception cref="NotSupportedException">The method has no IL, or IL that cannot be copied; the message says which.</exception>
+    public DynamicMethod Instrument(MethodBase method)
+    {
+        if (copies.TryGetValue(method, out var known)) return known;
+        var body = method.GetMethodBody() ?? throw new NotSupportedException("it has no IL body (abstract, extern, or made by the runtime)");
+        if (IsAsync(method)) throw new NotSupportedException("it is async: forward must run to its end on one thread");
+
+        var parameters = method.GetParameters().Select(parameter => parameter.ParameterType).ToList();
+        if (!method.IsStatic) parameters.Insert(0, method.DeclaringType!.IsValueType ? method.DeclaringType.MakeByRefType() : method.DeclaringType);
+        var copy = new DynamicMethod($"{method.DeclaringType?.Name}.{method.Name}", TorchTypes.ReturnType(method), [.. parameters], typeof(MethodInstrumenter).Module, skipVisibility: true)
+        {
+            InitLocals = body.InitLocals,
+        };
+
+        var info = copy.GetDynamicILInfo();
+        var code = body.GetILAsByteArray()!;
+        Rewrite(method, code, info);
+        info.SetCode(code, body.MaxStackSize + 1);
+        info.SetLocalSignature(LocalSignature(body));
+        if (body.ExceptionHandlingClauses.Count > 0) info.SetExceptions(Exceptions(body, info));
+        copies.Add(method, copy);
+        return copy;
+    }
+
+    private static bool IsAsync(MethodBase method) =>
+        method.GetCustomAttributes(inherit: false).Any(attribute => attribute.GetType().Name == "AsyncStateMachineAttribute");
+
+    private void Rewrite(MethodBase method, byte[] code, DynamicILInfo info)
+    {
+        var typeArguments = method.DeclaringType is { IsGenericType: true } generic ? generic.GetGenericArguments() : null;
+        var methodArguments = method.IsGenericMethod ? method.GetGenericArguments() : null;
+        var isConstrained = false;
+        for (var at = 0; at < code.Length;)
+        {
+            var start = at;
+            var value = code[at] == 0xFE ? BinaryPrimitives.ReadUInt16BigEndian(code.AsSpan(at)) : code[at];
+            if (!OpCodesByValue.TryGetValue(value, out var op)) throw new NotSupportedException($"it has an unknown instruction 0x{value:X} at IL_{at:X4}");
+            at += op.Size;
+            var operand = code.AsSpan(at);
+            switch (op.OperandType)
+            {
+                case OperandType.InlineNone: break;
+                case OperandType.ShortInlineBrTarget or OperandType.ShortInlineI or OperandType.ShortInlineVar: at += 1; break;
+                case OperandType.InlineVar: at += 2; break;
+                case OperandType.InlineBrTarget or OperandType.InlineI or OperandType.ShortInlineR: at += 4; break;
+                case OperandType.InlineI8 or OperandType.InlineR: at += 8; break;
+                case OperandType.InlineSwitch: at += 4 + (4 * BinaryPrimitives.ReadInt32LittleEndian(operand)); break;
+                case OperandType.InlineString:
+                    Write(operand, info.GetTokenFor(method.Module.ResolveString(Token(operand))));
+                    at += 4;
+                    break;
+                case OperandType.InlineType or OperandType.InlineField or OperandType.InlineTok or OperandType.InlineMethod:
+                    var member = method.Module.ResolveMember(Token(operand), typeArguments, methodArguments)!;
+                    if (op == OpCodes.Call || op == OpCodes.Callvirt)
+                        RewriteCall(method, (MethodBase)member, code, start, op, isConstrained, info);
+                    else
+                        Write(operand, TokenFor(member, info));
+                    at += 4;
+                    break;
+                default: throw new NotSupportedException($"it has the instruction {op.Name} (a function pointer)");
+            }
+
+            isConstrained = op == OpCodes.Constrained || (isConstrained && op.OpCodeType == OpCodeType.Prefix);
+        }
+    }
+
+    private void RewriteCall(MethodBase caller, MethodBase callee, byte[] code, int at, OpCode op, bool isConstrained, DynamicILInfo info)
+    {
+        var kind = CallPolicy.Classify(callee);
+        var operand = code.AsSpan(at + op.Size);
+        // A call through `constrained.` is one on a value type or type parameter (ToString, Dispose, MoveNext): its receiver is an address.
+        if (kind == CallKind.LeaveAlone || (isConstrained && kind == CallKind.Enter && !callee.GetParameters().Any(p => TorchTypes.CarriesTensors(p.ParameterType))) || IsBaseConstructor(callee))
+        {
+            Write(operand, TokenFor(callee, info));
+            return;
+        }
+
+        if (isConstrained) throw new NotSupportedException($"it calls {callee.DeclaringType?.Name}.{callee.Name} through a type parameter");
+        var site = new CallSite(caller, callee, op == OpCodes.Callvirt, at);
+        sites.Add(site);
+        var wrapper = CallWrapper.Build(site, sites.Count - 1);
+        Write(operand, info.GetTokenFor(wrapper));
+        code[at] = (byte)OpCodes.Call.Value; // One byte, as callvirt is: the wrapper is static and takes the receiver as its first argument.
+    }
+
+    private static bool IsBaseConstructor(MethodBase callee) => callee.IsConstructor;
+
+    private static int Token(ReadOnlySpan<byte> operand) => BinaryPrimitives.ReadInt32LittleEndian(operand);
+
+    private static void Write(Span<byte> operand, int token) => BinaryPrimitives.WriteInt32LittleEndian(operand, token);
+
+    private static int TokenFor(MemberInfo member, DynamicILInfo info) => member switch
+    {
+        Type type => info.GetTokenFor(type.TypeHandle),
+        FieldInfo field => field.DeclaringType is { } owner ? info.GetTokenFor(field.FieldHandle, owner.TypeHandle) : info.GetTokenFor(field.FieldHandle),
+        MethodBase method => method.DeclaringType is { } owner ? info.GetTokenFor(method.MethodHandle, owner.TypeHandle) : info.GetTokenFor(method.MethodHandle),
+        _ => throw new NotSupportedException($"it names {member.Name}, a {member.MemberType}"),
+    };
+
+    private static byte[] LocalSignature(MethodBody body)
+    {
+        var signature = SignatureHelper.GetLocalVarSigHelper();
+        foreach (var local in body.LocalVariables) signature.AddArgument(local.LocalType, local.IsPinned);
+        return signature.GetSignature();
+    }
+
+    private static byte[] Exceptions(MethodBody body, DynamicILInfo info)
+    {
+        const int clauseSize = 24;
+        var section = new byte[4 + (clauseSize * body.ExceptionHandlingClauses.Count)];
+        BinaryPrimitives.WriteInt32LittleEndian(section, 0x41 | (section.Length << 8)); // EHTable | FatFormat, then the size in three bytes
+        var at = 4;
+        foreach (var clause in body.ExceptionHandlingClauses)
+        {
+            var last = clause.Flags switch
+            {
+                ExceptionHandlingClauseOptions.Clause => info.GetTokenFor(clause.CatchType!.TypeHandle),
+                ExceptionHandlingClauseOptions.Filter => clause.FilterOffset,
+                _ => 0,
+            };
+            foreach (var field in (int[])[(int)clause.Flags, clause.TryOffset, clause.TryLength, clause.HandlerOffset, clause.HandlerLength, last])
+            {
+                BinaryPrimitives.WriteInt32LittleEndian(section.AsSpan(at), field);
+                at += 4;
+            }
+        }
+
+        return section;
+    }
+}

@@ -1,0 +1,91 @@
+using System.Collections;
+using System.Reflection;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Capture;
+
+/// <summary>Names of a model's modules, parameters and buffers. The first name of a shared one counts.</summary>
+internal sealed class ModelMap
+{
+    private readonly Dictionary<Tensor, string> parameters = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<(nint, string), string> parametersByMemory = [];
+
+    /// <summary>Maps a model.</summary>
+    /// <exception cref="ExportException">The model has been disposed.</exception>
+    public ModelMap(nn.Module root)
+    {
+        Paths = new(ReferenceEqualityComparer.Instance) { [root] = "" };
+        foreach (var (name, module) in Modules(root, "")) Paths.TryAdd(module, name);
+        foreach (var module in Paths.Keys)
+        {
+            if (TorchHandles.IsDisposed(module)) throw new ExportException(Paths[module], null, "the module has been disposed. Export before Dispose, or leave the dispose scope later.");
+        }
+
+        foreach (var (name, parameter) in root.named_parameters()) Add(name, parameter);
+        foreach (var (name, buffer) in root.named_buffers()) Add(name, buffer);
+        // named_buffers of TorchSharp's containers can leave some out; modules know their own.
+        foreach (var (module, path) in Paths)
+        {
+            foreach (var (name, parameter) in module.named_parameters(recurse: false)) Add(Join(path, name), parameter);
+            foreach (var (name, buffer) in module.named_buffers(recurse: false, include_nonpersistent: true)) Add(Join(path, name), buffer);
+        }
+    }
+
+    /// <summary>Path of every registered module.</summary>
+    public Dictionary<nn.Module, string> Paths { get; }
+
+    /// <summary>Every parameter and buffer with its state-dict key.</summary>
+    public IReadOnlyDictionary<Tensor, string> Parameters => parameters;
+
+    /// <summary>The state-dict key of a parameter or buffer, or null for another tensor.</summary>
+    public string? FindParameter(Tensor tensor)
+    {
+        if (parameters.TryGetValue(tensor, out var name)) return name;
+        return !tensor.IsInvalid && parametersByMemory.TryGetValue(MemoryKey(tensor), out name) ? name : null;
+    }
+
+    /// <summary>Refuses modules with hooks: they run inside TorchSharp, where the exporter does not see.</summary>
+    public static void RefuseHooks(nn.Module module, string path)
+    {
+        foreach (var field in HookFields(module.GetType()))
+        {
+            if (field.GetValue(module) is ICollection { Count: > 0 })
+                throw new ExportException(path, null, "a forward hook is registered on it, and a hook's changes are not part of forward. Remove the hook for the export, or do its work in forward.");
+        }
+    }
+
+    /// <summary>The fields in which TorchSharp keeps hooks. A test pins that there are some.</summary>
+    internal static IEnumerable<FieldInfo> HookFields(Type type)
+    {
+        for (var at = type; at is not null; at = at.BaseType)
+        {
+            if (!TorchTypes.IsTorch(at)) continue;
+            foreach (var field in at.GetFields(BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.DeclaredOnly))
+            {
+                if (field.Name is "pre_hooks" or "post_hooks") yield return field;
+            }
+        }
+    }
+
+    private static IEnumerable<(string Name, nn.Module Module)> Modules(nn.Module module, string path)
+    {
+        foreach (var (name, child) in module.named_children())
+        {
+            var childPath = Join(path, name);
+            yield return (childPath, child);
+            foreach (var inner in Modules(child, childPath)) yield return inner;
+        }
+    }
+
+    private static string Join(string path, string name) => path.Length == 0 ? name : $"{path}.{name}";
+
+    private static (nint, string) MemoryKey(Tensor tensor) =>
+        (TensorMemory.Address(tensor), $"{tensor.dtype} {string.Join(',', tensor.shape)} {string.Join(',', tensor.stride())}");
+
+    private void Add(string name, Tensor tensor)
+    {
+        if (tensor is null || tensor.IsInvalid) return;
+        parameters.TryAdd(tensor, name);
+        if (tensor.numel() > 0) parametersByMemory.TryAdd(MemoryKey(tensor), name);
+    }
+}

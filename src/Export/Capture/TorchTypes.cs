@@ -1,0 +1,42 @@
+using System.Reflection;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Capture;
+
+/// <summary>What the instrumenter must know of types: which belong to TorchSharp, to the framework, to the user; which carry tensors.</summary>
+internal static class TorchTypes
+{
+    public static readonly Assembly TorchSharp = typeof(torch).Assembly;
+
+    /// <summary>Whether a type is declared by TorchSharp.</summary>
+    public static bool IsTorch(Type? type) => type?.Assembly == TorchSharp;
+
+    /// <summary>Whether a method is the user's: neither TorchSharp's, nor the framework's, nor this exporter's.</summary>
+    public static bool IsUser(Type? type)
+    {
+        if (type is null || IsTorch(type) || type.Assembly == typeof(TorchTypes).Assembly) return false;
+        var name = type.Assembly.GetName().Name!;
+        return !(name is "mscorlib" or "netstandard" or "System" || name.StartsWith("System.", StringComparison.Ordinal));
+    }
+
+    /// <summary>Whether values of a type are or hold tensors: Tensor, Tensor[], IList of Tensor, (Tensor, Tensor), Func of Tensor …</summary>
+    public static bool CarriesTensors(Type type)
+    {
+        if (type.IsByRef || type.IsPointer || type.IsArray) return CarriesTensors(type.GetElementType()!);
+        if (typeof(Tensor).IsAssignableFrom(type)) return true;
+        return type.IsGenericType && !typeof(nn.Module).IsAssignableFrom(type) && type.GetGenericArguments().Any(CarriesTensors);
+    }
+
+    /// <summary>Whether a method is <c>call</c> or <c>forward</c> of a module, through the class or through <c>IModule</c>.</summary>
+    public static bool IsModuleCall(MethodBase method) =>
+        method.Name is "call" or "forward" && method.DeclaringType is { } type && IsModule(type);
+
+    /// <summary>Whether a type is a module, or the interface of one.</summary>
+    public static bool IsModule(Type type) =>
+        typeof(nn.Module).IsAssignableFrom(type)
+        || (IsTorch(type) && type.IsInterface && type.Name.StartsWith("IModule", StringComparison.Ordinal));
+
+    /// <summary>The type that a method returns; for a constructor the type it makes.</summary>
+    public static Type ReturnType(MethodBase method) => method is MethodInfo info ? info.ReturnType : method.DeclaringType!;
+}

@@ -1,0 +1,110 @@
+using System.Reflection;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Capture;
+
+/// <summary>Where a value of a trace comes from.</summary>
+internal enum ValueKind
+{
+    /// <summary>An argument of the model.</summary>
+    Input,
+
+    /// <summary>A parameter or buffer of the model.</summary>
+    Parameter,
+
+    /// <summary>A tensor that is no parameter, equal in all traces.</summary>
+    Constant,
+
+    /// <summary>The result of an operation.</summary>
+    Result,
+}
+
+/// <summary>A tensor value of a trace. In-place operations make new values: each is written once.</summary>
+internal sealed class TracedValue
+{
+    public required int Id { get; init; }
+
+    public required ValueKind Kind { get; init; }
+
+    /// <summary>Name of an input, state-dict key of a parameter; empty for others.</summary>
+    public required string Name { get; init; }
+
+    public required ScalarType Type { get; init; }
+
+    /// <summary>Sizes in this trace.</summary>
+    public required long[] Shape { get; init; }
+
+    /// <summary>The tensor itself, for parameters and constants.</summary>
+    public Tensor? Tensor { get; init; }
+}
+
+/// <summary>A tensor among the arguments of a traced operation.</summary>
+/// <param name="Id">The value's number.</param>
+internal sealed record ValueRef(int Id);
+
+/// <summary>An integer that follows the free axes: its value in each of the traces.</summary>
+/// <param name="Values">One a trace.</param>
+internal sealed record VaryingInteger(long[] Values);
+
+/// <summary>A number that is no integer and differs between the traces.</summary>
+/// <param name="Values">One a trace.</param>
+internal sealed record VaryingNumber(double[] Values);
+
+/// <summary>One index of <c>x[...]</c>. <paramref name="Start"/>, <paramref name="Stop"/> and <paramref name="Step"/> are long, <see cref="VaryingInteger"/> or null.</summary>
+/// <param name="Kind">None (new axis), Single, Null, Ellipsis, Bool, Tensor or Slice.</param>
+/// <param name="Start">First index, or the single index.</param>
+/// <param name="Stop">One past the last index.</param>
+/// <param name="Step">Step of a slice.</param>
+/// <param name="Tensor">Index tensor (<see cref="ValueRef"/>).</param>
+internal sealed record IndexArgument(string Kind, object? Start, object? Stop, object? Step, object? Tensor);
+
+/// <summary>An operation of a trace, or of all three merged.</summary>
+internal sealed class TracedOp
+{
+    public required CallSite Site { get; init; }
+
+    /// <summary>The method that was called; for a module its <c>forward</c>.</summary>
+    public required MethodBase Method { get; init; }
+
+    /// <summary>The module, where one was called.</summary>
+    public required nn.Module? Module { get; init; }
+
+    /// <summary>Path of the module whose forward makes the call; of the module itself where one is called.</summary>
+    public required string ModulePath { get; init; }
+
+    /// <summary>Receiver first, then the arguments: ValueRef, numbers, strings, enums, arrays of these.</summary>
+    public required object?[] Arguments { get; init; }
+
+    /// <summary>Numbers of the values it makes, in the order in which the result lists them.</summary>
+    public required int[] Results { get; init; }
+
+    /// <summary>Makes an exception that names this operation's place.</summary>
+    public ExportException Refuse(string reason) => new(ModulePath, Site.Place, reason);
+}
+
+/// <summary>What one run of the instrumented forward did.</summary>
+internal sealed class Trace
+{
+    public List<TracedValue> Values { get; } = [];
+
+    public List<TracedOp> Ops { get; } = [];
+
+    /// <summary>Values of the outputs, with the name that the result's structure gives each (<c>output</c>, <c>Item1</c>, <c>0</c>).</summary>
+    public List<(string Name, int Value)> Outputs { get; } = [];
+}
+
+/// <summary>Three traces with different sizes, merged: what <c>forward</c> does at any size of the free axes.</summary>
+internal sealed class TracedGraph
+{
+    public required IReadOnlyList<TracedValue> Values { get; init; }
+
+    /// <summary>By value number: the sizes in each trace.</summary>
+    public required IReadOnlyList<long[][]> Shapes { get; init; }
+
+    public required IReadOnlyList<TracedOp> Ops { get; init; }
+
+    public required IReadOnlyList<FreeInput> Inputs { get; init; }
+
+    public required IReadOnlyList<(string Name, int Value)> Outputs { get; init; }
+}

@@ -1,0 +1,72 @@
+using TorchBridge.Export.Lowering;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export;
+
+/// <summary>How a model is exported. The defaults are meant to be right.</summary>
+public sealed class ExportOptions
+{
+    /// <summary>ONNX opset to write, 17 to 21. Default 17.</summary>
+    public int Opset { get; init; } = 17;
+
+    /// <summary>
+    /// Free axes by input name; default: axis 0 of every input that has as many rows as the first (the batch). An empty list fixes all
+    /// sizes of an input. Axes of different inputs with the same size in the examples are taken for the same axis.
+    /// </summary>
+    public IDictionary<string, int[]> FreeAxes { get; init; } = new Dictionary<string, int[]>(StringComparer.Ordinal);
+
+    /// <summary>Names of the inputs; default: the parameter names of <c>forward</c>.</summary>
+    public IReadOnlyList<string>? InputNames { get; init; }
+
+    /// <summary>Names of the outputs; default: <c>output</c>, or <c>output0</c>, <c>output1</c> …</summary>
+    public IReadOnlyList<string>? OutputNames { get; init; }
+
+    /// <summary>Whether BatchNorm is folded into the layers before it. Default true.</summary>
+    public bool FoldBatchNorm { get; init; } = true;
+
+    /// <summary>Whether the file is compared with the module before it is written. Default true; false is for measuring, not for shipping.</summary>
+    public bool Verify { get; init; } = true;
+
+    /// <summary>Seed of the random inputs of capture and verification. Default 0.</summary>
+    public int Seed { get; init; }
+
+    /// <summary>Key-value pairs for the file's metadata.</summary>
+    public IDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Metadata that is known only after verification (the parity itself, say): called with the report, its pairs are added to <see cref="Metadata"/>.
+    /// The graph's bytes do not depend on it.
+    /// </summary>
+    public Func<ExportReport, IEnumerable<KeyValuePair<string, string>>>? LateMetadata { get; init; }
+
+    /// <summary>Lowerings of the caller's own modules and methods, before the built-in ones.</summary>
+    public CustomLowerings Lowerings { get; init; } = new();
+}
+
+/// <summary>Lowerings of a user's own modules and methods.</summary>
+public sealed class CustomLowerings
+{
+    internal Dictionary<Type, OperatorRow> Modules { get; } = [];
+
+    internal Dictionary<string, OperatorRow> Methods { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Writes a module type as given, instead of following its forward.</summary>
+    /// <typeparam name="TModule">The exact type.</typeparam>
+    /// <param name="rule">Writes the nodes.</param>
+    public CustomLowerings Add<TModule>(LoweringRule rule) where TModule : nn.Module
+    {
+        Modules[typeof(TModule)] = new OperatorRow(typeof(TModule).Name, "(yours)", "", 17, rule);
+        return this;
+    }
+
+    /// <summary>Writes a method of TorchSharp as given.</summary>
+    /// <param name="declaringType">The class that declares it, <c>typeof(torch.Tensor)</c> say.</param>
+    /// <param name="method">Its name.</param>
+    /// <param name="rule">Writes the nodes.</param>
+    public CustomLowerings Add(Type declaringType, string method, LoweringRule rule)
+    {
+        ArgumentNullException.ThrowIfNull(declaringType);
+        Methods[$"{declaringType.FullName}.{method}"] = new OperatorRow(method, "(yours)", "", 17, rule);
+        return this;
+    }
+}

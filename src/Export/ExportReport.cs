@@ -1,0 +1,77 @@
+using System.Globalization;
+using System.Text;
+
+namespace TorchBridge.Export;
+
+/// <summary>A BatchNorm that stayed as it was, and why.</summary>
+/// <param name="ModulePath">Path of the BatchNorm.</param>
+/// <param name="Reason">Why folding it was not right.</param>
+public sealed record FoldRefusal(string ModulePath, string Reason);
+
+/// <summary>How an output of the file compares with the module's, over all runs of the verification.</summary>
+/// <param name="Output">Name of the output.</param>
+/// <param name="LargestAbsolute">Largest absolute difference.</param>
+/// <param name="LargestRelative">Largest difference relative to the module's value, for values above 1 % of the largest.</param>
+/// <param name="LargestValue">Largest absolute value of the module's output.</param>
+/// <param name="Tolerance">What the absolute difference was allowed to be.</param>
+/// <param name="Rows">Rows (samples) compared.</param>
+/// <param name="TopOneAgreement">Rows whose largest element is the same, for outputs of two axes; ties within the tolerance agree.</param>
+public sealed record OutputParity(string Output, double LargestAbsolute, double LargestRelative, double LargestValue, double Tolerance, long Rows, long? TopOneAgreement);
+
+/// <summary>What the verification measured.</summary>
+/// <param name="Outputs">One entry an output.</param>
+/// <param name="Runs">What was run: variant, optimization, sizes.</param>
+/// <param name="Environment">Operating system, processor, versions.</param>
+public sealed record ParityReport(IReadOnlyList<OutputParity> Outputs, IReadOnlyList<string> Runs, string Environment);
+
+/// <summary>What an export did, for people (<see cref="ToString"/>) and for programs.</summary>
+public sealed class ExportReport
+{
+    /// <summary>Where the file was written.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>Operations captured in <c>forward</c>.</summary>
+    public required int CapturedOps { get; init; }
+
+    /// <summary>Nodes in the file, by ONNX operator.</summary>
+    public required IReadOnlyDictionary<string, int> Nodes { get; init; }
+
+    /// <summary>Tensors in the file.</summary>
+    public required int Initializers { get; init; }
+
+    /// <summary>Bytes of these tensors.</summary>
+    public required long InitializerBytes { get; init; }
+
+    /// <summary>Free axes: <c>input[0] = batch</c>.</summary>
+    public required IReadOnlyList<string> FreeAxes { get; init; }
+
+    /// <summary>Module paths of the BatchNorms that were folded.</summary>
+    public required IReadOnlyList<string> Folded { get; init; }
+
+    /// <summary>BatchNorms that were not folded, with the reason.</summary>
+    public required IReadOnlyList<FoldRefusal> NotFolded { get; init; }
+
+    /// <summary>Time of each phase.</summary>
+    public required IReadOnlyDictionary<string, TimeSpan> Phases { get; init; }
+
+    /// <summary>What the verification measured; null where it was switched off.</summary>
+    public ParityReport? Parity { get; init; }
+
+    /// <inheritdoc/>
+    public override string ToString()
+    {
+        var text = new StringBuilder();
+        void Row(string name, FormattableString value) => text.Append(CultureInfo.InvariantCulture, $"  {name,-14} ").AppendLine(FormattableString.Invariant(value));
+        text.AppendLine(CultureInfo.InvariantCulture, $"Export of {Path}");
+        Row("captured", $"{CapturedOps} operations");
+        Row("nodes", $"{Nodes.Values.Sum()} ({string.Join(", ", Nodes.OrderByDescending(pair => pair.Value).ThenBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Value} {pair.Key}"))})");
+        Row("initializers", $"{Initializers}, {InitializerBytes:N0} bytes");
+        Row("free axes", $"{(FreeAxes.Count == 0 ? "none" : string.Join(", ", FreeAxes))}");
+        Row("folded", $"{Folded.Count} BatchNorm");
+        foreach (var refusal in NotFolded) Row("not folded", $"{refusal.ModulePath}: {refusal.Reason}");
+        foreach (var output in Parity?.Outputs ?? [])
+            Row("parity", $"{output.Output}: largest difference {output.LargestAbsolute:G3} of {output.LargestValue:G3} (allowed {output.Tolerance:G3}), {output.Rows} rows{(output.TopOneAgreement is { } top ? $", top-1 equal in {top}" : "")}");
+        Row("time", $"{string.Join(", ", Phases.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Key} {pair.Value.TotalSeconds:F2} s")))}");
+        return text.ToString();
+    }
+}

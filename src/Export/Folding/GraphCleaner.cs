@@ -1,0 +1,70 @@
+using TorchBridge.Export.Onnx;
+
+namespace TorchBridge.Export.Folding;
+
+/// <summary>Removes what changes nothing: Identity nodes, nodes and tensors that nobody reads, tensors that stand twice.</summary>
+internal static class GraphCleaner
+{
+    /// <summary>Cleans a graph in place.</summary>
+    public static void Clean(OnnxGraph graph)
+    {
+        RemoveIdentities(graph);
+        MergeEqualInitializers(graph);
+        RemoveDead(graph);
+    }
+
+    private static void RemoveIdentities(OnnxGraph graph)
+    {
+        foreach (var identity in graph.Nodes.Where(node => node.OpType == "Identity").ToArray())
+        {
+            string from = identity.Inputs[0], to = identity.Outputs[0];
+            if (!graph.IsOutput(to))
+            {
+                graph.ReplaceUses(to, from);
+                graph.Nodes.Remove(identity);
+                continue;
+            }
+
+            // An output takes over the name of the value it is, unless that is an input, a tensor of the file, or an output itself.
+            var producer = graph.Nodes.FirstOrDefault(node => node != identity && node.Outputs.Contains(from));
+            if (producer is null || graph.IsOutput(from)) continue;
+            producer.Outputs[producer.Outputs.IndexOf(from)] = to;
+            graph.ReplaceUses(from, to);
+            graph.Nodes.Remove(identity);
+        }
+    }
+
+    private static void MergeEqualInitializers(OnnxGraph graph)
+    {
+        var groups = graph.Initializers.Values.GroupBy(tensor => (tensor.Type, string.Join(',', tensor.Dims)));
+        foreach (var group in groups.Where(group => group.Count() > 1).Select(group => group.ToArray()).ToArray())
+        {
+            var kept = new List<Initializer>();
+            foreach (var tensor in group)
+            {
+                var same = kept.FirstOrDefault(other => other.Data.Span.SequenceEqual(tensor.Data.Span));
+                if (same is null)
+                {
+                    kept.Add(tensor);
+                    continue;
+                }
+
+                graph.ReplaceUses(tensor.Name, same.Name);
+                graph.Initializers.Remove(tensor.Name);
+            }
+        }
+    }
+
+    private static void RemoveDead(OnnxGraph graph)
+    {
+        var needed = graph.Outputs.Select(output => output.Name).ToHashSet(StringComparer.Ordinal);
+        for (var i = graph.Nodes.Count - 1; i >= 0; i--)
+        {
+            var node = graph.Nodes[i];
+            if (node.Outputs.Any(needed.Contains)) needed.UnionWith(node.Inputs);
+            else graph.Nodes.RemoveAt(i);
+        }
+
+        foreach (var name in graph.Initializers.Keys.Where(name => !needed.Contains(name)).ToArray()) graph.Initializers.Remove(name);
+    }
+}

@@ -1,0 +1,71 @@
+// Convolutions: Conv and ConvTranspose, weights [out, in/groups, k...] and [in, out/groups, k...], the same in both frameworks.
+// Padding `Same` of TorchSharp puts the odd element at the end, per axis total = dilation (k - 1); other padding modes become Pad.
+using System.Reflection;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Lowering.Families;
+
+internal static class Convolutions
+{
+    public static void Register(OperatorTable table)
+    {
+        const string options = "stride, padding (numbers, Same, Valid), padding_mode, dilation, groups, bias";
+        table.Module<Conv1d>("Conv (Pad)", Module, options);
+        table.Module<Conv2d>("Conv (Pad)", Module, options);
+        table.Module<Conv3d>("Conv (Pad)", Module, options);
+        const string transposed = "stride, padding, output_padding, dilation, groups, bias";
+        table.Module<ConvTranspose1d>("ConvTranspose", Module, transposed);
+        table.Module<ConvTranspose2d>("ConvTranspose", Module, transposed);
+        table.Module<ConvTranspose3d>("ConvTranspose", Module, transposed);
+    }
+
+    private static void Module(LoweringContext c)
+    {
+        var module = (Convolution)c.Module!;
+        var kernel = module.weight.shape[2..];
+        var spatial = kernel.Length;
+        var input = c.Tensor();
+        if (input.Rank != spatial + 2) throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
+        var padding = Padding(c, module, kernel);
+        if (module.padding_mode != PaddingModes.Zeros && padding.Any(size => size != 0))
+        {
+            input = Paddings.Pad(c, input, [.. Enumerable.Repeat(0L, 2), .. padding[..spatial], .. Enumerable.Repeat(0L, 2), .. padding[spatial..]], module.padding_mode switch
+            {
+                PaddingModes.Reflect => "reflect",
+                PaddingModes.Replicate => "edge",
+                PaddingModes.Circular => "wrap",
+                _ => throw c.Refuse($"padding_mode {module.padding_mode}"),
+            }, 0);
+            padding = new long[2 * spatial];
+        }
+
+        var attributes = new List<(string, object)>
+        {
+            ("kernel_shape", kernel), ("strides", Expand(module.stride, spatial)), ("dilations", Expand(module.dilation, spatial)),
+            ("pads", padding), ("group", module.groups),
+        };
+        if (module.transposed) attributes.Add(("output_padding", Expand(module.output_padding, spatial)));
+        GraphValue[] inputs = module.bias is { } bias
+            ? [input, c.Parameter(module.weight, "weight"), c.Parameter(bias, "bias")]
+            : [input, c.Parameter(module.weight, "weight")];
+        c.Result(c.Like(module.transposed ? "ConvTranspose" : "Conv", inputs, [.. attributes]));
+    }
+
+    private static long[] Padding(LoweringContext c, Convolution module, long[] kernel)
+    {
+        var type = module.padding_type;
+        if (type == TorchSharp.Padding.Same)
+        {
+            var total = kernel.Zip(Expand(module.dilation, kernel.Length), (size, dilation) => dilation * (size - 1)).ToArray();
+            return [.. total.Select(size => size / 2), .. total.Select(size => size - (size / 2))];
+        }
+
+        if (type == TorchSharp.Padding.Valid) return new long[2 * kernel.Length];
+        var padding = Expand(module.padding ?? throw c.Refuse("no padding is set"), kernel.Length);
+        return [.. padding, .. padding];
+    }
+
+    private static long[] Expand(long[] values, int count) => values.Length == 1 ? [.. Enumerable.Repeat(values[0], count)] : values;
+}

@@ -1,0 +1,32 @@
+// Dropout is nothing in eval mode: the value passes through. The functional forms train by default, and are refused then.
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Lowering.Families;
+
+internal static class Dropouts
+{
+    public static void Register(OperatorTable table)
+    {
+        table.Module<Dropout>("(nothing)", PassThrough);
+        table.Module<Dropout1d>("(nothing)", PassThrough);
+        table.Module<Dropout2d>("(nothing)", PassThrough);
+        table.Module<Dropout3d>("(nothing)", PassThrough);
+        table.Module<AlphaDropout>("(nothing)", PassThrough);
+        table.Module<FeatureAlphaDropout>("(nothing)", PassThrough);
+        table.Module<Identity>("(nothing)", PassThrough);
+        foreach (var name in (string[])["dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "feature_dropout"])
+            table.Operation(name, "(nothing)", Functional, "training: false");
+        foreach (var name in (string[])["contiguous", "alias", "detach", "cpu"]) table.Operation(name, "(nothing)", PassThrough);
+    }
+
+    private static void PassThrough(LoweringContext c) => c.Result(c.Tensor());
+
+    private static void Functional(LoweringContext c)
+    {
+        if (c.Flag(true, "training", "train"))
+            throw c.Refuse("training is true (its default), so that it drops at inference too. Pass `training: this.training`, or use the Dropout module");
+        PassThrough(c);
+    }
+}

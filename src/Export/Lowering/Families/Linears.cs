@@ -1,0 +1,35 @@
+// Linear layers: y = x W^T + b with W [out, in]. A 2-d input becomes Gemm (transB), others MatMul and Add.
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Lowering.Families;
+
+internal static class Linears
+{
+    public static void Register(OperatorTable table)
+    {
+        table.Module<Linear>("Gemm; MatMul, Add", Module, "bias");
+        table.Operation("linear", "Gemm; MatMul, Add", c => Lower(c, c.Tensor(), c.Tensor(1), c.OptionalTensor("bias")), "bias");
+    }
+
+    private static void Module(LoweringContext c)
+    {
+        var module = (Linear)c.Module!;
+        Lower(c, c.Tensor(), c.Parameter(module.weight, "weight"), module.bias is { } bias ? c.Parameter(bias, "bias") : null);
+    }
+
+    private static void Lower(LoweringContext c, GraphValue input, GraphValue weight, GraphValue? bias)
+    {
+        if (input.Rank == 2 && weight.Rank == 2)
+        {
+            GraphValue[] inputs = bias is { } b ? [input, weight, b] : [input, weight];
+            c.Result(c.Like("Gemm", inputs, ("transB", 1L)));
+            return;
+        }
+
+        var transposed = weight.Rank == 2 ? c.Like("Transpose", [weight], ("perm", new[] { 1L, 0L })) : weight;
+        var product = c.Node("MatMul", input.Type, c.ResultRank(), [input, transposed]);
+        c.Result(bias is { } added ? c.Like("Add", [product, added]) : product);
+    }
+}

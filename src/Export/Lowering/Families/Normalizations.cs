@@ -1,0 +1,99 @@
+// Normalizations in eval mode, over the axes that their formulas average:
+//   BatchNorm:    (x - running_mean[c]) / sqrt(running_var[c] + eps) * weight[c] + bias[c]
+//   LayerNorm:    mean and biased variance over the last axes, affine of their shape (LayerNormalization, opset 17)
+//   GroupNorm:    over (C / groups, spatial), affine per channel; as InstanceNormalization over [N, groups, -1]
+//   InstanceNorm: over spatial, per sample and channel; with running statistics it is a BatchNorm
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Lowering.Families;
+
+internal static class Normalizations
+{
+    public static void Register(OperatorTable table)
+    {
+        table.Module<BatchNorm1d>("BatchNormalization", Batch, "eps, affine, momentum");
+        table.Module<BatchNorm2d>("BatchNormalization", Batch, "eps, affine, momentum");
+        table.Module<BatchNorm3d>("BatchNormalization", Batch, "eps, affine, momentum");
+        table.Module<InstanceNorm1d>("InstanceNormalization; BatchNormalization", Instance, "eps, affine, track_running_stats");
+        table.Module<InstanceNorm2d>("InstanceNormalization; BatchNormalization", Instance, "eps, affine, track_running_stats");
+        table.Module<InstanceNorm3d>("InstanceNormalization; BatchNormalization", Instance, "eps, affine, track_running_stats");
+        table.Module<LayerNorm>("LayerNormalization", Layer, "normalized_shape, eps, elementwise_affine");
+        table.Module<GroupNorm>("Reshape, InstanceNormalization, Mul, Add", Group, "num_groups, eps, affine");
+    }
+
+    private static void Batch(LoweringContext c)
+    {
+        var module = (NormBase)c.Module!;
+        if (module.running_mean is null || module.running_var is null)
+            throw c.Refuse("it has no running statistics, so that eval mode would still use the batch's own. Build it with track_running_stats: true");
+        Running(c, module, c.Tensor());
+    }
+
+    private static void Running(LoweringContext c, NormBase module, GraphValue input)
+    {
+        var (weight, bias) = Affine(c, module);
+        c.Result(c.Like("BatchNormalization", [input, weight, bias, c.Parameter(module.running_mean!, "running_mean"), c.Parameter(module.running_var!, "running_var")], ("epsilon", (float)module.eps)));
+    }
+
+    private static (GraphValue Weight, GraphValue Bias) Affine(LoweringContext c, NormBase module)
+    {
+        using var scope = NewDisposeScope();
+        var type = c.ResultType();
+        var weight = module.affine ? c.Parameter(module.weight, "weight") : c.Computed(ones(module.num_features, type), "ones");
+        var bias = module.affine && module.bias is { } parameter ? c.Parameter(parameter, "bias") : c.Computed(zeros(module.num_features, type), "zeros");
+        return (weight, bias);
+    }
+
+    private static void Instance(LoweringContext c)
+    {
+        var module = (NormBase)c.Module!;
+        var input = c.Tensor();
+        var spatial = c.Module!.GetType().Name[^2] - '0';
+        var unbatched = input.Rank == spatial + 1;
+        if (module.running_mean is not null)
+        {
+            if (unbatched) throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
+            Running(c, module, input);
+            return;
+        }
+
+        var (weight, bias) = Affine(c, module);
+        if (unbatched) input = c.Node("Unsqueeze", input.Type, input.Rank + 1, [input, c.Constant(0)]);
+        var result = c.Like("InstanceNormalization", [input, weight, bias], ("epsilon", (float)module.eps));
+        c.Result(unbatched ? c.Node("Squeeze", input.Type, spatial + 1, [result, c.Constant(0)]) : result);
+    }
+
+    private static void Layer(LoweringContext c)
+    {
+        var module = (LayerNorm)c.Module!;
+        var type = c.ResultType();
+        using var scope = NewDisposeScope();
+        var weight = module.elementwise_affine ? c.Parameter(module.weight, "weight") : c.Computed(ones(module.normalized_shape, type), "ones");
+        List<GraphValue> inputs = [c.Tensor(), weight];
+        if (module.elementwise_affine && module.bias is { } bias) inputs.Add(c.Parameter(bias, "bias"));
+        c.Result(c.Like("LayerNormalization", [.. inputs], ("axis", (long)-module.normalized_shape.Length), ("epsilon", (float)module.eps)));
+    }
+
+    private static void Group(LoweringContext c)
+    {
+        var module = (GroupNorm)c.Module!;
+        GroupNormalize(c, c.Tensor(), module.num_groups, module.eps, module.affine ? c.Parameter(module.weight, "weight") : null, module.affine && module.bias is { } bias ? c.Parameter(bias, "bias") : null);
+    }
+
+    /// <summary>Normalizes [N, C, ...] over groups of channels.</summary>
+    public static void GroupNormalize(LoweringContext c, GraphValue input, long groups, double eps, GraphValue? weight, GraphValue? bias)
+    {
+        using var scope = NewDisposeScope();
+        var grouped = c.Node("Reshape", input.Type, 3, [input, c.Constants([0, groups, -1])]);
+        var normalized = c.Like("InstanceNormalization", [grouped, c.Computed(ones(groups, input.Type), "ones"), c.Computed(zeros(groups, input.Type), "zeros")], ("epsilon", (float)eps));
+        var back = c.Node("Reshape", input.Type, input.Rank, [normalized, c.Node("Shape", ScalarType.Int64, 1, [input])]);
+        if (weight is { } scale) back = c.Like("Mul", [back, PerChannel(c, scale, input.Rank)]);
+        if (bias is { } shift) back = c.Like("Add", [back, PerChannel(c, shift, input.Rank)]);
+        c.Result(back);
+    }
+
+    private static GraphValue PerChannel(LoweringContext c, GraphValue vector, int rank) =>
+        rank <= 2 ? vector : c.Node("Unsqueeze", vector.Type, rank - 1, [vector, c.Constants([.. Enumerable.Range(1, rank - 2).Select(axis => (long)axis)])]);
+}

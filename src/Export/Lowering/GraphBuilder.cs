@@ -1,0 +1,204 @@
+using TorchBridge.Export.Capture;
+using TorchBridge.Export.Onnx;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Lowering;
+
+/// <summary>Builds the ONNX graph of a traced forward, one operation after another.</summary>
+internal sealed class GraphBuilder
+{
+    private readonly TracedGraph traced;
+    private readonly Dictionary<int, GraphValue> values = [];
+    private readonly Dictionary<string, int> numbers = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, int> names = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, GraphValue> sizes = new(StringComparer.Ordinal);
+    private readonly List<string> freeNames = [];
+
+    public GraphBuilder(TracedGraph traced, int opset)
+    {
+        this.traced = traced;
+        Graph = new OnnxGraph { Opset = opset };
+        foreach (var (input, id) in traced.Inputs.Select((input, id) => (input, id)))
+        {
+            Reserve(input.Name);
+            Define(id, new GraphValue(input.Name, traced.Values[id].Type, traced.Values[id].Shape.Length));
+            Graph.Inputs.Add(new ValueInfo(input.Name, traced.Values[id].Type, [.. input.Symbols.Select((symbol, axis) => symbol ?? (object)input.Example.shape[axis])]));
+            foreach (var symbol in input.Symbols.OfType<string>().Where(symbol => !freeNames.Contains(symbol))) freeNames.Add(symbol);
+        }
+    }
+
+    public OnnxGraph Graph { get; }
+
+    public TracedGraph Traced => traced;
+
+    /// <summary>Lowers every operation and names the outputs.</summary>
+    public OnnxGraph Build(OperatorTable table, IReadOnlyDictionary<Type, OperatorRow> custom, IReadOnlyDictionary<string, OperatorRow> customMethods, IReadOnlyList<string>? outputNames)
+    {
+        foreach (var op in traced.Ops)
+        {
+            var row = op.Module is not null
+                ? custom.GetValueOrDefault(op.Module.GetType()) ?? table.Find(op.Module)
+                : customMethods.GetValueOrDefault($"{op.Method.DeclaringType?.FullName}.{op.Method.Name}") ?? table.Find(op.Method);
+            if (row is null)
+            {
+                throw op.Refuse($"{op.Site.CalleeName} has no lowering to ONNX. Write it with supported operations (the program lists them: `operators`), or add one with ExportOptions.Lowerings.");
+            }
+
+            if (Graph.Opset < row.Opset) throw op.Refuse($"{row.Name} needs opset {row.Opset}, and ExportOptions.Opset is {Graph.Opset}");
+            var context = new LoweringContext(this, op, row.Name);
+            row.Rule(context);
+            context.CheckResults();
+        }
+
+        NameOutputs(outputNames);
+        return Graph;
+    }
+
+    // ---- values --------------------------------------------------------------------------------------------------------------
+
+    /// <summary>The graph's value for a traced one; parameters and constants become initializers at their first use.</summary>
+    public GraphValue Value(int id)
+    {
+        if (values.TryGetValue(id, out var known)) return known;
+        var value = traced.Values[id];
+        var name = Unique(value.Kind == ValueKind.Parameter ? value.Name : $"constant_{id}");
+        Graph.Initializers.Add(name, TensorBytes.ToInitializer(name, value.Tensor!, value.Kind == ValueKind.Parameter ? value.Name : null));
+        return Define(id, new GraphValue(name, value.Type, value.Shape.Length));
+    }
+
+    public GraphValue Define(int id, GraphValue value)
+    {
+        values[id] = value;
+        if (value.Name.Length > 0) numbers.TryAdd(value.Name, id);
+        if (!Graph.Infos.ContainsKey(value.Name)) Graph.Infos[value.Name] = new ValueInfo(value.Name, traced.Values[id].Type, Dims(id));
+        return value;
+    }
+
+    /// <summary>An initializer for a tensor of a module: one for a shared parameter, whoever uses it.</summary>
+    public GraphValue Parameter(Tensor tensor, string path)
+    {
+        for (var id = 0; id < traced.Values.Count; id++)
+        {
+            if (traced.Values[id].Kind == ValueKind.Parameter && ReferenceEquals(traced.Values[id].Tensor, tensor)) return Value(id);
+        }
+
+        if (!Graph.Initializers.ContainsKey(path))
+        {
+            Reserve(path);
+            Graph.Initializers.Add(path, TensorBytes.ToInitializer(path, tensor, path));
+        }
+
+        return new GraphValue(path, tensor.dtype, (int)tensor.dim());
+    }
+
+    public GraphValue Add(Initializer tensor)
+    {
+        Graph.Initializers.Add(tensor.Name, tensor);
+        return new GraphValue(tensor.Name, tensor.Type, tensor.Dims.Length);
+    }
+
+    /// <summary>The number of the traced value that a graph value stands for, or -1 for one that lowering made.</summary>
+    public int IdOf(GraphValue value) => numbers.GetValueOrDefault(value.Name, -1);
+
+    // ---- sizes ---------------------------------------------------------------------------------------------------------------
+
+    /// <summary>Sizes that an integer may be made of, those of the given values first.</summary>
+    public IEnumerable<(int Value, int Dimension, long[] Sizes)> Candidates(IEnumerable<int> near, int before) =>
+        near.Concat(Enumerable.Range(0, traced.Inputs.Count)).Concat(Enumerable.Range(0, before).Reverse().Where(id => values.ContainsKey(id) && traced.Values[id].Kind == ValueKind.Result))
+            .SelectMany(id => Enumerable.Range(0, traced.Shapes[id][0].Length).Select(axis => (id, axis, traced.Shapes[id].Select(shape => shape[axis]).ToArray())));
+
+    /// <summary>Emits the nodes that compute a size: an int64 vector of one element.</summary>
+    public GraphValue Size(SizeExpression expression)
+    {
+        var key = Describe(expression);
+        if (sizes.TryGetValue(key, out var known)) return known;
+        var value = expression switch
+        {
+            SizeExpression.Constant constant => Add(TensorBytes.Of(Unique($"size_{constant.Value}"), [constant.Value])),
+            SizeExpression.Axis axis => Emit("Gather", "size", "", [Emit("Shape", "shape", "", [Value(axis.Value)], ScalarType.Int64, 1), Add(TensorBytes.Of(Unique($"axis_{axis.Dimension}"), [axis.Dimension]))], ScalarType.Int64, 1),
+            SizeExpression.Binary binary => Emit(binary.Operator, "size", "", [Size(binary.Left), Size(binary.Right)], ScalarType.Int64, 1),
+            _ => throw new InvalidOperationException(),
+        };
+        return sizes[key] = value;
+    }
+
+    private string Describe(SizeExpression expression) => expression switch
+    {
+        SizeExpression.Constant constant => $"{constant.Value}",
+        SizeExpression.Axis axis => $"{Value(axis.Value).Name}[{axis.Dimension}]",
+        SizeExpression.Binary binary => $"({Describe(binary.Left)}{binary.Operator}{Describe(binary.Right)})",
+        _ => throw new InvalidOperationException(),
+    };
+
+    /// <summary>The dimensions of a traced value for people: numbers, symbols, and formulas over symbols.</summary>
+    private object[] Dims(int id)
+    {
+        var shapes = traced.Shapes[id];
+        return [.. Enumerable.Range(0, shapes[0].Length).Select(axis => Dim([.. shapes.Select(shape => shape[axis])], id, axis))];
+    }
+
+    private object Dim(long[] perTrace, int id, int axis)
+    {
+        if (perTrace.All(size => size == perTrace[0])) return perTrace[0];
+        var inputs = traced.Inputs.SelectMany((input, i) => input.Symbols.Select((symbol, dimension) => (i, dimension, symbol))).Where(entry => entry.symbol is not null);
+        var solved = SizeSolver.Solve(perTrace, inputs.Select(entry => (entry.i, entry.dimension, traced.Shapes[entry.i].Select(shape => shape[entry.dimension]).ToArray())));
+        return solved is null ? $"dim_{id}_{axis}" : Text(solved);
+    }
+
+    private string Text(SizeExpression expression) => expression switch
+    {
+        SizeExpression.Constant constant => $"{constant.Value}",
+        SizeExpression.Axis axis => traced.Inputs[axis.Value].Symbols[axis.Dimension]!,
+        SizeExpression.Binary binary => $"{Text(binary.Left)} {binary.Operator switch { "Mul" => "*", "Add" => "+", "Sub" => "-", _ => "/" }} {Text(binary.Right)}",
+        _ => throw new InvalidOperationException(),
+    };
+
+    // ---- nodes and names -----------------------------------------------------------------------------------------------------
+
+    public GraphValue Emit(string opType, string name, string path, IReadOnlyList<GraphValue> inputs, ScalarType type, int rank, params (string Name, object Value)[] attributes)
+    {
+        var values = EmitMany(opType, name, path, inputs, [(type, rank)], attributes);
+        return values[0];
+    }
+
+    public GraphValue[] EmitMany(string opType, string name, string path, IReadOnlyList<GraphValue> inputs, IReadOnlyList<(ScalarType Type, int Rank)> outputs, params (string Name, object Value)[] attributes)
+    {
+        var nodeName = Unique(path.Length == 0 ? name : name.Length == 0 ? path : $"{path}/{name}");
+        var made = outputs.Select((output, i) => new GraphValue(outputs.Count == 1 ? Unique($"{nodeName}:out") : Unique($"{nodeName}:out{i}"), output.Type, output.Rank)).ToArray();
+        var inputNames = inputs.Select(input => input.Name).ToList();
+        while (inputNames.Count > 0 && inputNames[^1].Length == 0) inputNames.RemoveAt(inputNames.Count - 1);
+        var node = new OnnxNode { OpType = opType, Name = nodeName, ModulePath = path, Inputs = inputNames, Outputs = [.. made.Select(value => value.Name)] };
+        foreach (var (key, value) in attributes) node.Attributes.Add(key, value);
+        Graph.Nodes.Add(node);
+        return made;
+    }
+
+    public string Unique(string wanted)
+    {
+        if (names.TryAdd(wanted, 1)) return wanted;
+        string candidate;
+        do candidate = $"{wanted}_{names[wanted]++}";
+        while (!names.TryAdd(candidate, 1));
+        return candidate;
+    }
+
+    private void Reserve(string name) => names.TryAdd(name, 1);
+
+    private void NameOutputs(IReadOnlyList<string>? outputNames)
+    {
+        if (outputNames is not null && outputNames.Count != traced.Outputs.Count)
+            throw new ExportException("", null, $"OutputNames has {outputNames.Count} names, and forward returns {traced.Outputs.Count} tensors ({string.Join(", ", traced.Outputs.Select(output => output.Name))})");
+        for (var i = 0; i < traced.Outputs.Count; i++)
+        {
+            var (defaultName, id) = traced.Outputs[i];
+            var name = outputNames?[i] ?? defaultName;
+            if (Graph.Inputs.Any(input => input.Name == name) || Graph.Outputs.Any(output => output.Name == name) || Graph.Initializers.ContainsKey(name))
+                throw new ExportException("", null, $"the output name '{name}' is taken by an input, another output or a parameter. Set ExportOptions.OutputNames.");
+            // Identity keeps the name of the output apart from the node that makes it; clean-up merges the two where that is right.
+            var value = Value(id);
+            Graph.Nodes.Add(new OnnxNode { OpType = "Identity", Name = Unique($"output/{name}"), Inputs = [value.Name], Outputs = [name] });
+            Graph.Outputs.Add(new ValueInfo(name, traced.Values[id].Type, Dims(id)));
+        }
+    }
+}

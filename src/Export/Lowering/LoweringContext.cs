@@ -1,0 +1,296 @@
+using System.Globalization;
+using System.Reflection;
+using TorchBridge.Export.Capture;
+using TorchBridge.Export.Lowering;
+using TorchBridge.Export.Onnx;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export;
+
+/// <summary>One captured operation as its lowering sees it: the arguments by parameter name, and methods that write nodes.</summary>
+public sealed class LoweringContext
+{
+    private readonly GraphBuilder builder;
+    private readonly TracedOp op;
+    private readonly string rowName;
+    private readonly Dictionary<string, object?> arguments = new(StringComparer.Ordinal);
+    private readonly GraphValue?[] results;
+
+    internal LoweringContext(GraphBuilder builder, TracedOp op, string rowName)
+    {
+        this.builder = builder;
+        this.op = op;
+        this.rowName = rowName;
+        results = new GraphValue?[op.Results.Length];
+        var parameters = op.Method.GetParameters();
+        var shift = op.Method.IsStatic ? 0 : 1;
+        if (shift == 1) arguments["self"] = op.Arguments[0];
+        for (var i = 0; i < parameters.Length && i + shift < op.Arguments.Length; i++) arguments[parameters[i].Name!] = op.Arguments[i + shift];
+    }
+
+    /// <summary>The opset that is written.</summary>
+    public int Opset => builder.Graph.Opset;
+
+    /// <summary>The module, where one was called.</summary>
+    public nn.Module? Module => op.Module;
+
+    /// <summary>Path of the module.</summary>
+    public string ModulePath => op.ModulePath;
+
+    /// <summary>Number of tensors that the operation returns.</summary>
+    public int ResultCount => results.Length;
+
+    /// <summary>The method that was called.</summary>
+    internal MethodBase Method => op.Method;
+
+    internal IReadOnlyList<object?> Positional => op.Arguments;
+
+    /// <summary>Makes the exception that refuses this operation; the message gets the module path and the source line.</summary>
+    /// <param name="reason">Why, and what to do instead.</param>
+    public ExportException Refuse(string reason) => op.Refuse($"{rowName}: {reason}");
+
+    // ---- arguments -----------------------------------------------------------------------------------------------------------
+
+    /// <summary>Whether the method has a parameter of one of these names that is not null.</summary>
+    /// <param name="names">Parameter names; <c>self</c> is the receiver.</param>
+    public bool Has(params string[] names) => names.Any(name => arguments.GetValueOrDefault(name) is not null);
+
+    /// <summary>The n-th tensor among the arguments (the receiver is first).</summary>
+    /// <param name="position">0 for the first.</param>
+    public GraphValue Tensor(int position = 0)
+    {
+        var references = References(op.Arguments).ToArray();
+        return position < references.Length ? builder.Value(references[position].Id) : throw Refuse($"tensor argument {position + 1} is missing");
+    }
+
+    /// <summary>A tensor argument by parameter name, or none.</summary>
+    /// <param name="names">Parameter names, the first that is there counts.</param>
+    public GraphValue? OptionalTensor(params string[] names) => Raw(names) is ValueRef reference ? builder.Value(reference.Id) : null;
+
+    /// <summary>All tensors of an array argument.</summary>
+    /// <param name="names">Parameter names, the first that is there counts; without one, all tensor arguments.</param>
+    public GraphValue[] Tensors(params string[] names) => [.. References(names.Length == 0 ? op.Arguments : Raw(names)).Select(reference => builder.Value(reference.Id))];
+
+    /// <summary>An integer that is the same at every size, or the fallback where the argument is missing or null.</summary>
+    /// <param name="fallback">Value for a missing argument.</param>
+    /// <param name="names">Parameter names, the first that is there counts.</param>
+    public long Integer(long fallback, params string[] names) => Raw(names) switch
+    {
+        null => fallback,
+        long number => number,
+        bool flag => flag ? 1 : 0,
+        Enum value => Convert.ToInt64(value, CultureInfo.InvariantCulture),
+        double number when number == Math.Floor(number) => (long)number,
+        VaryingInteger varying => throw Refuse($"'{names[0]}' follows a free axis ({string.Join(" / ", varying.Values)} in the three traces), where ONNX takes a constant"),
+        var other => throw Refuse($"'{names[0]}' is {other}, expected an integer"),
+    };
+
+    /// <summary>Integers that are the same at every size, or null where the argument is missing or null. A single integer is a list of one.</summary>
+    /// <param name="names">Parameter names, the first that is there counts.</param>
+    public long[]? Integers(params string[] names) => Raw(names) switch
+    {
+        null => null,
+        long number => [number],
+        object?[] list => [.. list.Select(item => item as long? ?? throw Refuse($"'{names[0]}' follows a free axis, where ONNX takes constants"))],
+        var other => throw Refuse($"'{names[0]}' is {other}, expected integers"),
+    };
+
+    /// <summary>A number, or the fallback where the argument is missing or null.</summary>
+    /// <param name="fallback">Value for a missing argument.</param>
+    /// <param name="names">Parameter names, the first that is there counts.</param>
+    public double Number(double fallback, params string[] names) => Raw(names) switch
+    {
+        null => fallback,
+        long number => number,
+        double number => number,
+        bool flag => flag ? 1 : 0,
+        VaryingInteger or VaryingNumber => throw Refuse($"'{names[0]}' follows a free axis, where ONNX takes a constant"),
+        var other => throw Refuse($"'{names[0]}' is {other}, expected a number"),
+    };
+
+    /// <summary>A truth value, or the fallback where the argument is missing or null.</summary>
+    /// <param name="fallback">Value for a missing argument.</param>
+    /// <param name="names">Parameter names, the first that is there counts.</param>
+    public bool Flag(bool fallback, params string[] names) => Raw(names) switch
+    {
+        null => fallback,
+        bool flag => flag,
+        long number => number != 0,
+        var other => throw Refuse($"'{names[0]}' is {other}, expected true or false"),
+    };
+
+    /// <summary>A text or the name of an enum's member, or null.</summary>
+    /// <param name="names">Parameter names, the first that is there counts.</param>
+    public string? Text(params string[] names) => Raw(names)?.ToString();
+
+    internal object? Raw(params string[] names) => names.Select(name => arguments.GetValueOrDefault(name)).FirstOrDefault(value => value is not null);
+
+    /// <summary>An axis, counted from the front.</summary>
+    /// <param name="axis">May be negative.</param>
+    /// <param name="rank">Number of axes that it counts in.</param>
+    public long Axis(long axis, int rank) => axis >= -Math.Max(rank, 1) && axis < Math.Max(rank, 1) ? (axis < 0 ? axis + Math.Max(rank, 1) : axis) : throw Refuse($"axis {axis} of a tensor of rank {rank}");
+
+    private static IEnumerable<ValueRef> References(object? argument) => argument switch
+    {
+        ValueRef reference => [reference],
+        object?[] list => list.SelectMany(References),
+        IndexArgument index => References(index.Tensor),
+        _ => [],
+    };
+
+    // ---- types and shapes ----------------------------------------------------------------------------------------------------
+
+    /// <summary>The dtype of a result in TorchSharp.</summary>
+    /// <param name="index">Which result.</param>
+    public ScalarType ResultType(int index = 0) => builder.Traced.Values[op.Results[index]].Type;
+
+    /// <summary>The rank of a result.</summary>
+    /// <param name="index">Which result.</param>
+    public int ResultRank(int index = 0) => builder.Traced.Values[op.Results[index]].Shape.Length;
+
+    /// <summary>The size of an axis of an argument where it is the same at every size of the free axes; else null.</summary>
+    /// <param name="value">An argument or earlier result.</param>
+    /// <param name="axis">Axis, from the front.</param>
+    public long? FixedSize(GraphValue value, int axis) => Fixed(SizesOf(value), axis);
+
+    /// <summary>The size of an axis of a result where it is the same at every size of the free axes; else null.</summary>
+    /// <param name="index">Which result.</param>
+    /// <param name="axis">Axis, from the front.</param>
+    public long? FixedResultSize(int index, int axis) => Fixed(builder.Traced.Shapes[op.Results[index]], axis);
+
+    internal long[][] ResultSizes(int index = 0) => builder.Traced.Shapes[op.Results[index]];
+
+    internal long[][] SizesOf(GraphValue value) =>
+        builder.IdOf(value) is >= 0 and var id ? builder.Traced.Shapes[id] : throw Refuse("the shape of an intermediate value is not known");
+
+    internal bool IsTraced(GraphValue value) => builder.IdOf(value) >= 0;
+
+    private static long? Fixed(long[][] shapes, int axis) => shapes.All(shape => shape[axis] == shapes[0][axis]) ? shapes[0][axis] : null;
+
+    /// <summary>A size argument as a 1-element int64 value: a constant, or computed from the sizes it follows.</summary>
+    internal GraphValue SizeValue(object? size) => size switch
+    {
+        long constant => Constant(constant),
+        VaryingInteger varying => builder.Size(Solve(varying.Values)),
+        _ => throw Refuse($"{size} is no size"),
+    };
+
+    internal SizeExpression Solve(long[] values)
+    {
+        var near = References(op.Arguments).Select(reference => reference.Id);
+        return SizeSolver.Solve(values, builder.Candidates(near, op.Results.DefaultIfEmpty(builder.Traced.Values.Count).Min()))
+            ?? throw Refuse($"the size {string.Join(" / ", values)} (in the three traces) follows no axis: it is not a size of any tensor so far, nor + − × ÷ of two of them. " +
+                "Compute it from sizes in one step at a time, or fix the axis with ExportOptions.FreeAxes.");
+    }
+
+    /// <summary>A vector of sizes for Reshape, Expand and their like.</summary>
+    internal GraphValue SizeVector(IReadOnlyList<object?> sizes)
+    {
+        if (sizes.All(size => size is long)) return Constants([.. sizes.Cast<long>()]);
+        return Node("Concat", ScalarType.Int64, 1, [.. sizes.Select(SizeValue)], ("axis", 0L));
+    }
+
+    /// <summary>The sizes of a traced shape as <see cref="SizeVector"/> takes them.</summary>
+    internal static object?[] ToSizes(long[][] shapes) =>
+        [.. Enumerable.Range(0, shapes[0].Length).Select(axis => Fixed(shapes, axis) is { } size ? (object)size : new VaryingInteger([.. shapes.Select(shape => shape[axis])]))];
+
+    // ---- writing -------------------------------------------------------------------------------------------------------------
+
+    /// <summary>Writes a node with one output.</summary>
+    /// <param name="opType">ONNX operator.</param>
+    /// <param name="type">Element type of the output.</param>
+    /// <param name="rank">Rank of the output.</param>
+    /// <param name="inputs">Inputs; <see cref="GraphValue.None"/> leaves an optional one out.</param>
+    /// <param name="attributes">Values are long, float, string or arrays of these.</param>
+    public GraphValue Node(string opType, ScalarType type, int rank, GraphValue[] inputs, params (string Name, object Value)[] attributes) =>
+        builder.Emit(opType, NodeName(opType), op.ModulePath, inputs, type, rank, attributes);
+
+    /// <summary>Writes a node whose output has the type and rank of its first input.</summary>
+    /// <param name="opType">ONNX operator.</param>
+    /// <param name="inputs">Inputs.</param>
+    /// <param name="attributes">Values are long, float, string or arrays of these.</param>
+    public GraphValue Like(string opType, GraphValue[] inputs, params (string Name, object Value)[] attributes) =>
+        Node(opType, inputs[0].Type, inputs[0].Rank, inputs, attributes);
+
+    /// <summary>Writes a node with several outputs.</summary>
+    /// <param name="opType">ONNX operator.</param>
+    /// <param name="outputs">Type and rank of each.</param>
+    /// <param name="inputs">Inputs.</param>
+    /// <param name="attributes">Values are long, float, string or arrays of these.</param>
+    public GraphValue[] Nodes(string opType, (ScalarType Type, int Rank)[] outputs, GraphValue[] inputs, params (string Name, object Value)[] attributes) =>
+        builder.EmitMany(opType, NodeName(opType), op.ModulePath, inputs, outputs, attributes);
+
+    /// <summary>Declares the value of a result.</summary>
+    /// <param name="value">The value; it is cast where TorchSharp's result has another dtype.</param>
+    /// <param name="index">Which result.</param>
+    public void Result(GraphValue value, int index = 0)
+    {
+        var typed = Cast(value, ResultType(index)) with { Rank = ResultRank(index) };
+        results[index] = typed;
+        builder.Define(op.Results[index], typed);
+    }
+
+    /// <summary>An initializer for a parameter or buffer of the module.</summary>
+    /// <param name="tensor">The tensor itself.</param>
+    /// <param name="name">Its name in the module (<c>weight</c>).</param>
+    public GraphValue Parameter(Tensor tensor, string name) => builder.Parameter(tensor, op.ModulePath.Length == 0 ? name : $"{op.ModulePath}.{name}");
+
+    /// <summary>An initializer computed by the lowering.</summary>
+    /// <param name="tensor">Its value; copied.</param>
+    /// <param name="name">What it is; made unique.</param>
+    public GraphValue Computed(Tensor tensor, string name) =>
+        builder.Add(TensorBytes.ToInitializer(builder.Unique(op.ModulePath.Length == 0 ? name : $"{op.ModulePath}.{name}"), tensor));
+
+    /// <summary>A 1-element int64 initializer.</summary>
+    /// <param name="value">Its element.</param>
+    public GraphValue Constant(long value) => Constants([value]);
+
+    /// <summary>An int64 vector.</summary>
+    /// <param name="values">Its elements.</param>
+    public GraphValue Constants(long[] values) => builder.Add(TensorBytes.Of(builder.Unique("const"), values));
+
+    /// <summary>An int64 scalar (rank 0).</summary>
+    /// <param name="value">Its value.</param>
+    public GraphValue IntegerScalar(long value) => builder.Add(TensorBytes.Of(builder.Unique("const"), [value], isScalar: true));
+
+    /// <summary>A scalar (rank 0) of any type.</summary>
+    /// <param name="value">Its value.</param>
+    /// <param name="type">Its type.</param>
+    public GraphValue Scalar(double value, ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        return builder.Add(TensorBytes.ToInitializer(builder.Unique("const"), tensor(value, ScalarType.Float64).to(type)));
+    }
+
+    /// <summary>Casts where the type differs.</summary>
+    /// <param name="value">What to cast.</param>
+    /// <param name="type">The type it shall have.</param>
+    public GraphValue Cast(GraphValue value, ScalarType type) =>
+        value.Type == type ? value : Node("Cast", type, value.Rank, [value], ("to", (long)OnnxFile.DataType(type)));
+
+    /// <summary>A tensor argument or a number at a position, with a type: what arithmetic takes.</summary>
+    internal GraphValue Operand(object? argument, ScalarType type) => argument switch
+    {
+        ValueRef reference => Cast(builder.Value(reference.Id), type),
+        long number => ScalarOf(number, type),
+        double number => Scalar(number, type),
+        bool flag => Scalar(flag ? 1 : 0, type),
+        VaryingInteger varying => Cast(Like("Squeeze", [SizeValue(varying), Constants([0])]) with { Rank = 0 }, type),
+        VaryingNumber varying => throw Refuse($"a number follows a free axis by a formula that is not + − × ÷ of sizes ({string.Join(" / ", varying.Values.Select(v => v.ToString("G6", CultureInfo.InvariantCulture)))})"),
+        var other => throw Refuse($"{other ?? "null"} is neither a tensor nor a number"),
+    };
+
+    private GraphValue ScalarOf(long number, ScalarType type) => type == ScalarType.Int64 ? IntegerScalar(number) : Scalar(number, type);
+
+    internal void CheckResults()
+    {
+        for (var i = 0; i < results.Length; i++)
+        {
+            if (results[i] is null) throw Refuse($"the lowering gave no value for result {i}");
+        }
+    }
+
+    // A module's main node is named by its path alone, so that a viewer shows `layer1.0.conv1`; the nodes of functions add theirs.
+    private string NodeName(string opType) => op.Module is not null && opType is not ("Cast" or "Reshape" or "Transpose" or "Concat" or "Squeeze" or "Unsqueeze" or "Shape" or "Gather") ? "" : op.Module is not null ? opType : rowName;
+}

@@ -1,0 +1,113 @@
+using System.Reflection;
+using TorchBridge.Export.Capture;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Lowering;
+
+/// <summary>Writes the nodes of one captured operation.</summary>
+/// <param name="context">Arguments in, nodes out.</param>
+public delegate void LoweringRule(LoweringContext context);
+
+/// <summary>A row of the operator table.</summary>
+/// <param name="Name">Module type (<c>Conv2d</c>) or operation (<c>add</c>, which is <c>torch.add</c>, <c>Tensor.add</c>, <c>add_</c> and <c>+</c>).</param>
+/// <param name="Onnx">The ONNX operators it becomes.</param>
+/// <param name="Options">Options that change the graph, for the README's table.</param>
+/// <param name="Opset">The lowest opset; 17 for almost all.</param>
+/// <param name="Rule">Writes the nodes.</param>
+public sealed record OperatorRow(string Name, string Onnx, string Options, int Opset, LoweringRule Rule);
+
+/// <summary>The one table of lowerings. A name that is entered twice is an error at start-up.</summary>
+public sealed class OperatorTable
+{
+    private static readonly Lazy<OperatorTable> Lazy = new(Build);
+    private readonly Dictionary<Type, OperatorRow> modules = [];
+    private readonly Dictionary<string, OperatorRow> operations = new(StringComparer.Ordinal);
+
+    /// <summary>The table that the exporter uses.</summary>
+    public static OperatorTable Default => Lazy.Value;
+
+    /// <summary>Rows for modules, by name.</summary>
+    public IEnumerable<OperatorRow> Modules => modules.Values.OrderBy(row => row.Name, StringComparer.Ordinal);
+
+    /// <summary>Rows for operations, by name.</summary>
+    public IEnumerable<OperatorRow> Operations => operations.Values.OrderBy(row => row.Name, StringComparer.Ordinal);
+
+    internal IReadOnlyDictionary<Type, OperatorRow> ModuleRows => modules;
+
+    internal void Module<TModule>(string onnx, LoweringRule rule, string options = "", int opset = 17) where TModule : nn.Module =>
+        modules.Add(typeof(TModule), new OperatorRow(typeof(TModule).Name, onnx, options, opset, rule));
+
+    internal void Operation(string name, string onnx, LoweringRule rule, string options = "", int opset = 17) =>
+        operations.Add(name, new OperatorRow(name, onnx, options, opset, rule));
+
+    /// <summary>The row of a module's exact type, or null.</summary>
+    internal OperatorRow? Find(nn.Module module) => modules.GetValueOrDefault(module.GetType());
+
+    /// <summary>The row of a method of TorchSharp, or null.</summary>
+    internal OperatorRow? Find(MethodBase method) => operations.GetValueOrDefault(NameOf(method));
+
+    /// <summary>The operation that a method is: operators, methods with and without underscore, and functions of the same meaning share one name.</summary>
+    internal static string NameOf(MethodBase method)
+    {
+        var name = method.Name switch
+        {
+            "op_Addition" => "add",
+            "op_Subtraction" => "sub",
+            "op_Multiply" => "mul",
+            "op_Division" => "div",
+            "op_Modulus" => "remainder",
+            "op_UnaryNegation" => "neg",
+            "op_GreaterThan" => "gt",
+            "op_GreaterThanOrEqual" => "ge",
+            "op_LessThan" => "lt",
+            "op_LessThanOrEqual" => "le",
+            "op_Equality" => "eq",
+            "op_Inequality" => "ne",
+            "op_BitwiseAnd" => "bitwise_and",
+            "op_BitwiseOr" => "bitwise_or",
+            "op_ExclusiveOr" => "bitwise_xor",
+            "op_OnesComplement" => "bitwise_not",
+            "op_LogicalNot" => "logical_not",
+            "op_LeftShift" => "bitwise_left_shift",
+            "op_RightShift" => "bitwise_right_shift",
+            "op_Implicit" or "op_Explicit" => "as_tensor",
+            "get_Item" => "index",
+            "set_Item" => "index_put",
+            "get_T" or "get_mT" => method.Name[4..],
+            var other when other.StartsWith("get_", StringComparison.Ordinal) => other[4..],
+            var other => other,
+        };
+        if (name.Length > 1 && name.EndsWith('_')) name = name[..^1];
+        name = name switch
+        {
+            "subtract" => "sub", "multiply" => "mul", "divide" or "true_divide" => "div", "negative" => "neg", "greater" => "gt", "greater_equal" => "ge", "less" => "lt",
+            "less_equal" => "le", "not_equal" => "ne", "absolute" => "abs", "concat" or "concatenate" => "cat", "swapaxes" or "swapdims" => "transpose", "moveaxis" => "movedim",
+            "clip" => "clamp", "fix" => "trunc", "floor_div" => "floor_divide", "arccos" => "acos", "arcsin" => "asin", "arctan" => "atan", "arccosh" => "acosh", "arcsinh" => "asinh",
+            "arctanh" => "atanh", "matrix_transpose" => "mT", "arctan2" => "atan2", "row_stack" => "vstack", "hardtanh_" => "hardtanh",
+            _ => name,
+        };
+        return method.DeclaringType?.Name switch
+        {
+            "special" => name is "expit" ? "sigmoid" : name is "erf" or "erfc" or "log1p" or "expm1" or "exp2" or "round" or "sinc" or "logsumexp" or "softmax" or "log_softmax" ? name : "special." + name,
+            "fft" => "fft." + name,
+            "linalg" => name is "norm" or "vector_norm" ? "linalg." + name : name is "matmul" ? name : "linalg." + name,
+            _ => name,
+        };
+    }
+
+    private static OperatorTable Build()
+    {
+        var table = new OperatorTable();
+        // Each family file registers its own rows; a new family is found by its attribute-free convention: a static Register(OperatorTable).
+        foreach (var register in typeof(OperatorTable).Assembly.GetTypes()
+                     .Where(type => type.Namespace == "TorchBridge.Export.Lowering.Families")
+                     .OrderBy(type => type.Name, StringComparer.Ordinal)
+                     .Select(type => type.GetMethod("Register", BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic))
+                     .OfType<MethodInfo>())
+        {
+            register.Invoke(null, BindingFlags.DoNotWrapExceptions, null, [table], null);
+        }
+
+        return table;
+    }
+}

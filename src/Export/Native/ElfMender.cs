@@ -1,0 +1,136 @@
+// What it does: lets libLibTorchSharp.so of TorchSharp 0.107.0, which asks for libstdc++ of GCC 13, load on systems with an
+// older libstdc++ (Debian 12, Ubuntu 22.04: 3.4.30), by replacing the one symbol that it needs of the new version.
+//
+//   needed:   std::ios_base_library_init()   _ZSt21ios_base_library_initv   @GLIBCXX_3.4.32
+//   becomes:  std::ios_base::Init::Init()    _ZNSt8ios_base4InitC1Ev        @GLIBCXX_3.4
+//
+// Both initialise the standard streams; the constructor does not touch `this`. Old names are shorter than new ones, so they
+// fit in place. Layout: ELF64 little-endian; the names are NUL-terminated in .dynstr, the version's SysV ELF hash stands in
+// its entry (Vernaux) in .gnu.version_r. Source: System V ABI, Linux Standard Base "Symbol Versioning".
+using System.Buffers.Binary;
+using System.Text;
+
+namespace TorchBridge.Export.Native;
+
+/// <summary>Rewrites one symbol version of an ELF shared library, in a copy, or says why it must not.</summary>
+internal static class ElfMender
+{
+    internal const string NewSymbol = "_ZSt21ios_base_library_initv";
+    internal const string OldSymbol = "_ZNSt8ios_base4InitC1Ev";
+    internal const string NewVersion = "GLIBCXX_3.4.32";
+    internal const string OldVersion = "GLIBCXX_3.4";
+
+    /// <summary>Returns a mended copy of <paramref name="library"/>.</summary>
+    /// <exception cref="InvalidDataException">The bytes are not the library this was written for.</exception>
+    public static byte[] Mend(ReadOnlySpan<byte> library)
+    {
+        var (strings, needs) = FindSections(library);
+        var mended = library.ToArray();
+        Replace(mended.AsSpan(strings), NewSymbol, OldSymbol);
+        Replace(mended.AsSpan(strings), NewVersion, OldVersion);
+        ReplaceHash(mended.AsSpan(needs), ElfHash(NewVersion), ElfHash(OldVersion));
+        return mended;
+    }
+
+    private static (Range Strings, Range Needs) FindSections(ReadOnlySpan<byte> elf)
+    {
+        ReadOnlySpan<byte> elf64LittleEndian = [0x7F, (byte)'E', (byte)'L', (byte)'F', 2, 1];
+        if (elf.Length < 64 || !elf[..6].SequenceEqual(elf64LittleEndian))
+            throw new InvalidDataException("not a 64-bit little-endian ELF file");
+
+        var table = ReadOffset(elf, 0x28);
+        int entrySize = BinaryPrimitives.ReadUInt16LittleEndian(elf[0x3A..]);
+        int count = BinaryPrimitives.ReadUInt16LittleEndian(elf[0x3C..]);
+        int namesIndex = BinaryPrimitives.ReadUInt16LittleEndian(elf[0x3E..]);
+        if (entrySize < 64 || namesIndex >= count || table > elf.Length - ((long)entrySize * count))
+            throw new InvalidDataException("the section table lies beyond the end of the file (truncated?)");
+
+        var names = Section(elf, table + (namesIndex * entrySize));
+        Range? strings = null, needs = null;
+        for (var i = 0; i < count; i++)
+        {
+            var header = table + (i * entrySize);
+            var nameOffset = BinaryPrimitives.ReadInt32LittleEndian(elf[header..]);
+            var all = elf[names];
+            if (nameOffset < 0 || nameOffset >= all.Length) throw new InvalidDataException("a section name lies outside the name table");
+            var name = all[nameOffset..];
+            if (IsName(name, ".dynstr")) strings = Section(elf, header);
+            if (IsName(name, ".gnu.version_r")) needs = Section(elf, header);
+        }
+
+        return (strings ?? throw new InvalidDataException("no .dynstr section"), needs ?? throw new InvalidDataException("no .gnu.version_r section"));
+    }
+
+    private static bool IsName(ReadOnlySpan<byte> text, string name) =>
+        text.Length > name.Length && text[name.Length] == 0 && text[..name.Length].SequenceEqual(Encoding.ASCII.GetBytes(name));
+
+    private static Range Section(ReadOnlySpan<byte> elf, int header)
+    {
+        int offset = ReadOffset(elf, header + 0x18), size = ReadOffset(elf, header + 0x20);
+        if ((long)offset + size > elf.Length) throw new InvalidDataException("a section lies beyond the end of the file (truncated?)");
+        return offset..(offset + size);
+    }
+
+    private static int ReadOffset(ReadOnlySpan<byte> elf, int at)
+    {
+        var value = BinaryPrimitives.ReadUInt64LittleEndian(elf[at..]);
+        return value <= (ulong)elf.Length ? (int)value : throw new InvalidDataException("an offset lies beyond the end of the file (truncated?)");
+    }
+
+    private static void Replace(Span<byte> strings, string from, string to)
+    {
+        // With the NUL before and after: a name that merely ends or begins like this one is another name.
+        var pattern = Encoding.ASCII.GetBytes("\0" + from + "\0");
+        var at = strings.IndexOf(pattern);
+        if (at < 0) throw new InvalidDataException($"'{from}' is not in the string table");
+        if (strings[(at + 1)..].IndexOf(pattern) >= 0) throw new InvalidDataException($"'{from}' is in the string table more than once");
+        var replacement = Encoding.ASCII.GetBytes(to);
+        var place = strings.Slice(at + 1, from.Length);
+        place.Clear();
+        replacement.CopyTo(place);
+    }
+
+    private static void ReplaceHash(Span<byte> needs, uint from, uint to)
+    {
+        // Walk the list: Verneed { version, cnt: u16, file, aux, next: u32 }, each with its Vernaux { hash: u32, flags, other: u16, name, next: u32 }.
+        var replaced = 0;
+        for (int need = 0, step = -1; step != 0; need += step)
+        {
+            int count = BinaryPrimitives.ReadUInt16LittleEndian(Slice(needs, need + 2, 2));
+            var aux = need + BinaryPrimitives.ReadInt32LittleEndian(Slice(needs, need + 8, 4));
+            for (var i = 0; i < count; i++)
+            {
+                var hash = Slice(needs, aux, 4);
+                if (BinaryPrimitives.ReadUInt32LittleEndian(hash) == from)
+                {
+                    BinaryPrimitives.WriteUInt32LittleEndian(hash, to);
+                    replaced++;
+                }
+
+                aux += BinaryPrimitives.ReadInt32LittleEndian(Slice(needs, aux + 12, 4));
+            }
+
+            step = BinaryPrimitives.ReadInt32LittleEndian(Slice(needs, need + 12, 4));
+            if (step < 0) throw new InvalidDataException("the version list runs backwards");
+        }
+
+        if (replaced != 1) throw new InvalidDataException($"{NewVersion} is needed {replaced} times, expected once");
+    }
+
+    private static Span<byte> Slice(Span<byte> bytes, int at, int length) =>
+        at >= 0 && at <= bytes.Length - length ? bytes.Slice(at, length) : throw new InvalidDataException("the version list leaves its section");
+
+    /// <summary>The System V ABI hash of a symbol (or version) name.</summary>
+    internal static uint ElfHash(string name)
+    {
+        uint hash = 0;
+        foreach (var c in name)
+        {
+            hash = (hash << 4) + c;
+            var high = hash & 0xF000_0000;
+            hash = (hash ^ (high >> 24)) & ~high;
+        }
+
+        return hash;
+    }
+}

@@ -1,0 +1,50 @@
+using System.Security.Cryptography;
+
+namespace TorchBridge.Export.Native;
+
+/// <summary>Keeps the mended library in a per-user folder, named by the content it was made from, written once and atomically.</summary>
+internal static class MendedLibraryCache
+{
+    /// <summary>Where mended libraries are kept: <c>~/.cache/torchbridge/native</c> on Linux.</summary>
+    public static string DefaultFolder => Path.Combine(
+        Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache
+            ? cache
+            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), ".cache"),
+        "torchbridge",
+        "native");
+
+    /// <summary>Returns the path of a mended copy of <paramref name="library"/>, writing it if it is not there, or is not what it should be.</summary>
+    /// <exception cref="InvalidDataException">The library is not the one that can be mended.</exception>
+    /// <exception cref="IOException">The folder cannot be written.</exception>
+    public static string GetOrAdd(string library, string folder)
+    {
+        var original = File.ReadAllBytes(library);
+        var mended = ElfMender.Mend(original);
+        var name = $"libLibTorchSharp-{Convert.ToHexStringLower(SHA256.HashData(original))[..16]}.so";
+        var path = Path.Combine(folder, name);
+        if (IsIntact(path, mended)) return path;
+
+        Directory.CreateDirectory(folder);
+        // A name of its own for each writer: two processes may be here at once, and the rename of either is right.
+        var temporary = Path.Combine(folder, $"{name}.{Environment.ProcessId}.{Guid.NewGuid():N}.tmp");
+        try
+        {
+            using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write))
+            {
+                stream.Write(mended);
+                stream.Flush(flushToDisk: true);
+            }
+
+            File.Move(temporary, path, overwrite: true);
+        }
+        finally
+        {
+            File.Delete(temporary);
+        }
+
+        return path;
+    }
+
+    private static bool IsIntact(string path, byte[] mended) =>
+        File.Exists(path) && new FileInfo(path).Length == mended.Length && File.ReadAllBytes(path).AsSpan().SequenceEqual(mended);
+}

@@ -1,0 +1,75 @@
+using System.ComponentModel;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Runtime.Loader;
+
+namespace TorchBridge.Export.Native;
+
+/// <summary>
+/// Lets TorchSharp 0.107.0 load on Linux systems whose libstdc++ is older than GCC 13's (Debian 12, Ubuntu 22.04), with nothing
+/// installed. A system on which the normal load works never gets here: the handler is raised only after that load has failed.
+/// </summary>
+[EditorBrowsable(EditorBrowsableState.Never)]
+public static class TorchSharpLoader
+{
+    private static int installed;
+
+    /// <summary>
+    /// Installs the handler, once per process. Called by a module initializer in every executable's own assembly, because a
+    /// <c>torch</c> that has failed to load stays failed for the process.
+    /// </summary>
+    public static void Install()
+    {
+        if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64) return;
+        if (Interlocked.Exchange(ref installed, 1) == 1) return;
+        AssemblyLoadContext.Default.ResolvingUnmanagedDll += Resolve;
+    }
+
+    private static nint Resolve(Assembly assembly, string name)
+    {
+        // The runtime asks for several spellings; only TorchSharp's own library is our business.
+        if (Path.GetFileNameWithoutExtension(name) is not ("LibTorchSharp" or "libLibTorchSharp")) return 0;
+        if (assembly.GetName().Name != "TorchSharp") return 0;
+
+        var candidates = SearchFolders(assembly).ToArray();
+        var library = Find(candidates, "libLibTorchSharp.so");
+        var libtorch = Find(candidates, "libtorch.so");
+        if (library is null || libtorch is null) return 0; // Not our case: TorchSharp's own message says which package is missing.
+        return Load(library, libtorch, MendedLibraryCache.DefaultFolder);
+    }
+
+    /// <summary>Loads a mended copy of <paramref name="library"/> beside the libtorch that the process already holds.</summary>
+    /// <exception cref="DllNotFoundException">The library is not the expected one; the message says what to install.</exception>
+    internal static nint Load(string library, string libtorch, string cache)
+    {
+        try
+        {
+            var mended = MendedLibraryCache.GetOrAdd(library, cache);
+            // From the folder that libtorch_cpu came from: a second copy of libtorch aborts the process.
+            NativeLibrary.Load(libtorch);
+            return NativeLibrary.Load(mended);
+        }
+        catch (Exception error) when (error is InvalidDataException or IOException or UnauthorizedAccessException or DllNotFoundException)
+        {
+            // Thrown, not returned as 0: TorchSharp's fallback would copy 480 MB into the output folder and fail all the same.
+            throw new DllNotFoundException(
+                $"TorchSharp's native library could not be loaded. {library} needs a newer libstdc++ (GLIBCXX_3.4.32, GCC 13) than this system has, " +
+                $"and it is not the file that TorchBridge knows how to adapt ({error.Message}). Install libstdc++6 of GCC 13 or newer " +
+                "(Debian 13, Ubuntu 24.04, or conda's libstdcxx-ng), or use TorchSharp 0.107.0.", error);
+        }
+    }
+
+    private static IEnumerable<string> SearchFolders(Assembly torchSharp)
+    {
+        yield return AppContext.BaseDirectory;
+        yield return Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native");
+        if (Path.GetDirectoryName(torchSharp.Location) is { Length: > 0 } besideAssembly) yield return besideAssembly;
+        if (AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") is string folders)
+        {
+            foreach (var folder in folders.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)) yield return folder;
+        }
+    }
+
+    private static string? Find(IEnumerable<string> folders, string file) =>
+        folders.Select(folder => Path.Combine(folder, file)).FirstOrDefault(File.Exists);
+}

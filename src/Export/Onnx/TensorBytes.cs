@@ -1,0 +1,56 @@
+using System.Runtime.InteropServices;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Onnx;
+
+/// <summary>Copies between tensors and bytes.</summary>
+internal static class TensorBytes
+{
+    /// <summary>A tensor's elements in C order, little-endian.</summary>
+    public static byte[] Of(Tensor tensor)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var plain = tensor.detach().cpu().contiguous();
+        return plain.numel() == 0 ? [] : plain.bytes.ToArray();
+    }
+
+    /// <summary>An initializer that holds a tensor's elements.</summary>
+    public static Initializer ToInitializer(string name, Tensor tensor, string? source = null) =>
+        new(name, tensor.dtype, tensor.shape, Of(tensor)) { Source = source };
+
+    /// <summary>An initializer of 64-bit integers.</summary>
+    public static Initializer Of(string name, long[] values, bool isScalar = false) =>
+        new(name, ScalarType.Int64, isScalar ? [] : [values.Length], MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
+
+    /// <summary>Reads floating-point elements as float64; a conversion from float16, bfloat16, float32 or float64 is exact.</summary>
+    public static double[] ToDoubles(Initializer tensor)
+    {
+        var bytes = tensor.Data.Span;
+        switch (tensor.Type)
+        {
+            case ScalarType.Float32: return Convert(MemoryMarshal.Cast<byte, float>(bytes), value => value);
+            case ScalarType.Float64: return MemoryMarshal.Cast<byte, double>(bytes).ToArray();
+            case ScalarType.Float16: return Convert(MemoryMarshal.Cast<byte, Half>(bytes), value => (double)value);
+            case ScalarType.BFloat16: return Convert(MemoryMarshal.Cast<byte, ushort>(bytes), value => BitConverter.Int32BitsToSingle(value << 16));
+            default: throw new ArgumentException($"{tensor.Name} is {tensor.Type}, not a floating-point tensor");
+        }
+    }
+
+    /// <summary>Rounds float64 elements once, to nearest even, to a floating-point type.</summary>
+    public static Initializer FromDoubles(string name, ScalarType type, long[] dims, double[] values) => type switch
+    {
+        ScalarType.Float32 => new(name, type, dims, MemoryMarshal.AsBytes(Array.ConvertAll(values, value => (float)value).AsSpan()).ToArray()),
+        ScalarType.Float64 => new(name, type, dims, MemoryMarshal.AsBytes(values.AsSpan()).ToArray()),
+        ScalarType.Float16 => new(name, type, dims, MemoryMarshal.AsBytes(Array.ConvertAll(values, value => (Half)value).AsSpan()).ToArray()),
+        _ => throw new ArgumentException($"cannot write {type} from float64"),
+    };
+
+    private static double[] Convert<T>(ReadOnlySpan<T> values, Func<T, double> convert) where T : struct
+    {
+        var result = new double[values.Length];
+        for (var i = 0; i < values.Length; i++) result[i] = convert(values[i]);
+        return result;
+    }
+}
