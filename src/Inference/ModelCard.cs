@@ -1,0 +1,45 @@
+using System.Text.Json;
+
+namespace TorchBridge.Inference;
+
+/// <summary>What a classifier's ONNX file says of itself in its metadata: enough to serve it.</summary>
+/// <param name="ClassNames">One a class, in the order of the logits.</param>
+/// <param name="Width">Picture width in pixels.</param>
+/// <param name="Height">Picture height in pixels.</param>
+public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int Height)
+{
+    /// <summary>Metadata key of the class names, a JSON array.</summary>
+    public const string ClassNamesKey = "torchbridge.class_names";
+
+    /// <summary>Metadata key of the picture width.</summary>
+    public const string WidthKey = "torchbridge.width";
+
+    /// <summary>Metadata key of the picture height.</summary>
+    public const string HeightKey = "torchbridge.height";
+
+    /// <summary>Reads the metadata of a file.</summary>
+    /// <param name="metadata">Key-value pairs of the ONNX file.</param>
+    /// <param name="path">What to call the file in an error.</param>
+    /// <exception cref="InvalidDataException">The file is not one of our classifiers.</exception>
+    public static ModelCard Read(IReadOnlyDictionary<string, string> metadata, string path)
+    {
+        ArgumentNullException.ThrowIfNull(metadata);
+        try
+        {
+            var names = JsonSerializer.Deserialize<string[]>(metadata[ClassNamesKey])!;
+            return new ModelCard(names, int.Parse(metadata[WidthKey], System.Globalization.CultureInfo.InvariantCulture), int.Parse(metadata[HeightKey], System.Globalization.CultureInfo.InvariantCulture));
+        }
+        catch (Exception error) when (error is KeyNotFoundException or JsonException or FormatException)
+        {
+            throw new InvalidDataException($"{path} is not a picture classifier of TorchBridge: its metadata has no valid {ClassNamesKey}, {WidthKey} and {HeightKey}", error);
+        }
+    }
+
+    /// <summary>The metadata that <see cref="Read"/> reads.</summary>
+    public IEnumerable<KeyValuePair<string, string>> ToMetadata() =>
+    [
+        new(ClassNamesKey, JsonSerializer.Serialize(ClassNames)),
+        new(WidthKey, Width.ToString(System.Globalization.CultureInfo.InvariantCulture)),
+        new(HeightKey, Height.ToString(System.Globalization.CultureInfo.InvariantCulture)),
+    ];
+}

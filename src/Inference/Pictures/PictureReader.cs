@@ -1,0 +1,117 @@
+// What it does: reads a picture as stock ML.NET 5 does (LoadImages, ResizeImages with IsoCrop and the centre as anchor,
+// ExtractPixels), byte for byte, so that training, the stock zip and our own serving see the same pixels:
+//   decode   SKCodec into the platform's colour order, premultiplied alpha, no colour space, EXIF orientation not applied;
+//   resize   only where the size differs: scale = max(W/w, H/h), drawn with Skia's high filter quality, the overhang cut on both sides;
+//            target places are whole pixels, cut towards zero;
+//   extract  red, green, blue planes, 0 to 255; alpha is dropped after premultiplication (a transparent pixel is black).
+// One difference, on purpose: a picture that ends too early is an error here. Stock decoding pads it in silence.
+using SkiaSharp;
+
+namespace TorchBridge.Inference.Pictures;
+
+/// <summary>Reads pictures as planes of red, green and blue.</summary>
+public static class PictureReader
+{
+    /// <summary>File name endings that are read.</summary>
+    public static IReadOnlyList<string> Extensions { get; } = [".jpg", ".jpeg", ".png", ".bmp", ".webp"];
+
+    /// <summary>Whether a file's ending is one of <see cref="Extensions"/>.</summary>
+    /// <param name="path">Its name.</param>
+    public static bool IsPicture(string path) => Extensions.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Reads an encoded picture.</summary>
+    /// <param name="encoded">JPEG, PNG, BMP or WebP.</param>
+    /// <param name="name">What to call it in an error.</param>
+    /// <param name="width">Width to read it at, in pixels.</param>
+    /// <param name="height">Height to read it at, in pixels.</param>
+    /// <param name="planes">Receives 3 x height x width bytes: the red plane, the green, the blue.</param>
+    /// <exception cref="InvalidPictureException">It is no picture, or it ends too early.</exception>
+    public static void Read(ReadOnlySpan<byte> encoded, string name, int width, int height, Span<byte> planes)
+    {
+        if (planes.Length != 3 * width * height) throw new ArgumentException($"{planes.Length} bytes for 3 x {height} x {width} pixels", nameof(planes));
+        using var decoded = Decode(encoded, name);
+        using var resized = Resize(decoded, width, height);
+        Extract(resized, planes);
+    }
+
+    /// <summary>Reads a picture file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="width">Width to read it at, in pixels.</param>
+    /// <param name="height">Height to read it at, in pixels.</param>
+    /// <returns>3 x height x width bytes.</returns>
+    /// <exception cref="InvalidPictureException">It is not there, is no picture, or ends too early.</exception>
+    public static byte[] ReadFile(string path, int width, int height)
+    {
+        var planes = new byte[3 * width * height];
+        try
+        {
+            Read(File.ReadAllBytes(path), path, width, height, planes);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidPictureException($"{path} cannot be read: {error.Message}", error);
+        }
+
+        return planes;
+    }
+
+    internal static SKBitmap Decode(ReadOnlySpan<byte> encoded, string name)
+    {
+        using var data = SKData.CreateCopy(encoded);
+        using var codec = SKCodec.Create(data) ?? throw new InvalidPictureException($"{name} is not a picture ({encoded.Length} bytes; read are JPEG, PNG, BMP and WebP)");
+        var info = codec.Info with { ColorSpace = null };
+        if (info.AlphaType == SKAlphaType.Unpremul) info.AlphaType = SKAlphaType.Premul;
+        var bitmap = new SKBitmap(info);
+        var result = codec.GetPixels(info, bitmap.GetPixels());
+        if (result == SKCodecResult.Success) return InFourBytes(bitmap);
+        bitmap.Dispose();
+        throw new InvalidPictureException(result == SKCodecResult.IncompleteInput
+            ? $"{name} ends too early: the file is truncated ({encoded.Length} bytes)"
+            : $"{name} cannot be decoded ({result}): the file is damaged");
+    }
+
+    private static SKBitmap InFourBytes(SKBitmap bitmap)
+    {
+        if (bitmap.ColorType is SKColorType.Bgra8888 or SKColorType.Rgba8888) return bitmap;
+        using (bitmap) return bitmap.Copy(SKColorType.Bgra8888);
+    }
+
+    private static SKBitmap Resize(SKBitmap source, int width, int height)
+    {
+        if (source.Width == width && source.Height == height) return source.Copy();
+        float widthAspect = (float)width / source.Width, heightAspect = (float)height / source.Height;
+        int left = 0, top = 0;
+        float aspect;
+        if (heightAspect < widthAspect)
+        {
+            aspect = widthAspect;
+            top = (int)((height - (source.Height * aspect)) / 2);
+        }
+        else
+        {
+            aspect = heightAspect;
+            left = (int)((width - (source.Width * aspect)) / 2);
+        }
+
+        var target = new SKBitmap(width, height, isOpaque: true);
+        using var canvas = new SKCanvas(target);
+        using var image = SKImage.FromBitmap(source);
+        var to = new SKRect(left, top, left + (int)(source.Width * aspect), top + (int)(source.Height * aspect));
+        using var paint = new SKPaint { FilterQuality = SKFilterQuality.High };
+        canvas.DrawImage(image, new SKRect(0, 0, source.Width, source.Height), to, paint);
+        return target;
+    }
+
+    private static void Extract(SKBitmap bitmap, Span<byte> planes)
+    {
+        var pixels = bitmap.GetPixelSpan();
+        var (red, blue) = bitmap.ColorType == SKColorType.Bgra8888 ? (2, 0) : (0, 2);
+        var count = bitmap.Width * bitmap.Height;
+        for (var i = 0; i < count; i++)
+        {
+            planes[i] = pixels[(4 * i) + red];
+            planes[count + i] = pixels[(4 * i) + 1];
+            planes[(2 * count) + i] = pixels[(4 * i) + blue];
+        }
+    }
+}

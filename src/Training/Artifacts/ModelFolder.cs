@@ -1,0 +1,39 @@
+namespace TorchBridge.Training.Artifacts;
+
+/// <summary>Names of what a run leaves.</summary>
+/// <param name="Path">The folder (<c>--out</c>).</param>
+internal sealed record ModelFolder(string Path)
+{
+    private const string Name = "modern-cnn";
+
+    public string Weights => File(".safetensors");
+
+    public string Onnx => File(".onnx");
+
+    public string Zip => File(".zip");
+
+    public string Card => File(".card.json");
+
+    public string CurvesSvg => File(".curves.svg");
+
+    public string CurvesPng => File(".curves.png");
+
+    /// <summary>Makes the folder and sees that it can be written, before an hour of training is spent.</summary>
+    /// <exception cref="UserException">It cannot.</exception>
+    public void EnsureWritable()
+    {
+        try
+        {
+            Directory.CreateDirectory(Path);
+            var probe = System.IO.Path.Combine(Path, $".write-test-{Guid.NewGuid():N}");
+            System.IO.File.WriteAllText(probe, "");
+            System.IO.File.Delete(probe);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UserException($"--out {Path}: the folder cannot be written ({error.Message}). Name another with --out.", error);
+        }
+    }
+
+    private string File(string ending) => System.IO.Path.Combine(Path, Name + ending);
+}

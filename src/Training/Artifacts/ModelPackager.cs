@@ -1,0 +1,118 @@
+using System.Globalization;
+using TorchBridge.Export;
+using TorchBridge.Inference;
+using TorchBridge.Training.Data;
+using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Parity;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Artifacts;
+
+/// <summary>What packaging made and proved.</summary>
+internal sealed record PackagingResult(ExportReport Export, IReadOnlyList<ParityRow> Parity)
+{
+    public bool Passed => Parity.All(row => row.Passed);
+}
+
+/// <summary>Turns a trained model into its ONNX file and its ML.NET zip, proves both, and only then puts them where they belong.</summary>
+internal static class ModelPackager
+{
+    /// <summary>Exports, packages and proves. Where the proof fails, nothing is left behind.</summary>
+    /// <param name="model">The trained model.</param>
+    /// <param name="folder">Where the files go.</param>
+    /// <param name="data">The test part is what the proof runs over.</param>
+    /// <param name="test">TorchSharp's evaluation of the test part.</param>
+    /// <param name="foldBatchNorm">Whether BatchNorm goes into the convolutions.</param>
+    /// <exception cref="UserException">Export was refused, or the proof failed.</exception>
+    public static PackagingResult Package(TrainedModel model, ModelFolder folder, LoadedData data, Evaluation test, bool foldBatchNorm = true)
+    {
+        var staging = Path.Combine(folder.Path, $".staging-{Guid.NewGuid():N}");
+        Directory.CreateDirectory(staging);
+        try
+        {
+            var staged = new ModelFolder(staging);
+            ExportReport report;
+            try
+            {
+                report = Export(model, staged.Onnx, foldBatchNorm, test);
+                MlNetModel.Write(staged.Onnx, Path.Combine(staging, "mlnet.onnx"), model.Settings.ClassNames);
+                StockPipeline.Save(Path.Combine(staging, "mlnet.onnx"), staged.Zip, model.Settings.Network.Width, model.Settings.Network.Height);
+            }
+            catch (ExportException error)
+            {
+                throw new UserException($"The export was refused, and no file was written: {error.Message}", error);
+            }
+
+            var rows = Prove(model, staged.Onnx, staged.Zip, data, test, staging);
+            var result = new PackagingResult(report, rows);
+            if (!result.Passed) throw new UserException($"The files do not say what the network says, and are not left behind: {Describe(rows.First(row => !row.Passed))}");
+            File.Move(staged.Onnx, folder.Onnx, overwrite: true);
+            File.Move(staged.Zip, folder.Zip, overwrite: true);
+            return result;
+        }
+        finally
+        {
+            Directory.Delete(staging, recursive: true);
+        }
+    }
+
+    /// <summary>Compares every way of running the model over the test pictures.</summary>
+    /// <param name="model">The model; TorchSharp in eval mode is what is right.</param>
+    /// <param name="onnx">The ONNX file.</param>
+    /// <param name="zip">The ML.NET zip.</param>
+    /// <param name="data">Its test part is run.</param>
+    /// <param name="test">TorchSharp's evaluation of it.</param>
+    /// <param name="scratch">A folder for files that are needed on the way.</param>
+    public static IReadOnlyList<ParityRow> Prove(TrainedModel model, string onnx, string zip, LoadedData data, Evaluation test, string scratch)
+    {
+        var unfolded = Path.Combine(scratch, "unfolded.onnx");
+        Export(model, unfolded, foldBatchNorm: false, test);
+        var files = WriteFiles(data, Path.Combine(scratch, "pictures"));
+        return
+        [
+            ParityCheck.Onnx("ONNX, unfolded", unfolded, data.Data.Test, test.Logits),
+            ParityCheck.Onnx("ONNX, folded", onnx, data.Data.Test, test.Logits),
+            ParityCheck.Zip("ML.NET zip, from picture files", zip, files, model.Settings.ClassNames, test.Logits),
+        ];
+    }
+
+    /// <summary>A row as people read it.</summary>
+    public static string Describe(ParityRow row) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{row.Name}: agreement {row.Agree:N0} of {row.Count:N0}{(row.Ties.Count == 0 ? "" : $" ({row.Ties.Count} ties: {string.Join(", ", row.Ties.Take(10))})")}, largest difference {row.LargestAbsolute:G3} (allowed {row.Tolerance:G3}), relative {row.LargestRelative:G3}");
+
+    private static ExportReport Export(TrainedModel model, string path, bool foldBatchNorm, Evaluation test)
+    {
+        var network = model.Settings.Network;
+        using var scope = NewDisposeScope();
+        var example = randint(0, 256, [1, 3, network.Height, network.Width], dtype: ScalarType.Float32, generator: new Generator((ulong)model.Settings.Seed));
+        return OnnxExporter.Export(model.Classifier, example, path, new ExportOptions
+        {
+            OutputNames = ["logits", "probabilities"],
+            FoldBatchNorm = foldBatchNorm,
+            Seed = model.Settings.Seed,
+            Metadata = new Dictionary<string, string>(model.Card.ToMetadata().Concat(TrainingFacts(model, test)), StringComparer.Ordinal),
+            LateMetadata = report => report.Parity is { } parity ? [new("torchbridge.parity", Json.Text(parity.Outputs))] : [],
+        });
+    }
+
+    private static IEnumerable<KeyValuePair<string, string>> TrainingFacts(TrainedModel model, Evaluation test) =>
+    [
+        new("torchbridge.settings", Json.Text(model.Settings)),
+        new("torchbridge.versions", Json.Text(Versions.All)),
+        new("torchbridge.test_accuracy", test.Accuracy.ToString("R", CultureInfo.InvariantCulture)),
+        new("torchbridge.test_loss", test.Loss.ToString("R", CultureInfo.InvariantCulture)),
+    ];
+
+    private static string[] WriteFiles(LoadedData data, string folder)
+    {
+        Directory.CreateDirectory(folder);
+        return [.. data.TestFiles().Select((picture, i) =>
+        {
+            var path = Path.Combine(folder, $"{i:D6}{Path.GetExtension(picture.Name)}");
+            File.WriteAllBytes(path, picture.Bytes);
+            return path;
+        })];
+    }
+}

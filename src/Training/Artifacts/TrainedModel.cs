@@ -1,0 +1,95 @@
+using System.Text.Json;
+using TorchBridge.Inference;
+using TorchBridge.Training.Data;
+using TorchBridge.Training.Networks;
+using TorchBridge.Training.Optimization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Artifacts;
+
+/// <summary>What is needed, beside the weights, to use or repeat a model; stored inside the safetensors file.</summary>
+/// <param name="Network">Shape of the network.</param>
+/// <param name="Recipe">How it was trained.</param>
+/// <param name="Seed">What all randomness came from.</param>
+/// <param name="Data">What <c>--data</c> was.</param>
+/// <param name="DataLimits">Numbers of drawn pictures, where not the default.</param>
+/// <param name="ClassNames">One a class.</param>
+/// <param name="Statistics">Channel mean and standard deviation of the training part.</param>
+internal sealed record ModelSettings(NetworkOptions Network, Recipe Recipe, int Seed, string Data, int[]? DataLimits, IReadOnlyList<string> ClassNames, ChannelStatistics Statistics);
+
+/// <summary>A network with its settings: made new, or read from a safetensors file.</summary>
+internal sealed class TrainedModel : IDisposable
+{
+    private const string SettingsKey = "torchbridge.settings";
+    private readonly ModernCnn network;
+
+    /// <summary>Makes a new network; the seed decides its weights.</summary>
+    public TrainedModel(ModelSettings settings)
+    {
+        Settings = settings;
+        random.manual_seed(settings.Seed);
+        network = new ModernCnn(settings.Network);
+        Classifier = new PixelClassifier(network, settings.Statistics);
+    }
+
+    public ModelSettings Settings { get; }
+
+    /// <summary>The network with its preprocessing.</summary>
+    public PixelClassifier Classifier { get; }
+
+    /// <summary>The network alone: normalized pictures to logits.</summary>
+    public ModernCnn Network => network;
+
+    /// <summary>What the ONNX file says of itself to those who serve it.</summary>
+    public ModelCard Card => new(Settings.ClassNames, Settings.Network.Width, Settings.Network.Height);
+
+    /// <summary>Reads a model.</summary>
+    /// <exception cref="UserException">The file is missing, broken, or another program's.</exception>
+    public static TrainedModel Load(string path)
+    {
+        var (tensors, metadata) = Safetensors.Read(path);
+        try
+        {
+            var settings = metadata.TryGetValue(SettingsKey, out var json)
+                ? JsonSerializer.Deserialize<ModelSettings>(json, Json.Options)!
+                : throw new UserException($"{path} holds no settings of this program ({SettingsKey})");
+            var model = new TrainedModel(settings);
+            model.SetWeights(path, tensors);
+            return model;
+        }
+        catch (JsonException error)
+        {
+            throw new UserException($"{path}: its settings cannot be read: {error.Message}", error);
+        }
+        finally
+        {
+            foreach (var tensor in tensors.Values) tensor.Dispose();
+        }
+    }
+
+    /// <summary>Writes weights and settings.</summary>
+    public void Save(string path) =>
+        Safetensors.Write(path, network.state_dict(), new Dictionary<string, string>(StringComparer.Ordinal) { [SettingsKey] = JsonSerializer.Serialize(Settings, Json.Options) });
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Classifier.Dispose();
+        network.Dispose();
+    }
+
+    private void SetWeights(string path, Dictionary<string, Tensor> tensors)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var state = network.state_dict();
+        var missing = state.Keys.Except(tensors.Keys).Concat(tensors.Keys.Except(state.Keys)).FirstOrDefault();
+        if (missing is not null) throw new UserException($"{path} does not fit its own settings: '{missing}' is missing or too much");
+        foreach (var (name, target) in state)
+        {
+            if (!target.shape.AsSpan().SequenceEqual(tensors[name].shape)) throw new UserException($"{path}: '{name}' has the shape [{string.Join(", ", tensors[name].shape)}], expected [{string.Join(", ", target.shape)}]");
+            target.copy_(tensors[name]);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+using System.CommandLine;
+using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Data;
+
+namespace TorchBridge.Training.Commands;
+
+/// <summary>Options that several commands take.</summary>
+internal static class CommonOptions
+{
+    public static Option<string> Out() => new("--out") { Description = "Folder of the model's files.", DefaultValueFactory = _ => "models", HelpName = "DIR" };
+
+    public static Option<int?> Seed() => new("--seed") { Description = "Seed of all randomness. Default: 1, or the model's own.", HelpName = "N" };
+
+    public static Option<string?> JsonFile() => new("--json") { Description = "Write the result as JSON to this file.", HelpName = "FILE" };
+
+    public static Option<string?> DataSet(string fallback) => new("--data")
+    {
+        Description = $"`drawn` (built-in pictures), `cifar10` (downloaded once), or a folder with one sub-folder a class, or a .zip or .tar.gz of such. Default: {fallback}.",
+        HelpName = "WHAT",
+    };
+
+    /// <summary>Writes a result where --json asks for it.</summary>
+    public static void WriteJson(string? path, object result)
+    {
+        if (path is not null) AtomicWrite.Text(path, Json.Text(result) + "\n");
+    }
+
+    /// <summary>Loads the data that a model was trained on, or what --data names, in the model's size.</summary>
+    public static LoadedData Load(TrainedModel model, string? data, int? seed)
+    {
+        var settings = model.Settings;
+        (int, int, int)? limits = settings.DataLimits is [var training, var validation, var test] ? (training, validation, test) : null;
+        var loaded = DataSource.Load(data ?? settings.Data, settings.Network.Height, seed ?? settings.Seed, limits);
+        if (loaded.Data.ClassNames.SequenceEqual(settings.ClassNames)) return loaded;
+        throw new UserException($"--data {data}: its classes are {string.Join(", ", loaded.Data.ClassNames.Take(12))}; the model knows {string.Join(", ", settings.ClassNames.Take(12))}.");
+    }
+}

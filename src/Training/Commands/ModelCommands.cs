@@ -1,0 +1,120 @@
+using System.CommandLine;
+using Spectre.Console;
+using TorchBridge.Inference;
+using TorchBridge.Inference.Pictures;
+using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Reports;
+
+namespace TorchBridge.Training.Commands;
+
+/// <summary>Commands that start from a trained model: <c>evaluate</c>, <c>export</c>, <c>parity</c>, <c>predict</c>.</summary>
+internal static class ModelCommands
+{
+    public static Command Evaluate() => WithModel(
+        "evaluate",
+        "Accuracy and loss of a trained model on its test pictures, in eval mode.\nExample: evaluate --out models --json result.json",
+        (context, stop) =>
+        {
+            var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
+            context.Console.WriteLine(FormattableString.Invariant($"{context.Data.Data.Name}: test accuracy {test.Accuracy:P2} (top-5 {test.TopFive:P2}), loss {test.Loss:F4}, {context.Data.Data.Test.Count:N0} pictures"));
+            return (0, ModelCardFile.Figures(test, context.Data.Data.Test.Count));
+        });
+
+    public static Command Export() => WithModel(
+        "export",
+        "Write the ONNX file, the ML.NET zip and the card from the trained weights, and prove them.\nExample: export --out models",
+        (context, stop) =>
+        {
+            var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
+            var result = Packaging.PackageAndReport(context.Console, context.Model, context.Folder, context.Data, null, test);
+            return (0, new { result.Export.Path, result.Export.Nodes, result.Export.Folded, result.Export.NotFolded, result.Parity });
+        });
+
+    public static Command Parity() => WithModel(
+        "parity",
+        "Compare TorchSharp, ONNX (folded and not) and the ML.NET zip over the test pictures. Exit code 1 where they differ.\nExample: parity --out models --json parity.json",
+        (context, stop) =>
+        {
+            foreach (var file in (string[])[context.Folder.Onnx, context.Folder.Zip])
+            {
+                if (!File.Exists(file)) throw new UserException($"{file} is not there. `export --out {context.Folder.Path}` makes it.");
+            }
+
+            var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
+            var scratch = Directory.CreateTempSubdirectory("torchbridge-parity-");
+            try
+            {
+                var rows = ModelPackager.Prove(context.Model, context.Folder.Onnx, context.Folder.Zip, context.Data, test, scratch.FullName);
+                Packaging.PrintParity(context.Console, rows);
+                var passed = rows.All(row => row.Passed);
+                if (!passed) Console.Error.WriteLine("Parity failed: the files do not say what the weights say. `export` makes them anew.");
+                return (passed ? 0 : ExitCodes.Failed, new { Passed = passed, Rows = rows });
+            }
+            finally
+            {
+                scratch.Delete(recursive: true);
+            }
+        });
+
+    public static Command Predict()
+    {
+        Argument<string[]> files = new("FILE") { Description = "Pictures: JPEG, PNG, BMP or WebP of any size.", Arity = ArgumentArity.OneOrMore };
+        var (outFolder, seed, json) = (CommonOptions.Out(), CommonOptions.Seed(), CommonOptions.JsonFile());
+        var command = new Command("predict", "Classify pictures with the exported model: the three most probable classes.\nExample: predict cat.jpg dog.png --out models") { files, outFolder, json, seed };
+        command.SetAction((parsed, _) => CommandRunner.Run(() =>
+        {
+            var folder = new ModelFolder(parsed.GetValue(outFolder)!);
+            using var classifier = Load(folder.Onnx);
+            var results = parsed.GetValue(files)!.Select(file => (File: file, Top: TopThree(classifier, file))).ToArray();
+            foreach (var (file, top) in results)
+                AnsiConsole.Console.WriteLine($"{file}: {string.Join(", ", top.Select(item => FormattableString.Invariant($"{item.Label} {item.Probability:P1}")))}");
+            CommonOptions.WriteJson(parsed.GetValue(json), results.Select(result => new { result.File, Top = result.Top.Select(item => new { item.Label, item.Probability }) }));
+            return 0;
+        }));
+        return command;
+    }
+
+    private static ImageClassifier Load(string path)
+    {
+        try
+        {
+            return ImageClassifier.Load(path);
+        }
+        catch (Exception error) when (error is FileNotFoundException or InvalidDataException)
+        {
+            throw new UserException($"{error.Message}. Train a model first, or name its folder with --out.", error);
+        }
+    }
+
+    private static (string Label, float Probability)[] TopThree(ImageClassifier classifier, string file)
+    {
+        try
+        {
+            var probabilities = classifier.Classify(file).Probabilities;
+            return [.. classifier.ClassNames.Select((label, i) => (label, probabilities[i])).OrderByDescending(item => item.Item2).Take(3)];
+        }
+        catch (InvalidPictureException error)
+        {
+            throw new UserException(error.Message, error);
+        }
+    }
+
+    private sealed record ModelContext(TrainedModel Model, ModelFolder Folder, Data.LoadedData Data, IAnsiConsole Console);
+
+    private static Command WithModel(string name, string description, Func<ModelContext, CancellationToken, (int ExitCode, object Result)> work)
+    {
+        var (outFolder, seed, json, data) = (CommonOptions.Out(), CommonOptions.Seed(), CommonOptions.JsonFile(), CommonOptions.DataSet("what the model was trained on"));
+        var command = new Command(name, description) { data, outFolder, json, seed };
+        command.SetAction((parsed, stop) => CommandRunner.Run(() =>
+        {
+            var folder = new ModelFolder(parsed.GetValue(outFolder)!);
+            using var model = TrainedModel.Load(folder.Weights);
+            var loaded = CommonOptions.Load(model, parsed.GetValue(data), parsed.GetValue(seed));
+            var (exitCode, result) = work(new ModelContext(model, folder, loaded, AnsiConsole.Console), stop);
+            CommonOptions.WriteJson(parsed.GetValue(json), result);
+            return exitCode;
+        }));
+        return command;
+    }
+}

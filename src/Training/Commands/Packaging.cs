@@ -1,0 +1,32 @@
+using Spectre.Console;
+using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Data;
+using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Parity;
+using TorchBridge.Training.Reports;
+
+namespace TorchBridge.Training.Commands;
+
+/// <summary>Packages a model and prints what was proved: shared by <c>train</c> and <c>export</c>.</summary>
+internal static class Packaging
+{
+    public static PackagingResult PackageAndReport(IAnsiConsole console, TrainedModel model, ModelFolder folder, LoadedData data, TrainingResult? training, Evaluation test)
+    {
+        var result = ModelPackager.Package(model, folder, data, test);
+        ModelCardFile.Write(folder, model, data.Data, training, test, result);
+        console.WriteLine(result.Export.ToString().Replace(result.Export.Path, folder.Onnx, StringComparison.Ordinal).TrimEnd());
+        PrintParity(console, result.Parity);
+        foreach (var file in (string[])[folder.Onnx, folder.Zip, folder.Weights, folder.Card, folder.CurvesSvg, folder.CurvesPng])
+        {
+            if (File.Exists(file)) console.WriteLine(FormattableString.Invariant($"  {file} ({new FileInfo(file).Length:N0} bytes)"));
+        }
+
+        return result;
+    }
+
+    public static void PrintParity(IAnsiConsole console, IReadOnlyList<ParityRow> rows)
+    {
+        console.WriteLine("Parity with TorchSharp in eval mode, over the test pictures:");
+        foreach (var row in rows) console.WriteLine($"  {ModelPackager.Describe(row)}");
+    }
+}

@@ -1,0 +1,79 @@
+// What it does: changes a training picture a little, so that no picture is seen twice.
+//   random crop    a window of the picture's size from the picture with 4 black pixels around it
+//   flip           left to right, half of the time
+//   colour jitter  brightness, contrast and saturation, each by a factor from [1 - j, 1 + j], in this order; pixels stay in 0 to 255:
+//                  brightness x b;  contrast: grey + (x - grey) c, grey the mean luma;  saturation: luma + (x - luma) s;
+//                  luma = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601)
+// In: planes [3, H, W] of bytes. Out: floats 0 to 255 in the order [H, W, 3], which is channels_last of a batch.
+namespace TorchBridge.Training.Data;
+
+/// <summary>Which changes are made.</summary>
+/// <param name="CropPadding">Pixels of padding for the random crop; 0 for none.</param>
+/// <param name="Flip">Whether pictures are flipped.</param>
+/// <param name="ColorJitter">j in the formula; 0 for none.</param>
+internal sealed record AugmentationOptions(int CropPadding = 4, bool Flip = true, double ColorJitter = 0.2)
+{
+    /// <summary>Pictures as they are.</summary>
+    public static AugmentationOptions None { get; } = new(0, false, 0);
+}
+
+/// <summary>Augments one picture.</summary>
+internal static class Augmentation
+{
+    /// <summary>Writes an augmented picture.</summary>
+    /// <param name="planes">3 x height x width bytes.</param>
+    /// <param name="height">Height in pixels.</param>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="options">Which changes.</param>
+    /// <param name="draw">Randomness of this picture in this epoch.</param>
+    /// <param name="target">height x width x 3 floats.</param>
+    public static void Apply(ReadOnlySpan<byte> planes, int height, int width, AugmentationOptions options, ref Draw draw, Span<float> target)
+    {
+        int shiftX = 0, shiftY = 0;
+        if (options.CropPadding > 0)
+        {
+            shiftX = draw.Below((2 * options.CropPadding) + 1) - options.CropPadding;
+            shiftY = draw.Below((2 * options.CropPadding) + 1) - options.CropPadding;
+        }
+
+        var flip = options.Flip && draw.Coin();
+        Place(planes, height, width, shiftX, shiftY, flip, target);
+        if (options.ColorJitter > 0) Jitter(target, options.ColorJitter, ref draw);
+    }
+
+    private static void Place(ReadOnlySpan<byte> planes, int height, int width, int shiftX, int shiftY, bool flip, Span<float> target)
+    {
+        var plane = height * width;
+        for (var y = 0; y < height; y++)
+        {
+            for (var x = 0; x < width; x++)
+            {
+                int fromX = (flip ? width - 1 - x : x) + shiftX, fromY = y + shiftY, to = 3 * ((y * width) + x);
+                var inside = fromX >= 0 && fromX < width && fromY >= 0 && fromY < height;
+                for (var c = 0; c < 3; c++) target[to + c] = inside ? planes[(c * plane) + (fromY * width) + fromX] : 0;
+            }
+        }
+    }
+
+    private static void Jitter(Span<float> pixels, double strength, ref Draw draw)
+    {
+        float Factor(ref Draw d) => (float)d.Uniform(1 - strength, 1 + strength);
+        float brightness = Factor(ref draw), contrast = Factor(ref draw), saturation = Factor(ref draw);
+        double sum = 0;
+        for (var i = 0; i < pixels.Length; i += 3)
+        {
+            for (var c = 0; c < 3; c++) pixels[i + c] = Math.Clamp(pixels[i + c] * brightness, 0, 255);
+            sum += Luma(pixels[i..]);
+        }
+
+        var grey = (float)(sum / (pixels.Length / 3));
+        for (var i = 0; i < pixels.Length; i += 3)
+        {
+            for (var c = 0; c < 3; c++) pixels[i + c] = Math.Clamp(grey + ((pixels[i + c] - grey) * contrast), 0, 255);
+            var luma = Luma(pixels[i..]);
+            for (var c = 0; c < 3; c++) pixels[i + c] = Math.Clamp(luma + ((pixels[i + c] - luma) * saturation), 0, 255);
+        }
+    }
+
+    private static float Luma(ReadOnlySpan<float> rgb) => (0.299f * rgb[0]) + (0.587f * rgb[1]) + (0.114f * rgb[2]);
+}

@@ -1,0 +1,86 @@
+using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Data;
+
+/// <summary>A batch: pixels [N, 3, H, W] float32, 0 to 255, channels_last; labels [N] int64. The receiver disposes both.</summary>
+internal sealed record Batch(Tensor Pixels, Tensor Labels) : IDisposable
+{
+    public void Dispose()
+    {
+        Pixels.Dispose();
+        Labels.Dispose();
+    }
+}
+
+/// <summary>
+/// Makes the batches of an epoch, a few ahead of the training step, on a thread of its own. What a batch holds is decided by (seed,
+/// epoch, index) alone, not by timing.
+/// </summary>
+internal static class BatchLoader
+{
+    private const int Ahead = 3;
+
+    /// <summary>The shuffled, augmented batches of a training epoch; the last may be smaller.</summary>
+    public static IEnumerable<Batch> Training(PictureSet set, int batchSize, AugmentationOptions augmentation, int seed, int epoch, CancellationToken stop = default)
+    {
+        var order = new Draw(seed, 11, epoch).Permutation(set.Count);
+        return Prefetched(order.Chunk(batchSize).Select(indices => Make(set, indices, augmentation, seed, epoch)), stop);
+    }
+
+    /// <summary>The pictures in order, as they are.</summary>
+    public static IEnumerable<Batch> InOrder(PictureSet set, int batchSize) =>
+        Enumerable.Range(0, set.Count).Chunk(batchSize).Select(indices => Make(set, indices, AugmentationOptions.None, 0, 0));
+
+    private static Batch Make(PictureSet set, int[] indices, AugmentationOptions augmentation, int seed, int epoch)
+    {
+        using var scope = NewDisposeScope();
+        // Written straight into native memory: an array of this size a batch would keep the garbage collector busy.
+        var pixels_NHWC = empty([indices.Length, set.Height, set.Width, 3]);
+        var pixels = MemoryMarshal.Cast<byte, float>(pixels_NHWC.bytes);
+        for (var i = 0; i < indices.Length; i++)
+        {
+            var draw = new Draw(seed, 13, epoch, indices[i]);
+            Augmentation.Apply(set.Picture(indices[i]), set.Height, set.Width, augmentation, ref draw, pixels.Slice(i * set.Stride, set.Stride));
+        }
+
+        var labels = tensor(indices.Select(index => (long)set.Labels[index]).ToArray());
+        // A permuted view of [N, H, W, C]: the strides are those of channels_last, nothing is copied.
+        return new Batch(pixels_NHWC.permute(0, 3, 1, 2).DetachFromDisposeScope(), labels.DetachFromDisposeScope());
+    }
+
+    private static IEnumerable<Batch> Prefetched(IEnumerable<Batch> batches, CancellationToken stop)
+    {
+        using var queue = new BlockingCollection<Batch>(Ahead);
+        using var abandon = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var producer = Task.Run(
+            () =>
+            {
+                try
+                {
+                    foreach (var batch in batches) queue.Add(batch, abandon.Token);
+                }
+                catch (OperationCanceledException)
+                {
+                    // The reader stopped: whatever is still in the queue is disposed below.
+                }
+                finally
+                {
+                    queue.CompleteAdding();
+                }
+            },
+            CancellationToken.None);
+        try
+        {
+            foreach (var batch in queue.GetConsumingEnumerable(CancellationToken.None)) yield return batch;
+        }
+        finally
+        {
+            abandon.Cancel();
+            producer.Wait(CancellationToken.None);
+            foreach (var batch in queue) batch.Dispose();
+        }
+    }
+}

@@ -1,0 +1,29 @@
+namespace TorchBridge.Training.Data;
+
+/// <summary>Mean and standard deviation of each channel over pictures, of pixels scaled to 0 to 1.</summary>
+/// <param name="Mean">Red, green, blue.</param>
+/// <param name="Std">Red, green, blue; never 0.</param>
+internal sealed record ChannelStatistics(double[] Mean, double[] Std)
+{
+    /// <summary>Measures a set; sums are exact integers.</summary>
+    public static ChannelStatistics Of(PictureSet set)
+    {
+        var plane = set.Height * set.Width;
+        long[] sum = new long[3], squares = new long[3];
+        for (var i = 0; i < set.Count; i++)
+        {
+            var picture = set.Picture(i);
+            for (var p = 0; p < picture.Length; p++)
+            {
+                sum[p / plane] += picture[p];
+                squares[p / plane] += picture[p] * picture[p];
+            }
+        }
+
+        var count = (double)set.Count * plane;
+        var mean = sum.Select(total => total / count / 255).ToArray();
+        // A constant channel has no spread to divide by; one grey level is the least that a byte can differ by.
+        var std = squares.Select((total, c) => Math.Max(1.0 / 255, Math.Sqrt(Math.Max(0, (total / count / 255 / 255) - (mean[c] * mean[c]))))).ToArray();
+        return new ChannelStatistics(mean, std);
+    }
+}

@@ -1,0 +1,117 @@
+// CIFAR-10, Krizhevsky 2009: six binary files in a .tar.gz, each 10,000 records of one label byte and 3,072 bytes of pixels, planes of
+// red, green and blue, 32 x 32. Source: https://www.cs.toronto.edu/~kriz/cifar.html
+using System.Formats.Tar;
+using System.IO.Compression;
+using System.Security.Cryptography;
+
+namespace TorchBridge.Training.Data;
+
+/// <summary>The official archive of CIFAR-10: downloaded once, checked, kept in the user's cache folder.</summary>
+internal sealed class Cifar10
+{
+    public const string FileName = "cifar-10-binary.tar.gz";
+    private const int RecordSize = 1 + (3 * 32 * 32);
+    private static readonly IReadOnlyList<string> ClassNames = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+
+    /// <summary>Where the archive is kept.</summary>
+    public string Folder { get; init; } = Path.Combine(
+        Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify), "torchbridge", "data");
+
+    public Uri Address { get; init; } = new("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz");
+
+    /// <summary>SHA-256 of the archive.</summary>
+    public string Checksum { get; init; } = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd";
+
+    /// <summary>Loads it; the network is asked only where the archive is not there.</summary>
+    /// <param name="seed">Decides which tenth of the training part is validation.</param>
+    /// <param name="progress">Bytes so far, bytes in all (0 where the server does not say).</param>
+    /// <exception cref="UserException">No network, or a wrong checksum.</exception>
+    public PictureData Load(int seed, Action<long, long>? progress = null)
+    {
+        var path = Path.Combine(Folder, FileName);
+        if (!File.Exists(path)) Download(path, progress);
+        Check(path);
+        var (training, test) = Read(path);
+        var order = new Draw(seed, 7).Permutation(training.Count);
+        var tenth = training.Count / 10;
+        return new PictureData("CIFAR-10", ClassNames, training.Select([.. order.Skip(tenth).Order()]), training.Select([.. order.Take(tenth).Order()]), test);
+    }
+
+    private void Check(string path)
+    {
+        using var stream = File.OpenRead(path);
+        var found = Convert.ToHexStringLower(SHA256.HashData(stream));
+        if (found != Checksum)
+            throw new UserException($"{path} has the wrong checksum: SHA-256 is {found}, expected {Checksum}. It was damaged or changed: delete it, and it is downloaded again.");
+    }
+
+    private void Download(string path, Action<long, long>? progress)
+    {
+        var temporary = $"{path}.{Environment.ProcessId}.tmp";
+        try
+        {
+            Directory.CreateDirectory(Folder);
+            using var client = new HttpClient();
+            using var response = client.Send(new HttpRequestMessage(HttpMethod.Get, Address), HttpCompletionOption.ResponseHeadersRead);
+            response.EnsureSuccessStatusCode();
+            using (var from = response.Content.ReadAsStream())
+            using (var to = new FileStream(temporary, FileMode.Create, FileAccess.Write))
+            {
+                var buffer = new byte[1 << 16];
+                long done = 0;
+                for (int read; (read = from.Read(buffer)) > 0;)
+                {
+                    to.Write(buffer.AsSpan(0, read));
+                    progress?.Invoke(done += read, response.Content.Headers.ContentLength ?? 0);
+                }
+
+                to.Flush(flushToDisk: true);
+            }
+
+            Check(temporary);
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch (Exception error) when (error is HttpRequestException or IOException or UnauthorizedAccessException or TaskCanceledException)
+        {
+            throw new UserException($"CIFAR-10 could not be downloaded from {Address} ({error.Message}). Download {FileName} on a machine with a network and put it at {path}.", error);
+        }
+        finally
+        {
+            File.Delete(temporary);
+        }
+    }
+
+    private static (PictureSet Training, PictureSet Test) Read(string path)
+    {
+        using var stream = new GZipStream(File.OpenRead(path), CompressionMode.Decompress);
+        using var archive = new TarReader(stream);
+        var files = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
+        while (archive.GetNextEntry() is { } entry)
+        {
+            if (!entry.Name.EndsWith(".bin", StringComparison.Ordinal) || entry.DataStream is null) continue;
+            using var memory = new MemoryStream();
+            entry.DataStream.CopyTo(memory);
+            files.Add(Path.GetFileName(entry.Name), memory.ToArray());
+        }
+
+        if (!files.TryGetValue("test_batch.bin", out var test) || files.Count < 2) throw new UserException($"{path} is not the CIFAR-10 binary archive: it has no test_batch.bin and data_batch files.");
+        return (Parse([.. files.Where(file => file.Key.StartsWith("data_batch", StringComparison.Ordinal)).Select(file => file.Value)]), Parse([test]));
+    }
+
+    private static PictureSet Parse(byte[][] files)
+    {
+        var count = files.Sum(file => file.Length / RecordSize);
+        var set = new PictureSet(new byte[count * (RecordSize - 1)], new int[count], 32, 32);
+        var i = 0;
+        foreach (var file in files)
+        {
+            for (var at = 0; at + RecordSize <= file.Length; at += RecordSize, i++)
+            {
+                set.Labels[i] = file[at];
+                file.AsSpan(at + 1, RecordSize - 1).CopyTo(set.Pixels.AsSpan(i * set.Stride));
+            }
+        }
+
+        return set;
+    }
+}

@@ -1,0 +1,65 @@
+using SkiaSharp;
+
+namespace TorchBridge.Training.Data;
+
+/// <summary>What <c>--data</c> names.</summary>
+internal static class DataSource
+{
+    public const string Drawn = "drawn";
+
+    /// <summary>Loads a data set, and can give its test pictures as files.</summary>
+    /// <param name="name"><c>drawn</c>, <c>cifar10</c>, or a path.</param>
+    /// <param name="size">Height and width in pixels, for pictures of a path.</param>
+    /// <param name="seed">Decides the drawing and the split.</param>
+    /// <param name="limits">Number of drawn pictures, where not the default: training, validation, test.</param>
+    /// <param name="progress">Done, in all.</param>
+    public static LoadedData Load(string name, int size, int seed, (int Training, int Validation, int Test)? limits = null, Action<long, long>? progress = null)
+    {
+        switch (name)
+        {
+            case Drawn:
+                var drawn = limits is { } l ? DrawnPictures.Make(seed, l.Training, l.Validation, l.Test) : DrawnPictures.Make(seed);
+                return new LoadedData(drawn, () => ToPng(drawn.Test));
+            case "cifar10":
+                var cifar = new Cifar10().Load(seed, progress);
+                return new LoadedData(cifar, () => ToPng(cifar.Test));
+            default:
+                var (data, files) = PictureFolder.Load(name, size, size, seed, (done, all) => progress?.Invoke(done, all));
+                return new LoadedData(data, () => files);
+        }
+    }
+
+    private static EncodedPicture[] ToPng(PictureSet set)
+    {
+        var pictures = new EncodedPicture[set.Count];
+        Parallel.For(0, set.Count, i => pictures[i] = new EncodedPicture($"{i:D5}.png", ToPng(set.Picture(i), set.Width, set.Height)));
+        return pictures;
+    }
+
+    /// <summary>Encodes planes of red, green and blue as PNG, without loss.</summary>
+    public static byte[] ToPng(ReadOnlySpan<byte> planes, int width, int height)
+    {
+        using var bitmap = new SKBitmap(new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque));
+        var pixels = bitmap.GetPixelSpan();
+        var plane = width * height;
+        unsafe
+        {
+            var target = (byte*)bitmap.GetPixels();
+            for (var i = 0; i < plane; i++)
+            {
+                target[4 * i] = planes[i];
+                target[(4 * i) + 1] = planes[plane + i];
+                target[(4 * i) + 2] = planes[(2 * plane) + i];
+                target[(4 * i) + 3] = 255;
+            }
+        }
+
+        using var data = bitmap.Encode(SKEncodedImageFormat.Png, 100);
+        return data.ToArray();
+    }
+}
+
+/// <summary>A data set in memory.</summary>
+/// <param name="Data">The pictures.</param>
+/// <param name="TestFiles">The test pictures as encoded files, in the order of the test part.</param>
+internal sealed record LoadedData(PictureData Data, Func<IReadOnlyList<EncodedPicture>> TestFiles);

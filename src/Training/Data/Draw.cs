@@ -1,0 +1,58 @@
+namespace TorchBridge.Training.Data;
+
+/// <summary>
+/// A small random generator (SplitMix64) whose stream is decided by what it is for: (seed, epoch, index) say. The same keys give the
+/// same numbers on every machine, in whatever order the streams are used.
+/// </summary>
+internal struct Draw
+{
+    private ulong state;
+
+    /// <summary>Starts the stream of some keys.</summary>
+    public Draw(params ReadOnlySpan<long> keys)
+    {
+        state = 0x9E37_79B9_7F4A_7C15;
+        foreach (var key in keys)
+        {
+            state ^= (ulong)key;
+            state = Next();
+        }
+    }
+
+    /// <summary>64 random bits.</summary>
+    public ulong Next()
+    {
+        var z = state += 0x9E37_79B9_7F4A_7C15;
+        z = (z ^ (z >> 30)) * 0xBF58_476D_1CE4_E5B9;
+        z = (z ^ (z >> 27)) * 0x94D0_49BB_1331_11EB;
+        return z ^ (z >> 31);
+    }
+
+    /// <summary>Uniform in [0, 1).</summary>
+    public double Uniform() => (Next() >> 11) * (1.0 / (1UL << 53));
+
+    /// <summary>Uniform in [low, high).</summary>
+    public double Uniform(double low, double high) => low + (Uniform() * (high - low));
+
+    /// <summary>Uniform integer in [0, count).</summary>
+    public int Below(int count) => (int)(((UInt128)Next() * (ulong)count) >> 64);
+
+    /// <summary>True half of the time.</summary>
+    public bool Coin() => (Next() & 1) == 1;
+
+    /// <summary>Standard normal (Box-Muller).</summary>
+    public double Normal() => Math.Sqrt(-2 * Math.Log(1 - Uniform())) * Math.Cos(2 * Math.PI * Uniform());
+
+    /// <summary>A random order of 0 to count - 1 (Fisher-Yates).</summary>
+    public int[] Permutation(int count)
+    {
+        var order = Enumerable.Range(0, count).ToArray();
+        for (var i = count - 1; i > 0; i--)
+        {
+            var j = Below(i + 1);
+            (order[i], order[j]) = (order[j], order[i]);
+        }
+
+        return order;
+    }
+}

@@ -1,0 +1,33 @@
+namespace TorchBridge.Training.Data;
+
+/// <summary>Pictures in memory: count x 3 x height x width bytes, planes of red, green and blue, with a label each.</summary>
+/// <param name="Pixels">All pixels, one picture after another.</param>
+/// <param name="Labels">Class number of each picture.</param>
+/// <param name="Height">Height in pixels.</param>
+/// <param name="Width">Width in pixels.</param>
+internal sealed record PictureSet(byte[] Pixels, int[] Labels, int Height, int Width)
+{
+    public int Count => Labels.Length;
+
+    /// <summary>Bytes of one picture.</summary>
+    public int Stride => 3 * Height * Width;
+
+    /// <summary>The planes of one picture.</summary>
+    public ReadOnlySpan<byte> Picture(int index) => Pixels.AsSpan(index * Stride, Stride);
+
+    /// <summary>Some of the pictures, in the order given.</summary>
+    public PictureSet Select(IReadOnlyList<int> indices)
+    {
+        var pixels = new byte[(long)indices.Count * Stride];
+        for (var i = 0; i < indices.Count; i++) Picture(indices[i]).CopyTo(pixels.AsSpan(i * Stride));
+        return new PictureSet(pixels, [.. indices.Select(index => Labels[index])], Height, Width);
+    }
+}
+
+/// <summary>A data set as training takes it. Choices look at <see cref="Validation"/>; <see cref="Test"/> is read once, at the end.</summary>
+/// <param name="Name">What it is, for the card: <c>drawn pictures</c>, <c>CIFAR-10</c>, a path.</param>
+/// <param name="ClassNames">One a class.</param>
+/// <param name="Training">What the weights are learned from.</param>
+/// <param name="Validation">What choices are made by.</param>
+/// <param name="Test">What is reported.</param>
+internal sealed record PictureData(string Name, IReadOnlyList<string> ClassNames, PictureSet Training, PictureSet Validation, PictureSet Test);

@@ -1,0 +1,20 @@
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Networks;
+
+/// <summary>Makes the normalization after a convolution.</summary>
+internal static class NormLayer
+{
+    private const int Groups = 8;
+
+    /// <summary>Makes a layer for maps of [N, channels, height, width]; LayerNorm is sized from the map.</summary>
+    public static nn.Module<Tensor, Tensor> Make(NormKind kind, int channels, int height, int width) => kind switch
+    {
+        NormKind.Batch => nn.BatchNorm2d(channels),
+        NormKind.Layer => nn.LayerNorm([channels, height, width]),
+        NormKind.Group => nn.GroupNorm(Groups, channels),
+        NormKind.Instance => nn.InstanceNorm2d(channels),
+        NormKind.None => nn.Identity(),
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "unknown normalization"),
+    };
+}

@@ -1,0 +1,37 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Networks;
+
+/// <summary>
+/// The network with its preprocessing in front and softmax behind: what is exported, and what every comparison starts from.
+/// Pixels [N, 3, H, W], float32, RGB, 0 to 255, to (logits, probabilities), both [N, classes].
+/// Preprocessing is (pixel / 255 - mean) / std per channel, computed as pixel * scale + offset.
+/// </summary>
+internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor Probabilities)>
+{
+    private readonly nn.Module<Tensor, Tensor> network;
+    private readonly Tensor scale;
+    private readonly Tensor offset;
+
+    /// <summary>Wraps a network; it stays the caller's.</summary>
+    /// <param name="network">Normalized pictures to logits.</param>
+    /// <param name="statistics">Channel mean and standard deviation of the training part, of pixels scaled to 0 to 1.</param>
+    public PixelClassifier(nn.Module<Tensor, Tensor> network, Data.ChannelStatistics statistics) : base(nameof(PixelClassifier))
+    {
+        this.network = network;
+        scale = tensor(statistics.Std.Select(std => (float)(1 / (255 * std))).ToArray()).view(1, 3, 1, 1);
+        offset = tensor(statistics.Mean.Zip(statistics.Std, (mean, std) => (float)(-mean / std)).ToArray()).view(1, 3, 1, 1);
+        RegisterComponents();
+    }
+
+    /// <summary>Normalizes pixels and runs the network: logits only, for training.</summary>
+    public Tensor Logits(Tensor pixels) => network.forward((pixels * scale) + offset);
+
+    /// <inheritdoc/>
+    public override (Tensor Logits, Tensor Probabilities) forward(Tensor pixels)
+    {
+        var logits = Logits(pixels);
+        return (logits, logits.softmax(1));
+    }
+}

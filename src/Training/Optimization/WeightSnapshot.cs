@@ -1,0 +1,37 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Optimization;
+
+/// <summary>A copy of a module's parameters and buffers that can be put back.</summary>
+internal sealed class WeightSnapshot : IDisposable
+{
+    private readonly Dictionary<string, Tensor> live;
+    private readonly Dictionary<string, Tensor> copies = new(StringComparer.Ordinal);
+
+    /// <summary>Takes the first copy.</summary>
+    public WeightSnapshot(nn.Module module)
+    {
+        live = module.state_dict();
+        foreach (var (name, value) in live) copies.Add(name, value.detach().clone().DetachFromDisposeScope());
+    }
+
+    /// <summary>Copies the weights as they are now.</summary>
+    public void Take() => Copy(live, copies);
+
+    /// <summary>Writes the copy into the module.</summary>
+    public void PutBack() => Copy(copies, live);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var copy in copies.Values) copy.Dispose();
+    }
+
+    private static void Copy(Dictionary<string, Tensor> from, Dictionary<string, Tensor> to)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        foreach (var (name, value) in from) to[name].copy_(value);
+    }
+}

@@ -1,0 +1,108 @@
+// What it does: proves that the files say what the network says. Over the test pictures, TorchSharp in eval mode is compared with the ONNX
+// file, with its unfolded twin, and with the zip in stock ML.NET reading the picture files.
+// Tolerance: 1e-4 of the largest absolute logit. A top-1 that differs where the two logits lie closer than that is a tie, and counted.
+// The zip gives probabilities; softmax moves a probability by at most half of what it moves the logits, so the same tolerance is strict.
+using TorchBridge.Inference;
+using TorchBridge.Training.Data;
+
+namespace TorchBridge.Training.Parity;
+
+/// <summary>How one way of running the model compares with TorchSharp.</summary>
+internal sealed record ParityRow(string Name, double LargestAbsolute, double LargestRelative, double Tolerance, int Agree, IReadOnlyList<int> Ties, int Count)
+{
+    /// <summary>Whether nothing is out of tolerance. NaN never passes.</summary>
+    public bool Passed => LargestAbsolute <= Tolerance && Agree == Count;
+}
+
+/// <summary>Compares the ways of running a model.</summary>
+internal static class ParityCheck
+{
+    public const double RelativeTolerance = 1e-4;
+    private const int BatchSize = 250;
+
+    /// <summary>Compares logits of an ONNX file.</summary>
+    public static ParityRow Onnx(string name, string path, PictureSet pictures, float[] expectedLogits)
+    {
+        using var classifier = ImageClassifier.Load(path);
+        var logits = new List<float>(expectedLogits.Length);
+        for (var start = 0; start < pictures.Count; start += BatchSize)
+        {
+            var count = Math.Min(BatchSize, pictures.Count - start);
+            foreach (var prediction in classifier.ClassifyPlanes(pictures.Pixels.AsSpan(start * pictures.Stride, count * pictures.Stride), count)) logits.AddRange(prediction.Logits);
+        }
+
+        return Compare(name, [.. logits], expectedLogits, expectedLogits, classifier.ClassNames.Count);
+    }
+
+    /// <summary>Compares probabilities and labels of the zip in stock ML.NET, reading picture files.</summary>
+    public static ParityRow Zip(string name, string path, IReadOnlyList<string> files, IReadOnlyList<string> classNames, float[] expectedLogits)
+    {
+        var scores = new List<float>(expectedLogits.Length);
+        var labels = new List<string>();
+        foreach (var (label, row) in StockPipeline.Score(path, files))
+        {
+            labels.Add(label);
+            scores.AddRange(row);
+        }
+
+        var classes = classNames.Count;
+        var compared = Compare(name, [.. scores], Softmax(expectedLogits, classes), expectedLogits, classes);
+        // The label that the zip says must be the class of its own largest score.
+        var mislabelled = Enumerable.Range(0, labels.Count).Count(i => labels[i] != classNames[Best(scores.Skip(i * classes).Take(classes).ToArray(), 0, classes)]);
+        return mislabelled == 0 ? compared : compared with { Agree = compared.Agree - mislabelled };
+    }
+
+    /// <summary>Compares rows of values; <paramref name="logits"/> decide what is a tie.</summary>
+    internal static ParityRow Compare(string name, float[] actual, float[] expected, float[] logits, int classes)
+    {
+        var tolerance = RelativeTolerance * logits.Max(Math.Abs);
+        if (actual.Length != expected.Length) return new ParityRow(name, double.PositiveInfinity, double.PositiveInfinity, tolerance, 0, [], expected.Length / classes);
+        double largest = 0, relative = 0, floor = 0.01 * expected.Max(Math.Abs);
+        for (var i = 0; i < actual.Length; i++)
+        {
+            var error = Math.Abs((double)actual[i] - expected[i]);
+            if (!(error <= largest)) largest = double.IsNaN(error) ? double.PositiveInfinity : error;
+            if (Math.Abs(expected[i]) > floor) relative = Math.Max(relative, error / Math.Abs(expected[i]));
+        }
+
+        var agree = 0;
+        var ties = new List<int>();
+        for (var row = 0; row < actual.Length / classes; row++)
+        {
+            int ours = Best(actual, row, classes), theirs = Best(logits, row, classes);
+            if (ours == theirs) agree++;
+            else if (Math.Abs(logits[(row * classes) + ours] - logits[(row * classes) + theirs]) <= tolerance)
+            {
+                agree++;
+                ties.Add(row);
+            }
+        }
+
+        return new ParityRow(name, largest, relative, tolerance, agree, ties, expected.Length / classes);
+    }
+
+    private static int Best(float[] values, int row, int classes)
+    {
+        var best = 0;
+        for (var i = 1; i < classes; i++)
+        {
+            if (values[(row * classes) + i] > values[(row * classes) + best]) best = i;
+        }
+
+        return best;
+    }
+
+    private static float[] Softmax(float[] logits, int classes)
+    {
+        var result = new float[logits.Length];
+        for (var row = 0; row < logits.Length; row += classes)
+        {
+            var span = logits.AsSpan(row, classes);
+            double largest = span.ToArray().Max(), sum = 0;
+            foreach (var logit in span) sum += Math.Exp(logit - largest);
+            for (var i = 0; i < classes; i++) result[row + i] = (float)(Math.Exp(span[i] - largest) / sum);
+        }
+
+        return result;
+    }
+}
