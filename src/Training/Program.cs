@@ -11,6 +11,7 @@ internal static class Program
 {
     public static async Task<int> Main(string[] args)
     {
+        Optimization.NativeTuning.Apply();
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
         // A file or a pipe has no width: lines are not broken there.
         if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 1000;

@@ -58,20 +58,15 @@ internal static class DrawnPictures
         }
     }
 
-    /// <summary>A background with a gradient, and a foreground that differs from it enough to be seen.</summary>
+    /// <summary>A background with a gradient, and a brighter foreground.</summary>
     private static void Colours(ref Draw draw, Span<double> back, Span<double> slopeX, Span<double> slopeY, Span<double> fore)
     {
-        double contrast;
-        do
+        for (var c = 0; c < 3; c++)
         {
-            contrast = 0;
-            for (var c = 0; c < 3; c++)
-            {
-                (back[c], fore[c], slopeX[c], slopeY[c]) = (draw.Uniform(20, 235), draw.Uniform(20, 235), draw.Uniform(-1.5, 1.5), draw.Uniform(-1.5, 1.5));
-                contrast += Math.Abs(back[c] - fore[c]);
-            }
+            back[c] = draw.Uniform(10, 130);
+            fore[c] = back[c] + draw.Uniform(45, 120);
+            (slopeX[c], slopeY[c]) = (draw.Uniform(-2, 2), draw.Uniform(-2, 2));
         }
-        while (contrast < 170);
     }
 
     /// <summary>Distance to the edge of a shape of radius 1 around the origin; negative inside.</summary>

@@ -6,7 +6,7 @@ namespace TorchBridge.Training.Optimization;
 internal sealed record Recipe
 {
     /// <summary>Passes over the training part, at least 1.</summary>
-    public int Epochs { get; init; } = 12;
+    public int Epochs { get; init; } = 8;
 
     /// <summary>Pictures a step.</summary>
     public int BatchSize { get; init; } = 128;
