@@ -51,13 +51,20 @@ public static class TorchSharpLoader
         }
         catch (Exception error) when (error is InvalidDataException or IOException or UnauthorizedAccessException or DllNotFoundException)
         {
-            // Thrown, not returned as 0: TorchSharp's fallback would copy 480 MB into the output folder and fail all the same.
+            PreventFallback();
             throw new DllNotFoundException(
                 $"TorchSharp's native library could not be loaded. {library} needs a newer libstdc++ (GLIBCXX_3.4.32, GCC 13) than this system has, " +
                 $"and it is not the file that TorchBridge knows how to adapt ({error.Message}). Install libstdc++6 of GCC 13 or newer " +
                 "(Debian 13, Ubuntu 24.04, or conda's libstdcxx-ng), or use TorchSharp 0.107.0.", error);
         }
     }
+
+    /// <summary>
+    /// TorchSharp catches what a load throws and then copies 480 MB from the NuGet folder into the output folder, to fail all the same.
+    /// It looks for that folder in NUGET_PACKAGES: a name that does not exist ends it with the error instead. Only this process sees it.
+    /// </summary>
+    private static void PreventFallback() =>
+        Environment.SetEnvironmentVariable("NUGET_PACKAGES", Path.Combine(Path.GetTempPath(), $"torchbridge-no-fallback-{Guid.NewGuid():N}"));
 
     private static IEnumerable<string> SearchFolders(Assembly torchSharp)
     {

@@ -40,7 +40,12 @@ internal sealed class OnnxNode
 
     public OnnxNode Copy() => new()
     {
-        OpType = OpType, Name = Name, Inputs = [.. Inputs], Outputs = [.. Outputs], Attributes = new(Attributes, StringComparer.Ordinal), ModulePath = ModulePath,
+        OpType = OpType,
+        Name = Name,
+        Inputs = [.. Inputs],
+        Outputs = [.. Outputs],
+        Attributes = new(Attributes, StringComparer.Ordinal),
+        ModulePath = ModulePath,
     };
 }
 

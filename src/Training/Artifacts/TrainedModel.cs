@@ -31,6 +31,8 @@ internal sealed class TrainedModel : IDisposable
         random.manual_seed(settings.Seed);
         network = new ModernCnn(settings.Network);
         Classifier = new PixelClassifier(network, settings.Statistics);
+        // Before training and after loading alike: another layout sums in another order, and the last digits would differ.
+        ChannelsLast.Convert(Classifier);
     }
 
     public ModelSettings Settings { get; }

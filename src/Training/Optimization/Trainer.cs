@@ -38,7 +38,6 @@ internal sealed class Trainer(PixelClassifier classifier, Recipe recipe, int see
     /// <exception cref="UserException">The loss is not a number any more.</exception>
     public TrainingResult Train(PictureData data, CancellationToken stop = default)
     {
-        ChannelsLast.Convert(classifier);
         classifier.train();
         var stepsInEpoch = (data.Training.Count + recipe.BatchSize - 1) / recipe.BatchSize;
         using var optimizer = optim.AdamW(classifier.parameters(), recipe.LearningRate, weight_decay: recipe.WeightDecay);

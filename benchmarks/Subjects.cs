@@ -1,0 +1,10 @@
+namespace TorchBridge.Benchmarks;
+
+/// <summary>The side-by-side subjects by name.</summary>
+internal static class Subjects
+{
+    public static IReadOnlyDictionary<string, Func<Measurement>> All { get; } = new Dictionary<string, Func<Measurement>>(StringComparer.Ordinal)
+    {
+        ["export"] = ExportSubject.Run,
+    };
+}

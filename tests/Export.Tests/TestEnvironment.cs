@@ -1,0 +1,9 @@
+namespace TorchBridge.Export.Tests;
+
+/// <summary>Puts an environment variable of this process back after a test that changes it.</summary>
+internal sealed class KeptVariable(string name) : IDisposable
+{
+    private readonly string? value = Environment.GetEnvironmentVariable(name);
+
+    public void Dispose() => Environment.SetEnvironmentVariable(name, value);
+}

@@ -1,0 +1,30 @@
+using System.Diagnostics;
+
+namespace TorchBridge.Testing;
+
+/// <summary>What a program printed and exited with.</summary>
+public sealed record RunResult(int ExitCode, string Output, string Error);
+
+/// <summary>Runs programs of the solution, built beside the tests.</summary>
+public static class Run
+{
+    /// <summary>The output folder of a project, in the configuration that the tests run in.</summary>
+    public static string OutputOf(params string[] project) =>
+        Path.Combine([Shared.Repository, .. project, "bin", Configuration, "net10.0"]);
+
+    private static string Configuration => AppContext.BaseDirectory.Contains($"{Path.DirectorySeparatorChar}Release{Path.DirectorySeparatorChar}", StringComparison.Ordinal) ? "Release" : "Debug";
+
+    /// <summary>Starts a program and waits for its end.</summary>
+    public static RunResult Program(string dll, string[] arguments, string? folder = null, IReadOnlyDictionary<string, string>? environment = null)
+    {
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder ?? Path.GetTempPath() };
+        start.ArgumentList.Add(dll);
+        foreach (var argument in arguments) start.ArgumentList.Add(argument);
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
+        using var process = Process.Start(start)!;
+        var error = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return new RunResult(process.ExitCode, output, error.Result);
+    }
+}

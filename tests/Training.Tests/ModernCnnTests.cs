@@ -1,0 +1,174 @@
+using TorchBridge.Training.Data;
+using TorchBridge.Training.Networks;
+using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Regularization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Tests;
+
+/// <summary>The network against what PyTorch computed: forward, gradients, three training steps, both forms.</summary>
+public class ModernCnnTests
+{
+    private const string NoGolden = "../shared/golden is not there";
+
+    [Theory]
+    [InlineData("plain")]
+    [InlineData("residual")]
+    public void Eval_logits_at_the_initial_state_are_PyTorchs(string form)
+    {
+        var golden = GoldenCase.Find($"tiny_{form}_eval_at_init");
+        Assert.SkipWhen(golden is null, NoGolden);
+        using var scope = NewDisposeScope();
+        using var network = Load(golden, form);
+        network.eval();
+        golden.Check("eval_logits", Values(network.forward(Floats(golden.Input("X_eval")))));
+    }
+
+    [Theory]
+    [InlineData("plain", false)]
+    [InlineData("residual", false)]
+    [InlineData("residual", true)]
+    public void Training_logits_loss_and_gradients_are_PyTorchs(string form, bool channelsLast)
+    {
+        var golden = GoldenCase.Find($"tiny_{form}_grad_step1");
+        Assert.SkipWhen(golden is null, NoGolden);
+        using var scope = NewDisposeScope();
+        using var network = Load(golden, form);
+        if (channelsLast) ChannelsLast.Convert(network);
+        network.train();
+        var x = Floats(golden.Input("X"))[0];
+        var logits = network.forward(channelsLast ? ChannelsLast.Of(x) : x);
+        golden.Check("train_logits", Values(logits));
+        var loss = SoftTargets.CrossEntropy(logits, SoftTargets.Smooth(Integers(golden.Input("Y"))[0], 10, 0.1));
+        golden.Check("loss", Values(loss));
+        loss.backward();
+        var checkedGradients = 0;
+        foreach (var (name, parameter) in network.named_parameters())
+        {
+            golden.Check($"grad.{name}", Values(parameter.grad!));
+            checkedGradients++;
+        }
+
+        Assert.Equal(form == "plain" ? 30 : 39, checkedGradients);
+    }
+
+    [Theory]
+    [InlineData("plain", "sgd")]
+    [InlineData("residual", "sgd")]
+    [InlineData("plain", "adamw_eps1e-3")]
+    [InlineData("residual", "adamw_eps1e-3")]
+    public void Three_training_steps_end_in_PyTorchs_state(string form, string optimizerName)
+    {
+        var golden = GoldenCase.Find($"tiny_{form}_train3_{optimizerName}");
+        Assert.SkipWhen(golden is null, NoGolden);
+        using var scope = NewDisposeScope();
+        using var network = Load(golden, form);
+        using optim.Optimizer optimizer = optimizerName == "sgd"
+            ? optim.SGD(network.parameters(), 0.05, momentum: 0.9, weight_decay: 5e-4)
+            : optim.AdamW(network.parameters(), 1e-3, eps: 1e-3, weight_decay: 0.01);
+        var peak = optimizerName == "sgd" ? 0.05 : 1e-3;
+        network.train();
+        for (var step = 0; step < 3; step++)
+        {
+            foreach (var group in optimizer.ParamGroups) group.LearningRate = CosineDecay.At(peak, step, 20);
+            optimizer.zero_grad();
+            SoftTargets.CrossEntropy(network.forward(Floats(golden.Input("X"))[step]), SoftTargets.Smooth(Integers(golden.Input("Y"))[step], 10, 0.1)).backward();
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0);
+            optimizer.step();
+        }
+
+        var compared = 0;
+        foreach (var (name, value) in network.state_dict().Where(pair => pair.Value.dtype == ScalarType.Float32))
+        {
+            golden.Check($"state3.{name}", Values(value));
+            compared++;
+        }
+
+        Assert.Equal(form == "plain" ? 44 : 59, compared);
+        network.eval();
+        golden.Check("eval_logits", Values(network.forward(Floats(golden.Input("X_eval")))));
+    }
+
+    [Theory]
+    [InlineData(BlockForm.Plain, NormKind.Batch, 4_657_290)]
+    [InlineData(BlockForm.Residual, NormKind.Batch, 4_831_114)]
+    [InlineData(BlockForm.Plain, NormKind.Layer, 5_014_026)]
+    [InlineData(BlockForm.Residual, NormKind.Layer, 5_300_746)]
+    [InlineData(BlockForm.Plain, NormKind.Group, 4_657_290)]
+    [InlineData(BlockForm.Residual, NormKind.Group, 4_831_114)]
+    [InlineData(BlockForm.Plain, NormKind.Instance, 4_653_578)]
+    [InlineData(BlockForm.Residual, NormKind.Instance, 4_825_610)]
+    [InlineData(BlockForm.Plain, NormKind.None, 4_653_578)]
+    [InlineData(BlockForm.Residual, NormKind.None, 4_825_610)]
+    internal void Has_the_parameters_that_PyTorch_counts(BlockForm form, NormKind norm, long expected)
+    {
+        using var network = new ModernCnn(new NetworkOptions { Form = form, Norm = norm });
+        Assert.Equal(expected, network.parameters().Sum(parameter => parameter.numel()));
+    }
+
+    [Theory]
+    [InlineData(33, 47, 3, NormKind.Layer)]
+    [InlineData(8, 8, 2, NormKind.Batch)]
+    [InlineData(64, 48, 17, NormKind.Group)]
+    internal void Size_and_class_count_are_free(int height, int width, int classes, NormKind norm)
+    {
+        using var scope = NewDisposeScope();
+        using var network = new ModernCnn(new NetworkOptions { Height = height, Width = width, Classes = classes, Norm = norm, Channels = 8 });
+        Assert.Equal([2, classes], network.forward(rand(2, 3, height, width)).shape);
+    }
+
+    [Fact]
+    public void State_dict_keys_are_the_lessons()
+    {
+        using var network = new ModernCnn(new NetworkOptions { Channels = 8 });
+        string[] norm = ["bias", "num_batches_tracked", "running_mean", "running_var", "weight"];
+        string[] conv = ["bias", "weight"];
+        var expected = conv.Select(key => $"conv1.{key}").Concat(norm.Select(key => $"bn1.{key}")).Concat(conv.Select(key => $"fc.{key}"))
+            .Concat(Enumerable.Range(1, 3).SelectMany(i => ((int[])[0, 3]).SelectMany(at => conv.Select(key => $"res_block{i}.{at}.{key}"))
+                .Concat(((int[])[1, 4]).SelectMany(at => norm.Select(key => $"res_block{i}.{at}.{key}")))
+                .Append($"shortcut{i}.0.weight").Concat(norm.Select(key => $"shortcut{i}.1.{key}"))));
+        Assert.Equal(expected.Order(StringComparer.Ordinal), network.state_dict().Keys.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Initialization_has_the_lessons_statistics()
+    {
+        using var scope = NewDisposeScope();
+        random.manual_seed(5);
+        using var network = new ModernCnn(new NetworkOptions());
+        var state = network.state_dict();
+        // std of n normal draws has a standard error of std / sqrt(2 n): 5 of these for n = 1.2 and 0.59 million weights and 5,120.
+        Within(Math.Sqrt(2.0 / (512 * 9)), state["res_block3.3.weight"], 5);
+        Within(Math.Sqrt(2.0 / (256 * 9)), state["res_block2.3.weight"], 5);
+        Within(0.01, state["fc.weight"], 5);
+        Assert.Equal(0, state["conv1.bias"].abs().max().item<float>());
+        Assert.Equal(1, state["bn1.weight"].min().item<float>());
+
+        static void Within(double std, Tensor weights, double errors)
+        {
+            var allowed = errors * std / Math.Sqrt(2.0 * weights.numel());
+            Assert.InRange(weights.std().item<float>(), std - allowed, std + allowed);
+            Assert.InRange(weights.mean().item<float>(), -errors * std / Math.Sqrt(weights.numel()), errors * std / Math.Sqrt(weights.numel()));
+        }
+    }
+
+    private static ModernCnn Load(GoldenCase golden, string form)
+    {
+        var network = new ModernCnn(new NetworkOptions { Channels = 8, Dropout = 0, Form = form == "plain" ? BlockForm.Plain : BlockForm.Residual });
+        using var noGrad = no_grad();
+        foreach (var (name, target) in network.state_dict())
+        {
+            var array = golden.Input($"init.{name}");
+            target.copy_(array.Floats is not null ? Floats(array) : Integers(array));
+        }
+
+        return network;
+    }
+
+    private static Tensor Floats(Npy array) => tensor(array.Floats!).reshape(array.Shape);
+
+    private static Tensor Integers(Npy array) => tensor(array.Integers!).reshape(array.Shape);
+
+    private static float[] Values(Tensor value) => value.detach().contiguous().data<float>().ToArray();
+}
