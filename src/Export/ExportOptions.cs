@@ -27,6 +27,12 @@ public sealed class ExportOptions
     /// <summary>Whether the file is compared with the module before it is written. Default true; false is for measuring, not for shipping.</summary>
     public bool Verify { get; init; } = true;
 
+    /// <summary>
+    /// Bytes of tensors above which they are written into a file of their own beside the model (<c>model.onnx.data</c>), because a protobuf
+    /// file ends at 2 GB. Default 1.8 GB.
+    /// </summary>
+    public long ExternalDataThreshold { get; init; } = 1_800_000_000;
+
     /// <summary>Seed of the random inputs of capture and verification. Default 0.</summary>
     public int Seed { get; init; }
 
@@ -38,6 +44,11 @@ public sealed class ExportOptions
     /// The graph's bytes do not depend on it.
     /// </summary>
     public Func<ExportReport, IEnumerable<KeyValuePair<string, string>>>? LateMetadata { get; init; }
+
+    /// <summary>
+    /// Options of native modules that TorchSharp keeps to itself, by module path; needed only where probing finds none or several.
+    /// </summary>
+    public IDictionary<string, ModuleOptions> ModuleOptions { get; init; } = new Dictionary<string, ModuleOptions>(StringComparer.Ordinal);
 
     /// <summary>Lowerings of the caller's own modules and methods, before the built-in ones.</summary>
     public CustomLowerings Lowerings { get; init; } = new();
@@ -70,3 +81,8 @@ public sealed class CustomLowerings
         return this;
     }
 }
+
+/// <summary>Options of a native module that TorchSharp keeps to itself.</summary>
+/// <param name="Heads">Number of attention heads.</param>
+/// <param name="Activation"><c>relu</c>, <c>gelu</c> or <c>tanh</c>.</param>
+public sealed record ModuleOptions(long? Heads = null, string? Activation = null);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using TorchBridge.Export.Capture;
 using TorchBridge.Export.Folding;
 using TorchBridge.Export.Lowering;
@@ -12,6 +13,8 @@ namespace TorchBridge.Export;
 /// <summary>Turns TorchSharp modules into ONNX files that compute the same, or refuses.</summary>
 public static class OnnxExporter
 {
+    private static readonly ConditionalWeakTable<nn.Module, object> Gates = [];
+
     /// <summary>
     /// Exports a module as it computes in eval mode. The module's weights, modes and gradients and the global random state are
     /// afterwards what they were. The file appears whole and verified, or not at all.
@@ -41,11 +44,17 @@ public static class OnnxExporter
         options ??= new ExportOptions();
         if (options.Opset is < 17 or > 21) throw new ExportException($"ExportOptions.Opset is {options.Opset}; allowed are 17 to 21");
 
+        // One export of a model at a time: each switches its modes and puts them back. Different models may go at once.
+        lock (Gates.GetOrCreateValue(model)) return ExportAlone(model, examples, path, options);
+    }
+
+    private static ExportReport ExportAlone(nn.Module model, Tensor[] examples, string path, ExportOptions options)
+    {
         var phases = new Dictionary<string, TimeSpan>(StringComparer.Ordinal);
         var inputs = NameInputs(model, examples, options);
         var table = OperatorTable.Default;
         var traced = Timed(phases, "capture", () => ForwardTracer.Trace(model, inputs, options.FreeAxes.AsReadOnly(), module => options.Lowerings.Modules.ContainsKey(module.GetType()) || table.Find(module) is not null, options.Seed));
-        var unfolded = Timed(phases, "lower", () => new GraphBuilder(traced, options.Opset).Build(table, options.Lowerings.Modules, options.Lowerings.Methods, options.OutputNames));
+        var unfolded = Timed(phases, "lower", () => Lower(model, traced, table, options));
         GraphCleaner.Clean(unfolded);
 
         var graph = unfolded;
@@ -61,14 +70,22 @@ public static class OnnxExporter
         return WriteVerified(model, traced, graph, ReferenceEquals(graph, unfolded) ? null : unfolded, path, options, phases, folded, refused);
     }
 
+    private static OnnxGraph Lower(nn.Module model, TracedGraph traced, OperatorTable table, ExportOptions options)
+    {
+        // In eval mode, because lowerings may run a module to find an option that TorchSharp keeps to itself.
+        using var mode = new EvalMode(new ModelMap(model).Paths.Keys);
+        return new GraphBuilder(traced, options.Opset, options.ModuleOptions).Build(table, options.Lowerings.Modules, options.Lowerings.Methods, options.OutputNames);
+    }
+
     private static ExportReport WriteVerified(nn.Module model, TracedGraph traced, OnnxGraph graph, OnnxGraph? twin, string path, ExportOptions options, Dictionary<string, TimeSpan> phases, IReadOnlyList<string> folded, IReadOnlyList<FoldRefusal> refused)
     {
-        var temporary = $"{path}.{Guid.NewGuid():N}.tmp";
         try
         {
-            Timed(phases, "write", () => AtomicFile.Write(temporary, OnnxFile.ToProto(graph, options.Metadata)));
+            using var file = new StagedModel(path, graph, options.ExternalDataThreshold);
+            Timed(phases, "infer shapes", () => ShapeInference.Complete(graph, path));
+            Timed(phases, "write", () => file.Write(options.Metadata));
             ParityReport? parity = null;
-            if (options.Verify) parity = Timed(phases, "verify", () => Verify(model, traced, graph, twin, temporary, options));
+            if (options.Verify) parity = Timed(phases, "verify", () => Verify(model, traced, graph, twin, path, file.ModelPath, options));
             var report = new ExportReport
             {
                 Path = path,
@@ -83,38 +100,25 @@ public static class OnnxExporter
                 Parity = parity,
             };
             // What was measured goes into the metadata only: the graph's bytes are those that were verified.
-            if (options.LateMetadata is { } late) AtomicFile.Write(temporary, OnnxFile.ToProto(graph, options.Metadata.Concat(late(report))));
-            File.Move(temporary, path, overwrite: true);
+            file.Commit(options.LateMetadata is { } late ? options.Metadata.Concat(late(report)) : options.Metadata);
             return report;
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new ExportException($"{path} cannot be written: {error.Message}", error);
         }
-        finally
-        {
-            File.Delete(temporary);
-        }
     }
 
-    private static ParityReport Verify(nn.Module model, TracedGraph traced, OnnxGraph graph, OnnxGraph? twin, string file, ExportOptions options)
+    private static ParityReport Verify(nn.Module model, TracedGraph traced, OnnxGraph graph, OnnxGraph? twin, string path, string file, ExportOptions options)
     {
         using var scope = NewDisposeScope();
         var verifier = new ModelVerifier(model, traced.Inputs, options.Seed);
         var names = graph.Outputs.Select(output => output.Name).ToArray();
         verifier.Verify(file, twin is null ? "as captured" : "folded", names);
         if (twin is null) return verifier.Report;
-        var twinFile = $"{file}.unfolded";
-        try
-        {
-            AtomicFile.Write(twinFile, OnnxFile.ToProto(twin));
-            verifier.Verify(twinFile, "unfolded", names);
-        }
-        finally
-        {
-            File.Delete(twinFile);
-        }
-
+        using var unfolded = new StagedModel($"{path}.unfolded", twin, options.ExternalDataThreshold);
+        unfolded.Write([]);
+        verifier.Verify(unfolded.ModelPath, "unfolded", names);
         return verifier.Report;
     }
 

@@ -51,6 +51,8 @@ internal static class CallPolicy
         if (declaring is null || method is not MethodInfo info) return CallKind.LeaveAlone;
         if (typeof(Delegate).IsAssignableFrom(declaring))
             return method.Name == "Invoke" && Touches(info) ? CallKind.Enter : CallKind.LeaveAlone;
+        // What the compiler writes for collection expressions: inline arrays seen as spans.
+        if (declaring.Name.StartsWith("<PrivateImplementationDetails>", StringComparison.Ordinal)) return CallKind.LeaveAlone;
         if (TorchTypes.IsUser(declaring)) return CallKind.Enter;
         if (declaring.FullName == "System.Collections.IEnumerator" && method.Name == "MoveNext") return CallKind.Enter;
         if (!TorchTypes.IsTorch(declaring)) return CallKind.LeaveAlone;
@@ -64,16 +66,18 @@ internal static class CallPolicy
         // Scope and index types are containers that TorchSharp declares; only Passing methods of theirs touch tensors.
         if (Passing.Contains(method.Name) && Touches(method)) return CallKind.SameValue;
         if (method.DeclaringType == typeof(TensorIndex) || method.DeclaringType == typeof(DisposeScope)) return CallKind.LeaveAlone;
+        // Tensors made of numbers are constants: the traces are compared, and what differs is refused.
+        if (method.Name is "tensor" or "from_array" && method.IsStatic) return CallKind.LeaveAlone;
         if (TorchTypes.CarriesTensors(method.ReturnType)) return CallKind.Operation;
         var onTensor = !method.IsStatic && typeof(Tensor).IsAssignableFrom(method.DeclaringType);
         if (!onTensor && !method.GetParameters().Any(parameter => TorchTypes.CarriesTensors(parameter.ParameterType))) return CallKind.LeaveAlone;
-        if (method.ReturnType == typeof(void) && (method.Name == "set_Item" || IsInPlace(method))) return CallKind.Operation;
+        if (method.ReturnType == typeof(void) && (IsInPlace(method))) return CallKind.Operation;
         return Describing.Contains(method.Name) ? CallKind.LeaveAlone : CallKind.ReadsNumbers;
     }
 
     /// <summary>Whether a method changes its receiver by its name: <c>relu_</c>, <c>add_</c>, <c>x[...] = y</c>.</summary>
     public static bool IsInPlace(MethodBase method) =>
-        method.Name == "set_Item" || (method.Name.EndsWith('_') && !method.Name.EndsWith("__", StringComparison.Ordinal) && !method.Name.StartsWith("requires_grad", StringComparison.Ordinal));
+        method.Name is "set_Item" or "set_TensorItems" || (method.Name.EndsWith('_') && !method.Name.EndsWith("__", StringComparison.Ordinal) && !method.Name.StartsWith("requires_grad", StringComparison.Ordinal));
 
     private static bool Touches(MethodInfo method) =>
         TorchTypes.CarriesTensors(method.ReturnType) || method.GetParameters().Any(parameter => TorchTypes.CarriesTensors(parameter.ParameterType));

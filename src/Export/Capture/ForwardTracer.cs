@@ -44,7 +44,8 @@ internal static class ForwardTracer
         using var noGrad = no_grad();
         var instrumenter = new MethodInstrumenter();
         Exception? firstFailure = null;
-        foreach (var plan in SizePlans.For(inputs, freeAxes))
+        // Each plan twice: TorchSharp can fail once by itself (a Scalar freed while native code reads it), a plan that does not fit fails again.
+        foreach (var plan in SizePlans.For(inputs, freeAxes).SelectMany(plan => (SizePlan[])[plan, plan]))
         {
             var traces = new Trace[3];
             try

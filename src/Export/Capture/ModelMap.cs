@@ -84,7 +84,8 @@ internal sealed class ModelMap
 
     private void Add(string name, Tensor tensor)
     {
-        if (tensor is null || tensor.IsInvalid) return;
+        if (tensor is null) return;
+        if (tensor.IsInvalid) throw new ExportException(name, null, "this parameter or buffer has been disposed, with its module or its dispose scope. Export before that.");
         parameters.TryAdd(tensor, name);
         if (tensor.numel() > 0) parametersByMemory.TryAdd(MemoryKey(tensor), name);
     }

@@ -380,7 +380,8 @@ internal sealed class Recorder
     /// <summary>The tensors in a result or argument, with the names that its structure gives them.</summary>
     private static IEnumerable<(string Name, Tensor Tensor)> FlattenResult(object? result, string name = "output") => result switch
     {
-        Tensor tensor => [(name, tensor)],
+        // A result that was not asked for (attention weights) comes as a tensor without a handle.
+        Tensor tensor => tensor.IsInvalid ? [] : [(name, tensor)],
         ITuple tuple => Enumerable.Range(0, tuple.Length).SelectMany(i => FlattenResult(tuple[i], $"{name}{i}")),
         string => [],
         TensorIndex[] indices => indices.SelectMany(index => FlattenResult(ArgumentConverter.TensorOf(index), name)),

@@ -10,9 +10,14 @@ internal static class TorchHandles
     private static readonly FieldInfo Handle = typeof(nn.Module).GetField("handle", BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public)
         ?? throw new MissingFieldException("torch.nn.Module", "handle");
 
-    /// <summary>Whether a module's native part is gone.</summary>
-    public static bool IsDisposed(nn.Module module) => Handle.GetValue(module) is SafeHandle { IsClosed: true } or SafeHandle { IsInvalid: true } && HasNativePart(module);
+    private static readonly FieldInfo Parameters = typeof(nn.Module).GetField("_internal_params", BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public)
+        ?? throw new MissingFieldException("torch.nn.Module", "_internal_params");
 
-    // Custom modules of some kinds never get a native part; only one that had one and lost it is disposed.
-    private static bool HasNativePart(nn.Module module) => Handle.GetValue(module) is SafeHandle { IsClosed: true };
+    /// <summary>Whether a module's native part is gone, or a parameter's: TorchSharp leaves disposed parameters out of named_parameters in silence.</summary>
+    public static bool IsDisposed(nn.Module module)
+    {
+        if (Handle.GetValue(module) is SafeHandle { IsClosed: true }) return true;
+        var parameters = (System.Collections.IEnumerable)Parameters.GetValue(module)!;
+        return parameters.Cast<object>().Select(pair => pair.GetType().GetField("Item2")?.GetValue(pair) ?? pair.GetType().GetProperty("Value")?.GetValue(pair)).OfType<Tensor>().Any(parameter => parameter.IsInvalid);
+    }
 }

@@ -15,9 +15,10 @@ internal sealed class GraphBuilder
     private readonly Dictionary<string, GraphValue> sizes = new(StringComparer.Ordinal);
     private readonly List<string> freeNames = [];
 
-    public GraphBuilder(TracedGraph traced, int opset)
+    public GraphBuilder(TracedGraph traced, int opset, IDictionary<string, ModuleOptions> moduleOptions)
     {
         this.traced = traced;
+        ModuleOptions = moduleOptions;
         Graph = new OnnxGraph { Opset = opset };
         foreach (var (input, id) in traced.Inputs.Select((input, id) => (input, id)))
         {
@@ -31,6 +32,8 @@ internal sealed class GraphBuilder
     public OnnxGraph Graph { get; }
 
     public TracedGraph Traced => traced;
+
+    public IDictionary<string, ModuleOptions> ModuleOptions { get; }
 
     /// <summary>Lowers every operation and names the outputs.</summary>
     public OnnxGraph Build(OperatorTable table, IReadOnlyDictionary<Type, OperatorRow> custom, IReadOnlyDictionary<string, OperatorRow> customMethods, IReadOnlyList<string>? outputNames)
@@ -171,6 +174,7 @@ internal sealed class GraphBuilder
         var node = new OnnxNode { OpType = opType, Name = nodeName, ModulePath = path, Inputs = inputNames, Outputs = [.. made.Select(value => value.Name)] };
         foreach (var (key, value) in attributes) node.Attributes.Add(key, value);
         Graph.Nodes.Add(node);
+        foreach (var value in made) Graph.Ranks[value.Name] = (value.Type, value.Rank);
         return made;
     }
 

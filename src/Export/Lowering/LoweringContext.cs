@@ -16,6 +16,8 @@ public sealed class LoweringContext
     private readonly string rowName;
     private readonly Dictionary<string, object?> arguments = new(StringComparer.Ordinal);
     private readonly GraphValue?[] results;
+    private readonly HashSet<string> read = new(StringComparer.Ordinal);
+    private bool readAll;
 
     internal LoweringContext(GraphBuilder builder, TracedOp op, string rowName)
     {
@@ -38,13 +40,16 @@ public sealed class LoweringContext
     /// <summary>Path of the module.</summary>
     public string ModulePath => op.ModulePath;
 
+    /// <summary>What the caller said of this module with <see cref="ExportOptions.ModuleOptions"/>.</summary>
+    public ModuleOptions? Options => builder.ModuleOptions.TryGetValue(op.ModulePath, out var options) ? options : null;
+
     /// <summary>Number of tensors that the operation returns.</summary>
     public int ResultCount => results.Length;
 
     /// <summary>The method that was called.</summary>
     internal MethodBase Method => op.Method;
 
-    internal IReadOnlyList<object?> Positional => op.Arguments;
+    internal IReadOnlyList<object?> Positional => ReadAll(op.Arguments);
 
     /// <summary>Makes the exception that refuses this operation; the message gets the module path and the source line.</summary>
     /// <param name="reason">Why, and what to do instead.</param>
@@ -54,7 +59,7 @@ public sealed class LoweringContext
 
     /// <summary>Whether the method has a parameter of one of these names that is not null.</summary>
     /// <param name="names">Parameter names; <c>self</c> is the receiver.</param>
-    public bool Has(params string[] names) => names.Any(name => arguments.GetValueOrDefault(name) is not null);
+    public bool Has(params string[] names) => Raw(names) is not null;
 
     /// <summary>The n-th tensor among the arguments (the receiver is first).</summary>
     /// <param name="position">0 for the first.</param>
@@ -124,7 +129,11 @@ public sealed class LoweringContext
     /// <param name="names">Parameter names, the first that is there counts.</param>
     public string? Text(params string[] names) => Raw(names)?.ToString();
 
-    internal object? Raw(params string[] names) => names.Select(name => arguments.GetValueOrDefault(name)).FirstOrDefault(value => value is not null);
+    internal object? Raw(params string[] names)
+    {
+        read.UnionWith(names);
+        return names.Select(name => arguments.GetValueOrDefault(name)).FirstOrDefault(value => value is not null);
+    }
 
     /// <summary>An axis, counted from the front.</summary>
     /// <param name="axis">May be negative.</param>
@@ -157,9 +166,10 @@ public sealed class LoweringContext
     /// <summary>The size of an axis of a result where it is the same at every size of the free axes; else null.</summary>
     /// <param name="index">Which result.</param>
     /// <param name="axis">Axis, from the front.</param>
-    public long? FixedResultSize(int index, int axis) => Fixed(builder.Traced.Shapes[op.Results[index]], axis);
+    public long? FixedResultSize(int index, int axis) => Fixed(ResultSizes(index), axis);
 
-    internal long[][] ResultSizes(int index = 0) => builder.Traced.Shapes[op.Results[index]];
+    // Sizes that the result shows were decided by the arguments, all of them.
+    internal long[][] ResultSizes(int index = 0) => ReadAll(builder.Traced.Shapes[op.Results[index]]);
 
     internal long[][] SizesOf(GraphValue value) =>
         builder.IdOf(value) is >= 0 and var id ? builder.Traced.Shapes[id] : throw Refuse("the shape of an intermediate value is not known");
@@ -283,12 +293,37 @@ public sealed class LoweringContext
 
     private GraphValue ScalarOf(long number, ScalarType type) => type == ScalarType.Int64 ? IntegerScalar(number) : Scalar(number, type);
 
+    /// <summary>Every result must have a value, and every argument must have been looked at, unless it is the default: nothing is ignored.</summary>
     internal void CheckResults()
     {
+        if (op.Module is null && !readAll)
+        {
+            var parameters = op.Method.GetParameters().ToDictionary(parameter => parameter.Name!, StringComparer.Ordinal);
+            foreach (var (name, value) in arguments)
+            {
+                if (value is null or ValueRef || name == "self" || read.Contains(name) || WithoutMeaning.Contains(name) || References(value).Any()) continue;
+                var parameter = parameters[name];
+                if (parameter.HasDefaultValue && Equals(ArgumentConverter.Convert(parameter.DefaultValue, _ => new ValueRef(-1)), value)) continue;
+                throw Refuse($"its argument '{name}' ({value}) is not understood by this lowering");
+            }
+        }
+
         for (var i = 0; i < results.Length; i++)
         {
             if (results[i] is null) throw Refuse($"the lowering gave no value for result {i}");
         }
+    }
+
+    /// <summary>Arguments that say what the trace has already shown (dtype) or that have no meaning in a graph.</summary>
+    private static readonly HashSet<string> WithoutMeaning = new(StringComparer.Ordinal)
+    {
+        "dtype", "type", "scalar_type", "target_type", "device", "deviceType", "deviceIndex", "device_type", "device_index", "requires_grad", "names", "non_blocking", "copy", "disposeAfter", "inplace", "generator", "layout", "memory_format", "sparse", "scale_grad_by_freq",
+    };
+
+    private T ReadAll<T>(T value)
+    {
+        readAll = true;
+        return value;
     }
 
     // A module's main node is named by its path alone, so that a viewer shows `layer1.0.conv1`; the nodes of functions add theirs.

@@ -6,6 +6,7 @@ internal static class Refusals
     /// <summary>By type name: the reason.</summary>
     public static IReadOnlyDictionary<string, string> Modules { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
     {
+        ["AdaptiveMaxPool3d"] = "TorchSharp 0.107 does not keep its output_size, so that its own forward fails.",
         ["FractionalMaxPool2d"] = "It draws random pooling regions at inference too, which a graph cannot repeat.",
         ["FractionalMaxPool3d"] = "It draws random pooling regions at inference too, which a graph cannot repeat.",
     };

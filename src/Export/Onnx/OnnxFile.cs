@@ -1,3 +1,4 @@
+using System.Globalization;
 using Google.Protobuf;
 using TorchBridge.Export.Onnx.Proto;
 using TorchSharp;
@@ -11,7 +12,10 @@ internal static class OnnxFile
     private const string Producer = "TorchBridge";
 
     /// <summary>The file's message. IR version 8 is the one of opset 17; ONNX Runtime 1.31 takes up to 12.</summary>
-    public static ModelProto ToProto(OnnxGraph graph, IEnumerable<KeyValuePair<string, string>>? metadata = null)
+    /// <param name="graph">What to write.</param>
+    /// <param name="metadata">Key-value pairs.</param>
+    /// <param name="dataFile">Name of the file that <see cref="WriteData"/> writes the tensors into, or null to have them in the message.</param>
+    public static ModelProto ToProto(OnnxGraph graph, IEnumerable<KeyValuePair<string, string>>? metadata = null, string? dataFile = null)
     {
         var model = new ModelProto
         {
@@ -23,13 +27,22 @@ internal static class OnnxFile
         model.OpsetImport.Add(new OperatorSetIdProto { Version = graph.Opset });
         if (graph.Nodes.Any(node => Domain(node) == "ai.onnx.ml")) model.OpsetImport.Add(new OperatorSetIdProto { Domain = "ai.onnx.ml", Version = 3 });
         model.Graph.Node.AddRange(graph.Nodes.Select(ToProto));
-        model.Graph.Initializer.AddRange(graph.Initializers.Values.Select(ToProto));
+        long offset = 0;
+        foreach (var tensor in graph.Initializers.Values) model.Graph.Initializer.Add(dataFile is null ? ToProto(tensor) : ToExternal(tensor, dataFile, ref offset));
         model.Graph.Input.AddRange(graph.Inputs.Select(ToProto));
         model.Graph.Output.AddRange(graph.Outputs.Select(ToProto));
         var named = graph.Nodes.SelectMany(node => node.Outputs).Where(name => !graph.IsOutput(name));
         model.Graph.ValueInfo.AddRange(named.Where(graph.Infos.ContainsKey).Select(name => ToProto(graph.Infos[name])));
         SetMetadata(model, metadata ?? []);
         return model;
+    }
+
+    /// <summary>Writes the tensors into a data file, in the order in which the message names their places.</summary>
+    public static void WriteData(OnnxGraph graph, string path)
+    {
+        using var stream = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 16);
+        foreach (var tensor in graph.Initializers.Values) stream.Write(tensor.Data.Span);
+        stream.Flush(flushToDisk: true);
     }
 
     /// <summary>Replaces the metadata of a model, in the order of the keys.</summary>
@@ -81,6 +94,16 @@ internal static class OnnxFile
             default: throw new ArgumentException($"attribute {name} has the type {value.GetType().Name}; allowed are long, float, string, arrays of these, and tensors");
         }
 
+        return proto;
+    }
+
+    private static TensorProto ToExternal(Initializer tensor, string dataFile, ref long offset)
+    {
+        var proto = new TensorProto { Name = tensor.Name, DataType = (int)DataType(tensor.Type), DataLocation = TensorProto.Types.DataLocation.External };
+        proto.Dims.AddRange(tensor.Dims);
+        foreach (var (key, value) in ((string, string)[])[("location", dataFile), ("offset", offset.ToString(CultureInfo.InvariantCulture)), ("length", tensor.Data.Length.ToString(CultureInfo.InvariantCulture))])
+            proto.ExternalData.Add(new StringStringEntryProto { Key = key, Value = value });
+        offset += tensor.Data.Length;
         return proto;
     }
 

@@ -65,6 +65,9 @@ internal sealed class OnnxGraph
     /// <summary>What is known of intermediate values, by name.</summary>
     public Dictionary<string, ValueInfo> Infos { get; private init; } = new(StringComparer.Ordinal);
 
+    /// <summary>Type and rank of the values that lowering made, by name: all that is known of some.</summary>
+    public Dictionary<string, (ScalarType Type, int Rank)> Ranks { get; private init; } = new(StringComparer.Ordinal);
+
     /// <summary>The node that makes each value.</summary>
     public Dictionary<string, OnnxNode> Producers() =>
         Nodes.SelectMany(node => node.Outputs.Select(output => (output, node))).ToDictionary(pair => pair.output, pair => pair.node, StringComparer.Ordinal);
@@ -102,5 +105,6 @@ internal sealed class OnnxGraph
         Inputs = [.. Inputs],
         Outputs = [.. Outputs],
         Infos = new(Infos, StringComparer.Ordinal),
+        Ranks = new(Ranks, StringComparer.Ordinal),
     };
 }

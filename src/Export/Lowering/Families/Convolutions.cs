@@ -19,6 +19,11 @@ internal static class Convolutions
         table.Module<ConvTranspose1d>("ConvTranspose", Module, transposed);
         table.Module<ConvTranspose2d>("ConvTranspose", Module, transposed);
         table.Module<ConvTranspose3d>("ConvTranspose", Module, transposed);
+        foreach (var spatial in (int[])[1, 2, 3])
+        {
+            table.Operation($"conv{spatial}d", "Conv", c => Functional(c, spatial, transposed: false), "stride, padding, dilation, groups, bias");
+            table.Operation($"conv_transpose{spatial}d", "ConvTranspose", c => Functional(c, spatial, transposed: true), "stride, padding, output_padding, dilation, groups, bias");
+        }
     }
 
     private static void Module(LoweringContext c)
@@ -51,6 +56,21 @@ internal static class Convolutions
             ? [input, c.Parameter(module.weight, "weight"), c.Parameter(bias, "bias")]
             : [input, c.Parameter(module.weight, "weight")];
         c.Result(c.Like(module.transposed ? "ConvTranspose" : "Conv", inputs, [.. attributes]));
+    }
+
+    private static void Functional(LoweringContext c, int spatial, bool transposed)
+    {
+        var (input, weight) = (c.Tensor(), c.Tensor(1));
+        if (input.Rank != spatial + 2) throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
+        long[] Option(string name, long fallback) => c.Integers(name, $"{name}s") is { Length: > 0 } given ? Expand(given, spatial) : [.. Enumerable.Repeat(fallback, spatial)];
+        var kernel = Enumerable.Range(2, spatial).Select(axis => c.FixedSize(weight, axis) ?? throw c.Refuse("a weight of free size")).ToArray();
+        var padding = Option("padding", 0);
+        var attributes = new List<(string, object)>
+        {
+            ("kernel_shape", kernel), ("strides", Option("stride", 1)), ("dilations", Option("dilation", 1)), ("pads", (long[])[.. padding, .. padding]), ("group", c.Integer(1, "groups")),
+        };
+        if (transposed) attributes.Add(("output_padding", Option("output_padding", 0)));
+        c.Result(c.Like(transposed ? "ConvTranspose" : "Conv", c.OptionalTensor("bias") is { } bias ? [input, weight, bias] : [input, weight], [.. attributes]));
     }
 
     private static long[] Padding(LoweringContext c, Convolution module, long[] kernel)

@@ -16,7 +16,7 @@ internal static class Dropouts
         table.Module<AlphaDropout>("(nothing)", PassThrough);
         table.Module<FeatureAlphaDropout>("(nothing)", PassThrough);
         table.Module<Identity>("(nothing)", PassThrough);
-        foreach (var name in (string[])["dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "feature_dropout"])
+        foreach (var name in (string[])["dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"])
             table.Operation(name, "(nothing)", Functional, "training: false");
         foreach (var name in (string[])["contiguous", "alias", "detach", "cpu"]) table.Operation(name, "(nothing)", PassThrough);
     }

@@ -20,6 +20,12 @@ internal static class Normalizations
         table.Module<InstanceNorm2d>("InstanceNormalization; BatchNormalization", Instance, "eps, affine, track_running_stats");
         table.Module<InstanceNorm3d>("InstanceNormalization; BatchNormalization", Instance, "eps, affine, track_running_stats");
         table.Module<LayerNorm>("LayerNormalization", Layer, "normalized_shape, eps, elementwise_affine");
+        table.Module<LocalResponseNorm>("LRN", c => Local(c, ((LocalResponseNorm)c.Module!).size, ((LocalResponseNorm)c.Module!).alpha, ((LocalResponseNorm)c.Module!).beta, ((LocalResponseNorm)c.Module!).k), "size, alpha, beta, k");
+        table.Operation("local_response_norm", "LRN", c => Local(c, c.Integer(5, "size"), c.Number(1e-4, "alpha"), c.Number(0.75, "beta"), c.Number(1, "k")), "size, alpha, beta, k");
+        table.Operation("layer_norm", "LayerNormalization", LayerFunctional, "normalized_shape, weight, bias, eps");
+        table.Operation("group_norm", "Reshape, InstanceNormalization, Mul, Add", c => GroupNormalize(c, c.Tensor(), c.Integer(1, "num_groups"), c.Number(1e-5, "eps"), c.OptionalTensor("weight"), c.OptionalTensor("bias")), "num_groups, weight, bias, eps");
+        table.Operation("batch_norm", "BatchNormalization", BatchFunctional, "running statistics, weight, bias, eps; training: false");
+        table.Operation("instance_norm", "InstanceNormalization", InstanceFunctional, "weight, bias, eps");
         table.Module<GroupNorm>("Reshape, InstanceNormalization, Mul, Add", Group, "num_groups, eps, affine");
     }
 
@@ -96,4 +102,40 @@ internal static class Normalizations
 
     private static GraphValue PerChannel(LoweringContext c, GraphValue vector, int rank) =>
         rank <= 2 ? vector : c.Node("Unsqueeze", vector.Type, rank - 1, [vector, c.Constants([.. Enumerable.Range(1, rank - 2).Select(axis => (long)axis)])]);
+
+    private static void Local(LoweringContext c, long size, double alpha, double beta, double k)
+    {
+        // ONNX centres an even window one channel later than TorchSharp does.
+        if (size % 2 == 0) throw c.Refuse($"an even size ({size}): ONNX's window is placed otherwise");
+        c.Result(c.Like("LRN", [c.Tensor()], ("size", size), ("alpha", (float)alpha), ("beta", (float)beta), ("bias", (float)k)));
+    }
+
+    private static GraphValue Filled(LoweringContext c, GraphValue? given, long[] shape, double value, string name)
+    {
+        using var scope = NewDisposeScope();
+        return given ?? c.Computed(full(shape, value, c.ResultType()), name);
+    }
+
+    private static void LayerFunctional(LoweringContext c)
+    {
+        var shape = c.Integers("normalized_shape")!;
+        List<GraphValue> inputs = [c.Tensor(), Filled(c, c.OptionalTensor("weight"), shape, 1, "ones")];
+        if (c.OptionalTensor("bias") is { } bias) inputs.Add(bias);
+        c.Result(c.Like("LayerNormalization", [.. inputs], ("axis", (long)-shape.Length), ("epsilon", (float)c.Number(1e-5, "eps"))));
+    }
+
+    private static void BatchFunctional(LoweringContext c)
+    {
+        if (c.Flag(false, "training")) throw c.Refuse("training is true, so that it would use the batch's own statistics");
+        var mean = c.OptionalTensor("running_mean") ?? throw c.Refuse("no running statistics");
+        var channels = c.FixedSize(c.Tensor(), 1) ?? throw c.Refuse("a free channel axis");
+        c.Result(c.Like("BatchNormalization", [c.Tensor(), Filled(c, c.OptionalTensor("weight"), [channels], 1, "ones"), Filled(c, c.OptionalTensor("bias"), [channels], 0, "zeros"), mean, c.OptionalTensor("running_var")!.Value], ("epsilon", (float)c.Number(1e-5, "eps"))));
+    }
+
+    private static void InstanceFunctional(LoweringContext c)
+    {
+        if (c.Has("running_mean")) throw c.Refuse("running statistics in the functional form; use the module");
+        var channels = c.FixedSize(c.Tensor(), 1) ?? throw c.Refuse("a free channel axis");
+        c.Result(c.Like("InstanceNormalization", [c.Tensor(), Filled(c, c.OptionalTensor("weight"), [channels], 1, "ones"), Filled(c, c.OptionalTensor("bias"), [channels], 0, "zeros")], ("epsilon", (float)c.Number(1e-5, "eps"))));
+    }
 }

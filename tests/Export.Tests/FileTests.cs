@@ -1,0 +1,103 @@
+using TorchBridge.Export.Onnx.Proto;
+using TorchBridge.Export.Verification;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Tests;
+
+public class FileTests
+{
+    [Fact]
+    public void Every_value_has_a_type_and_a_shape_and_nodes_are_named_by_module_path()
+    {
+        using var folder = new TempFolder();
+        OnnxExporter.Export(new Gpt(), randint(0, 40, [2, 12], ScalarType.Int64), folder["model.onnx"], new ExportOptions { FreeAxes = new Dictionary<string, int[]> { ["index"] = [0, 1] } });
+        OnnxExporter.Export(ResNet.ResNet18(8), randn(1, 3, 64, 64), folder["resnet.onnx"]);
+        foreach (var file in (string[])["model.onnx", "resnet.onnx"])
+        {
+            var graph = ModelProto.Parser.ParseFrom(File.ReadAllBytes(folder[file])).Graph;
+            var known = graph.ValueInfo.Concat(graph.Output).Select(info => info.Name).ToHashSet();
+            Assert.All(graph.Node.SelectMany(node => node.Output), name => Assert.Contains(name, known));
+        }
+
+        var nodes = ModelProto.Parser.ParseFrom(File.ReadAllBytes(folder["resnet.onnx"])).Graph.Node.Select(node => node.Name).ToArray();
+        Assert.Contains("layer1.0.conv1", nodes);
+        Assert.Contains("layer2.0.downsample.0", nodes);
+    }
+
+    [Fact]
+    public void External_data_is_written_above_the_threshold_and_runs()
+    {
+        using var folder = new TempFolder();
+        var model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4));
+        OnnxExporter.Export(model, randn(2, 8), folder["model.onnx"], new ExportOptions { ExternalDataThreshold = 100 });
+        Assert.Equal(["model.onnx", "model.onnx.data"], folder.Files);
+        Assert.Equal(4 * ((8 * 16) + 16 + (16 * 4) + 4), new FileInfo(folder["model.onnx.data"]).Length);
+        using var ort = new OrtModel(folder["model.onnx"], optimize: true);
+        var input = randn(3, 8);
+        Assert.Null(TensorComparer.Compare(ort.Run([input])[0], model.forward(input), 1e-6).Difference);
+    }
+
+    [Fact]
+    public void An_existing_file_survives_a_refused_export()
+    {
+        using var folder = new TempFolder();
+        File.WriteAllText(folder["model.onnx"], "the old one");
+        Assert.Throws<ExportException>(() => OnnxExporter.Export(new Function(x => x.digamma()), randn(2, 4), folder["model.onnx"]));
+        Assert.Equal("the old one", File.ReadAllText(folder["model.onnx"]));
+        Assert.Single(folder.Files);
+    }
+
+    [Fact]
+    public void A_user_adds_a_lowering_of_a_module_and_of_a_method()
+    {
+        var options = new ExportOptions();
+        options.Lowerings.Add<Doubler>(c => c.Result(c.Like("Mul", [c.Tensor(), c.Scalar(2, c.ResultType())])));
+        Exported.Check(nn.Sequential(new Doubler(), nn.ReLU()), [randn(2, 4)], options);
+
+        var methods = new ExportOptions();
+        methods.Lowerings.Add(typeof(Tensor), "heaviside", c => c.Result(c.Node("Where", c.ResultType(), c.ResultRank(), [c.Node("Greater", ScalarType.Bool, c.ResultRank(), [c.Tensor(), c.Scalar(0, c.ResultType())]), c.Scalar(1, c.ResultType()), c.Scalar(0, c.ResultType())])));
+        Exported.Check(new Function2((x, values) => x.heaviside(values)), [randn(2, 4), randn(2, 4)], methods);
+    }
+
+    [Fact]
+    public void A_wrong_lowering_is_caught_and_no_file_is_left()
+    {
+        using var folder = new TempFolder();
+        var options = new ExportOptions();
+        options.Lowerings.Add<Doubler>(c => c.Result(c.Like("Mul", [c.Tensor(), c.Scalar(2.01, c.ResultType())])));
+        var error = Assert.Throws<ParityException>(() => OnnxExporter.Export(new Doubler(), randn(2, 4), folder["model.onnx"], options));
+        Assert.Contains("Output 'output'", error.Message, StringComparison.Ordinal);
+        Assert.Empty(folder.Files);
+    }
+
+    [Fact]
+    public void Names_are_the_callers_or_the_parameters()
+    {
+        using var folder = new TempFolder();
+        var module = new Function2((a, b) => a + b);
+        OnnxExporter.Export(module, [randn(2, 4), randn(2, 4)], folder["a.onnx"]);
+        OnnxExporter.Export(module, [randn(2, 4), randn(2, 4)], folder["b.onnx"], new ExportOptions { InputNames = ["left", "right"], OutputNames = ["sum"] });
+        using var first = new OrtModel(folder["a.onnx"], true);
+        using var second = new OrtModel(folder["b.onnx"], true);
+        Assert.Equal(["input", "other", "output"], [.. first.InputNames, .. first.OutputNames]);
+        Assert.Equal(["left", "right", "sum"], [.. second.InputNames, .. second.OutputNames]);
+    }
+
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.Float64)]
+    [InlineData(ScalarType.Int64)]
+    [InlineData(ScalarType.Int32)]
+    public void Dtypes(ScalarType type) => Exported.Check(x => (x * 2) + 1, (randn(2, 4) * 8).to(type));
+
+    [Fact]
+    public void Float16_model() => Exported.Check(nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4)).to(ScalarType.Float16), [randn(2, 8).to(ScalarType.Float16)], tolerance: 5e-3);
+}
+
+/// <summary>A user's module.</summary>
+internal sealed class Doubler() : nn.Module<Tensor, Tensor>(nameof(Doubler))
+{
+    public override Tensor forward(Tensor input) => input + input;
+}
