@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
@@ -17,7 +18,6 @@ internal static class TorchHandles
     public static bool IsDisposed(nn.Module module)
     {
         if (Handle.GetValue(module) is SafeHandle { IsClosed: true }) return true;
-        var parameters = (System.Collections.IEnumerable)Parameters.GetValue(module)!;
-        return parameters.Cast<object>().Select(pair => pair.GetType().GetField("Item2")?.GetValue(pair) ?? pair.GetType().GetProperty("Value")?.GetValue(pair)).OfType<Tensor>().Any(parameter => parameter.IsInvalid);
+        return Parameters.GetValue(module) is IEnumerable<(string Name, Parameter Parameter)> parameters && parameters.Any(pair => pair.Parameter is { IsInvalid: true });
     }
 }

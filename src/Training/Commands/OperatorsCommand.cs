@@ -1,0 +1,28 @@
+using System.CommandLine;
+using Spectre.Console;
+using TorchBridge.Export.Lowering;
+
+namespace TorchBridge.Training.Commands;
+
+/// <summary><c>operators</c>: what the exporter takes.</summary>
+internal static class OperatorsCommand
+{
+    public static Command Build()
+    {
+        var json = CommonOptions.JsonFile();
+        var command = new Command("operators", "The modules and operations that the exporter takes, with the ONNX operators they become.\nExample: operators --json operators.json") { json };
+        command.SetAction((parsed, _) => CommandRunner.Run(() =>
+        {
+            var table = OperatorTable.Default;
+            if (parsed.GetValue(json) is { } file)
+            {
+                static object Row(OperatorRow row) => new { row.Name, row.Onnx, row.Options, row.Opset };
+                CommonOptions.WriteJson(file, new { Modules = table.Modules.Select(Row), Operations = table.Operations.Select(Row) });
+            }
+
+            AnsiConsole.Console.WriteLine(OperatorDocument.Markdown(table));
+            return 0;
+        }));
+        return command;
+    }
+}

@@ -1,0 +1,10 @@
+using TorchBridge.Export.Lowering;
+
+namespace TorchBridge.Export.Tests;
+
+public class OperatorDocumentTests
+{
+    [Fact]
+    public void The_document_is_what_the_table_says() =>
+        Assert.Equal(OperatorDocument.Markdown(OperatorTable.Default), File.ReadAllText(Path.Combine(Shared.Repository, "docs", "operators.md")).ReplaceLineEndings("\n"));
+}
