@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using TorchBridge.Export.Capture;
 using TorchBridge.Export.Folding;
 using TorchBridge.Export.Lowering;
+using TorchBridge.Export.Native;
 using TorchBridge.Export.Onnx;
 using TorchBridge.Export.Verification;
 using TorchSharp;
@@ -54,6 +55,7 @@ public static class OnnxExporter
         var inputs = NameInputs(model, examples, options);
         var table = OperatorTable.Default;
         var traced = Timed(phases, "capture", () => ForwardTracer.Trace(model, inputs, options.FreeAxes.AsReadOnly(), module => options.Lowerings.Modules.ContainsKey(module.GetType()) || table.Find(module) is not null, options.Seed));
+        MemoryRelief.Release();
         var unfolded = Timed(phases, "lower", () => Lower(model, traced, table, options));
         GraphCleaner.Clean(unfolded);
 
@@ -84,6 +86,7 @@ public static class OnnxExporter
             using var file = new StagedModel(path, graph, options.ExternalDataThreshold);
             Timed(phases, "infer shapes", () => ShapeInference.Complete(graph, path));
             Timed(phases, "write", () => file.Write(options.Metadata));
+            file.DropComputedTensors();
             ParityReport? parity = null;
             if (options.Verify) parity = Timed(phases, "verify", () => Verify(model, traced, graph, twin, path, file.ModelPath, options));
             var report = new ExportReport
@@ -92,7 +95,7 @@ public static class OnnxExporter
                 CapturedOps = traced.Ops.Count,
                 Nodes = graph.Nodes.GroupBy(node => node.OpType, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Count(), StringComparer.Ordinal),
                 Initializers = graph.Initializers.Count,
-                InitializerBytes = graph.Initializers.Values.Sum(tensor => (long)tensor.Data.Length),
+                InitializerBytes = file.Bytes,
                 FreeAxes = [.. traced.Inputs.SelectMany(input => input.Symbols.Select((symbol, axis) => (symbol, axis)).Where(pair => pair.symbol is not null).Select(pair => $"{input.Name}[{pair.axis}] = {pair.symbol}"))],
                 Folded = folded,
                 NotFolded = refused,
@@ -100,7 +103,7 @@ public static class OnnxExporter
                 Parity = parity,
             };
             // What was measured goes into the metadata only: the graph's bytes are those that were verified.
-            file.Commit(options.LateMetadata is { } late ? options.Metadata.Concat(late(report)) : options.Metadata);
+            file.Commit(options.Metadata, options.LateMetadata?.Invoke(report) ?? []);
             return report;
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -111,8 +114,8 @@ public static class OnnxExporter
 
     private static ParityReport Verify(nn.Module model, TracedGraph traced, OnnxGraph graph, OnnxGraph? twin, string path, string file, ExportOptions options)
     {
-        using var scope = NewDisposeScope();
-        var verifier = new ModelVerifier(model, traced.Inputs, options.Seed);
+        MemoryRelief.Release();
+        using var verifier = new ModelVerifier(model, traced.Inputs, options.Seed);
         var names = graph.Outputs.Select(output => output.Name).ToArray();
         verifier.Verify(file, twin is null ? "as captured" : "folded", names);
         if (twin is null) return verifier.Report;

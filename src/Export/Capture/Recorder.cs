@@ -394,7 +394,7 @@ internal sealed class Recorder
     private void CollectNowAndThen(object? result)
     {
         // Native memory is invisible to the collector: without this a large network keeps every intermediate tensor of a trace.
-        const long limit = 96L << 20;
+        const long limit = 24L << 20;
         bytesSinceCollection += FlattenResult(result).Sum(pair => pair.Tensor.IsInvalid ? 0 : pair.Tensor.numel() * pair.Tensor.element_size());
         if (bytesSinceCollection < limit) return;
         bytesSinceCollection = 0;

@@ -9,6 +9,7 @@
 //   Gemm (transB)  W[out, in]                        o is axis 0 (alpha = 1, beta = 1, as the exporter writes it; others are refused)
 // Everything is computed in float64 and rounded once. v is the running (unbiased) variance, eps is inside the root.
 // Source: Ioffe & Szegedy 2015, section 3.1; PyTorch torch.nn.utils.fusion.fuse_conv_bn_weights.
+using System.Runtime.InteropServices;
 using TorchBridge.Export.Onnx;
 
 namespace TorchBridge.Export.Folding;
@@ -64,16 +65,30 @@ internal static class BatchNormFolding
 
     private static (Initializer Weight, Initializer Bias) Apply(OnnxNode layer, Initializer weight, Initializer? bias, ChannelAffine affine)
     {
-        var w = TensorBytes.ToDoubles(weight);
-        var scaled = new double[w.Length];
-        var channelOf = ChannelOf(layer, weight.Dims);
-        for (var i = 0; i < w.Length; i++) scaled[i] = w[i] * affine.Scale[channelOf(i)];
+        var scaled = Scale(weight, ChannelOf(layer, weight.Dims), affine.Scale);
 
         var c = bias is null ? new double[affine.Scale.Length] : TensorBytes.ToDoubles(bias);
         var shifted = new double[affine.Scale.Length];
         for (var o = 0; o < shifted.Length; o++) shifted[o] = (affine.Scale[o] * c[o]) + affine.Shift[o];
-        return (TensorBytes.FromDoubles(weight.Name, weight.Type, weight.Dims, scaled),
-            TensorBytes.FromDoubles(bias?.Name ?? BiasName(weight.Name), weight.Type, [shifted.Length], shifted));
+        return (scaled, TensorBytes.FromDoubles(bias?.Name ?? BiasName(weight.Name), weight.Type, [shifted.Length], shifted));
+    }
+
+    /// <summary>Each element times its channel's scale, in float64, rounded once.</summary>
+    private static Initializer Scale(Initializer weight, Func<int, int> channelOf, double[] scale)
+    {
+        if (weight.Type == TorchSharp.torch.ScalarType.Float32)
+        {
+            // The usual case without arrays of float64: a large network's weights would stand in memory three times.
+            var from = MemoryMarshal.Cast<byte, float>(weight.Data.Span);
+            var bytes = new byte[weight.Data.Length];
+            var to = MemoryMarshal.Cast<byte, float>(bytes.AsSpan());
+            for (var i = 0; i < from.Length; i++) to[i] = (float)(from[i] * scale[channelOf(i)]);
+            return weight with { Data = bytes };
+        }
+
+        var values = TensorBytes.ToDoubles(weight);
+        for (var i = 0; i < values.Length; i++) values[i] *= scale[channelOf(i)];
+        return TensorBytes.FromDoubles(weight.Name, weight.Type, weight.Dims, values);
     }
 
     /// <summary>Maps a flat index of the weight to its output channel.</summary>

@@ -21,6 +21,15 @@ public static class OperatorDocument
         return text.ToString().ReplaceLineEndings("\n").TrimEnd() + "\n";
     }
 
+    /// <summary>The names alone, for the README.</summary>
+    /// <param name="table">The table.</param>
+    public static string Names(OperatorTable table)
+    {
+        ArgumentNullException.ThrowIfNull(table);
+        static string List(IEnumerable<OperatorRow> rows) => string.Join(", ", rows.Select(row => $"`{row.Name}`"));
+        return $"| | |\n|---|---|\n| {table.Modules.Count()} modules | {List(table.Modules)} |\n| {table.Operations.Count()} operations | {List(table.Operations)} |\n";
+    }
+
     private static void Section(StringBuilder text, string title, OperatorRow[] rows)
     {
         text.AppendLine(CultureInfo.InvariantCulture, $"## {title} ({rows.Length})").AppendLine().AppendLine("| TorchSharp | ONNX | options |").AppendLine("|---|---|---|");

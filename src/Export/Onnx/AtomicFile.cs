@@ -6,9 +6,14 @@ namespace TorchBridge.Export.Onnx;
 internal static class AtomicFile
 {
     /// <summary>Writes a message and flushes it to the disk.</summary>
-    public static void Write(string path, IMessage message)
+    public static void Write(string path, IMessage message) => Write(path, message, FileMode.Create);
+
+    /// <summary>Adds the fields of a message to the one in a file.</summary>
+    public static void Append(string path, IMessage message) => Write(path, message, FileMode.Append);
+
+    private static void Write(string path, IMessage message, FileMode mode)
     {
-        using var stream = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 16);
+        using var stream = new FileStream(path, mode, FileAccess.Write, FileShare.None, 1 << 16);
         message.WriteTo(stream);
         stream.Flush(flushToDisk: true);
     }

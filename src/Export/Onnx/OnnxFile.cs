@@ -45,6 +45,14 @@ internal static class OnnxFile
         stream.Flush(flushToDisk: true);
     }
 
+    /// <summary>A message with metadata and nothing else.</summary>
+    public static ModelProto MetadataOnly(IEnumerable<KeyValuePair<string, string>> metadata)
+    {
+        var model = new ModelProto();
+        SetMetadata(model, metadata);
+        return model;
+    }
+
     /// <summary>Replaces the metadata of a model, in the order of the keys.</summary>
     public static void SetMetadata(ModelProto model, IEnumerable<KeyValuePair<string, string>> metadata)
     {

@@ -9,6 +9,9 @@ internal sealed class StagedModel(string path, OnnxGraph graph, long externalDat
     private readonly string id = Guid.NewGuid().ToString("N");
     private readonly bool isExternal = graph.Initializers.Values.Sum(tensor => (long)tensor.Data.Length) > externalDataThreshold;
 
+    /// <summary>Bytes of all tensors.</summary>
+    public long Bytes { get; } = graph.Initializers.Values.Sum(tensor => (long)tensor.Data.Length);
+
     /// <summary>The temporary name, beside the final one.</summary>
     public string ModelPath => $"{path}.{id}.tmp";
 
@@ -21,12 +24,30 @@ internal sealed class StagedModel(string path, OnnxGraph graph, long externalDat
         AtomicFile.Write(ModelPath, OnnxFile.ToProto(graph, metadata, isExternal ? Path.GetFileName(DataPath) : null));
     }
 
-    /// <summary>Puts the model where it belongs, with its last metadata.</summary>
-    public void Commit(IEnumerable<KeyValuePair<string, string>> metadata)
+    /// <summary>Forgets the tensors that the exporter computed: the file holds them now, and verification needs the memory.</summary>
+    public void DropComputedTensors()
+    {
+        if (isExternal) return; // Commit writes the places of the tensors anew
+        foreach (var tensor in graph.Initializers.Values.Where(tensor => tensor.Source is null).ToArray()) graph.Initializers[tensor.Name] = tensor with { Data = default };
+    }
+
+    /// <summary>Puts the model where it belongs, with metadata that is known only now.</summary>
+    /// <param name="metadata">What <see cref="Write"/> has written already.</param>
+    /// <param name="late">What it has not.</param>
+    public void Commit(IEnumerable<KeyValuePair<string, string>> metadata, IEnumerable<KeyValuePair<string, string>> late)
     {
         var data = $"{path}.data";
-        AtomicFile.Write(ModelPath, OnnxFile.ToProto(graph, metadata, isExternal ? Path.GetFileName(data) : null));
-        if (isExternal) File.Move(DataPath, data, overwrite: true);
+        if (isExternal)
+        {
+            AtomicFile.Write(ModelPath, OnnxFile.ToProto(graph, metadata.Concat(late), Path.GetFileName(data)));
+            File.Move(DataPath, data, overwrite: true);
+        }
+        else
+        {
+            // A protobuf message ends with its file: repeated fields may be added at the end. What was verified is not touched.
+            AtomicFile.Append(ModelPath, OnnxFile.MetadataOnly(late));
+        }
+
         File.Move(ModelPath, path, overwrite: true);
     }
 

@@ -18,7 +18,9 @@ internal static class TensorBytes
 
     /// <summary>An initializer that holds a tensor's elements.</summary>
     public static Initializer ToInitializer(string name, Tensor tensor, string? source = null) =>
-        new(name, tensor.dtype, tensor.shape, Of(tensor)) { Source = source };
+        new(name, tensor.dtype, tensor.shape, source is not null && IsPlain(tensor) ? new TensorMemoryManager(tensor).Memory : Of(tensor)) { Source = source };
+
+    private static bool IsPlain(Tensor tensor) => tensor.device_type == DeviceType.CPU && tensor.is_contiguous() && tensor.numel() is > 0 and < 1 << 28;
 
     /// <summary>An initializer of 64-bit integers.</summary>
     public static Initializer Of(string name, long[] values, bool isScalar = false) =>

@@ -1,13 +1,14 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TorchBridge.Export.Capture;
+using TorchBridge.Export.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Verification;
 
 /// <summary>Compares ONNX files with the module they were made from: the module in eval mode is what is right.</summary>
-internal sealed class ModelVerifier
+internal sealed class ModelVerifier : IDisposable
 {
     /// <summary>
     /// Share of an output's largest value by which float32 results may differ. TorchSharp and ONNX Runtime sum the same products in
@@ -30,8 +31,9 @@ internal sealed class ModelVerifier
         Add("the example", [.. inputs.Select(input => input.Example)]);
         var random = new Random(seed ^ 0x5EED);
         var hasBatch = inputs.Any(input => input.Symbols.Contains("batch"));
-        foreach (var batch in hasBatch ? new long[] { 1, 2, 5 } : [0])
+        foreach (var batch in hasBatch ? new long[] { 1, 2, 3 } : [0])
         {
+            using var scope = NewDisposeScope();
             var tensors = inputs.Select(input => ExampleInputs.Like(input.Example, [.. input.Example.shape.Select((size, axis) => input.Symbols[axis] == "batch" ? batch : size)], random).to(input.Example.device)).ToArray();
             Add(hasBatch ? $"random, batch {batch}" : "random", tensors);
         }
@@ -53,6 +55,7 @@ internal sealed class ModelVerifier
     {
         foreach (var optimize in (bool[])[false, true])
         {
+            MemoryRelief.Release();
             using var ort = Load(path, optimize, variant);
             if (!ort.OutputNames.SequenceEqual(outputNames)) throw new ParityException($"{variant}: the outputs are [{string.Join(", ", ort.OutputNames)}], expected [{string.Join(", ", outputNames)}]");
             foreach (var (name, inputs, expected) in cases)
@@ -132,20 +135,29 @@ internal sealed class ModelVerifier
         {
             Tensor[] first = RunModel(inputs), second = RunModel(inputs);
             if (!first.Zip(second).All(pair => pair.First.bytes.SequenceEqual(pair.Second.bytes))) continue;
-            cases.Add((name, inputs, first));
+            cases.Add((name, [.. inputs.Select(input => input.detach().clone().DetachFromDisposeScope())], first));
+            MemoryRelief.Release();
             return;
         }
 
         throw new ParityException($"the module itself gives other results for the same input ({name}) in eval mode: something in its forward is random. Nothing can be proved of it.");
     }
 
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var tensor in cases.SelectMany(item => item.Inputs.Concat(item.Expected))) tensor.Dispose();
+    }
+
     private Tensor[] RunModel(Tensor[] inputs)
     {
+        // A scope for each run: what forward leaves behind is gone before the next.
+        using var scope = NewDisposeScope();
         var method = Recorder.ForwardOf(model);
         // Clones: a model with in-place operations may change what it is given.
         object?[] arguments = [.. inputs.Select(input => (object?)input.clone()), .. method.GetParameters().Skip(inputs.Length).Select(parameter => parameter.HasDefaultValue ? parameter.DefaultValue : null)];
         var result = method.Invoke(model, System.Reflection.BindingFlags.DoNotWrapExceptions, null, arguments, null);
-        return [.. Flatten(result).Select(tensor => tensor.detach().cpu().contiguous().clone())];
+        return [.. Flatten(result).Select(tensor => tensor.detach().cpu().contiguous().clone().DetachFromDisposeScope())];
     }
 
     private static IEnumerable<Tensor> Flatten(object? result) => result switch

@@ -24,7 +24,13 @@ internal sealed class OrtModel : IDisposable
         {
             GraphOptimizationLevel = optimize ? GraphOptimizationLevel.ORT_ENABLE_ALL : GraphOptimizationLevel.ORT_DISABLE_ALL,
             LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
+            // A few runs at different sizes: an arena would keep the largest of each.
+            EnableCpuMemArena = false,
+            EnableMemoryPattern = false,
         };
+        // Weights outside an arena too, and one layout of each: the packed second copy serves speed, not the result.
+        options.AddSessionConfigEntry("session.use_device_allocator_for_initializers", "1");
+        options.AddSessionConfigEntry("session.disable_prepacking", "1");
         session = new InferenceSession(path, options);
     }
 

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Spectre.Console;
 using TorchBridge.Export.Lowering;
 
 namespace TorchBridge.Training.Commands;
@@ -10,7 +9,8 @@ internal static class OperatorsCommand
     public static Command Build()
     {
         var json = CommonOptions.JsonFile();
-        var command = new Command("operators", "The modules and operations that the exporter takes, with the ONNX operators they become.\nExample: operators --json operators.json") { json };
+        Option<bool> names = new("--names") { Description = "Only the names, as the README has them." };
+        var command = new Command("operators", "The modules and operations that the exporter takes, with the ONNX operators they become.\nExample: operators --json operators.json") { json, names };
         command.SetAction((parsed, _) => CommandRunner.Run(() =>
         {
             var table = OperatorTable.Default;
@@ -20,7 +20,7 @@ internal static class OperatorsCommand
                 CommonOptions.WriteJson(file, new { Modules = table.Modules.Select(Row), Operations = table.Operations.Select(Row) });
             }
 
-            AnsiConsole.Console.WriteLine(OperatorDocument.Markdown(table));
+            Console.Out.Write(parsed.GetValue(names) ? OperatorDocument.Names(table) : OperatorDocument.Markdown(table));
             return 0;
         }));
         return command;
