@@ -54,7 +54,7 @@ public static class OnnxExporter
         var phases = new Dictionary<string, TimeSpan>(StringComparer.Ordinal);
         var inputs = NameInputs(model, examples, options);
         var table = OperatorTable.Default;
-        var traced = Timed(phases, "capture", () => ForwardTracer.Trace(model, inputs, options.FreeAxes.AsReadOnly(), module => options.Lowerings.Modules.ContainsKey(module.GetType()) || table.Find(module) is not null, options.Seed));
+        var traced = Timed(phases, "capture", () => ForwardTracer.Trace(model, inputs, options.FreeAxes.AsReadOnly(), module => IsLeaf(module, options), options.Seed));
         MemoryRelief.Release();
         var unfolded = Timed(phases, "lower", () => Lower(model, traced, table, options));
         GraphCleaner.Clean(unfolded);
@@ -71,6 +71,8 @@ public static class OnnxExporter
 
         return WriteVerified(model, traced, graph, ReferenceEquals(graph, unfolded) ? null : unfolded, path, options, phases, folded, refused);
     }
+
+    private static bool IsLeaf(nn.Module module, ExportOptions options) => options.Lowerings.Modules.ContainsKey(module.GetType()) || OperatorTable.Default.Find(module) is not null;
 
     private static OnnxGraph Lower(nn.Module model, TracedGraph traced, OperatorTable table, ExportOptions options)
     {
@@ -115,13 +117,17 @@ public static class OnnxExporter
     private static ParityReport Verify(nn.Module model, TracedGraph traced, OnnxGraph graph, OnnxGraph? twin, string path, string file, ExportOptions options)
     {
         MemoryRelief.Release();
-        using var verifier = new ModelVerifier(model, traced.Inputs, options.Seed);
+        using var verifier = new ModelVerifier(model, traced.Inputs, module => IsLeaf(module, options), options.Seed);
         var names = graph.Outputs.Select(output => output.Name).ToArray();
+        if (twin is not null)
+        {
+            // The twin first: ONNX Runtime folds it by itself when it optimizes, which takes the most memory of all.
+            using var unfolded = new StagedModel($"{path}.unfolded", twin, options.ExternalDataThreshold);
+            unfolded.Write([]);
+            verifier.Verify(unfolded.ModelPath, "unfolded", names);
+        }
+
         verifier.Verify(file, twin is null ? "as captured" : "folded", names);
-        if (twin is null) return verifier.Report;
-        using var unfolded = new StagedModel($"{path}.unfolded", twin, options.ExternalDataThreshold);
-        unfolded.Write([]);
-        verifier.Verify(unfolded.ModelPath, "unfolded", names);
         return verifier.Report;
     }
 

@@ -62,6 +62,17 @@ public class NetworkTests
         Assert.True(report.InitializerBytes < 4 * 24 * (40 + 16) + (2 * 4 * ((24 * 96 * 2) + (24 * 24 * 4) + 400)) + 4000, "the tied weights stand in the file once");
     }
 
+    [Fact]
+    public void Sizes_made_of_free_sizes_hold_at_sizes_never_traced()
+    {
+        // height times width, half the height, heads times batch; each axis free.
+        var options = new ExportOptions { FreeAxes = new Dictionary<string, int[]> { ["input"] = [0, 2, 3] } };
+        Exported.Check(new Function(x => x.view(x.size(0), 4, x.size(2) * x.size(3)).transpose(1, 2)), [randn(2, 4, 12, 10)], options, shapes: batch => [[batch, 4, 3 + batch, 7]]);
+        Exported.Check(new Function(x => x.narrow(2, 0, x.size(2) / 2) + 1), [randn(2, 4, 12, 10)], options, shapes: batch => [[batch, 4, 3 + batch, 7]]);
+        Exported.Check(new Function(x => x.reshape(x.size(0) * 2, 2, x.size(2), x.size(3)) * 2), [randn(2, 4, 12, 10)], options, shapes: batch => [[batch, 4, 3 + batch, 7]]);
+        Exported.Check(new Function(x => x + zeros([x.size(0), 1, x.size(2), 1]) + arange(x.size(3))), [randn(2, 4, 12, 10)], options, shapes: batch => [[batch, 4, 3 + batch, 7]]);
+    }
+
     [Theory]
     [InlineData(17)]
     [InlineData(18)]

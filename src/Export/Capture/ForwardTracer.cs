@@ -15,15 +15,32 @@ internal static class ForwardTracer
     /// <param name="seed">Seed of the random inputs.</param>
     public static TracedGraph Trace(nn.Module model, (string Name, Tensor Tensor)[] inputs, IReadOnlyDictionary<string, int[]> freeAxes, Func<nn.Module, bool> isLeaf, int seed)
     {
-        // A thread of its own: no dispose scope of the caller holds the intermediate tensors, and no_grad stays here.
-        TracedGraph? graph = null;
+        return OnThreadOfItsOwn(() => OnThisThread(model, inputs, freeAxes, isLeaf, seed));
+    }
+
+    /// <summary>
+    /// Runs the instrumented forward of a model in eval mode, and gives its outputs. It computes what forward computes, by the same calls, but
+    /// frees what forward leaves behind while it runs: at a large batch the intermediate tensors would be many times the weights.
+    /// </summary>
+    public static Tensor[] Run(nn.Module model, (string Name, Tensor Tensor)[] inputs, Func<nn.Module, bool> isLeaf) => OnThreadOfItsOwn(() =>
+    {
+        using var noGrad = no_grad();
+        var recorder = new Recorder(new MethodInstrumenter(), new ModelMap(model), isLeaf);
+        recorder.Run(model, inputs);
+        return recorder.OutputTensors.Select(tensor => tensor.detach().cpu().contiguous().clone()).ToArray();
+    });
+
+    /// <summary>No dispose scope of the caller holds the intermediate tensors there, and no_grad stays there.</summary>
+    private static T OnThreadOfItsOwn<T>(Func<T> work)
+    {
+        T? result = default;
         ExceptionDispatchInfo? failure = null;
         var thread = new Thread(
             () =>
             {
                 try
                 {
-                    graph = OnThisThread(model, inputs, freeAxes, isLeaf, seed);
+                    result = work();
                 }
                 catch (Exception error)
                 {
@@ -34,7 +51,7 @@ internal static class ForwardTracer
         thread.Start();
         thread.Join();
         failure?.Throw();
-        return graph!;
+        return result!;
     }
 
     private static TracedGraph OnThisThread(nn.Module model, (string Name, Tensor Tensor)[] inputs, IReadOnlyDictionary<string, int[]> freeAxes, Func<nn.Module, bool> isLeaf, int seed)

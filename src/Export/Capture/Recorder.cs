@@ -36,6 +36,9 @@ internal sealed class Recorder
 
     public Trace Trace { get; } = new();
 
+    /// <summary>The tensors that the model returned.</summary>
+    public Tensor[] OutputTensors { get; private set; } = [];
+
     private string Path => path.TryPeek(out var top) ? top : "";
 
     /// <summary>Runs the model's instrumented forward on the inputs and records it.</summary>
@@ -50,6 +53,7 @@ internal sealed class Recorder
             var result = CallModule(site, root, [root, .. inputs.Select(input => (object?)input.Tensor)]);
             foreach (var (name, tensor) in FlattenResult(result))
                 Trace.Outputs.Add((name, Bind(tensor, site).Value.Id));
+            OutputTensors = [.. FlattenResult(result).Select(pair => pair.Tensor)];
             if (Trace.Outputs.Count == 0) throw new ExportException("", null, "forward returns no tensor");
             return Trace;
         }

@@ -18,7 +18,8 @@ internal sealed class OrtModel : IDisposable
     /// <summary>Loads a file.</summary>
     /// <param name="path">The ONNX file.</param>
     /// <param name="optimize">Whether ONNX Runtime may rewrite the graph.</param>
-    public OrtModel(string path, bool optimize)
+    /// <param name="oneLayout">Whether convolution weights keep their layout: the blocked one is a second copy of all of them.</param>
+    public OrtModel(string path, bool optimize, bool oneLayout = false)
     {
         using var options = new SessionOptions
         {
@@ -29,8 +30,7 @@ internal sealed class OrtModel : IDisposable
             EnableMemoryPattern = false,
         };
         // Weights outside an arena too, and one layout of each: the packed second copy serves speed, not the result.
-        options.AddSessionConfigEntry("session.use_device_allocator_for_initializers", "1");
-        options.AddSessionConfigEntry("session.disable_prepacking", "1");
+        if (oneLayout) options.AddSessionConfigEntry("optimization.disable_specified_optimizers", "NchwcTransformer");
         session = new InferenceSession(path, options);
     }
 
