@@ -13,7 +13,6 @@ internal sealed class GraphBuilder
     private readonly Dictionary<string, int> numbers = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int> names = new(StringComparer.Ordinal);
     private readonly Dictionary<string, GraphValue> sizes = new(StringComparer.Ordinal);
-    private readonly List<string> freeNames = [];
 
     public GraphBuilder(TracedGraph traced, int opset, IDictionary<string, ModuleOptions> moduleOptions)
     {
@@ -25,7 +24,6 @@ internal sealed class GraphBuilder
             Reserve(input.Name);
             Define(id, new GraphValue(input.Name, traced.Values[id].Type, traced.Values[id].Shape.Length));
             Graph.Inputs.Add(new ValueInfo(input.Name, traced.Values[id].Type, [.. input.Symbols.Select((symbol, axis) => symbol ?? (object)input.Example.shape[axis])]));
-            foreach (var symbol in input.Symbols.OfType<string>().Where(symbol => !freeNames.Contains(symbol))) freeNames.Add(symbol);
         }
     }
 

@@ -174,8 +174,6 @@ public sealed class LoweringContext
     internal long[][] SizesOf(GraphValue value) =>
         builder.IdOf(value) is >= 0 and var id ? builder.Traced.Shapes[id] : throw Refuse("the shape of an intermediate value is not known");
 
-    internal bool IsTraced(GraphValue value) => builder.IdOf(value) >= 0;
-
     private static long? Fixed(long[][] shapes, int axis) => shapes.All(shape => shape[axis] == shapes[0][axis]) ? shapes[0][axis] : null;
 
     /// <summary>A size argument as a 1-element int64 value: a constant, or computed from the sizes it follows.</summary>

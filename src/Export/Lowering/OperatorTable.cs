@@ -105,7 +105,6 @@ public sealed class OperatorTable
             "matrix_transpose" => "mT",
             "arctan2" => "atan2",
             "row_stack" => "vstack",
-            "hardtanh_" => "hardtanh",
             _ => name,
         };
         return method.DeclaringType?.Name switch

@@ -25,7 +25,6 @@ internal static class OnnxFile
             Graph = new GraphProto { Name = "forward" },
         };
         model.OpsetImport.Add(new OperatorSetIdProto { Version = graph.Opset });
-        if (graph.Nodes.Any(node => Domain(node) == "ai.onnx.ml")) model.OpsetImport.Add(new OperatorSetIdProto { Domain = "ai.onnx.ml", Version = 3 });
         model.Graph.Node.AddRange(graph.Nodes.Select(ToProto));
         long offset = 0;
         foreach (var tensor in graph.Initializers.Values) model.Graph.Initializer.Add(dataFile is null ? ToProto(tensor) : ToExternal(tensor, dataFile, ref offset));
@@ -76,11 +75,9 @@ internal static class OnnxFile
         _ => throw new ExportException($"dtype {type} has no counterpart in ONNX Runtime's CPU provider"),
     };
 
-    private static string Domain(OnnxNode node) => node.OpType is "LabelEncoder" ? "ai.onnx.ml" : "";
-
     private static NodeProto ToProto(OnnxNode node)
     {
-        var proto = new NodeProto { Name = node.Name, OpType = node.OpType, Domain = Domain(node) };
+        var proto = new NodeProto { Name = node.Name, OpType = node.OpType };
         proto.Input.AddRange(node.Inputs);
         proto.Output.AddRange(node.Outputs);
         proto.Attribute.AddRange(node.Attributes.Select(pair => ToProto(pair.Key, pair.Value)));

@@ -68,10 +68,6 @@ internal sealed class OnnxGraph
     /// <summary>Type and rank of the values that lowering made, by name: all that is known of some.</summary>
     public Dictionary<string, (ScalarType Type, int Rank)> Ranks { get; private init; } = new(StringComparer.Ordinal);
 
-    /// <summary>The node that makes each value.</summary>
-    public Dictionary<string, OnnxNode> Producers() =>
-        Nodes.SelectMany(node => node.Outputs.Select(output => (output, node))).ToDictionary(pair => pair.output, pair => pair.node, StringComparer.Ordinal);
-
     /// <summary>How often each value is used; being an output of the graph is a use.</summary>
     public Dictionary<string, int> Uses()
     {

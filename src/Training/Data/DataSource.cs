@@ -40,7 +40,6 @@ internal static class DataSource
     public static byte[] ToPng(ReadOnlySpan<byte> planes, int width, int height)
     {
         using var bitmap = new SKBitmap(new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque));
-        var pixels = bitmap.GetPixelSpan();
         var plane = width * height;
         unsafe
         {
