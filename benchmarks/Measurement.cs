@@ -35,6 +35,9 @@ internal sealed class Measurement(string subject)
         return this;
     }
 
+    /// <summary>Adds a figure computed from another, round by round.</summary>
+    public Measurement Derive(string name, string from, Func<double, double> compute) => Figure(name, [.. samples[from].Select(compute)]);
+
     /// <summary>Adds a ratio of two figures: the median of the ratios round by round.</summary>
     public Measurement Ratio(string name, string numerator, string denominator)
     {

@@ -6,5 +6,6 @@ internal static class Subjects
     public static IReadOnlyDictionary<string, Func<Measurement>> All { get; } = new Dictionary<string, Func<Measurement>>(StringComparer.Ordinal)
     {
         ["export"] = ExportSubject.Run,
+        ["training"] = TrainingSubject.Run,
     };
 }

@@ -3,6 +3,7 @@ using System.IO.Compression;
 using System.Security.Cryptography;
 using SkiaSharp;
 using TorchBridge.Training.Data;
+using TorchBridge.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -153,7 +154,7 @@ public class DataTests
     {
         using var scope = NewDisposeScope();
         var set = DrawnPictures.Make(1, 50, 10, 10).Training;
-        Tensor[] Epoch(int seed, int epoch) => [.. BatchLoader.Training(set, 16, new AugmentationOptions(), seed, epoch).Select(batch => batch.Pixels)];
+        Tensor[] Epoch(int seed, int epoch) => [.. BatchLoader.Training(set, new Recipe { BatchSize = 16 }, seed, epoch).Select(batch => batch.Pixels)];
         Assert.True(Epoch(1, 1).Zip(Epoch(1, 1)).All(pair => pair.First.equal(pair.Second).all().ToBoolean()));
         Assert.False(Epoch(1, 1)[0].equal(Epoch(1, 2)[0]).all().ToBoolean());
         var first = Epoch(1, 1);

@@ -54,28 +54,37 @@ public class ModernCnnTests
     }
 
     [Theory]
-    [InlineData("plain", "sgd")]
-    [InlineData("residual", "sgd")]
-    [InlineData("plain", "adamw_eps1e-3")]
-    [InlineData("residual", "adamw_eps1e-3")]
-    public void Three_training_steps_end_in_PyTorchs_state(string form, string optimizerName)
+    [InlineData("plain", "sgd", false)]
+    [InlineData("residual", "sgd", false)]
+    [InlineData("plain", "adamw_eps1e-3", false)]
+    [InlineData("residual", "adamw_eps1e-3", false)]
+    [InlineData("residual", "adamw_eps1e-3", true)]
+    public void Three_training_steps_end_in_PyTorchs_state(string form, string optimizerName, bool channelsLast)
     {
         var golden = GoldenCase.Find($"tiny_{form}_train3_{optimizerName}");
         Assert.SkipWhen(golden is null, NoGolden);
         using var scope = NewDisposeScope();
         using var network = Load(golden, form);
-        using optim.Optimizer optimizer = optimizerName == "sgd"
-            ? optim.SGD(network.parameters(), 0.05, momentum: 0.9, weight_decay: 5e-4)
-            : optim.AdamW(network.parameters(), 1e-3, eps: 1e-3, weight_decay: 0.01);
-        var peak = optimizerName == "sgd" ? 0.05 : 1e-3;
+        if (channelsLast) ChannelsLast.Convert(network);
         network.train();
+        // The golden SGD has plain momentum, ours has Nesterov's: there the network is what is tested.
+        using var sgd = optim.SGD(network.parameters(), 0.05, momentum: 0.9, weight_decay: 5e-4);
+        using var adamW = new ParameterOptimizer(network, new Recipe { WeightDecay = 0.01 }, epsilon: 1e-3);
         for (var step = 0; step < 3; step++)
         {
-            foreach (var group in optimizer.ParamGroups) group.LearningRate = CosineDecay.At(peak, step, 20);
-            optimizer.zero_grad();
-            SoftTargets.CrossEntropy(network.forward(Floats(golden.Input("X"))[step]), SoftTargets.Smooth(Integers(golden.Input("Y"))[step], 10, 0.1)).backward();
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0);
-            optimizer.step();
+            adamW.ZeroGradients();
+            var x = Floats(golden.Input("X"))[step];
+            SoftTargets.CrossEntropy(network.forward(channelsLast ? ChannelsLast.Of(x) : x), SoftTargets.Smooth(Integers(golden.Input("Y"))[step], 10, 0.1)).backward();
+            if (optimizerName == "sgd")
+            {
+                foreach (var group in sgd.ParamGroups) group.LearningRate = LearningRateSchedule.At(ScheduleKind.Cosine, 0.05, step, 20);
+                nn.utils.clip_grad_norm_(network.parameters(), 1.0);
+                sgd.step();
+            }
+            else
+            {
+                adamW.Step(LearningRateSchedule.At(ScheduleKind.Cosine, 1e-3, step, 20));
+            }
         }
 
         var compared = 0;

@@ -37,10 +37,10 @@ public class RegularizationTests
     [Fact]
     public void Cosine_decay_starts_at_the_peak_halves_in_the_middle_and_ends_near_zero()
     {
-        Assert.Equal(0.001, CosineDecay.At(0.001, 0, 20));
-        Assert.Equal(0.0005, CosineDecay.At(0.001, 10, 20), 12);
-        Assert.Equal(0.0009938441702975688, CosineDecay.At(0.001, 1, 20), 15);
-        Assert.InRange(CosineDecay.At(0.001, 19, 20), 0, 1e-5);
+        Assert.Equal(0.001, LearningRateSchedule.At(ScheduleKind.Cosine, 0.001, 0, 20));
+        Assert.Equal(0.0005, LearningRateSchedule.At(ScheduleKind.Cosine, 0.001, 10, 20), 12);
+        Assert.Equal(0.0009938441702975688, LearningRateSchedule.At(ScheduleKind.Cosine, 0.001, 1, 20), 15);
+        Assert.InRange(LearningRateSchedule.At(ScheduleKind.Cosine, 0.001, 19, 20), 0, 1e-5);
     }
 
     [Fact]

@@ -12,6 +12,9 @@ internal sealed record ModelFolder(string Path)
 
     public string Zip => File(".zip");
 
+    /// <summary>The unfinished run, after its last whole epoch.</summary>
+    public string Checkpoint => File(".checkpoint.safetensors");
+
     public string Card => File(".card.json");
 
     public string CurvesSvg => File(".curves.svg");

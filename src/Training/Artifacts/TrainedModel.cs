@@ -11,12 +11,13 @@ namespace TorchBridge.Training.Artifacts;
 /// <summary>What is needed, beside the weights, to use or repeat a model; stored inside the safetensors file.</summary>
 /// <param name="Network">Shape of the network.</param>
 /// <param name="Recipe">How it was trained.</param>
+/// <param name="Compute">Precision, threads, device.</param>
 /// <param name="Seed">What all randomness came from.</param>
 /// <param name="Data">What <c>--data</c> was.</param>
 /// <param name="DataLimits">Numbers of drawn pictures, where not the default.</param>
 /// <param name="ClassNames">One a class.</param>
 /// <param name="Statistics">Channel mean and standard deviation of the training part.</param>
-internal sealed record ModelSettings(NetworkOptions Network, Recipe Recipe, int Seed, string Data, int[]? DataLimits, IReadOnlyList<string> ClassNames, ChannelStatistics Statistics);
+internal sealed record ModelSettings(NetworkOptions Network, Recipe Recipe, ComputeOptions Compute, int Seed, string Data, int[]? DataLimits, IReadOnlyList<string> ClassNames, ChannelStatistics Statistics);
 
 /// <summary>A network with its settings: made new, or read from a safetensors file.</summary>
 internal sealed class TrainedModel : IDisposable

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using TorchBridge.Training.Artifacts;
-using TorchBridge.Training.Data;
 
 namespace TorchBridge.Training.Commands;
 
@@ -23,15 +22,5 @@ internal static class CommonOptions
     public static void WriteJson(string? path, object result)
     {
         if (path is not null) AtomicWrite.Text(path, Json.Text(result) + "\n");
-    }
-
-    /// <summary>Loads the data that a model was trained on, or what --data names, in the model's size.</summary>
-    public static LoadedData Load(TrainedModel model, string? data, int? seed)
-    {
-        var settings = model.Settings;
-        (int, int, int)? limits = settings.DataLimits is [var training, var validation, var test] ? (training, validation, test) : null;
-        var loaded = DataSource.Load(data ?? settings.Data, settings.Network.Height, seed ?? settings.Seed, limits);
-        if (loaded.Data.ClassNames.SequenceEqual(settings.ClassNames)) return loaded;
-        throw new UserException($"--data {data}: its classes are {string.Join(", ", loaded.Data.ClassNames.Take(12))}; the model knows {string.Join(", ", settings.ClassNames.Take(12))}.");
     }
 }

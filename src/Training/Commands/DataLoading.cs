@@ -1,4 +1,5 @@
 using Spectre.Console;
+using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 
 namespace TorchBridge.Training.Commands;
@@ -14,5 +15,16 @@ internal static class DataLoading
             var bar = context.AddTask($"reading {name}");
             return DataSource.Load(name, size, seed, limits, (done, all) => (bar.MaxValue, bar.Value) = (Math.Max(1, Math.Max(done, all)), done));
         });
+    }
+
+    /// <summary>The data that a model was trained on, or other data of the same classes, in the model's size.</summary>
+    /// <exception cref="UserException">Its classes are others.</exception>
+    public static LoadedData Load(IAnsiConsole console, ModelSettings settings, string? data = null, int? seed = null)
+    {
+        (int, int, int)? limits = settings.DataLimits is [var training, var validation, var test] ? (training, validation, test) : null;
+        var name = data ?? settings.Data;
+        var loaded = Load(console, name, settings.Network.Height, seed ?? settings.Seed, limits);
+        if (loaded.Data.ClassNames.SequenceEqual(settings.ClassNames)) return loaded;
+        throw new UserException($"--data {name}: its classes are {string.Join(", ", loaded.Data.ClassNames.Take(12))}; the model knows {string.Join(", ", settings.ClassNames.Take(12))}.");
     }
 }

@@ -110,7 +110,7 @@ internal static class ModelCommands
         {
             var folder = new ModelFolder(parsed.GetValue(outFolder)!);
             using var model = TrainedModel.Load(folder.Weights);
-            var loaded = CommonOptions.Load(model, parsed.GetValue(data), parsed.GetValue(seed));
+            var loaded = DataLoading.Load(AnsiConsole.Console, model.Settings, parsed.GetValue(data), parsed.GetValue(seed));
             var (exitCode, result) = work(new ModelContext(model, folder, loaded, AnsiConsole.Console), stop);
             CommonOptions.WriteJson(parsed.GetValue(json), result);
             return exitCode;

@@ -1,6 +1,8 @@
 // What it does: changes a training picture a little, so that no picture is seen twice.
 //   random crop    a window of the picture's size from the picture with 4 black pixels around it
 //   flip           left to right, half of the time
+//   rotation       around the centre by an angle from [-r, r], bilinear between pixels, black outside
+//   cutout         a square around a random centre is black, cut at the edges; DeVries & Taylor 2017, "Cutout"
 //   colour jitter  brightness, contrast and saturation, each by a factor from [1 - j, 1 + j], in this order; pixels stay in 0 to 255:
 //                  brightness x b;  contrast: grey + (x - grey) c, grey the mean luma;  saturation: luma + (x - luma) s;
 //                  luma = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601)
@@ -11,7 +13,9 @@ namespace TorchBridge.Training.Data;
 /// <param name="CropPadding">Pixels of padding for the random crop; 0 for none.</param>
 /// <param name="Flip">Whether pictures are flipped.</param>
 /// <param name="ColorJitter">j in the formula; 0 for none.</param>
-internal sealed record AugmentationOptions(int CropPadding = 4, bool Flip = true, double ColorJitter = 0.2)
+/// <param name="Rotation">Largest angle in degrees; 0 for none.</param>
+/// <param name="Cutout">Side of the black square in pixels; 0 for none.</param>
+internal sealed record AugmentationOptions(int CropPadding = 4, bool Flip = true, double ColorJitter = 0.2, double Rotation = 0, int Cutout = 0)
 {
     /// <summary>Pictures as they are.</summary>
     public static AugmentationOptions None { get; } = new(0, false, 0);
@@ -37,8 +41,42 @@ internal static class Augmentation
         }
 
         var flip = options.Flip && draw.Coin();
-        Place(planes, height, width, shiftX, shiftY, flip, target);
+        if (options.Rotation > 0) Rotate(planes, height, width, shiftX, shiftY, flip, draw.Uniform(-options.Rotation, options.Rotation) * Math.PI / 180, target);
+        else Place(planes, height, width, shiftX, shiftY, flip, target);
         if (options.ColorJitter > 0) Jitter(target, options.ColorJitter, ref draw);
+        if (options.Cutout > 0) CutOut(target, height, width, options.Cutout, ref draw);
+    }
+
+    private static void Rotate(ReadOnlySpan<byte> planes, int height, int width, int shiftX, int shiftY, bool flip, double angle, Span<float> target)
+    {
+        var plane = height * width;
+        double cos = Math.Cos(angle), sin = Math.Sin(angle), centreX = (width - 1) / 2.0, centreY = (height - 1) / 2.0;
+        for (var y = 0; y < height; y++)
+        {
+            for (var x = 0; x < width; x++)
+            {
+                double dx = x - centreX, dy = y - centreY;
+                double turnedX = (cos * dx) + (sin * dy) + centreX, turnedY = (cos * dy) - (sin * dx) + centreY;
+                var fromX = (float)((flip ? width - 1 - turnedX : turnedX) + shiftX);
+                var fromY = (float)(turnedY + shiftY);
+                int left = (int)MathF.Floor(fromX), top = (int)MathF.Floor(fromY), to = 3 * ((y * width) + x);
+                float right = fromX - left, low = fromY - top;
+                for (var c = 0; c < 3; c++)
+                {
+                    var p = planes.Slice(c * plane, plane);
+                    target[to + c] = ((1 - low) * (((1 - right) * At(p, left, top)) + (right * At(p, left + 1, top)))) + (low * (((1 - right) * At(p, left, top + 1)) + (right * At(p, left + 1, top + 1))));
+                }
+            }
+        }
+
+        float At(ReadOnlySpan<byte> p, int x, int y) => x >= 0 && x < width && y >= 0 && y < height ? p[(y * width) + x] : 0;
+    }
+
+    private static void CutOut(Span<float> pixels, int height, int width, int side, ref Draw draw)
+    {
+        int top = draw.Below(height) - (side / 2), left = draw.Below(width) - (side / 2);
+        int from = Math.Max(0, left), to = Math.Min(width, left + side);
+        for (var y = Math.Max(0, top); y < Math.Min(height, top + side); y++) pixels[(3 * ((y * width) + from))..(3 * ((y * width) + to))].Clear();
     }
 
     private static void Place(ReadOnlySpan<byte> planes, int height, int width, int shiftX, int shiftY, bool flip, Span<float> target)

@@ -1,12 +1,18 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
+using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Regularization;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Data;
 
 /// <summary>A batch: pixels [N, 3, H, W] float32, 0 to 255, channels_last; labels [N] int64. The receiver disposes both.</summary>
-internal sealed record Batch(Tensor Pixels, Tensor Labels) : IDisposable
+/// <param name="Pixels">The pictures.</param>
+/// <param name="Labels">Their classes.</param>
+/// <param name="Index">Which batch of the epoch it is, from 0.</param>
+/// <param name="Mix">What it has drawn of mixup, CutMix and cutout; the first two are still to be done.</param>
+internal sealed record Batch(Tensor Pixels, Tensor Labels, int Index, BatchMix Mix) : IDisposable
 {
     public void Dispose()
     {
@@ -24,17 +30,24 @@ internal static class BatchLoader
     private const int Ahead = 3;
 
     /// <summary>The shuffled, augmented batches of a training epoch; the last may be smaller.</summary>
-    public static IEnumerable<Batch> Training(PictureSet set, int batchSize, AugmentationOptions augmentation, int seed, int epoch, CancellationToken stop = default)
+    public static IEnumerable<Batch> Training(PictureSet set, Recipe recipe, int seed, int epoch, CancellationToken stop = default)
     {
         var order = new Draw(seed, 11, epoch).Permutation(set.Count);
-        return Prefetched(order.Chunk(batchSize).Select(indices => Make(set, indices, augmentation, seed, epoch)), stop);
+        return Prefetched(
+            order.Chunk(recipe.BatchSize).Select((indices, index) =>
+            {
+                var mix = BatchMixing.Choose(recipe, seed, epoch, index);
+                var augmentation = mix == BatchMix.Cutout ? recipe.Augmentation : recipe.Augmentation with { Cutout = 0 };
+                return Make(set, indices, augmentation, seed, epoch, index, mix);
+            }),
+            stop);
     }
 
     /// <summary>The pictures in order, as they are.</summary>
     public static IEnumerable<Batch> InOrder(PictureSet set, int batchSize) =>
-        Enumerable.Range(0, set.Count).Chunk(batchSize).Select(indices => Make(set, indices, AugmentationOptions.None, 0, 0));
+        Enumerable.Range(0, set.Count).Chunk(batchSize).Select((indices, index) => Make(set, indices, AugmentationOptions.None, 0, 0, index, BatchMix.None));
 
-    private static Batch Make(PictureSet set, int[] indices, AugmentationOptions augmentation, int seed, int epoch)
+    private static Batch Make(PictureSet set, int[] indices, AugmentationOptions augmentation, int seed, int epoch, int index, BatchMix mix)
     {
         using var scope = NewDisposeScope();
         // Written straight into native memory: an array of this size a batch would keep the garbage collector busy.
@@ -48,7 +61,7 @@ internal static class BatchLoader
 
         var labels = tensor(indices.Select(index => (long)set.Labels[index]).ToArray());
         // A permuted view of [N, H, W, C]: the strides are those of channels_last, nothing is copied.
-        return new Batch(pixels_NHWC.permute(0, 3, 1, 2).DetachFromDisposeScope(), labels.DetachFromDisposeScope());
+        return new Batch(pixels_NHWC.permute(0, 3, 1, 2).DetachFromDisposeScope(), labels.DetachFromDisposeScope(), index, mix);
     }
 
     private static IEnumerable<Batch> Prefetched(IEnumerable<Batch> batches, CancellationToken stop)

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -11,6 +12,14 @@ internal static class ChannelsLast
 {
     /// <summary>A tensor [N, C, H, W] with the same elements, whose memory is ordered N, H, W, C.</summary>
     public static Tensor Of(Tensor tensor) => tensor.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2);
+
+    /// <summary>The float32 elements of a tensor on the CPU, in memory order: contiguous, or channels_last. Valid as long as the tensor is.</summary>
+    public static Span<float> Memory(Tensor tensor)
+    {
+        if (tensor.is_contiguous()) return MemoryMarshal.Cast<byte, float>(tensor.bytes);
+        using var view = tensor.permute(0, 2, 3, 1);
+        return MemoryMarshal.Cast<byte, float>(view.bytes);
+    }
 
     /// <summary>Gives the convolution weights of a module this layout, in place: names, values and gradients' shapes stay.</summary>
     public static void Convert(nn.Module module)

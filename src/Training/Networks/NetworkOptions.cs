@@ -29,7 +29,52 @@ internal enum NormKind
     None,
 }
 
-/// <summary>Everything that decides a ModernCNN's shape; stored with its weights.</summary>
+/// <summary>What stands between the layers.</summary>
+internal enum ActivationKind
+{
+    /// <summary>max(x, 0)</summary>
+    Relu,
+
+    /// <summary>Self-normalizing: goes with alpha dropout and LeCun initialization.</summary>
+    Selu,
+}
+
+/// <summary>What is dropped before the classifier.</summary>
+internal enum DropoutKind
+{
+    /// <summary>Single features, after the pooling.</summary>
+    Standard,
+
+    /// <summary>Whole channels of the last maps, before the pooling (Dropout2d).</summary>
+    Spatial,
+
+    /// <summary>Single features, set to SELU's negative limit and rescaled, so that mean and variance stay (AlphaDropout).</summary>
+    Alpha,
+}
+
+/// <summary>How convolutions start; biases are zero, norms are 1 and 0, the classifier is normal with std 0.01.</summary>
+internal enum InitializationKind
+{
+    /// <summary>Normal, std sqrt(2 / fan_out): the lesson's.</summary>
+    KaimingNormal,
+
+    /// <summary>Uniform within sqrt(6 / fan_in).</summary>
+    KaimingUniform,
+
+    /// <summary>Normal, std sqrt(2 / (fan_in + fan_out)).</summary>
+    XavierNormal,
+
+    /// <summary>Uniform within sqrt(6 / (fan_in + fan_out)).</summary>
+    XavierUniform,
+
+    /// <summary>Orthogonal rows, gain sqrt(2).</summary>
+    Orthogonal,
+
+    /// <summary>Normal, std sqrt(1 / fan_in): for SELU.</summary>
+    LecunNormal,
+}
+
+/// <summary>Everything that decides a ModernCNN's shape and start; stored with its weights.</summary>
 internal sealed record NetworkOptions
 {
     /// <summary>Number of classes, at least 2.</summary>
@@ -52,4 +97,16 @@ internal sealed record NetworkOptions
 
     /// <summary>Normalization.</summary>
     public NormKind Norm { get; init; } = NormKind.Batch;
+
+    /// <summary>Where dropout acts.</summary>
+    public DropoutKind DropoutKind { get; init; } = DropoutKind.Standard;
+
+    /// <summary>Activation.</summary>
+    public ActivationKind Activation { get; init; } = ActivationKind.Relu;
+
+    /// <summary>Probability of leaving out the last block's branch, 0 to below 1; the first block has a third of it, the second two thirds. Residual form only.</summary>
+    public double StochasticDepth { get; init; }
+
+    /// <summary>Start of the convolutions.</summary>
+    public InitializationKind Initialization { get; init; } = InitializationKind.KaimingNormal;
 }

@@ -25,8 +25,17 @@ internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor
         RegisterComponents();
     }
 
-    /// <summary>Normalizes pixels and runs the network: logits only, for training.</summary>
-    public Tensor Logits(Tensor pixels) => network.forward((pixels * scale) + offset);
+    /// <summary>Where its tensors are.</summary>
+    public Device Device => scale.device;
+
+    /// <summary>Normalizes pixels and runs the network: float32 logits [N, classes] only, for training.</summary>
+    /// <param name="pixels">[N, 3, H, W], float32, 0 to 255.</param>
+    /// <param name="compute">What the network computes in: float32, or bfloat16 for training.</param>
+    public Tensor Logits(Tensor pixels, ScalarType compute = ScalarType.Float32)
+    {
+        var normalized = (pixels * scale) + offset;
+        return network.forward(compute == ScalarType.Float32 ? normalized : normalized.to(compute));
+    }
 
     /// <inheritdoc/>
     public override (Tensor Logits, Tensor Probabilities) forward(Tensor pixels)

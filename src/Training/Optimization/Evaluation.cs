@@ -32,7 +32,7 @@ internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, 
                 using (batch)
                 {
                     stop.ThrowIfCancellationRequested();
-                    var output = classifier.Logits(batch.Pixels);
+                    var output = classifier.Logits(batch.Pixels.to(classifier.Device)).cpu();
                     var classes = (int)output.shape[1];
                     loss += SoftTargets.CrossEntropy(output, SoftTargets.Smooth(batch.Labels, classes, 0)).ToDouble() * output.shape[0];
                     right += output.argmax(1).eq(batch.Labels).sum().ToInt64();

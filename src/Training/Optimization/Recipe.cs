@@ -11,20 +11,44 @@ internal sealed record Recipe
     /// <summary>Pictures a step.</summary>
     public int BatchSize { get; init; } = 128;
 
-    /// <summary>Peak learning rate of AdamW; cosine decay to zero.</summary>
+    /// <summary>Which rule changes the weights.</summary>
+    public OptimizerKind Optimizer { get; init; } = OptimizerKind.AdamW;
+
+    /// <summary>Peak learning rate.</summary>
     public double LearningRate { get; init; } = 0.001;
 
-    /// <summary>Decoupled weight decay of AdamW, on every parameter.</summary>
+    /// <summary>Nesterov momentum of SGD.</summary>
+    public double Momentum { get; init; } = 0.9;
+
+    /// <summary>Weight decay: decoupled in AdamW, added to the gradient in SGD.</summary>
     public double WeightDecay { get; init; } = 0.01;
+
+    /// <summary>Whether norms and biases decay too, as in the lesson and in PyTorch's default.</summary>
+    public bool DecayNormsAndBiases { get; init; } = true;
+
+    /// <summary>How the learning rate falls.</summary>
+    public ScheduleKind Schedule { get; init; } = ScheduleKind.Cosine;
+
+    /// <summary>Epochs in which the learning rate rises; may be a fraction.</summary>
+    public double WarmUpEpochs { get; init; }
 
     /// <summary>Label smoothing, 0 for none.</summary>
     public double LabelSmoothing { get; init; } = 0.1;
+
+    /// <summary>Alpha of mixup's Beta(alpha, alpha), 0 for none. Of mixup, CutMix and cutout, each batch draws one.</summary>
+    public double Mixup { get; init; }
+
+    /// <summary>Alpha of CutMix's Beta(alpha, alpha), 0 for none.</summary>
+    public double CutMix { get; init; }
 
     /// <summary>Largest norm of all gradients together, 0 for no clipping.</summary>
     public double GradientClipping { get; init; } = 1.0;
 
     /// <summary>Epochs without a better validation loss after which training stops.</summary>
     public int Patience { get; init; } = 10;
+
+    /// <summary>Decay a step of the exponential moving average of the weights that is evaluated and kept, 0 for none.</summary>
+    public double WeightAverage { get; init; }
 
     /// <summary>How training pictures are changed.</summary>
     public AugmentationOptions Augmentation { get; init; } = new();

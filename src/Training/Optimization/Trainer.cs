@@ -1,13 +1,13 @@
 using System.Diagnostics;
+using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
-using TorchBridge.Training.Networks;
 using TorchBridge.Training.Regularization;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>An epoch's figures. Losses are means over samples; the training loss is the smoothed one that is minimised.</summary>
+/// <summary>An epoch's figures. Losses are means over samples; the training loss is the one that is minimised: targets smoothed and mixed.</summary>
 internal sealed record EpochRecord(int Epoch, double TrainingLoss, double TrainingAccuracy, double ValidationLoss, double ValidationAccuracy, double LearningRate, double ImagesPerSecond, double Seconds);
 
 /// <summary>What a training run did.</summary>
@@ -31,26 +31,36 @@ internal interface ITrainingObserver
     void Epoch(EpochRecord record, bool isBest);
 }
 
-/// <summary>The lesson's recipe: AdamW with cosine decay, label smoothing, gradient clipping, early stopping; the best weights are kept.</summary>
-internal sealed class Trainer(PixelClassifier classifier, Recipe recipe, int seed, ITrainingObserver observer)
+/// <summary>Trains a model by its recipe. After each epoch the best weights are kept, and a checkpoint is written where one is asked for.</summary>
+internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, string? checkpointPath = null)
 {
+    private readonly Recipe recipe = model.Settings.Recipe;
+    private readonly int seed = model.Settings.Seed;
+    private readonly ScalarType compute = model.Settings.Compute.Dtype;
+
     /// <summary>Trains until the epochs are over, validation says stop, or <paramref name="stop"/> does. The network then holds its best weights.</summary>
-    /// <exception cref="UserException">The loss is not a number any more.</exception>
-    public TrainingResult Train(PictureData data, CancellationToken stop = default)
+    /// <param name="data">Pictures of the model's size.</param>
+    /// <param name="resumed">The checkpoint to go on from, or null.</param>
+    /// <param name="stop">Ends the run before its time.</param>
+    /// <exception cref="UserException">The loss is not a number any more, or a checkpoint cannot be written.</exception>
+    public TrainingResult Train(PictureData data, Checkpoint? resumed = null, CancellationToken stop = default)
     {
-        classifier.train();
-        var stepsInEpoch = (data.Training.Count + recipe.BatchSize - 1) / recipe.BatchSize;
-        using var optimizer = optim.AdamW(classifier.parameters(), recipe.LearningRate, weight_decay: recipe.WeightDecay);
-        using var best = new WeightSnapshot(classifier);
-        var stopping = new EarlyStopping(recipe.Patience);
-        var history = new List<EpochRecord>();
-        var (bestEpoch, ending) = (0, TrainingResult.AllEpochs);
-        for (var epoch = 1; epoch <= recipe.Epochs; epoch++)
+        model.Settings.Compute.Apply();
+        model.Classifier.to(model.Settings.Compute.Device);
+        using var state = new TrainingState(model.Classifier, recipe);
+        resumed?.RestoreInto(state);
+        var ending = TrainingResult.AllEpochs;
+        for (var epoch = state.History.Count + 1; epoch <= recipe.Epochs; epoch++)
         {
-            EpochRecord record;
+            if (state.Stopping.ShouldStop)
+            {
+                ending = TrainingResult.EarlyStop;
+                break;
+            }
+
             try
             {
-                record = TrainEpoch(data, epoch, stepsInEpoch, optimizer, stop);
+                TrainEpoch(data, epoch, state, stop);
             }
             catch (OperationCanceledException)
             {
@@ -58,68 +68,79 @@ internal sealed class Trainer(PixelClassifier classifier, Recipe recipe, int see
                 break;
             }
 
-            var isBest = stopping.Improved(record.ValidationLoss);
-            if (isBest)
-            {
-                best.Take();
-                bestEpoch = epoch;
-            }
-
-            history.Add(record);
-            observer.Epoch(record, isBest);
-            if (stopping.ShouldStop)
-            {
-                ending = TrainingResult.EarlyStop;
-                break;
-            }
+            // Before the observer hears of it: what was reported is safe.
+            if (checkpointPath is not null) Checkpoint.Write(checkpointPath, model.Settings, state);
+            observer.Epoch(state.History[^1], state.BestEpoch == epoch);
         }
 
-        best.PutBack();
-        classifier.eval();
-        return new TrainingResult(history, bestEpoch, ending);
+        state.Best.PutBack();
+        model.Classifier.to("cpu");
+        model.Classifier.eval();
+        return new TrainingResult(state.History, state.BestEpoch, ending);
     }
 
-    private EpochRecord TrainEpoch(PictureData data, int epoch, int stepsInEpoch, optim.Optimizer optimizer, CancellationToken stop)
+    private void TrainEpoch(PictureData data, int epoch, TrainingState state, CancellationToken stop)
     {
         var started = Stopwatch.GetTimestamp();
+        var stepsInEpoch = (data.Training.Count + recipe.BatchSize - 1) / recipe.BatchSize;
         double lossSum = 0, learningRate = 0;
-        long right = 0, seen = 0, step = 0;
-        using var pause = new CollectionPause();
-        foreach (var batch in BatchLoader.Training(data.Training, recipe.BatchSize, recipe.Augmentation, seed, epoch, stop))
+        long right = 0, seen = 0;
+        model.Classifier.train();
+        using (var pause = new CollectionPause())
         {
-            using (batch)
-            using (NewDisposeScope())
+            foreach (var batch in BatchLoader.Training(data.Training, recipe, seed, epoch, stop))
             {
-                stop.ThrowIfCancellationRequested();
-                pause.BetweenSteps();
-                learningRate = CosineDecay.At(recipe.LearningRate, ((long)(epoch - 1) * stepsInEpoch) + step, (long)recipe.Epochs * stepsInEpoch);
-                foreach (var group in optimizer.ParamGroups) group.LearningRate = learningRate;
-                var (loss, correct) = Step(batch, optimizer);
-                if (!double.IsFinite(loss))
-                    throw new UserException($"the loss is {loss} at step {step + 1} of epoch {epoch} (learning rate {learningRate:G3}): training diverged. Lower --lr, or keep gradient clipping on.");
-                lossSum += loss * batch.Labels.shape[0];
-                right += correct;
-                seen += batch.Labels.shape[0];
-                step++;
-                observer.Step(epoch, step, stepsInEpoch, lossSum / seen, learningRate, seen / Stopwatch.GetElapsedTime(started).TotalSeconds);
+                using var scope = NewDisposeScope();
+                using (batch)
+                {
+                    stop.ThrowIfCancellationRequested();
+                    pause.BetweenSteps();
+                    learningRate = LearningRateSchedule.At(recipe.Schedule, recipe.LearningRate, ((long)(epoch - 1) * stepsInEpoch) + batch.Index, (long)recipe.Epochs * stepsInEpoch, (long)(recipe.WarmUpEpochs * stepsInEpoch));
+                    var (loss, correct) = Step(batch, epoch, learningRate, state);
+                    if (!double.IsFinite(loss)) throw Diverged(loss, batch.Index + 1, epoch, learningRate);
+                    var count = batch.Labels.shape[0];
+                    lossSum += loss * count;
+                    right += correct;
+                    seen += count;
+                    observer.Step(epoch, batch.Index + 1, stepsInEpoch, lossSum / seen, learningRate, seen / Stopwatch.GetElapsedTime(started).TotalSeconds);
+                }
             }
         }
 
         stop.ThrowIfCancellationRequested();
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        var validation = Evaluation.Of(classifier, data.Validation, stop);
-        return new EpochRecord(epoch, lossSum / seen, (double)right / seen, validation.Loss, validation.Accuracy, learningRate, seen / seconds, Stopwatch.GetElapsedTime(started).TotalSeconds);
+        Evaluation Validate()
+        {
+            var validation = Evaluation.Of(model.Classifier, data.Validation, stop);
+            if (state.Stopping.Improved(validation.Loss))
+            {
+                state.Best.Take();
+                state.BestEpoch = epoch;
+            }
+
+            return validation;
+        }
+
+        var validation = state.Average is { } average ? average.Within(Validate) : Validate();
+        state.History.Add(new EpochRecord(epoch, lossSum / seen, (double)right / seen, validation.Loss, validation.Accuracy, learningRate, seen / seconds, Stopwatch.GetElapsedTime(started).TotalSeconds));
     }
 
-    private (double Loss, long Correct) Step(Batch batch, optim.Optimizer optimizer)
+    private (double Loss, long Correct) Step(Batch batch, int epoch, double learningRate, TrainingState state)
     {
-        optimizer.zero_grad();
-        var logits = classifier.Logits(batch.Pixels);
-        using var targets = SoftTargets.Smooth(batch.Labels, (int)logits.shape[1], recipe.LabelSmoothing);
+        state.Optimizer.ZeroGradients();
+        var device = model.Settings.Compute.Device;
+        var smooth = SoftTargets.Smooth(batch.Labels.to(device), model.Settings.Network.Classes, recipe.LabelSmoothing);
+        var (pixels, targets) = BatchMixing.Apply(batch.Mix, batch.Pixels.to(device), smooth, recipe, seed, epoch, batch.Index);
+        var logits = model.Classifier.Logits(pixels, compute);
         var loss = SoftTargets.CrossEntropy(logits, targets);
         loss.backward();
-        if (recipe.GradientClipping > 0) nn.utils.clip_grad_norm_(classifier.parameters(), recipe.GradientClipping);
-        optimizer.step();
-        return (loss.ToDouble(), logits.argmax(1).eq(batch.Labels).sum().ToInt64());
+        state.Optimizer.Step(learningRate);
+        state.Average?.Update(state.Optimizer.Steps);
+        // Of a mixed picture, the class with the larger share counts.
+        return (loss.ToDouble(), logits.argmax(1).eq(targets.argmax(1)).sum().ToInt64());
     }
+
+    private UserException Diverged(double loss, int step, int epoch, double learningRate) => new(
+        FormattableString.Invariant($"the loss is {loss} at step {step} of epoch {epoch} (learning rate {learningRate:G3}): training diverged. Lower --lr, or keep gradient clipping on.") +
+        (checkpointPath is not null && File.Exists(checkpointPath) ? $" The checkpoint of the last good epoch is {checkpointPath}." : ""));
 }

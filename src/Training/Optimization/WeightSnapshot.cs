@@ -16,6 +16,9 @@ internal sealed class WeightSnapshot : IDisposable
         foreach (var (name, value) in live) copies.Add(name, value.detach().clone().DetachFromDisposeScope());
     }
 
+    /// <summary>The copies, by state-dict key.</summary>
+    public IReadOnlyDictionary<string, Tensor> Values => copies;
+
     /// <summary>Copies the weights as they are now.</summary>
     public void Take() => Copy(live, copies);
 

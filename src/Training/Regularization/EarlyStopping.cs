@@ -3,24 +3,28 @@ namespace TorchBridge.Training.Regularization;
 /// <summary>Stops when the validation loss has not improved for a number of epochs.</summary>
 internal sealed class EarlyStopping(int patience)
 {
-    private int epochsWithout;
-
     /// <summary>Lowest validation loss so far.</summary>
     public double Best { get; private set; } = double.PositiveInfinity;
 
+    /// <summary>Epochs since then.</summary>
+    public int EpochsWithout { get; private set; }
+
     /// <summary>Whether patience is used up.</summary>
-    public bool ShouldStop => epochsWithout >= patience;
+    public bool ShouldStop => EpochsWithout >= patience;
 
     /// <summary>Takes an epoch's loss; true where it is the best so far. NaN is never the best.</summary>
     public bool Improved(double loss)
     {
         if (loss < Best)
         {
-            (Best, epochsWithout) = (loss, 0);
+            (Best, EpochsWithout) = (loss, 0);
             return true;
         }
 
-        epochsWithout++;
+        EpochsWithout++;
         return false;
     }
+
+    /// <summary>Goes on from a stored state.</summary>
+    public void Restore(double best, int epochsWithout) => (Best, EpochsWithout) = (best, epochsWithout);
 }

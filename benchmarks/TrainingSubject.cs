@@ -1,0 +1,127 @@
+using System.Diagnostics;
+using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Data;
+using TorchBridge.Training.Networks;
+using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Regularization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Benchmarks;
+
+/// <summary>
+/// Training speed: our trainer beside the loop that a TorchSharp user writes today (NCHW, float32, the stock AdamW), with the same
+/// network, batches and recipe; the loader alone; and the machine's bfloat16 matrix product, as the measure of what is possible.
+/// </summary>
+internal static class TrainingSubject
+{
+    private const int Rounds = 5, Steps = 10, BatchSize = 128;
+
+    /// <summary>Forward pass of one picture; a step is three times that: forward, gradient of inputs, gradient of weights.</summary>
+    private const double ForwardGflop = 0.343;
+
+    public static Measurement Run()
+    {
+        NativeTuning.Apply();
+        var data = Pictures();
+        var recipe = new Recipe { Epochs = 1, BatchSize = BatchSize };
+        var measurement = new Measurement("training").Rounds(
+            Rounds,
+            ("plain_ours_images_per_second", () => Ours(data, recipe, BlockForm.Plain, Best)),
+            ("plain_loop_images_per_second", () => PlainLoop(data, recipe, BlockForm.Plain)),
+            ("plain_ours_float32_images_per_second", () => Ours(data, recipe, BlockForm.Plain, Precision.Float32)),
+            ("residual_ours_images_per_second", () => Ours(data, recipe, BlockForm.Residual, Best)),
+            ("residual_loop_images_per_second", () => PlainLoop(data, recipe, BlockForm.Residual)),
+            ("loader_images_per_second", () => Loader(data, recipe)),
+            ("bf16_matmul_gflops", Bfloat16MatrixProduct));
+        return measurement
+            .Derive("plain_ours_gflops", "plain_ours_images_per_second", rate => rate * 3 * ForwardGflop)
+            .Ratio("ours_vs_plain_loop", "plain_ours_images_per_second", "plain_loop_images_per_second")
+            .Ratio("ours_vs_plain_loop_residual", "residual_ours_images_per_second", "residual_loop_images_per_second")
+            .Ratio("ours_float32_vs_plain_loop", "plain_ours_float32_images_per_second", "plain_loop_images_per_second")
+            .Ratio("share_of_bf16_matmul", "plain_ours_gflops", "bf16_matmul_gflops")
+            .Ratio("loader_vs_training", "loader_images_per_second", "plain_ours_images_per_second");
+    }
+
+    private static Precision Best => ComputeOptions.HasBfloat16 ? Precision.Bfloat16 : Precision.Float32;
+
+    private static PictureData Pictures()
+    {
+        const int count = Steps * BatchSize;
+        var pixels = new byte[(count + 16) * 3 * 32 * 32];
+        new Random(1).NextBytes(pixels);
+        var all = new PictureSet(pixels, [.. Enumerable.Range(0, count + 16).Select(i => i % 10)], 32, 32);
+        var few = all.Select([.. Enumerable.Range(count, 16)]);
+        return new PictureData("noise", [.. Enumerable.Range(0, 10).Select(i => $"class {i}")], all.Select([.. Enumerable.Range(0, count)]), few, few);
+    }
+
+    private static TrainedModel Model(PictureData data, Recipe recipe, BlockForm form, Precision precision) => new(new ModelSettings(
+        new NetworkOptions { Form = form }, recipe, ComputeOptions.Default with { Precision = precision }, 1, "noise", null, data.ClassNames, ChannelStatistics.Of(data.Training)));
+
+    private static double Ours(PictureData data, Recipe recipe, BlockForm form, Precision precision)
+    {
+        using var model = Model(data, recipe, form, precision);
+        return new Trainer(model, new Silent()).Train(data).History[0].ImagesPerSecond;
+    }
+
+    private static double PlainLoop(PictureData data, Recipe recipe, BlockForm form)
+    {
+        using var network = new ModernCnn(new NetworkOptions { Form = form });
+        using var optimizer = optim.AdamW(network.parameters(), recipe.LearningRate, weight_decay: recipe.WeightDecay);
+        network.train();
+        var started = Stopwatch.GetTimestamp();
+        // The same care as ours against TorchSharp's race with the collector; it costs nothing measurable.
+        using var pause = new CollectionPause();
+        foreach (var batch in BatchLoader.Training(data.Training, recipe, 1, 1))
+        {
+            using var scope = NewDisposeScope();
+            using (batch)
+            {
+                pause.BetweenSteps();
+                optimizer.zero_grad();
+                var logits = network.forward(((batch.Pixels.contiguous() / 255) - 0.5) / 0.25);
+                var loss = SoftTargets.CrossEntropy(logits, SoftTargets.Smooth(batch.Labels, 10, recipe.LabelSmoothing));
+                loss.backward();
+                nn.utils.clip_grad_norm_(network.parameters(), recipe.GradientClipping);
+                optimizer.step();
+                if (!double.IsFinite(loss.ToDouble())) throw new InvalidOperationException("the plain loop diverged");
+            }
+        }
+
+        return data.Training.Count / Stopwatch.GetElapsedTime(started).TotalSeconds;
+    }
+
+    private static double Loader(PictureData data, Recipe recipe)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var count = 0L;
+        foreach (var batch in BatchLoader.Training(data.Training, recipe, 1, 1))
+        {
+            using (batch) count += batch.Labels.shape[0];
+        }
+
+        return count / Stopwatch.GetElapsedTime(started).TotalSeconds;
+    }
+
+    private static double Bfloat16MatrixProduct()
+    {
+        const int size = 2048, repeats = 8;
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var a = rand(size, size).to(ScalarType.BFloat16);
+        var b = rand(size, size).to(ScalarType.BFloat16);
+        a.mm(b).Dispose();
+        var seconds = Measurement.Seconds(() =>
+        {
+            for (var i = 0; i < repeats; i++) a.mm(b).Dispose();
+        });
+        return repeats * 2.0 * size * size * size / seconds / 1e9;
+    }
+
+    private sealed class Silent : ITrainingObserver
+    {
+        public void Step(int epoch, long step, long stepsInEpoch, double loss, double learningRate, double imagesPerSecond) { }
+
+        public void Epoch(EpochRecord record, bool isBest) { }
+    }
+}

@@ -1,0 +1,79 @@
+// What is in it: one safetensors file. Tensors: `weights.*`, `best.*` (weights of the best epoch), `average.*` (where averaged),
+// `optimizer.*`, `random_state` (torch's generator, for dropout). Its header's metadata: `torchbridge.checkpoint`, JSON with the settings,
+// the history and the counters. The learning rate and the loader's randomness are functions of the step, and need no state.
+// One file, renamed into place: it is the old one or the new one, never a half of each.
+using System.Text.Json;
+using TorchBridge.Training.Optimization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Artifacts;
+
+/// <summary>A run after one of its epochs, from which it can go on.</summary>
+internal sealed class Checkpoint : IDisposable
+{
+    private const string Key = "torchbridge.checkpoint";
+    private const string RandomState = "random_state";
+    private readonly string path;
+    private readonly Dictionary<string, Tensor> tensors;
+    private readonly Facts facts;
+
+    private Checkpoint(string path, Dictionary<string, Tensor> tensors, Facts facts) => (this.path, this.tensors, this.facts) = (path, tensors, facts);
+
+    /// <summary>How the run was set up.</summary>
+    public ModelSettings Settings => facts.Settings;
+
+    /// <summary>Epochs done.</summary>
+    public int Epochs => facts.History.Count;
+
+    /// <summary>Writes the state of a run.</summary>
+    /// <exception cref="UserException">The disk is full, say; the previous checkpoint is intact.</exception>
+    public static void Write(string path, ModelSettings settings, TrainingState state)
+    {
+        using var scope = NewDisposeScope();
+        var tensors = state.Tensors();
+        tensors.Add(RandomState, get_rng_state());
+        var facts = new Facts(settings, state.History, state.BestEpoch, state.Stopping.Best, state.Stopping.EpochsWithout, state.Optimizer.Steps);
+        Safetensors.Write(path, tensors, new Dictionary<string, string>(StringComparer.Ordinal) { [Key] = Json.Text(facts) });
+    }
+
+    /// <summary>Reads a checkpoint.</summary>
+    /// <exception cref="UserException">It is missing, broken, or something else.</exception>
+    public static Checkpoint Read(string path)
+    {
+        if (!File.Exists(path)) throw new UserException($"There is no unfinished run to resume: {path} is not there. Start one without --resume, or name its folder with --out.");
+        var (tensors, metadata) = Safetensors.Read(path);
+        try
+        {
+            if (!metadata.TryGetValue(Key, out var json)) throw new UserException($"{path} is no checkpoint of this program ({Key} is missing)");
+            return new Checkpoint(path, tensors, JsonSerializer.Deserialize<Facts>(json, Json.Options)!);
+        }
+        catch (JsonException error)
+        {
+            throw new UserException($"{path}: its facts cannot be read: {error.Message}", error);
+        }
+    }
+
+    /// <summary>Puts a run's state back, bit by bit.</summary>
+    public void RestoreInto(TrainingState state)
+    {
+        using var noGrad = no_grad();
+        var targets = state.Tensors();
+        var odd = targets.Keys.Append(RandomState).Except(tensors.Keys).Concat(tensors.Keys.Except(targets.Keys.Append(RandomState))).FirstOrDefault();
+        if (odd is not null) throw new UserException($"{path} does not fit its own settings: '{odd}' is missing or too much");
+        foreach (var (name, target) in targets) target.copy_(tensors[name]);
+        state.History.AddRange(facts.History);
+        state.BestEpoch = facts.BestEpoch;
+        state.Stopping.Restore(facts.BestLoss, facts.EpochsWithout);
+        state.Optimizer.Steps = facts.Steps;
+        set_rng_state(tensors[RandomState]);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var tensor in tensors.Values) tensor.Dispose();
+    }
+
+    private sealed record Facts(ModelSettings Settings, IReadOnlyList<EpochRecord> History, int BestEpoch, double BestLoss, int EpochsWithout, long Steps);
+}

@@ -1,0 +1,115 @@
+using System.CommandLine;
+using System.Globalization;
+using TorchBridge.Training.Networks;
+using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
+
+namespace TorchBridge.Training.Commands;
+
+/// <summary>The options that change a recipe, one each: name, help, range, and where the value goes.</summary>
+internal sealed class RecipeOptions
+{
+    private readonly Option<string?> recipe = new("--recipe") { Description = "Where the values below start from: lesson (default), fast, or bare (no regularization: see what it is for).", HelpName = "lesson|fast|bare" };
+    private readonly Option<string?> config = new("--config") { Description = "A recipe of your own, a JSON file as those in src/Training/Recipes.", HelpName = "FILE" };
+    private readonly List<Entry> entries;
+
+    public RecipeOptions() => entries =
+    [
+        Whole("--epochs", "Passes over the training pictures.", 1, 100_000, (c, v) => Train(c, c.Training with { Epochs = v })),
+        Whole("--batch", "Pictures a step; BatchNorm needs at least 2.", 2, 65_536, (c, v) => Train(c, c.Training with { BatchSize = v })),
+        Choice<OptimizerKind>("--optimizer", "adam_w or sgd (Nesterov).", (c, v) => Train(c, c.Training with { Optimizer = v })),
+        Number("--lr", "Peak learning rate.", 1e-9, 10, (c, v) => Train(c, c.Training with { LearningRate = v })),
+        Choice<ScheduleKind>("--schedule", "How the learning rate falls.", (c, v) => Train(c, c.Training with { Schedule = v })),
+        Number("--warm-up", "Epochs in which the learning rate rises; may be a fraction.", 0, 1000, (c, v) => Train(c, c.Training with { WarmUpEpochs = v })),
+        Number("--weight-decay", "Weight decay.", 0, 1, (c, v) => Train(c, c.Training with { WeightDecay = v })),
+        Flag("--decay-norms", "Whether norms and biases decay too.", (c, v) => Train(c, c.Training with { DecayNormsAndBiases = v })),
+        Number("--clip", "Largest norm of all gradients together, 0 for no clipping.", 0, 1e6, (c, v) => Train(c, c.Training with { GradientClipping = v })),
+        Number("--label-smoothing", "Share of the target that is spread over all classes.", 0, 0.99, (c, v) => Train(c, c.Training with { LabelSmoothing = v })),
+        Number("--mixup", "Alpha of mixup, 0 for none. Of mixup, CutMix and cutout, each batch draws one.", 0, 100, (c, v) => Train(c, c.Training with { Mixup = v })),
+        Number("--cutmix", "Alpha of CutMix, 0 for none.", 0, 100, (c, v) => Train(c, c.Training with { CutMix = v })),
+        Whole("--cutout", "Side of the black square in pixels, 0 for none.", 0, 512, (c, v) => Augment(c, a => a with { Cutout = v })),
+        Whole("--crop", "Padding of the random crop in pixels, 0 for none.", 0, 512, (c, v) => Augment(c, a => a with { CropPadding = v })),
+        Flag("--flip", "Whether pictures are mirrored, half of the time.", (c, v) => Augment(c, a => a with { Flip = v })),
+        Number("--rotation", "Largest angle of rotation in degrees, 0 for none.", 0, 180, (c, v) => Augment(c, a => a with { Rotation = v })),
+        Number("--jitter", "Strength of the colour jitter, 0 for none.", 0, 1, (c, v) => Augment(c, a => a with { ColorJitter = v })),
+        Number("--ema", "Decay of the moving average of the weights that is kept, 0 for none.", 0, 0.999999, (c, v) => Train(c, c.Training with { WeightAverage = v })),
+        Whole("--patience", "Epochs without a better validation loss after which training stops.", 1, 100_000, (c, v) => Train(c, c.Training with { Patience = v })),
+        Number("--dropout", "Share that is dropped before the classifier.", 0, 0.99, (c, v) => Shape(c, c.Network with { Dropout = v })),
+        Choice<DropoutKind>("--dropout-kind", "What is dropped: features, whole channels, or as SELU needs it.", (c, v) => Shape(c, c.Network with { DropoutKind = v })),
+        Number("--stochastic-depth", "Probability of leaving out the last block's branch.", 0, 0.99, (c, v) => Shape(c, c.Network with { StochasticDepth = v })),
+        Choice<InitializationKind>("--init", "Start of the convolutions.", (c, v) => Shape(c, c.Network with { Initialization = v })),
+        Choice<ActivationKind>("--activation", "Activation.", (c, v) => Shape(c, c.Network with { Activation = v })),
+        Choice<BlockForm>("--form", "Whether blocks have shortcuts; plain is the lesson's code.", (c, v) => Shape(c, c.Network with { Form = v })),
+        Choice<NormKind>("--norm", "Normalization after each convolution.", (c, v) => Shape(c, c.Network with { Norm = v })),
+        Whole("--width", "Channels of the first convolution, a multiple of 8; 64 is the lesson's.", 8, 512, (c, v) => Shape(c, c.Network with { Channels = v })),
+    ];
+
+    public IEnumerable<Option> All => entries.Select(entry => entry.Option).Prepend(config).Prepend(recipe);
+
+    /// <summary>The recipe that the command line asks for.</summary>
+    /// <exception cref="UserException">A value is out of its range.</exception>
+    public RunConfiguration Read(ParseResult parsed)
+    {
+        if (parsed.GetValue(config) is not null && parsed.GetValue(recipe) is not null) throw new UserException("--recipe and --config name two recipes; give one of them.");
+        var start = parsed.GetValue(config) is { } file ? RunConfiguration.FromFile(file) : RunConfiguration.Named(parsed.GetValue(recipe) ?? "lesson");
+        var read = entries.Aggregate(start, (configuration, entry) => entry.Apply(parsed, configuration));
+        if (read.Network.Channels % 8 != 0 || read.Network.Channels < 8) throw new UserException(FormattableString.Invariant($"--width is {read.Network.Channels}; allowed is a multiple of 8 from 8 to 512."));
+        if (read.Training.WarmUpEpochs > read.Training.Epochs) throw new UserException(FormattableString.Invariant($"--warm-up is {read.Training.WarmUpEpochs}; allowed is 0 to {read.Training.Epochs}, the epochs."));
+        return read;
+    }
+
+    /// <summary>Fails where a value is not allowed.</summary>
+    public static void Require<T>(bool isRight, string option, T value, string allowed)
+    {
+        if (!isRight) throw new UserException(FormattableString.Invariant($"{option} is {value}; allowed is {allowed}."));
+    }
+
+    private static RunConfiguration Train(RunConfiguration configuration, Recipe training) => configuration with { Training = training };
+
+    private static RunConfiguration Shape(RunConfiguration configuration, NetworkOptions network) => configuration with { Network = network };
+
+    private static RunConfiguration Augment(RunConfiguration configuration, Func<Data.AugmentationOptions, Data.AugmentationOptions> change) =>
+        Train(configuration, configuration.Training with { Augmentation = change(configuration.Training.Augmentation) });
+
+    private static Entry Whole(string name, string help, int low, int high, Func<RunConfiguration, int, RunConfiguration> set)
+    {
+        var option = new Option<int?>(name) { Description = help, HelpName = "N" };
+        return new Entry(option, (parsed, c) =>
+        {
+            if (parsed.GetValue(option) is not { } value) return c;
+            Require(value >= low && value <= high, name, value, string.Create(CultureInfo.InvariantCulture, $"{low:N0} to {high:N0}"));
+            return set(c, value);
+        });
+    }
+
+    private static Entry Number(string name, string help, double low, double high, Func<RunConfiguration, double, RunConfiguration> set)
+    {
+        var option = new Option<double?>(name) { Description = help, HelpName = "X" };
+        return new Entry(option, (parsed, c) =>
+        {
+            if (parsed.GetValue(option) is not { } value) return c;
+            Require(value >= low && value <= high, name, value, string.Create(CultureInfo.InvariantCulture, $"{low} to {high}"));
+            return set(c, value);
+        });
+    }
+
+    private static Entry Flag(string name, string help, Func<RunConfiguration, bool, RunConfiguration> set)
+    {
+        var option = new Option<bool?>(name) { Description = help, HelpName = "true|false" };
+        return new Entry(option, (parsed, c) => parsed.GetValue(option) is { } value ? set(c, value) : c);
+    }
+
+    private static Entry Choice<T>(string name, string help, Func<RunConfiguration, T, RunConfiguration> set) where T : struct, Enum
+    {
+        var names = Enum.GetValues<T>().ToDictionary(value => System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString()), value => value, StringComparer.Ordinal);
+        var option = new Option<string?>(name) { Description = help, HelpName = string.Join('|', names.Keys) };
+        return new Entry(option, (parsed, c) =>
+        {
+            if (parsed.GetValue(option) is not { } text) return c;
+            Require(names.ContainsKey(text), name, text, string.Join(", ", names.Keys));
+            return set(c, names[text]);
+        });
+    }
+
+    private sealed record Entry(Option Option, Func<ParseResult, RunConfiguration, RunConfiguration> Apply);
+}

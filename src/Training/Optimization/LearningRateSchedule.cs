@@ -1,0 +1,42 @@
+// The learning rate as a pure function of the step, so that a resumed run has it without keeping any state.
+//   warm-up     peak (step + 1) / warm-up steps, then
+//   cosine      peak (1 + cos(pi t)) / 2, t the share of the remaining steps that is done; Loshchilov & Hutter 2017, "SGDR", equation 5
+//   one-cycle   peak (1 - t): a line up and a line down; Smith & Topin 2018, "Super-Convergence"
+//   constant    peak
+namespace TorchBridge.Training.Optimization;
+
+/// <summary>How the learning rate falls after its warm-up.</summary>
+internal enum ScheduleKind
+{
+    /// <summary>Half a cosine, to zero.</summary>
+    Cosine,
+
+    /// <summary>A line, to zero.</summary>
+    OneCycle,
+
+    /// <summary>Not at all.</summary>
+    Constant,
+}
+
+/// <summary>The learning rate of a step.</summary>
+internal static class LearningRateSchedule
+{
+    /// <summary>The learning rate of a step.</summary>
+    /// <param name="kind">How it falls.</param>
+    /// <param name="peak">Its largest value.</param>
+    /// <param name="step">Steps done before this one.</param>
+    /// <param name="steps">Steps of the whole run.</param>
+    /// <param name="warmUpSteps">Steps in which it rises from near zero.</param>
+    public static double At(ScheduleKind kind, double peak, long step, long steps, long warmUpSteps = 0)
+    {
+        if (step < warmUpSteps) return peak * (step + 1) / warmUpSteps;
+        var done = (double)(step - warmUpSteps) / Math.Max(1, steps - warmUpSteps);
+        return kind switch
+        {
+            ScheduleKind.Cosine => peak * (1 + Math.Cos(Math.PI * done)) / 2,
+            ScheduleKind.OneCycle => peak * (1 - done),
+            ScheduleKind.Constant => peak,
+            _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "unknown schedule"),
+        };
+    }
+}

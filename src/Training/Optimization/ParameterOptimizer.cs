@@ -1,0 +1,210 @@
+// What it does: one step of AdamW or of SGD with Nesterov momentum, in float32, gradient clipping included.
+//   clipping  g <- g min(1, max / (|all g| + 1e-6))                                        Pascanu et al. 2013; as clip_grad_norm_
+//   AdamW     p <- p (1 - lr wd);  m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;
+//             p <- p - lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps)                 Loshchilov & Hutter 2019, algorithm 2; as torch.optim.AdamW
+//   SGD       g <- g + wd p;  m <- mu m + g (m = g at first);  p <- p - lr (g + mu m)       Sutskever et al. 2013; as torch.optim.SGD(nesterov=True)
+// Why not TorchSharp's optimizers: they make some ten passes over the weights a step, one tensor and one native call at a time. Here a
+// step is one pass, over the tensors' own memory; and the state can be stored and put back bit by bit.
+// Layout: weights, gradients and state share strides (channels_last for convolutions), so that memory order is the same in all of them.
+using System.Numerics;
+using TorchBridge.Training.Networks;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Optimization;
+
+/// <summary>Which rule changes the weights.</summary>
+internal enum OptimizerKind
+{
+    /// <summary>Adam with decoupled weight decay.</summary>
+    AdamW,
+
+    /// <summary>Stochastic gradient descent with Nesterov momentum; weight decay is added to the gradient.</summary>
+    Sgd,
+}
+
+/// <summary>Changes the parameters of a module by their gradients. State tensors have names, for checkpoints.</summary>
+internal sealed class ParameterOptimizer : IDisposable
+{
+    private const float Beta1 = 0.9f, Beta2 = 0.999f;
+    private readonly Recipe recipe;
+    private readonly double epsilon;
+    private readonly List<Entry> entries = [];
+
+    /// <summary>Makes the state of every parameter: zeros.</summary>
+    /// <param name="module">Whose parameters; in float32 on the CPU or another device.</param>
+    /// <param name="recipe">Rule, momentum, weight decay, clipping.</param>
+    /// <param name="epsilon">Of AdamW.</param>
+    public ParameterOptimizer(nn.Module module, Recipe recipe, double epsilon = 1e-8)
+    {
+        (this.recipe, this.epsilon) = (recipe, epsilon);
+        foreach (var (name, parameter) in module.named_parameters())
+        {
+            // Norms and biases are the parameters of one axis.
+            var decay = recipe.DecayNormsAndBiases || parameter.dim() > 1 ? recipe.WeightDecay : 0;
+            Tensor State() => zeros_like(parameter).DetachFromDisposeScope();
+            entries.Add(new Entry(name, parameter, (float)decay, State(), recipe.Optimizer == OptimizerKind.AdamW ? State() : null));
+        }
+    }
+
+    /// <summary>Steps done.</summary>
+    public long Steps { get; set; }
+
+    /// <summary>The state, by name: <c>optimizer.m.conv1.weight</c>.</summary>
+    public IEnumerable<KeyValuePair<string, Tensor>> State =>
+        entries.SelectMany(entry => entry.Second is null
+            ? [KeyValuePair.Create($"optimizer.m.{entry.Name}", entry.First)]
+            : new[] { KeyValuePair.Create($"optimizer.m.{entry.Name}", entry.First), KeyValuePair.Create($"optimizer.v.{entry.Name}", entry.Second) });
+
+    /// <summary>Forgets the gradients.</summary>
+    public void ZeroGradients()
+    {
+        foreach (var entry in entries) entry.Parameter.grad = null;
+    }
+
+    /// <summary>One step; returns the norm of all gradients before clipping.</summary>
+    public double Step(double learningRate)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var gradients = entries.Select(Gradient).ToArray();
+        double sum = 0;
+        foreach (var gradient in gradients) sum += gradient is null ? 0 : SquaredNorm(gradient);
+        var norm = Math.Sqrt(sum);
+        var clip = recipe.GradientClipping > 0 ? (float)Math.Min(1, recipe.GradientClipping / (norm + 1e-6)) : 1;
+        Steps++;
+        for (var i = 0; i < entries.Count; i++)
+        {
+            if (gradients[i] is { } gradient) Update(entries[i], gradient, clip, learningRate);
+        }
+
+        return norm;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var entry in entries)
+        {
+            entry.First.Dispose();
+            entry.Second?.Dispose();
+        }
+    }
+
+    private static Tensor? Gradient(Entry entry)
+    {
+        var gradient = entry.Parameter.grad;
+        if (gradient is null || gradient.stride().AsSpan().SequenceEqual(entry.First.stride())) return gradient;
+        return empty_like(entry.First).copy_(gradient);
+    }
+
+    private static double SquaredNorm(Tensor gradient)
+    {
+        if (gradient.device_type != DeviceType.CPU)
+        {
+            var norm = gradient.norm().ToDouble();
+            return norm * norm;
+        }
+
+        // Short blocks summed in float32 lanes, the blocks in float64: exact enough at any size.
+        const int block = 4096;
+        double sum = 0;
+        var values = ChannelsLast.Memory(gradient);
+        for (var start = 0; start < values.Length; start += block) sum += SumOfSquares(values.Slice(start, Math.Min(block, values.Length - start)));
+        return sum;
+    }
+
+    private static float SumOfSquares(ReadOnlySpan<float> values)
+    {
+        var lanes = Vector<float>.Zero;
+        var i = 0;
+        for (; i <= values.Length - Vector<float>.Count; i += Vector<float>.Count)
+        {
+            var x = new Vector<float>(values[i..]);
+            lanes += x * x;
+        }
+
+        var sum = Vector.Sum(lanes);
+        for (; i < values.Length; i++) sum += values[i] * values[i];
+        return sum;
+    }
+
+    private void Update(Entry entry, Tensor gradient, float clip, double learningRate)
+    {
+        if (entry.Parameter.device_type != DeviceType.CPU) UpdateOnDevice(entry, gradient, clip, learningRate);
+        else if (recipe.Optimizer == OptimizerKind.AdamW) UpdateAdamW(ChannelsLast.Memory(entry.Parameter), ChannelsLast.Memory(gradient), ChannelsLast.Memory(entry.First), ChannelsLast.Memory(entry.Second!), entry.Decay, clip, learningRate);
+        else UpdateSgd(ChannelsLast.Memory(entry.Parameter), ChannelsLast.Memory(gradient), ChannelsLast.Memory(entry.First), entry.Decay, clip, learningRate);
+    }
+
+    private void UpdateAdamW(Span<float> p, Span<float> g, Span<float> m, Span<float> v, float decay, float clip, double learningRate)
+    {
+        var (keep, step, root) = AdamWFactors(decay, learningRate);
+        var eps = (float)epsilon;
+        var width = Vector<float>.Count;
+        var i = 0;
+        for (; i <= p.Length - width; i += width)
+        {
+            var gi = new Vector<float>(g[i..]) * clip;
+            var mi = (new Vector<float>(m[i..]) * Beta1) + (gi * (1 - Beta1));
+            var vi = (new Vector<float>(v[i..]) * Beta2) + (gi * gi * (1 - Beta2));
+            mi.CopyTo(m[i..]);
+            vi.CopyTo(v[i..]);
+            ((new Vector<float>(p[i..]) * keep) - (mi * step / ((Vector.SquareRoot(vi) * root) + new Vector<float>(eps)))).CopyTo(p[i..]);
+        }
+
+        for (; i < p.Length; i++)
+        {
+            var gi = g[i] * clip;
+            m[i] = (m[i] * Beta1) + (gi * (1 - Beta1));
+            v[i] = (v[i] * Beta2) + (gi * gi * (1 - Beta2));
+            p[i] = (p[i] * keep) - (m[i] * step / ((MathF.Sqrt(v[i]) * root) + eps));
+        }
+    }
+
+    private void UpdateSgd(Span<float> p, Span<float> g, Span<float> m, float decay, float clip, double learningRate)
+    {
+        var (mu, rate) = ((float)recipe.Momentum, (float)learningRate);
+        var width = Vector<float>.Count;
+        var i = 0;
+        for (; i <= p.Length - width; i += width)
+        {
+            var pi = new Vector<float>(p[i..]);
+            var gi = (new Vector<float>(g[i..]) * clip) + (pi * decay);
+            // The momentum starts at zero, so that the first step has m = g, as PyTorch's.
+            var mi = (new Vector<float>(m[i..]) * mu) + gi;
+            mi.CopyTo(m[i..]);
+            (pi - ((gi + (mi * mu)) * rate)).CopyTo(p[i..]);
+        }
+
+        for (; i < p.Length; i++)
+        {
+            var gi = (g[i] * clip) + (p[i] * decay);
+            m[i] = (m[i] * mu) + gi;
+            p[i] -= (gi + (m[i] * mu)) * rate;
+        }
+    }
+
+    /// <summary>The same in torch's operations, for devices whose memory is not ours.</summary>
+    private void UpdateOnDevice(Entry entry, Tensor gradient, float clip, double learningRate)
+    {
+        var g = gradient * clip;
+        if (recipe.Optimizer == OptimizerKind.Sgd)
+        {
+            g = g.add(entry.Parameter, entry.Decay);
+            entry.First.mul_(recipe.Momentum).add_(g);
+            entry.Parameter.sub_(g.add(entry.First, recipe.Momentum) * learningRate);
+            return;
+        }
+
+        var (keep, step, root) = AdamWFactors(entry.Decay, learningRate);
+        entry.First.mul_(Beta1).add_(g * (1 - Beta1));
+        entry.Second!.mul_(Beta2).add_(g * g * (1 - Beta2));
+        entry.Parameter.mul_(keep).sub_(entry.First * step / ((entry.Second.sqrt() * root) + epsilon));
+    }
+
+    private (float Keep, float Step, float Root) AdamWFactors(float decay, double learningRate) =>
+        ((float)(1 - (learningRate * decay)), (float)(learningRate / (1 - Math.Pow(Beta1, Steps))), (float)(1 / Math.Sqrt(1 - Math.Pow(Beta2, Steps))));
+
+    private sealed record Entry(string Name, Parameter Parameter, float Decay, Tensor First, Tensor? Second);
+}

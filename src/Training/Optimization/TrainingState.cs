@@ -1,0 +1,57 @@
+using TorchBridge.Training.Networks;
+using TorchBridge.Training.Regularization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Optimization;
+
+/// <summary>Everything that a run changes while it trains; all of it is in a checkpoint.</summary>
+internal sealed class TrainingState : IDisposable
+{
+    private readonly PixelClassifier classifier;
+
+    /// <summary>The state before the first step.</summary>
+    public TrainingState(PixelClassifier classifier, Recipe recipe)
+    {
+        this.classifier = classifier;
+        Optimizer = new ParameterOptimizer(classifier, recipe);
+        Average = recipe.WeightAverage > 0 ? new WeightAverage(classifier, recipe.WeightAverage) : null;
+        Best = new WeightSnapshot(classifier);
+        Stopping = new EarlyStopping(recipe.Patience);
+    }
+
+    public ParameterOptimizer Optimizer { get; }
+
+    /// <summary>Averaged weights, where the recipe has them.</summary>
+    public WeightAverage? Average { get; }
+
+    /// <summary>The weights of the best epoch.</summary>
+    public WeightSnapshot Best { get; }
+
+    public EarlyStopping Stopping { get; }
+
+    /// <summary>One record an epoch.</summary>
+    public List<EpochRecord> History { get; } = [];
+
+    /// <summary>The epoch of <see cref="Best"/>, from 1; 0 before the first.</summary>
+    public int BestEpoch { get; set; }
+
+    /// <summary>Every tensor by its name in a checkpoint; writing into them restores them.</summary>
+    public Dictionary<string, Tensor> Tensors()
+    {
+        var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
+        foreach (var (name, value) in classifier.state_dict()) tensors.Add($"weights.{name}", value);
+        foreach (var (name, value) in Best.Values) tensors.Add($"best.{name}", value);
+        foreach (var (name, value) in Average?.Values ?? new Dictionary<string, Tensor>()) tensors.Add($"average.{name}", value);
+        foreach (var (name, value) in Optimizer.State) tensors.Add(name, value);
+        return tensors;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Optimizer.Dispose();
+        Average?.Dispose();
+        Best.Dispose();
+    }
+}

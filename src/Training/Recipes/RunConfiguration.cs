@@ -1,0 +1,57 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Networks;
+using TorchBridge.Training.Optimization;
+
+namespace TorchBridge.Training.Recipes;
+
+/// <summary>A recipe as a file: how to train, and how the network is regularized. What is not named has the lesson's value.</summary>
+/// <param name="About">A sentence on what it is for.</param>
+/// <param name="Training">How to train.</param>
+/// <param name="Network">Shape, dropout, start; the data decides the classes and the picture's size.</param>
+internal sealed record RunConfiguration(string About, Recipe Training, NetworkOptions Network)
+{
+    // A misspelt option must not pass as a default.
+    private static readonly JsonSerializerOptions Strict = new(Json.Options) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow };
+
+    /// <summary>The recipes that the program brings.</summary>
+    public static IReadOnlyList<string> Names { get; } = ["lesson", "fast", "bare"];
+
+    /// <summary>A recipe of the program's own.</summary>
+    /// <exception cref="UserException">There is none of this name.</exception>
+    public static RunConfiguration Named(string name)
+    {
+        using var stream = typeof(RunConfiguration).Assembly.GetManifestResourceStream($"TorchBridge.Training.Recipes.{name}.json")
+            ?? throw new UserException($"--recipe is {name}; allowed is {string.Join(", ", Names)}. A recipe of your own is a file: --config FILE.");
+        using var reader = new StreamReader(stream);
+        return Parse(name, reader.ReadToEnd());
+    }
+
+    /// <summary>A recipe of the user's.</summary>
+    /// <exception cref="UserException">The file is missing, or is no recipe.</exception>
+    public static RunConfiguration FromFile(string path)
+    {
+        try
+        {
+            return Parse(path, File.ReadAllText(path));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UserException($"--config {path} cannot be read: {error.Message}", error);
+        }
+    }
+
+    private static RunConfiguration Parse(string source, string json)
+    {
+        try
+        {
+            var read = JsonSerializer.Deserialize<RunConfiguration>(json, Strict) ?? throw new JsonException("it is empty");
+            return new RunConfiguration(read.About ?? "", read.Training ?? new Recipe(), read.Network ?? new NetworkOptions());
+        }
+        catch (JsonException error)
+        {
+            throw new UserException($"{source} is no recipe: {error.Message} `train --help` and src/Training/Recipes show what a recipe holds.", error);
+        }
+    }
+}

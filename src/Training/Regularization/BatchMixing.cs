@@ -1,0 +1,90 @@
+// What it does: trains on pictures between two classes, so that the network's answer between them is asked for, not left open.
+//   mixup   x <- l x + (1 - l) x[perm],  t <- l t + (1 - l) t[perm],  l ~ Beta(a, a) for a batch
+//   CutMix  a box of x[perm], of the area 1 - l, is set into x; l is then the share that is left of x, counted in pixels
+// Mixed targets go through the one loss with soft targets: l CE(z, y) + (1 - l) CE(z, y[perm]) is CE of the mixed target.
+// Sources: Zhang et al. 2018, "mixup", equation 1; Yun et al. 2019, "CutMix", equations 1 and 2.
+using TorchBridge.Training.Data;
+using TorchBridge.Training.Optimization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Regularization;
+
+/// <summary>What a batch has drawn.</summary>
+internal enum BatchMix
+{
+    /// <summary>Pictures stay apart and whole.</summary>
+    None,
+
+    /// <summary>Pictures are blended.</summary>
+    Mixup,
+
+    /// <summary>A box of one stands in another.</summary>
+    CutMix,
+
+    /// <summary>A square of each is black; the loader does it.</summary>
+    Cutout,
+}
+
+/// <summary>Mixes batches.</summary>
+internal static class BatchMixing
+{
+    /// <summary>Which of the techniques that are on is this batch's.</summary>
+    public static BatchMix Choose(Recipe recipe, int seed, int epoch, int index)
+    {
+        var on = new List<BatchMix>();
+        if (recipe.Mixup > 0) on.Add(BatchMix.Mixup);
+        if (recipe.CutMix > 0) on.Add(BatchMix.CutMix);
+        if (recipe.Augmentation.Cutout > 0) on.Add(BatchMix.Cutout);
+        return on.Count == 0 ? BatchMix.None : on[new Draw(seed, 17, epoch, index).Below(on.Count)];
+    }
+
+    /// <summary>Mixes pictures [N, 3, H, W] and soft targets [N, classes] as drawn for this batch.</summary>
+    public static (Tensor Pixels, Tensor Targets) Apply(BatchMix mix, Tensor pixels, Tensor targets, Recipe recipe, int seed, int epoch, int index)
+    {
+        if (mix is not (BatchMix.Mixup or BatchMix.CutMix)) return (pixels, targets);
+        var draw = new Draw(seed, 19, epoch, index);
+        var partners = draw.Permutation((int)pixels.shape[0]).Select(i => (long)i).ToArray();
+        if (mix == BatchMix.Mixup) return Mixup(pixels, targets, partners, draw.Beta(recipe.Mixup));
+        return CutMix(pixels, targets, partners, Box.Of(draw.Beta(recipe.CutMix), (int)pixels.shape[2], (int)pixels.shape[3], ref draw));
+    }
+
+    /// <summary>lambda x + (1 - lambda) x[partners], for pictures and targets.</summary>
+    public static (Tensor Pixels, Tensor Targets) Mixup(Tensor pixels, Tensor targets, long[] partners, double lambda)
+    {
+        using var order = tensor(partners, device: pixels.device);
+        return (Blend(pixels, order, lambda), Blend(targets, order, lambda));
+    }
+
+    /// <summary>Sets a box of x[partners] into x; targets are blended by the share of pixels that is left.</summary>
+    public static (Tensor Pixels, Tensor Targets) CutMix(Tensor pixels, Tensor targets, long[] partners, Box box)
+    {
+        using var scope = NewDisposeScope();
+        var order = tensor(partners, device: pixels.device);
+        var left = 1 - ((double)(box.Bottom - box.Top) * (box.Right - box.Left) / (pixels.shape[2] * pixels.shape[3]));
+        var mixed = pixels.clone();
+        var (rows, columns) = (TensorIndex.Slice(box.Top, box.Bottom), TensorIndex.Slice(box.Left, box.Right));
+        mixed[TensorIndex.Ellipsis, rows, columns] = pixels.index_select(0, order)[TensorIndex.Ellipsis, rows, columns];
+        return (mixed.MoveToOuterDisposeScope(), Blend(targets, order, left).MoveToOuterDisposeScope());
+    }
+
+    private static Tensor Blend(Tensor x, Tensor order, double lambda)
+    {
+        using var partner = x.index_select(0, order);
+        using var share = partner.mul(1 - lambda);
+        return x.mul(lambda).add_(share);
+    }
+}
+
+/// <summary>Rows from Top to below Bottom, columns from Left to below Right.</summary>
+internal readonly record struct Box(int Top, int Bottom, int Left, int Right)
+{
+    /// <summary>A box around a random centre, sqrt(1 - lambda) of each side long, cut at the edges.</summary>
+    public static Box Of(double lambda, int height, int width, ref Draw draw)
+    {
+        var side = Math.Sqrt(1 - lambda);
+        int halfHeight = (int)(height * side / 2), halfWidth = (int)(width * side / 2);
+        int y = draw.Below(height), x = draw.Below(width);
+        return new Box(Math.Max(0, y - halfHeight), Math.Min(height, y + halfHeight), Math.Max(0, x - halfWidth), Math.Min(width, x + halfWidth));
+    }
+}

@@ -1,0 +1,122 @@
+using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Data;
+using TorchBridge.Training.Networks;
+using TorchBridge.Training.Optimization;
+using TorchSharp;
+
+namespace TorchBridge.Training.Tests;
+
+/// <summary>A run that was stopped and goes on ends with the same bits as one that was not.</summary>
+public class ResumeTests
+{
+    internal static readonly PictureData Pictures = DrawnPictures.Make(3, 96, 32, 32);
+
+    internal static ModelSettings Settings(Recipe recipe) => new(
+        new NetworkOptions { Channels = 8, Dropout = 0.3, StochasticDepth = 0.2 }, recipe, ComputeOptions.Default, 5, DataSource.Drawn, [96, 32, 32], Pictures.ClassNames, ChannelStatistics.Of(Pictures.Training));
+
+    public static TheoryData<string> Recipes => ["lesson", "everything"];
+
+    internal static Recipe Named(string name) => name == "lesson"
+        ? new Recipe { Epochs = 4, BatchSize = 32 }
+        : new Recipe
+        {
+            Epochs = 4,
+            BatchSize = 32,
+            Optimizer = OptimizerKind.Sgd,
+            LearningRate = 0.05,
+            Schedule = ScheduleKind.OneCycle,
+            WarmUpEpochs = 1.5,
+            Mixup = 0.4,
+            CutMix = 1,
+            WeightAverage = 0.9,
+            Augmentation = new AugmentationOptions(Rotation: 10, Cutout: 6),
+        };
+
+    [Theory]
+    [MemberData(nameof(Recipes))]
+    public void A_resumed_run_ends_with_the_same_bits(string recipeName)
+    {
+        using var folder = new TempFolder();
+        var settings = Settings(Named(recipeName));
+        var whole = Train(settings, folder["whole"], null, stopAfter: int.MaxValue, out var history);
+        _ = Train(settings, folder["parts"], null, stopAfter: 2, out _);
+        // The random state must come from the file.
+        torch.random.manual_seed(999);
+        using var checkpoint = Checkpoint.Read(folder["parts"]);
+        Assert.Equal(2, checkpoint.Epochs);
+        var parts = Train(checkpoint.Settings, folder["parts"], checkpoint, stopAfter: int.MaxValue, out var resumedHistory);
+        Assert.Equal(whole, parts);
+        Assert.Equal(history.Select(Numbers), resumedHistory.Select(Numbers));
+
+        static object Numbers(EpochRecord record) => record with { ImagesPerSecond = 0, Seconds = 0 };
+    }
+
+    [Fact]
+    public void Another_seed_ends_elsewhere()
+    {
+        using var folder = new TempFolder();
+        var settings = Settings(Named("lesson") with { Epochs = 1 });
+        Assert.NotEqual(Train(settings, folder["a"], null, int.MaxValue, out _), Train(settings with { Seed = 6 }, folder["b"], null, int.MaxValue, out _));
+    }
+
+    [Fact]
+    public void A_broken_checkpoint_is_refused_by_name()
+    {
+        using var folder = new TempFolder();
+        var path = folder["run.checkpoint.safetensors"];
+        Assert.Contains("no unfinished run", Assert.Throws<UserException>(() => Checkpoint.Read(path)).Message, StringComparison.Ordinal);
+        _ = Train(Settings(Named("lesson") with { Epochs = 1 }), path, null, int.MaxValue, out _);
+        var bytes = File.ReadAllBytes(path);
+        File.WriteAllBytes(path, bytes[..(bytes.Length / 2)]);
+        Assert.Contains(path, Assert.Throws<UserException>(() => Checkpoint.Read(path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_diverging_run_says_so_and_keeps_its_checkpoint()
+    {
+        using var folder = new TempFolder();
+        var path = folder["run"];
+        var settings = Settings(new Recipe { Epochs = 2, BatchSize = 32 });
+        _ = Train(settings, path, null, 1, out _);
+        var before = File.ReadAllBytes(path);
+        using var checkpoint = Checkpoint.Read(path);
+        using var model = new TrainedModel(settings with { Recipe = settings.Recipe with { LearningRate = double.NaN } });
+        var error = Assert.Throws<UserException>(() => new Trainer(model, new StopAfter(int.MaxValue, new CancellationTokenSource()), path).Train(Pictures, checkpoint, TestContext.Current.CancellationToken));
+        Assert.Contains("epoch 2", error.Message, StringComparison.Ordinal);
+        Assert.Contains(path, error.Message, StringComparison.Ordinal);
+        Assert.Equal(before, File.ReadAllBytes(path));
+    }
+
+    [Fact]
+    public void Where_the_checkpoint_cannot_be_written_the_old_one_stays()
+    {
+        using var folder = new TempFolder();
+        var settings = Settings(new Recipe { Epochs = 1, BatchSize = 32 });
+        // A folder of that name stands in the way of the rename, as a full disk stands in the way of the bytes.
+        Directory.CreateDirectory(folder["run"]);
+        File.WriteAllText(folder["run", "old"], "old");
+        var error = Assert.Throws<UserException>(() => Train(settings, folder["run"], null, int.MaxValue, out _));
+        Assert.Contains("cannot be written", error.Message, StringComparison.Ordinal);
+        Assert.Equal([Path.Combine("run", "old")], folder.Files);
+    }
+
+    /// <summary>Trains and returns the bytes of the final weights, with their settings left out.</summary>
+    internal static string Train(ModelSettings settings, string checkpointPath, Checkpoint? resumed, int stopAfter, out IReadOnlyList<EpochRecord> history)
+    {
+        using var stop = new CancellationTokenSource();
+        using var model = new TrainedModel(settings);
+        var result = new Trainer(model, new StopAfter(stopAfter, stop), checkpointPath).Train(Pictures, resumed, stop.Token);
+        history = result.History;
+        return WeightHash.Of(model.Network);
+    }
+
+    private sealed class StopAfter(int epochs, CancellationTokenSource stop) : ITrainingObserver
+    {
+        public void Step(int epoch, long step, long stepsInEpoch, double loss, double learningRate, double imagesPerSecond) { }
+
+        public void Epoch(EpochRecord record, bool isBest)
+        {
+            if (record.Epoch >= epochs) stop.Cancel();
+        }
+    }
+}
