@@ -45,6 +45,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
     /// <exception cref="UserException">The loss is not a number any more, or a checkpoint cannot be written.</exception>
     public TrainingResult Train(PictureData data, Checkpoint? resumed = null, CancellationToken stop = default)
     {
+        if (checkpointPath is not null) AtomicWrite.RemoveLeftovers(checkpointPath);
         model.Settings.Compute.Apply();
         model.Classifier.to(model.Settings.Compute.Device);
         using var state = new TrainingState(model.Classifier, recipe);

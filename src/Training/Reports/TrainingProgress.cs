@@ -36,6 +36,6 @@ internal sealed class TrainingProgress : ITrainingObserver
         var left = TimeSpan.FromSeconds(record.Seconds * (epochs - record.Epoch));
         console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"epoch {record.Epoch,3}/{epochs}  loss {record.TrainingLoss:F4} / {record.ValidationLoss:F4}  accuracy {record.TrainingAccuracy,6:P1} / {record.ValidationAccuracy,6:P1}  lr {record.LearningRate:E1}  {record.ImagesPerSecond,4:F0} images/s  {left:m\\:ss} left{(isBest ? "  *" : "")}"));
+            $"epoch {record.Epoch,3}/{epochs}  loss {record.TrainingLoss:F4} / {record.ValidationLoss:F4}  accuracy {record.TrainingAccuracy,6:P1} / {record.ValidationAccuracy,6:P1}  lr {record.LearningRate:E1}  {record.ImagesPerSecond,4:F0} images/s  {(int)left.TotalMinutes}:{left.Seconds:D2} left{(isBest ? "  *" : "")}"));
     }
 }

@@ -1,0 +1,57 @@
+// Trains a tiny network, going on from a checkpoint where there is one, and kills itself (SIGKILL) where it is told to:
+//   KilledTrainer CHECKPOINT step N      after the N-th step of this process
+//   KilledTrainer CHECKPOINT rename N    in this process's N-th checkpoint, written but not yet renamed
+//   KilledTrainer CHECKPOINT never
+// Prints a hash of the final weights.
+using System.Diagnostics;
+using System.Globalization;
+using System.Security.Cryptography;
+using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Data;
+using TorchBridge.Training.Networks;
+using TorchBridge.Training.Optimization;
+using TorchSharp;
+
+var (path, kind, count) = (args[0], args[1], args.Length > 2 ? int.Parse(args[2], CultureInfo.InvariantCulture) : 0);
+torch.set_num_threads(1);
+var data = DrawnPictures.Make(2, 96, 32, 16);
+var settings = new ModelSettings(
+    new NetworkOptions { Channels = 8, Dropout = 0.4 },
+    new Recipe { Epochs = 6, BatchSize = 32, WeightAverage = 0.9, Mixup = 0.3 },
+    ComputeOptions.Default, 7, DataSource.Drawn, [96, 32, 16], data.ClassNames, ChannelStatistics.Of(data.Training));
+using var checkpoint = File.Exists(path) ? Checkpoint.Read(path) : null;
+using var model = new TrainedModel(checkpoint?.Settings ?? settings);
+if (kind == "rename")
+{
+    AtomicWrite.BeforeRename = _ =>
+    {
+        if (--count == 0) Death.Die();
+    };
+}
+
+new Trainer(model, new Killer(kind == "step" ? count : int.MaxValue), path).Train(data, checkpoint);
+using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+foreach (var (_, value) in model.Network.state_dict().OrderBy(pair => pair.Key, StringComparer.Ordinal)) hash.AppendData(value.contiguous().bytes);
+Console.WriteLine(Convert.ToHexString(hash.GetHashAndReset()));
+
+internal static class Death
+{
+    public static void Die()
+    {
+        using var self = Process.GetCurrentProcess();
+        self.Kill();
+        Thread.Sleep(Timeout.Infinite); // the signal is on its way
+    }
+}
+
+internal sealed class Killer(int steps) : ITrainingObserver
+{
+    private int left = steps;
+
+    public void Step(int epoch, long step, long stepsInEpoch, double loss, double learningRate, double imagesPerSecond)
+    {
+        if (--left == 0) Death.Die();
+    }
+
+    public void Epoch(EpochRecord record, bool isBest) { }
+}
