@@ -27,6 +27,9 @@ public sealed class ExportOptions
     /// <summary>Whether the file is compared with the module before it is written. Default true; false is for measuring, not for shipping.</summary>
     public bool Verify { get; init; } = true;
 
+    /// <summary>Whether every value inside the model is compared too, operation by operation, and reported. Default false; on failure the first that differs is named in any case.</summary>
+    public bool Explain { get; init; }
+
     /// <summary>
     /// Bytes of tensors above which they are written into a file of their own beside the model (<c>model.onnx.data</c>), because a protobuf
     /// file ends at 2 GB. Default 1.8 GB.
@@ -52,6 +55,9 @@ public sealed class ExportOptions
 
     /// <summary>Lowerings of the caller's own modules and methods, before the built-in ones.</summary>
     public CustomLowerings Lowerings { get; init; } = new();
+
+    /// <summary>Called with the unfolded and the final graph before they are written; tests put faults in.</summary>
+    internal Action<Onnx.OnnxGraph, Onnx.OnnxGraph>? BeforeWriting { get; init; }
 }
 
 /// <summary>Lowerings of a user's own modules and methods.</summary>

@@ -24,6 +24,19 @@ public sealed record OutputParity(string Output, double LargestAbsolute, double 
 /// <param name="Environment">Operating system, processor, versions.</param>
 public sealed record ParityReport(IReadOnlyList<OutputParity> Outputs, IReadOnlyList<string> Runs, string Environment);
 
+/// <summary>A value inside the model, in the file and in the module.</summary>
+/// <param name="ModulePath">Path of the module that makes it.</param>
+/// <param name="Operation">The operation.</param>
+/// <param name="Place">Method and source line, where known.</param>
+/// <param name="Value">Its name in the file.</param>
+/// <param name="Inputs">What the operation reads, with shapes and statistics.</param>
+/// <param name="Expected">Statistics of the module's value.</param>
+/// <param name="Actual">Statistics of the file's value.</param>
+/// <param name="LargestAbsolute">Largest absolute difference.</param>
+/// <param name="LargestValue">Largest absolute value of the module's.</param>
+/// <param name="Difference">What is wrong, or null where it is within tolerance.</param>
+public sealed record ValueParity(string ModulePath, string Operation, string? Place, string Value, IReadOnlyList<string> Inputs, string Expected, string Actual, double LargestAbsolute, double LargestValue, string? Difference);
+
 /// <summary>What an export did, for people (<see cref="ToString"/>) and for programs.</summary>
 public sealed class ExportReport
 {
@@ -57,6 +70,9 @@ public sealed class ExportReport
     /// <summary>What the verification measured; null where it was switched off.</summary>
     public ParityReport? Parity { get; init; }
 
+    /// <summary>Every value inside the model compared, where <see cref="ExportOptions.Explain"/> asks for it; empty otherwise.</summary>
+    public IReadOnlyList<ValueParity> Values { get; init; } = [];
+
     /// <inheritdoc/>
     public override string ToString()
     {
@@ -71,6 +87,8 @@ public sealed class ExportReport
         foreach (var refusal in NotFolded) Row("not folded", $"{refusal.ModulePath}: {refusal.Reason}");
         foreach (var output in Parity?.Outputs ?? [])
             Row("parity", $"{output.Output}: largest difference {output.LargestAbsolute:G3} of {output.LargestValue:G3} (allowed {output.Tolerance:G3}), {output.Rows} rows{(output.TopOneAgreement is { } top ? $", top-1 equal in {top}" : "")}");
+        foreach (var value in Values)
+            Row(value.Difference is null ? "same" : "DIFFERS", $"{value.ModulePath} {value.Operation} -> {value.Value}: off by {value.LargestAbsolute:G3} of {value.LargestValue:G3} ({value.Actual})");
         Row("time", $"{string.Join(", ", Phases.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Key} {pair.Value.TotalSeconds:F2} s")))}");
         return text.ToString();
     }

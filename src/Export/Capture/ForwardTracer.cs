@@ -22,10 +22,14 @@ internal static class ForwardTracer
     /// Runs the instrumented forward of a model in eval mode, and gives its outputs. It computes what forward computes, by the same calls, but
     /// frees what forward leaves behind while it runs: at a large batch the intermediate tensors would be many times the weights.
     /// </summary>
-    public static Tensor[] Run(nn.Module model, (string Name, Tensor Tensor)[] inputs, Func<nn.Module, bool> isLeaf) => OnThreadOfItsOwn(() =>
+    /// <param name="model">The model.</param>
+    /// <param name="inputs">Inputs with their names.</param>
+    /// <param name="isLeaf">Whether a module has a lowering of its own.</param>
+    /// <param name="onValue">Called with every value that an operation makes, by the number that a trace gives it.</param>
+    public static Tensor[] Run(nn.Module model, (string Name, Tensor Tensor)[] inputs, Func<nn.Module, bool> isLeaf, Action<int, Tensor>? onValue = null) => OnThreadOfItsOwn(() =>
     {
         using var noGrad = no_grad();
-        var recorder = new Recorder(new MethodInstrumenter(), new ModelMap(model), isLeaf);
+        var recorder = new Recorder(new MethodInstrumenter(), new ModelMap(model), isLeaf) { OnValue = onValue };
         recorder.Run(model, inputs);
         return recorder.OutputTensors.Select(tensor => tensor.detach().cpu().contiguous().clone()).ToArray();
     });

@@ -36,6 +36,9 @@ internal sealed class Recorder
 
     public Trace Trace { get; } = new();
 
+    /// <summary>Called with every value that an operation makes, as it is then: a later operation may change it in place.</summary>
+    public Action<int, Tensor>? OnValue { get; init; }
+
     /// <summary>The tensors that the model returned.</summary>
     public Tensor[] OutputTensors { get; private set; } = [];
 
@@ -288,6 +291,10 @@ internal sealed class Recorder
         var results = new List<int>();
         if (inPlace is not null) results.Add(Rebind(site, inPlace, result as Tensor).Id);
         else results.AddRange(FlattenResult(result).Select(pair => NewResult(pair.Tensor, inputs).Id));
+        if (OnValue is not null)
+        {
+            foreach (var (id, tensor) in results.Zip(inPlace is null ? FlattenResult(result).Select(pair => pair.Tensor) : [inPlace])) OnValue(id, tensor);
+        }
 
         Trace.Ops.Add(new TracedOp
         {

@@ -1,126 +1,186 @@
-// What it does: puts an eval-mode BatchNorm into the linear layer before it.
-//
-//   BatchNorm:  z = (y - m) / sqrt(v + eps) * g + b, per channel, so z = s y + t with s = g / sqrt(v + eps), t = b - m s
-//   layer:      y = W x + c                          so z = (s W) x + (s c + t)
-//
-// Layouts, where the output channel o of the weight is:
-//   Conv           W[o, in/groups, k...]             o is axis 0
-//   ConvTranspose  W[in, out/groups, k...]           o is axis 1 within the group of its input channel: o = group * (out/groups) + j
-//   Gemm (transB)  W[out, in]                        o is axis 0 (alpha = 1, beta = 1, as the exporter writes it; others are refused)
-// Everything is computed in float64 and rounded once. v is the running (unbiased) variance, eps is inside the root.
-// Source: Ioffe & Szegedy 2015, section 3.1; PyTorch torch.nn.utils.fusion.fuse_conv_bn_weights.
-using System.Runtime.InteropServices;
+// What it does: puts everything that scales and shifts channels (see AffineNode) into the layers beside it (see LinearLayer), so that an
+// eval-mode BatchNorm costs nothing:
+//   1. after a Conv, ConvTranspose or Gemm, chains included: BatchNorm after BatchNorm, constant Mul and Add
+//   2. after a BatchNorm that stays: into its weight and bias
+//   3. before a Gemm or an unpadded Conv; a scale without a shift before any of them
+//   4. what is left of a chain of constant Mul, Add, Sub, Div becomes one Mul and one Add
+// A fold is right or it is refused with a reason: the value between the two must have one reader and be no output of the model, the
+// layer's weights must be its own and constant.
 using TorchBridge.Export.Onnx;
 
 namespace TorchBridge.Export.Folding;
 
-/// <summary>Folds BatchNormalization nodes into the layers before them, or says why not.</summary>
-internal static class BatchNormFolding
+/// <summary>What folding did.</summary>
+/// <param name="Folded">Module paths of the BatchNorms that are gone.</param>
+/// <param name="Refused">BatchNorms that stayed, with the reason.</param>
+/// <param name="Layers">Layers whose weights changed.</param>
+internal sealed record FoldResult(IReadOnlyList<string> Folded, IReadOnlyList<FoldRefusal> Refused, IReadOnlyList<LinearLayer> Layers)
 {
-    /// <summary>Folds what can be folded, in place.</summary>
-    /// <param name="graph">A graph in topological order.</param>
-    /// <param name="keep">Module paths of BatchNorms that are to stay, with the reason.</param>
-    public static (IReadOnlyList<string> Folded, IReadOnlyList<FoldRefusal> Refused) Fold(OnnxGraph graph, IReadOnlyDictionary<string, string>? keep = null)
-    {
-        var folded = new List<string>();
-        var refused = new List<FoldRefusal>();
-        foreach (var norm in graph.Nodes.Where(node => node.OpType == "BatchNormalization").ToArray())
-        {
-            var reason = keep?.GetValueOrDefault(norm.Name) ?? TryFold(graph, norm);
-            if (reason is null) folded.Add(norm.ModulePath);
-            else refused.Add(new FoldRefusal(norm.ModulePath, reason));
-        }
+    public static FoldResult None { get; } = new([], [], []);
+}
 
-        return (folded, refused);
+/// <summary>Folds what can be folded, in place.</summary>
+internal sealed class BatchNormFolding
+{
+    private const string NoLayerAfter = "no layer after it reads it alone";
+    private readonly OnnxGraph graph;
+    private readonly IReadOnlyDictionary<string, string> keep;
+    private readonly Dictionary<OnnxNode, LinearLayer> layers = [];
+    private readonly Dictionary<OnnxNode, ChannelAffine> norms = [];
+    private readonly List<string> folded = [];
+    private readonly Dictionary<OnnxNode, string> reasons = [];
+
+    private BatchNormFolding(OnnxGraph graph, IReadOnlyDictionary<string, string> keep) => (this.graph, this.keep) = (graph, keep);
+
+    /// <summary>Folds a graph in topological order.</summary>
+    /// <param name="graph">Is changed.</param>
+    /// <param name="keep">Names of BatchNormalization nodes that are to stay, with the reason.</param>
+    public static FoldResult Fold(OnnxGraph graph, IReadOnlyDictionary<string, string>? keep = null) =>
+        new BatchNormFolding(graph, keep ?? new Dictionary<string, string>()).Run();
+
+    private FoldResult Run()
+    {
+        foreach (var node in graph.Nodes.ToArray()) Try(node, FoldBackward);
+        foreach (var node in graph.Nodes.Reverse<OnnxNode>().ToArray()) Try(node, FoldForward);
+        foreach (var layer in layers.Values.Where(layer => layer.Steps.Count > 0)) layer.Write(graph);
+        foreach (var (norm, after) in norms) WriteNorm(norm, after);
+        MergeArithmetic();
+        var refused = graph.Nodes.Where(node => node.OpType == "BatchNormalization").Select(node => new FoldRefusal(node.ModulePath, reasons[node])).ToArray();
+        return new FoldResult(folded, refused, [.. layers.Values.Where(layer => layer.Steps.Count > 0)]);
     }
 
-    private static string? TryFold(OnnxGraph graph, OnnxNode norm)
+    private void Try(OnnxNode node, Func<AffineNode, string?> fold)
     {
-        var layer = graph.Nodes.FirstOrDefault(node => node.Outputs.Contains(norm.Inputs[0]));
-        if (layer is null) return "it normalizes an input of the model";
-        if (layer.OpType is not ("Conv" or "ConvTranspose" or "Gemm")) return $"the layer before it is {layer.OpType} ({layer.Name})";
-        if (graph.IsOutput(norm.Inputs[0])) return $"the output of {layer.Name} is an output of the model";
-        if (graph.Uses()[norm.Inputs[0]] != 1) return $"the output of {layer.Name} is used elsewhere too";
-        if (!graph.Initializers.TryGetValue(layer.Inputs[1], out var weight)) return $"the weight of {layer.Name} is computed in forward";
-        if (Sharer(graph, layer, layer.Inputs[1]) is { } other) return $"weights shared with {other.Name}";
-        var parameters = norm.Inputs.Skip(1).Select(graph.Initializers.GetValueOrDefault).ToArray();
-        if (parameters.Any(parameter => parameter is null)) return "its statistics are computed in forward";
-        Initializer? bias = null;
-        if (layer.Inputs.Count > 2 && !graph.Initializers.TryGetValue(layer.Inputs[2], out bias)) return $"the bias of {layer.Name} is computed in forward";
-        if (layer.OpType == "Gemm" && (layer.Int("transB", 0) != 1 || layer.Int("transA", 0) != 0 || layer.Float("alpha", 1) != 1 || layer.Float("beta", 1) != 1))
-            return $"{layer.Name} is a scaled or transposed Gemm";
+        var isNorm = node.OpType == "BatchNormalization";
+        if (AffineNode.Read(graph, node) is not { } affine)
+        {
+            if (isNorm) reasons[node] = "its statistics are computed in forward";
+            return;
+        }
 
-        var affine = ChannelAffine.OfBatchNorm(parameters!, norm.Float("epsilon", 1e-5f));
-        var channels = affine.Scale.Length;
-        var (newWeight, newBias) = Apply(layer, weight, bias, affine);
-        Replace(graph, layer, newWeight, newBias, channels);
-        layer.Outputs[0] = norm.Outputs[0];
-        graph.Nodes.Remove(norm);
-        // The layer must stand before whoever reads the norm: it already does, norms follow their layers.
+        var reason = keep.GetValueOrDefault(node.Name) ?? fold(affine);
+        if (reason is not null)
+        {
+            if (!reasons.TryGetValue(node, out var earlier)) reasons[node] = reason;
+            else if (reason != earlier && reason != NoLayerAfter) reasons[node] = $"{earlier}; {reason}";
+            return;
+        }
+
+        graph.Nodes.Remove(node);
+        if (isNorm) folded.Add(node.ModulePath);
+    }
+
+    /// <summary>Into the node before it.</summary>
+    private string? FoldBackward(AffineNode affine)
+    {
+        var producer = graph.Nodes.FirstOrDefault(node => node.Outputs.Contains(affine.Input));
+        if (producer is null) return "it normalizes an input of the model";
+        var isNorm = producer.OpType == "BatchNormalization" && AffineNode.Read(graph, producer) is not null;
+        if (!isNorm && !LinearLayer.Is(producer)) return $"the layer before it is {producer.OpType} ({producer.Name})";
+        if (graph.IsOutput(affine.Input)) return $"the output of {producer.Name} is an output of the model";
+        if (graph.Uses()[affine.Input] != 1) return $"the output of {producer.Name} is used elsewhere too";
+        if (isNorm)
+        {
+            norms[producer] = norms.GetValueOrDefault(producer, ChannelAffine.Identity).Then(affine.Affine);
+        }
+        else
+        {
+            var (layer, reason) = LayerOf(producer);
+            if (layer is null) return reason;
+            if (layer.FoldAfter(affine) is { } misfit) return misfit;
+        }
+
+        // The producer stands before whoever reads the affine node: it may take over its output.
+        producer.Outputs[0] = affine.Output;
         return null;
     }
 
-    private static OnnxNode? Sharer(OnnxGraph graph, OnnxNode layer, string tensor) =>
-        graph.Nodes.FirstOrDefault(node => node != layer && node.Inputs.Contains(tensor));
-
-    private static (Initializer Weight, Initializer Bias) Apply(OnnxNode layer, Initializer weight, Initializer? bias, ChannelAffine affine)
+    /// <summary>Into the layer after it.</summary>
+    private string? FoldForward(AffineNode affine)
     {
-        var scaled = Scale(weight, ChannelOf(layer, weight.Dims), affine.Scale);
-
-        var c = bias is null ? new double[affine.Scale.Length] : TensorBytes.ToDoubles(bias);
-        var shifted = new double[affine.Scale.Length];
-        for (var o = 0; o < shifted.Length; o++) shifted[o] = (affine.Scale[o] * c[o]) + affine.Shift[o];
-        return (scaled, TensorBytes.FromDoubles(bias?.Name ?? BiasName(weight.Name), weight.Type, [shifted.Length], shifted));
+        if (graph.IsOutput(affine.Output)) return "its output is an output of the model";
+        var readers = graph.Nodes.Where(node => node.Inputs.Contains(affine.Output)).ToArray();
+        if (readers.Length != 1 || !LinearLayer.Is(readers[0]) || readers[0].Inputs[0] != affine.Output || graph.Uses()[affine.Output] != 1) return NoLayerAfter;
+        // A norm that took others in is what it and they are together.
+        if (norms.ContainsKey(affine.Node)) return $"it holds a chain already, and {readers[0].Name} is left as it is";
+        var (layer, reason) = LayerOf(readers[0]);
+        if (layer is null) return reason;
+        if (layer.FoldBefore(affine) is { } misfit) return misfit;
+        readers[0].Inputs[0] = affine.Input;
+        return null;
     }
 
-    /// <summary>Each element times its channel's scale, in float64, rounded once.</summary>
-    private static Initializer Scale(Initializer weight, Func<int, int> channelOf, double[] scale)
+    private (LinearLayer? Layer, string? Reason) LayerOf(OnnxNode node)
     {
-        if (weight.Type == TorchSharp.torch.ScalarType.Float32)
+        if (layers.TryGetValue(node, out var known)) return (known, null);
+        var (layer, reason) = LinearLayer.Read(graph, node);
+        if (layer is not null) layers.Add(node, layer);
+        return (layer, reason);
+    }
+
+    /// <summary>What followed a norm goes into its weight and bias: S (g n + b) + T.</summary>
+    private void WriteNorm(OnnxNode norm, ChannelAffine after)
+    {
+        Initializer weight = graph.Initializers[norm.Inputs[1]], bias = graph.Initializers[norm.Inputs[2]];
+        double[] g = TensorBytes.ToDoubles(weight), b = TensorBytes.ToDoubles(bias);
+        for (var c = 0; c < g.Length; c++) (g[c], b[c]) = (after.ScaleOf(c) * g[c], (after.ScaleOf(c) * b[c]) + after.ShiftOf(c));
+        foreach (var (at, name, values) in ((int, string, double[])[])[(1, $"{norm.Name}.weight:chain", g), (2, $"{norm.Name}.bias:chain", b)])
         {
-            // The usual case without arrays of float64: a large network's weights would stand in memory three times.
-            var from = MemoryMarshal.Cast<byte, float>(weight.Data.Span);
-            var bytes = new byte[weight.Data.Length];
-            var to = MemoryMarshal.Cast<byte, float>(bytes.AsSpan());
-            for (var i = 0; i < from.Length; i++) to[i] = (float)(from[i] * scale[channelOf(i)]);
-            return weight with { Data = bytes };
+            graph.Initializers[name] = TensorBytes.FromDoubles(name, weight.Type, weight.Dims, values);
+            norm.Inputs[at] = name;
+        }
+    }
+
+    /// <summary>x / 255, minus a mean, divided by a deviation: one Mul and one Add.</summary>
+    private void MergeArithmetic()
+    {
+        for (var at = 0; at < graph.Nodes.Count; at++)
+        {
+            var chain = Chain(at);
+            if (chain.Count < 2 || (chain.Count == 2 && chain[0].Node.OpType == "Mul" && chain[1].Node.OpType == "Add")) continue;
+            var affine = chain.Aggregate(ChannelAffine.Identity, (first, next) => first.Then(next.Affine));
+            var (first, last) = (chain[0], chain[^1]);
+            // The shape in which the constants broadcast: [C, 1, ...], from the one with the most axes.
+            var dims = chain.Select(link => graph.Initializers[link.Tensors[0]]).MaxBy(tensor => (tensor.Count, tensor.Dims.Length))!.Dims;
+            var type = graph.Initializers[first.Tensors[0]].Type;
+            var between = $"{first.Output}:scaled";
+            if (graph.Ranks.TryGetValue(first.Output, out var rank)) graph.Ranks[between] = rank;
+            if (graph.Infos.TryGetValue(first.Output, out var info)) graph.Infos[between] = info with { Name = between };
+            graph.Nodes.RemoveAll(node => chain.Any(link => link.Node == node));
+            var nodes = new List<OnnxNode>();
+            if (!affine.ShiftsNothing)
+            {
+                nodes.Add(Arithmetic("Mul", first, first.Input, affine.Scale, between));
+                nodes.Add(Arithmetic("Add", last, between, affine.Shift, last.Output));
+            }
+            else
+            {
+                nodes.Add(Arithmetic("Mul", first, first.Input, affine.Scale, last.Output));
+            }
+
+            graph.Nodes.InsertRange(at, nodes);
+
+            OnnxNode Arithmetic(string op, AffineNode from, string input, double[] values, string output)
+            {
+                var name = $"{from.Node.Name}:{op.ToLowerInvariant()}";
+                graph.Initializers[name] = TensorBytes.FromDoubles(name, type, values.Length == 1 && dims.Aggregate(1L, (a, b) => a * b) != 1 ? [] : dims, values);
+                return new OnnxNode { OpType = op, Name = name, ModulePath = from.Node.ModulePath, Inputs = [input, name], Outputs = [output] };
+            }
+        }
+    }
+
+    /// <summary>The arithmetic nodes from one on, each the only reader of the one before.</summary>
+    private List<AffineNode> Chain(int at)
+    {
+        var chain = new List<AffineNode>();
+        for (var node = graph.Nodes[at]; node is not null;)
+        {
+            if (node.OpType == "BatchNormalization" || AffineNode.Read(graph, node) is not { } affine) break;
+            chain.Add(affine);
+            var readers = graph.Nodes.Where(other => other.Inputs.Contains(affine.Output)).ToArray();
+            node = readers.Length == 1 && graph.Uses()[affine.Output] == 1 ? readers[0] : null;
         }
 
-        var values = TensorBytes.ToDoubles(weight);
-        for (var i = 0; i < values.Length; i++) values[i] *= scale[channelOf(i)];
-        return TensorBytes.FromDoubles(weight.Name, weight.Type, weight.Dims, values);
-    }
-
-    /// <summary>Maps a flat index of the weight to its output channel.</summary>
-    private static Func<int, int> ChannelOf(OnnxNode layer, long[] dims)
-    {
-        if (layer.OpType != "ConvTranspose")
-        {
-            var perChannel = (int)(dims.Skip(1).Aggregate(1L, (product, size) => product * size));
-            return i => i / perChannel;
-        }
-
-        var kernel = (int)dims.Skip(2).Aggregate(1L, (product, size) => product * size);
-        var outPerGroup = (int)dims[1];
-        var inPerGroup = (int)(dims[0] / layer.Int("group", 1));
-        return i =>
-        {
-            var j = i / kernel % outPerGroup;
-            var inputChannel = i / (kernel * outPerGroup);
-            return (inputChannel / inPerGroup * outPerGroup) + j;
-        };
-    }
-
-    private static string BiasName(string weight) => weight.EndsWith(".weight", StringComparison.Ordinal) ? $"{weight[..^".weight".Length]}.bias" : $"{weight}.bias";
-
-    private static void Replace(OnnxGraph graph, OnnxNode layer, Initializer weight, Initializer bias, int channels)
-    {
-        var weightName = $"{weight.Name}:folded";
-        var biasName = $"{bias.Name}:folded";
-        graph.Initializers[weightName] = weight with { Name = weightName, Source = null };
-        graph.Initializers[biasName] = bias with { Name = biasName, Dims = [channels], Source = null };
-        layer.Inputs[1] = weightName;
-        if (layer.Inputs.Count > 2) layer.Inputs[2] = biasName;
-        else layer.Inputs.Add(biasName);
+        return chain;
     }
 }

@@ -1,24 +1,51 @@
-using TorchBridge.Export.Onnx;
-
 namespace TorchBridge.Export.Folding;
 
-/// <summary>z = Scale[c] y + Shift[c], per channel, in float64.</summary>
-/// <param name="Scale">One a channel.</param>
-/// <param name="Shift">One a channel.</param>
+/// <summary>z = Scale[c] y + Shift[c], per channel, in float64. One element stands for every channel.</summary>
+/// <param name="Scale">One a channel, or one for all.</param>
+/// <param name="Shift">One a channel, or one for all.</param>
 internal sealed record ChannelAffine(double[] Scale, double[] Shift)
 {
+    /// <summary>z = y</summary>
+    public static ChannelAffine Identity { get; } = new([1], [0]);
+
+    /// <summary>Channels that it was made for; 1 where it is the same for all.</summary>
+    public int Channels => Math.Max(Scale.Length, Shift.Length);
+
+    public bool ShiftsNothing => Shift.All(value => value == 0);
+
+    public double ScaleOf(int channel) => Scale[Scale.Length == 1 ? 0 : channel];
+
+    public double ShiftOf(int channel) => Shift[Shift.Length == 1 ? 0 : channel];
+
     /// <summary>What a BatchNorm is in eval mode: scale = g / sqrt(v + eps), shift = b - m scale.</summary>
-    /// <param name="parameters">weight, bias, running_mean, running_var.</param>
+    /// <param name="g">weight</param>
+    /// <param name="b">bias</param>
+    /// <param name="m">running_mean</param>
+    /// <param name="v">running_var, unbiased as BatchNorm keeps it</param>
     /// <param name="eps">Added to the variance inside the root.</param>
-    public static ChannelAffine OfBatchNorm(Initializer[] parameters, float eps)
+    public static ChannelAffine OfBatchNorm(double[] g, double[] b, double[] m, double[] v, float eps)
     {
-        double[] g = TensorBytes.ToDoubles(parameters[0]), b = TensorBytes.ToDoubles(parameters[1]), m = TensorBytes.ToDoubles(parameters[2]), v = TensorBytes.ToDoubles(parameters[3]);
         var scale = new double[g.Length];
         var shift = new double[g.Length];
         for (var i = 0; i < g.Length; i++)
         {
             scale[i] = g[i] / Math.Sqrt(v[i] + eps);
             shift[i] = b[i] - (m[i] * scale[i]);
+        }
+
+        return new ChannelAffine(scale, shift);
+    }
+
+    /// <summary>This one first, then the next.</summary>
+    public ChannelAffine Then(ChannelAffine next)
+    {
+        var channels = Math.Max(Channels, next.Channels);
+        var scale = new double[channels];
+        var shift = new double[channels];
+        for (var c = 0; c < channels; c++)
+        {
+            scale[c] = next.ScaleOf(c) * ScaleOf(c);
+            shift[c] = (next.ScaleOf(c) * ShiftOf(c)) + next.ShiftOf(c);
         }
 
         return new ChannelAffine(scale, shift);

@@ -10,7 +10,6 @@ internal sealed class GraphBuilder
 {
     private readonly TracedGraph traced;
     private readonly Dictionary<int, GraphValue> values = [];
-    private readonly Dictionary<string, int> numbers = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int> names = new(StringComparer.Ordinal);
     private readonly Dictionary<string, GraphValue> sizes = new(StringComparer.Ordinal);
 
@@ -71,7 +70,7 @@ internal sealed class GraphBuilder
     public GraphValue Define(int id, GraphValue value)
     {
         values[id] = value;
-        if (value.Name.Length > 0) numbers.TryAdd(value.Name, id);
+        if (value.Name.Length > 0) Graph.Origins.TryAdd(value.Name, id);
         if (!Graph.Infos.ContainsKey(value.Name)) Graph.Infos[value.Name] = new ValueInfo(value.Name, traced.Values[id].Type, Dims(id));
         return value;
     }
@@ -100,7 +99,7 @@ internal sealed class GraphBuilder
     }
 
     /// <summary>The number of the traced value that a graph value stands for, or -1 for one that lowering made.</summary>
-    public int IdOf(GraphValue value) => numbers.GetValueOrDefault(value.Name, -1);
+    public int IdOf(GraphValue value) => Graph.Origins.GetValueOrDefault(value.Name, -1);
 
     // ---- sizes ---------------------------------------------------------------------------------------------------------------
 
@@ -200,6 +199,7 @@ internal sealed class GraphBuilder
             // Identity keeps the name of the output apart from the node that makes it; clean-up merges the two where that is right.
             var value = Value(id);
             Graph.Nodes.Add(new OnnxNode { OpType = "Identity", Name = Unique($"output/{name}"), Inputs = [value.Name], Outputs = [name] });
+            Graph.Origins.TryAdd(name, id);
             Graph.Outputs.Add(new ValueInfo(name, traced.Values[id].Type, Dims(id)));
         }
     }

@@ -44,6 +44,14 @@ internal static class OnnxFile
         stream.Flush(flushToDisk: true);
     }
 
+    /// <summary>A message of the graph with more of its values as outputs: ONNX Runtime gives no others.</summary>
+    public static byte[] WithOutputs(OnnxGraph graph, IEnumerable<string> values)
+    {
+        var model = ToProto(graph);
+        foreach (var name in values.Where(name => !graph.IsOutput(name))) model.Graph.Output.Add(new ValueInfoProto { Name = name });
+        return model.ToByteArray();
+    }
+
     /// <summary>A message with metadata and nothing else.</summary>
     public static ModelProto MetadataOnly(IEnumerable<KeyValuePair<string, string>> metadata)
     {

@@ -68,6 +68,9 @@ internal sealed class OnnxGraph
     /// <summary>Type and rank of the values that lowering made, by name: all that is known of some.</summary>
     public Dictionary<string, (ScalarType Type, int Rank)> Ranks { get; private init; } = new(StringComparer.Ordinal);
 
+    /// <summary>By name of a value: the number of the traced value that it is.</summary>
+    public Dictionary<string, int> Origins { get; private init; } = new(StringComparer.Ordinal);
+
     /// <summary>How often each value is used; being an output of the graph is a use.</summary>
     public Dictionary<string, int> Uses()
     {
@@ -102,5 +105,6 @@ internal sealed class OnnxGraph
         Outputs = [.. Outputs],
         Infos = new(Infos, StringComparer.Ordinal),
         Ranks = new(Ranks, StringComparer.Ordinal),
+        Origins = new(Origins, StringComparer.Ordinal),
     };
 }

@@ -50,7 +50,11 @@ internal sealed class ModelVerifier : IDisposable
     /// <summary>What was measured so far.</summary>
     public ParityReport Report => new([.. parity.Values], runs, Environment);
 
-    private static string Environment =>
+    /// <summary>The inputs of the last case: random, at the largest batch.</summary>
+    public IReadOnlyList<Tensor> LargestInputs => cases[^1].Inputs;
+
+    /// <summary>Operating system, processor and versions.</summary>
+    public static string Environment =>
         $"{RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}, {System.Environment.ProcessorCount} processors, " +
         $".NET {System.Environment.Version}, TorchSharp {typeof(torch).Assembly.GetName().Version?.ToString(3)}, ONNX Runtime {typeof(Microsoft.ML.OnnxRuntime.InferenceSession).Assembly.GetName().Version?.ToString(3)}";
 
@@ -58,8 +62,9 @@ internal sealed class ModelVerifier : IDisposable
     /// <param name="path">The ONNX file.</param>
     /// <param name="variant">What it is, for the report: folded, unfolded.</param>
     /// <param name="outputNames">Names that the outputs must have, in order.</param>
+    /// <param name="relativeTolerance">Share of an output's largest value by which it may differ.</param>
     /// <exception cref="ParityException">Something differs.</exception>
-    public void Verify(string path, string variant, IReadOnlyList<string> outputNames)
+    public void Verify(string path, string variant, IReadOnlyList<string> outputNames, double relativeTolerance = RelativeTolerance)
     {
         foreach (var optimize in (bool[])[false, true])
         {
@@ -70,7 +75,7 @@ internal sealed class ModelVerifier : IDisposable
             foreach (var (name, inputs, expected) in cases)
             {
                 var run = $"{variant}, optimizations {(!optimize ? "off" : isLarge ? "on but for the blocked layout" : "on")}, {name}";
-                CompareRun(run, ort, inputs, expected);
+                CompareRun(run, ort, inputs, expected, relativeTolerance);
                 runs.Add(run);
             }
         }
@@ -88,7 +93,7 @@ internal sealed class ModelVerifier : IDisposable
         }
     }
 
-    private void CompareRun(string run, OrtModel ort, Tensor[] inputs, Tensor[] expected)
+    private void CompareRun(string run, OrtModel ort, Tensor[] inputs, Tensor[] expected, double relativeTolerance)
     {
         Tensor[] actual;
         try
@@ -102,7 +107,7 @@ internal sealed class ModelVerifier : IDisposable
 
         for (var i = 0; i < expected.Length; i++)
         {
-            var tolerance = Tolerance(expected[i]);
+            var tolerance = Tolerance(expected[i], relativeTolerance);
             var comparison = TensorComparer.Compare(actual[i], expected[i], tolerance);
             if (comparison.Difference is not null)
                 throw new ParityException($"the exported graph does not compute what the module computes. Output '{ort.OutputNames[i]}', {run}: {comparison.Difference}. {Environment}");
@@ -111,7 +116,8 @@ internal sealed class ModelVerifier : IDisposable
         }
     }
 
-    private static double Tolerance(Tensor expected)
+    /// <summary>By how much values may differ: a share of the largest one; not at all for whole numbers.</summary>
+    public static double Tolerance(Tensor expected, double relative)
     {
         if (!is_floating_point(expected)) return 0;
         using var scope = NewDisposeScope();
@@ -119,7 +125,7 @@ internal sealed class ModelVerifier : IDisposable
         var finite = values.masked_select(values.isfinite());
         var largest = finite.numel() == 0 ? 0 : finite.abs().max().ToDouble();
         // float16 has 11 bits: one unit is 5e-4 of the value; sums are kept in float32 on both sides, a few roundings remain.
-        return Math.Max(1e-7, largest * (expected.dtype is ScalarType.Float16 or ScalarType.BFloat16 ? 5e-3 : RelativeTolerance));
+        return Math.Max(1e-7, largest * (expected.dtype is ScalarType.Float16 or ScalarType.BFloat16 ? Math.Max(5e-3, relative) : relative));
     }
 
     private void Merge(string output, Comparison comparison, double tolerance)

@@ -21,18 +21,27 @@ internal sealed class OrtModel : IDisposable
     /// <param name="oneLayout">Whether convolution weights keep their layout: the blocked one is a second copy of all of them.</param>
     public OrtModel(string path, bool optimize, bool oneLayout = false)
     {
-        using var options = new SessionOptions
-        {
-            GraphOptimizationLevel = optimize ? GraphOptimizationLevel.ORT_ENABLE_ALL : GraphOptimizationLevel.ORT_DISABLE_ALL,
-            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
-            // A few runs at different sizes: an arena would keep the largest of each.
-            EnableCpuMemArena = false,
-            EnableMemoryPattern = false,
-        };
+        using var options = Options(optimize);
         // Weights outside an arena too, and one layout of each: the packed second copy serves speed, not the result.
         if (oneLayout) options.AddSessionConfigEntry("optimization.disable_specified_optimizers", "NchwcTransformer");
         session = new InferenceSession(path, options);
     }
+
+    /// <summary>Loads a model from memory; ONNX Runtime leaves its graph as it is.</summary>
+    public OrtModel(byte[] model)
+    {
+        using var options = Options(optimize: false);
+        session = new InferenceSession(model, options);
+    }
+
+    private static SessionOptions Options(bool optimize) => new()
+    {
+        GraphOptimizationLevel = optimize ? GraphOptimizationLevel.ORT_ENABLE_ALL : GraphOptimizationLevel.ORT_DISABLE_ALL,
+        LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL,
+        // A few runs at different sizes: an arena would keep the largest of each.
+        EnableCpuMemArena = false,
+        EnableMemoryPattern = false,
+    };
 
     /// <summary>Names of the inputs in their order.</summary>
     public IReadOnlyList<string> InputNames => session.InputNames;
@@ -41,12 +50,14 @@ internal sealed class OrtModel : IDisposable
     public IReadOnlyList<string> OutputNames => session.OutputNames;
 
     /// <summary>Runs the model; the caller disposes the results.</summary>
-    public Tensor[] Run(IReadOnlyList<Tensor> inputs)
+    /// <param name="inputs">One an input.</param>
+    /// <param name="outputs">Which outputs; all where it is null.</param>
+    public Tensor[] Run(IReadOnlyList<Tensor> inputs, IReadOnlyCollection<string>? outputs = null)
     {
         var values = inputs.Select(ToOrt).ToArray();
         try
         {
-            using var results = session.Run(runOptions, session.InputNames, values, session.OutputNames);
+            using var results = session.Run(runOptions, session.InputNames, values, outputs ?? session.OutputNames);
             return [.. results.Select(FromOrt)];
         }
         finally

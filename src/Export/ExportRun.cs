@@ -1,0 +1,246 @@
+using System.Diagnostics;
+using TorchBridge.Export.Capture;
+using TorchBridge.Export.Folding;
+using TorchBridge.Export.Lowering;
+using TorchBridge.Export.Native;
+using TorchBridge.Export.Onnx;
+using TorchBridge.Export.Verification;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export;
+
+/// <summary>One export: capture, lower, fold, write under a temporary name, verify, rename.</summary>
+internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path, ExportOptions options)
+{
+    private readonly Dictionary<string, TimeSpan> phases = new(StringComparer.Ordinal);
+
+    /// <summary>BatchNorms that folding would make inexact, by node name, with the reason.</summary>
+    private readonly Dictionary<string, string> keep = new(StringComparer.Ordinal);
+
+    public ExportReport Run()
+    {
+        var inputs = NameInputs();
+        var traced = Timed("capture", () => ForwardTracer.Trace(model, inputs, options.FreeAxes.AsReadOnly(), IsLeaf, options.Seed));
+        MemoryRelief.Release();
+        var unfolded = Timed("lower", () => Lower(traced));
+        try
+        {
+            return WriteVerified(traced, unfolded);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new ExportException($"{path} cannot be written: {error.Message}", error);
+        }
+    }
+
+    private bool IsLeaf(nn.Module module) => options.Lowerings.Modules.ContainsKey(module.GetType()) || OperatorTable.Default.Find(module) is not null;
+
+    private OnnxGraph Lower(TracedGraph traced)
+    {
+        // In eval mode, because lowerings may run a module to find an option that TorchSharp keeps to itself.
+        using var mode = new EvalMode(new ModelMap(model).Paths.Keys);
+        var graph = new GraphBuilder(traced, options.Opset, options.ModuleOptions).Build(OperatorTable.Default, options.Lowerings.Modules, options.Lowerings.Methods, options.OutputNames);
+        ConstantFolding.Fold(graph);
+        GraphCleaner.Clean(graph);
+        return graph;
+    }
+
+    private ExportReport WriteVerified(TracedGraph traced, OnnxGraph unfolded)
+    {
+        using var verifier = options.Verify ? Timed("verify", () => new ModelVerifier(model, traced.Inputs, IsLeaf, options.Seed)) : null;
+        var twinIsVerified = false;
+        while (true)
+        {
+            var (graph, fold) = Timed("fold", () => Fold(unfolded));
+            options.BeforeWriting?.Invoke(unfolded, graph);
+            var variant = fold.Layers.Count > 0 ? "folded" : "as captured";
+            if (verifier is not null && fold.Layers.Count > 0 && !twinIsVerified)
+            {
+                // The twin first: ONNX Runtime folds it by itself when it optimizes, which takes the most memory of all.
+                Timed("verify", () => VerifyTwin(verifier, traced, unfolded, fold));
+                twinIsVerified = true;
+            }
+
+            using var file = new StagedModel(path, graph, options.ExternalDataThreshold);
+            Timed("infer shapes", () => ShapeInference.Complete(graph, path));
+            Timed("write", () => file.Write(options.Metadata));
+            if (verifier is not null)
+            {
+                var check = Timed("verify", () => new InitializerCheck(ModuleTensors(), unfolded, graph, fold.Layers));
+                file.DropComputedTensors();
+                Timed("verify", () => check.Check(file.ModelPath));
+                MemoryRelief.Release();
+                if (!Timed("verify", () => HoldsFolded(verifier, traced, unfolded, graph, fold, file.ModelPath, variant))) continue;
+            }
+
+            var values = options.Explain ? Timed("explain", () => Explain(traced, graph, file.ModelPath)) : [];
+            var report = Report(traced, graph, fold, file, verifier, values);
+            // What was measured goes into the metadata only: the graph's bytes are those that were verified.
+            file.Commit(options.Metadata, options.LateMetadata?.Invoke(report) ?? []);
+            return report;
+        }
+    }
+
+    private (OnnxGraph Graph, FoldResult Result) Fold(OnnxGraph unfolded)
+    {
+        var graph = unfolded.Copy();
+        if (!options.FoldBatchNorm) return (graph, FoldResult.None);
+        var result = BatchNormFolding.Fold(graph, keep);
+        GraphCleaner.Clean(graph);
+        return (graph, result);
+    }
+
+    private void VerifyTwin(ModelVerifier verifier, TracedGraph traced, OnnxGraph unfolded, FoldResult fold)
+    {
+        using var twin = new StagedModel($"{path}.unfolded", unfolded, options.ExternalDataThreshold);
+        twin.Write([]);
+        VerifyOrExplain(verifier, traced, unfolded, unfolded, fold, twin.ModelPath, "unfolded");
+    }
+
+    /// <summary>Verifies the final file. False where it misses a tolerance that its twin meets: then the BatchNorms to blame are kept from now on.</summary>
+    private bool HoldsFolded(ModelVerifier verifier, TracedGraph traced, OnnxGraph unfolded, OnnxGraph graph, FoldResult fold, string file, string variant)
+    {
+        try
+        {
+            VerifyOrExplain(verifier, traced, graph, unfolded, fold, file, variant);
+            return true;
+        }
+        catch (ParityException) when (fold.Layers.Count > 0 && KeepWorst(unfolded, fold, verifier))
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Verifies; where values differ, with the tolerance that the condition of the folded layers needs; then says which operation is to blame.</summary>
+    private void VerifyOrExplain(ModelVerifier verifier, TracedGraph traced, OnnxGraph looked, OnnxGraph unfolded, FoldResult fold, string file, string variant)
+    {
+        var names = looked.Outputs.Select(output => output.Name).ToArray();
+        try
+        {
+            verifier.Verify(file, variant, names);
+        }
+        catch (ParityException usual)
+        {
+            try
+            {
+                var tolerance = FoldConditioning.Tolerance(ModelVerifier.RelativeTolerance, Conditions(unfolded, fold, verifier));
+                if (tolerance <= ModelVerifier.RelativeTolerance) throw;
+                verifier.Verify(file, variant, names, tolerance);
+            }
+            catch (ParityException)
+            {
+                throw new ParityException($"{usual.Message}{FirstDivergence(traced, looked, file)}", usual);
+            }
+        }
+    }
+
+    private string FirstDivergence(TracedGraph traced, OnnxGraph graph, string file)
+    {
+        try
+        {
+            return Explain(traced, graph, file).FirstOrDefault(value => value.Difference is not null) is { } first
+                ? $" The first operation that differs: {(first.ModulePath.Length == 0 ? "the model" : first.ModulePath)} {first.Operation}{(first.Place is null ? "" : $" ({first.Place})")}, value '{first.Value}', of {string.Join(" and ", first.Inputs)}; module: {first.Expected}; file: {first.Actual}; {first.Difference}."
+                : " On the example every operation agrees by itself.";
+        }
+        catch (Microsoft.ML.OnnxRuntime.OnnxRuntimeException error)
+        {
+            return $" (The operations could not be compared one by one: {error.Message})";
+        }
+    }
+
+    private IReadOnlyList<ValueParity> Explain(TracedGraph traced, OnnxGraph graph, string file)
+    {
+        using var mode = new EvalMode(new ModelMap(model).Paths.Keys);
+        return Divergence.Compare(model, traced, graph, file, [.. traced.Inputs.Select(input => (input.Name, input.Example))], IsLeaf);
+    }
+
+    private static IReadOnlyList<LayerCondition> Conditions(OnnxGraph unfolded, FoldResult fold, ModelVerifier verifier)
+    {
+        try
+        {
+            return FoldConditioning.Measure(unfolded, fold.Layers, verifier.LargestInputs);
+        }
+        catch (Microsoft.ML.OnnxRuntime.OnnxRuntimeException)
+        {
+            return []; // a graph that does not run has no condition; what failed is reported by the caller
+        }
+    }
+
+    /// <summary>Keeps the BatchNorms of the layers that folding makes worst; false where folding makes none worse.</summary>
+    private bool KeepWorst(OnnxGraph unfolded, FoldResult fold, ModelVerifier verifier)
+    {
+        var conditions = Conditions(unfolded, fold, verifier);
+        var worst = conditions.Select(condition => condition.Error).DefaultIfEmpty(0).Max();
+        // A fold that is right moves roundings only; one that is wrong is a fault of the exporter, and must not be hidden by leaving it out.
+        var rounding = FoldConditioning.Tolerance(0, conditions);
+        if (worst == 0 || worst > rounding) return false;
+        var kept = 0;
+        foreach (var condition in conditions.Where(condition => condition.Error >= worst / 2))
+        {
+            foreach (var step in condition.Layer.Steps.Where(step => step.Affine.IsBatchNorm))
+            {
+                keep[step.Affine.Node.Name] = string.Create(
+                    System.Globalization.CultureInfo.InvariantCulture,
+                    $"ill-conditioned: the sum's terms are {condition.Condition:G3} times its result, and folding changes it by {condition.Error:G3} of its largest value");
+                kept++;
+            }
+        }
+
+        return kept > 0;
+    }
+
+    private Dictionary<string, Tensor> ModuleTensors()
+    {
+        var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
+        foreach (var (name, parameter) in model.named_parameters()) tensors[name] = parameter;
+        foreach (var (name, buffer) in model.named_buffers()) tensors[name] = buffer;
+        return tensors;
+    }
+
+    private ExportReport Report(TracedGraph traced, OnnxGraph graph, FoldResult fold, StagedModel file, ModelVerifier? verifier, IReadOnlyList<ValueParity> values) => new()
+    {
+        Path = path,
+        CapturedOps = traced.Ops.Count,
+        Nodes = graph.Nodes.GroupBy(node => node.OpType, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Count(), StringComparer.Ordinal),
+        Initializers = graph.Initializers.Count,
+        InitializerBytes = file.Bytes,
+        FreeAxes = [.. traced.Inputs.SelectMany(input => input.Symbols.Select((symbol, axis) => (symbol, axis)).Where(pair => pair.symbol is not null).Select(pair => $"{input.Name}[{pair.axis}] = {pair.symbol}"))],
+        Folded = fold.Folded,
+        NotFolded = fold.Refused,
+        Phases = phases,
+        Parity = verifier?.Report,
+        Values = values,
+    };
+
+    private (string Name, Tensor Tensor)[] NameInputs()
+    {
+        var parameters = Recorder.ForwardOf(model).GetParameters();
+        if (examples.Length == 0 || examples.Length > parameters.Length)
+            throw new ExportException("", null, $"{model.GetType().Name}.forward takes {parameters.Length} arguments, and {examples.Length} examples are given");
+        if (options.InputNames is { } names && names.Count != examples.Length)
+            throw new ExportException("", null, $"InputNames has {names.Count} names, and there are {examples.Length} examples");
+        foreach (var unknown in options.FreeAxes.Keys.Except(options.InputNames ?? parameters.Select(parameter => parameter.Name!)))
+            throw new ExportException("", null, $"FreeAxes names the input '{unknown}'; the inputs are {string.Join(", ", options.InputNames ?? parameters.Take(examples.Length).Select(parameter => parameter.Name!))}");
+        foreach (var (example, i) in examples.Select((example, i) => (example, i)))
+        {
+            if (example is null || example.IsInvalid) throw new ExportException("", null, $"example {i + 1} is null or has been disposed");
+        }
+
+        return [.. examples.Select((example, i) => (options.InputNames?[i] ?? parameters[i].Name ?? $"input{i}", example))];
+    }
+
+    private T Timed<T>(string phase, Func<T> work)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var result = work();
+        phases[phase] = phases.GetValueOrDefault(phase) + Stopwatch.GetElapsedTime(started);
+        return result;
+    }
+
+    private void Timed(string phase, Action work) => Timed(phase, () =>
+    {
+        work();
+        return true;
+    });
+}

@@ -1,0 +1,70 @@
+// Which nodes are an affine function of each channel (axis 1): BatchNormalization with constant parameters, and Mul, Add, Sub, Div with a
+// constant that has one value a channel, or one for all. A constant broadcasts from the right, so for a value of rank r its axis 1 is
+// the constant's axis (rank of the constant) - (r - 1); every other axis must have size 1.
+using TorchBridge.Export.Onnx;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Folding;
+
+/// <summary>A node that scales and shifts channels: what it reads, what it does, and the tensors it has that from.</summary>
+/// <param name="Node">The node.</param>
+/// <param name="Input">The value that it reads.</param>
+/// <param name="Affine">What it does.</param>
+/// <param name="Tensors">Its constants, in the node's order.</param>
+internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Affine, IReadOnlyList<string> Tensors)
+{
+    public string Output => Node.Outputs[0];
+
+    public bool IsBatchNorm => Node.OpType == "BatchNormalization";
+
+    /// <summary>Reads a node, or says with null that it is none.</summary>
+    public static AffineNode? Read(OnnxGraph graph, OnnxNode node) => node.OpType switch
+    {
+        "BatchNormalization" => OfBatchNorm(graph, node),
+        "Mul" or "Add" or "Sub" or "Div" => OfArithmetic(graph, node),
+        _ => null,
+    };
+
+    private static AffineNode? OfBatchNorm(OnnxGraph graph, OnnxNode node)
+    {
+        var parameters = node.Inputs.Skip(1).Select(graph.Initializers.GetValueOrDefault).ToArray();
+        if (parameters.Any(parameter => parameter is null || !IsFloat(parameter.Type))) return null;
+        var values = parameters.Select(parameter => TensorBytes.ToDoubles(parameter!)).ToArray();
+        return new AffineNode(node, node.Inputs[0], ChannelAffine.OfBatchNorm(values[0], values[1], values[2], values[3], node.Float("epsilon", 1e-5f)), [.. node.Inputs.Skip(1)]);
+    }
+
+    private static AffineNode? OfArithmetic(OnnxGraph graph, OnnxNode node)
+    {
+        var constantFirst = graph.Initializers.ContainsKey(node.Inputs[0]);
+        var (input, constant) = constantFirst ? (node.Inputs[1], node.Inputs[0]) : (node.Inputs[0], node.Inputs[1]);
+        if (!graph.Initializers.TryGetValue(constant, out var tensor) || graph.Initializers.ContainsKey(input) || !IsFloat(tensor.Type)) return null;
+        if (RankOf(graph, input) is not { } rank || rank < 2 || !IsPerChannel(tensor.Dims, rank)) return null;
+        var k = TensorBytes.ToDoubles(tensor);
+        var affine = (node.OpType, constantFirst) switch
+        {
+            ("Mul", _) => new ChannelAffine(k, [0]),
+            ("Add", _) => new ChannelAffine([1], k),
+            ("Sub", false) => new ChannelAffine([1], [.. k.Select(value => -value)]),
+            ("Sub", true) => new ChannelAffine([-1], k),
+            ("Div", false) when k.All(value => value != 0) => new ChannelAffine([.. k.Select(value => 1 / value)], [0]),
+            _ => null,
+        };
+        return affine is null ? null : new AffineNode(node, input, affine, [constant]);
+    }
+
+    private static bool IsPerChannel(long[] dims, int rank)
+    {
+        if (dims.Length > rank) return false;
+        var channelAxis = dims.Length - (rank - 1);
+        return dims.Select((size, axis) => axis == channelAxis || size == 1).All(fits => fits);
+    }
+
+    private static int? RankOf(OnnxGraph graph, string name)
+    {
+        if (graph.Inputs.FirstOrDefault(input => input.Name == name) is { } input) return input.Dims.Length;
+        if (graph.Infos.TryGetValue(name, out var info)) return info.Dims.Length;
+        return graph.Ranks.TryGetValue(name, out var known) ? known.Rank : null;
+    }
+
+    private static bool IsFloat(ScalarType type) => type is ScalarType.Float32 or ScalarType.Float64 or ScalarType.Float16;
+}

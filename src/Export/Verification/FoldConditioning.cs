@@ -1,0 +1,75 @@
+// Why: a fold is exact in real numbers, and in float32 it moves roundings. A layer's result z = S (W x + c) + T is a sum whose terms have the
+// magnitude  B = |S| (|W| |x| + |c|) + |T|;  whatever the order of summation, n terms round by some sqrt(n) 2^-24 B. Where a variance is tiny
+// or a mean is large, B is many times z, and the roundings show. The condition number B / |z| says how many.
+// Source: Higham 2002, "Accuracy and Stability of Numerical Algorithms", section 4.2; the statistical growth is his section 2.8.
+using TorchBridge.Export.Folding;
+using TorchBridge.Export.Onnx;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Verification;
+
+/// <summary>How well a folded layer does on some input.</summary>
+/// <param name="Layer">The layer.</param>
+/// <param name="Condition">Largest B over largest |z|.</param>
+/// <param name="Error">Largest difference between the folded and the unfolded layer, over largest |z|.</param>
+internal sealed record LayerCondition(LinearLayer Layer, double Condition, double Error);
+
+/// <summary>Measures folded layers one by one, each on the input that it has in the unfolded graph.</summary>
+internal static class FoldConditioning
+{
+    /// <summary>Roundings of a sum of some thousand terms, sqrt(1000) 2^-24, rounded up.</summary>
+    private const double RoundingPerCondition = 2e-6;
+
+    /// <summary>Beyond this a wrong weight and a rounding look the same, and nothing is proved.</summary>
+    private const double LargestTolerance = 1e-2;
+
+    /// <summary>The tolerance that a network with these layers needs, relative to its largest output.</summary>
+    public static double Tolerance(double usual, IEnumerable<LayerCondition> layers) =>
+        Math.Min(LargestTolerance, layers.Select(layer => layer.Condition * RoundingPerCondition).Append(usual).Max());
+
+    /// <summary>Measures every folded layer.</summary>
+    /// <param name="unfolded">The graph before folding.</param>
+    /// <param name="layers">Layers that changed.</param>
+    /// <param name="inputs">An input of the model.</param>
+    public static IReadOnlyList<LayerCondition> Measure(OnnxGraph unfolded, IReadOnlyList<LinearLayer> layers, IReadOnlyList<Tensor> inputs)
+    {
+        using var scope = NewDisposeScope();
+        // What a folded layer reads and gives has the same name in the unfolded graph: those are values that folding kept.
+        var names = layers.SelectMany(layer => (string[])[layer.Node.Inputs[0], layer.Node.Outputs[0]]).Distinct(StringComparer.Ordinal).ToArray();
+        var known = unfolded.Inputs.Select(input => input.Name).ToArray();
+        var wanted = names.Except(known, StringComparer.Ordinal).ToArray();
+        using var model = new OrtModel(OnnxFile.WithOutputs(unfolded, wanted));
+        var values = known.Zip(inputs).Concat(wanted.Zip(model.Run(inputs, wanted))).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal);
+        return [.. layers.Select(layer => Measure(unfolded.Opset, layer, values[layer.Node.Inputs[0]], values[layer.Node.Outputs[0]]))];
+    }
+
+    private static LayerCondition Measure(int opset, LinearLayer layer, Tensor x, Tensor z)
+    {
+        using var scope = NewDisposeScope();
+        var largest = Math.Max(double.Epsilon, Finite(z).abs().max().ToDouble());
+        var error = Finite(Alone(opset, layer, x, tensor => tensor) - z).abs().max().ToDouble() / largest;
+        var magnitude = Alone(opset, layer, x.abs(), Absolute).max().ToDouble() / largest;
+        return new LayerCondition(layer, magnitude, error);
+    }
+
+    private static Tensor Finite(Tensor tensor) => tensor.to(ScalarType.Float64).nan_to_num(0, 0, 0);
+
+    /// <summary>The folded layer by itself, its tensors changed by a function.</summary>
+    private static Tensor Alone(int opset, LinearLayer layer, Tensor x, Func<Initializer, Initializer> change)
+    {
+        var part = new OnnxGraph { Opset = opset };
+        var tensors = layer.Folded();
+        var node = layer.Node.Copy();
+        node.Inputs.RemoveRange(1, node.Inputs.Count - 1);
+        node.Inputs.AddRange(tensors.Select(tensor => tensor.Name));
+        part.Nodes.Add(node);
+        part.Inputs.Add(new ValueInfo(node.Inputs[0], x.dtype, [.. x.shape.Select(size => (object)size)]));
+        foreach (var tensor in tensors) part.Initializers[tensor.Name] = change(tensor);
+        using var model = new OrtModel(OnnxFile.WithOutputs(part, node.Outputs));
+        return model.Run([x])[0].to(ScalarType.Float64);
+    }
+
+    private static Initializer Absolute(Initializer tensor) =>
+        TensorBytes.FromDoubles(tensor.Name, tensor.Type, tensor.Dims, [.. TensorBytes.ToDoubles(tensor).Select(Math.Abs)]);
+}

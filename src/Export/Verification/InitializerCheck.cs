@@ -1,0 +1,174 @@
+// Why: one changed weight among millions does not show in logits. So the written file is read back, and every tensor in it is compared bit
+// for bit: a parameter with the module's own, a folded one with a second computation in float64 (by TorchSharp's operations, from the
+// module's own tensors), anything else with what the exporter computed.
+using System.Security.Cryptography;
+using System.Runtime.InteropServices;
+using TorchBridge.Export.Folding;
+using TorchBridge.Export.Onnx;
+using TorchBridge.Export.Onnx.Proto;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Verification;
+
+/// <summary>Compares the tensors of a file with the module's.</summary>
+internal sealed class InitializerCheck
+{
+    private readonly IReadOnlyDictionary<string, Tensor> module;
+    private readonly OnnxGraph unfolded;
+    private readonly Dictionary<string, LinearLayer> foldedWeights = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, LinearLayer> foldedBiases = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, byte[]> computed = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> sources = new(StringComparer.Ordinal);
+
+    /// <summary>Notes what the file must hold; call before the exporter forgets its tensors.</summary>
+    /// <param name="module">The module's parameters and buffers by name.</param>
+    /// <param name="unfolded">The graph before folding: its constants are what folding started from.</param>
+    /// <param name="graph">The graph that is written.</param>
+    /// <param name="layers">Layers that were folded.</param>
+    public InitializerCheck(IReadOnlyDictionary<string, Tensor> module, OnnxGraph unfolded, OnnxGraph graph, IReadOnlyList<LinearLayer> layers)
+    {
+        (this.module, this.unfolded) = (module, unfolded);
+        foreach (var layer in layers)
+        {
+            foldedWeights[layer.Node.Inputs[1]] = layer;
+            foldedBiases[layer.Node.Inputs[2]] = layer;
+        }
+
+        foreach (var tensor in graph.Initializers.Values)
+        {
+            if (tensor.Source is { } source && module.ContainsKey(source)) sources[tensor.Name] = source;
+            else computed[tensor.Name] = SHA256.HashData(tensor.Data.Span);
+        }
+    }
+
+    /// <summary>Reads a file and compares.</summary>
+    /// <exception cref="ParityException">A tensor is another one; the message names it.</exception>
+    public void Check(string path)
+    {
+        ModelProto model;
+        using (var stream = File.OpenRead(path)) model = ModelProto.Parser.ParseFrom(stream);
+        foreach (var tensor in model.Graph.Initializer)
+        {
+            using var scope = NewDisposeScope();
+            var bytes = Bytes(tensor, path);
+            if (foldedWeights.TryGetValue(tensor.Name, out var layer)) Compare(tensor, bytes, Weight(layer), $"the float64 recomputation of {layer.Node.Name} with what was folded into it");
+            else if (foldedBiases.TryGetValue(tensor.Name, out layer)) Compare(tensor, bytes, Bias(layer), $"the float64 recomputation of {layer.Node.Name} with what was folded into it", sumsInAnotherOrder: !layer.Before.ShiftsNothing);
+            else if (sources.TryGetValue(tensor.Name, out var source)) Compare(tensor, bytes, module[source], $"the module's {source}");
+            else if (!computed.TryGetValue(tensor.Name, out var hash) || !SHA256.HashData(bytes).AsSpan().SequenceEqual(hash)) throw new ParityException($"the tensor '{tensor.Name}' in the file is not the one that was computed");
+        }
+    }
+
+    private static ReadOnlySpan<byte> Bytes(TensorProto tensor, string path)
+    {
+        if (tensor.DataLocation != TensorProto.Types.DataLocation.External) return tensor.RawData.Span;
+        string Entry(string key) => tensor.ExternalData.First(entry => entry.Key == key).Value;
+        using var stream = File.OpenRead(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, Entry("location")));
+        var bytes = new byte[long.Parse(Entry("length"), System.Globalization.CultureInfo.InvariantCulture)];
+        stream.Position = long.Parse(Entry("offset"), System.Globalization.CultureInfo.InvariantCulture);
+        stream.ReadExactly(bytes);
+        return bytes;
+    }
+
+    private static void Compare(TensorProto tensor, ReadOnlySpan<byte> bytes, Tensor expected, string what, bool sumsInAnotherOrder = false)
+    {
+        var plain = expected.detach().cpu().contiguous();
+        var want = plain.numel() == 0 ? [] : plain.bytes;
+        if (bytes.SequenceEqual(want) || (sumsInAnotherOrder && OneRoundingApart(bytes, want, plain.dtype))) return;
+        var at = bytes.Length == want.Length ? bytes.CommonPrefixLength(want) / (int)plain.element_size() : -1;
+        throw new ParityException(at < 0
+            ? $"the tensor '{tensor.Name}' has {bytes.Length} bytes in the file, and {what} has {want.Length}"
+            : FormattableString.Invariant($"the tensor '{tensor.Name}' in the file differs from {what} at element {at}{(plain.dtype == ScalarType.Float32 ? $": {MemoryMarshal.Cast<byte, float>(bytes)[at]:G9}, expected {MemoryMarshal.Cast<byte, float>(want)[at]:G9}" : "")}"));
+    }
+
+    /// <summary>A float64 sum in another order may round to the neighbouring float32.</summary>
+    private static bool OneRoundingApart(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b, ScalarType type)
+    {
+        if (type != ScalarType.Float32 || a.Length != b.Length) return false;
+        var x = MemoryMarshal.Cast<byte, float>(a);
+        var y = MemoryMarshal.Cast<byte, float>(b);
+        for (var i = 0; i < x.Length; i++)
+        {
+            if (x[i] != y[i] && x[i] != MathF.BitIncrement(y[i]) && x[i] != MathF.BitDecrement(y[i])) return false;
+        }
+
+        return true;
+    }
+
+    // ---- the second computation, in float64 -----------------------------------------------------------------------------------
+
+    private Tensor Weight(LinearLayer layer)
+    {
+        var w = Double(layer.WeightName);
+        var (before, after) = Affines(layer);
+        var result = Expand(after.Scale, layer, isOutput: true) * w;
+        return (result * Expand(before.Scale, layer, isOutput: false)).to(module.TryGetValue(layer.WeightName, out var own) ? own.dtype : ScalarType.Float32);
+    }
+
+    private Tensor Bias(LinearLayer layer)
+    {
+        var w = Double(layer.WeightName);
+        var (before, after) = Affines(layer);
+        var outputs = layer.Node.OpType == "ConvTranspose" ? w.shape[1] * layer.Node.Int("group", 1) : w.shape[0];
+        var c = layer.OwnBiasName is { } bias ? Double(bias) : zeros(outputs, ScalarType.Float64);
+        var axes = Enumerable.Range(1, (int)w.dim() - 1).Select(axis => (long)axis).ToArray();
+        if (before.Shift.count_nonzero().item<long>() > 0) c = c + (w * Expand(before.Shift, layer, isOutput: false)).sum(axes);
+        return ((after.Scale * c) + after.Shift).to(module.TryGetValue(layer.WeightName, out var own) ? own.dtype : ScalarType.Float32);
+    }
+
+    /// <summary>What was folded in, composed from the tensors by name.</summary>
+    private ((Tensor Scale, Tensor Shift) Before, (Tensor Scale, Tensor Shift) After) Affines(LinearLayer layer)
+    {
+        (Tensor Scale, Tensor Shift) before = (ones(1, ScalarType.Float64), zeros(1, ScalarType.Float64)), after = before;
+        foreach (var step in layer.Steps)
+        {
+            var (scale, shift) = Affine(step.Affine);
+            if (step.IsBefore) before = (before.Scale * scale, (before.Scale * shift) + before.Shift);
+            else after = (scale * after.Scale, (scale * after.Shift) + shift);
+        }
+
+        return (before, after);
+    }
+
+    private (Tensor Scale, Tensor Shift) Affine(AffineNode affine)
+    {
+        var tensors = affine.Tensors.Select(name => Double(name).flatten()).ToArray();
+        Tensor one = ones(1, ScalarType.Float64), zero = zeros(1, ScalarType.Float64);
+        if (affine.IsBatchNorm)
+        {
+            var scale = tensors[0] / (tensors[3] + affine.Node.Float("epsilon", 1e-5f)).sqrt();
+            return (scale, tensors[1] - (tensors[2] * scale));
+        }
+
+        var constantFirst = affine.Node.Inputs[0] == affine.Tensors[0];
+        return affine.Node.OpType switch
+        {
+            "Mul" => (tensors[0], zero),
+            "Add" => (one, tensors[0]),
+            "Sub" when constantFirst => (-one, tensors[0]),
+            "Sub" => (one, -tensors[0]),
+            "Div" => (one / tensors[0], zero),
+            _ => throw new InvalidOperationException(affine.Node.OpType),
+        };
+    }
+
+    /// <summary>One value a channel, in the shape in which it multiplies the layer's weight.</summary>
+    private Tensor Expand(Tensor perChannel, LinearLayer layer, bool isOutput)
+    {
+        if (perChannel.numel() == 1) return perChannel;
+        var shape = Double(layer.WeightName).shape;
+        var groups = layer.Node.Int("group", 1);
+        var tail = Enumerable.Repeat(1L, shape.Length - 2).ToArray();
+        // The channels of axis 0 are all of one side; those of axis 1 are the other side's, of the group that axis 0 is in.
+        if (isOutput != (layer.Node.OpType == "ConvTranspose")) return perChannel.reshape([shape[0], 1, .. tail]);
+        return perChannel.reshape(groups, 1, shape[1]).expand(groups, shape[0] / groups, shape[1]).reshape([shape[0], shape[1], .. tail]);
+    }
+
+    /// <summary>A tensor by name in float64: the module's own, or a constant of the graph.</summary>
+    private Tensor Double(string name)
+    {
+        var initializer = unfolded.Initializers[name];
+        if (initializer.Source is { } source && module.TryGetValue(source, out var own)) return own.detach().cpu().to(ScalarType.Float64);
+        return tensor(TensorBytes.ToDoubles(initializer)).reshape(initializer.Dims);
+    }
+}
