@@ -38,6 +38,10 @@ internal sealed class LinearLayer
     /// <summary>Name of its own bias, or null.</summary>
     public string? OwnBiasName => bias?.Name;
 
+    public string FoldedWeightName => $"{weight.Name}:folded";
+
+    public string FoldedBiasName => $"{bias?.Name ?? BiasName(weight.Name)}:folded";
+
     /// <summary>What happens to its input.</summary>
     public ChannelAffine Before { get; private set; } = ChannelAffine.Identity;
 
@@ -91,12 +95,8 @@ internal sealed class LinearLayer
     }
 
     /// <summary>Weight and bias with everything that was folded in, rounded once.</summary>
-    public Initializer[] Folded()
-    {
-        var weightName = $"{weight.Name}:folded";
-        var biasName = $"{bias?.Name ?? BiasName(weight.Name)}:folded";
-        return [Weight() with { Name = weightName, Source = null }, TensorBytes.FromDoubles(biasName, weight.Type, [OutputChannels], Bias())];
-    }
+    public Initializer[] Folded() =>
+        [Weight() with { Name = FoldedWeightName, Source = null }, TensorBytes.FromDoubles(FoldedBiasName, weight.Type, [OutputChannels], Bias())];
 
     /// <summary>Writes them into the graph.</summary>
     public void Write(OnnxGraph graph)

@@ -13,20 +13,24 @@ namespace TorchBridge.Export.Verification;
 /// <param name="Layer">The layer.</param>
 /// <param name="Condition">Largest B over largest |z|.</param>
 /// <param name="Error">Largest difference between the folded and the unfolded layer, over largest |z|.</param>
-internal sealed record LayerCondition(LinearLayer Layer, double Condition, double Error);
+internal sealed record LayerCondition(LinearLayer Layer, double Condition, double Error)
+{
+    /// <summary>Roundings of a sum of some thousand terms, sqrt(1000) 2^-24, rounded up.</summary>
+    public const double RoundingPerCondition = 2e-6;
+
+    /// <summary>Whether the error is no more than what roundings make of this condition.</summary>
+    public bool IsRounding => Error <= Condition * RoundingPerCondition;
+}
 
 /// <summary>Measures folded layers one by one, each on the input that it has in the unfolded graph.</summary>
 internal static class FoldConditioning
 {
-    /// <summary>Roundings of a sum of some thousand terms, sqrt(1000) 2^-24, rounded up.</summary>
-    private const double RoundingPerCondition = 2e-6;
-
     /// <summary>Beyond this a wrong weight and a rounding look the same, and nothing is proved.</summary>
     private const double LargestTolerance = 1e-2;
 
     /// <summary>The tolerance that a network with these layers needs, relative to its largest output.</summary>
     public static double Tolerance(double usual, IEnumerable<LayerCondition> layers) =>
-        Math.Min(LargestTolerance, layers.Select(layer => layer.Condition * RoundingPerCondition).Append(usual).Max());
+        Math.Min(LargestTolerance, layers.Select(layer => layer.Condition * LayerCondition.RoundingPerCondition).Append(usual).Max());
 
     /// <summary>Measures every folded layer.</summary>
     /// <param name="unfolded">The graph before folding.</param>

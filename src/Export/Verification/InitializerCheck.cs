@@ -31,8 +31,8 @@ internal sealed class InitializerCheck
         (this.module, this.unfolded) = (module, unfolded);
         foreach (var layer in layers)
         {
-            foldedWeights[layer.Node.Inputs[1]] = layer;
-            foldedBiases[layer.Node.Inputs[2]] = layer;
+            foldedWeights[layer.FoldedWeightName] = layer;
+            foldedBiases[layer.FoldedBiasName] = layer;
         }
 
         foreach (var tensor in graph.Initializers.Values)
