@@ -68,6 +68,41 @@ public class WholeRoadTests(TinyModel model) : IClassFixture<TinyModel>
     }
 
     [Fact]
+    public void Modes_are_compared_and_the_model_is_left_as_it_is()
+    {
+        using var folder = new TempFolder();
+        foreach (var file in Directory.GetFiles(model.Out)) File.Copy(file, folder[Path.GetFileName(file)]);
+        var modes = TinyModel.Program("parity", "--modes", "--out", folder.Path, "--json", folder["modes.json"]);
+        Assert.Equal((0, ""), (modes.ExitCode, modes.Error));
+        Assert.Contains("Drift most: ", modes.Output, StringComparison.Ordinal);
+        var result = JsonDocument.Parse(File.ReadAllText(folder["modes.json"])).RootElement;
+        Assert.Equal(10, result.GetProperty("drift").GetArrayLength());
+        Assert.Equal([2, 8, 32], result.GetProperty("train_mode").EnumerateArray().Select(row => row.GetProperty("batch_size").GetInt32()));
+        foreach (var picture in (string[])["drift.svg", "drift.png", "modes.svg", "modes.png"]) Assert.True(new FileInfo(folder[$"modern-cnn.{picture}"]).Length > 1000, picture);
+        foreach (var file in (string[])["safetensors", "onnx", "zip", "card.json"]) Assert.Equal(File.ReadAllBytes(Path.Combine(model.Out, $"modern-cnn.{file}")), File.ReadAllBytes(folder[$"modern-cnn.{file}"]));
+
+        var recalibrated = TinyModel.Program("parity", "--recalibrate", "--out", folder.Path, "--json", folder["recalibrated.json"]);
+        Assert.Equal((0, ""), (recalibrated.ExitCode, recalibrated.Error));
+        var recalibration = JsonDocument.Parse(File.ReadAllText(folder["recalibrated.json"])).RootElement.GetProperty("recalibration");
+        var kept = recalibration.GetProperty("kept").GetBoolean();
+        Assert.Equal(kept, recalibration.GetProperty("loss_after").GetDouble() <= recalibration.GetProperty("loss_before").GetDouble());
+        Assert.Equal(!kept, File.ReadAllBytes(Path.Combine(model.Out, "modern-cnn.safetensors")).SequenceEqual(File.ReadAllBytes(folder["modern-cnn.safetensors"])));
+        Assert.Equal(0, TinyModel.Program("parity", "--out", folder.Path).ExitCode);
+    }
+
+    [Fact]
+    public void Explain_lists_every_operation()
+    {
+        using var folder = new TempFolder();
+        File.Copy(Path.Combine(model.Out, "modern-cnn.safetensors"), folder["modern-cnn.safetensors"]);
+        var export = TinyModel.Program("export", "--explain", "--out", folder.Path, "--json", folder["export.json"]);
+        Assert.Equal((0, ""), (export.ExitCode, export.Error));
+        var values = JsonDocument.Parse(File.ReadAllText(folder["export.json"])).RootElement.GetProperty("values").EnumerateArray().ToArray();
+        Assert.InRange(values.Length, 20, 60);
+        Assert.All(values, value => Assert.False(value.TryGetProperty("difference", out _)));
+    }
+
+    [Fact]
     public void Parity_fails_where_the_files_are_another_networks()
     {
         using var folder = new TempFolder();

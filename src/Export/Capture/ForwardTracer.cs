@@ -26,10 +26,11 @@ internal static class ForwardTracer
     /// <param name="inputs">Inputs with their names.</param>
     /// <param name="isLeaf">Whether a module has a lowering of its own.</param>
     /// <param name="onValue">Called with every value that an operation makes, by the number that a trace gives it.</param>
-    public static Tensor[] Run(nn.Module model, (string Name, Tensor Tensor)[] inputs, Func<nn.Module, bool> isLeaf, Action<int, Tensor>? onValue = null) => OnThreadOfItsOwn(() =>
+    /// <param name="onLeaf">Called with every module that has a lowering of its own, and its first tensor.</param>
+    public static Tensor[] Run(nn.Module model, (string Name, Tensor Tensor)[] inputs, Func<nn.Module, bool> isLeaf, Action<int, Tensor>? onValue = null, Action<nn.Module, Tensor>? onLeaf = null) => OnThreadOfItsOwn(() =>
     {
         using var noGrad = no_grad();
-        var recorder = new Recorder(new MethodInstrumenter(), new ModelMap(model), isLeaf) { OnValue = onValue };
+        var recorder = new Recorder(new MethodInstrumenter(), new ModelMap(model), isLeaf) { OnValue = onValue, OnLeaf = onLeaf };
         recorder.Run(model, inputs);
         return recorder.OutputTensors.Select(tensor => tensor.detach().cpu().contiguous().clone()).ToArray();
     });

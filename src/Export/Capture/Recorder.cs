@@ -39,6 +39,9 @@ internal sealed class Recorder
     /// <summary>Called with every value that an operation makes, as it is then: a later operation may change it in place.</summary>
     public Action<int, Tensor>? OnValue { get; init; }
 
+    /// <summary>Called with every module that has a lowering of its own, and its first tensor, before it runs.</summary>
+    public Action<nn.Module, Tensor>? OnLeaf { get; init; }
+
     /// <summary>The tensors that the model returned.</summary>
     public Tensor[] OutputTensors { get; private set; } = [];
 
@@ -178,6 +181,7 @@ internal sealed class Recorder
         var forward = ForwardOf(module);
         var padded = PadWithDefaults(forward, arguments);
         CheckBefore(site, padded);
+        if (OnLeaf is not null && padded.OfType<Tensor>().FirstOrDefault() is { } input) OnLeaf(module, input);
         var result = forward.Invoke(module, BindingFlags.DoNotWrapExceptions, null, padded[1..], null);
         var inPlace = IsInPlaceModule(module) ? padded[1] as Tensor : null;
         AddOp(site, forward, module, modulePath, padded, result, inPlace);

@@ -17,9 +17,8 @@ internal sealed record ModelFolder(string Path)
 
     public string Card => File(".card.json");
 
-    public string CurvesSvg => File(".curves.svg");
-
-    public string CurvesPng => File(".curves.png");
+    /// <summary>Path of a picture, without its ending (<c>.svg</c>, <c>.png</c>).</summary>
+    public string Picture(string name) => File($".{name}");
 
     /// <summary>Makes the folder and sees that it can be written, before an hour of training is spent.</summary>
     /// <exception cref="UserException">It cannot.</exception>

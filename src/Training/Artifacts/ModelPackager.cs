@@ -24,8 +24,9 @@ internal static class ModelPackager
     /// <param name="data">The test part is what the proof runs over.</param>
     /// <param name="test">TorchSharp's evaluation of the test part.</param>
     /// <param name="foldBatchNorm">Whether BatchNorm goes into the convolutions.</param>
+    /// <param name="explain">Whether every value inside the network is compared too.</param>
     /// <exception cref="UserException">Export was refused, or the proof failed.</exception>
-    public static PackagingResult Package(TrainedModel model, ModelFolder folder, LoadedData data, Evaluation test, bool foldBatchNorm = true)
+    public static PackagingResult Package(TrainedModel model, ModelFolder folder, LoadedData data, Evaluation test, bool foldBatchNorm = true, bool explain = false)
     {
         var staging = Path.Combine(folder.Path, $".staging-{Guid.NewGuid():N}");
         Directory.CreateDirectory(staging);
@@ -35,7 +36,7 @@ internal static class ModelPackager
             ExportReport report;
             try
             {
-                report = Export(model, staged.Onnx, foldBatchNorm, test);
+                report = Export(model, staged.Onnx, foldBatchNorm, test, explain);
                 MlNetModel.Write(staged.Onnx, Path.Combine(staging, "mlnet.onnx"), model.Settings.ClassNames);
                 StockPipeline.Save(Path.Combine(staging, "mlnet.onnx"), staged.Zip, model.Settings.Network.Width, model.Settings.Network.Height);
             }
@@ -82,7 +83,7 @@ internal static class ModelPackager
         CultureInfo.InvariantCulture,
         $"{row.Name}: agreement {row.Agree:N0} of {row.Count:N0}{(row.Ties.Count == 0 ? "" : $" ({row.Ties.Count} ties: {string.Join(", ", row.Ties.Take(10))})")}, largest difference {row.LargestAbsolute:G3} (allowed {row.Tolerance:G3}), relative {row.LargestRelative:G3}");
 
-    private static ExportReport Export(TrainedModel model, string path, bool foldBatchNorm, Evaluation test)
+    private static ExportReport Export(TrainedModel model, string path, bool foldBatchNorm, Evaluation test, bool explain = false)
     {
         var network = model.Settings.Network;
         using var scope = NewDisposeScope();
@@ -91,6 +92,7 @@ internal static class ModelPackager
         {
             OutputNames = ["logits", "probabilities"],
             FoldBatchNorm = foldBatchNorm,
+            Explain = explain,
             Seed = model.Settings.Seed,
             Metadata = new Dictionary<string, string>(model.Card.ToMetadata().Concat(TrainingFacts(model, test)), StringComparer.Ordinal),
             LateMetadata = report => report.Parity is { } parity ? [new("torchbridge.parity", Json.Text(parity.Outputs))] : [],

@@ -4,6 +4,7 @@ using TorchBridge.Inference;
 using TorchBridge.Inference.Pictures;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Parity;
 using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Commands;
@@ -21,41 +22,78 @@ internal static class ModelCommands
             return (0, ModelCardFile.Figures(test, context.Data.Data.Test.Count));
         });
 
-    public static Command Export() => WithModel(
-        "export",
-        "Write the ONNX file, the ML.NET zip and the card from the trained weights, and prove them.\nExample: export --out models",
-        (context, stop) =>
-        {
-            var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
-            var result = Packaging.PackageAndReport(context.Console, context.Model, context.Folder, context.Data, null, test);
-            return (0, new { result.Export.Path, result.Export.Nodes, result.Export.Folded, result.Export.NotFolded, result.Parity });
-        });
+    public static Command Export()
+    {
+        Option<bool> explain = new("--explain") { Description = "Compare every value inside the network too, operation by operation." };
+        return WithModel(
+            "export",
+            "Write the ONNX file, the ML.NET zip and the card from the trained weights, and prove them.\nExample: export --out models",
+            (context, stop) =>
+            {
+                var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
+                var result = Packaging.PackageAndReport(context.Console, context.Model, context.Folder, context.Data, null, test, context.Parsed.GetValue(explain));
+                return (0, new { result.Export.Path, result.Export.Nodes, result.Export.Folded, result.Export.NotFolded, result.Export.Values, result.Parity });
+            },
+            explain);
+    }
 
-    public static Command Parity() => WithModel(
-        "parity",
-        "Compare TorchSharp, ONNX (folded and not) and the ML.NET zip over the test pictures. Exit code 1 where they differ.\nExample: parity --out models --json parity.json",
-        (context, stop) =>
-        {
-            foreach (var file in (string[])[context.Folder.Onnx, context.Folder.Zip])
+    public static Command Parity()
+    {
+        Option<bool> modes = new("--modes") { Description = "Compare train mode with eval mode instead: how far the running statistics are from the data's, layer by layer, and what small batches do. Leaves the model as it is." };
+        Option<bool> recalibrate = new("--recalibrate") { Description = "Compute the running statistics anew over the training pictures, keep them where the validation loss is not worse, and export anew." };
+        return WithModel(
+            "parity",
+            "Compare TorchSharp, ONNX (folded and not) and the ML.NET zip over the test pictures. Exit code 1 where they differ.\nExample: parity --out models --json parity.json\nExample: parity --modes",
+            (context, stop) =>
             {
-                if (!File.Exists(file)) throw new UserException($"{file} is not there. `export --out {context.Folder.Path}` makes it.");
-            }
+                if (!context.Parsed.GetValue(modes) && !context.Parsed.GetValue(recalibrate)) return Routes(context, stop);
+                var before = ModeParity.Measure(context.Model, context.Data.Data, stop);
+                ModeParityReport.Print(context.Console, before);
+                ModeParityReport.Draw(context.Folder, before);
+                foreach (var picture in (string[])["drift", "modes"]) context.Console.WriteLine($"  {context.Folder.Picture(picture)}.svg, .png");
+                return context.Parsed.GetValue(recalibrate) ? Recalibrate(context, before, stop) : (0, before);
+            },
+            modes,
+            recalibrate);
+    }
 
-            var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
-            var scratch = Directory.CreateTempSubdirectory("torchbridge-parity-");
-            try
-            {
-                var rows = ModelPackager.Prove(context.Model, context.Folder.Onnx, context.Folder.Zip, context.Data, test, scratch.FullName);
-                Packaging.PrintParity(context.Console, rows);
-                var passed = rows.All(row => row.Passed);
-                if (!passed) Console.Error.WriteLine("Parity failed: the files do not say what the weights say. `export` makes them anew.");
-                return (passed ? 0 : ExitCodes.Failed, new { Passed = passed, Rows = rows });
-            }
-            finally
-            {
-                scratch.Delete(recursive: true);
-            }
-        });
+    private static (int ExitCode, object Result) Routes(ModelContext context, CancellationToken stop)
+    {
+        foreach (var file in (string[])[context.Folder.Onnx, context.Folder.Zip])
+        {
+            if (!File.Exists(file)) throw new UserException($"{file} is not there. `export --out {context.Folder.Path}` makes it.");
+        }
+
+        var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
+        var scratch = Directory.CreateTempSubdirectory("torchbridge-parity-");
+        try
+        {
+            var rows = ModelPackager.Prove(context.Model, context.Folder.Onnx, context.Folder.Zip, context.Data, test, scratch.FullName);
+            Packaging.PrintParity(context.Console, rows);
+            var passed = rows.All(row => row.Passed);
+            if (!passed) Console.Error.WriteLine("Parity failed: the files do not say what the weights say. `export` makes them anew.");
+            return (passed ? 0 : ExitCodes.Failed, new { Passed = passed, Rows = rows });
+        }
+        finally
+        {
+            scratch.Delete(recursive: true);
+        }
+    }
+
+    private static (int ExitCode, object Result) Recalibrate(ModelContext context, ModeParityResult before, CancellationToken stop)
+    {
+        var result = ModeParity.Recalibrate(context.Model, context.Data.Data, stop);
+        context.Console.WriteLine(FormattableString.Invariant(
+            $"Recalibrated: validation loss {result.LossBefore:F4} to {result.LossAfter:F4}, accuracy {result.AccuracyBefore:P2} to {result.AccuracyAfter:P2}: {(result.Kept ? "kept" : "worse, so nothing was changed")}."));
+        if (!result.Kept) return (0, new { Before = before, Recalibration = result });
+        var after = ModeParity.Measure(context.Model, context.Data.Data, stop);
+        ModeParityReport.Print(context.Console, after);
+        var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
+        // Files first: where their proof fails, the weights stay what they were.
+        Packaging.PackageAndReport(context.Console, context.Model, context.Folder, context.Data, null, test);
+        context.Model.Save(context.Folder.Weights);
+        return (0, new { Before = before, Recalibration = result, After = after });
+    }
 
     public static Command Predict()
     {
@@ -100,18 +138,19 @@ internal static class ModelCommands
         }
     }
 
-    private sealed record ModelContext(TrainedModel Model, ModelFolder Folder, Data.LoadedData Data, IAnsiConsole Console);
+    private sealed record ModelContext(TrainedModel Model, ModelFolder Folder, Data.LoadedData Data, IAnsiConsole Console, ParseResult Parsed);
 
-    private static Command WithModel(string name, string description, Func<ModelContext, CancellationToken, (int ExitCode, object Result)> work)
+    private static Command WithModel(string name, string description, Func<ModelContext, CancellationToken, (int ExitCode, object Result)> work, params Option[] own)
     {
         var (outFolder, seed, json, data) = (CommonOptions.Out(), CommonOptions.Seed(), CommonOptions.JsonFile(), CommonOptions.DataSet("what the model was trained on"));
         var command = new Command(name, description) { data, outFolder, json, seed };
+        foreach (var option in own) command.Options.Add(option);
         command.SetAction((parsed, stop) => CommandRunner.Run(() =>
         {
             var folder = new ModelFolder(parsed.GetValue(outFolder)!);
             using var model = TrainedModel.Load(folder.Weights);
             var loaded = DataLoading.Load(AnsiConsole.Console, model.Settings, parsed.GetValue(data), parsed.GetValue(seed));
-            var (exitCode, result) = work(new ModelContext(model, folder, loaded, AnsiConsole.Console), stop);
+            var (exitCode, result) = work(new ModelContext(model, folder, loaded, AnsiConsole.Console, parsed), stop);
             CommonOptions.WriteJson(parsed.GetValue(json), result);
             return exitCode;
         }));

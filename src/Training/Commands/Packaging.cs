@@ -10,13 +10,13 @@ namespace TorchBridge.Training.Commands;
 /// <summary>Packages a model and prints what was proved: shared by <c>train</c> and <c>export</c>.</summary>
 internal static class Packaging
 {
-    public static PackagingResult PackageAndReport(IAnsiConsole console, TrainedModel model, ModelFolder folder, LoadedData data, TrainingResult? training, Evaluation test)
+    public static PackagingResult PackageAndReport(IAnsiConsole console, TrainedModel model, ModelFolder folder, LoadedData data, TrainingResult? training, Evaluation test, bool explain = false)
     {
-        var result = ModelPackager.Package(model, folder, data, test);
+        var result = ModelPackager.Package(model, folder, data, test, explain: explain);
         ModelCardFile.Write(folder, model, data.Data, training, test, result);
         console.WriteLine(result.Export.ToString().Replace(result.Export.Path, folder.Onnx, StringComparison.Ordinal).TrimEnd());
         PrintParity(console, result.Parity);
-        foreach (var file in (string[])[folder.Onnx, folder.Zip, folder.Weights, folder.Card, folder.CurvesSvg, folder.CurvesPng])
+        foreach (var file in (string[])[folder.Onnx, folder.Zip, folder.Weights, folder.Card, $"{folder.Picture("curves")}.svg", $"{folder.Picture("curves")}.png"])
         {
             if (File.Exists(file)) console.WriteLine(FormattableString.Invariant($"  {file} ({new FileInfo(file).Length:N0} bytes)"));
         }

@@ -11,11 +11,8 @@ namespace TorchBridge.Training.Reports;
 internal static class LearningCurves
 {
     /// <summary>Writes the curves as SVG and PNG.</summary>
-    public static void Write(ModelFolder folder, IReadOnlyList<EpochRecord> history, int bestEpoch)
-    {
-        AtomicWrite.File(folder.CurvesSvg, stream => new SvgExporter { Width = 900, Height = 640 }.Export(Plot(history, bestEpoch), stream));
-        AtomicWrite.File(folder.CurvesPng, stream => new OxyPlot.SkiaSharp.PngExporter { Width = 900, Height = 640, UseTextShaping = false }.Export(Plot(history, bestEpoch), stream));
-    }
+    public static void Write(ModelFolder folder, IReadOnlyList<EpochRecord> history, int bestEpoch) =>
+        PlotFile.Write(folder.Picture("curves"), () => Plot(history, bestEpoch), 900, 640);
 
     private static PlotModel Plot(IReadOnlyList<EpochRecord> history, int bestEpoch)
     {

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Optimization;
@@ -19,11 +21,24 @@ internal static class ModelCardFile
             model.Settings,
             Data = new { data.Name, Training = data.Training.Count, Validation = data.Validation.Count, Test = data.Test.Count },
             Test = Figures(test, data.Test.Count),
-            Training = training,
+            Training = training is null ? EarlierTraining(folder) : (object)training,
             Export = new { packaging.Export.CapturedOps, packaging.Export.Nodes, packaging.Export.Folded, packaging.Export.NotFolded, packaging.Export.Parity },
             Parity = packaging.Parity,
             Versions = Versions.All,
         }) + "\n");
+
+    /// <summary>The history of the card that is there: an export later on did not train.</summary>
+    private static JsonNode? EarlierTraining(ModelFolder folder)
+    {
+        try
+        {
+            return File.Exists(folder.Card) ? JsonNode.Parse(File.ReadAllText(folder.Card))?["training"]?.DeepClone() : null;
+        }
+        catch (JsonException)
+        {
+            return null; // it is about to be replaced
+        }
+    }
 
     /// <summary>The figures of an evaluation, without its logits.</summary>
     public static object Figures(Evaluation evaluation, int count) => new { evaluation.Accuracy, evaluation.TopFive, evaluation.Loss, Count = count };
