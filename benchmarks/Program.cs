@@ -5,6 +5,12 @@ using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using TorchBridge.Benchmarks;
 
+if (args is [Peer.Option, var peer])
+{
+    Console.WriteLine(Subjects.Peers[peer]().ToString("R", System.Globalization.CultureInfo.InvariantCulture));
+    return 0;
+}
+
 Argument<string> subject = new("SUBJECT") { Description = $"One of: {string.Join(", ", Subjects.All.Keys)}; or `micro` for the BenchmarkDotNet subjects." };
 Option<string?> json = new("--json") { Description = "Write the figures as JSON to this file.", HelpName = "FILE" };
 var root = new RootCommand("Side-by-side measurements: peers in turn, several rounds, medians.\nExample: dotnet run -c Release --project benchmarks -- export --json export.json") { subject, json };

@@ -7,5 +7,9 @@ internal static class Subjects
     {
         ["export"] = ExportSubject.Run,
         ["training"] = TrainingSubject.Run,
+        ["soak"] = SoakSubject.Run,
     };
+
+    /// <summary>Peers that are measured in a process of their own.</summary>
+    public static IReadOnlyDictionary<string, Func<double>> Peers => TrainingSubject.Peers;
 }

@@ -32,14 +32,24 @@ public class WholeRoadTests(TinyModel model) : IClassFixture<TinyModel>
     public void Trains_exports_packages_and_proves()
     {
         Assert.Equal((0, ""), (model.Result.ExitCode, model.Result.Error));
-        foreach (var file in (string[])["modern-cnn.onnx", "modern-cnn.zip", "modern-cnn.safetensors", "modern-cnn.card.json", "modern-cnn.curves.svg", "modern-cnn.curves.png"])
+        foreach (var file in (string[])["modern-cnn.onnx", "modern-cnn.zip", "modern-cnn.safetensors", "modern-cnn.card.json", "modern-cnn.curves.svg", "modern-cnn.curves.png", "modern-cnn.confusion.svg", "modern-cnn.confusion.png", "modern-cnn.reliability.svg", "modern-cnn.reliability.png", "modern-cnn.report.html"])
             Assert.True(new FileInfo(Path.Combine(model.Out, file)).Length > 500, file);
-        Assert.Equal(6, Directory.GetFileSystemEntries(model.Out).Length);
+        Assert.Equal(11, Directory.GetFileSystemEntries(model.Out).Length);
         Assert.Equal(3, model.Result.Output.Split("agreement 100 of 100").Length - 1);
         Assert.Contains("10 Conv", model.Result.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("BatchNormalization", model.Result.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("Dropout", model.Result.Output, StringComparison.Ordinal);
         Assert.Equal(2, JsonDocument.Parse(File.ReadAllText(model.ResultFile)).RootElement.GetProperty("training").GetProperty("history").GetArrayLength());
+    }
+
+    [Fact]
+    public void The_report_is_one_page_without_anything_external()
+    {
+        var html = File.ReadAllText(Path.Combine(model.Out, "modern-cnn.report.html"));
+        Assert.Equal(3, html.Split("<svg ").Length - 1);
+        Assert.Equal(3, html.Split("</svg>").Length - 1);
+        foreach (var external in (string[])["<script", "<link", "<img", "src=", "href=\"http", "@import", "<?xml"]) Assert.DoesNotContain(external, html, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("ML.NET zip", html, StringComparison.Ordinal);
     }
 
     [Fact]

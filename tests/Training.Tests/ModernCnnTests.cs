@@ -162,6 +162,76 @@ public class ModernCnnTests
         }
     }
 
+    [Theory]
+    [InlineData(InitializationKind.KaimingNormal, 2.0 / (128 * 9))]
+    [InlineData(InitializationKind.KaimingUniform, 2.0 / (256 * 9))]
+    [InlineData(InitializationKind.XavierNormal, 2.0 / ((256 + 128) * 9))]
+    [InlineData(InitializationKind.XavierUniform, 2.0 / ((256 + 128) * 9))]
+    [InlineData(InitializationKind.LecunNormal, 1.0 / (256 * 9))]
+    [InlineData(InitializationKind.Orthogonal, 2.0 / (256 * 9))]
+    internal void Initializations_have_the_variance_of_theory(InitializationKind kind, double variance)
+    {
+        using var scope = NewDisposeScope();
+        random.manual_seed(2);
+        var weight = empty(128, 256, 3, 3);
+        TorchBridge.Training.Initialization.Initializer.Weight(weight, kind);
+        // A variance of n draws has the relative standard error sqrt(2 / n): 0.26 % here, five of these.
+        Assert.InRange(weight.var().item<float>() / variance, 1 - 0.013, 1 + 0.013);
+        if (kind != InitializationKind.Orthogonal) return;
+        var rows = weight.reshape(128, -1);
+        Assert.InRange((rows.mm(rows.t()) - (eye(128) * 2)).abs().max().item<float>(), 0, 1e-4f);
+    }
+
+    [Theory]
+    [InlineData(BlockForm.Plain)]
+    [InlineData(BlockForm.Residual)]
+    internal void In_bfloat16_it_computes_the_same_to_eight_bits_and_gradients_are_float32(BlockForm form)
+    {
+        using var scope = NewDisposeScope();
+        random.manual_seed(1);
+        using var network = new ModernCnn(new NetworkOptions { Channels = 16, Dropout = 0, Form = form });
+        var x = randn(16, 3, 32, 32);
+        var exact = network.forward(x);
+        var half = network.forward(x.to(ScalarType.BFloat16));
+        Assert.Equal(ScalarType.Float32, half.dtype);
+        // Some eight roundings of 2^-9 on the way, against the spread of the logits.
+        Assert.InRange((half - exact).abs().max().item<float>() / exact.abs().max().item<float>(), 1e-5, 0.1);
+        half.sum().backward();
+        Assert.All(network.parameters(), parameter => Assert.Equal(ScalarType.Float32, parameter.grad!.dtype));
+        Assert.All(network.named_buffers().Where(pair => pair.name.Contains("running", StringComparison.Ordinal)), pair => Assert.Equal(ScalarType.Float32, pair.buffer.dtype));
+    }
+
+    [Fact]
+    public void Stochastic_depth_leaves_out_branches_in_training_only_and_keeps_the_mean()
+    {
+        using var scope = NewDisposeScope();
+        random.manual_seed(3);
+        using var depth = new StochasticDepth(0.25);
+        var x = ones(4000, 2, 1, 1);
+        var y = depth.forward(x);
+        var kept = y[TensorIndex.Colon, 0, 0, 0].data<float>().ToArray();
+        Assert.All(kept, value => Assert.True(value is 0 || Math.Abs(value - (1 / 0.75f)) < 1e-6));
+        Assert.Equal(y[TensorIndex.Colon, 0], y[TensorIndex.Colon, 1]);
+        Assert.InRange(kept.Average(), 1 - 0.046, 1 + 0.046); // five standard errors of a share of 0.75, over 0.75
+        depth.eval();
+        Assert.Equal(x, depth.forward(x));
+    }
+
+    [Theory]
+    [InlineData(DropoutKind.Standard, ActivationKind.Relu)]
+    [InlineData(DropoutKind.Spatial, ActivationKind.Relu)]
+    [InlineData(DropoutKind.Alpha, ActivationKind.Selu)]
+    internal void Every_dropout_acts_in_training_only(DropoutKind kind, ActivationKind activation)
+    {
+        using var scope = NewDisposeScope();
+        random.manual_seed(1);
+        using var network = new ModernCnn(new NetworkOptions { Channels = 8, Dropout = 0.5, DropoutKind = kind, Activation = activation, Norm = NormKind.None });
+        var x = randn(2, 3, 16, 16);
+        Assert.False(network.forward(x).equal(network.forward(x)).all().item<bool>());
+        network.eval();
+        Assert.True(network.forward(x).equal(network.forward(x)).all().item<bool>());
+    }
+
     private static ModernCnn Load(GoldenCase golden, string form)
     {
         var network = new ModernCnn(new NetworkOptions { Channels = 8, Dropout = 0, Form = form == "plain" ? BlockForm.Plain : BlockForm.Residual });

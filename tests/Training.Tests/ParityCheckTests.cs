@@ -27,7 +27,7 @@ public class ParityCheckTests
     [Fact]
     public void A_tie_is_counted_and_listed()
     {
-        float[] expected = [1, 5, 4.9999f, 0], actual = [1, 4.9999f, 5, 0];
+        float[] expected = [1, 5, 4.99995f, 0], actual = [1, 4.99995f, 5, 0];
         var row = ParityCheck.Compare("tie", actual, expected, expected, 4);
         Assert.True(row.Passed);
         Assert.Equal([0], row.Ties);

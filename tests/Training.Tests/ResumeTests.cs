@@ -48,7 +48,7 @@ public class ResumeTests
         Assert.Equal(whole, parts);
         Assert.Equal(history.Select(Numbers), resumedHistory.Select(Numbers));
 
-        static object Numbers(EpochRecord record) => record with { ImagesPerSecond = 0, Seconds = 0 };
+        static object Numbers(EpochRecord record) => record with { ImagesPerSecond = 0, Seconds = 0, ResidentMegabytes = 0 };
     }
 
     [Fact]

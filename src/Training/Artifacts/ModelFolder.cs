@@ -17,6 +17,8 @@ internal sealed record ModelFolder(string Path)
 
     public string Card => File(".card.json");
 
+    public string Report => File(".report.html");
+
     /// <summary>Path of a picture, without its ending (<c>.svg</c>, <c>.png</c>).</summary>
     public string Picture(string name) => File($".{name}");
 

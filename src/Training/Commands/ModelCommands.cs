@@ -14,12 +14,14 @@ internal static class ModelCommands
 {
     public static Command Evaluate() => WithModel(
         "evaluate",
-        "Accuracy and loss of a trained model on its test pictures, in eval mode.\nExample: evaluate --out models --json result.json",
+        "Accuracy, loss and calibration of a trained model on its test pictures, by class, in eval mode.\nExample: evaluate --out models --json result.json",
         (context, stop) =>
         {
-            var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
-            context.Console.WriteLine(FormattableString.Invariant($"{context.Data.Data.Name}: test accuracy {test.Accuracy:P2} (top-5 {test.TopFive:P2}), loss {test.Loss:F4}, {context.Data.Data.Test.Count:N0} pictures"));
-            return (0, ModelCardFile.Figures(test, context.Data.Data.Test.Count));
+            var data = context.Data.Data;
+            var figures = TestFigures.Of(Evaluation.Of(context.Model.Classifier, data.Test, stop), data.Test, data.ClassNames);
+            context.Console.WriteLine(FormattableString.Invariant($"{data.Name}: test accuracy {figures.Accuracy:P2} (top-5 {figures.TopFive:P2}), loss {figures.Loss:F4}, calibration error {figures.CalibrationError:P2}, {figures.Count:N0} pictures"));
+            foreach (var item in figures.Classes) context.Console.WriteLine(FormattableString.Invariant($"  {item.Name,-16} {item.Accuracy,8:P2} of {item.Count:N0}"));
+            return (0, figures);
         });
 
     public static Command Export()

@@ -13,16 +13,23 @@ internal static class Packaging
     public static PackagingResult PackageAndReport(IAnsiConsole console, TrainedModel model, ModelFolder folder, LoadedData data, TrainingResult? training, Evaluation test, bool explain = false)
     {
         var result = ModelPackager.Package(model, folder, data, test, explain: explain);
-        ModelCardFile.Write(folder, model, data.Data, training, test, result);
+        var figures = TestFigures.Of(test, data.Data.Test, model.Settings.ClassNames);
+        PlotFile.Write(folder.Picture("confusion"), () => TestPlots.Confusion(figures), 760, 700);
+        PlotFile.Write(folder.Picture("reliability"), () => TestPlots.Reliability(figures), 560, 520);
+        if (training is not null) HtmlReport.Write(folder, model.Settings, data.Data.Name, training, figures, result.Parity);
+        ModelCardFile.Write(folder, model, data.Data, training, figures, result);
         console.WriteLine(result.Export.ToString().Replace(result.Export.Path, folder.Onnx, StringComparison.Ordinal).TrimEnd());
         PrintParity(console, result.Parity);
-        foreach (var file in (string[])[folder.Onnx, folder.Zip, folder.Weights, folder.Card, $"{folder.Picture("curves")}.svg", $"{folder.Picture("curves")}.png"])
+        foreach (var file in (string[])[folder.Onnx, folder.Zip, folder.Weights, folder.Card, folder.Report, .. Pictures(folder)])
         {
             if (File.Exists(file)) console.WriteLine(FormattableString.Invariant($"  {file} ({new FileInfo(file).Length:N0} bytes)"));
         }
 
         return result;
     }
+
+    private static IEnumerable<string> Pictures(ModelFolder folder) =>
+        ((string[])["curves", "confusion", "reliability"]).SelectMany(name => (string[])[$"{folder.Picture(name)}.svg", $"{folder.Picture(name)}.png"]);
 
     public static void PrintParity(IAnsiConsole console, IReadOnlyList<ParityRow> rows)
     {

@@ -68,7 +68,7 @@ internal sealed class TrainCommand
         var test = Evaluation.Of(model.Classifier, pictureData.Test, stop);
         console.WriteLine(FormattableString.Invariant($"{result.Ending}; best weights of epoch {result.BestEpoch}. Test accuracy {test.Accuracy:P2} (top-5 {test.TopFive:P2}), loss {test.Loss:F4}"));
         Packaging.PackageAndReport(console, model, folder, loaded, result, test);
-        CommonOptions.WriteJson(parsed.GetValue(json), new { Test = ModelCardFile.Figures(test, pictureData.Test.Count), Training = result, Card = folder.Card });
+        CommonOptions.WriteJson(parsed.GetValue(json), new { Test = TestFigures.Of(test, pictureData.Test, pictureData.ClassNames), Training = result, Card = folder.Card });
         // The run is finished, and all that it made is in place.
         File.Delete(folder.Checkpoint);
         return 0;

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>An epoch's figures. Losses are means over samples; the training loss is the one that is minimised: targets smoothed and mixed.</summary>
-internal sealed record EpochRecord(int Epoch, double TrainingLoss, double TrainingAccuracy, double ValidationLoss, double ValidationAccuracy, double LearningRate, double ImagesPerSecond, double Seconds);
+/// <summary>An epoch's figures; the resident size of the process is that at its end. Losses are means over samples; the training loss is the one that is minimised: targets smoothed and mixed.</summary>
+internal sealed record EpochRecord(int Epoch, double TrainingLoss, double TrainingAccuracy, double ValidationLoss, double ValidationAccuracy, double LearningRate, double ImagesPerSecond, double Seconds, double ResidentMegabytes);
 
 /// <summary>What a training run did.</summary>
 /// <param name="History">One record an epoch.</param>
@@ -123,7 +123,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         }
 
         var validation = state.Average is { } average ? average.Within(Validate) : Validate();
-        state.History.Add(new EpochRecord(epoch, lossSum / seen, (double)right / seen, validation.Loss, validation.Accuracy, learningRate, seen / seconds, Stopwatch.GetElapsedTime(started).TotalSeconds));
+        state.History.Add(new EpochRecord(epoch, lossSum / seen, (double)right / seen, validation.Loss, validation.Accuracy, learningRate, seen / seconds, Stopwatch.GetElapsedTime(started).TotalSeconds, Environment.WorkingSet / 1e6));
     }
 
     private (double Loss, long Correct) Step(Batch batch, int epoch, double learningRate, TrainingState state)

@@ -14,7 +14,8 @@ internal static class LearningCurves
     public static void Write(ModelFolder folder, IReadOnlyList<EpochRecord> history, int bestEpoch) =>
         PlotFile.Write(folder.Picture("curves"), () => Plot(history, bestEpoch), 900, 640);
 
-    private static PlotModel Plot(IReadOnlyList<EpochRecord> history, int bestEpoch)
+    /// <summary>The plot alone.</summary>
+    public static PlotModel Plot(IReadOnlyList<EpochRecord> history, int bestEpoch)
     {
         var plot = new PlotModel { Title = "Learning curves", Subtitle = $"best weights: epoch {bestEpoch}", Background = OxyColors.White };
         plot.Axes.Add(new LinearAxis { Position = AxisPosition.Bottom, Title = "epoch", MinimumMajorStep = 1, MajorGridlineStyle = LineStyle.Dot });

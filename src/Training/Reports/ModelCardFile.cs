@@ -11,7 +11,7 @@ namespace TorchBridge.Training.Reports;
 internal static class ModelCardFile
 {
     /// <summary>Writes the card.</summary>
-    public static void Write(ModelFolder folder, TrainedModel model, PictureData data, TrainingResult? training, Evaluation test, PackagingResult packaging) =>
+    public static void Write(ModelFolder folder, TrainedModel model, PictureData data, TrainingResult? training, TestFigures test, PackagingResult packaging) =>
         AtomicWrite.Text(folder.Card, Json.Text(new
         {
             Model = "ModernCNN",
@@ -20,7 +20,7 @@ internal static class ModelCardFile
             Outputs = "logits and probabilities: float32 [N, classes]",
             model.Settings,
             Data = new { data.Name, Training = data.Training.Count, Validation = data.Validation.Count, Test = data.Test.Count },
-            Test = Figures(test, data.Test.Count),
+            Test = test,
             Training = training is null ? EarlierTraining(folder) : (object)training,
             Export = new { packaging.Export.CapturedOps, packaging.Export.Nodes, packaging.Export.Folded, packaging.Export.NotFolded, packaging.Export.Parity },
             Parity = packaging.Parity,
@@ -39,7 +39,4 @@ internal static class ModelCardFile
             return null; // it is about to be replaced
         }
     }
-
-    /// <summary>The figures of an evaluation, without its logits.</summary>
-    public static object Figures(Evaluation evaluation, int count) => new { evaluation.Accuracy, evaluation.TopFive, evaluation.Loss, Count = count };
 }

@@ -1,0 +1,26 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace TorchBridge.Benchmarks;
+
+/// <summary>Runs one peer of a subject in a process of its own.</summary>
+internal static class Peer
+{
+    /// <summary>The option that such a process is started with.</summary>
+    public const string Option = "--peer";
+
+    /// <summary>Starts this program again for one figure.</summary>
+    public static double Run(string name)
+    {
+        var host = Environment.ProcessPath!;
+        var start = new ProcessStartInfo(host) { RedirectStandardOutput = true };
+        if (Path.GetFileNameWithoutExtension(host) == "dotnet") start.ArgumentList.Add(typeof(Peer).Assembly.Location);
+        start.ArgumentList.Add(Option);
+        start.ArgumentList.Add(name);
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        if (process.ExitCode != 0) throw new InvalidOperationException($"{name} ended with {process.ExitCode}");
+        return double.Parse(output.Trim().Split('\n')[^1], CultureInfo.InvariantCulture);
+    }
+}

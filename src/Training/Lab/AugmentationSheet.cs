@@ -1,0 +1,95 @@
+using System.Globalization;
+using SkiaSharp;
+using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Data;
+using TorchBridge.Training.Regularization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Lab;
+
+/// <summary>A sheet on which every augmentation can be looked at: a row a picture, a column a technique.</summary>
+internal static class AugmentationSheet
+{
+    private const int Rows = 6, Draws = 2, Pixel = 3, Gap = 8, HeadLine = 26, Seed = 4;
+
+    private static readonly (string Name, AugmentationOptions Options)[] Techniques =
+    [
+        ("crop 4", AugmentationOptions.None with { CropPadding = 4 }),
+        ("flip", AugmentationOptions.None with { Flip = true }),
+        ("rotation 15", AugmentationOptions.None with { Rotation = 15 }),
+        ("jitter 0.4", AugmentationOptions.None with { ColorJitter = 0.4 }),
+        ("cutout 8", AugmentationOptions.None with { Cutout = 8 }),
+        ("all", new AugmentationOptions(4, true, 0.4, 15, 8)),
+    ];
+
+    /// <summary>Writes the sheet as PNG.</summary>
+    public static void Write(string path, PictureSet set, IReadOnlyList<string> classNames)
+    {
+        var chosen = Enumerable.Range(0, Rows).Select(row => (int)((long)row * set.Count / Rows)).ToArray();
+        var columns = Columns(set, chosen, classNames);
+        int cellWidth = (set.Width * Pixel) + Gap, cellHeight = (set.Height * Pixel) + Gap + HeadLine;
+        using var bitmap = new SKBitmap((columns.Count * cellWidth) + Gap, (Rows * cellHeight) + Gap);
+        using var canvas = new SKCanvas(bitmap);
+        canvas.Clear(SKColors.White);
+        using var text = new SKPaint { Color = SKColors.Black, TextSize = 13, IsAntialias = true };
+        for (var column = 0; column < columns.Count; column++)
+        {
+            for (var row = 0; row < Rows; row++)
+            {
+                var (caption, pixels) = columns[column](row);
+                int left = Gap + (column * cellWidth), top = Gap + (row * cellHeight);
+                canvas.DrawText(caption, left, top + 15, text);
+                using var picture = Bitmap(pixels, set.Height, set.Width);
+                canvas.DrawBitmap(picture, SKRect.Create(left, top + HeadLine - 4, set.Width * Pixel, set.Height * Pixel));
+            }
+        }
+
+        using var data = bitmap.Encode(SKEncodedImageFormat.Png, 100);
+        AtomicWrite.File(path, data.SaveTo);
+    }
+
+    private static List<Func<int, (string Caption, float[] Pixels)>> Columns(PictureSet set, int[] chosen, IReadOnlyList<string> classNames)
+    {
+        var columns = new List<Func<int, (string, float[])>> { row => (classNames[set.Labels[chosen[row]]], Augmented(set, chosen[row], AugmentationOptions.None, 0)) };
+        foreach (var (name, options) in Techniques)
+        {
+            for (var draw = 0; draw < Draws; draw++)
+            {
+                var number = draw;
+                columns.Add(row => (name, Augmented(set, chosen[row], options, number)));
+            }
+        }
+
+        foreach (var lambda in (double[])[0.7, 0.4]) columns.Add(row => Mixed(set, chosen, row, classNames, lambda, (x, t, partners) => BatchMixing.Mixup(x, t, partners, lambda)));
+        foreach (var box in (Box[])[new(0, set.Height / 2, 0, set.Width / 2), new(set.Height / 4, set.Height, set.Width / 3, set.Width)])
+            columns.Add(row => Mixed(set, chosen, row, classNames, 0, (x, t, partners) => BatchMixing.CutMix(x, t, partners, box)));
+        return columns;
+    }
+
+    private static float[] Augmented(PictureSet set, int index, AugmentationOptions options, int number)
+    {
+        var target = new float[set.Stride];
+        var draw = new Draw(Seed, index, number);
+        Augmentation.Apply(set.Picture(index), set.Height, set.Width, options, ref draw, target);
+        return target;
+    }
+
+    /// <summary>A picture with the next row's, and what the label becomes.</summary>
+    private static (string Caption, float[] Pixels) Mixed(PictureSet set, int[] chosen, int row, IReadOnlyList<string> classNames, double lambda, Func<Tensor, Tensor, long[], (Tensor Pixels, Tensor Targets)> mix)
+    {
+        using var scope = NewDisposeScope();
+        var partners = Enumerable.Range(0, Rows).Select(i => (long)((i + 1) % Rows)).ToArray();
+        var pixels = stack(chosen.Select(index => tensor(Augmented(set, index, AugmentationOptions.None, 0)).reshape(set.Height, set.Width, 3))).permute(0, 3, 1, 2);
+        var (mixed, targets) = mix(pixels, SoftTargets.Smooth(tensor(chosen.Select(index => (long)set.Labels[index]).ToArray()), classNames.Count, 0), partners);
+        var share = targets[row, set.Labels[chosen[row]]].item<float>();
+        return (string.Create(CultureInfo.InvariantCulture, $"{(lambda > 0 ? "mixup" : "CutMix")} {share:F2}"), mixed[row].permute(1, 2, 0).contiguous().data<float>().ToArray());
+    }
+
+    private static SKBitmap Bitmap(float[] pixels, int height, int width)
+    {
+        var bitmap = new SKBitmap(width, height);
+        for (var i = 0; i < height * width; i++) bitmap.SetPixel(i % width, i / width, new SKColor((byte)pixels[3 * i], (byte)pixels[(3 * i) + 1], (byte)pixels[(3 * i) + 2]));
+        return bitmap;
+    }
+}

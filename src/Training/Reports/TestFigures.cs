@@ -1,0 +1,63 @@
+// Expected calibration error: predictions are sorted into bins by their confidence (the largest probability); in each bin the share that
+// is right is compared with the mean confidence, and the differences are averaged with the bins' weights.
+// Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3, 15 bins of equal width.
+using TorchBridge.Training.Data;
+using TorchBridge.Training.Optimization;
+
+namespace TorchBridge.Training.Reports;
+
+/// <summary>A class in the test part.</summary>
+internal sealed record ClassFigures(string Name, double Accuracy, int Count);
+
+/// <summary>Predictions of about the same confidence.</summary>
+internal sealed record CalibrationBin(double From, double To, double Confidence, double Accuracy, int Count);
+
+/// <summary>What there is to say of a network on test pictures, all from its logits.</summary>
+/// <param name="Accuracy">Share of pictures whose largest logit is the right class.</param>
+/// <param name="TopFive">Share of pictures whose class is among the five largest.</param>
+/// <param name="Loss">Mean cross entropy.</param>
+/// <param name="Count">Pictures.</param>
+/// <param name="CalibrationError">Expected calibration error, 0 to 1.</param>
+/// <param name="Classes">By class.</param>
+/// <param name="Confusion">Pictures by [true class][predicted class].</param>
+/// <param name="Bins">The bins of the calibration error that hold any picture.</param>
+internal sealed record TestFigures(double Accuracy, double TopFive, double Loss, int Count, double CalibrationError, IReadOnlyList<ClassFigures> Classes, int[][] Confusion, IReadOnlyList<CalibrationBin> Bins)
+{
+    private const int BinCount = 15;
+
+    /// <summary>Computes them.</summary>
+    public static TestFigures Of(Evaluation evaluation, PictureSet set, IReadOnlyList<string> classNames)
+    {
+        var classes = classNames.Count;
+        var confusion = Enumerable.Range(0, classes).Select(_ => new int[classes]).ToArray();
+        var bins = new (double Confidence, int Right, int Count)[BinCount];
+        for (var i = 0; i < set.Count; i++)
+        {
+            var (predicted, confidence) = Best(evaluation.Logits.AsSpan(i * classes, classes));
+            confusion[set.Labels[i]][predicted]++;
+            ref var bin = ref bins[Math.Min(BinCount - 1, (int)(confidence * BinCount))];
+            bin = (bin.Confidence + confidence, bin.Right + (predicted == set.Labels[i] ? 1 : 0), bin.Count + 1);
+        }
+
+        var filled = bins.Select((bin, i) => (bin, i)).Where(item => item.bin.Count > 0)
+            .Select(item => new CalibrationBin((double)item.i / BinCount, (item.i + 1.0) / BinCount, item.bin.Confidence / item.bin.Count, (double)item.bin.Right / item.bin.Count, item.bin.Count)).ToArray();
+        return new TestFigures(
+            evaluation.Accuracy, evaluation.TopFive, evaluation.Loss, set.Count,
+            filled.Sum(bin => Math.Abs(bin.Accuracy - bin.Confidence) * bin.Count) / set.Count,
+            [.. classNames.Select((name, c) => new ClassFigures(name, (double)confusion[c][c] / Math.Max(1, confusion[c].Sum()), confusion[c].Sum()))],
+            confusion, filled);
+    }
+
+    private static (int Class, double Confidence) Best(ReadOnlySpan<float> logits)
+    {
+        var best = 0;
+        for (var c = 1; c < logits.Length; c++)
+        {
+            if (logits[c] > logits[best]) best = c;
+        }
+
+        double sum = 0;
+        foreach (var logit in logits) sum += Math.Exp(logit - logits[best]);
+        return (best, 1 / sum);
+    }
+}
