@@ -1,4 +1,5 @@
 using System.Text.Json;
+using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Inference;
 
@@ -16,6 +17,22 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
 
     /// <summary>Metadata key of the picture height.</summary>
     public const string HeightKey = "torchbridge.height";
+
+    /// <summary>Reads the metadata of a file's bytes.</summary>
+    /// <param name="onnx">The bytes.</param>
+    /// <param name="path">What to call the file in an error.</param>
+    /// <exception cref="InvalidDataException">It is no ONNX file, or not one of our classifiers.</exception>
+    internal static ModelCard Read(byte[] onnx, string path)
+    {
+        try
+        {
+            return Read(ModelProto.Parser.ParseFrom(onnx).MetadataProps.ToDictionary(entry => entry.Key, entry => entry.Value, StringComparer.Ordinal), path);
+        }
+        catch (Google.Protobuf.InvalidProtocolBufferException error)
+        {
+            throw new InvalidDataException($"{path} is not an ONNX model: {error.Message}", error);
+        }
+    }
 
     /// <summary>Reads the metadata of a file.</summary>
     /// <param name="metadata">Key-value pairs of the ONNX file.</param>
@@ -35,7 +52,7 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
         }
     }
 
-    /// <summary>The metadata that <see cref="Read"/> reads.</summary>
+    /// <summary>The metadata that <see cref="Read(IReadOnlyDictionary{string, string}, string)"/> reads.</summary>
     public IEnumerable<KeyValuePair<string, string>> ToMetadata() =>
     [
         new(ClassNamesKey, JsonSerializer.Serialize(ClassNames)),

@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Microsoft.ML.Transforms.Onnx;
 
 namespace TorchBridge.Inference;
 
@@ -12,20 +13,21 @@ public static class StockPipeline
     /// <summary>Column with the path of a picture file.</summary>
     public const string PathColumn = "ImagePath";
 
+    /// <summary>Name of the column of pixels that the model reads.</summary>
+    internal const string PixelsColumn = "pixels";
+
     /// <summary>Builds the chain and saves it as a zip that holds everything, the ONNX file included.</summary>
-    /// <param name="onnxPath">The variant of the model with outputs <c>Score</c> and <c>PredictedLabel</c>.</param>
+    /// <param name="onnxPath">A classifier's ONNX file.</param>
     /// <param name="zipPath">Where to write.</param>
-    /// <param name="width">Picture width that the model takes, in pixels.</param>
-    /// <param name="height">Picture height that the model takes, in pixels.</param>
-    public static void Save(string onnxPath, string zipPath, int width, int height)
+    /// <exception cref="InvalidDataException">The file is no classifier of ours.</exception>
+    public static void Save(string onnxPath, string zipPath)
     {
         var context = new MLContext(seed: 0);
+        var onnx = File.ReadAllBytes(onnxPath);
+        var card = ModelCard.Read(onnx, onnxPath);
         var rows = context.Data.LoadFromEnumerable(Array.Empty<PictureFile>());
-        // imageFolder null: a folder would be saved into the zip as an absolute path of this machine.
-        var chain = context.Transforms.LoadImages("Image", imageFolder: null, PathColumn)
-            .Append(context.Transforms.ResizeImages("Image", width, height))
-            .Append(context.Transforms.ExtractPixels("pixels", "Image"))
-            .Append(context.Transforms.ApplyOnnxModel(["Score", "PredictedLabel"], ["pixels"], onnxPath));
+        using var scorer = OnnxStage.Load(context, MlNetModel.From(onnx, onnxPath, card.ClassNames), [MlNetModel.Score, MlNetModel.PredictedLabel], [PixelsColumn]);
+        var chain = Reading(context, card, PathColumn, InputKind.Path)!.Append(scorer.Estimator);
         using var model = chain.Fit(rows);
         using var stream = new FileStream(zipPath, FileMode.Create, FileAccess.Write);
         context.Model.Save(model, rows.Schema, stream);
@@ -46,6 +48,20 @@ public static class StockPipeline
             yield return (row.PredictedLabel![0], row.Score!);
     }
 
+    /// <summary>The stock stages that turn a column into pixels; null where the column holds pixels already.</summary>
+    internal static IEstimator<ITransformer>? Reading(MLContext context, ModelCard card, string column, InputKind kind)
+    {
+        const string image = "Image";
+        IEstimator<ITransformer> From(string pictures) => context.Transforms.ResizeImages(image, card.Width, card.Height, pictures).Append(context.Transforms.ExtractPixels(PixelsColumn, image));
+        return kind switch
+        {
+            // imageFolder null: a folder would be saved into the zip as an absolute path of this machine.
+            InputKind.Path => context.Transforms.LoadImages(image, imageFolder: null, column).Append(From(image)),
+            InputKind.Image => From(column),
+            _ => null,
+        };
+    }
+
     private sealed class PictureFile
     {
         public string ImagePath { get; set; } = "";
@@ -57,4 +73,31 @@ public static class StockPipeline
 
         public float[]? Score { get; set; }
     }
+}
+
+/// <summary>The stock stage that runs a model. ML.NET reads models from files, and keeps the file as long as the stage lives; this deletes it then.</summary>
+internal sealed class OnnxStage : IDisposable
+{
+    private readonly string path;
+
+    private OnnxStage(string path, OnnxScoringEstimator estimator) => (this.path, Estimator) = (path, estimator);
+
+    public OnnxScoringEstimator Estimator { get; }
+
+    public static OnnxStage Load(MLContext context, byte[] onnx, string[] outputs, string[] inputs)
+    {
+        var path = Path.Combine(Path.GetTempPath(), $"torchbridge-{Guid.NewGuid():N}.onnx");
+        File.WriteAllBytes(path, onnx);
+        try
+        {
+            return new OnnxStage(path, context.Transforms.ApplyOnnxModel(outputs, inputs, path));
+        }
+        catch
+        {
+            File.Delete(path);
+            throw;
+        }
+    }
+
+    public void Dispose() => File.Delete(path);
 }

@@ -1,5 +1,5 @@
-using TorchBridge.Export.Onnx.Proto;
 using TorchBridge.Export.Verification;
+using TorchBridge.Onnx.Proto;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -32,7 +32,7 @@ public class PictureReaderTests
         var path = folder[$"picture.{format}".ToLowerInvariant()];
         File.WriteAllBytes(path, TestPictures.Encode(width, height, format, transparent ? SKAlphaType.Unpremul : SKAlphaType.Opaque, gray ? SKColorType.Gray8 : SKColorType.Rgba8888));
 
-        var ours = PictureReader.ReadFile(path, 32, 32);
+        var ours = ReadFile(path);
 
         Assert.Equal(Stock(path), ours.Select(value => (float)value));
         Assert.True(ours.Distinct().Count() > 1 || width == 1, "a picture of one colour proves nothing");
@@ -43,7 +43,7 @@ public class PictureReaderTests
     {
         using var folder = new TempFolder();
         File.WriteAllBytes(folder["picture.bmp"], Bmp(35, 22));
-        Assert.Equal(Stock(folder["picture.bmp"]), PictureReader.ReadFile(folder["picture.bmp"], 32, 32).Select(value => (float)value));
+        Assert.Equal(Stock(folder["picture.bmp"]), ReadFile(folder["picture.bmp"]).Select(value => (float)value));
     }
 
     [Fact]
@@ -52,7 +52,7 @@ public class PictureReaderTests
         using var folder = new TempFolder();
         var whole = TestPictures.Encode(64, 64, SKEncodedImageFormat.Jpeg);
         File.WriteAllBytes(folder["cut.jpg"], whole[..(whole.Length / 2)]);
-        var error = Assert.Throws<InvalidPictureException>(() => PictureReader.ReadFile(folder["cut.jpg"], 32, 32));
+        var error = Assert.Throws<InvalidPictureException>(() => ReadFile(folder["cut.jpg"]));
         Assert.Contains("cut.jpg", error.Message, StringComparison.Ordinal);
         Assert.Contains("ends too early", error.Message, StringComparison.Ordinal);
         Assert.Equal(3 * 32 * 32, Stock(folder["cut.jpg"]).Length);
@@ -63,7 +63,7 @@ public class PictureReaderTests
     {
         using var folder = new TempFolder();
         File.WriteAllText(folder["notes.png"], "these are notes");
-        var error = Assert.Throws<InvalidPictureException>(() => PictureReader.ReadFile(folder["notes.png"], 32, 32));
+        var error = Assert.Throws<InvalidPictureException>(() => ReadFile(folder["notes.png"]));
         Assert.Contains("is not a picture", error.Message, StringComparison.Ordinal);
     }
 
@@ -99,5 +99,12 @@ public class PictureReaderTests
     private sealed class PictureRow
     {
         public string ImagePath { get; set; } = "";
+    }
+
+    private static byte[] ReadFile(string path)
+    {
+        var planes = new byte[3 * 32 * 32];
+        PictureReader.ReadFile(path, 32, 32, planes);
+        return planes;
     }
 }

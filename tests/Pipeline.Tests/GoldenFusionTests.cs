@@ -1,5 +1,5 @@
 using TorchBridge.Export;
-using TorchBridge.Export.Onnx.Proto;
+using TorchBridge.Onnx.Proto;
 using TorchBridge.Training.Networks;
 using TorchSharp;
 using static TorchSharp.torch;

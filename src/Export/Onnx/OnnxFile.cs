@@ -1,6 +1,6 @@
 using System.Globalization;
 using Google.Protobuf;
-using TorchBridge.Export.Onnx.Proto;
+using TorchBridge.Onnx.Proto;
 using TorchSharp;
 using static TorchSharp.torch;
 

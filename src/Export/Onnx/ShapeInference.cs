@@ -1,6 +1,6 @@
 using Google.Protobuf;
 using Microsoft.ML.OnnxRuntime;
-using TorchBridge.Export.Onnx.Proto;
+using TorchBridge.Onnx.Proto;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using TorchBridge.Export.Folding;
 using TorchBridge.Export.Onnx;
-using TorchBridge.Export.Onnx.Proto;
+using TorchBridge.Onnx.Proto;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,5 +1,5 @@
 using Google.Protobuf;
-using TorchBridge.Export.Onnx.Proto;
+using TorchBridge.Onnx.Proto;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Verification;

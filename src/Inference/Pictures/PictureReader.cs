@@ -5,6 +5,7 @@
 //            target places are whole pixels, cut towards zero;
 //   extract  red, green, blue planes, 0 to 255; alpha is dropped after premultiplication (a transparent pixel is black).
 // One difference, on purpose: a picture that ends too early is an error here. Stock decoding pads it in silence.
+using Microsoft.ML.Data;
 using SkiaSharp;
 
 namespace TorchBridge.Inference.Pictures;
@@ -38,21 +39,45 @@ public static class PictureReader
     /// <param name="path">The file.</param>
     /// <param name="width">Width to read it at, in pixels.</param>
     /// <param name="height">Height to read it at, in pixels.</param>
-    /// <returns>3 x height x width bytes.</returns>
+    /// <param name="planes">Receives 3 x height x width bytes.</param>
     /// <exception cref="InvalidPictureException">It is not there, is no picture, or ends too early.</exception>
-    public static byte[] ReadFile(string path, int width, int height)
+    public static void ReadFile(string path, int width, int height, Span<byte> planes)
     {
-        var planes = new byte[3 * width * height];
+        byte[] encoded;
         try
         {
-            Read(File.ReadAllBytes(path), path, width, height, planes);
+            encoded = File.ReadAllBytes(path);
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new InvalidPictureException($"{path} cannot be read: {error.Message}", error);
+            throw new InvalidPictureException($"{(path.Length == 0 ? "a picture without a path" : path)} cannot be read: {error.Message}", error);
         }
 
-        return planes;
+        Read(encoded, path, width, height, planes);
+    }
+
+    /// <summary>Reads a picture in memory.</summary>
+    /// <param name="picture">Of any size, in blue-green-red-alpha or red-green-blue-alpha order; alpha is dropped.</param>
+    /// <param name="width">Width to read it at, in pixels.</param>
+    /// <param name="height">Height to read it at, in pixels.</param>
+    /// <param name="planes">Receives 3 x height x width bytes.</param>
+    public static void Read(MLImage picture, int width, int height, Span<byte> planes)
+    {
+        ArgumentNullException.ThrowIfNull(picture);
+        var color = picture.PixelFormat switch
+        {
+            MLPixelFormat.Bgra32 => SKColorType.Bgra8888,
+            MLPixelFormat.Rgba32 => SKColorType.Rgba8888,
+            var other => throw new InvalidPictureException($"a picture has the pixel format {other}; read are Bgra32 and Rgba32"),
+        };
+        using var bitmap = new SKBitmap(new SKImageInfo(picture.Width, picture.Height, color, SKAlphaType.Premul));
+        unsafe
+        {
+            picture.Pixels.CopyTo(new Span<byte>((void*)bitmap.GetPixels(), bitmap.ByteCount));
+        }
+
+        using var resized = Resize(bitmap, width, height);
+        Extract(resized, planes);
     }
 
     internal static SKBitmap Decode(ReadOnlySpan<byte> encoded, string name)

@@ -18,6 +18,8 @@ internal sealed record PackagingResult(ExportReport Export, IReadOnlyList<Parity
 /// <summary>Turns a trained model into its ONNX file and its ML.NET zip, proves both, and only then puts them where they belong.</summary>
 internal static class ModelPackager
 {
+    private const int SelfCheckPictures = 16;
+
     /// <summary>Exports, packages and proves. Where the proof fails, nothing is left behind.</summary>
     /// <param name="model">The trained model.</param>
     /// <param name="folder">Where the files go.</param>
@@ -36,9 +38,8 @@ internal static class ModelPackager
             ExportReport report;
             try
             {
-                report = Export(model, staged.Onnx, foldBatchNorm, test, explain);
-                MlNetModel.Write(staged.Onnx, Path.Combine(staging, "mlnet.onnx"), model.Settings.ClassNames);
-                StockPipeline.Save(Path.Combine(staging, "mlnet.onnx"), staged.Zip, model.Settings.Network.Width, model.Settings.Network.Height);
+                report = Export(model, staged.Onnx, foldBatchNorm, data.Data.Test, test, explain);
+                StockPipeline.Save(staged.Onnx, staged.Zip);
             }
             catch (ExportException error)
             {
@@ -68,7 +69,7 @@ internal static class ModelPackager
     public static IReadOnlyList<ParityRow> Prove(TrainedModel model, string onnx, string zip, LoadedData data, Evaluation test, string scratch)
     {
         var unfolded = Path.Combine(scratch, "unfolded.onnx");
-        Export(model, unfolded, foldBatchNorm: false, test);
+        Export(model, unfolded, foldBatchNorm: false, data.Data.Test, test);
         var files = WriteFiles(data, Path.Combine(scratch, "pictures"));
         return
         [
@@ -83,7 +84,7 @@ internal static class ModelPackager
         CultureInfo.InvariantCulture,
         $"{row.Name}: agreement {row.Agree:N0} of {row.Count:N0}{(row.Ties.Count == 0 ? "" : $" ({row.Ties.Count} ties: {string.Join(", ", row.Ties.Take(10))})")}, largest difference {row.LargestAbsolute:G3} (allowed {row.Tolerance:G3}), relative {row.LargestRelative:G3}");
 
-    private static ExportReport Export(TrainedModel model, string path, bool foldBatchNorm, Evaluation test, bool explain = false)
+    private static ExportReport Export(TrainedModel model, string path, bool foldBatchNorm, PictureSet data, Evaluation test, bool explain = false)
     {
         var network = model.Settings.Network;
         using var scope = NewDisposeScope();
@@ -94,9 +95,17 @@ internal static class ModelPackager
             FoldBatchNorm = foldBatchNorm,
             Explain = explain,
             Seed = model.Settings.Seed,
-            Metadata = new Dictionary<string, string>(model.Card.ToMetadata().Concat(TrainingFacts(model, test)), StringComparer.Ordinal),
+            Metadata = new Dictionary<string, string>(model.Card.ToMetadata().Append(SelfCheckOf(data, test).ToMetadata()).Concat(TrainingFacts(model, test)), StringComparer.Ordinal),
             LateMetadata = report => report.Parity is { } parity ? [new("torchbridge.parity", Json.Text(parity.Outputs))] : [],
         });
+    }
+
+    /// <summary>Some test pictures with TorchSharp's logits: what a deployed model checks itself by.</summary>
+    private static SelfCheck SelfCheckOf(PictureSet pictures, Evaluation test)
+    {
+        var chosen = Enumerable.Range(0, Math.Min(SelfCheckPictures, pictures.Count)).Select(i => i * pictures.Count / Math.Min(SelfCheckPictures, pictures.Count)).ToArray();
+        var classes = test.Logits.Length / pictures.Count;
+        return new SelfCheck(pictures.Select(chosen).Pixels, [.. chosen.SelectMany(i => test.Logits.AsSpan(i * classes, classes).ToArray())], SelfCheck.Float32Tolerance);
     }
 
     private static IEnumerable<KeyValuePair<string, string>> TrainingFacts(TrainedModel model, Evaluation test) =>

@@ -1,9 +1,8 @@
 using Google.Protobuf;
-using TorchBridge.Export.Onnx;
-using TorchBridge.Export.Onnx.Proto;
-using static TorchBridge.Export.Onnx.Proto.AttributeProto.Types;
+using TorchBridge.Onnx.Proto;
+using static TorchBridge.Onnx.Proto.AttributeProto.Types;
 
-namespace TorchBridge.Export;
+namespace TorchBridge.Inference;
 
 /// <summary>Makes the variant of a classifier's ONNX file that stock ML.NET understands best.</summary>
 public static class MlNetModel
@@ -15,21 +14,22 @@ public static class MlNetModel
     public const string PredictedLabel = "PredictedLabel";
 
     /// <summary>
-    /// Writes a copy of a classifier whose outputs are <c>Score</c> (float32 [N, classes], with the class names as slot names) and
+    /// A copy of a classifier whose outputs are <c>Score</c> (float32 [N, classes], with the class names as slot names) and
     /// <c>PredictedLabel</c> (string [N, 1]). ML.NET takes every ONNX output for a vector, so the label is text of length one there.
     /// </summary>
-    /// <param name="modelPath">A classifier's ONNX file.</param>
-    /// <param name="outputPath">Where to write.</param>
+    /// <param name="onnx">A classifier's ONNX file.</param>
+    /// <param name="name">What to call it in an error.</param>
     /// <param name="classNames">One a class, in the order of the scores.</param>
-    /// <param name="probabilities">Name of the output of <paramref name="modelPath"/> that holds the probabilities.</param>
-    /// <exception cref="ExportException">The file has no such output.</exception>
-    public static void Write(string modelPath, string outputPath, IReadOnlyList<string> classNames, string probabilities = "probabilities")
+    /// <param name="probabilities">Name of the output that holds the probabilities.</param>
+    /// <returns>The new file's bytes.</returns>
+    /// <exception cref="InvalidDataException">The file has no such output.</exception>
+    public static byte[] From(byte[] onnx, string name, IReadOnlyList<string> classNames, string probabilities = "probabilities")
     {
         ArgumentNullException.ThrowIfNull(classNames);
-        var model = ModelProto.Parser.ParseFrom(File.ReadAllBytes(modelPath));
+        var model = ModelProto.Parser.ParseFrom(onnx);
         var graph = model.Graph;
         var output = graph.Output.FirstOrDefault(value => value.Name == probabilities)
-            ?? throw new ExportException($"{modelPath} has no output '{probabilities}'; it has {string.Join(", ", graph.Output.Select(value => value.Name))}");
+            ?? throw new InvalidDataException($"{name} has no output '{probabilities}'; it has {string.Join(", ", graph.Output.Select(value => value.Name))}");
         var batch = output.Type.TensorType.Shape.Dim[0];
 
         foreach (var node in graph.Node) Rename(node, probabilities);
@@ -42,7 +42,7 @@ public static class MlNetModel
         graph.Output.Add(Output(PredictedLabel, TensorProto.Types.DataType.String, batch, 1));
         graph.ValueInfo.Clear();
         model.OpsetImport.Add(new OperatorSetIdProto { Domain = "ai.onnx.ml", Version = 3 });
-        AtomicFile.Write(outputPath, model);
+        return model.ToByteArray();
     }
 
     private static void Rename(NodeProto node, string from)

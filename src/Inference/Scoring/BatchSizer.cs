@@ -1,0 +1,46 @@
+using System.Diagnostics;
+
+namespace TorchBridge.Inference.Scoring;
+
+/// <summary>How many rows are scored at once: as asked for, or found on the way, by timing the first full batches of a few sizes.</summary>
+internal sealed class BatchSizer
+{
+    private static readonly int[] Candidates = [32, 16, 64, 32, 16, 64];
+    private readonly Dictionary<int, double> secondsARow = [];
+    private readonly Lock gate = new();
+    private int tried;
+    private int found;
+
+    /// <summary>Makes a sizer.</summary>
+    /// <param name="asked">Rows in a batch, or null to find out.</param>
+    public BatchSizer(int? asked)
+    {
+        if (asked is < 1) throw new ArgumentOutOfRangeException(nameof(asked), asked, "a batch has at least one row");
+        found = asked ?? 0;
+    }
+
+    /// <summary>Rows of the next batch.</summary>
+    public int Next
+    {
+        get
+        {
+            lock (gate) return found > 0 ? found : Candidates[tried];
+        }
+    }
+
+    /// <summary>Runs a batch, and learns from it where it is full.</summary>
+    public T Timed<T>(int rows, Func<T> run)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var result = run();
+        lock (gate)
+        {
+            if (found > 0 || rows != Candidates[tried]) return result;
+            var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds / rows;
+            secondsARow[rows] = Math.Min(secondsARow.GetValueOrDefault(rows, double.PositiveInfinity), seconds);
+            if (++tried == Candidates.Length) found = secondsARow.MinBy(pair => pair.Value).Key;
+        }
+
+        return result;
+    }
+}

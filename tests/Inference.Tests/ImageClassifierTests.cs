@@ -1,0 +1,137 @@
+using Microsoft.ML.Data;
+using SkiaSharp;
+using TorchBridge.Inference.Pictures;
+
+namespace TorchBridge.Inference.Tests;
+
+public sealed class ImageClassifierTests : IDisposable
+{
+    private readonly TempFolder folder = new();
+    private readonly string[] files;
+    private readonly ImageClassifier classifier = ImageClassifier.Load(TestModels.Classifier(), "the test's model");
+
+    public ImageClassifierTests() => files = [.. Enumerable.Range(0, 20).Select(i =>
+    {
+        var path = folder[$"{i:D2}.jpg"];
+        File.WriteAllBytes(path, TestPictures.Encode(9 + i, 12, SKEncodedImageFormat.Jpeg, seed: i * 11));
+        return path;
+    })];
+
+    public void Dispose()
+    {
+        classifier.Dispose();
+        folder.Dispose();
+    }
+
+    [Fact]
+    public void A_path_a_stream_bytes_and_a_picture_are_classified_alike()
+    {
+        foreach (var file in files)
+        {
+            var expected = classifier.Classify(file);
+            Assert.Equal(1, expected.Probabilities.Sum(), 5);
+            using var stream = File.OpenRead(file);
+            using var picture = MLImage.CreateFromFile(file);
+            foreach (var other in (Prediction[])[classifier.Classify(stream), classifier.Classify(File.ReadAllBytes(file)), classifier.Classify(picture)])
+            {
+                Assert.Equal(expected.Label, other.Label);
+                Assert.Equal(expected.Logits, other.Logits);
+            }
+
+            Assert.True(stream.CanRead);
+        }
+    }
+
+    [Fact]
+    public async Task Batches_and_streams_keep_the_order()
+    {
+        var expected = files.Select(file => classifier.Classify(file).Label).ToArray();
+        Assert.Equal(expected, classifier.ClassifyBatch(files, 3).Select(prediction => prediction.Label));
+        var streamed = new List<string>();
+        await foreach (var prediction in classifier.ClassifyAsync(Paths(_ => { }), batchSize: 3, TestContext.Current.CancellationToken)) streamed.Add(prediction.Label);
+        Assert.Equal(expected, streamed);
+        Assert.Equal(expected[5], (await classifier.ClassifyAsync(files[5], TestContext.Current.CancellationToken)).Label);
+    }
+
+    [Fact]
+    public async Task A_slow_reader_holds_the_producer_back()
+    {
+        var read = 0;
+        var stream = classifier.ClassifyAsync(Paths(_ => Interlocked.Increment(ref read)), batchSize: 2, TestContext.Current.CancellationToken);
+        await using var reader = stream.GetAsyncEnumerator(TestContext.Current.CancellationToken);
+        await reader.MoveNextAsync();
+        // Two batches wait in the channel, one is with the reader, one is being made.
+        Assert.InRange(Volatile.Read(ref read), 2, 8);
+    }
+
+    [Fact]
+    public async Task A_bad_picture_in_a_stream_is_an_error_that_names_it()
+    {
+        File.WriteAllText(files[7], "no picture");
+        var seen = 0;
+        var error = await Assert.ThrowsAsync<InvalidPictureException>(async () =>
+        {
+            await foreach (var _ in classifier.ClassifyAsync(Paths(_ => { }), batchSize: 2, TestContext.Current.CancellationToken)) seen++;
+        });
+        Assert.Contains("07.jpg", error.Message, StringComparison.Ordinal);
+        Assert.InRange(seen, 0, 6);
+    }
+
+    [Fact]
+    public void Sixty_four_threads_see_what_one_thread_sees()
+    {
+        var expected = files.Select(classifier.Classify).ToArray();
+        var wrong = 0;
+        var threads = Enumerable.Range(0, 64).Select(t => new Thread(() =>
+        {
+            for (var i = 0; i < 50; i++)
+            {
+                var at = (i + t) % files.Length;
+                if (!classifier.Classify(files[at]).Logits.SequenceEqual(expected[at].Logits)) Interlocked.Increment(ref wrong);
+            }
+        })).ToArray();
+        foreach (var thread in threads) thread.Start();
+        foreach (var thread in threads) thread.Join();
+        Assert.Equal(0, wrong);
+    }
+
+    [Fact]
+    public void The_self_check_passes_here_and_fails_where_a_logit_is_another()
+    {
+        var planes = new byte[4 * 192];
+        new Random(1).NextBytes(planes);
+        var logits = classifier.ClassifyPlanes(planes, 4).SelectMany(prediction => prediction.Logits).ToArray();
+        using (var checking = ImageClassifier.Load(TestModels.Classifier(check: new SelfCheck(planes, logits, SelfCheck.Float32Tolerance)), "m"))
+        {
+            var result = checking.Verify();
+            Assert.True(result.Passed);
+            Assert.Equal((4, 4), (result.Pictures, result.Agree));
+        }
+
+        float[] other = [.. logits];
+        other[5] += 0.01f;
+        using (var failing = ImageClassifier.Load(TestModels.Classifier(check: new SelfCheck(planes, other, SelfCheck.Float32Tolerance)), "m")) Assert.False(failing.Verify().Passed);
+        other = [.. logits];
+        other[5] = float.NaN;
+        Assert.False(SelfCheck.Read(new Dictionary<string, string>(new ModelCard(TestModels.ClassNames, 8, 8).ToMetadata().Append(new SelfCheck(planes, logits, SelfCheck.Float32Tolerance).ToMetadata())))!.Compare(other, 3).Passed);
+        Assert.Contains("self-check", Assert.Throws<InvalidDataException>(classifier.Verify).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_is_no_model_of_ours_is_named()
+    {
+        Assert.Contains("broken.onnx", Assert.Throws<InvalidDataException>(() => ImageClassifier.Load([1, 2, 3], "broken.onnx")).Message, StringComparison.Ordinal);
+        Assert.Contains("mixed.onnx", Assert.Throws<InvalidDataException>(() => ImageClassifier.Load(TestModels.Mixed(), "mixed.onnx")).Message, StringComparison.Ordinal);
+        Assert.Throws<FileNotFoundException>(() => ImageClassifier.Load(folder["none.onnx"]));
+    }
+
+    private async IAsyncEnumerable<string> Paths(Action<string> onRead)
+    {
+        foreach (var file in files)
+        {
+            onRead(file);
+            yield return file;
+            await Task.Yield();
+        }
+    }
+}
