@@ -10,13 +10,16 @@ namespace TorchBridge.Benchmarks;
 internal sealed class Measurement(string subject)
 {
     private readonly Dictionary<string, double[]> samples = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, (string Numerator, string Denominator)> ratios = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (string Numerator, string? Denominator)> ratios = new(StringComparer.Ordinal);
 
     /// <summary>Runs the peers in turn (A B A B …), after one round that does not count, and keeps what each returns.</summary>
-    public Measurement Rounds(int rounds, params (string Figure, Func<double> Run)[] peers)
+    public Measurement Rounds(int rounds, params (string Figure, Func<double> Run)[] peers) => Rounds(rounds, warmUps: 1, peers);
+
+    /// <summary>The same with any number of rounds that do not count: none where each peer is a process of its own, which warms up by itself.</summary>
+    public Measurement Rounds(int rounds, int warmUps, params (string Figure, Func<double> Run)[] peers)
     {
         foreach (var (figure, _) in peers) samples[figure] = new double[rounds];
-        for (var round = -1; round < rounds; round++)
+        for (var round = -warmUps; round < rounds; round++)
         {
             foreach (var (figure, run) in peers)
             {
@@ -38,8 +41,8 @@ internal sealed class Measurement(string subject)
     /// <summary>Adds a figure computed from another, round by round.</summary>
     public Measurement Derive(string name, string from, Func<double, double> compute) => Figure(name, [.. samples[from].Select(compute)]);
 
-    /// <summary>Adds a ratio of two figures: the median of the ratios round by round.</summary>
-    public Measurement Ratio(string name, string numerator, string denominator)
+    /// <summary>Adds a ratio of two figures: the median of the ratios round by round. Without a second figure the first is a ratio already.</summary>
+    public Measurement Ratio(string name, string numerator, string? denominator)
     {
         ratios[name] = (numerator, denominator);
         return this;
@@ -71,7 +74,9 @@ internal sealed class Measurement(string subject)
         AtomicWrite.Text(json, JsonSerializer.Serialize(result, Json.Options) + "\n");
     }
 
-    private double[] RatioSamples(string name) => [.. samples[ratios[name].Numerator].Zip(samples[ratios[name].Denominator], (a, b) => a / b)];
+    private double[] RatioSamples(string name) => ratios[name].Denominator is { } denominator
+        ? [.. samples[ratios[name].Numerator].Zip(samples[denominator], (a, b) => a / b)]
+        : samples[ratios[name].Numerator];
 
     private static double Median(double[] values)
     {

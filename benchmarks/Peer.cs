@@ -10,13 +10,14 @@ internal static class Peer
     public const string Option = "--peer";
 
     /// <summary>Starts this program again for one figure.</summary>
-    public static double Run(string name)
+    public static double Run(string name, params string[] arguments)
     {
         var host = Environment.ProcessPath!;
         var start = new ProcessStartInfo(host) { RedirectStandardOutput = true };
         if (Path.GetFileNameWithoutExtension(host) == "dotnet") start.ArgumentList.Add(typeof(Peer).Assembly.Location);
         start.ArgumentList.Add(Option);
         start.ArgumentList.Add(name);
+        foreach (var argument in arguments) start.ArgumentList.Add(argument);
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();

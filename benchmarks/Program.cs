@@ -5,9 +5,9 @@ using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using TorchBridge.Benchmarks;
 
-if (args is [Peer.Option, var peer])
+if (args is [Peer.Option, var peer, .. var arguments])
 {
-    Console.WriteLine(Subjects.Peers[peer]().ToString("R", System.Globalization.CultureInfo.InvariantCulture));
+    Console.WriteLine(Subjects.Peers[peer](arguments).ToString("R", System.Globalization.CultureInfo.InvariantCulture));
     return 0;
 }
 

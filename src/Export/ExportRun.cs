@@ -58,13 +58,6 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
             var (graph, fold) = Timed("fold", () => Fold(unfolded));
             options.BeforeWriting?.Invoke(unfolded, graph);
             var variant = fold.Layers.Count > 0 ? "folded" : "as captured";
-            if (verifier is not null && fold.Layers.Count > 0 && !twinIsVerified)
-            {
-                // The twin first: ONNX Runtime folds it by itself when it optimizes, which takes the most memory of all.
-                Timed("verify", () => VerifyTwin(verifier, traced, unfolded, fold));
-                twinIsVerified = true;
-            }
-
             using var file = new StagedModel(path, graph, options.ExternalDataThreshold);
             Timed("infer shapes", () => ShapeInference.Complete(graph, path));
             Timed("write", () => file.Write(options.Metadata));
@@ -72,8 +65,16 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
             {
                 var check = Timed("verify", () => new InitializerCheck(ModuleTensors(), unfolded, graph, fold.Layers));
                 file.DropComputedTensors();
+                MemoryRelief.Release();
                 Timed("verify", () => check.Check(file.ModelPath));
                 MemoryRelief.Release();
+                if (fold.Layers.Count > 0 && !twinIsVerified)
+                {
+                    // The twin first: ONNX Runtime folds it by itself when it optimizes, which takes the most memory of all.
+                    Timed("verify", () => VerifyTwin(verifier, traced, unfolded, fold));
+                    twinIsVerified = true;
+                }
+
                 if (!Timed("verify", () => HoldsFolded(verifier, traced, unfolded, graph, fold, file.ModelPath, variant))) continue;
             }
 

@@ -111,7 +111,7 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
     internal ImageClassificationTransformer(MLContext context, byte[] onnx, string name, ImageClassifier classifier, ImageClassificationOptions options)
     {
         (this.context, this.onnx, this.name, this.classifier, this.options) = (context, onnx, name, classifier, options);
-        scorer = new ImageScorer(classifier, options);
+        scorer = new ImageScorer(classifier, () => ImageClassifier.Load(onnx, name, options.Session with { Threads = 1 }), options);
     }
 
     /// <summary>Names of the classes, in the order of the scores.</summary>

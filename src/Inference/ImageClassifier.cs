@@ -14,6 +14,8 @@ namespace TorchBridge.Inference;
 public sealed class ImageClassifier : IDisposable
 {
     private const int DefaultBatch = 32;
+    private static readonly string[] InputNames = ["pixels"];
+    private static readonly string[] OutputNames = ["logits", "probabilities"];
     private readonly InferenceSession session;
     private readonly RunOptions runOptions = new();
 
@@ -145,7 +147,7 @@ public sealed class ImageClassifier : IDisposable
             for (var i = 0; i < planes.Length; i++) pixels[i] = planes[i];
             var classes = ClassNames.Count;
             var (logits, probabilities) = (new float[count * classes], new float[count * classes]);
-            Run(pixels.AsSpan(0, planes.Length), count, logits, probabilities);
+            Run(pixels.AsMemory(0, planes.Length), count, logits, probabilities);
             var predictions = new Prediction[count];
             for (var i = 0; i < count; i++)
             {
@@ -185,14 +187,14 @@ public sealed class ImageClassifier : IDisposable
         return best;
     }
 
-    /// <summary>Scores pixels [count, 3, height, width], 0 to 255.</summary>
-    internal void Run(Span<float> pixels, int count, Span<float> logits, Span<float> probabilities)
+    /// <summary>Scores pixels [count, 3, height, width], 0 to 255; everything is read and written where it is.</summary>
+    internal void Run(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
     {
-        using var input = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, TensorElementType.Float, [count, 3, Height, Width]);
-        pixels.CopyTo(input.GetTensorMutableDataAsSpan<float>());
-        using var results = session.Run(runOptions, ["pixels"], [input], ["logits", "probabilities"]);
-        results[0].GetTensorDataAsSpan<float>().CopyTo(logits);
-        results[1].GetTensorDataAsSpan<float>().CopyTo(probabilities);
+        var memory = OrtMemoryInfo.DefaultInstance;
+        using var input = OrtValue.CreateTensorValueFromMemory(memory, pixels, [count, 3, Height, Width]);
+        using var logitRows = OrtValue.CreateTensorValueFromMemory(memory, logits, [count, ClassNames.Count]);
+        using var probabilityRows = OrtValue.CreateTensorValueFromMemory(memory, probabilities, [count, ClassNames.Count]);
+        session.Run(runOptions, InputNames, [input], OutputNames, [logitRows, probabilityRows]);
     }
 
     /// <inheritdoc/>

@@ -56,7 +56,7 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
                 throw new NotSupportedException($"the input '{name}' is [{string.Join(", ", info.Dimensions)}]: its axis 0 is not free, and rows cannot be put together. Export the model with a free batch axis.");
         }
 
-        scorer = new OnnxScorer(opened, inputs ?? [.. opened.InputMetadata.Keys], Outputs, batchSize);
+        scorer = new OnnxScorer(opened, () => (session with { Threads = 1 }).Open(onnx, "the model"), session.Threads ?? Environment.ProcessorCount, inputs ?? [.. opened.InputMetadata.Keys], Outputs, batchSize);
     }
 
     /// <inheritdoc/>

@@ -5,7 +5,9 @@ namespace TorchBridge.Inference.Scoring;
 /// <summary>How many rows are scored at once: as asked for, or found on the way, by timing the first full batches of a few sizes.</summary>
 internal sealed class BatchSizer
 {
-    private static readonly int[] Candidates = [32, 16, 64, 32, 16, 64];
+    private const long LargestBatch = 32 << 20;
+    private static readonly int[] Sizes = [64, 128, 64, 128];
+    private readonly int[] candidates;
     private readonly Dictionary<int, double> secondsARow = [];
     private readonly Lock gate = new();
     private int tried;
@@ -13,8 +15,10 @@ internal sealed class BatchSizer
 
     /// <summary>Makes a sizer.</summary>
     /// <param name="asked">Rows in a batch, or null to find out.</param>
-    public BatchSizer(int? asked)
+    /// <param name="rowBytes">Bytes of a row, where they are known: large pictures make smaller batches.</param>
+    public BatchSizer(int? asked, long rowBytes = 0)
     {
+        candidates = [.. Sizes.Select(size => rowBytes > 0 ? (int)Math.Clamp(LargestBatch / rowBytes, 1, size) : size)];
         if (asked is < 1) throw new ArgumentOutOfRangeException(nameof(asked), asked, "a batch has at least one row");
         found = asked ?? 0;
     }
@@ -24,7 +28,7 @@ internal sealed class BatchSizer
     {
         get
         {
-            lock (gate) return found > 0 ? found : Candidates[tried];
+            lock (gate) return found > 0 ? found : candidates[tried];
         }
     }
 
@@ -35,10 +39,10 @@ internal sealed class BatchSizer
         var result = run();
         lock (gate)
         {
-            if (found > 0 || rows != Candidates[tried]) return result;
+            if (found > 0 || rows != candidates[tried]) return result;
             var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds / rows;
             secondsARow[rows] = Math.Min(secondsARow.GetValueOrDefault(rows, double.PositiveInfinity), seconds);
-            if (++tried == Candidates.Length) found = secondsARow.MinBy(pair => pair.Value).Key;
+            if (++tried == candidates.Length) found = secondsARow.MinBy(pair => pair.Value).Key;
         }
 
         return result;

@@ -6,14 +6,16 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>Classifies pictures, in batches.</summary>
-internal sealed class ImageScorer(ImageClassifier classifier, ImageClassificationOptions options) : BatchScorer
+/// <summary>Classifies pictures, in batches. Single rows go through a session whose threads share a picture; batches through one whose threads have a part each.</summary>
+internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifier> openOneThreaded, ImageClassificationOptions options) : BatchScorer
 {
+    private readonly Lazy<ImageClassifier> oneThreaded = new(openOneThreaded);
+    private readonly int parts = options.Session.Threads ?? Environment.ProcessorCount;
     private long invalid;
 
     public override IReadOnlyList<string> InputColumns { get; } = [options.ImageColumn];
 
-    public override BatchSizer Sizer { get; } = new(options.BatchSize);
+    public override BatchSizer Sizer { get; } = new(options.BatchSize, 3L * sizeof(float) * classifier.Width * classifier.Height);
 
     public override bool SkipsRows => options.OnInvalidImage == OnInvalidImage.Skip;
 
@@ -41,7 +43,18 @@ internal sealed class ImageScorer(ImageClassifier classifier, ImageClassificatio
 
     public override BatchBuilder Open(DataViewRow row) => new Builder(this, row, OutputsFor(row.Schema));
 
-    public override void Dispose() => classifier.Dispose();
+    public override void Dispose()
+    {
+        classifier.Dispose();
+        if (oneThreaded.IsValueCreated) oneThreaded.Value.Dispose();
+    }
+
+    private void Run(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
+    {
+        var (stride, classes) = (pixels.Length / count, classifier.ClassNames.Count);
+        Parts.Run(count, parts, whole: () => classifier.Run(pixels, count, logits, probabilities), part: (start, rows) => oneThreaded.Value.Run(
+            pixels.Slice(start * stride, rows * stride), rows, logits.Slice(start * classes, rows * classes), probabilities.Slice(start * classes, rows * classes)));
+    }
 
     private ScoredColumn Label()
     {
@@ -61,19 +74,20 @@ internal sealed class ImageScorer(ImageClassifier classifier, ImageClassificatio
     private sealed class Builder : BatchBuilder
     {
         private readonly ImageScorer scorer;
-        private readonly IReadOnlyList<ScoredColumn> columns;
         private readonly RowPixels reader;
         private readonly int stride;
         private readonly List<bool> valid = [];
+        private readonly Batch batch;
         private float[] pixels;
 
         public Builder(ImageScorer scorer, DataViewRow row, IReadOnlyList<ScoredColumn> columns)
         {
-            (this.scorer, this.columns) = (scorer, columns);
+            this.scorer = scorer;
             var card = scorer.Classifier.Card;
             stride = 3 * card.Width * card.Height;
             pixels = ArrayPool<float>.Shared.Rent(stride * 32);
             reader = new RowPixels(row, row.Schema[scorer.InputColumns[0]], card);
+            batch = new Batch(scorer, columns);
         }
 
         public override int Count => valid.Count;
@@ -108,10 +122,8 @@ internal sealed class ImageScorer(ImageClassifier classifier, ImageClassificatio
         public override ScoredBatch Score()
         {
             var count = valid.Count;
-            var classes = scorer.Classifier.ClassNames.Count;
-            var (logits, probabilities) = (new float[count * classes], new float[count * classes]);
-            scorer.Classifier.Run(pixels.AsSpan(0, count * stride), count, logits, probabilities);
-            var batch = new Batch(scorer, columns, logits, probabilities, [.. valid]);
+            var (logits, probabilities) = batch.Prepare(valid);
+            scorer.Run(pixels.AsMemory(0, count * stride), count, logits, probabilities);
             valid.Clear();
             return batch;
         }
@@ -134,8 +146,21 @@ internal sealed class ImageScorer(ImageClassifier classifier, ImageClassificatio
         return true;
     }
 
-    private sealed class Batch(ImageScorer scorer, IReadOnlyList<ScoredColumn> columns, float[] logits, float[] probabilities, bool[] valid) : ScoredBatch
+    /// <summary>The results of the batch of now: the next one is written into the same arrays.</summary>
+    private sealed class Batch(ImageScorer scorer, IReadOnlyList<ScoredColumn> columns) : ScoredBatch
     {
+        private float[] logits = [], probabilities = [];
+        private bool[] valid = [];
+
+        /// <summary>Makes room for a batch.</summary>
+        public (Memory<float> Logits, Memory<float> Probabilities) Prepare(List<bool> rows)
+        {
+            var size = rows.Count * ClassNames.Count;
+            if (logits.Length < size) (logits, probabilities, valid) = (new float[size], new float[size], new bool[rows.Count]);
+            rows.CopyTo(valid);
+            return (logits.AsMemory(0, size), probabilities.AsMemory(0, size));
+        }
+
         private IReadOnlyList<string> ClassNames => scorer.Classifier.ClassNames;
 
         public override void Read<TValue>(int column, int row, ref TValue value)

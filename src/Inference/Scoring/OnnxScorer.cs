@@ -1,7 +1,6 @@
 // Scores any ONNX model whose axis 0 is the batch: each input column is one row of an input tensor, rows are put one after another, and
 // each output tensor is cut into rows. A free axis beside the batch takes its size from the column's length; a row of another length starts
 // the next batch.
-using System.Runtime.InteropServices;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.OnnxRuntime;
@@ -10,8 +9,9 @@ using Microsoft.ML.OnnxRuntime.Tensors;
 namespace TorchBridge.Inference.Scoring;
 
 /// <summary>Scores rows with an ONNX model. Columns are named as the model's inputs and outputs; their types are those of stock ApplyOnnxModel.</summary>
-internal sealed class OnnxScorer(InferenceSession session, IReadOnlyList<string> inputs, Func<DataViewSchema, IReadOnlyList<ScoredColumn>> outputsFor, int? batchSize) : BatchScorer
+internal sealed class OnnxScorer(InferenceSession session, Func<InferenceSession> openOneThreaded, int parts, IReadOnlyList<string> inputs, Func<DataViewSchema, IReadOnlyList<ScoredColumn>> outputsFor, int? batchSize) : BatchScorer
 {
+    private readonly Lazy<InferenceSession> oneThreaded = new(openOneThreaded);
     private readonly RunOptions runOptions = new();
 
     public override IReadOnlyList<string> InputColumns => inputs;
@@ -26,17 +26,32 @@ internal sealed class OnnxScorer(InferenceSession session, IReadOnlyList<string>
     {
         runOptions.Dispose();
         session.Dispose();
+        if (oneThreaded.IsValueCreated) oneThreaded.Value.Dispose();
     }
 
     private int[] DimensionsOf(string input) => session.InputMetadata[input].Dimensions;
 
     private ScoredBatch Run(IReadOnlyList<InputBuffer> buffers, int rows, IReadOnlyList<ScoredColumn> columns)
     {
-        var values = buffers.Select(buffer => buffer.ToOrt(rows)).ToArray();
+        var results = new List<(int Start, OutputRows[] Outputs)>();
+        var gate = new Lock();
+        void Keep(int start, OutputRows[] outputs)
+        {
+            lock (gate) results.Add((start, outputs));
+        }
+
+        Parts.Run(rows, parts, () => Keep(0, Run(session, buffers, 0, rows, columns)), (start, count) => Keep(start, Run(oneThreaded.Value, buffers, start, count, columns)));
+        var inOrder = results.OrderBy(part => part.Start).Select(part => part.Outputs).ToArray();
+        return new Batch(inOrder.Length == 1 ? inOrder[0] : [.. Enumerable.Range(0, columns.Count).Select(i => inOrder[0][i].With([.. inOrder.Skip(1).Select(part => part[i])]))]);
+    }
+
+    private OutputRows[] Run(InferenceSession running, IReadOnlyList<InputBuffer> buffers, int start, int rows, IReadOnlyList<ScoredColumn> columns)
+    {
+        var values = buffers.Select(buffer => buffer.ToOrt(start, rows)).ToArray();
         try
         {
-            using var results = session.Run(runOptions, [.. inputs], values, [.. columns.Select(column => column.Name)]);
-            return new Batch([.. results.Select((result, i) => Output(result, rows, columns[i].Name))]);
+            using var results = running.Run(runOptions, [.. inputs], values, [.. columns.Select(column => column.Name)]);
+            return [.. results.Select((result, i) => Output(result, rows, columns[i].Name))];
         }
         finally
         {
@@ -110,23 +125,30 @@ internal sealed class OnnxScorer(InferenceSession session, IReadOnlyList<string>
 internal abstract class OutputRows
 {
     public abstract void Read<TValue>(int row, ref TValue value);
+
+    /// <summary>These rows and then others, of the same output.</summary>
+    public abstract OutputRows With(OutputRows[] others);
 }
 
 /// <summary>One output of a batch, its elements row after row.</summary>
 internal sealed class OutputRows<T>(T[] values, int width) : OutputRows
 {
+    private readonly T[] own = values;
+
+    public override OutputRows With(OutputRows[] others) => new OutputRows<T>([.. own, .. others.Cast<OutputRows<T>>().SelectMany(other => other.own)], width);
+
     public override void Read<TValue>(int row, ref TValue value)
     {
         if (typeof(TValue) == typeof(VBuffer<T>))
         {
             ref var vector = ref System.Runtime.CompilerServices.Unsafe.As<TValue, VBuffer<T>>(ref value);
             var editor = VBufferEditor.Create(ref vector, width);
-            values.AsSpan(row * width, width).CopyTo(editor.Values);
+            own.AsSpan(row * width, width).CopyTo(editor.Values);
             vector = editor.Commit();
         }
         else if (typeof(TValue) == typeof(T) && width == 1)
         {
-            System.Runtime.CompilerServices.Unsafe.As<TValue, T>(ref value) = values[row];
+            System.Runtime.CompilerServices.Unsafe.As<TValue, T>(ref value) = own[row];
         }
         else
         {
@@ -147,7 +169,7 @@ internal abstract class InputBuffer
 
     public abstract void Clear();
 
-    public abstract OrtValue ToOrt(int rows);
+    public abstract OrtValue ToOrt(int start, int rows);
 
     /// <summary>A buffer of the type that a column has.</summary>
     public static InputBuffer For(DataViewRow row, DataViewSchema.Column column, int[] dimensions)
@@ -177,7 +199,8 @@ internal sealed class InputBuffer<T> : InputBuffer where T : unmanaged
 {
     private readonly int[] dimensions;
     private readonly Action read;
-    private readonly List<T> kept = [];
+    private T[] kept = [];
+    private int keptCount;
     private T[] current = [];
     private int length;
     private int keptLength;
@@ -212,18 +235,16 @@ internal sealed class InputBuffer<T> : InputBuffer where T : unmanaged
 
     public override void Keep()
     {
-        kept.AddRange(current.AsSpan(0, length));
+        if (keptCount + length > kept.Length) Array.Resize(ref kept, Math.Max(keptCount + length, 2 * kept.Length));
+        current.AsSpan(0, length).CopyTo(kept.AsSpan(keptCount));
+        keptCount += length;
         keptLength = length;
     }
 
-    public override void Clear() => kept.Clear();
+    public override void Clear() => keptCount = 0;
 
-    public override OrtValue ToOrt(int rows)
-    {
-        var value = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, TensorElementTypeOf(), Shape(rows));
-        CollectionsMarshal.AsSpan(kept).CopyTo(value.GetTensorMutableDataAsSpan<T>());
-        return value;
-    }
+    public override OrtValue ToOrt(int start, int rows) =>
+        OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, kept.AsMemory(start * keptLength, rows * keptLength), Shape(rows));
 
     private long[] Shape(int rows)
     {
@@ -234,17 +255,4 @@ internal sealed class InputBuffer<T> : InputBuffer where T : unmanaged
         if (keptLength % known != 0 || (free == 0 && keptLength != known)) throw new InvalidOperationException($"a row has {keptLength} values, and the model's input is [{string.Join(", ", dimensions)}]");
         return [rows, .. dimensions.Skip(1).Select(size => size > 0 ? size : keptLength / known)];
     }
-
-    private static TensorElementType TensorElementTypeOf() => Type.GetTypeCode(typeof(T)) switch
-    {
-        TypeCode.Single => TensorElementType.Float,
-        TypeCode.Double => TensorElementType.Double,
-        TypeCode.Int64 => TensorElementType.Int64,
-        TypeCode.Int32 => TensorElementType.Int32,
-        TypeCode.Int16 => TensorElementType.Int16,
-        TypeCode.SByte => TensorElementType.Int8,
-        TypeCode.Byte => TensorElementType.UInt8,
-        TypeCode.UInt32 => TensorElementType.UInt32,
-        _ => TensorElementType.Bool,
-    };
 }

@@ -99,14 +99,17 @@ internal static class ModelCommands
 
     public static Command Predict()
     {
-        Argument<string[]> files = new("FILE") { Description = "Pictures: JPEG, PNG, BMP or WebP of any size.", Arity = ArgumentArity.OneOrMore };
+        Argument<string[]> files = new("FILE") { Description = "Pictures (JPEG, PNG, BMP or WebP of any size), or folders of them, sub-folders included.", Arity = ArgumentArity.OneOrMore };
+        Option<string?> csv = new("--csv") { Description = "Write path, label, probability of every picture to this file; a picture that cannot be read is marked, and ends nothing.", HelpName = "FILE" };
         var (outFolder, seed, json) = (CommonOptions.Out(), CommonOptions.Seed(), CommonOptions.JsonFile());
-        var command = new Command("predict", "Classify pictures with the exported model: the three most probable classes.\nExample: predict cat.jpg dog.png --out models") { files, outFolder, json, seed };
-        command.SetAction((parsed, _) => CommandRunner.Run(() =>
+        var command = new Command("predict", "Classify pictures with the exported model: the three most probable classes, or a file of all predictions.\nExample: predict cat.jpg dog.png --out models\nExample: predict ./pictures --csv predictions.csv") { files, csv, outFolder, json, seed };
+        command.SetAction((parsed, stop) => CommandRunner.Run(() =>
         {
             var folder = new ModelFolder(parsed.GetValue(outFolder)!);
+            var pictures = PictureList.Of(parsed.GetValue(files)!);
+            if (parsed.GetValue(csv) is { } path) return CsvPredictions.Write(AnsiConsole.Console, folder.Onnx, pictures, path, stop);
             using var classifier = Load(folder.Onnx);
-            var results = parsed.GetValue(files)!.Select(file => (File: file, Top: TopThree(classifier, file))).ToArray();
+            var results = pictures.Select(file => (File: file, Top: TopThree(classifier, file))).ToArray();
             foreach (var (file, top) in results)
                 AnsiConsole.Console.WriteLine($"{file}: {string.Join(", ", top.Select(item => FormattableString.Invariant($"{item.Label} {item.Probability:P1}")))}");
             CommonOptions.WriteJson(parsed.GetValue(json), results.Select(result => new { result.File, Top = result.Top.Select(item => new { item.Label, item.Probability }) }));

@@ -35,7 +35,11 @@ internal static class HtmlReport
     }
 
     /// <summary>A plot as an element of the page.</summary>
-    private static string Svg(PlotModel plot, int width, int height) => new SvgExporter { Width = width, Height = height, IsDocument = false }.ExportToString(plot);
+    private static string Svg(PlotModel plot, int width, int height)
+    {
+        var document = new SvgExporter { Width = width, Height = height }.ExportToString(plot);
+        return document[document.IndexOf("<svg", StringComparison.Ordinal)..];
+    }
 
     private static void Table(StringBuilder html, string[] head, IEnumerable<string[]> rows)
     {

@@ -1,0 +1,41 @@
+namespace TorchBridge.Inference.Scoring;
+
+/// <summary>
+/// Shares a batch between threads. Each takes a part through a session of one thread: they never wait for each other inside the network, which is some
+/// ten per cent faster than several threads on every layer. A few rows are not worth sharing.
+/// </summary>
+internal static class Parts
+{
+    private const int WorthSharing = 8;
+
+    /// <summary>Runs a batch in parts, or whole.</summary>
+    /// <param name="rows">Rows of the batch.</param>
+    /// <param name="parts">Threads.</param>
+    /// <param name="whole">Runs it whole.</param>
+    /// <param name="part">Runs a part: first row, number of rows.</param>
+    public static void Run(int rows, int parts, Action whole, Action<int, int> part)
+    {
+        if (parts < 2 || rows < WorthSharing * parts)
+        {
+            whole();
+            return;
+        }
+
+        // The caller's thread has the first part; Parallel.For would allocate more for a batch than all else.
+        var others = new Task[parts - 1];
+        for (var i = 1; i < parts; i++)
+        {
+            int start = rows * i / parts, end = rows * (i + 1) / parts;
+            others[i - 1] = Task.Run(() => part(start, end - start));
+        }
+
+        try
+        {
+            part(0, rows / parts);
+        }
+        finally
+        {
+            Task.WaitAll(others);
+        }
+    }
+}
