@@ -66,8 +66,6 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
                 var check = Timed("verify", () => new InitializerCheck(ModuleTensors(), unfolded, graph, fold.Layers));
                 file.DropComputedTensors();
                 MemoryRelief.Release();
-                Timed("verify", () => check.Check(file.ModelPath));
-                MemoryRelief.Release();
                 if (fold.Layers.Count > 0 && !twinIsVerified)
                 {
                     // The twin first: ONNX Runtime folds it by itself when it optimizes, which takes the most memory of all.
@@ -76,6 +74,9 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
                 }
 
                 if (!Timed("verify", () => HoldsFolded(verifier, traced, unfolded, graph, fold, file.ModelPath, variant))) continue;
+                // Last: its float64 tensors would stand beside ONNX Runtime's copies of the weights.
+                MemoryRelief.Release();
+                Timed("verify", () => check.Check(file.ModelPath));
             }
 
             var values = options.Explain ? Timed("explain", () => Explain(traced, graph, file.ModelPath)) : [];

@@ -3,6 +3,7 @@
 // module's own tensors), anything else with what the exporter computed.
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using Google.Protobuf;
 using TorchBridge.Export.Folding;
 using TorchBridge.Export.Onnx;
 using TorchBridge.Onnx.Proto;
@@ -46,9 +47,8 @@ internal sealed class InitializerCheck
     /// <exception cref="ParityException">A tensor is another one; the message names it.</exception>
     public void Check(string path)
     {
-        ModelProto model;
-        using (var stream = File.OpenRead(path)) model = ModelProto.Parser.ParseFrom(stream);
-        foreach (var tensor in model.Graph.Initializer)
+        var seen = 0;
+        foreach (var tensor in Initializers(path))
         {
             using var scope = NewDisposeScope();
             var bytes = Bytes(tensor, path);
@@ -56,6 +56,38 @@ internal sealed class InitializerCheck
             else if (foldedBiases.TryGetValue(tensor.Name, out layer)) Compare(tensor, bytes, Bias(layer), $"the float64 recomputation of {layer.Node.Name} with what was folded into it", sumsInAnotherOrder: !layer.Before.ShiftsNothing);
             else if (sources.TryGetValue(tensor.Name, out var source)) Compare(tensor, bytes, module[source], $"the module's {source}");
             else if (!computed.TryGetValue(tensor.Name, out var hash) || !SHA256.HashData(bytes).AsSpan().SequenceEqual(hash)) throw new ParityException($"the tensor '{tensor.Name}' in the file is not the one that was computed");
+            seen++;
+        }
+
+        if (seen != sources.Count + computed.Count) throw new ParityException($"the file holds {seen} tensors, and {sources.Count + computed.Count} were written");
+    }
+
+    /// <summary>The file's tensors, one at a time: all at once they would stand in memory a second time.</summary>
+    private static IEnumerable<TensorProto> Initializers(string path)
+    {
+        using var stream = File.OpenRead(path);
+        using var input = new CodedInputStream(stream);
+        while (input.ReadTag() is var tag && tag != 0)
+        {
+            if (WireFormat.GetTagFieldNumber(tag) != ModelProto.GraphFieldNumber)
+            {
+                input.SkipLastField();
+                continue;
+            }
+
+            var length = input.ReadLength();
+            for (var end = input.Position + length; input.Position < end;)
+            {
+                if (WireFormat.GetTagFieldNumber(input.ReadTag()) != GraphProto.InitializerFieldNumber)
+                {
+                    input.SkipLastField();
+                    continue;
+                }
+
+                var tensor = new TensorProto();
+                input.ReadMessage(tensor);
+                yield return tensor;
+            }
         }
     }
 
@@ -99,10 +131,11 @@ internal sealed class InitializerCheck
 
     private Tensor Weight(LinearLayer layer)
     {
-        var w = Double(layer.WeightName);
+        // A copy of its own, changed in place: a large layer's weight stands in memory twice, not four times.
+        var w = Double(layer.WeightName).clone();
         var (before, after) = Affines(layer);
-        var result = Expand(after.Scale, layer, isOutput: true) * w;
-        return (result * Expand(before.Scale, layer, isOutput: false)).to(module.TryGetValue(layer.WeightName, out var own) ? own.dtype : ScalarType.Float32);
+        w.mul_(Expand(after.Scale, layer, isOutput: true));
+        return w.mul_(Expand(before.Scale, layer, isOutput: false)).to(module.TryGetValue(layer.WeightName, out var own) ? own.dtype : ScalarType.Float32);
     }
 
     private Tensor Bias(LinearLayer layer)
@@ -156,7 +189,7 @@ internal sealed class InitializerCheck
     private Tensor Expand(Tensor perChannel, LinearLayer layer, bool isOutput)
     {
         if (perChannel.numel() == 1) return perChannel;
-        var shape = Double(layer.WeightName).shape;
+        var shape = unfolded.Initializers[layer.WeightName].Dims;
         var groups = layer.Node.Int("group", 1);
         var tail = Enumerable.Repeat(1L, shape.Length - 2).ToArray();
         // The channels of axis 0 are all of one side; those of axis 1 are the other side's, of the group that axis 0 is in.
