@@ -51,7 +51,7 @@ internal static class ModeParityReport
     private static PlotModel DriftPlot(ModeParityResult result)
     {
         var plot = new PlotModel { Title = "Training pictures against running statistics", Subtitle = "each dot is a channel", Background = OxyColors.White };
-        plot.Axes.Add(new CategoryAxis { Position = AxisPosition.Bottom, Angle = -45, ItemsSource = result.Drift.Select(layer => layer.ModulePath).ToArray() });
+        plot.Axes.Add(new CategoryAxis { Position = AxisPosition.Bottom, Angle = -45, Minimum = -0.5, Maximum = result.Drift.Count - 0.5, ItemsSource = result.Drift.Select(layer => layer.ModulePath).ToArray() });
         plot.Axes.Add(new LinearAxis { Position = AxisPosition.Left, Key = "shift", Title = "mean shift, sigma", StartPosition = 0.53, EndPosition = 1, MajorGridlineStyle = LineStyle.Dot });
         plot.Axes.Add(new LogarithmicAxis { Position = AxisPosition.Left, Key = "ratio", Title = "variance ratio", StartPosition = 0, EndPosition = 0.47, MajorGridlineStyle = LineStyle.Dot });
         Add("shift", layer => layer.MeanShift, OxyColors.SteelBlue);
