@@ -137,7 +137,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         }
         catch (ParityException error)
         {
-            throw new ParityException($"{error.Message}{FirstDivergence(traced, graph, file)}", error);
+            throw new ParityException($"{error.Message}{FirstDivergence(traced, graph, file)}", error) { Report = verifier.Report };
         }
     }
 

@@ -14,4 +14,7 @@ public sealed class ParityException : ExportException
     /// <param name="message">Which output, which element, both values, the environment.</param>
     /// <param name="innerException">What caused it.</param>
     public ParityException(string message, Exception innerException) : base(message, innerException) { }
+
+    /// <summary>What had been measured when it failed; null where nothing had been run yet.</summary>
+    public ParityReport? Report { get; init; }
 }

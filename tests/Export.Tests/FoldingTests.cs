@@ -188,6 +188,7 @@ public class FoldingTests
             BeforeWriting = (_, graph) => graph.Nodes.First(node => node.OpType == "MaxPool").Attributes["strides"] = new long[] { 1, 1 },
         }));
         Assert.Contains("stages.2", error.Message, StringComparison.Ordinal);
+        Assert.NotEmpty(error.Report!.Environment);
         Assert.Empty(folder.Files);
     }
 
