@@ -17,15 +17,16 @@ internal static class SoakSubject
             var seed = Environment.TickCount;
             Console.WriteLine($"seed {seed}");
             var random = new Random(seed);
-            var whole = Start(Path.Combine(folder.FullName, "whole"), Timeout.Infinite)!;
+            var whole = "";
+            var seconds = Measurement.Seconds(() => whole = Start(Path.Combine(folder.FullName, "whole"), Timeout.Infinite)!);
             int kills = 0, same = 0;
             for (var run = 0; run < Runs; run++)
             {
                 var checkpoint = Path.Combine(folder.FullName, $"run{run}");
                 for (var kill = 0; kill < KillsARun; kill++)
                 {
-                    // From before the first step to beyond the last.
-                    if (Start(checkpoint, random.Next(500, 6000)) is not null) break;
+                    // From before the first step to the end.
+                    if (Start(checkpoint, (int)(1000 * seconds * (0.2 + (0.8 * random.NextDouble())))) is not null) break;
                     kills++;
                 }
 
