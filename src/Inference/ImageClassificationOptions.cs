@@ -61,7 +61,7 @@ public sealed record ImageClassificationOptions
     /// <summary>Called with every picture that cannot be read, where it is not thrown.</summary>
     public Action<InvalidPictureException>? InvalidImage { get; init; }
 
-    /// <summary>Rows that are scored at once; null to find out on the first ones. More than one needs an input that can be read twice.</summary>
+    /// <summary>Rows that are scored at once; null to find out on the first ones. The input is read by two cursors at once, whatever the size.</summary>
     public int? BatchSize { get; init; }
 
     /// <summary>How the session is opened.</summary>

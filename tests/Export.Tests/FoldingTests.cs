@@ -105,6 +105,15 @@ public class FoldingTests
     }
 
     [Fact]
+    public void A_constant_that_spreads_one_channel_to_several_is_left_where_it_is()
+    {
+        Tensor three = rand(3, 1, 1) + 0.5, row = rand(3) + 0.5;
+        One("after a norm", 0, new Chain(nn.ReLU(), nn.BatchNorm2d(1), new Function(x => x * three), nn.ReLU()), rand(2, 1, 5, 5), "1 BatchNormalization, 1 Mul, 2 Relu");
+        One("after a convolution", 0, new Chain(nn.Conv2d(2, 1, 3), new Function(x => x * three)), rand(2, 2, 5, 5), "1 Conv, 1 Mul");
+        One("before a layer", 0, new Chain(new Function(x => x * row), nn.Linear(3, 4)), rand(2, 1), "1 Gemm, 1 Mul");
+    }
+
+    [Fact]
     public void Input_normalization_goes_into_an_unpadded_convolution_and_stays_one_Mul_and_one_Add_before_a_padded_one()
     {
         Tensor mean = tensor([0.4f, 0.5f, 0.6f]).view(1, 3, 1, 1), std = tensor([0.2f, 0.3f, 0.25f]).view(1, 3, 1, 1);

@@ -5,11 +5,11 @@
 // Prints a hash of the final weights.
 using System.Diagnostics;
 using System.Globalization;
-using System.Security.Cryptography;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Tests;
 using TorchSharp;
 
 var (path, kind, count) = (args[0], args[1], args.Length > 2 ? int.Parse(args[2], CultureInfo.InvariantCulture) : 0);
@@ -30,9 +30,7 @@ if (kind == "rename")
 }
 
 new Trainer(model, new Killer(kind == "step" ? count : int.MaxValue), path).Train(data, checkpoint);
-using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-foreach (var (_, value) in model.Network.state_dict().OrderBy(pair => pair.Key, StringComparer.Ordinal)) hash.AppendData(value.contiguous().bytes);
-Console.WriteLine(Convert.ToHexString(hash.GetHashAndReset()));
+Console.WriteLine(WeightHash.Of(model.Network));
 
 internal static class Death
 {

@@ -1,6 +1,7 @@
 // Which nodes are an affine function of each channel (axis 1): BatchNormalization with constant parameters, and Mul, Add, Sub, Div with a
 // constant that has one value a channel, or one for all. A constant broadcasts from the right, so for a value of rank r its axis 1 is
-// the constant's axis (rank of the constant) - (r - 1); every other axis must have size 1.
+// the constant's axis (rank of the constant) - (r - 1); every other axis must have size 1. A value of one channel that a constant spreads to
+// several is none: its layer has one channel, and cannot take them.
 using TorchBridge.Export.Onnx;
 using static TorchSharp.torch;
 
@@ -39,6 +40,7 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
         var (input, constant) = constantFirst ? (node.Inputs[1], node.Inputs[0]) : (node.Inputs[0], node.Inputs[1]);
         if (!graph.Initializers.TryGetValue(constant, out var tensor) || graph.Initializers.ContainsKey(input) || !IsFloat(tensor.Type)) return null;
         if (RankOf(graph, input) is not { } rank || rank < 2 || !IsPerChannel(tensor.Dims, rank)) return null;
+        if (tensor.Count > 1 && ChannelsOf(graph, input) != tensor.Count) return null;
         var k = TensorBytes.ToDoubles(tensor);
         var affine = (node.OpType, constantFirst) switch
         {
@@ -59,12 +61,13 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
         return dims.Select((size, axis) => axis == channelAxis || size == 1).All(fits => fits);
     }
 
-    private static int? RankOf(OnnxGraph graph, string name)
-    {
-        if (graph.Inputs.FirstOrDefault(input => input.Name == name) is { } input) return input.Dims.Length;
-        if (graph.Infos.TryGetValue(name, out var info)) return info.Dims.Length;
-        return graph.Ranks.TryGetValue(name, out var known) ? known.Rank : null;
-    }
+    private static int? RankOf(OnnxGraph graph, string name) =>
+        DimsOf(graph, name)?.Length ?? (graph.Ranks.TryGetValue(name, out var known) ? known.Rank : null);
+
+    /// <summary>Size of axis 1; null where it is free or unknown.</summary>
+    private static long? ChannelsOf(OnnxGraph graph, string name) => DimsOf(graph, name)?[1] as long?;
+
+    private static object[]? DimsOf(OnnxGraph graph, string name) => graph.Inputs.FirstOrDefault(input => input.Name == name)?.Dims ?? graph.Infos.GetValueOrDefault(name)?.Dims;
 
     private static bool IsFloat(ScalarType type) => type is ScalarType.Float32 or ScalarType.Float64 or ScalarType.Float16;
 }

@@ -75,7 +75,7 @@ internal abstract class ScoredBatch
     public abstract void Read<TValue>(int column, int row, ref TValue value);
 
     /// <summary>Fills a vector, in the buffer that the caller has if it is large enough.</summary>
-    protected static void Fill<T>(ReadOnlySpan<T> values, ref VBuffer<T> target)
+    public static void Fill<T>(ReadOnlySpan<T> values, ref VBuffer<T> target)
     {
         var editor = VBufferEditor.Create(ref target, values.Length);
         values.CopyTo(editor.Values);

@@ -141,10 +141,7 @@ internal sealed class OutputRows<T>(T[] values, int width) : OutputRows
     {
         if (typeof(TValue) == typeof(VBuffer<T>))
         {
-            ref var vector = ref System.Runtime.CompilerServices.Unsafe.As<TValue, VBuffer<T>>(ref value);
-            var editor = VBufferEditor.Create(ref vector, width);
-            own.AsSpan(row * width, width).CopyTo(editor.Values);
-            vector = editor.Commit();
+            ScoredBatch.Fill<T>(own.AsSpan(row * width, width), ref System.Runtime.CompilerServices.Unsafe.As<TValue, VBuffer<T>>(ref value));
         }
         else if (typeof(TValue) == typeof(T) && width == 1)
         {
