@@ -163,6 +163,9 @@ public sealed class ImageClassifier : IDisposable
         }
     }
 
+    /// <summary>The pictures and logits that the model carries to check itself by; null where it carries none.</summary>
+    public SelfCheck? SelfCheck => TorchBridge.Inference.SelfCheck.Read(session.ModelMetadata.CustomMetadataMap);
+
     /// <summary>
     /// Runs the pictures that the model carries, with the logits that the trained network gave for them, and compares: the parity of training and
     /// serving, on the machine it runs on, without TorchSharp.
@@ -170,7 +173,7 @@ public sealed class ImageClassifier : IDisposable
     /// <exception cref="InvalidDataException">The model carries no pictures.</exception>
     public SelfCheckResult Verify()
     {
-        var check = SelfCheck.Read(session.ModelMetadata.CustomMetadataMap) ?? throw new InvalidDataException($"the model carries no self-check ({SelfCheck.Key}); export it anew");
+        var check = SelfCheck ?? throw new InvalidDataException($"the model carries no self-check ({TorchBridge.Inference.SelfCheck.Key}); export it anew");
         var actual = ClassifyPlanes(check.Planes, check.Count);
         return check.Compare([.. actual.SelectMany(prediction => prediction.Logits)], ClassNames.Count);
     }

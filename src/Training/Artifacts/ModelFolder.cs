@@ -4,7 +4,10 @@ namespace TorchBridge.Training.Artifacts;
 /// <param name="Path">The folder (<c>--out</c>).</param>
 internal sealed record ModelFolder(string Path)
 {
-    private const string Name = "modern-cnn";
+    private string Name { get; init; } = "modern-cnn";
+
+    /// <summary>Names of a model made from this one: <c>modern-cnn.int8.onnx</c>, <c>modern-cnn.int8.zip</c>.</summary>
+    public ModelFolder Variant(string name) => this with { Name = $"{Name}.{name}" };
 
     public string Weights => File(".safetensors");
 

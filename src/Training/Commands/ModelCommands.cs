@@ -12,7 +12,7 @@ namespace TorchBridge.Training.Commands;
 /// <summary>Commands that start from a trained model: <c>evaluate</c>, <c>export</c>, <c>parity</c>, <c>predict</c>.</summary>
 internal static class ModelCommands
 {
-    public static Command Evaluate() => WithModel(
+    public static Command Evaluate() => ModelContext.Command(
         "evaluate",
         "Accuracy, loss and calibration of a trained model on its test pictures, by class, in eval mode.\nExample: evaluate --out models --json result.json",
         (context, stop) =>
@@ -27,7 +27,7 @@ internal static class ModelCommands
     public static Command Export()
     {
         Option<bool> explain = new("--explain") { Description = "Compare every value inside the network too, operation by operation." };
-        return WithModel(
+        return ModelContext.Command(
             "export",
             "Write the ONNX file, the ML.NET zip and the card from the trained weights, and prove them.\nExample: export --out models",
             (context, stop) =>
@@ -43,7 +43,7 @@ internal static class ModelCommands
     {
         Option<bool> modes = new("--modes") { Description = "Compare train mode with eval mode instead: how far the running statistics are from the data's, layer by layer, and what small batches do. Leaves the model as it is." };
         Option<bool> recalibrate = new("--recalibrate") { Description = "Compute the running statistics anew over the training pictures, keep them where the validation loss is not worse, and export anew." };
-        return WithModel(
+        return ModelContext.Command(
             "parity",
             "Compare TorchSharp, ONNX (folded and not) and the ML.NET zip over the test pictures. Exit code 1 where they differ.\nExample: parity --out models --json parity.json\nExample: parity --modes",
             (context, stop) =>
@@ -141,24 +141,5 @@ internal static class ModelCommands
         {
             throw new UserException(error.Message, error);
         }
-    }
-
-    private sealed record ModelContext(TrainedModel Model, ModelFolder Folder, Data.LoadedData Data, IAnsiConsole Console, ParseResult Parsed);
-
-    private static Command WithModel(string name, string description, Func<ModelContext, CancellationToken, (int ExitCode, object Result)> work, params Option[] own)
-    {
-        var (outFolder, seed, json, data) = (CommonOptions.Out(), CommonOptions.Seed(), CommonOptions.JsonFile(), CommonOptions.DataSet("what the model was trained on"));
-        var command = new Command(name, description) { data, outFolder, json, seed };
-        foreach (var option in own) command.Options.Add(option);
-        command.SetAction((parsed, stop) => CommandRunner.Run(() =>
-        {
-            var folder = new ModelFolder(parsed.GetValue(outFolder)!);
-            using var model = TrainedModel.Load(folder.Weights);
-            var loaded = DataLoading.Load(AnsiConsole.Console, model.Settings, parsed.GetValue(data), parsed.GetValue(seed));
-            var (exitCode, result) = work(new ModelContext(model, folder, loaded, AnsiConsole.Console, parsed), stop);
-            CommonOptions.WriteJson(parsed.GetValue(json), result);
-            return exitCode;
-        }));
-        return command;
     }
 }

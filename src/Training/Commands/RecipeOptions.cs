@@ -32,6 +32,8 @@ internal sealed class RecipeOptions
         Flag("--flip", "Whether pictures are mirrored, half of the time.", (c, v) => Augment(c, a => a with { Flip = v })),
         Number("--rotation", "Largest angle of rotation in degrees, 0 for none.", 0, 180, (c, v) => Augment(c, a => a with { Rotation = v })),
         Number("--jitter", "Strength of the colour jitter, 0 for none.", 0, 1, (c, v) => Augment(c, a => a with { ColorJitter = v })),
+        Whole("--window", "Side in pixels of the random window of each picture that the first epochs train on, 0 for the whole picture: cheaper steps.", 0, 512, (c, v) => Train(c, c.Training with { Window = v })),
+        Whole("--window-epochs", "Epochs, from the first, that train on windows.", 0, 100_000, (c, v) => Train(c, c.Training with { WindowEpochs = v })),
         Number("--ema", "Decay of the moving average of the weights that is kept, 0 for none.", 0, 0.999999, (c, v) => Train(c, c.Training with { WeightAverage = v })),
         Whole("--patience", "Epochs without a better validation loss after which training stops.", 1, 100_000, (c, v) => Train(c, c.Training with { Patience = v })),
         Number("--dropout", "Share that is dropped before the classifier.", 0, 0.99, (c, v) => Shape(c, c.Network with { Dropout = v })),
@@ -55,6 +57,7 @@ internal sealed class RecipeOptions
         var read = entries.Aggregate(start, (configuration, entry) => entry.Apply(parsed, configuration));
         if (read.Network.Channels % 8 != 0 || read.Network.Channels < 8) throw new UserException(FormattableString.Invariant($"--width is {read.Network.Channels}; allowed is a multiple of 8 from 8 to 512."));
         if (read.Training.WarmUpEpochs > read.Training.Epochs) throw new UserException(FormattableString.Invariant($"--warm-up is {read.Training.WarmUpEpochs}; allowed is 0 to {read.Training.Epochs}, the epochs."));
+        if (read.Training.Window > 0 && read.Network.Norm == NormKind.Layer) throw new UserException("--window does not go with --norm layer, whose weights have the size of the whole picture.");
         return read;
     }
 

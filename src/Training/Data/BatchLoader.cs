@@ -33,36 +33,43 @@ internal static class BatchLoader
     public static IEnumerable<Batch> Training(PictureSet set, Recipe recipe, int seed, int epoch, CancellationToken stop = default)
     {
         var order = new Draw(seed, 11, epoch).Permutation(set.Count);
+        var window = epoch <= recipe.WindowEpochs ? recipe.Window : 0;
         return Prefetched(
             order.Chunk(recipe.BatchSize).Select((indices, index) =>
             {
                 var mix = BatchMixing.Choose(recipe, seed, epoch, index);
                 var augmentation = mix == BatchMix.Cutout ? recipe.Augmentation : recipe.Augmentation with { Cutout = 0 };
-                return Make(set, indices, augmentation, seed, epoch, index, mix);
+                return Make(set, indices, augmentation, window, seed, epoch, index, mix);
             }),
             stop);
     }
 
     /// <summary>The pictures in order, as they are.</summary>
     public static IEnumerable<Batch> InOrder(PictureSet set, int batchSize) =>
-        Enumerable.Range(0, set.Count).Chunk(batchSize).Select((indices, index) => Make(set, indices, AugmentationOptions.None, 0, 0, index, BatchMix.None));
+        Enumerable.Range(0, set.Count).Chunk(batchSize).Select((indices, index) => Make(set, indices, AugmentationOptions.None, 0, 0, 0, index, BatchMix.None));
 
-    private static Batch Make(PictureSet set, int[] indices, AugmentationOptions augmentation, int seed, int epoch, int index, BatchMix mix)
+    private static Batch Make(PictureSet set, int[] indices, AugmentationOptions augmentation, int window, int seed, int epoch, int index, BatchMix mix)
     {
         using var scope = NewDisposeScope();
+        int height = Side(set.Height, window), width = Side(set.Width, window), stride = 3 * height * width;
         // Written straight into native memory: an array of this size a batch would keep the garbage collector busy.
-        var pixels_NHWC = empty([indices.Length, set.Height, set.Width, 3]);
+        var pixels_NHWC = empty([indices.Length, height, width, 3]);
         var pixels = MemoryMarshal.Cast<byte, float>(pixels_NHWC.bytes);
+        var whole = window > 0 ? new float[set.Stride] : [];
         for (var i = 0; i < indices.Length; i++)
         {
             var draw = new Draw(seed, 13, epoch, indices[i]);
-            Augmentation.Apply(set.Picture(indices[i]), set.Height, set.Width, augmentation, ref draw, pixels.Slice(i * set.Stride, set.Stride));
+            var target = pixels.Slice(i * stride, stride);
+            Augmentation.Apply(set.Picture(indices[i]), set.Height, set.Width, augmentation, ref draw, window > 0 ? whole : target);
+            if (window > 0) Augmentation.Window(whole, set.Height, set.Width, height, width, ref draw, target);
         }
 
         var labels = tensor(indices.Select(index => (long)set.Labels[index]).ToArray());
         // A permuted view of [N, H, W, C]: the strides are those of channels_last, nothing is copied.
         return new Batch(pixels_NHWC.permute(0, 3, 1, 2).DetachFromDisposeScope(), labels.DetachFromDisposeScope(), index, mix);
     }
+
+    private static int Side(int picture, int window) => window > 0 ? Math.Min(picture, window) : picture;
 
     private static IEnumerable<Batch> Prefetched(IEnumerable<Batch> batches, CancellationToken stop)
     {

@@ -47,6 +47,15 @@ internal sealed record Recipe
     /// <summary>Epochs without a better validation loss after which training stops.</summary>
     public int Patience { get; init; } = 10;
 
+    /// <summary>
+    /// Side in pixels of the random window of each training picture that the first <see cref="WindowEpochs"/> epochs see, 0 for the whole
+    /// picture: a window of 24 from 32 pixels costs half a step, and hides a part of the object. Validation and test are always whole.
+    /// </summary>
+    public int Window { get; init; }
+
+    /// <summary>Epochs, from the first, that train on windows.</summary>
+    public int WindowEpochs { get; init; }
+
     /// <summary>Decay a step of the exponential moving average of the weights that is evaluated and kept, 0 for none.</summary>
     public double WeightAverage { get; init; }
 

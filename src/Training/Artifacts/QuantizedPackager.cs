@@ -1,0 +1,112 @@
+using System.Globalization;
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
+using TorchBridge.Export.Quantization;
+using TorchBridge.Inference;
+using TorchBridge.Training.Data;
+
+namespace TorchBridge.Training.Artifacts;
+
+/// <summary>Quantizes an exported model over its own pictures, and packages the result as the float model was.</summary>
+internal static class QuantizedPackager
+{
+    private const int BatchSize = 32;
+    private const int ZipPictures = 64;
+
+    /// <summary>What the self-check of a quantized model may differ by: so many times the largest difference over the test pictures.</summary>
+    private const double SelfCheckMargin = 2;
+
+    /// <summary>Quantizes, packages, checks, and only then puts the files where they belong.</summary>
+    /// <param name="folder">Where the float model is.</param>
+    /// <param name="data">Calibration draws from the training part; the validation part is held out; the test part is read at the end.</param>
+    /// <param name="pictures">Training pictures to calibrate on.</param>
+    /// <param name="seed">Decides which.</param>
+    /// <param name="options">How.</param>
+    /// <exception cref="UserException">It was refused, or the files do not agree.</exception>
+    public static QuantizationReport Package(ModelFolder folder, LoadedData data, int pictures, int seed, QuantizationOptions options)
+    {
+        var target = folder.Variant(VariantName(options.Mode));
+        var staging = Path.Combine(folder.Path, $".staging-{Guid.NewGuid():N}");
+        Directory.CreateDirectory(staging);
+        try
+        {
+            var staged = new ModelFolder(staging);
+            var selfCheck = SelfCheckOf(folder.Onnx);
+            var training = data.Data.Training;
+            var chosen = training.Select([.. new Draw(seed, 23).Permutation(training.Count).Take(pictures)]);
+            var report = OnnxQuantizer.Quantize(folder.Onnx, Batches(chosen), staged.Onnx, options with
+            {
+                HeldOut = Batches(data.Data.Validation),
+                Test = Batches(data.Data.Test),
+                LateMetadata = found => Metadata(found, selfCheck),
+            });
+            StockPipeline.Save(staged.Onnx, staged.Zip);
+            Check(staged, data);
+            report = report with { Path = target.Onnx };
+            AtomicWrite.Text(target.Card, Json.Text(new { Model = "ModernCNN", Files = new { Onnx = Path.GetFileName(target.Onnx), Zip = Path.GetFileName(target.Zip) }, Quantization = report, Versions = Versions.All }) + "\n");
+            File.Move(staged.Onnx, target.Onnx, overwrite: true);
+            File.Move(staged.Zip, target.Zip, overwrite: true);
+            return report;
+        }
+        catch (QuantizationException error)
+        {
+            throw new UserException($"Not quantized: {error.Message}", error);
+        }
+        finally
+        {
+            Directory.Delete(staging, recursive: true);
+        }
+    }
+
+    /// <summary>What a mode's files are called.</summary>
+    public static string VariantName(QuantizationMode mode) => mode switch
+    {
+        QuantizationMode.Int8 => "int8",
+        QuantizationMode.WeightsInt8 => "weights-int8",
+        _ => "float16",
+    };
+
+    /// <summary>Pictures as the model's one input takes them: float32 [N, 3, H, W], 0 to 255.</summary>
+    public static IEnumerable<QuantizationBatch> Batches(PictureSet set)
+    {
+        for (var start = 0; start < set.Count; start += BatchSize)
+        {
+            var count = Math.Min(BatchSize, set.Count - start);
+            var tensor = new DenseTensor<float>([count, 3, set.Height, set.Width]);
+            System.Numerics.Tensors.TensorPrimitives.ConvertTruncating<byte, float>(set.Pixels.AsSpan(start * set.Stride, count * set.Stride), tensor.Buffer.Span);
+            yield return new QuantizationBatch([NamedOnnxValue.CreateFromTensor("pixels", tensor)], set.Labels.AsSpan(start, count).ToArray());
+        }
+    }
+
+    private static SelfCheck? SelfCheckOf(string onnx)
+    {
+        if (!File.Exists(onnx)) throw new UserException($"{onnx} is not there. `train` or `export` makes it.");
+        using var classifier = ImageClassifier.Load(onnx);
+        return classifier.SelfCheck;
+    }
+
+    private static IEnumerable<KeyValuePair<string, string>> Metadata(QuantizationReport report, SelfCheck? selfCheck)
+    {
+        var test = report.Test!;
+        if (test.QuantizedAccuracy is { } accuracy) yield return new("torchbridge.test_accuracy", accuracy.ToString("R", CultureInfo.InvariantCulture));
+        yield return new("torchbridge.quantization.fidelity", Json.Text(test));
+        if (selfCheck is not null) yield return (selfCheck with { RelativeTolerance = SelfCheckMargin * test.Outputs[0].LargestAbsolute / selfCheck.Logits.Max(Math.Abs) }).ToMetadata();
+    }
+
+    /// <summary>The file passes its own self-check, and the stock zip says what the classifier says.</summary>
+    private static void Check(ModelFolder staged, LoadedData data)
+    {
+        using var classifier = ImageClassifier.Load(staged.Onnx);
+        if (classifier.SelfCheck is not null && !classifier.Verify().Passed) throw new UserException($"The quantized file fails its own self-check, and is not left behind: {classifier.Verify()}");
+        var files = data.TestFiles().Take(ZipPictures).Select((picture, i) =>
+        {
+            var path = Path.Combine(staged.Path, $"{i:D6}{Path.GetExtension(picture.Name)}");
+            File.WriteAllBytes(path, picture.Bytes);
+            return path;
+        }).ToArray();
+        foreach (var (file, (label, _)) in files.Zip(StockPipeline.Score(staged.Zip, files)))
+        {
+            if (classifier.Classify(file).Label != label) throw new UserException($"The ML.NET zip calls {Path.GetFileName(file)} '{label}', the ONNX file '{classifier.Classify(file).Label}'; the files are not left behind.");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+using System.CommandLine;
+using System.Text.Json;
+using Spectre.Console;
+using TorchBridge.Export.Quantization;
+using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Reports;
+
+namespace TorchBridge.Training.Commands;
+
+/// <summary><c>quantize</c>: the exported model in 8-bit integers, or with smaller weights.</summary>
+internal static class QuantizeCommand
+{
+    private static readonly JsonNamingPolicy Names = JsonNamingPolicy.SnakeCaseLower;
+
+    public static Command Build()
+    {
+        Option<string> mode = Choice<QuantizationMode>("--mode", "int8: everything in 8-bit integers, fast. weights_int8, weights_float16: smaller files, computed in float32.", QuantizationMode.Int8);
+        Option<string> method = Choice<CalibrationMethod>("--method", "How the range of a value is chosen: all that was seen, all but one in ten thousand, the least mean square error, or the least loss of information.", CalibrationMethod.MeanSquareError);
+        Option<string> activations = Choice<ActivationType>("--activations", "Integer type of the values between layers; auto is what this processor multiplies best.", ActivationType.Auto);
+        Option<int?> bits = new("--weight-bits") { Description = "7 or 8. Default: 8 where this processor has VNNI or dot products, else 7, because two products may overflow there.", HelpName = "7|8" };
+        Option<int> pictures = new("--calibration") { Description = "Training pictures to calibrate on.", DefaultValueFactory = _ => 512, HelpName = "N" };
+        Option<bool> sensitivity = new("--sensitivity") { Description = "Measure what each layer costs alone: a table and a plot." };
+        Option<string[]> keep = new("--keep-float") { Description = "Nodes that stay in float32: names as the report has them, or `first` and `last`.", HelpName = "NODE", AllowMultipleArgumentsPerToken = true };
+        Option<bool> equalize = new("--equalize") { Description = "Equalize the weight ranges of neighbouring layers first." };
+        Option<bool> raw = new("--no-bias-correction") { Description = "Leave biases as they are." };
+        Option<bool> fixedLayers = new("--no-fallback") { Description = "Fail where the budget is missed, instead of leaving the worst layers in float32." };
+        Option<double> drop = new("--max-drop") { Description = "Accuracy on the validation pictures that may be lost, in percentage points.", DefaultValueFactory = _ => 1, HelpName = "X" };
+        return ModelContext.Command(
+            "quantize",
+            "Make a quantized copy of the exported model: modern-cnn.int8.onnx, its ML.NET zip and its card. Calibrated on training pictures, judged on validation pictures; the test pictures are read once, at the end.\nExample: quantize --out models\nExample: quantize --sensitivity --keep-float first",
+            (context, _) =>
+            {
+                var parsed = context.Parsed;
+                RecipeOptions.Require(parsed.GetValue(pictures) >= 1, "--calibration", parsed.GetValue(pictures), "1 or more");
+                RecipeOptions.Require(parsed.GetValue(bits) is null or 7 or 8, "--weight-bits", parsed.GetValue(bits), "7 or 8");
+                RecipeOptions.Require(parsed.GetValue(drop) is >= 0 and <= 100, "--max-drop", parsed.GetValue(drop), "0 to 100");
+                var kept = parsed.GetValue(keep) ?? [];
+                var options = new QuantizationOptions
+                {
+                    Mode = Value<QuantizationMode>(mode, parsed),
+                    Method = Value<CalibrationMethod>(method, parsed),
+                    Activations = Value<ActivationType>(activations, parsed),
+                    WeightBits = parsed.GetValue(bits),
+                    FirstLayerInFloat = kept.Contains("first"),
+                    LastLayerInFloat = kept.Contains("last"),
+                    NodesInFloat = [.. kept.Except(["first", "last"])],
+                    MeasureSensitivity = parsed.GetValue(sensitivity),
+                    EqualizeRanges = parsed.GetValue(equalize),
+                    CorrectBiases = !parsed.GetValue(raw),
+                    FallBack = !parsed.GetValue(fixedLayers),
+                    Budget = new AccuracyBudget { AccuracyDrop = parsed.GetValue(drop) / 100 },
+                };
+                var report = Show(context.Console, progress => QuantizedPackager.Package(context.Folder, context.Data, parsed.GetValue(pictures), context.Model.Settings.Seed, options with { Progress = progress }));
+                var target = context.Folder.Variant(QuantizedPackager.VariantName(options.Mode));
+                context.Console.Write(report.ToString());
+                foreach (var layer in report.Sensitivity) context.Console.WriteLine(FormattableString.Invariant($"  alone: {layer.Node} ({layer.OpType}) {layer.Decibels:F1} dB{(layer.Agreement is { } agreement ? FormattableString.Invariant($", same class in {agreement:P1}") : "")}"));
+                if (report.Sensitivity.Count > 0) PlotFile.Write(target.Picture("sensitivity"), () => SensitivityPlot.Of(report.Sensitivity), 760, 120 + (28 * report.Sensitivity.Count));
+                foreach (var file in (string[])[target.Onnx, target.Zip, target.Card]) context.Console.WriteLine(FormattableString.Invariant($"  {file} ({new FileInfo(file).Length:N0} bytes)"));
+                return (0, report);
+            },
+            mode, method, activations, bits, pictures, sensitivity, keep, equalize, raw, fixedLayers, drop);
+    }
+
+    private static QuantizationReport Show(IAnsiConsole console, Func<IProgress<QuantizationProgress>?, QuantizationReport> work)
+    {
+        if (!console.Profile.Capabilities.Interactive || Console.IsOutputRedirected) return work(null);
+        return console.Status().Start("calibration", context => work(new Reporter(context)));
+    }
+
+    private static Option<string> Choice<T>(string name, string help, T fallback) where T : struct, Enum
+    {
+        var allowed = Enum.GetValues<T>().Select(value => Names.ConvertName(value.ToString())).ToArray();
+        var option = new Option<string>(name) { Description = help, DefaultValueFactory = _ => Names.ConvertName(fallback.ToString()), HelpName = string.Join('|', allowed) };
+        option.AcceptOnlyFromAmong(allowed);
+        return option;
+    }
+
+    private static T Value<T>(Option<string> option, ParseResult parsed) where T : struct, Enum =>
+        Enum.GetValues<T>().First(value => Names.ConvertName(value.ToString()) == parsed.GetValue(option));
+
+    /// <summary>Shows progress at once: the library's own Progress class would post it to another thread.</summary>
+    private sealed class Reporter(StatusContext context) : IProgress<QuantizationProgress>
+    {
+        public void Report(QuantizationProgress value) => context.Status(FormattableString.Invariant($"{value.Phase} {value.Done}{(value.Total is { } total ? FormattableString.Invariant($" of {total}") : "")}"));
+    }
+}
