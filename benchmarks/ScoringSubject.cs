@@ -86,7 +86,7 @@ internal static class ScoringSubject
         return path;
     }
 
-    private static float[][] Vectors()
+    internal static float[][] Vectors()
     {
         var random = new Random(1);
         return [.. Enumerable.Range(0, Rows).Select(_ => Enumerable.Range(0, Pixels).Select(_ => (float)random.Next(256)).ToArray())];
@@ -119,7 +119,7 @@ internal static class ScoringSubject
         return () => Rows / Measurement.Seconds(() => Read(transformer.Transform(data), "Score"));
     }
 
-    private static Func<double> ApplyOnnx(string path)
+    internal static Func<double> ApplyOnnx(string path)
     {
         const int part = 128;
         var context = new MLContext(seed: 0);
@@ -149,7 +149,7 @@ internal static class ScoringSubject
         foreach (var file in files) PictureReader.ReadFile(file, 32, 32, planes);
     }
 
-    private static void Read(IDataView view, string column)
+    internal static void Read(IDataView view, string column)
     {
         using var cursor = view.GetRowCursor([view.Schema[column]]);
         var getter = cursor.GetGetter<VBuffer<float>>(view.Schema[column]);

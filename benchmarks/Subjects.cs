@@ -8,10 +8,11 @@ internal static class Subjects
         ["export"] = ExportSubject.Run,
         ["training"] = TrainingSubject.Run,
         ["scoring"] = ScoringSubject.Run,
+        ["quantized"] = QuantizedSubject.Run,
         ["soak"] = SoakSubject.Run,
     };
 
     /// <summary>Peers that are measured in a process of their own.</summary>
     public static IReadOnlyDictionary<string, Func<string[], double>> Peers { get; } =
-        TrainingSubject.Peers.Concat(ScoringSubject.Peers).ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
+        TrainingSubject.Peers.Concat(ScoringSubject.Peers).Concat(QuantizedSubject.Peers).ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
 }

@@ -139,7 +139,7 @@ public class NetworkTests
         return Exported.Check(Trained(network), [example], options, DeepTolerance, shape is null ? null : batch => [shape(batch)]);
     }
 
-    private static nn.Module Trained(nn.Module network)
+    internal static nn.Module Trained(nn.Module network)
     {
         random.manual_seed(3);
         using var noGrad = no_grad();

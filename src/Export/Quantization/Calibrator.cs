@@ -29,13 +29,17 @@ internal static class Calibrator
         {
             using var results = runner.Run(batch);
             var given = batch.Inputs.Where(input => seen.ContainsKey(input.Name) && input.Value is DenseTensor<float>).Select(input => (input.Name, (DenseTensor<float>)input.Value));
-            var at = number++;
-            Parallel.ForEach(given.Concat(results.Floats()), value =>
+            number++;
+            var values = given.Concat(results.Floats()).ToArray();
+            var isFinite = new bool[values.Length];
+            Parallel.For(0, values.Length, i =>
             {
-                var (name, tensor) = value;
-                if (!seen[name].Add(tensor.Buffer.Span)) throw new QuantizationException($"calibration batch {at}: the value '{name}' holds NaN or infinity; scales cannot be chosen from it. Look at the inputs of this batch.");
-                if (means.TryGetValue(name, out var mean)) mean.Add(tensor);
+                var (name, tensor) = values[i];
+                isFinite[i] = seen[name].Add(tensor.Buffer.Span);
+                if (isFinite[i] && means.TryGetValue(name, out var mean)) mean.Add(tensor);
             });
+            if (Array.IndexOf(isFinite, false) is >= 0 and var bad)
+                throw new QuantizationException(FormattableString.Invariant($"calibration batch {number}: the value '{values[bad].Item1}' holds NaN or infinity; scales cannot be chosen from it. Look at the inputs of this batch."));
             rows += Rows(batch);
             progress?.Report(new QuantizationProgress("calibration", number, null));
         }

@@ -35,7 +35,8 @@ internal sealed class ModelRunner : IDisposable
     {
         try
         {
-            return new BatchResult(session.Run(batch.Inputs, outputs));
+            // ONNX Runtime refuses to run for nothing.
+            return new BatchResult(outputs.Length == 0 ? null : session.Run(batch.Inputs, outputs));
         }
         catch (OnnxRuntimeException error)
         {
@@ -48,17 +49,17 @@ internal sealed class ModelRunner : IDisposable
 }
 
 /// <summary>What a batch gave.</summary>
-internal sealed class BatchResult(IDisposableReadOnlyCollection<DisposableNamedOnnxValue> results) : IDisposable
+internal sealed class BatchResult(IDisposableReadOnlyCollection<DisposableNamedOnnxValue>? results) : IDisposable
 {
     /// <summary>The float32 values; those of other types are left out.</summary>
     public IEnumerable<(string Name, DenseTensor<float> Tensor)> Floats()
     {
-        foreach (var result in results)
+        foreach (var result in results ?? Enumerable.Empty<DisposableNamedOnnxValue>())
         {
             if (result is { ValueType: OnnxValueType.ONNX_TYPE_TENSOR, ElementType: TensorElementType.Float }) yield return (result.Name, (DenseTensor<float>)result.AsTensor<float>());
         }
     }
 
     /// <inheritdoc/>
-    public void Dispose() => results.Dispose();
+    public void Dispose() => results?.Dispose();
 }

@@ -20,10 +20,10 @@ internal static class QuantizedPackager
     /// <param name="folder">Where the float model is.</param>
     /// <param name="data">Calibration draws from the training part; the validation part is held out; the test part is read at the end.</param>
     /// <param name="pictures">Training pictures to calibrate on.</param>
-    /// <param name="seed">Decides which.</param>
+    /// <param name="draw">Decides which.</param>
     /// <param name="options">How.</param>
     /// <exception cref="UserException">It was refused, or the files do not agree.</exception>
-    public static QuantizationReport Package(ModelFolder folder, LoadedData data, int pictures, int seed, QuantizationOptions options)
+    public static QuantizationReport Package(ModelFolder folder, LoadedData data, int pictures, int draw, QuantizationOptions options)
     {
         var target = folder.Variant(VariantName(options.Mode));
         var staging = Path.Combine(folder.Path, $".staging-{Guid.NewGuid():N}");
@@ -33,7 +33,7 @@ internal static class QuantizedPackager
             var staged = new ModelFolder(staging);
             var selfCheck = SelfCheckOf(folder.Onnx);
             var training = data.Data.Training;
-            var chosen = training.Select([.. new Draw(seed, 23).Permutation(training.Count).Take(pictures)]);
+            var chosen = training.Select([.. new Draw(draw, 23).Permutation(training.Count).Take(pictures)]);
             var report = OnnxQuantizer.Quantize(folder.Onnx, Batches(chosen), staged.Onnx, options with
             {
                 HeldOut = Batches(data.Data.Validation),

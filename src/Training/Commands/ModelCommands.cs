@@ -101,11 +101,14 @@ internal static class ModelCommands
     {
         Argument<string[]> files = new("FILE") { Description = "Pictures (JPEG, PNG, BMP or WebP of any size), or folders of them, sub-folders included.", Arity = ArgumentArity.OneOrMore };
         Option<string?> csv = new("--csv") { Description = "Write path, label, probability of every picture to this file; a picture that cannot be read is marked, and ends nothing.", HelpName = "FILE" };
+        Option<string?> variant = new("--variant") { Description = "Use a quantized copy of the model, as `quantize` makes it: int8, weights-int8 or float16.", HelpName = "int8|weights-int8|float16" };
+        variant.AcceptOnlyFromAmong("int8", "weights-int8", "float16");
         var (outFolder, seed, json) = (CommonOptions.Out(), CommonOptions.Seed(), CommonOptions.JsonFile());
-        var command = new Command("predict", "Classify pictures with the exported model: the three most probable classes, or a file of all predictions.\nExample: predict cat.jpg dog.png --out models\nExample: predict ./pictures --csv predictions.csv") { files, csv, outFolder, json, seed };
+        var command = new Command("predict", "Classify pictures with the exported model: the three most probable classes, or a file of all predictions.\nExample: predict cat.jpg dog.png --out models\nExample: predict ./pictures --csv predictions.csv") { files, csv, variant, outFolder, json, seed };
         command.SetAction((parsed, stop) => CommandRunner.Run(() =>
         {
             var folder = new ModelFolder(parsed.GetValue(outFolder)!);
+            if (parsed.GetValue(variant) is { } name) folder = folder.Variant(name);
             var pictures = PictureList.Of(parsed.GetValue(files)!);
             if (parsed.GetValue(csv) is { } path) return CsvPredictions.Write(AnsiConsole.Console, folder.Onnx, pictures, path, stop);
             using var classifier = Load(folder.Onnx);

@@ -19,6 +19,7 @@ internal static class QuantizeCommand
         Option<string> activations = Choice<ActivationType>("--activations", "Integer type of the values between layers; auto is what this processor multiplies best.", ActivationType.Auto);
         Option<int?> bits = new("--weight-bits") { Description = "7 or 8. Default: 8 where this processor has VNNI or dot products, else 7, because two products may overflow there.", HelpName = "7|8" };
         Option<int> pictures = new("--calibration") { Description = "Training pictures to calibrate on.", DefaultValueFactory = _ => 512, HelpName = "N" };
+        Option<int> draw = new("--draw") { Description = "Which draw of training pictures: another number, other pictures.", DefaultValueFactory = _ => 1, HelpName = "N" };
         Option<bool> sensitivity = new("--sensitivity") { Description = "Measure what each layer costs alone: a table and a plot." };
         Option<string[]> keep = new("--keep-float") { Description = "Nodes that stay in float32: names as the report has them, or `first` and `last`.", HelpName = "NODE", AllowMultipleArgumentsPerToken = true };
         Option<bool> equalize = new("--equalize") { Description = "Equalize the weight ranges of neighbouring layers first." };
@@ -50,7 +51,7 @@ internal static class QuantizeCommand
                     FallBack = !parsed.GetValue(fixedLayers),
                     Budget = new AccuracyBudget { AccuracyDrop = parsed.GetValue(drop) / 100 },
                 };
-                var report = Show(context.Console, progress => QuantizedPackager.Package(context.Folder, context.Data, parsed.GetValue(pictures), context.Model.Settings.Seed, options with { Progress = progress }));
+                var report = Show(context.Console, progress => QuantizedPackager.Package(context.Folder, context.Data, parsed.GetValue(pictures), parsed.GetValue(draw), options with { Progress = progress }));
                 var target = context.Folder.Variant(QuantizedPackager.VariantName(options.Mode));
                 context.Console.Write(report.ToString());
                 foreach (var layer in report.Sensitivity) context.Console.WriteLine(FormattableString.Invariant($"  alone: {layer.Node} ({layer.OpType}) {layer.Decibels:F1} dB{(layer.Agreement is { } agreement ? FormattableString.Invariant($", same class in {agreement:P1}") : "")}"));
@@ -58,7 +59,7 @@ internal static class QuantizeCommand
                 foreach (var file in (string[])[target.Onnx, target.Zip, target.Card]) context.Console.WriteLine(FormattableString.Invariant($"  {file} ({new FileInfo(file).Length:N0} bytes)"));
                 return (0, report);
             },
-            mode, method, activations, bits, pictures, sensitivity, keep, equalize, raw, fixedLayers, drop);
+            mode, method, activations, bits, pictures, draw, sensitivity, keep, equalize, raw, fixedLayers, drop);
     }
 
     private static QuantizationReport Show(IAnsiConsole console, Func<IProgress<QuantizationProgress>?, QuantizationReport> work)
