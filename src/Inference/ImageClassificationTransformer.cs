@@ -150,6 +150,8 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
     {
         if (options.WithoutStockTwin is { } option)
             throw new NotSupportedException($"{option} has no twin in stock ML.NET, and this cannot be saved. Save one without it, and set it again after loading; or ship the .onnx file and ClassifyImages");
+        if (fittedTo is not InputKind.Pixels && classifier.Card.Reading.WithoutStockTwin is { } reading)
+            throw new NotSupportedException($"the model reads its pictures with {reading}, which stock ML.NET has not, and this cannot be saved. Use a column of pixels; or ship the .onnx file and ClassifyImages");
         if (fittedTo is InputKind.Encoded)
             throw new NotSupportedException("encoded pictures (a vector of bytes) have no reader in stock ML.NET, and this cannot be saved. Use a column of paths or of MLImage; or ship the .onnx file and ClassifyImages");
         var data = StockInput(fittedTo ?? InputKind.Path);

@@ -67,13 +67,13 @@ public sealed class ImageClassifier : IDisposable
     /// <summary>Classifies a picture file.</summary>
     /// <param name="path">JPEG, PNG, BMP or WebP of any size.</param>
     /// <exception cref="InvalidPictureException">The file is no picture, or ends too early.</exception>
-    public Prediction Classify(string path) => ClassifyOne(planes => PictureReader.ReadFile(path, Width, Height, planes));
+    public Prediction Classify(string path) => ClassifyOne(planes => PictureReader.ReadFile(path, Width, Height, planes, Card.Reading));
 
     /// <summary>Classifies an encoded picture.</summary>
     /// <param name="encoded">The bytes of a JPEG, PNG, BMP or WebP file.</param>
     /// <param name="name">What to call it in an error.</param>
     /// <exception cref="InvalidPictureException">It is no picture, or ends too early.</exception>
-    public Prediction Classify(byte[] encoded, string name = "the picture") => ClassifyOne(planes => PictureReader.Read(encoded, name, Width, Height, planes));
+    public Prediction Classify(byte[] encoded, string name = "the picture") => ClassifyOne(planes => PictureReader.Read(encoded, name, Width, Height, planes, Card.Reading));
 
     /// <summary>Classifies an encoded picture that is read to the end of a stream.</summary>
     /// <param name="encoded">The stream; it stays open.</param>
@@ -89,7 +89,7 @@ public sealed class ImageClassifier : IDisposable
 
     /// <summary>Classifies a picture in memory.</summary>
     /// <param name="picture">Of any size.</param>
-    public Prediction Classify(MLImage picture) => ClassifyOne(planes => PictureReader.Read(picture, Width, Height, planes));
+    public Prediction Classify(MLImage picture) => ClassifyOne(planes => PictureReader.Read(picture, Width, Height, planes, Card.Reading));
 
     /// <summary>Classifies a picture file on a thread of the pool.</summary>
     /// <param name="path">JPEG, PNG, BMP or WebP of any size.</param>
@@ -228,7 +228,7 @@ public sealed class ImageClassifier : IDisposable
         var planes = ArrayPool<byte>.Shared.Rent(paths.Length * Stride);
         try
         {
-            for (var i = 0; i < paths.Length; i++) PictureReader.ReadFile(paths[i], Width, Height, planes.AsSpan(i * Stride, Stride));
+            for (var i = 0; i < paths.Length; i++) PictureReader.ReadFile(paths[i], Width, Height, planes.AsSpan(i * Stride, Stride), Card.Reading);
             return ClassifyPlanes(planes.AsSpan(0, paths.Length * Stride), paths.Length);
         }
         finally

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using TorchBridge.Inference.Pictures;
 using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Inference;
@@ -9,6 +10,15 @@ namespace TorchBridge.Inference;
 /// <param name="Height">Picture height in pixels.</param>
 public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int Height)
 {
+    /// <summary>How pictures are read.</summary>
+    public PictureReading Reading { get; init; } = PictureReading.Stock;
+
+    /// <summary>Metadata key of antialiased resizing; <c>true</c> where it is on.</summary>
+    public const string AntialiasKey = "torchbridge.antialias";
+
+    /// <summary>Metadata key of EXIF orientation; <c>true</c> where it is applied.</summary>
+    public const string OrientationKey = "torchbridge.apply_orientation";
+
     /// <summary>Metadata key of the class names, a JSON array.</summary>
     public const string ClassNamesKey = "torchbridge.class_names";
 
@@ -44,7 +54,10 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
         try
         {
             var names = JsonSerializer.Deserialize<string[]>(metadata[ClassNamesKey])!;
-            return new ModelCard(names, int.Parse(metadata[WidthKey], System.Globalization.CultureInfo.InvariantCulture), int.Parse(metadata[HeightKey], System.Globalization.CultureInfo.InvariantCulture));
+            return new ModelCard(names, int.Parse(metadata[WidthKey], System.Globalization.CultureInfo.InvariantCulture), int.Parse(metadata[HeightKey], System.Globalization.CultureInfo.InvariantCulture))
+            {
+                Reading = new PictureReading(metadata.TryGetValue(AntialiasKey, out var antialias) && bool.Parse(antialias), metadata.TryGetValue(OrientationKey, out var orientation) && bool.Parse(orientation)),
+            };
         }
         catch (Exception error) when (error is KeyNotFoundException or JsonException or FormatException)
         {
@@ -58,5 +71,7 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
         new(ClassNamesKey, JsonSerializer.Serialize(ClassNames)),
         new(WidthKey, Width.ToString(System.Globalization.CultureInfo.InvariantCulture)),
         new(HeightKey, Height.ToString(System.Globalization.CultureInfo.InvariantCulture)),
+        .. Reading.Antialias ? [new KeyValuePair<string, string>(AntialiasKey, "true")] : Array.Empty<KeyValuePair<string, string>>(),
+        .. Reading.ApplyOrientation ? [new KeyValuePair<string, string>(OrientationKey, "true")] : Array.Empty<KeyValuePair<string, string>>(),
     ];
 }

@@ -20,11 +20,13 @@ public static class StockPipeline
     /// <param name="onnxPath">A classifier's ONNX file.</param>
     /// <param name="zipPath">Where to write.</param>
     /// <exception cref="InvalidDataException">The file is no classifier of ours.</exception>
+    /// <exception cref="NotSupportedException">It reads its pictures otherwise than stock ML.NET can.</exception>
     public static void Save(string onnxPath, string zipPath)
     {
         var context = new MLContext(seed: 0);
         var onnx = File.ReadAllBytes(onnxPath);
         var card = ModelCard.Read(onnx, onnxPath);
+        if (card.Reading.WithoutStockTwin is { } reading) throw new NotSupportedException($"{onnxPath} reads its pictures with {reading}, which stock ML.NET has not: a zip would see other pixels. Serve the .onnx file with ClassifyImages or ImageClassifier");
         var rows = context.Data.LoadFromEnumerable(Array.Empty<PictureFile>());
         using var scorer = OnnxStage.Load(context, MlNetModel.From(onnx, onnxPath, card.ClassNames), [MlNetModel.Score, MlNetModel.PredictedLabel], [PixelsColumn]);
         var chain = Reading(context, card, PathColumn, InputKind.Path)!.Append(scorer.Estimator);

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Google.Protobuf;
+using TorchBridge.Inference.Pictures;
 using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Inference.Tests;
@@ -10,7 +11,7 @@ internal static class TestModels
     public static readonly string[] ClassNames = ["cat", "dog", "frog"];
 
     /// <summary>A classifier of pictures: pixels [N, 3, size, size] to logits and probabilities, with the metadata of ours.</summary>
-    public static byte[] Classifier(int size = 8, SelfCheck? check = null)
+    public static byte[] Classifier(int size = 8, SelfCheck? check = null, PictureReading? reading = null)
     {
         var random = new Random(3);
         var weights = Enumerable.Range(0, 3 * size * size * 3).Select(_ => (float)(random.NextDouble() - 0.5) / 100).ToArray();
@@ -20,7 +21,7 @@ internal static class TestModels
         Add(model, "Flatten", ["pixels"], ["flat"]);
         Add(model, "Gemm", ["flat", "w", "b"], ["logits"]);
         Add(model, "Softmax", ["logits"], ["probabilities"]);
-        var metadata = new ModelCard(ClassNames, size, size).ToMetadata();
+        var metadata = (new ModelCard(ClassNames, size, size) { Reading = reading ?? PictureReading.Stock }).ToMetadata();
         if (check is not null) metadata = metadata.Append(check.ToMetadata());
         model.MetadataProps.AddRange(metadata.Select(pair => new StringStringEntryProto { Key = pair.Key, Value = pair.Value }));
         return model.ToByteArray();

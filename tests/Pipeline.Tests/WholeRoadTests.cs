@@ -78,6 +78,24 @@ public class WholeRoadTests(TinyModel model) : IClassFixture<TinyModel>
     }
 
     [Fact]
+    public void A_model_that_reads_better_than_stock_ML_NET_gets_no_zip_and_says_why()
+    {
+        using var folder = new TempFolder();
+        foreach (var (name, seed) in ((string, int)[])[("a", 1), ("b", 90)])
+        {
+            Directory.CreateDirectory(folder["data", name]);
+            for (var i = 0; i < 20; i++) File.WriteAllBytes(folder["data", name, $"{i:D2}.png"], TestPictures.Encode(70 + i, 60, SkiaSharp.SKEncodedImageFormat.Png, seed: seed + i));
+        }
+
+        var train = TinyModel.Program("train", "--data", folder["data"], "--antialias", "--orient", "--size", "16", "--width", "8", "--epochs", "1", "--batch", "8", "--out", folder["models"]);
+        Assert.Equal((0, ""), (train.ExitCode, train.Error));
+        Assert.Contains("No ML.NET zip: the model reads its pictures with antialiased resizing and EXIF orientation", train.Output, StringComparison.Ordinal);
+        Assert.Contains("ImageClassifier, from picture files: agreement 4 of 4", train.Output, StringComparison.Ordinal);
+        Assert.False(File.Exists(folder["models", "modern-cnn.zip"]));
+        Assert.Equal(0, TinyModel.Program("parity", "--out", folder["models"]).ExitCode);
+    }
+
+    [Fact]
     public void Modes_are_compared_and_the_model_is_left_as_it_is()
     {
         using var folder = new TempFolder();

@@ -4,6 +4,7 @@
 //   resize   only where the size differs: scale = max(W/w, H/h), drawn with Skia's high filter quality, the overhang cut on both sides;
 //            target places are whole pixels, cut towards zero;
 //   extract  red, green, blue planes, 0 to 255; alpha is dropped after premultiplication (a transparent pixel is black).
+// PictureReading says where a model wants it otherwise: antialiased, or turned as EXIF says.
 // One difference, on purpose: a picture that ends too early is an error here. Stock decoding pads it in silence.
 using Microsoft.ML.Data;
 using SkiaSharp;
@@ -26,13 +27,13 @@ public static class PictureReader
     /// <param name="width">Width to read it at, in pixels.</param>
     /// <param name="height">Height to read it at, in pixels.</param>
     /// <param name="planes">Receives 3 x height x width bytes: the red plane, the green, the blue.</param>
+    /// <param name="reading">What the model says of resizing and orientation; null for stock ML.NET's way.</param>
     /// <exception cref="InvalidPictureException">It is no picture, or it ends too early.</exception>
-    public static void Read(ReadOnlySpan<byte> encoded, string name, int width, int height, Span<byte> planes)
+    public static void Read(ReadOnlySpan<byte> encoded, string name, int width, int height, Span<byte> planes, PictureReading? reading = null)
     {
         if (planes.Length != 3 * width * height) throw new ArgumentException($"{planes.Length} bytes for 3 x {height} x {width} pixels", nameof(planes));
-        using var decoded = Decode(encoded, name);
-        using var resized = Resize(decoded, width, height);
-        Extract(resized, planes);
+        using var decoded = Decode(encoded, name, reading?.ApplyOrientation ?? false);
+        Write(decoded, width, height, planes, reading);
     }
 
     /// <summary>Reads a picture file.</summary>
@@ -40,8 +41,9 @@ public static class PictureReader
     /// <param name="width">Width to read it at, in pixels.</param>
     /// <param name="height">Height to read it at, in pixels.</param>
     /// <param name="planes">Receives 3 x height x width bytes.</param>
+    /// <param name="reading">What the model says of resizing and orientation; null for stock ML.NET's way.</param>
     /// <exception cref="InvalidPictureException">It is not there, is no picture, or ends too early.</exception>
-    public static void ReadFile(string path, int width, int height, Span<byte> planes)
+    public static void ReadFile(string path, int width, int height, Span<byte> planes, PictureReading? reading = null)
     {
         byte[] encoded;
         try
@@ -53,7 +55,7 @@ public static class PictureReader
             throw new InvalidPictureException($"{(path.Length == 0 ? "a picture without a path" : path)} cannot be read: {error.Message}", error);
         }
 
-        Read(encoded, path, width, height, planes);
+        Read(encoded, path, width, height, planes, reading);
     }
 
     /// <summary>Reads a picture in memory.</summary>
@@ -61,7 +63,8 @@ public static class PictureReader
     /// <param name="width">Width to read it at, in pixels.</param>
     /// <param name="height">Height to read it at, in pixels.</param>
     /// <param name="planes">Receives 3 x height x width bytes.</param>
-    public static void Read(MLImage picture, int width, int height, Span<byte> planes)
+    /// <param name="reading">What the model says of resizing; null for stock ML.NET's way. Who made the picture has turned it, or not.</param>
+    public static void Read(MLImage picture, int width, int height, Span<byte> planes, PictureReading? reading = null)
     {
         ArgumentNullException.ThrowIfNull(picture);
         var color = picture.PixelFormat switch
@@ -76,11 +79,22 @@ public static class PictureReader
             picture.Pixels.CopyTo(new Span<byte>((void*)bitmap.GetPixels(), bitmap.ByteCount));
         }
 
-        using var resized = Resize(bitmap, width, height);
+        Write(bitmap, width, height, planes, reading);
+    }
+
+    private static void Write(SKBitmap picture, int width, int height, Span<byte> planes, PictureReading? reading)
+    {
+        if (reading is { Antialias: true } && (picture.Width != width || picture.Height != height))
+        {
+            AntialiasedResize.Write(picture, width, height, planes);
+            return;
+        }
+
+        using var resized = Resize(picture, width, height);
         Extract(resized, planes);
     }
 
-    internal static SKBitmap Decode(ReadOnlySpan<byte> encoded, string name)
+    private static SKBitmap Decode(ReadOnlySpan<byte> encoded, string name, bool upright)
     {
         using var data = SKData.CreateCopy(encoded);
         using var codec = SKCodec.Create(data) ?? throw new InvalidPictureException($"{name} is not a picture ({encoded.Length} bytes; read are JPEG, PNG, BMP and WebP)");
@@ -88,7 +102,7 @@ public static class PictureReader
         if (info.AlphaType == SKAlphaType.Unpremul) info.AlphaType = SKAlphaType.Premul;
         var bitmap = new SKBitmap(info);
         var result = codec.GetPixels(info, bitmap.GetPixels());
-        if (result == SKCodecResult.Success) return InFourBytes(bitmap);
+        if (result == SKCodecResult.Success) return upright ? PictureReading.Upright(InFourBytes(bitmap), codec.EncodedOrigin) : InFourBytes(bitmap);
         bitmap.Dispose();
         throw new InvalidPictureException(result == SKCodecResult.IncompleteInput
             ? $"{name} ends too early: the file is truncated ({encoded.Length} bytes)"

@@ -224,7 +224,7 @@ internal sealed class RowPixels
                 readBytes = target =>
                 {
                     path(ref text);
-                    PictureReader.ReadFile(text.ToString(), card.Width, card.Height, target);
+                    PictureReader.ReadFile(text.ToString(), card.Width, card.Height, target, card.Reading);
                 };
                 break;
             case InputKind.Image:
@@ -233,7 +233,7 @@ internal sealed class RowPixels
                 readBytes = target =>
                 {
                     image(ref picture!);
-                    PictureReader.Read(picture ?? throw new InvalidPictureException($"the picture in row {row.Position} is missing"), card.Width, card.Height, target);
+                    PictureReader.Read(picture ?? throw new InvalidPictureException($"the picture in row {row.Position} is missing"), card.Width, card.Height, target, card.Reading);
                 };
                 break;
             case InputKind.Encoded:
@@ -242,7 +242,7 @@ internal sealed class RowPixels
                 readBytes = target =>
                 {
                     encoded(ref bytes);
-                    PictureReader.Read(bytes.IsDense ? bytes.GetValues() : [.. bytes.DenseValues()], $"the picture in row {row.Position}", card.Width, card.Height, target);
+                    PictureReader.Read(bytes.IsDense ? bytes.GetValues() : [.. bytes.DenseValues()], $"the picture in row {row.Position}", card.Width, card.Height, target, card.Reading);
                 };
                 break;
             default:

@@ -39,7 +39,7 @@ internal static class ModelPackager
             try
             {
                 report = Export(model, staged.Onnx, foldBatchNorm, data.Data.Test, test, explain);
-                StockPipeline.Save(staged.Onnx, staged.Zip);
+                if (model.Settings.Reading.WithoutStockTwin is null) StockPipeline.Save(staged.Onnx, staged.Zip);
             }
             catch (ExportException error)
             {
@@ -50,7 +50,8 @@ internal static class ModelPackager
             var result = new PackagingResult(report, rows);
             if (!result.Passed) throw new UserException($"The files do not say what the network says, and are not left behind: {Describe(rows.First(row => !row.Passed))}");
             File.Move(staged.Onnx, folder.Onnx, overwrite: true);
-            File.Move(staged.Zip, folder.Zip, overwrite: true);
+            if (File.Exists(staged.Zip)) File.Move(staged.Zip, folder.Zip, overwrite: true);
+            else File.Delete(folder.Zip); // an older model's
             return result;
         }
         finally
@@ -62,7 +63,7 @@ internal static class ModelPackager
     /// <summary>Compares every way of running the model over the test pictures.</summary>
     /// <param name="model">The model; TorchSharp in eval mode is what is right.</param>
     /// <param name="onnx">The ONNX file.</param>
-    /// <param name="zip">The ML.NET zip.</param>
+    /// <param name="zip">The ML.NET zip; of a model that stock ML.NET cannot read pictures for there is none, and the classifier reads the files.</param>
     /// <param name="data">Its test part is run.</param>
     /// <param name="test">TorchSharp's evaluation of it.</param>
     /// <param name="scratch">A folder for files that are needed on the way.</param>
@@ -75,7 +76,9 @@ internal static class ModelPackager
         [
             ParityCheck.Onnx("ONNX, unfolded", unfolded, data.Data.Test, test.Logits),
             ParityCheck.Onnx("ONNX, folded", onnx, data.Data.Test, test.Logits),
-            ParityCheck.Zip("ML.NET zip, from picture files", zip, files, model.Settings.ClassNames, test.Logits),
+            model.Settings.Reading.WithoutStockTwin is null
+                ? ParityCheck.Zip("ML.NET zip, from picture files", zip, files, model.Settings.ClassNames, test.Logits)
+                : ParityCheck.Files("ImageClassifier, from picture files", onnx, files, test.Logits),
         ];
     }
 

@@ -40,12 +40,13 @@ internal static class QuantizedPackager
                 Test = Batches(data.Data.Test),
                 LateMetadata = found => Metadata(found, selfCheck),
             });
-            StockPipeline.Save(staged.Onnx, staged.Zip);
+            var hasZip = File.Exists(folder.Zip);
+            if (hasZip) StockPipeline.Save(staged.Onnx, staged.Zip);
             Check(staged, data);
             report = report with { Path = target.Onnx };
-            AtomicWrite.Text(target.Card, Json.Text(new { Model = "ModernCNN", Files = new { Onnx = Path.GetFileName(target.Onnx), Zip = Path.GetFileName(target.Zip) }, Quantization = report, Versions = Versions.All }) + "\n");
+            AtomicWrite.Text(target.Card, Json.Text(new { Model = "ModernCNN", Files = new { Onnx = Path.GetFileName(target.Onnx), Zip = hasZip ? Path.GetFileName(target.Zip) : null }, Quantization = report, Versions = Versions.All }) + "\n");
             File.Move(staged.Onnx, target.Onnx, overwrite: true);
-            File.Move(staged.Zip, target.Zip, overwrite: true);
+            if (hasZip) File.Move(staged.Zip, target.Zip, overwrite: true);
             return report;
         }
         catch (QuantizationException error)
@@ -98,6 +99,7 @@ internal static class QuantizedPackager
     {
         using var classifier = ImageClassifier.Load(staged.Onnx);
         if (classifier.SelfCheck is not null && !classifier.Verify().Passed) throw new UserException($"The quantized file fails its own self-check, and is not left behind: {classifier.Verify()}");
+        if (!File.Exists(staged.Zip)) return;
         var files = data.TestFiles().Take(ZipPictures).Select((picture, i) =>
         {
             var path = Path.Combine(staged.Path, $"{i:D6}{Path.GetExtension(picture.Name)}");

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using TorchBridge.Inference;
+using TorchBridge.Inference.Pictures;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
@@ -17,7 +18,11 @@ namespace TorchBridge.Training.Artifacts;
 /// <param name="DataLimits">Numbers of drawn pictures, where not the default.</param>
 /// <param name="ClassNames">One a class.</param>
 /// <param name="Statistics">Channel mean and standard deviation of the training part.</param>
-internal sealed record ModelSettings(NetworkOptions Network, Recipe Recipe, ComputeOptions Compute, int Seed, string Data, int[]? DataLimits, IReadOnlyList<string> ClassNames, ChannelStatistics Statistics);
+internal sealed record ModelSettings(NetworkOptions Network, Recipe Recipe, ComputeOptions Compute, int Seed, string Data, int[]? DataLimits, IReadOnlyList<string> ClassNames, ChannelStatistics Statistics)
+{
+    /// <summary>How picture files are read.</summary>
+    public PictureReading Reading { get; init; } = PictureReading.Stock;
+}
 
 /// <summary>A network with its settings: made new, or read from a safetensors file.</summary>
 internal sealed class TrainedModel : IDisposable
@@ -45,7 +50,7 @@ internal sealed class TrainedModel : IDisposable
     public ModernCnn Network => network;
 
     /// <summary>What the ONNX file says of itself to those who serve it.</summary>
-    public ModelCard Card => new(Settings.ClassNames, Settings.Network.Width, Settings.Network.Height);
+    public ModelCard Card => new(Settings.ClassNames, Settings.Network.Width, Settings.Network.Height) { Reading = Settings.Reading };
 
     /// <summary>Reads a model.</summary>
     /// <exception cref="UserException">The file is missing, broken, or another program's.</exception>

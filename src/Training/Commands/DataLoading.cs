@@ -1,4 +1,5 @@
 using Spectre.Console;
+using TorchBridge.Inference.Pictures;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 
@@ -7,13 +8,13 @@ namespace TorchBridge.Training.Commands;
 /// <summary>Loads data with a progress bar, where there is a terminal.</summary>
 internal static class DataLoading
 {
-    public static LoadedData Load(IAnsiConsole console, string name, int size, int seed, (int Training, int Validation, int Test)? limits)
+    public static LoadedData Load(IAnsiConsole console, string name, int size, int seed, (int Training, int Validation, int Test)? limits, PictureReading? reading = null)
     {
-        if (name == DataSource.Drawn || !console.Profile.Capabilities.Interactive || Console.IsOutputRedirected) return DataSource.Load(name, size, seed, limits);
+        if (name == DataSource.Drawn || !console.Profile.Capabilities.Interactive || Console.IsOutputRedirected) return DataSource.Load(name, size, seed, limits, reading: reading);
         return console.Progress().Start(context =>
         {
             var bar = context.AddTask($"reading {name}");
-            return DataSource.Load(name, size, seed, limits, (done, all) => (bar.MaxValue, bar.Value) = (Math.Max(1, Math.Max(done, all)), done));
+            return DataSource.Load(name, size, seed, limits, (done, all) => (bar.MaxValue, bar.Value) = (Math.Max(1, Math.Max(done, all)), done), reading);
         });
     }
 
@@ -23,7 +24,7 @@ internal static class DataLoading
     {
         (int, int, int)? limits = settings.DataLimits is [var training, var validation, var test] ? (training, validation, test) : null;
         var name = data ?? settings.Data;
-        var loaded = Load(console, name, settings.Network.Height, seed ?? settings.Seed, limits);
+        var loaded = Load(console, name, settings.Network.Height, seed ?? settings.Seed, limits, settings.Reading);
         if (loaded.Data.ClassNames.SequenceEqual(settings.ClassNames)) return loaded;
         throw new UserException($"--data {name}: its classes are {string.Join(", ", loaded.Data.ClassNames.Take(12))}; the model knows {string.Join(", ", settings.ClassNames.Take(12))}.");
     }

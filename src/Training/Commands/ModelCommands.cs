@@ -61,7 +61,7 @@ internal static class ModelCommands
 
     private static (int ExitCode, object Result) Routes(ModelContext context, CancellationToken stop)
     {
-        foreach (var file in (string[])[context.Folder.Onnx, context.Folder.Zip])
+        foreach (var file in context.Model.Settings.Reading.WithoutStockTwin is null ? (string[])[context.Folder.Onnx, context.Folder.Zip] : [context.Folder.Onnx])
         {
             if (!File.Exists(file)) throw new UserException($"{file} is not there. `export --out {context.Folder.Path}` makes it.");
         }

@@ -20,6 +20,7 @@ internal static class Packaging
         ModelCardFile.Write(folder, model, data.Data, training, figures, result);
         console.WriteLine(result.Export.ToString().Replace(result.Export.Path, folder.Onnx, StringComparison.Ordinal).TrimEnd());
         PrintParity(console, result.Parity);
+        if (model.Settings.Reading.WithoutStockTwin is { } reading) console.WriteLine($"No ML.NET zip: the model reads its pictures with {reading}, which stock ML.NET has not. Serve the .onnx file with ClassifyImages or ImageClassifier.");
         foreach (var file in (string[])[folder.Onnx, folder.Zip, folder.Weights, folder.Card, folder.Report, .. Pictures(folder)])
         {
             if (File.Exists(file)) console.WriteLine(FormattableString.Invariant($"  {file} ({new FileInfo(file).Length:N0} bytes)"));

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Spectre.Console;
+using TorchBridge.Inference.Pictures;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Optimization;
@@ -16,6 +17,8 @@ internal sealed class TrainCommand
     private readonly Option<string?> data = CommonOptions.DataSet("drawn");
     private readonly Option<bool> resume = new("--resume") { Description = "Go on with the unfinished run in --out, after its last whole epoch, with its own options." };
     private readonly Option<int> size = new("--size") { Description = "Height and width in pixels that pictures are read at.", DefaultValueFactory = _ => 32, HelpName = "N" };
+    private readonly Option<bool> antialias = new("--antialias") { Description = "Let every pixel count when pictures are made smaller: better than stock ML.NET's resizing, so the model gets no ML.NET zip." };
+    private readonly Option<bool> orient = new("--orient") { Description = "Turn photos as their EXIF orientation says. Stock ML.NET does not, so the model gets no ML.NET zip." };
     private readonly Option<int> pictures = new("--pictures") { Description = "Training pictures to draw (built-in data only); a sixth of it for validation, a third for test.", DefaultValueFactory = _ => 3000, HelpName = "N" };
     private readonly Option<string> precision = new("--precision") { Description = "What training computes in; auto is bfloat16 where the processor has it in hardware. Weights stay float32.", DefaultValueFactory = _ => "auto", HelpName = "auto|float32|bfloat16" };
     private readonly Option<int?> threads = new("--threads") { Description = "Threads of libtorch. Default: one a core.", HelpName = "N" };
@@ -31,7 +34,7 @@ internal sealed class TrainCommand
     }
 
     /// <summary>The options, which the bare program takes too.</summary>
-    public IEnumerable<Option> Options => [data, outFolder, seed, json, resume, precision, threads, device, size, pictures, .. recipe.All];
+    public IEnumerable<Option> Options => [data, outFolder, seed, json, resume, precision, threads, device, size, antialias, orient, pictures, .. recipe.All];
 
     public Task<int> Run(ParseResult parsed, CancellationToken stop) => CommandRunner.Run(() => Train(parsed, stop));
 
@@ -85,9 +88,10 @@ internal sealed class TrainCommand
 
         var dataName = parsed.GetValue(data) ?? DataSource.Drawn;
         var seedValue = parsed.GetValue(seed) ?? 1;
+        var reading = new PictureReading(parsed.GetValue(antialias), parsed.GetValue(orient));
         int[]? limits = dataName == DataSource.Drawn ? [count, Math.Max(10, count / 6), Math.Max(10, count / 3)] : null;
-        var loaded = DataLoading.Load(console, dataName, sizeValue, seedValue, limits is [var a, var b, var c] ? (a, b, c) : null);
+        var loaded = DataLoading.Load(console, dataName, sizeValue, seedValue, limits is [var a, var b, var c] ? (a, b, c) : null, reading);
         var network = configuration.Network with { Classes = loaded.Data.ClassNames.Count, Height = loaded.Data.Training.Height, Width = loaded.Data.Training.Width };
-        return (new ModelSettings(network, configuration.Training, compute, seedValue, dataName, limits, loaded.Data.ClassNames, ChannelStatistics.Of(loaded.Data.Training)), loaded);
+        return (new ModelSettings(network, configuration.Training, compute, seedValue, dataName, limits, loaded.Data.ClassNames, ChannelStatistics.Of(loaded.Data.Training)) { Reading = reading }, loaded);
     }
 }

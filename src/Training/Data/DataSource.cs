@@ -1,4 +1,5 @@
 using SkiaSharp;
+using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Training.Data;
 
@@ -13,7 +14,8 @@ internal static class DataSource
     /// <param name="seed">Decides the drawing and the split.</param>
     /// <param name="limits">Number of drawn pictures, where not the default: training, validation, test.</param>
     /// <param name="progress">Done, in all.</param>
-    public static LoadedData Load(string name, int size, int seed, (int Training, int Validation, int Test)? limits = null, Action<long, long>? progress = null)
+    /// <param name="reading">How the pictures of a path are resized and turned; null for stock ML.NET's way.</param>
+    public static LoadedData Load(string name, int size, int seed, (int Training, int Validation, int Test)? limits = null, Action<long, long>? progress = null, PictureReading? reading = null)
     {
         switch (name)
         {
@@ -24,7 +26,7 @@ internal static class DataSource
                 var cifar = new Cifar10().Load(seed, progress);
                 return new LoadedData(cifar, () => ToPng(cifar.Test));
             default:
-                var (data, files) = PictureFolder.Load(name, size, size, seed, (done, all) => progress?.Invoke(done, all));
+                var (data, files) = PictureFolder.Load(name, size, size, seed, (done, all) => progress?.Invoke(done, all), reading);
                 return new LoadedData(data, () => files);
         }
     }

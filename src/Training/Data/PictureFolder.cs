@@ -10,7 +10,7 @@ internal static class PictureFolder
 {
     /// <summary>Reads a data set.</summary>
     /// <exception cref="UserException">Something is wrong with it; the message names the file or folder.</exception>
-    public static (PictureData Data, IReadOnlyList<EncodedPicture> TestFiles) Load(string path, int height, int width, int seed, Action<int, int>? progress = null)
+    public static (PictureData Data, IReadOnlyList<EncodedPicture> TestFiles) Load(string path, int height, int width, int seed, Action<int, int>? progress = null, PictureReading? reading = null)
     {
         var (pictures, folders) = PictureFiles.Read(path);
         if (pictures.Count == 0) throw new UserException($"--data {path}: there is no picture in it ({string.Join(", ", PictureReader.Extensions)}). Expected are sub-folders named as the classes, with pictures in them.");
@@ -20,7 +20,7 @@ internal static class PictureFolder
         RefuseEmptyFolders(path, root, folders, placed.Select(item => item.picture.Name));
         if (classes.Length < 2) throw new UserException($"--data {path}: there is one class only ('{classes[0]}'). A classifier needs at least two sub-folders with pictures.");
 
-        var set = Decode([.. placed.Select(item => item.picture)], [.. placed.Select(item => Array.IndexOf(classes, item.Class))], height, width, progress);
+        var set = Decode([.. placed.Select(item => item.picture)], [.. placed.Select(item => Array.IndexOf(classes, item.Class))], height, width, progress, reading);
         var (training, validation, test) = Split([.. placed.Select(item => item.Part)], set.Labels, seed);
         foreach (var (name, part) in new[] { ("training", training), ("validation", validation), ("test", test) })
         {
@@ -30,7 +30,7 @@ internal static class PictureFolder
         return (new PictureData(path, classes, set.Select(training), set.Select(validation), set.Select(test)), [.. test.Select(index => placed[index].picture)]);
     }
 
-    private static PictureSet Decode(EncodedPicture[] pictures, int[] labels, int height, int width, Action<int, int>? progress)
+    private static PictureSet Decode(EncodedPicture[] pictures, int[] labels, int height, int width, Action<int, int>? progress, PictureReading? reading)
     {
         var set = new PictureSet(new byte[(long)pictures.Length * 3 * height * width], labels, height, width);
         var done = 0;
@@ -38,7 +38,7 @@ internal static class PictureFolder
         {
             Parallel.For(0, pictures.Length, i =>
             {
-                PictureReader.Read(pictures[i].Bytes, pictures[i].Name, width, height, set.Pixels.AsSpan(i * set.Stride, set.Stride));
+                PictureReader.Read(pictures[i].Bytes, pictures[i].Name, width, height, set.Pixels.AsSpan(i * set.Stride, set.Stride), reading);
                 if (Interlocked.Increment(ref done) % 500 == 0) progress?.Invoke(done, pictures.Length);
             });
         }

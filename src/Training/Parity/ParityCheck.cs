@@ -52,6 +52,13 @@ internal static class ParityCheck
         return mislabelled == 0 ? compared : compared with { Agree = compared.Agree - mislabelled };
     }
 
+    /// <summary>Compares logits of an ONNX file whose classifier reads picture files.</summary>
+    public static ParityRow Files(string name, string path, IReadOnlyList<string> files, float[] expectedLogits)
+    {
+        using var classifier = ImageClassifier.Load(path);
+        return Compare(name, [.. classifier.ClassifyBatch(files).SelectMany(prediction => prediction.Logits)], expectedLogits, expectedLogits, classifier.ClassNames.Count);
+    }
+
     /// <summary>Compares rows of values; <paramref name="logits"/> decide what is a tie.</summary>
     internal static ParityRow Compare(string name, float[] actual, float[] expected, float[] logits, int classes)
     {

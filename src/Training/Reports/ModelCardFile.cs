@@ -15,7 +15,7 @@ internal static class ModelCardFile
         AtomicWrite.Text(folder.Card, Json.Text(new
         {
             Model = "ModernCNN",
-            Files = new { Onnx = Path.GetFileName(folder.Onnx), Zip = Path.GetFileName(folder.Zip), Weights = Path.GetFileName(folder.Weights) },
+            Files = new { Onnx = Path.GetFileName(folder.Onnx), Zip = File.Exists(folder.Zip) ? Path.GetFileName(folder.Zip) : null, Weights = Path.GetFileName(folder.Weights) },
             Input = "pixels: float32 [N, 3, H, W], RGB, 0 to 255; scale, mean and std are in the graph",
             Outputs = "logits and probabilities: float32 [N, classes]",
             model.Settings,
