@@ -5,6 +5,7 @@ using Microsoft.ML.Data;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using TorchBridge.Inference.Pictures;
+using TorchBridge.Inference.Scoring;
 
 namespace TorchBridge.Inference;
 
@@ -199,6 +200,13 @@ public sealed class ImageClassifier : IDisposable
         using var probabilityRows = OrtValue.CreateTensorValueFromMemory(memory, probabilities, [count, ClassNames.Count]);
         session.Run(runOptions, InputNames, [input], OutputNames, [logitRows, probabilityRows]);
     }
+
+    /// <summary>Binds arrays once, to be scored again and again without garbage. They must stay, and stay where they are, until it is disposed.</summary>
+    internal BoundRun Bind(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities) => new(
+        session,
+        runOptions,
+        [(InputNames[0], pixels, [count, 3, Height, Width])],
+        [(OutputNames[0], logits, [count, ClassNames.Count]), (OutputNames[1], probabilities, [count, ClassNames.Count])]);
 
     /// <inheritdoc/>
     public void Dispose()

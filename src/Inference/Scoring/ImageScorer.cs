@@ -49,11 +49,10 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
         if (oneThreaded.IsValueCreated) oneThreaded.Value.Dispose();
     }
 
-    private void Run(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
+    private void Run(BoundRuns bound, float[] pixels, int stride, int count, float[] logits, float[] probabilities)
     {
-        var (stride, classes) = (pixels.Length / count, classifier.ClassNames.Count);
-        Parts.Run(count, parts, whole: () => classifier.Run(pixels, count, logits, probabilities), part: (start, rows) => oneThreaded.Value.Run(
-            pixels.Slice(start * stride, rows * stride), rows, logits.Slice(start * classes, rows * classes), probabilities.Slice(start * classes, rows * classes)));
+        bound.Renew(pixels, logits);
+        Parts.Run(count, parts, whole: () => bound.Run(classifier, 0, count, stride, probabilities), part: (start, rows) => bound.Run(oneThreaded.Value, start, rows, stride, probabilities));
     }
 
     private ScoredColumn Label()
@@ -78,6 +77,7 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
         private readonly int stride;
         private readonly List<bool> valid = [];
         private readonly Batch batch;
+        private readonly BoundRuns bound = new();
         private float[] pixels;
 
         public Builder(ImageScorer scorer, DataViewRow row, IReadOnlyList<ScoredColumn> columns)
@@ -99,6 +99,7 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
             {
                 var larger = ArrayPool<float>.Shared.Rent(Math.Max(need, 2 * pixels.Length));
                 pixels.AsSpan(0, valid.Count * stride).CopyTo(larger);
+                bound.Dispose();
                 ArrayPool<float>.Shared.Return(pixels);
                 pixels = larger;
             }
@@ -123,13 +124,14 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
         {
             var count = valid.Count;
             var (logits, probabilities) = batch.Prepare(valid);
-            scorer.Run(pixels.AsMemory(0, count * stride), count, logits, probabilities);
+            scorer.Run(bound, pixels, stride, count, logits, probabilities);
             valid.Clear();
             return batch;
         }
 
         public override void Dispose()
         {
+            bound.Dispose();
             ArrayPool<float>.Shared.Return(pixels);
             pixels = [];
         }
@@ -153,12 +155,12 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
         private bool[] valid = [];
 
         /// <summary>Makes room for a batch.</summary>
-        public (Memory<float> Logits, Memory<float> Probabilities) Prepare(List<bool> rows)
+        public (float[] Logits, float[] Probabilities) Prepare(List<bool> rows)
         {
             var size = rows.Count * ClassNames.Count;
             if (logits.Length < size) (logits, probabilities, valid) = (new float[size], new float[size], new bool[rows.Count]);
             rows.CopyTo(valid);
-            return (logits.AsMemory(0, size), probabilities.AsMemory(0, size));
+            return (logits, probabilities);
         }
 
         private IReadOnlyList<string> ClassNames => scorer.Classifier.ClassNames;
