@@ -31,7 +31,8 @@ public sealed class ImageClassifier : IDisposable
     /// <summary>Picture height that the model takes, in pixels.</summary>
     public int Height => Card.Height;
 
-    internal ModelCard Card { get; }
+    /// <summary>What the model says of itself.</summary>
+    public ModelCard Card { get; }
 
     private int Stride => 3 * Width * Height;
 

@@ -46,6 +46,8 @@ internal static class Program
         root.Subcommands.Add(QuantizeCommand.Build());
         root.Subcommands.Add(ModelCommands.Predict());
         root.Subcommands.Add(LabCommand.Build());
+        root.Subcommands.Add(AblateCommand.Build());
+        root.Subcommands.Add(AblateCommand.BuildRun());
         root.Subcommands.Add(OperatorsCommand.Build());
         return root;
     }

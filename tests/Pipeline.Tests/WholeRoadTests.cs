@@ -71,7 +71,7 @@ public class WholeRoadTests(TinyModel model) : IClassFixture<TinyModel>
         var parity = TinyModel.Program("parity", "--out", folder.Path, "--json", folder["parity.json"]);
         Assert.Equal(0, parity.ExitCode);
         var rows = JsonDocument.Parse(File.ReadAllText(folder["parity.json"])).RootElement.GetProperty("rows");
-        Assert.Equal(3, rows.GetArrayLength());
+        Assert.Equal(9, rows.GetArrayLength());
         Assert.All(rows.EnumerateArray(), row => Assert.InRange(row.GetProperty("largest_absolute").GetDouble(), 0, row.GetProperty("tolerance").GetDouble()));
         var evaluate = TinyModel.Program("evaluate", "--out", folder.Path);
         Assert.Contains("100 pictures", evaluate.Output, StringComparison.Ordinal);

@@ -36,14 +36,15 @@ public class ReportTests
     [Fact]
     public void The_sheet_shows_every_augmentation()
     {
-        using var folder = new TempFolder();
         var data = DrawnPictures.Make(1, 60, 10, 10);
-        AugmentationSheet.Write(folder["sheet.png"], data.Training, data.ClassNames);
-        using var sheet = SKBitmap.Decode(folder["sheet.png"]);
-        // The original, six techniques drawn twice, mixup and CutMix twice: 17 columns of 32 x 3 pixels and gaps.
-        Assert.Equal((17 * 104) + 8, sheet.Width);
+        var (png, width, _) = AugmentationSheet.Augmentations(data.Training, data.ClassNames);
+        using var sheet = SKBitmap.Decode(png);
+        // The original, six techniques drawn twice, a window: 14 columns of 32 x 3 pixels and gaps.
+        Assert.Equal(((14 * 104) + 8, width), (sheet.Width, sheet.Width));
         // Cutout is black where the original, a column of its own, is not.
         var black = Enumerable.Range(0, sheet.Height * 104).Count(i => sheet.GetPixel(8 + (9 * 104) + (i % 104), i / 104) == SKColors.Black);
         Assert.True(black > 6 * 9 * 9);
+        // The original, three of mixup, three of CutMix, two of cutout.
+        Assert.Equal((9 * 104) + 8, AugmentationSheet.Mixing(data.Training, data.ClassNames).Width);
     }
 }

@@ -119,7 +119,8 @@ internal static class ModelPackager
         new("torchbridge.test_loss", test.Loss.ToString("R", CultureInfo.InvariantCulture)),
     ];
 
-    private static string[] WriteFiles(LoadedData data, string folder)
+    /// <summary>Writes the test pictures as files, in their order.</summary>
+    public static string[] WriteFiles(LoadedData data, string folder)
     {
         Directory.CreateDirectory(folder);
         return [.. data.TestFiles().Select((picture, i) =>

@@ -1,35 +1,68 @@
 using System.CommandLine;
+using System.Diagnostics;
 using Spectre.Console;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Lab;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary><c>lab</c>: techniques to look at.</summary>
+/// <summary><c>lab</c>: what each technique does, as a table, a picture and a paragraph.</summary>
 internal static class LabCommand
 {
     public static Command Build()
     {
+        var lab = new Command("lab", "What each technique does: a table, pictures and a paragraph; `lab all` makes one page of all of them.\nExample: lab batchnorm\nExample: lab all --out lab");
+        foreach (var topic in LabTopics.All) lab.Subcommands.Add(Topic(topic.Name, $"{topic.About}\nExample: lab {topic.Name}", [topic]));
+        lab.Subcommands.Add(Topic("all", "All topics, and one page of HTML with everything: about five minutes on two cores.\nExample: lab all --out lab", LabTopics.All));
+        return lab;
+    }
+
+    private static Command Topic(string name, string description, IReadOnlyList<LabTopic> topics)
+    {
         var (data, seed) = (CommonOptions.DataSet("drawn"), CommonOptions.Seed());
         Option<string> folder = new("--out") { Description = "Folder for the pictures.", DefaultValueFactory = _ => "lab", HelpName = "DIR" };
-        var augmentations = new Command("augmentations", "A sheet of training pictures under every augmentation: crop, flip, rotation, jitter, cutout, all of them, mixup and CutMix.\nExample: lab augmentations --data cifar10") { data, folder, seed };
-        augmentations.SetAction((parsed, _) => CommandRunner.Run(() =>
+        Option<int> width = new("--width") { Description = "Channels of the first convolution of the networks that are trained, a multiple of 8; 64 is the full network.", DefaultValueFactory = _ => 16, HelpName = "N" };
+        var command = new Command(name, description) { data, folder, width, seed };
+        command.SetAction((parsed, stop) => CommandRunner.Run(() =>
         {
-            var loaded = DataLoading.Load(AnsiConsole.Console, parsed.GetValue(data) ?? DataSource.Drawn, 32, parsed.GetValue(seed) ?? 1, null).Data;
-            var path = Path.Combine(parsed.GetValue(folder)!, "augmentations.png");
-            try
-            {
-                Directory.CreateDirectory(parsed.GetValue(folder)!);
-            }
-            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-            {
-                throw new UserException($"--out {parsed.GetValue(folder)}: the folder cannot be made ({error.Message}).", error);
-            }
-
-            AugmentationSheet.Write(path, loaded.Training, loaded.ClassNames);
-            AnsiConsole.Console.WriteLine($"{path}: a row a picture; two draws of each technique, the share of the first label over mixed ones.");
+            var channels = parsed.GetValue(width);
+            RecipeOptions.Require(channels is >= 8 and <= 512 && channels % 8 == 0, "--width", channels, "a multiple of 8 from 8 to 512");
+            var seedValue = parsed.GetValue(seed) ?? 1;
+            var source = parsed.GetValue(data) ?? DataSource.Drawn;
+            using var pictures = LabData.Of(DataLoading.Load(AnsiConsole.Console, source, 32, seedValue, null).Data, seedValue);
+            Run(AnsiConsole.Console, topics, parsed.GetValue(folder)!, new LabContext(channels, seedValue, pictures, stop));
             return 0;
         }));
-        return new Command("lab", "Look at what the techniques do.") { augmentations };
+        return command;
+    }
+
+    private static void Run(IAnsiConsole console, IReadOnlyList<LabTopic> topics, string folder, LabContext context)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UserException($"--out {folder}: the folder cannot be made ({error.Message}).", error);
+        }
+
+        var pages = new List<LabPage>();
+        foreach (var topic in topics)
+        {
+            context.Stop.ThrowIfCancellationRequested();
+            var started = Stopwatch.GetTimestamp();
+            LabPage Work() => topic.Run(context);
+            var page = console.Profile.Capabilities.Interactive && !Console.IsOutputRedirected ? console.Status().Start($"{topic.Name} ({pages.Count + 1} of {topics.Count})", _ => Work()) : Work();
+            pages.Add(page);
+            LabOutput.Print(console, page);
+            foreach (var path in LabOutput.WritePictures(folder, page)) console.WriteLine($"  {path}.svg, .png");
+            console.WriteLine(FormattableString.Invariant($"  {Stopwatch.GetElapsedTime(started).TotalSeconds:F0} s"));
+        }
+
+        if (pages.Count == 1) return;
+        var html = Path.Combine(folder, "lab.html");
+        LabOutput.WriteHtml(html, "The lab: what each technique does", FormattableString.Invariant($"{context.Data.Pictures.Name}: {context.Data.Pictures.Training.Count} training and {context.Data.Pictures.Validation.Count} validation pictures, seed {context.Seed}; networks are reduced where they say so. One run each: `ablate` repeats and compares."), pages);
+        console.WriteLine($"All on one page: {html}");
     }
 }

@@ -35,7 +35,7 @@ internal sealed class RecipeOptions
         Whole("--window", "Side in pixels of the random window of each picture that the first epochs train on, 0 for the whole picture: cheaper steps.", 0, 512, (c, v) => Train(c, c.Training with { Window = v })),
         Whole("--window-epochs", "Epochs, from the first, that train on windows.", 0, 100_000, (c, v) => Train(c, c.Training with { WindowEpochs = v })),
         Number("--ema", "Decay of the moving average of the weights that is kept, 0 for none.", 0, 0.999999, (c, v) => Train(c, c.Training with { WeightAverage = v })),
-        Whole("--patience", "Epochs without a better validation loss after which training stops.", 1, 100_000, (c, v) => Train(c, c.Training with { Patience = v })),
+        Whole("--patience", "Epochs without a better validation loss after which training stops with the best epoch's weights; 0: all epochs, and the last one's weights.", 0, 100_000, (c, v) => Train(c, c.Training with { Patience = v })),
         Number("--dropout", "Share that is dropped before the classifier.", 0, 0.99, (c, v) => Shape(c, c.Network with { Dropout = v })),
         Choice<DropoutKind>("--dropout-kind", "What is dropped: features, whole channels, or as SELU needs it.", (c, v) => Shape(c, c.Network with { DropoutKind = v })),
         Number("--stochastic-depth", "Probability of leaving out the last block's branch.", 0, 0.99, (c, v) => Shape(c, c.Network with { StochasticDepth = v })),

@@ -1,6 +1,5 @@
 using System.Globalization;
 using SkiaSharp;
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Regularization;
 using TorchSharp;
@@ -13,7 +12,8 @@ internal static class AugmentationSheet
 {
     private const int Rows = 6, Draws = 2, Pixel = 3, Gap = 8, HeadLine = 26, Seed = 4;
 
-    private static readonly (string Name, AugmentationOptions Options)[] Techniques =
+    /// <summary>The augmentations, and all of them at once.</summary>
+    public static IReadOnlyList<(string Name, AugmentationOptions Options)> Techniques { get; } =
     [
         ("crop 4", AugmentationOptions.None with { CropPadding = 4 }),
         ("flip", AugmentationOptions.None with { Flip = true }),
@@ -23,11 +23,40 @@ internal static class AugmentationSheet
         ("all", new AugmentationOptions(4, true, 0.4, 15, 8)),
     ];
 
-    /// <summary>Writes the sheet as PNG.</summary>
-    public static void Write(string path, PictureSet set, IReadOnlyList<string> classNames)
+    /// <summary>A row a picture; two draws of each augmentation, and a window.</summary>
+    public static (byte[] Png, int Width, int Height) Augmentations(PictureSet set, IReadOnlyList<string> classNames)
     {
-        var chosen = Enumerable.Range(0, Rows).Select(row => (int)((long)row * set.Count / Rows)).ToArray();
-        var columns = Columns(set, chosen, classNames);
+        var chosen = Chosen(set);
+        var columns = new List<Func<int, (string, float[])>> { row => (classNames[set.Labels[chosen[row]]], Augmented(set, chosen[row], AugmentationOptions.None, 0)) };
+        foreach (var (name, options) in Techniques)
+        {
+            for (var draw = 0; draw < Draws; draw++)
+            {
+                var number = draw;
+                columns.Add(row => (name, Augmented(set, chosen[row], options, number)));
+            }
+        }
+
+        columns.Add(row => ("window", Windowed(set, chosen[row])));
+        return Draw(set, columns);
+    }
+
+    /// <summary>A row a picture, mixed with the next row's; the caption is the share of its own label.</summary>
+    public static (byte[] Png, int Width, int Height) Mixing(PictureSet set, IReadOnlyList<string> classNames)
+    {
+        var chosen = Chosen(set);
+        var columns = new List<Func<int, (string, float[])>> { row => (classNames[set.Labels[chosen[row]]], Augmented(set, chosen[row], AugmentationOptions.None, 0)) };
+        foreach (var lambda in (double[])[0.9, 0.7, 0.4]) columns.Add(row => Mixed(set, chosen, row, classNames, lambda, (x, t, partners) => BatchMixing.Mixup(x, t, partners, lambda)));
+        foreach (var box in (Box[])[new(0, set.Height / 2, 0, set.Width / 2), new(set.Height / 4, set.Height, set.Width / 3, set.Width), new(set.Height / 3, 2 * set.Height / 3, 0, set.Width)])
+            columns.Add(row => Mixed(set, chosen, row, classNames, 0, (x, t, partners) => BatchMixing.CutMix(x, t, partners, box)));
+        foreach (var side in (int[])[8, 16]) columns.Add(row => ($"cutout {side}", Augmented(set, chosen[row], AugmentationOptions.None with { Cutout = side }, 1)));
+        return Draw(set, columns);
+    }
+
+    private static int[] Chosen(PictureSet set) => [.. Enumerable.Range(0, Rows).Select(row => (int)((long)row * set.Count / Rows))];
+
+    private static (byte[] Png, int Width, int Height) Draw(PictureSet set, List<Func<int, (string Caption, float[] Pixels)>> columns)
+    {
         int cellWidth = (set.Width * Pixel) + Gap, cellHeight = (set.Height * Pixel) + Gap + HeadLine;
         using var bitmap = new SKBitmap((columns.Count * cellWidth) + Gap, (Rows * cellHeight) + Gap);
         using var canvas = new SKCanvas(bitmap);
@@ -46,25 +75,20 @@ internal static class AugmentationSheet
         }
 
         using var data = bitmap.Encode(SKEncodedImageFormat.Png, 100);
-        AtomicWrite.File(path, data.SaveTo);
+        return (data.ToArray(), bitmap.Width, bitmap.Height);
     }
 
-    private static List<Func<int, (string Caption, float[] Pixels)>> Columns(PictureSet set, int[] chosen, IReadOnlyList<string> classNames)
+    /// <summary>Three quarters of the picture's sides, on white.</summary>
+    private static float[] Windowed(PictureSet set, int index)
     {
-        var columns = new List<Func<int, (string, float[])>> { row => (classNames[set.Labels[chosen[row]]], Augmented(set, chosen[row], AugmentationOptions.None, 0)) };
-        foreach (var (name, options) in Techniques)
-        {
-            for (var draw = 0; draw < Draws; draw++)
-            {
-                var number = draw;
-                columns.Add(row => (name, Augmented(set, chosen[row], options, number)));
-            }
-        }
-
-        foreach (var lambda in (double[])[0.7, 0.4]) columns.Add(row => Mixed(set, chosen, row, classNames, lambda, (x, t, partners) => BatchMixing.Mixup(x, t, partners, lambda)));
-        foreach (var box in (Box[])[new(0, set.Height / 2, 0, set.Width / 2), new(set.Height / 4, set.Height, set.Width / 3, set.Width)])
-            columns.Add(row => Mixed(set, chosen, row, classNames, 0, (x, t, partners) => BatchMixing.CutMix(x, t, partners, box)));
-        return columns;
+        int rows = set.Height * 3 / 4, columns = set.Width * 3 / 4;
+        var window = new float[3 * rows * columns];
+        var draw = new Draw(Seed, index, 5);
+        Augmentation.Window(Augmented(set, index, AugmentationOptions.None, 0), set.Height, set.Width, rows, columns, ref draw, window);
+        var target = new float[set.Stride];
+        Array.Fill(target, 255);
+        for (var y = 0; y < rows; y++) window.AsSpan(3 * columns * y, 3 * columns).CopyTo(target.AsSpan(3 * set.Width * y));
+        return target;
     }
 
     private static float[] Augmented(PictureSet set, int index, AugmentationOptions options, int number)

@@ -27,6 +27,9 @@ internal enum NormKind
 
     /// <summary>Nothing.</summary>
     None,
+
+    /// <summary>BatchNorm2d written out in tensor operations: the same numbers, slower.</summary>
+    BatchFromScratch,
 }
 
 /// <summary>What stands between the layers.</summary>

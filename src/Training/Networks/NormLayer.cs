@@ -12,9 +12,19 @@ internal static class NormLayer
     {
         NormKind.Batch => nn.BatchNorm2d(channels),
         NormKind.Layer => nn.LayerNorm([channels, height, width]),
-        NormKind.Group => nn.GroupNorm(Groups, channels),
+        NormKind.Group => Group(Math.Min(Groups, channels), channels),
         NormKind.Instance => nn.InstanceNorm2d(channels),
         NormKind.None => nn.Identity(),
+        NormKind.BatchFromScratch => new ScratchBatchNorm(channels),
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "unknown normalization"),
     };
+
+    /// <summary>GroupNorm with weight 1 and bias 0: TorchSharp 0.107 leaves both as the memory was.</summary>
+    public static nn.Module<Tensor, Tensor> Group(int groups, int channels)
+    {
+        var norm = nn.GroupNorm(groups, channels);
+        nn.init.ones_(norm.weight!);
+        nn.init.zeros_(norm.bias!);
+        return norm;
+    }
 }

@@ -44,7 +44,7 @@ internal sealed record Recipe
     /// <summary>Largest norm of all gradients together, 0 for no clipping.</summary>
     public double GradientClipping { get; init; } = 1.0;
 
-    /// <summary>Epochs without a better validation loss after which training stops.</summary>
+    /// <summary>Epochs without a better validation loss after which training stops with the best epoch's weights; 0 for all epochs, and the last one's weights.</summary>
     public int Patience { get; init; } = 10;
 
     /// <summary>

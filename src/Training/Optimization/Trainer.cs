@@ -113,7 +113,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         Evaluation Validate()
         {
             var validation = Evaluation.Of(model.Classifier, data.Validation, stop);
-            if (state.Stopping.Improved(validation.Loss))
+            if (state.Stopping.Improved(validation.Loss) || recipe.Patience == 0)
             {
                 state.Best.Take();
                 state.BestEpoch = epoch;
@@ -141,7 +141,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         return (loss.ToDouble(), logits.argmax(1).eq(targets.argmax(1)).sum().ToInt64());
     }
 
-    private UserException Diverged(double loss, int step, int epoch, double learningRate) => new(
+    private TrainingDivergedException Diverged(double loss, int step, int epoch, double learningRate) => new(
         FormattableString.Invariant($"the loss is {loss} at step {step} of epoch {epoch} (learning rate {learningRate:G3}): training diverged. Lower --lr, or keep gradient clipping on.") +
         (checkpointPath is not null && File.Exists(checkpointPath) ? $" The checkpoint of the last good epoch is {checkpointPath}." : ""));
 }

@@ -35,11 +35,15 @@ internal static class ParityCheck
     }
 
     /// <summary>Compares probabilities and labels of the zip in stock ML.NET, reading picture files.</summary>
-    public static ParityRow Zip(string name, string path, IReadOnlyList<string> files, IReadOnlyList<string> classNames, float[] expectedLogits)
+    public static ParityRow Zip(string name, string path, IReadOnlyList<string> files, IReadOnlyList<string> classNames, float[] expectedLogits) =>
+        Scores(name, StockPipeline.Score(path, files), classNames, expectedLogits);
+
+    /// <summary>Compares probabilities and labels, row by row.</summary>
+    public static ParityRow Scores(string name, IEnumerable<(string Label, float[] Scores)> rows, IReadOnlyList<string> classNames, float[] expectedLogits)
     {
         var scores = new List<float>(expectedLogits.Length);
         var labels = new List<string>();
-        foreach (var (label, row) in StockPipeline.Score(path, files))
+        foreach (var (label, row) in rows)
         {
             labels.Add(label);
             scores.AddRange(row);
@@ -47,7 +51,7 @@ internal static class ParityCheck
 
         var classes = classNames.Count;
         var compared = Compare(name, [.. scores], Softmax(expectedLogits, classes), expectedLogits, classes);
-        // The label that the zip says must be the class of its own largest score.
+        // The label that a row says must be the class of its own largest score.
         var mislabelled = Enumerable.Range(0, labels.Count).Count(i => labels[i] != classNames[Best(scores.Skip(i * classes).Take(classes).ToArray(), 0, classes)]);
         return mislabelled == 0 ? compared : compared with { Agree = compared.Agree - mislabelled };
     }

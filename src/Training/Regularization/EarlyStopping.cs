@@ -1,6 +1,6 @@
 namespace TorchBridge.Training.Regularization;
 
-/// <summary>Stops when the validation loss has not improved for a number of epochs.</summary>
+/// <summary>Stops when the validation loss has not improved for a number of epochs; never where that number is 0.</summary>
 internal sealed class EarlyStopping(int patience)
 {
     /// <summary>Lowest validation loss so far.</summary>
@@ -10,7 +10,7 @@ internal sealed class EarlyStopping(int patience)
     public int EpochsWithout { get; private set; }
 
     /// <summary>Whether patience is used up.</summary>
-    public bool ShouldStop => EpochsWithout >= patience;
+    public bool ShouldStop => patience > 0 && EpochsWithout >= patience;
 
     /// <summary>Takes an epoch's loss; true where it is the best so far. NaN is never the best.</summary>
     public bool Improved(double loss)

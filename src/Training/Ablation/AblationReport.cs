@@ -1,0 +1,129 @@
+using System.Globalization;
+using System.Text;
+using OxyPlot;
+using OxyPlot.Axes;
+using OxyPlot.Series;
+using Spectre.Console;
+using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Lab;
+using TorchBridge.Training.Reports;
+
+namespace TorchBridge.Training.Ablation;
+
+/// <summary>The result of an ablation as JSON, CSV, Markdown, pictures and one page of HTML.</summary>
+internal static class AblationReport
+{
+    private static readonly string[] Head = ["variant", "n", "training", "validation", "gap", "test", "calibration error", "epochs to best", "effect on test", "95 % interval", "verdict"];
+
+    /// <summary>Writes everything.</summary>
+    /// <param name="folder">Where.</param>
+    /// <param name="subtitle">Data, pictures, network, epochs, seeds.</param>
+    /// <param name="rows">The table.</param>
+    /// <returns>The files.</returns>
+    public static IReadOnlyList<string> Write(string folder, string subtitle, IReadOnlyList<AblationRow> rows)
+    {
+        string File(string name) => Path.Combine(folder, name);
+        AtomicWrite.Text(File("ablation.json"), Json.Text(new { About = subtitle, Rows = rows, Versions = Versions.All }) + "\n");
+        AtomicWrite.Text(File("ablation.csv"), Csv(rows));
+        AtomicWrite.Text(File("ablation.md"), Markdown(subtitle, rows));
+        PlotFile.Write(File("ablation"), () => Ranked(rows), 900, PlotHeight(rows));
+        LabOutput.WriteHtml(File("ablation.html"), "Ablation: what each technique brings", subtitle, Pages(rows));
+        return [File("ablation.json"), File("ablation.csv"), File("ablation.md"), File("ablation.svg"), File("ablation.png"), File("ablation.html")];
+    }
+
+    /// <summary>The table for a terminal.</summary>
+    public static Table Table(IReadOnlyList<AblationRow> rows)
+    {
+        var table = new Table().AddColumns(Head);
+        foreach (var row in rows) table.AddRow([.. Cells(row).Select(Markup.Escape)]);
+        return table;
+    }
+
+    /// <summary>What may be said, in sentences.</summary>
+    public static string Findings(IReadOnlyList<AblationRow> rows)
+    {
+        var compared = rows.Where(row => row.Effect is not null).ToArray();
+        string Names(string verdict) => string.Join(", ", compared.Where(row => row.Verdict == verdict).Select(row => $"{row.Variant} ({Points(row.Effect!.Mean)})").DefaultIfEmpty("none"));
+        var diverged = rows.Where(row => row.Diverged > 0).Select(row => $"{row.Variant} ({row.Diverged} of {row.Runs})").ToArray();
+        var negative = compared.Where(row => row.Effect!.Mean <= 0 && row.Verdict != "did harm").Select(row => row.Variant).ToArray();
+        return string.Join(" ", new[]
+        {
+            $"Significant at 95 % and positive: {Names("helped")}.",
+            $"Significant and negative: {Names("did harm")}.",
+            compared.Any(row => row.Verdict == "not significant") ? $"Not significant, one way or the other: {string.Join(", ", compared.Where(row => row.Verdict == "not significant").Select(row => row.Variant))}." : "",
+            negative.Length > 0 ? $"Did not help here, on average: {string.Join(", ", negative)}." : "",
+            diverged.Length > 0 ? $"Diverged, and counted as guessing: {string.Join(", ", diverged)}." : "",
+            rows.Count > 0 && rows[0].Runs == 3 ? "With three seeds a 95 % interval is about 2.5 standard deviations of a difference wide to either side, so only large effects can be significant; and of twenty comparisons without any effect one would be." : "",
+        }.Where(sentence => sentence.Length > 0));
+    }
+
+    private static IReadOnlyList<LabPage> Pages(IReadOnlyList<AblationRow> rows) =>
+    [
+        new LabPage("result", "What each technique brought", Findings(rows))
+        {
+            Figures = [new LabFigure("effects", 900, PlotHeight(rows)) { Plot = () => Ranked(rows) }],
+            Tables = [new LabTable("Means over the seeds, plus or minus one standard deviation; an effect is the paired difference in test accuracy, in percentage points", Head, [.. rows.Select(Cells)])],
+        },
+        new LabPage("curves", "Learning curves", "Validation accuracy by epoch, mean over the seeds: first the full stack and what is left without one technique, then the bare network and one technique alone. A line that ends early was stopped early.")
+        {
+            Figures = [.. ((string[])[AblationPlan.Full, AblationPlan.Bare]).Select(reference => new LabFigure(reference, 1000, 560) { Plot = () => LabPlots.Lines(reference == AblationPlan.Full ? "The full stack, and without one technique" : "The bare network, and one technique alone", "epoch", "validation accuracy, %", [.. rows.Where(row => row.Variant == reference || row.Reference == reference).Select(row => new Curve(row.Variant, row.ValidationCurve.Select((accuracy, epoch) => (epoch + 1.0, 100 * accuracy))))], lowY: 0) })],
+        },
+        new LabPage("settings", "To repeat it", $"The full stack: {Settings(rows, AblationPlan.Full)} The bare network: {Settings(rows, AblationPlan.Bare)} Every other variant is one of them with one technique taken out or added."),
+    ];
+
+    private static string Settings(IReadOnlyList<AblationRow> rows, string name) => rows.FirstOrDefault(row => row.Variant == name) is { } row ? Json.Text(row.Configuration).ReplaceLineEndings(" ") : "not run.";
+
+    private static int PlotHeight(IReadOnlyList<AblationRow> rows) => 120 + (24 * Math.Max(4, rows.Count(row => row.Effect is not null)));
+
+    /// <summary>Effects with their intervals, the largest on top.</summary>
+    private static PlotModel Ranked(IReadOnlyList<AblationRow> rows)
+    {
+        var ranked = rows.Where(row => row.Effect is not null).OrderByDescending(row => row.Effect!.Mean).ToArray();
+        var plot = new PlotModel { Title = "Effect on test accuracy, percentage points, with 95 % interval (grey: not significant)", TitleFontSize = 13 };
+        var names = new CategoryAxis { Position = AxisPosition.Left, StartPosition = 1, EndPosition = 0 };
+        var bars = new ErrorBarSeries { ErrorWidth = 0.3, StrokeThickness = 0 };
+        foreach (var row in ranked)
+        {
+            names.Labels.Add(row.Variant);
+            bars.Items.Add(new ErrorBarItem(100 * row.Effect!.Mean, double.IsNaN(row.Effect.HalfWidth) ? 0 : 100 * row.Effect.HalfWidth) { Color = row.Effect.IsSignificant ? OxyColors.SteelBlue : OxyColors.LightGray });
+        }
+
+        plot.Axes.Add(names);
+        plot.Axes.Add(new LinearAxis { Position = AxisPosition.Bottom, MajorGridlineStyle = LineStyle.Dot });
+        plot.Series.Add(bars);
+        return plot;
+    }
+
+    private static string[] Cells(AblationRow row) =>
+    [
+        row.Variant, N(row.Runs), P(row.Training), P(row.Validation), P(row.Gap), P(row.Test), P(row.Calibration), string.Create(CultureInfo.InvariantCulture, $"{row.BestEpoch.Mean:F1}"),
+        row.Effect is { } effect ? Points(effect.Mean) : "",
+        row.Effect is { HalfWidth: not double.NaN } known ? $"{Points(known.Mean - known.HalfWidth)} to {Points(known.Mean + known.HalfWidth)}" : "",
+        row.Verdict + (row.Diverged > 0 ? $" (diverged: {row.Diverged})" : ""),
+    ];
+
+    private static string Markdown(string subtitle, IReadOnlyList<AblationRow> rows)
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"# Ablation\n\n{subtitle}\n\n{Findings(rows)}\n\n| {string.Join(" | ", Head)} |\n|{string.Concat(Head.Select(_ => "---|"))}\n");
+        foreach (var row in rows) text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Cells(row))} |\n");
+        return text.ToString();
+    }
+
+    private static string Csv(IReadOnlyList<AblationRow> rows)
+    {
+        var text = new StringBuilder("variant,reference,runs,diverged,training,training_sd,validation,validation_sd,gap,gap_sd,test,test_sd,calibration_error,best_epoch,effect,half_width,verdict\n");
+        foreach (var row in rows)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{row.Variant},{row.Reference},{row.Runs},{row.Diverged},{row.Training.Mean:R},{row.Training.Deviation:R},{row.Validation.Mean:R},{row.Validation.Deviation:R},{row.Gap.Mean:R},{row.Gap.Deviation:R},{row.Test.Mean:R},{row.Test.Deviation:R},{row.Calibration.Mean:R},{row.BestEpoch.Mean:R},{row.Effect?.Mean:R},{row.Effect?.HalfWidth:R},{row.Verdict}\n");
+        }
+
+        return text.ToString();
+    }
+
+    private static string N(int value) => value.ToString(CultureInfo.InvariantCulture);
+
+    private static string P(Spread spread) => string.Create(CultureInfo.InvariantCulture, $"{100 * spread.Mean:F1} ± {100 * spread.Deviation:F1}");
+
+    private static string Points(double share) => (100 * share).ToString("+0.0;-0.0;0.0", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,93 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Serialization;
+using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Data;
+using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
+using TorchBridge.Training.Reports;
+using TorchSharp;
+
+namespace TorchBridge.Training.Ablation;
+
+/// <summary>Everything that decides a run; the same request gives the same result on the same kind of machine.</summary>
+/// <param name="Configuration">What is trained.</param>
+/// <param name="Data">What <c>--data</c> names.</param>
+/// <param name="Pictures">Training pictures.</param>
+/// <param name="Seed">Of the drawing or the split, the start, the order, the dropout.</param>
+internal sealed record RunRequest(RunConfiguration Configuration, string Data, int Pictures, int Seed)
+{
+    /// <summary>A name for the request's file: a hash of all of it.</summary>
+    [JsonIgnore]
+    public string Key => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Json.Text(this))))[..20];
+}
+
+/// <summary>What a run gave. Accuracies are in eval mode on whole pictures.</summary>
+/// <param name="Request">What was asked for.</param>
+/// <param name="TrainingAccuracy">On the training pictures as they are.</param>
+/// <param name="ValidationAccuracy">What choices look at.</param>
+/// <param name="TestAccuracy">Read once, at the end.</param>
+/// <param name="CalibrationError">Expected calibration error on the test part.</param>
+/// <param name="BestEpoch">The epoch whose weights these are.</param>
+/// <param name="ValidationCurve">Validation accuracy by epoch.</param>
+/// <param name="Diverged">Whether the loss was not a number any more: then the accuracies are those of guessing.</param>
+/// <param name="Seconds">How long it took.</param>
+internal sealed record RunResult(RunRequest Request, double TrainingAccuracy, double ValidationAccuracy, double TestAccuracy, double CalibrationError, int BestEpoch, IReadOnlyList<double> ValidationCurve, bool Diverged, double Seconds);
+
+/// <summary>Does one run, in this process, with one thread of libtorch.</summary>
+internal static class AblationRun
+{
+    private const int MostValidation = 500;
+    private const int MostTest = 1000;
+
+    /// <summary>Trains and evaluates.</summary>
+    public static RunResult Do(RunRequest request, CancellationToken stop)
+    {
+        var started = System.Diagnostics.Stopwatch.GetTimestamp();
+        // One thread: sums are then in one order, however many runs share the machine.
+        torch.set_num_threads(1);
+        var data = Load(request);
+        var network = request.Configuration.Network with { Classes = data.ClassNames.Count, Height = data.Training.Height, Width = data.Training.Width };
+        using var model = new TrainedModel(new ModelSettings(network, request.Configuration.Training, new ComputeOptions(Precision.Float32, 1, "cpu"), request.Seed, request.Data, null, data.ClassNames, ChannelStatistics.Of(data.Training)));
+        TrainingResult training;
+        try
+        {
+            training = new Trainer(model, new Silent()).Train(data, stop: stop);
+            stop.ThrowIfCancellationRequested();
+        }
+        catch (TrainingDivergedException)
+        {
+            var guess = 1.0 / data.ClassNames.Count;
+            return new RunResult(request, guess, guess, guess, 0, 0, [], Diverged: true, Seconds());
+        }
+
+        var test = Evaluation.Of(model.Classifier, data.Test, stop);
+        return new RunResult(
+            request,
+            Evaluation.Of(model.Classifier, data.Training, stop).Accuracy,
+            Evaluation.Of(model.Classifier, data.Validation, stop).Accuracy,
+            test.Accuracy,
+            TestFigures.Of(test, data.Test, data.ClassNames).CalibrationError,
+            training.BestEpoch,
+            [.. training.History.Select(epoch => epoch.ValidationAccuracy)],
+            Diverged: false,
+            Seconds());
+
+        double Seconds() => System.Diagnostics.Stopwatch.GetElapsedTime(started).TotalSeconds;
+    }
+
+    private static PictureData Load(RunRequest request)
+    {
+        if (request.Data == DataSource.Drawn) return DrawnPictures.Make(request.Seed, request.Pictures, MostValidation, MostTest);
+        var data = DataSource.Load(request.Data, 32, request.Seed).Data;
+        PictureSet Some(PictureSet set, int count, int key) => set.Select([.. new Draw(request.Seed, 43, key).Permutation(set.Count).Take(count)]);
+        return data with { Training = Some(data.Training, request.Pictures, 1), Validation = Some(data.Validation, MostValidation, 2), Test = Some(data.Test, MostTest, 3) };
+    }
+
+    private sealed class Silent : ITrainingObserver
+    {
+        public void Step(int epoch, long step, long stepsInEpoch, double loss, double learningRate, double imagesPerSecond) { }
+
+        public void Epoch(EpochRecord record, bool isBest) { }
+    }
+}

@@ -1,0 +1,86 @@
+using TorchBridge.Training.Data;
+using TorchBridge.Training.Initialization;
+using TorchBridge.Training.Networks;
+using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
+
+namespace TorchBridge.Training.Ablation;
+
+/// <summary>A technique that can be taken out of the full stack, or added to the bare network.</summary>
+/// <param name="Name">In tables.</param>
+/// <param name="Copy">Sets it in the second configuration as the first one has it.</param>
+internal sealed record Technique(string Name, Func<RunConfiguration, RunConfiguration, RunConfiguration> Copy);
+
+/// <summary>A configuration that is trained, and what it is compared with.</summary>
+/// <param name="Name">In tables: <c>without dropout</c>.</param>
+/// <param name="Reference">The variant it differs from by one technique; null for the two references.</param>
+/// <param name="Configuration">What is trained.</param>
+internal sealed record Variant(string Name, string? Reference, RunConfiguration Configuration);
+
+/// <summary>The variants of an ablation.</summary>
+internal static class AblationPlan
+{
+    public const string Full = "full";
+    public const string Bare = "bare";
+
+    /// <summary>Everything: each batch draws one of mixup, CutMix and cutout.</summary>
+    public static RunConfiguration FullStack(int epochs, int width) => new(
+        "the full regularization stack",
+        new Recipe { Epochs = epochs, BatchSize = 64, LearningRate = 0.003, WeightDecay = 0.05, DecayNormsAndBiases = false, LabelSmoothing = 0.1, Mixup = 0.2, CutMix = 1, GradientClipping = 1, Patience = 10, Augmentation = new AugmentationOptions(4, true, 0.2, 0, 8) },
+        new NetworkOptions { Channels = width, Dropout = 0.2, Initialization = InitializationKind.KaimingNormal });
+
+    /// <summary>Nothing: a plain network, constant learning rate, all epochs.</summary>
+    public static RunConfiguration BareNetwork(int epochs, int width) => new(
+        "no regularization at all",
+        new Recipe { Epochs = epochs, BatchSize = 64, LearningRate = 0.003, WeightDecay = 0, LabelSmoothing = 0, GradientClipping = 0, Patience = 0, Schedule = ScheduleKind.Constant, Augmentation = AugmentationOptions.None },
+        new NetworkOptions { Channels = width, Dropout = 0, Form = BlockForm.Plain, Norm = NormKind.None, Initialization = InitializationKind.XavierUniform });
+
+    /// <summary>The techniques, in the lesson's order.</summary>
+    public static IReadOnlyList<Technique> Techniques { get; } =
+    [
+        Network("BatchNorm", (from, to) => to with { Norm = from.Norm }),
+        Network("residual shortcuts", (from, to) => to with { Form = from.Form }),
+        Network("dropout", (from, to) => to with { Dropout = from.Dropout }),
+        Training("weight decay", (from, to) => to with { WeightDecay = from.WeightDecay }),
+        Training("augmentation", (from, to) => to with { Augmentation = from.Augmentation with { Cutout = to.Augmentation.Cutout } }),
+        Training("label smoothing", (from, to) => to with { LabelSmoothing = from.LabelSmoothing }),
+        Training("mixup", (from, to) => to with { Mixup = from.Mixup }),
+        Training("CutMix", (from, to) => to with { CutMix = from.CutMix }),
+        Training("cutout", (from, to) => to with { Augmentation = to.Augmentation with { Cutout = from.Augmentation.Cutout } }),
+        Network("Kaiming initialization", (from, to) => to with { Initialization = from.Initialization }),
+        Training("gradient clipping", (from, to) => to with { GradientClipping = from.GradientClipping }),
+        Training("early stopping", (from, to) => to with { Patience = from.Patience }),
+        Training("cosine decay", (from, to) => to with { Schedule = from.Schedule }),
+    ];
+
+    /// <summary>The two references, each technique taken out and added alone, and the other norms in both places.</summary>
+    /// <param name="epochs">Passes over the training part.</param>
+    /// <param name="width">Channels of the first convolution.</param>
+    /// <param name="only">Names of techniques; none for all.</param>
+    /// <exception cref="UserException">There is no such technique.</exception>
+    public static IReadOnlyList<Variant> Variants(int epochs, int width, IReadOnlyCollection<string> only)
+    {
+        foreach (var name in only)
+        {
+            if (!Names.Contains(name, StringComparer.OrdinalIgnoreCase)) throw new UserException($"--only names '{name}'; the techniques are {string.Join(", ", Names)}.");
+        }
+
+        bool Wanted(string name) => only.Count == 0 || only.Contains(name, StringComparer.OrdinalIgnoreCase);
+        RunConfiguration full = FullStack(epochs, width), bare = BareNetwork(epochs, width);
+        var variants = new List<Variant> { new(Full, null, full) };
+        variants.AddRange(Techniques.Where(technique => Wanted(technique.Name)).Select(technique => new Variant($"without {technique.Name}", Full, technique.Copy(bare, full))));
+        variants.AddRange(OtherNorms.Where(norm => Wanted(norm.Name)).Select(norm => new Variant($"{norm.Name} instead of BatchNorm", Full, full with { Network = full.Network with { Norm = norm.Kind } })));
+        variants.Add(new Variant(Bare, null, bare));
+        variants.AddRange(Techniques.Where(technique => Wanted(technique.Name)).Select(technique => new Variant($"{technique.Name} alone", Bare, technique.Copy(full, bare))));
+        variants.AddRange(OtherNorms.Where(norm => Wanted(norm.Name)).Select(norm => new Variant($"{norm.Name} alone", Bare, bare with { Network = bare.Network with { Norm = norm.Kind } })));
+        return variants;
+    }
+
+    private static IReadOnlyList<(string Name, NormKind Kind)> OtherNorms { get; } = [("LayerNorm", NormKind.Layer), ("GroupNorm", NormKind.Group), ("InstanceNorm", NormKind.Instance)];
+
+    private static IEnumerable<string> Names => Techniques.Select(technique => technique.Name).Concat(OtherNorms.Select(norm => norm.Name));
+
+    private static Technique Network(string name, Func<NetworkOptions, NetworkOptions, NetworkOptions> copy) => new(name, (from, to) => to with { Network = copy(from.Network, to.Network) });
+
+    private static Technique Training(string name, Func<Recipe, Recipe, Recipe> copy) => new(name, (from, to) => to with { Training = copy(from.Training, to.Training) });
+}

@@ -1,0 +1,108 @@
+using TorchBridge.Training.Data;
+using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Regularization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Lab;
+
+/// <summary>How a small network is trained in the lab.</summary>
+internal sealed record LabSettings
+{
+    public int Epochs { get; init; } = 8;
+
+    public int BatchSize { get; init; } = 32;
+
+    public double LearningRate { get; init; } = 0.002;
+
+    public double LabelSmoothing { get; init; }
+
+    /// <summary>AdamW's: taken from the weights themselves.</summary>
+    public double DecoupledDecay { get; init; }
+
+    /// <summary>Lambda of a penalty lambda / 2 ||w||^2 in the loss, which Adam then divides as it divides every gradient.</summary>
+    public double Penalty { get; init; }
+
+    /// <summary>Training pictures that are used; null for all.</summary>
+    public int? Pictures { get; init; }
+
+    /// <summary>Plain gradient descent instead of Adam.</summary>
+    public bool Sgd { get; init; }
+}
+
+/// <summary>An epoch of a lab run. Training figures are those of its steps, validation is in eval mode.</summary>
+internal sealed record LabEpoch(int Epoch, double TrainingLoss, double TrainingAccuracy, double ValidationLoss, double ValidationAccuracy);
+
+/// <summary>Trains any module [N, 3, H, W] to logits on the lab's pictures, in float32. A run that diverges ends there.</summary>
+internal static class LabTrainer
+{
+    private const int EvaluationBatch = 100;
+
+    /// <summary>Trains; <paramref name="afterStep"/> sees the number of each step.</summary>
+    public static IReadOnlyList<LabEpoch> Train(nn.Module<Tensor, Tensor> network, LabContext context, LabSettings settings, Action<int>? afterStep = null)
+    {
+        var data = context.Data;
+        using var optimizer = Optimizer(network, settings);
+        var history = new List<LabEpoch>();
+        var step = 0;
+        var count = settings.Pictures is { } some ? Math.Min(some, data.Pictures.Training.Count) : data.Pictures.Training.Count;
+        var batchSize = Math.Min(settings.BatchSize, count);
+        for (var epoch = 1; epoch <= settings.Epochs; epoch++)
+        {
+            double lossSum = 0;
+            long right = 0, seen = 0;
+            network.train();
+            using (var pause = new CollectionPause())
+            {
+                foreach (var indices in new Draw(context.Seed, 37, epoch).Permutation(count).Chunk(batchSize).Where(chunk => chunk.Length == batchSize))
+                {
+                    context.Stop.ThrowIfCancellationRequested();
+                    pause.BetweenSteps();
+                    using var scope = NewDisposeScope();
+                    var chosen = tensor(indices.Select(index => (long)index).ToArray());
+                    var (pixels, labels) = (data.TrainingPixels.index_select(0, chosen), data.TrainingLabels.index_select(0, chosen));
+                    var logits = network.call(pixels);
+                    var loss = SoftTargets.CrossEntropy(logits, SoftTargets.Smooth(labels, data.Classes, settings.LabelSmoothing));
+                    optimizer.zero_grad();
+                    loss.backward();
+                    optimizer.step();
+                    var value = loss.ToDouble();
+                    lossSum += value * indices.Length;
+                    right += logits.argmax(1).eq(labels).sum().ToInt64();
+                    seen += indices.Length;
+                    afterStep?.Invoke(++step);
+                    if (double.IsFinite(value)) continue;
+                    history.Add(new LabEpoch(epoch, double.NaN, (double)right / seen, double.NaN, 0));
+                    return history;
+                }
+            }
+
+            var (validationLoss, validationAccuracy, _) = Evaluate(network, data);
+            history.Add(new LabEpoch(epoch, lossSum / seen, (double)right / seen, validationLoss, validationAccuracy));
+        }
+
+        return history;
+    }
+
+    /// <summary>Loss, accuracy and probabilities [N, classes] over the validation pictures, in eval mode.</summary>
+    public static (double Loss, double Accuracy, float[] Probabilities) Evaluate(nn.Module<Tensor, Tensor> network, LabData data)
+    {
+        network.eval();
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var parts = Enumerable.Range(0, (int)((data.ValidationPixels.shape[0] + EvaluationBatch - 1) / EvaluationBatch))
+            .Select(i => network.call(data.ValidationPixels[(i * EvaluationBatch)..Math.Min((i + 1) * EvaluationBatch, (int)data.ValidationPixels.shape[0])])).ToArray();
+        var logits = cat(parts);
+        var loss = SoftTargets.CrossEntropy(logits, SoftTargets.Smooth(data.ValidationLabels, data.Classes, 0)).ToDouble();
+        var accuracy = logits.argmax(1).eq(data.ValidationLabels).to(ScalarType.Float32).mean().ToDouble();
+        return (loss, accuracy, logits.softmax(1).contiguous().data<float>().ToArray());
+    }
+
+    private static optim.Optimizer Optimizer(nn.Module network, LabSettings settings)
+    {
+        if (settings.Sgd) return optim.SGD(network.parameters(), settings.LearningRate, momentum: 0.9);
+        return settings.Penalty > 0
+            ? optim.Adam(network.parameters(), settings.LearningRate, weight_decay: settings.Penalty)
+            : optim.AdamW(network.parameters(), settings.LearningRate, weight_decay: settings.DecoupledDecay);
+    }
+}

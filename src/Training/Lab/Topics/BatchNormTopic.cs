@@ -1,0 +1,102 @@
+using System.Globalization;
+using TorchBridge.Training.Networks;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Lab.Topics;
+
+/// <summary>BatchNorm from scratch against the library's, and what the biased running variance of the lesson's version does.</summary>
+internal static class BatchNormTopic
+{
+    private static readonly int[] BatchSizes = [2, 4, 8, 32, 128];
+
+    public static LabPage Run(LabContext context)
+    {
+        var equal = (string[][])[Compare("BatchNorm1d [32, 10]", nn.BatchNorm1d(10), 10, [32, 10]), Compare("BatchNorm2d [16, 8, 12, 12]", nn.BatchNorm2d(8), 8, [16, 8, 12, 12])];
+        var running = BatchSizes.Select(size => (Size: size, Unbiased: RunningVariance(size, false, context.Seed), Biased: RunningVariance(size, true, context.Seed))).ToArray();
+        var accuracy = BatchSizes.Select(size => (Size: size, Unbiased: EvalAccuracy(context, size, false), Biased: EvalAccuracy(context, size, true))).ToArray();
+        return new LabPage(
+            "batchnorm",
+            "BatchNorm, written out",
+            "The same numbers as the library's, in three lines of arithmetic: forward, running statistics, eval mode, and gradients by autograd. One line differs in the lesson's version: running_var takes the variance divided by m, not by m - 1. " +
+            "In train mode nobody notices. In eval mode every value is divided by a sigma that is too small by sqrt((m - 1) / m): at m = 2 the layer is off by 41 %, at 128 by 0.4 %. A convolution counts every place of the map, so its m is large, and the difference is small there.")
+        {
+            Tables =
+            [
+                new LabTable("Largest difference from the library's layer, float32", ["layer", "output", "running_mean", "running_var", "eval output", "input gradient", "weight gradient"], equal),
+                new LabTable("running_var after 200 batches of numbers with variance 1 (one channel, [N, 1])", ["batch size", "unbiased (PyTorch)", "biased (lesson)", "m - 1 over m"],
+                    [.. running.Select(row => (string[])[row.Size.ToString(CultureInfo.InvariantCulture), F(row.Unbiased), F(row.Biased), F((row.Size - 1.0) / row.Size)])]),
+                new LabTable("Validation accuracy in eval mode, three linear layers of 128 units with BatchNorm1d, 8 epochs", ["batch size", "unbiased", "biased"],
+                    [.. accuracy.Select(row => (string[])[row.Size.ToString(CultureInfo.InvariantCulture), P(row.Unbiased), P(row.Biased)])]),
+            ],
+            Figures =
+            [
+                new LabFigure("batchnorm", 820, 440) { Plot = () => LabPlots.Lines("running_var of numbers with variance 1, by batch size", "batch size", "running_var", [new Curve("unbiased (PyTorch)", running.Select(row => ((double)row.Size, row.Unbiased))), new Curve("biased (lesson)", running.Select(row => ((double)row.Size, row.Biased)))], logX: true, lowY: 0, highY: 1.2) },
+                new LabFigure("accuracy", 820, 440) { Plot = () => LabPlots.Lines("Validation accuracy in eval mode, by batch size of training", "batch size", "accuracy, %", [new Curve("unbiased (PyTorch)", accuracy.Select(row => ((double)row.Size, 100 * row.Unbiased))), new Curve("biased (lesson)", accuracy.Select(row => ((double)row.Size, 100 * row.Biased)))], logX: true, lowY: 0) },
+            ],
+        };
+    }
+
+    private static string[] Compare(string name, nn.Module<Tensor, Tensor> library, int channels, long[] shape)
+    {
+        using var scope = NewDisposeScope();
+        using (library)
+        using (var ours = new ScratchBatchNorm(channels))
+        {
+            random.manual_seed(5);
+            var theirs = library.state_dict();
+            theirs["weight"].detach().uniform_(0.5, 1.5);
+            theirs["bias"].detach().normal_();
+            ours.load_state_dict(theirs);
+            Tensor Step(nn.Module<Tensor, Tensor> layer, Tensor x)
+            {
+                layer.train();
+                x.requires_grad_();
+                var y = layer.call(x);
+                (y * linspace(-1, 1, y.numel()).view(y.shape)).sum().backward();
+                return y;
+            }
+
+            var data = (randn(shape) * 3) + 2;
+            Tensor a = data.clone(), b = data.clone();
+            Tensor left = Step(library, a), right = Step(ours, b);
+            library.eval();
+            ours.eval();
+            var (state, mine) = (library.state_dict(), ours.state_dict());
+            string Largest(Tensor p, Tensor q) => (p - q).abs().max().ToDouble().ToString("E1", CultureInfo.InvariantCulture);
+            return [name, Largest(left, right), Largest(state["running_mean"], mine["running_mean"]), Largest(state["running_var"], mine["running_var"]), Largest(library.call(data), ours.call(data)), Largest(a.grad!, b.grad!), Largest(Gradient(library), Gradient(ours))];
+        }
+    }
+
+    private static Tensor Gradient(nn.Module layer) => layer.named_parameters().First(parameter => parameter.name == "weight").parameter.grad!;
+
+    private static double RunningVariance(int batchSize, bool biased, int seed)
+    {
+        random.manual_seed(seed);
+        using var noGrad = no_grad();
+        using var layer = new ScratchBatchNorm(1) { KeepsBiasedVariance = biased };
+        layer.train();
+        double sum = 0;
+        const int steps = 200;
+        for (var step = 0; step < steps; step++)
+        {
+            using var scope = NewDisposeScope();
+            layer.call(randn(batchSize, 1));
+            // The running value of few numbers jumps about; its mean over the second half does not.
+            if (step >= steps / 2) sum += layer.state_dict()["running_var"].item<float>();
+        }
+
+        return sum / (steps / 2);
+    }
+
+    private static double EvalAccuracy(LabContext context, int batchSize, bool biased)
+    {
+        random.manual_seed(context.Seed);
+        using var network = new DeepStack(3, 128, context.Data.Classes, units => new ScratchBatchNorm(units) { KeepsBiasedVariance = biased });
+        return LabTrainer.Train(network, context, new LabSettings { Epochs = 8, BatchSize = batchSize, LearningRate = 0.001 })[^1].ValidationAccuracy;
+    }
+
+    private static string F(double value) => value.ToString("F3", CultureInfo.InvariantCulture);
+
+    private static string P(double value) => value.ToString("P1", CultureInfo.InvariantCulture);
+}

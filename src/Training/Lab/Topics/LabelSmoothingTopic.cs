@@ -1,0 +1,56 @@
+using System.Globalization;
+using TorchBridge.Training.Networks;
+using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Regularization;
+using TorchBridge.Training.Reports;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Lab.Topics;
+
+/// <summary>Label smoothing: the formula, and what it does to confidence and calibration.</summary>
+internal static class LabelSmoothingTopic
+{
+    private static readonly double[] Smoothings = [0, 0.1, 0.3];
+
+    public static LabPage Run(LabContext context)
+    {
+        var runs = Smoothings.Select(smoothing => Train(context, smoothing)).ToArray();
+        return new LabPage(
+            "label-smoothing",
+            "Label smoothing: less sure, on purpose",
+            "The target of the true class is 1 - s + s / K, of every other s / K: with s = 0.1 and three classes 0.933 and 0.033. (The lesson's 0.9 and 0.05 are not what its own formula gives.) A network that is paid for certainty becomes more certain than it is right; smoothing takes the pay away at some point. " +
+            "Look at the confidences: with smoothing they gather below 1. Whether the calibration error falls depends on how overconfident the network was before; too much smoothing makes it underconfident.")
+        {
+            Tables =
+            [
+                new LabTable("Targets of the true class and of each other", ["s", "K = 3", "others", "K = 10", "others"],
+                    [.. Smoothings.Select(s => (string[])[s.ToString("F1", CultureInfo.InvariantCulture), .. ((int[])[3, 10]).SelectMany(k => Target(s, k))])]),
+                new LabTable($"ModernCNN, {context.Network}, 10 epochs; validation", ["s", "accuracy", "mean confidence", "calibration error", "loss"],
+                    [.. runs.Select(run => (string[])[run.Smoothing.ToString("F1", CultureInfo.InvariantCulture), run.Accuracy.ToString("P1", CultureInfo.InvariantCulture), run.Confidences.Average().ToString("P1", CultureInfo.InvariantCulture), run.CalibrationError.ToString("P1", CultureInfo.InvariantCulture), run.Loss.ToString("F3", CultureInfo.InvariantCulture)])]),
+            ],
+            Figures = [new LabFigure("label-smoothing", 760, 420) { Plot = () => LabPlots.Ridges($"Confidence on validation pictures ({context.Network})", "largest probability", [.. runs.Select(run => (string.Create(CultureInfo.InvariantCulture, $"s = {run.Smoothing:F1}"), run.Confidences))], 0, 1) }],
+        };
+    }
+
+    private static string[] Target(double smoothing, int classes)
+    {
+        using var scope = NewDisposeScope();
+        var target = SoftTargets.Smooth(tensor(new long[] { 1 }), classes, smoothing);
+        return [target[0, 1].item<float>().ToString("F3", CultureInfo.InvariantCulture), target[0, 0].item<float>().ToString("F3", CultureInfo.InvariantCulture)];
+    }
+
+    private sealed record SmoothedRun(double Smoothing, double Accuracy, double Loss, double CalibrationError, float[] Confidences);
+
+    private static SmoothedRun Train(LabContext context, double smoothing)
+    {
+        random.manual_seed(context.Seed);
+        using var network = new ModernCnn(Reduced.Options(context));
+        LabTrainer.Train(network, context, new LabSettings { Epochs = 10, LabelSmoothing = smoothing });
+        var (loss, accuracy, probabilities) = LabTrainer.Evaluate(network, context.Data);
+        // Figures are computed from logits; the logarithm of a probability is one.
+        var evaluation = new Evaluation(loss, accuracy, 0, Array.ConvertAll(probabilities, p => MathF.Log(Math.Max(p, 1e-30f))));
+        var figures = TestFigures.Of(evaluation, context.Data.Pictures.Validation, context.Data.Pictures.ClassNames);
+        return new SmoothedRun(smoothing, accuracy, loss, figures.CalibrationError, [.. probabilities.Chunk(context.Data.Classes).Select(row => row.Max())]);
+    }
+}

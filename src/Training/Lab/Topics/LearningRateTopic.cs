@@ -1,0 +1,39 @@
+using System.Globalization;
+using TorchBridge.Training.Networks;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Lab.Topics;
+
+/// <summary>The highest learning rate that still trains, with and without BatchNorm.</summary>
+internal static class LearningRateTopic
+{
+    private static readonly double[] Rates = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3];
+
+    public static LabPage Run(LabContext context)
+    {
+        var sweep = ((NormKind Norm, string Name)[])[(NormKind.Batch, "with BatchNorm"), (NormKind.None, "without")];
+        var found = sweep.Select(item => (item.Name, Losses: Rates.Select(rate => Loss(context, item.Norm, rate)).ToArray())).ToArray();
+        var guess = Math.Log(context.Data.Classes);
+        string Highest(double[] losses) => Rates.Zip(losses).Where(pair => pair.Second < 0.9 * guess).Select(pair => pair.First).DefaultIfEmpty(0).Max().ToString("G3", CultureInfo.InvariantCulture);
+        return new LabPage(
+            "learning-rate",
+            "How large a step BatchNorm allows",
+            "A sweep over learning rates, five epochs of plain momentum each. The loss falls as the steps grow, until they are too large: then it stays at that of guessing, or is not a number any more (the line ends). Behind BatchNorm the scale of a weight does not matter, so a step that is too large makes the weights larger and the next step relatively smaller: the network calms itself. " +
+            "Compare where the two lines turn up.")
+        {
+            Tables =
+            [
+                new LabTable($"Training loss after 5 epochs; guessing has {guess.ToString("F2", CultureInfo.InvariantCulture)}; ModernCNN, {context.Network}, SGD with momentum 0.9", ["", .. Rates.Select(rate => rate.ToString("G3", CultureInfo.InvariantCulture)), "highest that trains"],
+                    [.. found.Select(item => (string[])[item.Name, .. item.Losses.Select(loss => double.IsFinite(loss) ? loss.ToString("F3", CultureInfo.InvariantCulture) : "diverged"), Highest(item.Losses)])]),
+            ],
+            Figures = [new LabFigure("learning-rate", 900, 460) { Plot = () => LabPlots.Lines($"Training loss after 5 epochs ({context.Network})", "learning rate", "loss", [.. found.Select(item => new Curve(item.Name, Rates.Zip(item.Losses)))], logX: true, lowY: 0, highY: 3) }],
+        };
+    }
+
+    private static double Loss(LabContext context, NormKind norm, double rate)
+    {
+        random.manual_seed(context.Seed);
+        using var network = new ModernCnn(Reduced.Options(context) with { Norm = norm });
+        return LabTrainer.Train(network, context, new LabSettings { Epochs = 5, BatchSize = 16, LearningRate = rate, Sgd = true })[^1].TrainingLoss;
+    }
+}

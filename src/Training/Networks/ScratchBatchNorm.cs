@@ -1,0 +1,61 @@
+// BatchNorm written out. For each channel, over the batch and all places (m numbers):
+//   mu = sum x / m,  var = sum (x - mu)^2 / m,  y = weight (x - mu) / sqrt(var + eps) + bias        in train mode
+//   running_mean <- (1 - momentum) running_mean + momentum mu
+//   running_var  <- (1 - momentum) running_var  + momentum var m / (m - 1)                          unbiased, as in PyTorch
+//   y = weight (x - running_mean) / sqrt(running_var + eps) + bias                                  in eval mode
+// Gradients are autograd's. Source: Ioffe & Szegedy 2015, "Batch Normalization", algorithms 1 and 2.
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Networks;
+
+/// <summary>BatchNorm1d and BatchNorm2d from tensor operations: [N, C], [N, C, L] or [N, C, H, W] to the same shape. State-dict keys are the library's.</summary>
+internal sealed class ScratchBatchNorm : nn.Module<Tensor, Tensor>
+{
+    private readonly Parameter weight;
+    private readonly Parameter bias;
+    private readonly Tensor running_mean;
+    private readonly Tensor running_var;
+    private readonly Tensor num_batches_tracked;
+    private readonly double eps;
+    private readonly double momentum;
+
+    /// <summary>Makes a layer: weight 1, bias 0, running mean 0, running variance 1.</summary>
+    public ScratchBatchNorm(int channels, double eps = 1e-5, double momentum = 0.1) : base(nameof(ScratchBatchNorm))
+    {
+        (this.eps, this.momentum) = (eps, momentum);
+        weight = new Parameter(ones(channels));
+        bias = new Parameter(zeros(channels));
+        running_mean = zeros(channels);
+        running_var = ones(channels);
+        num_batches_tracked = zeros([], ScalarType.Int64);
+        RegisterComponents();
+    }
+
+    /// <summary>Whether <c>running_var</c> takes the biased variance, as the lesson's version does; PyTorch takes the unbiased one.</summary>
+    public bool KeepsBiasedVariance { get; set; }
+
+    /// <inheritdoc/>
+    public override Tensor forward(Tensor x)
+    {
+        var shape = Enumerable.Range(0, (int)x.dim()).Select(axis => axis == 1 ? x.size(1) : 1L).ToArray();
+        if (!training) return Affine(x, running_mean.view(shape), running_var.view(shape), shape);
+        var axes = Enumerable.Range(0, (int)x.dim()).Where(axis => axis != 1).Select(axis => (long)axis).ToArray();
+        var mean = x.mean(axes, keepdim: true);
+        var variance = (x - mean).square().mean(axes, keepdim: true);
+        Track(mean, variance, (double)x.numel() / x.size(1));
+        return Affine(x, mean, variance, shape);
+    }
+
+    private Tensor Affine(Tensor x, Tensor mean, Tensor variance, long[] shape) => ((x - mean) / (variance + eps).sqrt() * weight.view(shape)) + bias.view(shape);
+
+    private void Track(Tensor mean, Tensor variance, double count)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        running_mean.mul_(1 - momentum).add_(mean.detach().flatten() * momentum);
+        running_var.mul_(1 - momentum).add_(variance.detach().flatten() * (momentum * (KeepsBiasedVariance ? 1 : count / (count - 1))));
+        num_batches_tracked.add_(1);
+    }
+}

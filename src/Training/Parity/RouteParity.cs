@@ -1,0 +1,95 @@
+// What it does: runs picture files through every way of serving a model, and compares each with TorchSharp in eval mode over the same
+// pictures. The threads row compares bits with the same classifier's own results on one thread.
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using TorchBridge.Inference;
+
+namespace TorchBridge.Training.Parity;
+
+/// <summary>The ways of serving, beyond the ONNX file and the zip that packaging proves.</summary>
+internal static class RouteParity
+{
+    private const int Threads = 64;
+    private const int MostPredictionsAThread = 1000;
+
+    /// <summary>Compares route by route; lazily, so that each can be shown when it is done.</summary>
+    /// <param name="onnx">The ONNX file.</param>
+    /// <param name="files">The test pictures as files.</param>
+    /// <param name="expectedLogits">TorchSharp's, in their order.</param>
+    /// <param name="scratch">A folder for files that are needed on the way.</param>
+    public static IEnumerable<ParityRow> Of(string onnx, IReadOnlyList<string> files, float[] expectedLogits, string scratch)
+    {
+        using var classifier = ImageClassifier.Load(onnx);
+        var classNames = classifier.ClassNames;
+        yield return ParityCheck.Files("ImageClassifier, from picture files", onnx, files, expectedLogits);
+
+        var context = new MLContext(seed: 0);
+        var data = context.Data.LoadFromEnumerable(files.Select(file => new PictureFile { ImagePath = file }));
+        using var transformer = context.Transforms.ClassifyImages(onnx).Fit(data);
+        yield return ParityCheck.Scores("ClassifyImages transformer", Read(context, transformer.Transform(data)), classNames, expectedLogits);
+
+        if (classifier.Card.Reading.WithoutStockTwin is null)
+        {
+            var zip = Path.Combine(scratch, "saved.zip");
+            context.Model.Save(transformer, data.Schema, zip);
+            yield return ParityCheck.Zip("the same, saved, and loaded by stock ML.NET", zip, files, classNames, expectedLogits);
+            var batched = context.Model.Load(zip, out _).Batched();
+            yield return ParityCheck.Scores("the same, loaded and Batched()", ReadStock(context, batched.Transform(data)), classNames, expectedLogits);
+            (batched as IDisposable)?.Dispose();
+        }
+
+        using (var engine = context.Model.CreatePredictionEngine<PictureFile, Scored>(transformer))
+            yield return ParityCheck.Scores("PredictionEngine", files.Select(file => engine.Predict(new PictureFile { ImagePath = file })).Select(row => (row.PredictedLabel, row.Score)), classNames, expectedLogits);
+        yield return ManyThreads(classifier, files);
+    }
+
+    private static ParityRow ManyThreads(ImageClassifier classifier, IReadOnlyList<string> files)
+    {
+        var distinct = files.Take(MostPredictionsAThread).ToArray();
+        var alone = distinct.Select(file => classifier.Classify(file).Logits).ToArray();
+        var equal = 0;
+        double largest = 0;
+        var gate = new Lock();
+        var threads = Enumerable.Range(0, Threads).Select(thread => new Thread(() =>
+        {
+            for (var i = 0; i < distinct.Length; i++)
+            {
+                var index = (i + (thread * 17)) % distinct.Length;
+                var logits = classifier.Classify(distinct[index]).Logits;
+                if (logits.SequenceEqual(alone[index])) Interlocked.Increment(ref equal);
+                else
+                {
+                    lock (gate) largest = Math.Max(largest, logits.Zip(alone[index], (a, b) => float.IsNaN(a - b) ? double.PositiveInfinity : Math.Abs((double)a - b)).Max());
+                }
+            }
+        })).ToArray();
+        foreach (var thread in threads) thread.Start();
+        foreach (var thread in threads) thread.Join();
+        return new ParityRow(FormattableString.Invariant($"{Threads} threads on one classifier, against one thread"), largest, 0, 0, equal, [], Threads * distinct.Length);
+    }
+
+    private static IEnumerable<(string Label, float[] Scores)> Read(MLContext context, IDataView scored) =>
+        context.Data.CreateEnumerable<Scored>(scored, reuseRowObject: false).Select(row => (row.PredictedLabel, row.Score));
+
+    private static IEnumerable<(string Label, float[] Scores)> ReadStock(MLContext context, IDataView scored) =>
+        context.Data.CreateEnumerable<StockScored>(scored, reuseRowObject: false).Select(row => (row.PredictedLabel[0], row.Score));
+
+    private sealed class PictureFile
+    {
+        public string ImagePath { get; set; } = "";
+    }
+
+    private sealed class Scored
+    {
+        public string PredictedLabel { get; set; } = "";
+
+        public float[] Score { get; set; } = [];
+    }
+
+    private sealed class StockScored
+    {
+        public string[] PredictedLabel { get; set; } = [];
+
+        public float[] Score { get; set; } = [];
+    }
+}
