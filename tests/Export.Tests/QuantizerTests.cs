@@ -25,6 +25,7 @@ public class QuantizerTests
         { "gru", ["GRU", "GRU"], 25 },
         { "lstm", ["LSTM", "LSTM"], 25 },
         { "conv1d and linear", [], 25 },
+        { "vision transformer", ["MatMul", "MatMul", "MatMul", "MatMul"], 20 },
     };
 
     [Theory]
@@ -350,6 +351,7 @@ public class QuantizerTests
         "unet" => new UNet(),
         "grouped transpose" => nn.Sequential(nn.Conv2d(3, 8, 3, padding: 1), nn.ReLU(), nn.ConvTranspose2d(8, 8, 2, stride: 2, groups: 4), nn.ReLU(), nn.Conv2d(8, 4, 1)),
         "gru" => new GruClassifier(),
+        "vision transformer" => new VisionTransformer(),
         "lstm" => new Tagger(),
         _ => nn.Sequential(nn.Conv1d(3, 16, 5, padding: 2), nn.LeakyReLU(0.1), nn.MaxPool1d(2), nn.Conv1d(16, 8, 3), nn.Flatten(), nn.Linear(8 * 14, 20), nn.ReLU(), nn.Linear(20, 6)),
     };
@@ -360,7 +362,7 @@ public class QuantizerTests
         "lstm" => [batch, 9],
         "conv1d and linear" => [batch, 3, 32],
         "resnet" => [batch, 3, 64, 64],
-        "inception" => [batch, 3, 16, 16],
+        "inception" or "vision transformer" => [batch, 3, 16, 16],
         _ => [batch, 3, 32, 32],
     };
 

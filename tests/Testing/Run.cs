@@ -14,11 +14,13 @@ public static class Run
 
     private static string Configuration => AppContext.BaseDirectory.Contains($"{Path.DirectorySeparatorChar}Release{Path.DirectorySeparatorChar}", StringComparison.Ordinal) ? "Release" : "Debug";
 
-    /// <summary>Starts a program and waits for its end.</summary>
-    public static RunResult Program(string dll, string[] arguments, string? folder = null, IReadOnlyDictionary<string, string>? environment = null)
+    /// <summary>Starts a program of ours and waits for its end.</summary>
+    public static RunResult Program(string dll, string[] arguments, string? folder = null, IReadOnlyDictionary<string, string>? environment = null) => Command("dotnet", [dll, .. arguments], folder, environment);
+
+    /// <summary>Starts any program and waits for its end.</summary>
+    public static RunResult Command(string program, string[] arguments, string? folder = null, IReadOnlyDictionary<string, string>? environment = null)
     {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder ?? Path.GetTempPath() };
-        start.ArgumentList.Add(dll);
+        var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder ?? Path.GetTempPath() };
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
         foreach (var (name, value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
         using var process = Process.Start(start)!;

@@ -50,7 +50,7 @@ public static class OnnxQuantizer
         {
             (this.calibration, this.output, this.options) = (calibration, output, options);
             original = OnnxModel.Load(path);
-            Refuse(original, path);
+            Refuse(original, path, options);
             if (options.WeightBits is { } bits and not (7 or 8)) throw new QuantizationException(FormattableString.Invariant($"WeightBits is {bits}; allowed are 7 and 8, or null for what the processor needs"));
             weightBits = options.WeightBits ?? (Processor.AddsWithoutOverflow ? 8 : 7);
             isSigned = (options.Activations == ActivationType.Auto ? Processor.Best : options.Activations) == ActivationType.Int8;
@@ -205,7 +205,7 @@ public static class OnnxQuantizer
             if (options.LastLayerInFloat && layers.Length > 0) keep[layers[^1]] = "the last layer, asked for";
         }
 
-        private static void Refuse(OnnxModel model, string path)
+        private static void Refuse(OnnxModel model, string path, QuantizationOptions options)
         {
             if (model.Opset < LeastOpset) throw new QuantizationException(FormattableString.Invariant($"{path} has opset {model.Opset}; a scale for each channel needs {LeastOpset} or above. Export it anew: ours writes 17 to 21."));
             if (model.Nodes.FirstOrDefault(node => node.OpType is "QuantizeLinear" or "DequantizeLinear" or "DynamicQuantizeLinear" || node.OpType.StartsWith("QLinear", StringComparison.Ordinal) || node.OpType.EndsWith("Integer", StringComparison.Ordinal)) is { } integer)
@@ -213,8 +213,8 @@ public static class OnnxQuantizer
             if (model.Proto.MetadataProps.Any(entry => entry.Key == MetadataKey)) throw new QuantizationException($"{path} is quantized already: its weights are stored smaller. Start from the float32 model.");
             foreach (var norm in model.Nodes.Where(node => node.OpType == "BatchNormalization"))
             {
-                if (model.Producer(norm.Input[0]) is { OpType: "Conv" or "ConvTranspose" or "Gemm" } layer)
-                    throw new QuantizationException($"{path}: BatchNormalization '{norm.Name}' stands unfolded behind {layer.OpType} '{layer.Name}'; between them values could not stay in integers. Export with FoldBatchNorm = true.");
+                if (model.Producer(norm.Input[0]) is { OpType: "Conv" or "ConvTranspose" or "Gemm" } layer && !options.NodesInFloat.Contains(layer.Name))
+                    throw new QuantizationException($"{path}: BatchNormalization '{norm.Name}' stands unfolded behind {layer.OpType} '{layer.Name}'; between them values could not stay in integers. Export with FoldBatchNorm = true; or keep that layer in float32 (NodesInFloat).");
             }
         }
 
