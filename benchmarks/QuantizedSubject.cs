@@ -1,9 +1,6 @@
 using System.Diagnostics;
-using Microsoft.ML;
-using Microsoft.ML.Data;
 using Microsoft.ML.OnnxRuntime;
 using TorchBridge.Export.Quantization;
-using TorchBridge.Inference;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
@@ -38,8 +35,8 @@ internal static class QuantizedSubject
                     ("plain_int8_images_per_second", Ort(plainInt8)),
                     ("residual_float32_images_per_second", Ort(residual)),
                     ("residual_int8_images_per_second", Ort(residualInt8)),
-                    ("plain_transformer_int8_images_per_second", Transformer(plainInt8)),
-                    ("plain_apply_onnx_float32_images_per_second", ApplyOnnx(plain)))
+                    ("plain_transformer_int8_images_per_second", ScoringSubject.Transformer(plainInt8)),
+                    ("plain_apply_onnx_float32_images_per_second", ScoringSubject.ApplyOnnx(plain)))
                 .Rounds(
                     3,
                     warmUps: 0,
@@ -62,7 +59,7 @@ internal static class QuantizedSubject
         var data = DataSource.Load(DataSource.Drawn, 32, 1, (3000, 500, 500));
         var settings = new ModelSettings(new NetworkOptions { Form = form }, new Recipe { Epochs = 2 }, ComputeOptions.Default, 1, DataSource.Drawn, [3000, 500, 500], data.Data.ClassNames, ChannelStatistics.Of(data.Data.Training));
         using var model = new TrainedModel(settings);
-        new Trainer(model, new Silent()).Train(data.Data);
+        new Trainer(model, new SilentObserver()).Train(data.Data);
         Directory.CreateDirectory(path);
         var folder = new ModelFolder(path);
         ModelPackager.Package(model, folder, data, Evaluation.Of(model.Classifier, data.Data.Test));
@@ -86,16 +83,6 @@ internal static class QuantizedSubject
         });
     }
 
-    private static Func<double> Transformer(string path)
-    {
-        var context = new MLContext(seed: 0);
-        var data = context.Data.LoadFromEnumerable(ScoringSubject.Vectors().Select(vector => new ScoringSubject.Row { pixels = vector }).ToArray());
-        var transformer = context.Transforms.ClassifyImages(path, "pixels").Fit(data);
-        return () => Rows / Measurement.Seconds(() => ScoringSubject.Read(transformer.Transform(data), "Score"));
-    }
-
-    private static Func<double> ApplyOnnx(string path) => ScoringSubject.ApplyOnnx(path);
-
     /// <summary>Quantizes in this process, which has done nothing else; the growth is that of the resident size's peak.</summary>
     private static (double Seconds, double Megabytes) Quantize(string path)
     {
@@ -107,12 +94,5 @@ internal static class QuantizedSubject
         File.Delete(output);
         process.Refresh();
         return (seconds, (process.PeakWorkingSet64 - before) / 1e6);
-    }
-
-    private sealed class Silent : ITrainingObserver
-    {
-        public void Step(int epoch, long step, long stepsInEpoch, double loss, double learningRate, double imagesPerSecond) { }
-
-        public void Epoch(EpochRecord record, bool isBest) { }
     }
 }

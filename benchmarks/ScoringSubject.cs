@@ -111,7 +111,7 @@ internal static class ScoringSubject
         });
     }
 
-    private static Func<double> Transformer(string path)
+    internal static Func<double> Transformer(string path)
     {
         var context = new MLContext(seed: 0);
         var data = context.Data.LoadFromEnumerable(Vectors().Select(vector => new Row { pixels = vector }).ToArray());
@@ -149,7 +149,7 @@ internal static class ScoringSubject
         foreach (var file in files) PictureReader.ReadFile(file, 32, 32, planes);
     }
 
-    internal static void Read(IDataView view, string column)
+    private static void Read(IDataView view, string column)
     {
         using var cursor = view.GetRowCursor([view.Schema[column]]);
         var getter = cursor.GetGetter<VBuffer<float>>(view.Schema[column]);

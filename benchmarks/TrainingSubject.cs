@@ -76,7 +76,7 @@ internal static class TrainingSubject
         NativeTuning.Apply();
         var data = Pictures();
         using var model = Model(data, Recipe with { Epochs = 2 }, form, precision);
-        return new Trainer(model, new Silent()).Train(data).History[1].ImagesPerSecond;
+        return new Trainer(model, new SilentObserver()).Train(data).History[1].ImagesPerSecond;
     }
 
     private static double PlainLoop(BlockForm form)
@@ -136,12 +136,5 @@ internal static class TrainingSubject
             for (var i = 0; i < repeats; i++) a.mm(b).Dispose();
         });
         return repeats * 2.0 * size * size * size / seconds / 1e9;
-    }
-
-    private sealed class Silent : ITrainingObserver
-    {
-        public void Step(int epoch, long step, long stepsInEpoch, double loss, double learningRate, double imagesPerSecond) { }
-
-        public void Epoch(EpochRecord record, bool isBest) { }
     }
 }

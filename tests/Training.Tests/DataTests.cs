@@ -162,6 +162,30 @@ public class DataTests
         Assert.Equal([3 * 1024, 1, 96, 3], first[0].stride());
     }
 
+    [Fact]
+    public void The_first_epochs_see_windows_of_what_the_later_ones_see_whole()
+    {
+        using var scope = NewDisposeScope();
+        var set = DrawnPictures.Make(1, 20, 10, 10).Training;
+        var recipe = new Recipe { BatchSize = 20, Window = 24, WindowEpochs = 2 };
+        var whole = recipe with { WindowEpochs = 0 };
+        Tensor Pixels(Recipe asked, int epoch) => BatchLoader.Training(set, asked, 1, epoch).Single().Pixels;
+        Assert.Equal([20, 3, 24, 24], Pixels(recipe, 2).shape);
+        Assert.Equal([20, 3, 32, 32], Pixels(recipe, 3).shape);
+        Assert.True(Pixels(recipe, 2).equal(Pixels(recipe, 2)).all().ToBoolean());
+        Assert.Equal([3 * 24 * 24, 1, 72, 3], Pixels(recipe, 1).stride());
+        var (windows, pictures) = (Pixels(recipe, 2), Pixels(whole, 2));
+        var places = new HashSet<(int, int)>();
+        for (var i = 0; i < 20; i++)
+        {
+            var found = (from top in Enumerable.Range(0, 9) from left in Enumerable.Range(0, 9) where pictures[i, TensorIndex.Colon, top..(top + 24), left..(left + 24)].equal(windows[i]).all().ToBoolean() select (top, left)).ToArray();
+            Assert.NotEmpty(found);
+            places.Add(found[0]);
+        }
+
+        Assert.True(places.Count > 10, "windows lie in different places");
+    }
+
     private static void Refused(Action<TempFolder> arrange, string message)
     {
         using var folder = new TempFolder();

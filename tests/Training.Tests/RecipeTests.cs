@@ -45,8 +45,13 @@ public class RecipeTests
     [InlineData("--width", "12", "multiple of 8")]
     [InlineData("--warm-up", "9", "0 to 8")]
     [InlineData("--recipe", "slow", "lesson, fast, bare")]
+    [InlineData("--window", "5", "0, or 8 to 512")]
     public void What_is_out_of_range_is_refused_with_what_is_allowed(string option, string value, string expected) =>
         Assert.Contains(expected, Assert.Throws<UserException>(() => Read(option, value)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Windows_do_not_go_with_weights_of_the_whole_pictures_size() =>
+        Assert.Contains("--norm layer", Assert.Throws<UserException>(() => Read("--window", "16", "--norm", "layer")).Message, StringComparison.Ordinal);
 
     [Theory]
     [InlineData("float32", Precision.Float32)]

@@ -52,7 +52,7 @@ internal static class AblationRun
         TrainingResult training;
         try
         {
-            training = new Trainer(model, new Silent()).Train(data, stop: stop);
+            training = new Trainer(model, new SilentObserver()).Train(data, stop: stop);
             stop.ThrowIfCancellationRequested();
         }
         catch (TrainingDivergedException)
@@ -82,12 +82,5 @@ internal static class AblationRun
         var data = DataSource.Load(request.Data, 32, request.Seed).Data;
         PictureSet Some(PictureSet set, int count, int key) => set.Select([.. new Draw(request.Seed, 43, key).Permutation(set.Count).Take(count)]);
         return data with { Training = Some(data.Training, request.Pictures, 1), Validation = Some(data.Validation, MostValidation, 2), Test = Some(data.Test, MostTest, 3) };
-    }
-
-    private sealed class Silent : ITrainingObserver
-    {
-        public void Step(int epoch, long step, long stepsInEpoch, double loss, double learningRate, double imagesPerSecond) { }
-
-        public void Epoch(EpochRecord record, bool isBest) { }
     }
 }

@@ -13,7 +13,7 @@ internal static class AblateCommand
         var data = CommonOptions.DataSet("drawn");
         Option<string> folder = new("--out") { Description = "Folder of the report and of the stored runs; a second start there does only the runs that are missing.", DefaultValueFactory = _ => "ablation", HelpName = "DIR" };
         Option<int> seeds = new("--seeds") { Description = "Runs of each variant; the seed is also the data's.", DefaultValueFactory = _ => 3, HelpName = "N" };
-        Option<int> epochs = new("--epochs") { Description = "Passes over the training pictures.", DefaultValueFactory = _ => 25, HelpName = "N" };
+        Option<int> epochs = new("--epochs") { Description = "Passes over the training pictures.", DefaultValueFactory = _ => 20, HelpName = "N" };
         Option<int> pictures = new("--pictures") { Description = "Training pictures: few, so that the effects show.", DefaultValueFactory = _ => 600, HelpName = "N" };
         Option<int> width = new("--width") { Description = "Channels of the first convolution, a multiple of 8; 64 is the full network.", DefaultValueFactory = _ => 16, HelpName = "N" };
         Option<int> parallel = new("--parallel") { Description = "Runs at a time, a process each, of one thread. Default: one a core.", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };

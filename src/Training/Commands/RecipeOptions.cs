@@ -57,6 +57,7 @@ internal sealed class RecipeOptions
         var read = entries.Aggregate(start, (configuration, entry) => entry.Apply(parsed, configuration));
         if (read.Network.Channels % 8 != 0 || read.Network.Channels < 8) throw new UserException(FormattableString.Invariant($"--width is {read.Network.Channels}; allowed is a multiple of 8 from 8 to 512."));
         if (read.Training.WarmUpEpochs > read.Training.Epochs) throw new UserException(FormattableString.Invariant($"--warm-up is {read.Training.WarmUpEpochs}; allowed is 0 to {read.Training.Epochs}, the epochs."));
+        if (read.Training.Window is < 0 or (> 0 and < 8)) throw new UserException(FormattableString.Invariant($"--window is {read.Training.Window}; allowed is 0, or 8 to 512."));
         if (read.Training.Window > 0 && read.Network.Norm == NormKind.Layer) throw new UserException("--window does not go with --norm layer, whose weights have the size of the whole picture.");
         return read;
     }

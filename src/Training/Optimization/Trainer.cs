@@ -31,6 +31,14 @@ internal interface ITrainingObserver
     void Epoch(EpochRecord record, bool isBest);
 }
 
+/// <summary>Hears everything, and says nothing.</summary>
+internal sealed class SilentObserver : ITrainingObserver
+{
+    public void Step(int epoch, long step, long stepsInEpoch, double loss, double learningRate, double imagesPerSecond) { }
+
+    public void Epoch(EpochRecord record, bool isBest) { }
+}
+
 /// <summary>Trains a model by its recipe. After each epoch the best weights are kept, and a checkpoint is written where one is asked for.</summary>
 internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, string? checkpointPath = null)
 {
