@@ -94,7 +94,8 @@ internal static class ActivationsTopic
                 var values = x.detach();
                 means.Add((++step, values.mean().ToDouble()));
                 sigmas.Add((step, values.std().ToDouble()));
-            });
+            }
+            );
             LabTrainer.Train(network, context, new LabSettings { Epochs = 6 });
             var name = norm ? "with BatchNorm" : "without";
             curves.Add(new Curve($"mean, {name}", means));
