@@ -81,7 +81,7 @@ public class ResumeTests
         var before = File.ReadAllBytes(path);
         using var checkpoint = Checkpoint.Read(path);
         using var model = new TrainedModel(settings with { Recipe = settings.Recipe with { LearningRate = double.NaN } });
-        var error = Assert.Throws<UserException>(() => new Trainer(model, new StopAfter(int.MaxValue, new CancellationTokenSource()), path).Train(Pictures, checkpoint, TestContext.Current.CancellationToken));
+        var error = Assert.Throws<TrainingDivergedException>(() => new Trainer(model, new StopAfter(int.MaxValue, new CancellationTokenSource()), path).Train(Pictures, checkpoint, TestContext.Current.CancellationToken));
         Assert.Contains("epoch 2", error.Message, StringComparison.Ordinal);
         Assert.Contains(path, error.Message, StringComparison.Ordinal);
         Assert.Equal(before, File.ReadAllBytes(path));
