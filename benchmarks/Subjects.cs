@@ -9,6 +9,7 @@ internal static class Subjects
         ["training"] = TrainingSubject.Run,
         ["scoring"] = ScoringSubject.Run,
         ["quantized"] = QuantizedSubject.Run,
+        ["calibration"] = CalibrationSubject.Run,
         ["soak"] = SoakSubject.Run,
     };
 
