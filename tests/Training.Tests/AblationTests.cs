@@ -60,7 +60,7 @@ public class AblationTests
         Assert.Equal(0.08 / 3, row.Effect!.Mean, 12);
         Assert.Equal(4.303 * Math.Sqrt((Math.Pow(0.02 - (0.08 / 3), 2) + Math.Pow(0.01 - (0.08 / 3), 2) + Math.Pow(0.05 - (0.08 / 3), 2)) / 2) / Math.Sqrt(3), row.Effect.HalfWidth, 9);
         Assert.Equal("not significant", row.Verdict);
-        Assert.Contains("Not significant, one way or the other: without dropout", AblationReport.Findings([row]), StringComparison.Ordinal);
+        Assert.Contains("Not significant, one way or the other: dropout in the full stack.", AblationReport.Findings([row]), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -95,7 +95,7 @@ internal static class FidelityCheck
                 double a = expected[i], d = Math.Abs(a - actual[i]);
                 signal += a * a;
                 error += d * d;
-                if (!(d <= Largest)) Largest = d;
+                if (!(d <= Largest)) Largest = double.IsNaN(d) ? double.PositiveInfinity : d;
                 if (Math.Abs(a) > LargestValue) LargestValue = Math.Abs(a);
             }
         }

@@ -93,8 +93,7 @@ public static class OnnxQuantizer
                     return Write(reference, quantized, fidelity, [.. plan.Roles.Keys], [.. plan.Left], Values(plan, ranges, quantized), sensitivity, seen.Rows);
                 if (!options.FallBack) throw new QuantizationException($"{missed}. No file was written. Let layers fall back to float32, or allow more.");
                 if (sensitivity.Count == 0) sensitivity = Timed("sensitivity", () => Sensitivity(reference, plan, seen, ranges));
-                var worst = sensitivity.FirstOrDefault(layer => plan.Roles.ContainsKey(layer.Node))
-                    ?? throw new QuantizationException($"{missed}, with every layer but the last in float32. No file was written.");
+                var worst = sensitivity.First(layer => plan.Roles.ContainsKey(layer.Node));
                 keep[worst.Node] = FormattableString.Invariant($"fallback: {missed}; alone it costs {worst.Decibels:F1} dB");
                 plan = QuantizationPlan.Of(model, keep);
                 if (!plan.Layers.Any()) throw new QuantizationException($"{missed}, and only with every layer in float32 the budget would hold. No file was written.");
@@ -174,7 +173,8 @@ public static class OnnxQuantizer
                 Seconds = seconds,
             };
             var metadata = result.Proto.MetadataProps.ToDictionary(entry => entry.Key, entry => entry.Value, StringComparer.Ordinal);
-            metadata[MetadataKey] = FormattableString.Invariant($"{options.Mode} {options.Method} {report.Activations} weights of {weightBits} bits, {rows} rows; {QuantizationReport.Describe(fidelity)}");
+            var how = options.Mode == QuantizationMode.Int8 ? FormattableString.Invariant($" {options.Method} {report.Activations} weights of {weightBits} bits, {rows} rows") : "";
+            metadata[MetadataKey] = $"{options.Mode}{how}; {QuantizationReport.Describe(fidelity)}";
             foreach (var (key, value) in options.LateMetadata?.Invoke(report) ?? []) metadata[key] = value;
             OnnxFile.SetMetadata(result.Proto, metadata);
             var temporary = $"{output}.{Guid.NewGuid():N}.tmp";

@@ -13,7 +13,7 @@ namespace TorchBridge.Training.Ablation;
 /// <summary>The result of an ablation as JSON, CSV, Markdown, pictures and one page of HTML.</summary>
 internal static class AblationReport
 {
-    private static readonly string[] Head = ["variant", "n", "training", "validation", "gap", "test", "calibration error", "epochs to best", "effect on test", "95 % interval", "verdict"];
+    private static readonly string[] Head = ["variant", "n", "training", "validation", "gap", "test", "calibration error", "epochs to best", "effect of the technique on test", "95 % interval", "the technique"];
 
     /// <summary>Writes everything.</summary>
     /// <param name="folder">Where.</param>
@@ -43,14 +43,14 @@ internal static class AblationReport
     public static string Findings(IReadOnlyList<AblationRow> rows)
     {
         var compared = rows.Where(row => row.Effect is not null).ToArray();
-        string Names(string verdict) => string.Join(", ", compared.Where(row => row.Verdict == verdict).Select(row => $"{row.Variant} ({Points(row.Effect!.Mean)})").DefaultIfEmpty("none"));
+        string Names(string verdict) => string.Join(", ", compared.Where(row => row.Verdict == verdict).Select(row => $"{row.Subject} ({Points(row.Effect!.Mean)})").DefaultIfEmpty("none"));
         var diverged = rows.Where(row => row.Diverged > 0).Select(row => $"{row.Variant} ({row.Diverged} of {row.Runs})").ToArray();
-        var negative = compared.Where(row => row.Effect!.Mean <= 0 && row.Verdict != "did harm").Select(row => row.Variant).ToArray();
+        var negative = compared.Where(row => row.Effect!.Mean <= 0 && row.Verdict != "did harm").Select(row => row.Subject).ToArray();
         return string.Join(" ", new[]
         {
             $"Significant at 95 % and positive: {Names("helped")}.",
             $"Significant and negative: {Names("did harm")}.",
-            compared.Any(row => row.Verdict == "not significant") ? $"Not significant, one way or the other: {string.Join(", ", compared.Where(row => row.Verdict == "not significant").Select(row => row.Variant))}." : "",
+            compared.Any(row => row.Verdict == "not significant") ? $"Not significant, one way or the other: {string.Join(", ", compared.Where(row => row.Verdict == "not significant").Select(row => row.Subject))}." : "",
             negative.Length > 0 ? $"Did not help here, on average: {string.Join(", ", negative)}." : "",
             diverged.Length > 0 ? $"Diverged, and counted as guessing: {string.Join(", ", diverged)}." : "",
             rows.Count > 0 && rows[0].Runs == 3 ? "With three seeds a 95 % interval is about 2.5 standard deviations of a difference wide to either side, so only large effects can be significant; and of twenty comparisons without any effect one would be." : "",
@@ -84,7 +84,7 @@ internal static class AblationReport
         var bars = new ErrorBarSeries { ErrorWidth = 0.3, StrokeThickness = 0 };
         foreach (var row in ranked)
         {
-            names.Labels.Add(row.Variant);
+            names.Labels.Add(row.Subject);
             bars.Items.Add(new ErrorBarItem(100 * row.Effect!.Mean, double.IsNaN(row.Effect.HalfWidth) ? 0 : 100 * row.Effect.HalfWidth) { Color = row.Effect.IsSignificant ? OxyColors.SteelBlue : OxyColors.LightGray });
         }
 

@@ -45,7 +45,10 @@ internal sealed record Effect(double Mean, double HalfWidth)
 /// <param name="ValidationCurve">Mean validation accuracy by epoch, over the runs that were still training.</param>
 internal sealed record AblationRow(string Variant, string? Reference, int Runs, int Diverged, Spread Training, Spread Validation, Spread Gap, Spread Test, Spread Calibration, Spread BestEpoch, Effect? Effect, IReadOnlyList<double> ValidationCurve, RunConfiguration Configuration)
 {
-    /// <summary>What may be said of it.</summary>
+    /// <summary>What the effect is the effect of: the technique, not its absence.</summary>
+    public string Subject => Variant.StartsWith(AblationPlan.Without, StringComparison.Ordinal) ? $"{Variant[AblationPlan.Without.Length..]} in the full stack" : Variant;
+
+    /// <summary>What may be said of the technique.</summary>
     public string Verdict => Effect switch
     {
         null => "",
@@ -91,7 +94,7 @@ internal static class AblationSummary
     private static Effect? EffectOf(string name, Dictionary<int, RunResult> runs, Dictionary<int, RunResult> reference)
     {
         // Taking out asks what was lost, everything else what was gained.
-        var sign = name.StartsWith("without ", StringComparison.Ordinal) ? -1 : 1;
+        var sign = name.StartsWith(AblationPlan.Without, StringComparison.Ordinal) ? -1 : 1;
         var differences = runs.Where(run => reference.ContainsKey(run.Key)).Select(run => sign * (run.Value.TestAccuracy - reference[run.Key].TestAccuracy)).ToArray();
         return differences.Length == 0 ? null : Effect.Of(differences);
     }

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Threading.Channels;
 using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Commands;
 
 namespace TorchBridge.Training.Ablation;
 
@@ -38,11 +39,10 @@ internal sealed class ProcessScheduler(int parallel) : IRunScheduler
         var folder = Directory.CreateTempSubdirectory("torchbridge-ablate-").FullName;
         using var abandon = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var work = Parallel.ForEachAsync(requests, new ParallelOptions { MaxDegreeOfParallelism = parallel, CancellationToken = abandon.Token }, async (request, token) => results.Writer.TryWrite(await Child(request, folder, token).ConfigureAwait(false)));
-        _ = work.ContinueWith(done => results.Writer.TryComplete(done.Exception?.InnerException), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        _ = work.ContinueWith(done => results.Writer.TryComplete(done.IsCanceled ? new OperationCanceledException() : done.Exception?.InnerException), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
         try
         {
             await foreach (var result in results.Reader.ReadAllAsync(CancellationToken.None).ConfigureAwait(false)) yield return result;
-            stop.ThrowIfCancellationRequested();
         }
         finally
         {
@@ -66,7 +66,7 @@ internal sealed class ProcessScheduler(int parallel) : IRunScheduler
         var program = typeof(ProcessScheduler).Assembly.Location;
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardError = true, RedirectStandardOutput = true };
         // The program may have been started by its own executable, by `dotnet`, or live in a test's process.
-        if (!string.Equals(Path.GetFileNameWithoutExtension(Environment.ProcessPath), Path.GetFileNameWithoutExtension(program), StringComparison.Ordinal))
+        if (Environment.ProcessPath != Path.ChangeExtension(program, OperatingSystem.IsWindows() ? ".exe" : null))
         {
             start.FileName = "dotnet";
             start.ArgumentList.Add(program);
@@ -90,6 +90,8 @@ internal sealed class ProcessScheduler(int parallel) : IRunScheduler
         }
 
         await output.ConfigureAwait(false);
+        // Ctrl-C reaches the child too, and may end it before this process has heard of it.
+        if (process.ExitCode == ExitCodes.Stopped) throw new OperationCanceledException();
         if (process.ExitCode != 0) throw new UserException($"a run (seed {request.Seed}, {request.Configuration.About}) failed with exit code {process.ExitCode}: {(await errors.ConfigureAwait(false)).Trim()}");
         return JsonSerializer.Deserialize<RunResult>(await File.ReadAllTextAsync(resultFile, stop).ConfigureAwait(false), Json.Options)!;
     }

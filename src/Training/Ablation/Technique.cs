@@ -23,6 +23,9 @@ internal static class AblationPlan
     public const string Full = "full";
     public const string Bare = "bare";
 
+    /// <summary>How the name of a variant begins that lacks a technique.</summary>
+    public const string Without = "without ";
+
     /// <summary>Everything: each batch draws one of mixup, CutMix and cutout.</summary>
     public static RunConfiguration FullStack(int epochs, int width) => new(
         "the full regularization stack",
@@ -68,7 +71,7 @@ internal static class AblationPlan
         bool Wanted(string name) => only.Count == 0 || only.Contains(name, StringComparer.OrdinalIgnoreCase);
         RunConfiguration full = FullStack(epochs, width), bare = BareNetwork(epochs, width);
         var variants = new List<Variant> { new(Full, null, full) };
-        variants.AddRange(Techniques.Where(technique => Wanted(technique.Name)).Select(technique => new Variant($"without {technique.Name}", Full, technique.Copy(bare, full))));
+        variants.AddRange(Techniques.Where(technique => Wanted(technique.Name)).Select(technique => new Variant(Without + technique.Name, Full, technique.Copy(bare, full))));
         variants.AddRange(OtherNorms.Where(norm => Wanted(norm.Name)).Select(norm => new Variant($"{norm.Name} instead of BatchNorm", Full, full with { Network = full.Network with { Norm = norm.Kind } })));
         variants.Add(new Variant(Bare, null, bare));
         variants.AddRange(Techniques.Where(technique => Wanted(technique.Name)).Select(technique => new Variant($"{technique.Name} alone", Bare, technique.Copy(full, bare))));

@@ -98,7 +98,7 @@ internal static class QuantizedPackager
     private static void Check(ModelFolder staged, LoadedData data)
     {
         using var classifier = ImageClassifier.Load(staged.Onnx);
-        if (classifier.SelfCheck is not null && !classifier.Verify().Passed) throw new UserException($"The quantized file fails its own self-check, and is not left behind: {classifier.Verify()}");
+        if (classifier.SelfCheck is not null && classifier.Verify() is { Passed: false } failed) throw new UserException($"The quantized file fails its own self-check, and is not left behind: {failed}");
         if (!File.Exists(staged.Zip)) return;
         var files = data.TestFiles().Take(ZipPictures).Select((picture, i) =>
         {

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Spectre.Console;
 using TorchBridge.Training.Ablation;
+using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 
 namespace TorchBridge.Training.Commands;
@@ -57,7 +58,7 @@ internal static class AblateCommand
 
     private static int Work(IAnsiConsole console, AblationWork ablation, string folder, string about, CancellationToken stop)
     {
-        Directory.CreateDirectory(folder);
+        new ModelFolder(folder).EnsureWritable();
         console.WriteLine(about);
         console.WriteLine(FormattableString.Invariant($"{ablation.Total} runs, {ablation.Stored} of them stored in {Path.Combine(folder, "runs")}."));
         try

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using Spectre.Console;
+using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Lab;
 
@@ -38,15 +39,7 @@ internal static class LabCommand
 
     private static void Run(IAnsiConsole console, IReadOnlyList<LabTopic> topics, string folder, LabContext context)
     {
-        try
-        {
-            Directory.CreateDirectory(folder);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new UserException($"--out {folder}: the folder cannot be made ({error.Message}).", error);
-        }
-
+        new ModelFolder(folder).EnsureWritable();
         var pages = new List<LabPage>();
         foreach (var topic in topics)
         {

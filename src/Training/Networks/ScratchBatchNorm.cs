@@ -39,6 +39,8 @@ internal sealed class ScratchBatchNorm : nn.Module<Tensor, Tensor>
     /// <inheritdoc/>
     public override Tensor forward(Tensor x)
     {
+        // As the library: statistics and weights are float32, whatever the maps are in.
+        if (x.dtype != weight.dtype) return forward(x.to(weight.dtype)).to(x.dtype);
         var shape = Enumerable.Range(0, (int)x.dim()).Select(axis => axis == 1 ? x.size(1) : 1L).ToArray();
         if (!training) return Affine(x, running_mean.view(shape), running_var.view(shape), shape);
         var axes = Enumerable.Range(0, (int)x.dim()).Where(axis => axis != 1).Select(axis => (long)axis).ToArray();
