@@ -11,7 +11,7 @@ public enum OnInvalidImage
     /// <summary>The row is left out.</summary>
     Skip,
 
-    /// <summary>The row stays, with a missing label and <c>IsValid</c> false.</summary>
+    /// <summary>The row stays, with a missing label, scores of NaN and <c>IsValid</c> false.</summary>
     MarkRow,
 }
 

@@ -262,7 +262,7 @@ public sealed class ImageClassifier : IDisposable
             if (chunk.Count > 0) await writer.WriteAsync(ClassifyChunk([.. chunk]), stop).ConfigureAwait(false);
             writer.Complete();
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             writer.TryComplete(); // the reader has gone
         }

@@ -224,6 +224,7 @@ public sealed class ClassifyImagesTests : IDisposable
         var marked = Read<Marked>(marking.Transform(Data(rows)));
         Assert.Equal([4, 9], marked.Where(row => !row.IsValid).Select(row => row.Number));
         Assert.All(marked, row => Assert.Equal(row.IsValid, !string.IsNullOrEmpty(row.PredictedLabel)));
+        Assert.All(marked, row => Assert.All(row.Score!, score => Assert.Equal(row.IsValid, !float.IsNaN(score))));
         Assert.Equal(kept.Select(row => row.PredictedLabel), marked.Where(row => row.IsValid).Select(row => row.PredictedLabel));
         Assert.Contains("OnInvalidImage", Assert.ThrowsAny<Exception>(() => context.Model.Save(marking, Data(rows).Schema, folder["no.zip"])).ToString(), StringComparison.Ordinal);
     }

@@ -125,6 +125,19 @@ public sealed class ImageClassifierTests : IDisposable
         Assert.Throws<FileNotFoundException>(() => ImageClassifier.Load(folder["none.onnx"]));
     }
 
+    [Fact]
+    public async Task A_source_that_times_out_is_an_error_and_not_the_end_of_the_stream()
+    {
+        // What HttpClient throws on a timeout: nobody has asked this stream to stop.
+        var seen = 0;
+        async Task Read()
+        {
+            await foreach (var prediction in classifier.ClassifyAsync(Paths(_ => { if (++seen == 3) throw new TaskCanceledException("timeout"); }), 2)) Assert.NotNull(prediction.Label);
+        }
+
+        Assert.Equal("timeout", (await Assert.ThrowsAsync<TaskCanceledException>(Read)).Message);
+    }
+
     private async IAsyncEnumerable<string> Paths(Action<string> onRead)
     {
         foreach (var file in files)

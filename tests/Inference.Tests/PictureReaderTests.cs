@@ -59,6 +59,17 @@ public class PictureReaderTests
     }
 
     [Fact]
+    public void A_few_bytes_that_claim_to_be_gigapixels_are_refused_before_memory_is_taken()
+    {
+        using var folder = new TempFolder();
+        var bytes = Bmp(35, 22);
+        System.Buffers.Binary.BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(18), 60_000);
+        System.Buffers.Binary.BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(22), 60_000);
+        File.WriteAllBytes(folder["bomb.bmp"], bytes);
+        Assert.Contains("bomb.bmp has 60000 x 60000 pixels", Assert.Throws<InvalidPictureException>(() => ReadFile(folder["bomb.bmp"])).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_text_file_named_png_is_invalid()
     {
         using var folder = new TempFolder();

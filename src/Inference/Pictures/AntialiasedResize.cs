@@ -3,6 +3,7 @@
 //   out(i) = sum_j t((j + 0.5 - c_i) / max(1, scale)) in(j) / sum of weights,  c_i = start + (i + 0.5) scale,  t(d) = max(0, 1 - |d|)
 // the same along rows and columns, in float32, rounded once.
 // Source: the triangle filter with antialiasing of Pillow (resize with BILINEAR) and torchvision (antialias=True).
+using System.Buffers;
 using SkiaSharp;
 
 namespace TorchBridge.Inference.Pictures;
@@ -14,12 +15,24 @@ internal static class AntialiasedResize
     public static void Write(SKBitmap source, int width, int height, Span<byte> planes)
     {
         var scale = Math.Min((double)source.Width / width, (double)source.Height / height);
-        var columns = Taps(source.Width, width, scale);
-        var rows = Taps(source.Height, height, scale);
+        // A photo has some hundred rows of the narrow picture: pooled, they are not garbage a picture.
+        var narrow = ArrayPool<float>.Shared.Rent(source.Height * width * 3);
+        try
+        {
+            AlongRows(source, width, Taps(source.Width, width, scale), narrow);
+            AlongColumns(narrow, width, height, Taps(source.Height, height, scale), planes);
+        }
+        finally
+        {
+            ArrayPool<float>.Shared.Return(narrow);
+        }
+    }
+
+    /// <summary>Makes [source height, width, 3] of a picture.</summary>
+    private static void AlongRows(SKBitmap source, int width, (int First, float[] Weights)[] columns, Span<float> narrow)
+    {
         var pixels = source.GetPixelSpan();
         var (red, blue) = source.ColorType == SKColorType.Bgra8888 ? (2, 0) : (0, 2);
-        // Rows first: [source height, width, 3].
-        var narrow = new float[source.Height * width * 3];
         for (var y = 0; y < source.Height; y++)
         {
             var line = pixels.Slice(y * source.RowBytes, source.Width * 4);
@@ -39,7 +52,11 @@ internal static class AntialiasedResize
                 (narrow[to], narrow[to + 1], narrow[to + 2]) = (r, g, b);
             }
         }
+    }
 
+    /// <summary>Makes planes of [source height, width, 3].</summary>
+    private static void AlongColumns(ReadOnlySpan<float> narrow, int width, int height, (int First, float[] Weights)[] rows, Span<byte> planes)
+    {
         for (var y = 0; y < height; y++)
         {
             var (first, weights) = rows[y];

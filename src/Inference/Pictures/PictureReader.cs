@@ -14,6 +14,9 @@ namespace TorchBridge.Inference.Pictures;
 /// <summary>Reads pictures as planes of red, green and blue.</summary>
 public static class PictureReader
 {
+    /// <summary>Pixels of the largest picture that is decoded, a gigabyte of memory: a few bytes may claim to be any size.</summary>
+    private const long LargestPicture = 1 << 28;
+
     /// <summary>File name endings that are read.</summary>
     public static IReadOnlyList<string> Extensions { get; } = [".jpg", ".jpeg", ".png", ".bmp", ".webp"];
 
@@ -100,9 +103,10 @@ public static class PictureReader
         using var codec = SKCodec.Create(data) ?? throw new InvalidPictureException($"{name} is not a picture ({encoded.Length} bytes; read are JPEG, PNG, BMP and WebP)");
         var info = codec.Info with { ColorSpace = null };
         if (info.AlphaType == SKAlphaType.Unpremul) info.AlphaType = SKAlphaType.Premul;
+        if ((long)info.Width * info.Height > LargestPicture) throw new InvalidPictureException(FormattableString.Invariant($"{name} has {info.Width} x {info.Height} pixels; read are pictures of up to {LargestPicture:N0}"));
         var bitmap = new SKBitmap(info);
         var result = codec.GetPixels(info, bitmap.GetPixels());
-        if (result == SKCodecResult.Success) return upright ? PictureReading.Upright(InFourBytes(bitmap), codec.EncodedOrigin) : InFourBytes(bitmap);
+        if (result == SKCodecResult.Success) return upright ? ExifOrientation.Upright(InFourBytes(bitmap), codec.EncodedOrigin) : InFourBytes(bitmap);
         bitmap.Dispose();
         throw new InvalidPictureException(result == SKCodecResult.IncompleteInput
             ? $"{name} ends too early: the file is truncated ({encoded.Length} bytes)"

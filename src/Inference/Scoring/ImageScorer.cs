@@ -125,6 +125,15 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
             var count = valid.Count;
             var (logits, probabilities) = batch.Prepare(valid);
             scorer.Run(bound, pixels, stride, count, logits, probabilities);
+            // Nobody may take what the network says of no picture for a result: missing, in ML.NET, is NaN.
+            var classes = scorer.Classifier.ClassNames.Count;
+            for (var row = 0; row < count; row++)
+            {
+                if (valid[row]) continue;
+                logits.AsSpan(row * classes, classes).Fill(float.NaN);
+                probabilities.AsSpan(row * classes, classes).Fill(float.NaN);
+            }
+
             valid.Clear();
             return batch;
         }
