@@ -52,8 +52,8 @@ public static class OnnxQuantizer
             original = OnnxModel.Load(path);
             Refuse(original, path, options);
             if (options.WeightBits is { } bits and not (7 or 8)) throw new QuantizationException(FormattableString.Invariant($"WeightBits is {bits}; allowed are 7 and 8, or null for what the processor needs"));
-            weightBits = options.WeightBits ?? (Processor.AddsWithoutOverflow ? 8 : 7);
-            isSigned = (options.Activations == ActivationType.Auto ? Processor.Best : options.Activations) == ActivationType.Int8;
+            weightBits = options.WeightBits ?? (Processor.MayOverflow ? 7 : 8);
+            isSigned = options.Activations == ActivationType.Int8 || (options.Activations == ActivationType.Auto && !Processor.IsX64);
             model = original.Copy();
             if (options.EqualizeRanges) RangeEqualization.Apply(model);
             KeepWhatIsAsked(path);

@@ -23,15 +23,14 @@ internal sealed class QdqRewriter(OnnxModel model, QuantizationPlan plan, Calibr
     public void Rewrite()
     {
         var nodes = new List<NodeProto>();
-        var layers = plan.Layers.Select(layer => layer.Name).ToHashSet(StringComparer.Ordinal);
         var before = model.Nodes.ToArray();
         var inputs = model.InputNames.ToArray();
         foreach (var input in inputs.Where(plan.Values.ContainsKey)) nodes.AddRange(Pair(input, input, input + DequantizedSuffix));
         foreach (var node in before)
         {
-            var isInteger = plan.Roles.TryGetValue(node.Name, out var role);
-            if (isInteger)
+            if (plan.Roles.TryGetValue(node.Name, out var role))
             {
+                if (role == Role.Layer) nodes.AddRange(QuantizeWeights(node));
                 foreach (var value in QuantizationPlan.Activations(node, role).Distinct().Where(value => !plan.Values[value].IsMadeInIntegers))
                 {
                     for (var i = 0; i < node.Input.Count; i++)
@@ -41,7 +40,6 @@ internal sealed class QdqRewriter(OnnxModel model, QuantizationPlan plan, Calibr
                 }
             }
 
-            if (layers.Contains(node.Name)) nodes.AddRange(QuantizeWeights(node));
             nodes.Add(node);
             for (var i = 0; i < node.Output.Count; i++)
             {
@@ -73,7 +71,7 @@ internal sealed class QdqRewriter(OnnxModel model, QuantizationPlan plan, Calibr
 
     private IEnumerable<NodeProto> QuantizeWeights(NodeProto layer)
     {
-        var input = layer.Input[0].EndsWith(DequantizedSuffix, StringComparison.Ordinal) ? layer.Input[0][..^DequantizedSuffix.Length] : layer.Input[0];
+        var input = layer.Input[0];
         var means = calibrated.InputMeans?[input];
         // MatMul has no bias: nothing can take the change up.
         if (layer.OpType == "MatMul") means = null;

@@ -131,7 +131,7 @@ internal sealed class QuantizationPlan
     /// <summary>A move whose result is read in float only would add a pair of conversions for nothing.</summary>
     private void DropUselessRoles()
     {
-        foreach (var node in model.Nodes.Reverse().Where(node => roles.GetValueOrDefault(node.Name, Role.Layer) == Role.Move && !IsReadInIntegers(node.Output[0]))) roles.Remove(node.Name);
+        foreach (var node in model.Nodes.Reverse().Where(node => roles.TryGetValue(node.Name, out var role) && role == Role.Move && !IsReadInIntegers(node.Output[0]))) roles.Remove(node.Name);
     }
 
     private void CollectValues()

@@ -72,11 +72,9 @@ internal static class WeightStorage
     private static NodeProto[] Int8(OnnxModel model, TensorProto tensor, float[] values, int axis)
     {
         int channels = (int)tensor.Dims[axis], inner = (int)tensor.Dims.Skip(axis + 1).Aggregate(1L, (product, size) => product * size);
-        var most = new float[channels];
-        for (var i = 0; i < values.Length; i++) most[i / inner % channels] = Math.Max(most[i / inner % channels], Math.Abs(values[i]));
-        var scales = Array.ConvertAll(most, largest => float.IsNormal(largest / 127) ? largest / 127 : 1);
-        var integers = new sbyte[values.Length];
-        for (var i = 0; i < values.Length; i++) integers[i] = (sbyte)Math.Clamp(MathF.Round(values[i] / scales[i / inner % channels], MidpointRounding.ToEven), -127, 127);
+        var weights = new ChannelWeights(values, channels, inner);
+        var scales = weights.Scales(127);
+        var integers = weights.Round(scales, 127);
         var shape = new long[tensor.Dims.Count];
         Array.Fill(shape, 1);
         shape[axis] = channels;
