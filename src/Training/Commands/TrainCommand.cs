@@ -52,7 +52,7 @@ internal sealed class TrainCommand
 
         using var model = new TrainedModel(settings);
         console.WriteLine(FormattableString.Invariant($"ModernCNN, {settings.Network.Form}, {model.Network.parameters().Sum(parameter => parameter.numel()):N0} parameters, {settings.Compute.Precision}, {settings.Compute.Threads} threads; loss and accuracy: training / validation, * best so far"));
-        var result = TrainingProgress.Run(console, settings.Recipe.Epochs, observer => new Trainer(model, observer, folder.Checkpoint).Train(pictureData, resumed, stop));
+        var result = TrainingProgress.Run(console, settings, observer => new Trainer(model, observer, folder.Checkpoint).Train(pictureData, resumed, stop));
         if (result.History.Count == 0)
         {
             Console.Error.WriteLine("Stopped before the first epoch was over: nothing was learned, nothing is written.");
@@ -82,7 +82,7 @@ internal sealed class TrainCommand
         var configuration = recipe.Read(parsed);
         int sizeValue = parsed.GetValue(size), count = parsed.GetValue(pictures);
         RecipeOptions.Require(sizeValue is >= 8 and <= 512, "--size", sizeValue, "8 to 512");
-        RecipeOptions.Require(count is >= 100 and <= 1_000_000, "--pictures", count, "100 to 1,000,000");
+        RecipeOptions.Require(count is >= 100 and <= 500_000, "--pictures", count, "100 to 500,000");
         RecipeOptions.Require(parsed.GetValue(threads) is null or (>= 1 and <= 1024), "--threads", parsed.GetValue(threads), "1 to 1024");
         var compute = ComputeOptions.Parse(parsed.GetValue(precision)!, parsed.GetValue(threads), parsed.GetValue(device)!);
 

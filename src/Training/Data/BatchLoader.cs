@@ -33,12 +33,13 @@ internal static class BatchLoader
     public static IEnumerable<Batch> Training(PictureSet set, Recipe recipe, int seed, int epoch, CancellationToken stop = default)
     {
         var order = new Draw(seed, 11, epoch).Permutation(set.Count);
-        var window = epoch <= recipe.WindowEpochs ? recipe.Window : 0;
+        var window = recipe.WindowAt(epoch);
         return Prefetched(
             order.Chunk(recipe.BatchSize).Select((indices, index) =>
             {
                 var mix = BatchMixing.Choose(recipe, seed, epoch, index);
-                var augmentation = mix == BatchMix.Cutout ? recipe.Augmentation : recipe.Augmentation with { Cutout = 0 };
+                // A window hides more of the picture than the square would, so the two are not laid over each other.
+                var augmentation = mix == BatchMix.Cutout && window == 0 ? recipe.Augmentation : recipe.Augmentation with { Cutout = 0 };
                 return Make(set, indices, augmentation, window, seed, epoch, index, mix);
             }),
             stop);

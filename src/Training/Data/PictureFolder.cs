@@ -32,7 +32,9 @@ internal static class PictureFolder
 
     private static PictureSet Decode(EncodedPicture[] pictures, int[] labels, int height, int width, Action<int, int>? progress, PictureReading? reading)
     {
-        var set = new PictureSet(new byte[(long)pictures.Length * 3 * height * width], labels, height, width);
+        var bytes = 3L * pictures.Length * height * width;
+        if (bytes > Array.MaxLength) throw new UserException(FormattableString.Invariant($"{pictures.Length:N0} pictures of {width} x {height} pixels take {bytes / 1e9:F1} GB; they are held in memory, in at most {Array.MaxLength / 1e9:F1} GB. Use a smaller --size, or fewer pictures."));
+        var set = new PictureSet(new byte[bytes], labels, height, width);
         var done = 0;
         try
         {

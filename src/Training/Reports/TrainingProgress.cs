@@ -1,5 +1,6 @@
 using System.Globalization;
 using Spectre.Console;
+using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Optimization;
 
 namespace TorchBridge.Training.Reports;
@@ -8,18 +9,19 @@ namespace TorchBridge.Training.Reports;
 internal sealed class TrainingProgress : ITrainingObserver
 {
     private readonly IAnsiConsole console;
-    private readonly int epochs;
+    private readonly Recipe recipe;
+    private readonly int side;
     private readonly ProgressTask? bar;
 
-    private TrainingProgress(IAnsiConsole console, int epochs, ProgressTask? bar) => (this.console, this.epochs, this.bar) = (console, epochs, bar);
+    private TrainingProgress(IAnsiConsole console, ModelSettings settings, ProgressTask? bar) => (this.console, recipe, side, this.bar) = (console, settings.Recipe, settings.Network.Height, bar);
 
     /// <summary>Runs a training under a display.</summary>
-    public static TrainingResult Run(IAnsiConsole console, int epochs, Func<ITrainingObserver, TrainingResult> train)
+    public static TrainingResult Run(IAnsiConsole console, ModelSettings settings, Func<ITrainingObserver, TrainingResult> train)
     {
-        if (!console.Profile.Capabilities.Interactive || Console.IsOutputRedirected) return train(new TrainingProgress(console, epochs, null));
+        if (!console.Profile.Capabilities.Interactive || Console.IsOutputRedirected) return train(new TrainingProgress(console, settings, null));
         return console.Progress()
             .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
-            .Start(context => train(new TrainingProgress(console, epochs, context.AddTask("epoch 1", maxValue: epochs))));
+            .Start(context => train(new TrainingProgress(console, settings, context.AddTask("epoch 1", maxValue: settings.Recipe.Epochs))));
     }
 
     /// <inheritdoc/>
@@ -27,15 +29,18 @@ internal sealed class TrainingProgress : ITrainingObserver
     {
         if (bar is null) return;
         bar.Value = epoch - 1 + ((double)step / stepsInEpoch);
-        bar.Description = string.Create(CultureInfo.InvariantCulture, $"epoch {epoch}/{epochs}  loss {loss:F3}  lr {learningRate:G3}  {imagesPerSecond:F0} images/s");
+        bar.Description = string.Create(CultureInfo.InvariantCulture, $"epoch {epoch}/{recipe.Epochs}  loss {loss:F3}  lr {learningRate:G3}  {imagesPerSecond:F0} images/s");
     }
 
     /// <inheritdoc/>
     public void Epoch(EpochRecord record, bool isBest)
     {
-        var left = TimeSpan.FromSeconds(record.Seconds * (epochs - record.Epoch));
+        var left = TimeSpan.FromSeconds(record.Seconds / Cost(record.Epoch) * Enumerable.Range(record.Epoch + 1, recipe.Epochs - record.Epoch).Sum(Cost));
         console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"epoch {record.Epoch,3}/{epochs}  loss {record.TrainingLoss:F4} / {record.ValidationLoss:F4}  accuracy {record.TrainingAccuracy,6:P1} / {record.ValidationAccuracy,6:P1}  lr {record.LearningRate:E1}  {record.ImagesPerSecond,4:F0} images/s  {(int)left.TotalMinutes}:{left.Seconds:D2} left{(isBest ? "  *" : "")}"));
+            $"epoch {record.Epoch,3}/{recipe.Epochs}  loss {record.TrainingLoss:F4} / {record.ValidationLoss:F4}  accuracy {record.TrainingAccuracy,6:P1} / {record.ValidationAccuracy,6:P1}  lr {record.LearningRate:E1}  {record.ImagesPerSecond,4:F0} images/s  {(int)left.TotalMinutes}:{left.Seconds:D2} left{(isBest ? "  *" : "")}"));
     }
+
+    /// <summary>What an epoch costs beside one on whole pictures: its share of the pixels.</summary>
+    private double Cost(int epoch) => recipe.WindowAt(epoch) is > 0 and var window && window < side ? (double)window * window / (side * side) : 1;
 }
