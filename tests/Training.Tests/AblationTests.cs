@@ -60,6 +60,8 @@ public class AblationTests
         Assert.Equal(0.08 / 3, row.Effect!.Mean, 12);
         Assert.Equal(4.303 * Math.Sqrt((Math.Pow(0.02 - (0.08 / 3), 2) + Math.Pow(0.01 - (0.08 / 3), 2) + Math.Pow(0.05 - (0.08 / 3), 2)) / 2) / Math.Sqrt(3), row.Effect.HalfWidth, 9);
         Assert.Equal("not significant", row.Verdict);
+        // Training accuracy and calibration error are the same in all runs here, so the gap's effect is zero in each pair.
+        Assert.Equal((0, 0, 0, 0), (row.GapEffect!.Mean, row.GapEffect.HalfWidth, row.CalibrationEffect!.Mean, row.CalibrationEffect.HalfWidth));
         Assert.Contains("Not significant, one way or the other: dropout in the full stack.", AblationReport.Findings([row]), StringComparison.Ordinal);
     }
 
@@ -94,9 +96,12 @@ public class AblationTests
 
         // One row, recomputed from the stored files.
         var row = rest.Rows().Single(row => row.Variant == "mixup alone");
-        double[] Stored(string variant) => [.. requests.Where(item => item.Name == variant).Select(item => System.Text.Json.JsonDocument.Parse(File.ReadAllText(folder["b", $"{item.Item2.Key}.json"])).RootElement.GetProperty("test_accuracy").GetDouble())];
+        double[] Stored(string variant, string figure = "test_accuracy") => [.. requests.Where(item => item.Name == variant).Select(item => System.Text.Json.JsonDocument.Parse(File.ReadAllText(folder["b", $"{item.Item2.Key}.json"])).RootElement.GetProperty(figure).GetDouble())];
         Assert.Equal(Stored("mixup alone").Average(), row.Test.Mean, 12);
         Assert.Equal(Stored("mixup alone").Zip(Stored("bare"), (with, without) => with - without).Average(), row.Effect!.Mean, 12);
+        double[] Gaps(string variant) => [.. Stored(variant, "training_accuracy").Zip(Stored(variant, "validation_accuracy"), (training, validation) => training - validation)];
+        Assert.Equal(Gaps("mixup alone").Zip(Gaps("bare"), (with, without) => with - without).Average(), row.GapEffect!.Mean, 12);
+        Assert.Equal(Stored("mixup alone", "calibration_error").Zip(Stored("bare", "calibration_error"), (with, without) => with - without).Average(), row.CalibrationEffect!.Mean, 12);
 
         var files = AblationReport.Write(folder.Path, "about", rest.Rows());
         Assert.All(files, file => Assert.True(new FileInfo(file).Length > 200, file));

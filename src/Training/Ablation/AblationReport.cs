@@ -14,6 +14,8 @@ namespace TorchBridge.Training.Ablation;
 internal static class AblationReport
 {
     private static readonly string[] Head = ["variant", "n", "training", "validation", "gap", "test", "calibration error", "epochs to best", "effect of the technique on test", "95 % interval", "the technique"];
+    private static readonly string[] EffectHead = ["technique", "test accuracy", "gap", "calibration error"];
+    private const string EffectCaption = "What each technique did, paired by seed, in percentage points with the 95 % interval (* significant); a gap or a calibration error is better when it falls";
 
     /// <summary>Writes everything.</summary>
     /// <param name="folder">Where.</param>
@@ -44,12 +46,15 @@ internal static class AblationReport
     {
         var compared = rows.Where(row => row.Effect is not null).ToArray();
         string Names(string verdict) => string.Join(", ", compared.Where(row => row.Verdict == verdict).Select(row => $"{row.Subject} ({Points(row.Effect!.Mean)})").DefaultIfEmpty("none"));
+        string Significant(Func<AblationRow, Effect?> figure, int sign) => string.Join(", ", compared.Where(row => figure(row) is { IsSignificant: true } effect && Math.Sign(effect.Mean) == sign).Select(row => $"{row.Subject} ({Points(figure(row)!.Mean)})").DefaultIfEmpty("none"));
         var diverged = rows.Where(row => row.Diverged > 0).Select(row => $"{row.Variant} ({row.Diverged} of {row.Runs})").ToArray();
         var negative = compared.Where(row => row.Effect!.Mean <= 0 && row.Verdict != "did harm").Select(row => row.Subject).ToArray();
         return string.Join(" ", new[]
         {
             $"Significant at 95 % and positive: {Names("helped")}.",
             $"Significant and negative: {Names("did harm")}.",
+            $"The gap between training and validation is significantly smaller with: {Significant(row => row.GapEffect, -1)}; larger with: {Significant(row => row.GapEffect, 1)}.",
+            $"The calibration error is significantly smaller with: {Significant(row => row.CalibrationEffect, -1)}; larger with: {Significant(row => row.CalibrationEffect, 1)}.",
             compared.Any(row => row.Verdict == "not significant") ? $"Not significant, one way or the other: {string.Join(", ", compared.Where(row => row.Verdict == "not significant").Select(row => row.Subject))}." : "",
             negative.Length > 0 ? $"Did not help here, on average: {string.Join(", ", negative)}." : "",
             diverged.Length > 0 ? $"Diverged, and counted as guessing: {string.Join(", ", diverged)}." : "",
@@ -62,7 +67,7 @@ internal static class AblationReport
         new LabPage("result", "What each technique brought", Findings(rows))
         {
             Figures = [new LabFigure("effects", 900, PlotHeight(rows)) { Plot = () => Ranked(rows) }],
-            Tables = [new LabTable("Means over the seeds, plus or minus one standard deviation; an effect is the paired difference in test accuracy, in percentage points", Head, [.. rows.Select(Cells)])],
+            Tables = [new LabTable("Means over the seeds, plus or minus one standard deviation; an effect is the paired difference in test accuracy, in percentage points", Head, [.. rows.Select(Cells)]), new LabTable(EffectCaption, EffectHead, Effects(rows))],
         },
         new LabPage("curves", "Learning curves", "Validation accuracy by epoch, mean over the seeds: first the full stack and what is left without one technique, then the bare network and one technique alone. A line that ends early was stopped early.")
         {
@@ -102,20 +107,34 @@ internal static class AblationReport
         row.Verdict + (row.Diverged > 0 ? $" (diverged: {row.Diverged})" : ""),
     ];
 
+    private static string[][] Effects(IReadOnlyList<AblationRow> rows) =>
+        [.. rows.Where(row => row.Effect is not null).Select(row => (string[])[row.Subject, Interval(row.Effect!), Interval(row.GapEffect!), Interval(row.CalibrationEffect!)])];
+
+    private static string Interval(Effect effect) =>
+        Points(effect.Mean) + (double.IsNaN(effect.HalfWidth) ? "" : $" ({Points(effect.Mean - effect.HalfWidth)} to {Points(effect.Mean + effect.HalfWidth)}){(effect.IsSignificant ? " *" : "")}");
+
     private static string Markdown(string subtitle, IReadOnlyList<AblationRow> rows)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"# Ablation\n\n{subtitle}\n\n{Findings(rows)}\n\n| {string.Join(" | ", Head)} |\n|{string.Concat(Head.Select(_ => "---|"))}\n");
-        foreach (var row in rows) text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", Cells(row))} |\n");
+        text.Append(CultureInfo.InvariantCulture, $"# Ablation\n\n{subtitle}\n\n{Findings(rows)}\n\n");
+        Append(Head, [.. rows.Select(Cells)]);
+        text.Append(CultureInfo.InvariantCulture, $"\n{EffectCaption}:\n\n");
+        Append(EffectHead, Effects(rows));
         return text.ToString();
+
+        void Append(string[] head, string[][] cells)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", head)} |\n|{string.Concat(head.Select(_ => "---|"))}\n");
+            foreach (var line in cells) text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", line)} |\n");
+        }
     }
 
     private static string Csv(IReadOnlyList<AblationRow> rows)
     {
-        var text = new StringBuilder("variant,reference,runs,diverged,training,training_sd,validation,validation_sd,gap,gap_sd,test,test_sd,calibration_error,best_epoch,effect,half_width,verdict\n");
+        var text = new StringBuilder("variant,reference,runs,diverged,training,training_sd,validation,validation_sd,gap,gap_sd,test,test_sd,calibration_error,best_epoch,effect,half_width,gap_effect,gap_half_width,calibration_effect,calibration_half_width,verdict\n");
         foreach (var row in rows)
         {
-            text.Append(CultureInfo.InvariantCulture, $"{row.Variant},{row.Reference},{row.Runs},{row.Diverged},{row.Training.Mean:R},{row.Training.Deviation:R},{row.Validation.Mean:R},{row.Validation.Deviation:R},{row.Gap.Mean:R},{row.Gap.Deviation:R},{row.Test.Mean:R},{row.Test.Deviation:R},{row.Calibration.Mean:R},{row.BestEpoch.Mean:R},{row.Effect?.Mean:R},{row.Effect?.HalfWidth:R},{row.Verdict}\n");
+            text.Append(CultureInfo.InvariantCulture, $"{row.Variant},{row.Reference},{row.Runs},{row.Diverged},{row.Training.Mean:R},{row.Training.Deviation:R},{row.Validation.Mean:R},{row.Validation.Deviation:R},{row.Gap.Mean:R},{row.Gap.Deviation:R},{row.Test.Mean:R},{row.Test.Deviation:R},{row.Calibration.Mean:R},{row.BestEpoch.Mean:R},{row.Effect?.Mean:R},{row.Effect?.HalfWidth:R},{row.GapEffect?.Mean:R},{row.GapEffect?.HalfWidth:R},{row.CalibrationEffect?.Mean:R},{row.CalibrationEffect?.HalfWidth:R},{row.Verdict}\n");
         }
 
         return text.ToString();

@@ -37,7 +37,7 @@ internal sealed record RunResult(RunRequest Request, double TrainingAccuracy, do
 /// <summary>Does one run, in this process, with one thread of libtorch.</summary>
 internal static class AblationRun
 {
-    private const int MostValidation = 500;
+    private const int MostValidation = 250;
     private const int MostTest = 1000;
 
     /// <summary>Trains and evaluates.</summary>
@@ -80,7 +80,7 @@ internal static class AblationRun
     {
         if (request.Data == DataSource.Drawn) return DrawnPictures.Make(request.Seed, request.Pictures, MostValidation, MostTest);
         var data = DataSource.Load(request.Data, 32, request.Seed).Data;
-        PictureSet Some(PictureSet set, int count, int key) => set.Select([.. new Draw(request.Seed, 43, key).Permutation(set.Count).Take(count)]);
+        PictureSet Some(PictureSet set, int count, int key) => set.Sample(count, new Draw(request.Seed, 43, key));
         return data with { Training = Some(data.Training, request.Pictures, 1), Validation = Some(data.Validation, MostValidation, 2), Test = Some(data.Test, MostTest, 3) };
     }
 }

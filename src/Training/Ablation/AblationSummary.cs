@@ -15,7 +15,7 @@ internal sealed record Spread(double Mean, double Deviation)
     }
 }
 
-/// <summary>The effect of a technique on test accuracy, with the half width of its 95 % interval; NaN where one seed alone gives none.</summary>
+/// <summary>The effect of a technique on a figure, with the half width of its 95 % interval; NaN where one seed alone gives none.</summary>
 internal sealed record Effect(double Mean, double HalfWidth)
 {
     /// <summary>t(0.975) for 1 to 30 degrees of freedom.</summary>
@@ -42,8 +42,10 @@ internal sealed record Effect(double Mean, double HalfWidth)
 /// <param name="Runs">Seeds.</param>
 /// <param name="Diverged">Runs whose loss was not a number any more.</param>
 /// <param name="Effect">What the technique brought to test accuracy where it stood; null for the references.</param>
+/// <param name="GapEffect">What it did to the gap between training and validation accuracy: below zero, it overfits less.</param>
+/// <param name="CalibrationEffect">What it did to the expected calibration error.</param>
 /// <param name="ValidationCurve">Mean validation accuracy by epoch, over the runs that were still training.</param>
-internal sealed record AblationRow(string Variant, string? Reference, int Runs, int Diverged, Spread Training, Spread Validation, Spread Gap, Spread Test, Spread Calibration, Spread BestEpoch, Effect? Effect, IReadOnlyList<double> ValidationCurve, RunConfiguration Configuration)
+internal sealed record AblationRow(string Variant, string? Reference, int Runs, int Diverged, Spread Training, Spread Validation, Spread Gap, Spread Test, Spread Calibration, Spread BestEpoch, Effect? Effect, Effect? GapEffect, Effect? CalibrationEffect, IReadOnlyList<double> ValidationCurve, RunConfiguration Configuration)
 {
     /// <summary>What the effect is the effect of: the technique, not its absence.</summary>
     public string Subject => Variant.StartsWith(AblationPlan.Without, StringComparison.Ordinal) ? $"{Variant[AblationPlan.Without.Length..]} in the full stack" : Variant;
@@ -72,6 +74,7 @@ internal static class AblationSummary
             var runs = bySeed[variant.Name];
             if (runs.Count == 0) continue;
             Spread Over(Func<RunResult, double> figure) => Spread.Of([.. runs.Values.Select(figure)]);
+            Effect? Paired(Func<RunResult, double> figure) => variant.Reference is { } reference ? EffectOf(variant.Name, runs, bySeed[reference], figure) : null;
             rows.Add(new AblationRow(
                 variant.Name,
                 variant.Reference,
@@ -83,7 +86,9 @@ internal static class AblationSummary
                 Over(run => run.TestAccuracy),
                 Over(run => run.CalibrationError),
                 Over(run => run.BestEpoch),
-                variant.Reference is { } reference ? EffectOf(variant.Name, runs, bySeed[reference]) : null,
+                Paired(run => run.TestAccuracy),
+                Paired(run => run.TrainingAccuracy - run.ValidationAccuracy),
+                Paired(run => run.CalibrationError),
                 Curve([.. runs.Values.Select(run => run.ValidationCurve)]),
                 variant.Configuration));
         }
@@ -91,11 +96,11 @@ internal static class AblationSummary
         return rows;
     }
 
-    private static Effect? EffectOf(string name, Dictionary<int, RunResult> runs, Dictionary<int, RunResult> reference)
+    private static Effect? EffectOf(string name, Dictionary<int, RunResult> runs, Dictionary<int, RunResult> reference, Func<RunResult, double> figure)
     {
         // Taking out asks what was lost, everything else what was gained.
         var sign = name.StartsWith(AblationPlan.Without, StringComparison.Ordinal) ? -1 : 1;
-        var differences = runs.Where(run => reference.ContainsKey(run.Key)).Select(run => sign * (run.Value.TestAccuracy - reference[run.Key].TestAccuracy)).ToArray();
+        var differences = runs.Where(run => reference.ContainsKey(run.Key)).Select(run => sign * (figure(run.Value) - figure(reference[run.Key]))).ToArray();
         return differences.Length == 0 ? null : Effect.Of(differences);
     }
 

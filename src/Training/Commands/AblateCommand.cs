@@ -14,8 +14,8 @@ internal static class AblateCommand
         var data = CommonOptions.DataSet("drawn");
         Option<string> folder = new("--out") { Description = "Folder of the report and of the stored runs; a second start there does only the runs that are missing.", DefaultValueFactory = _ => "ablation", HelpName = "DIR" };
         Option<int> seeds = new("--seeds") { Description = "Runs of each variant; the seed is also the data's.", DefaultValueFactory = _ => 3, HelpName = "N" };
-        Option<int> epochs = new("--epochs") { Description = "Passes over the training pictures.", DefaultValueFactory = _ => 20, HelpName = "N" };
-        Option<int> pictures = new("--pictures") { Description = "Training pictures: few, so that the effects show.", DefaultValueFactory = _ => 600, HelpName = "N" };
+        Option<int> epochs = new("--epochs") { Description = "Passes over the training pictures.", DefaultValueFactory = _ => 60, HelpName = "N" };
+        Option<int> pictures = new("--pictures") { Description = "Training pictures: few, so that the effects show.", DefaultValueFactory = _ => 300, HelpName = "N" };
         Option<int> width = new("--width") { Description = "Channels of the first convolution, a multiple of 8; 64 is the full network.", DefaultValueFactory = _ => 16, HelpName = "N" };
         Option<int> parallel = new("--parallel") { Description = "Runs at a time, a process each, of one thread. Default: one a core.", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
         Option<string[]> only = new("--only") { Description = "These techniques only, separated by commas: \"dropout,mixup\".", HelpName = "NAMES", DefaultValueFactory = _ => [], CustomParser = result => [.. result.Tokens.SelectMany(token => token.Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))] };
@@ -28,7 +28,7 @@ internal static class AblateCommand
             void Range(Option<int> option, int low, int high) => RecipeOptions.Require(parsed.GetValue(option) >= low && parsed.GetValue(option) <= high, option.Name, parsed.GetValue(option), FormattableString.Invariant($"{low} to {high}"));
             Range(seeds, 1, 30);
             Range(epochs, 1, 10_000);
-            Range(pictures, 50, 1_000_000);
+            Range(pictures, 50, 500_000);
             Range(width, 8, 512);
             Range(parallel, 1, 256);
             RecipeOptions.Require(parsed.GetValue(width) % 8 == 0, "--width", parsed.GetValue(width), "a multiple of 8");
@@ -36,7 +36,7 @@ internal static class AblateCommand
             var source = parsed.GetValue(data) ?? DataSource.Drawn;
             var requests = (from seed in Enumerable.Range(1, parsed.GetValue(seeds)) from variant in variants select (Variant: variant.Name, Request: new RunRequest(variant.Configuration, source, parsed.GetValue(pictures), seed))).ToArray();
             var ablation = new AblationWork(variants, requests, new RunStore(Path.Combine(parsed.GetValue(folder)!, "runs")), new ProcessScheduler(parsed.GetValue(parallel)));
-            var about = FormattableString.Invariant($"{(source == DataSource.Drawn ? "drawn pictures" : source)}, {parsed.GetValue(pictures):N0} training pictures, ModernCNN of widths {parsed.GetValue(width)} to {8 * parsed.GetValue(width)}{(parsed.GetValue(width) == 64 ? "" : " (reduced network)")}, {parsed.GetValue(epochs)} epochs, {parsed.GetValue(seeds)} seeds, float32.");
+            var about = FormattableString.Invariant($"{(source == DataSource.Drawn ? "drawn pictures" : source)}, {parsed.GetValue(pictures):N0} training pictures, ModernCNN of widths {parsed.GetValue(width)} to {8 * parsed.GetValue(width)}{(parsed.GetValue(width) == 64 ? "" : " (reduced network)")}, {parsed.GetValue(epochs)} epochs, {parsed.GetValue(seeds)} {(parsed.GetValue(seeds) == 1 ? "seed" : "seeds")}, float32.");
             return Work(AnsiConsole.Console, ablation, parsed.GetValue(folder)!, about, stop);
         }));
         return command;

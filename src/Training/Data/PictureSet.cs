@@ -22,6 +22,9 @@ internal sealed record PictureSet(byte[] Pixels, int[] Labels, int Height, int W
         for (var i = 0; i < indices.Count; i++) Picture(indices[i]).CopyTo(pixels.AsSpan(i * Stride));
         return new PictureSet(pixels, [.. indices.Select(index => Labels[index])], Height, Width);
     }
+
+    /// <summary>Some of the pictures, drawn without repetition: all, in drawn order, where there are no more.</summary>
+    public PictureSet Sample(int count, Draw draw) => Select([.. draw.Permutation(Count).Take(count)]);
 }
 
 /// <summary>A data set as training takes it. Choices look at <see cref="Validation"/>; <see cref="Test"/> is read once, at the end.</summary>
