@@ -33,7 +33,7 @@ internal sealed class LabData : IDisposable
     /// <summary>Takes a small part of a data set.</summary>
     public static LabData Of(PictureData data, int seed)
     {
-        PictureSet Some(PictureSet set, int count, int key) => set.Select([.. new Draw(seed, 31, key).Permutation(set.Count).Take(count)]);
+        PictureSet Some(PictureSet set, int count, int key) => set.Sample(count, new Draw(seed, 31, key));
         return new LabData(data with { Training = Some(data.Training, Training, 1), Validation = Some(data.Validation, Validation, 2) });
     }
 

@@ -73,7 +73,16 @@ internal static class LabPlots
             plot.Series.Add(area);
             var mean = values.Average(value => (double)value);
             var sigma = Math.Sqrt(values.Average(value => (value - mean) * (value - mean)));
-            plot.Annotations.Add(new TextAnnotation { Text = string.Create(CultureInfo.InvariantCulture, $"{name}: mean {mean:G3}, sigma {sigma:G3}"), TextPosition = new DataPoint(high, baseLine + 0.55), TextHorizontalAlignment = HorizontalAlignment.Right, StrokeThickness = 0, FontSize = 11 });
+            // On the side where fewer values lie.
+            var isLeft = counts.Take(bins / 3).Sum() < counts.TakeLast(bins / 3).Sum();
+            plot.Annotations.Add(new TextAnnotation
+            {
+                Text = string.Create(CultureInfo.InvariantCulture, $"{name}: mean {mean:G3}, sigma {sigma:G3}"),
+                TextPosition = new DataPoint(isLeft ? low + (0.01 * (high - low)) : high, baseLine + 0.6),
+                TextHorizontalAlignment = isLeft ? HorizontalAlignment.Left : HorizontalAlignment.Right,
+                StrokeThickness = 0,
+                FontSize = 11,
+            });
         }
 
         return plot;

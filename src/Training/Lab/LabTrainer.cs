@@ -28,6 +28,9 @@ internal sealed record LabSettings
 
     /// <summary>Plain gradient descent instead of Adam.</summary>
     public bool Sgd { get; init; }
+
+    /// <summary>Whether validation is read after the last epoch only; before, its figures are NaN.</summary>
+    public bool ValidateAtEndOnly { get; init; }
 }
 
 /// <summary>An epoch of a lab run. Training figures are those of its steps, validation is in eval mode.</summary>
@@ -77,25 +80,22 @@ internal static class LabTrainer
                 }
             }
 
-            var (validationLoss, validationAccuracy, _) = Evaluate(network, data);
-            history.Add(new LabEpoch(epoch, lossSum / seen, (double)right / seen, validationLoss, validationAccuracy));
+            var validation = settings.ValidateAtEndOnly && epoch < settings.Epochs ? null : Evaluate(network, data);
+            history.Add(new LabEpoch(epoch, lossSum / seen, (double)right / seen, validation?.Loss ?? double.NaN, validation?.Accuracy ?? double.NaN));
         }
 
         return history;
     }
 
-    /// <summary>Loss, accuracy and probabilities [N, classes] over the validation pictures, in eval mode.</summary>
-    public static (double Loss, double Accuracy, float[] Probabilities) Evaluate(nn.Module<Tensor, Tensor> network, LabData data)
+    /// <summary>Figures over the validation pictures, in eval mode.</summary>
+    public static Evaluation Evaluate(nn.Module<Tensor, Tensor> network, LabData data)
     {
         network.eval();
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var parts = Enumerable.Range(0, (int)((data.ValidationPixels.shape[0] + EvaluationBatch - 1) / EvaluationBatch))
             .Select(i => network.call(data.ValidationPixels[(i * EvaluationBatch)..Math.Min((i + 1) * EvaluationBatch, (int)data.ValidationPixels.shape[0])])).ToArray();
-        var logits = cat(parts);
-        var loss = SoftTargets.CrossEntropy(logits, SoftTargets.Smooth(data.ValidationLabels, data.Classes, 0)).ToDouble();
-        var accuracy = logits.argmax(1).eq(data.ValidationLabels).to(ScalarType.Float32).mean().ToDouble();
-        return (loss, accuracy, logits.softmax(1).contiguous().data<float>().ToArray());
+        return Evaluation.OfLogits(cat(parts), data.ValidationLabels);
     }
 
     private static optim.Optimizer Optimizer(nn.Module network, LabSettings settings)

@@ -15,7 +15,7 @@ internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, 
 {
     private const int BatchSize = 250;
 
-    /// <summary>Evaluates in eval mode; the mode is put back. Sums over samples, not means of batch means.</summary>
+    /// <summary>Evaluates in eval mode; the mode is put back.</summary>
     public static Evaluation Of(PixelClassifier classifier, PictureSet set, CancellationToken stop = default)
     {
         var wasTraining = classifier.training;
@@ -23,29 +23,37 @@ internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, 
         try
         {
             using var noGrad = no_grad();
-            double loss = 0;
-            long right = 0, rightInFive = 0;
-            var logits = new List<float>();
+            using var scope = NewDisposeScope();
+            var logits = new List<Tensor>();
             foreach (var batch in BatchLoader.InOrder(set, BatchSize))
             {
-                using var scope = NewDisposeScope();
+                using var step = NewDisposeScope();
                 using (batch)
                 {
                     stop.ThrowIfCancellationRequested();
-                    var output = classifier.Logits(batch.Pixels.to(classifier.Device)).cpu();
-                    var classes = (int)output.shape[1];
-                    loss += SoftTargets.CrossEntropy(output, SoftTargets.Smooth(batch.Labels, classes, 0)).ToDouble() * output.shape[0];
-                    right += output.argmax(1).eq(batch.Labels).sum().ToInt64();
-                    rightInFive += output.topk(Math.Min(5, classes), 1).indexes.eq(batch.Labels.unsqueeze(1)).sum().ToInt64();
-                    logits.AddRange(output.contiguous().data<float>().ToArray());
+                    logits.Add(classifier.Logits(batch.Pixels.to(classifier.Device)).cpu().MoveToOuterDisposeScope());
                 }
             }
 
-            return new Evaluation(loss / set.Count, (double)right / set.Count, (double)rightInFive / set.Count, [.. logits]);
+            return OfLogits(cat(logits), tensor(set.Labels.Select(label => (long)label).ToArray()));
         }
         finally
         {
             classifier.train(wasTraining);
         }
+    }
+
+    /// <summary>Figures of logits [N, classes] against labels [N]: means over samples, not over means of batches.</summary>
+    public static Evaluation OfLogits(Tensor logits, Tensor labels)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var classes = (int)logits.shape[1];
+        double Share(Tensor right) => (double)right.sum().ToInt64() / labels.shape[0];
+        return new Evaluation(
+            SoftTargets.CrossEntropy(logits.to(ScalarType.Float64), SoftTargets.Smooth(labels, classes, 0)).ToDouble(),
+            Share(logits.argmax(1).eq(labels)),
+            Share(logits.topk(Math.Min(5, classes), 1).indexes.eq(labels.unsqueeze(1))),
+            logits.contiguous().data<float>().ToArray());
     }
 }

@@ -19,7 +19,7 @@ internal static class DropoutTopic
             "dropout",
             "Dropout: single values, whole channels, or SELU's own",
             "The masks show it at once: standard dropout punches holes that their neighbours in the map still know of; spatial dropout takes whole channels, so nothing is left to guess from; alpha dropout sets values to SELU's negative limit and stretches the rest, so that mean and variance stay where a self-normalizing network needs them. " +
-            "In eval mode all three do nothing. The lesson says that dropout is not needed behind BatchNorm in convolutions: look at whether the validation curves with it are higher here, and at `ablate` for more than one seed.")
+            "In eval mode all three do nothing. The lesson says that dropout is not needed behind BatchNorm in convolutions: look at whether the validation curves with it are higher here, and at `ablate` for more than one seed. (One convolution and a mean over the map hardly see a shape, so all four stay low on drawn pictures: compare the distance from dashed to solid, not the height.)")
         {
             Tables =
             [

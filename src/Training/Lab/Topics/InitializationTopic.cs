@@ -13,11 +13,11 @@ internal static class InitializationTopic
     private const int Depth = 30, Units = 128, Samples = 256;
     private static readonly (string Name, Action<Tensor> Set, Func<double, double, double> Sigma)[] Starts =
     [
-        ("Xavier uniform", weight => nn.init.xavier_uniform_(weight), (fanIn, fanOut) => Math.Sqrt(2 / (fanIn + fanOut))),
-        ("Xavier normal", weight => nn.init.xavier_normal_(weight), (fanIn, fanOut) => Math.Sqrt(2 / (fanIn + fanOut))),
-        ("Kaiming uniform, fan_in", weight => nn.init.kaiming_uniform_(weight, mode: nn.init.FanInOut.FanIn, nonlinearity: nn.init.NonlinearityType.ReLU), (fanIn, _) => Math.Sqrt(2 / fanIn)),
+        ("Xavier uniform", weight => Initializer.Weight(weight, InitializationKind.XavierUniform), (fanIn, fanOut) => Math.Sqrt(2 / (fanIn + fanOut))),
+        ("Xavier normal", weight => Initializer.Weight(weight, InitializationKind.XavierNormal), (fanIn, fanOut) => Math.Sqrt(2 / (fanIn + fanOut))),
+        ("Kaiming uniform, fan_in", weight => Initializer.Weight(weight, InitializationKind.KaimingUniform), (fanIn, _) => Math.Sqrt(2 / fanIn)),
         ("Kaiming normal, fan_in", weight => nn.init.kaiming_normal_(weight, mode: nn.init.FanInOut.FanIn, nonlinearity: nn.init.NonlinearityType.ReLU), (fanIn, _) => Math.Sqrt(2 / fanIn)),
-        ("Kaiming normal, fan_out", weight => nn.init.kaiming_normal_(weight, mode: nn.init.FanInOut.FanOut, nonlinearity: nn.init.NonlinearityType.ReLU), (_, fanOut) => Math.Sqrt(2 / fanOut)),
+        ("Kaiming normal, fan_out", weight => Initializer.Weight(weight, InitializationKind.KaimingNormal), (_, fanOut) => Math.Sqrt(2 / fanOut)),
         ("orthogonal, gain sqrt 2", weight => Initializer.Weight(weight, InitializationKind.Orthogonal), (fanIn, _) => Math.Sqrt(2 / fanIn)),
         ("LeCun normal", weight => Initializer.Weight(weight, InitializationKind.LecunNormal), (fanIn, _) => Math.Sqrt(1 / fanIn)),
         ("PyTorch's default (Kaiming uniform, a = sqrt 5)", weight => nn.init.kaiming_uniform_(weight, a: Math.Sqrt(5)), (fanIn, _) => Math.Sqrt(1 / (3 * fanIn))),
@@ -31,7 +31,7 @@ internal static class InitializationTopic
         return new LabPage(
             "initialization",
             "Initialization: the size of the first signal",
-            "Each layer multiplies the signal by some factor; thirty layers multiply thirty of them. Kaiming's sqrt(2 / fan) gives 1 for ReLU, Xavier's gives 1 for tanh, LeCun's for SELU; any other pairing shrinks or grows. Backwards the same happens to the gradient. " +
+            "Each layer multiplies the signal by some factor; thirty layers multiply thirty of them. Kaiming's sqrt(2 / fan) gives 1 for ReLU, LeCun's for SELU, Xavier's nearly 1 for tanh (which flattens what is large, so the signal still shrinks slowly); other pairings shrink or grow by a factor a layer. Backwards the same happens to the gradient. " +
             "PyTorch's default for Conv2d and Linear is none of these by itself: Kaiming uniform with a = sqrt 5, a sigma of sqrt(1 / (3 fan_in)), which loses signal in a deep ReLU network. The training curves ask whether BatchNorm makes a network less sensitive: compare the bad start (a twentieth of Kaiming's weights) with and without it.")
         {
             Tables =

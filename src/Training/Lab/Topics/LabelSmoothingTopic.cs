@@ -47,10 +47,10 @@ internal static class LabelSmoothingTopic
         random.manual_seed(context.Seed);
         using var network = new ModernCnn(Reduced.Options(context));
         LabTrainer.Train(network, context, new LabSettings { Epochs = 10, LabelSmoothing = smoothing });
-        var (loss, accuracy, probabilities) = LabTrainer.Evaluate(network, context.Data);
-        // Figures are computed from logits; the logarithm of a probability is one.
-        var evaluation = new Evaluation(loss, accuracy, 0, Array.ConvertAll(probabilities, p => MathF.Log(Math.Max(p, 1e-30f))));
+        var evaluation = LabTrainer.Evaluate(network, context.Data);
         var figures = TestFigures.Of(evaluation, context.Data.Pictures.Validation, context.Data.Pictures.ClassNames);
-        return new SmoothedRun(smoothing, accuracy, loss, figures.CalibrationError, [.. probabilities.Chunk(context.Data.Classes).Select(row => row.Max())]);
+        using var scope = NewDisposeScope();
+        var confidences = tensor(evaluation.Logits).reshape(-1, context.Data.Classes).softmax(1).amax([1]).data<float>().ToArray();
+        return new SmoothedRun(smoothing, evaluation.Accuracy, evaluation.Loss, figures.CalibrationError, confidences);
     }
 }

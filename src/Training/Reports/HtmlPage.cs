@@ -1,0 +1,52 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using OxyPlot;
+using TorchBridge.Training.Artifacts;
+
+namespace TorchBridge.Training.Reports;
+
+/// <summary>One page, self-contained: inline SVG, no script, nothing external.</summary>
+internal sealed class HtmlPage
+{
+    private const string Style = "body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}table{border-collapse:collapse;margin:1rem 0;font-size:.92em}" +
+        "caption{text-align:left;font-style:italic;margin-bottom:.3rem}td,th{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:right}td:first-child,th:first-child{text-align:left}" +
+        "svg{max-width:100%;height:auto}nav a{margin-right:1rem}pre{background:#f5f5f5;padding:1rem;overflow:auto}";
+
+    private readonly StringBuilder html = new();
+
+    public HtmlPage(string title) =>
+        Add($"<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{Text(title)}</title><style>{Style}</style></head><body><h1>{Text(title)}</h1>");
+
+    /// <summary>Adds HTML as it is; what people wrote goes through <see cref="Text"/> first.</summary>
+    public HtmlPage Add(FormattableString markup)
+    {
+        html.Append(markup.ToString(CultureInfo.InvariantCulture));
+        return this;
+    }
+
+    /// <summary>Adds a plot or a picture as SVG.</summary>
+    public HtmlPage Add(PlotModel plot, int width, int height)
+    {
+        var document = new SvgExporter { Width = width, Height = height }.ExportToString(plot);
+        html.Append(document.AsSpan(document.IndexOf("<svg", StringComparison.Ordinal)));
+        return this;
+    }
+
+    /// <summary>Adds a table.</summary>
+    public HtmlPage Table(string? caption, IReadOnlyList<string> head, IEnumerable<IReadOnlyList<string>> rows)
+    {
+        html.Append("<table>");
+        if (caption is not null) Add($"<caption>{Text(caption)}</caption>");
+        html.Append("<tr>").AppendJoin("", head.Select(cell => $"<th>{Text(cell)}</th>")).Append("</tr>");
+        foreach (var row in rows) html.Append("<tr>").AppendJoin("", row.Select(cell => $"<td>{Text(cell)}</td>")).Append("</tr>");
+        html.Append("</table>");
+        return this;
+    }
+
+    /// <summary>Ends the page and writes it.</summary>
+    public void Write(string path) => AtomicWrite.Text(path, html.Append("</body></html>\n").ToString());
+
+    /// <summary>Text with its signs escaped.</summary>
+    public static string Text(string text) => WebUtility.HtmlEncode(text);
+}
