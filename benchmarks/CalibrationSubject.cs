@@ -29,7 +29,7 @@ internal static class CalibrationSubject
             for (var draw = 0; draw < Draws; draw++)
             {
                 var path = Path.Combine(Path.GetTempPath(), $"torchbridge-{Guid.NewGuid():N}.onnx");
-                var chosen = data.Training.Select([.. new Draw(draw + 1, 23).Permutation(data.Training.Count).Take(Calibration)]);
+                var chosen = data.Training.Sample(Calibration, new Draw(draw + 1, 23));
                 OnnxQuantizer.Quantize(model, QuantizedPackager.Batches(chosen), path, new QuantizationOptions { Method = method, FallBack = false, HeldOut = QuantizedPackager.Batches(data.Validation.Select([.. Enumerable.Range(0, HeldOut)])) });
                 var classes = Classes(path, data.Test);
                 File.Delete(path);

@@ -14,7 +14,7 @@ namespace TorchBridge.Benchmarks;
 /// </summary>
 internal static class QuantizedSubject
 {
-    private const int Rounds = 5, Rows = 384, Batch = 32, Pixels = 3 * 32 * 32, Calibration = 512;
+    private const int Rounds = 5, Calibration = 512;
 
     public static IReadOnlyDictionary<string, Func<string[], double>> Peers { get; } = new Dictionary<string, Func<string[], double>>(StringComparer.Ordinal)
     {
@@ -31,10 +31,10 @@ internal static class QuantizedSubject
             var (residual, residualInt8) = Train(Path.Combine(folder, "residual"), BlockForm.Residual);
             return new Measurement("quantized").Rounds(
                     Rounds,
-                    ("plain_float32_images_per_second", Ort(plain)),
-                    ("plain_int8_images_per_second", Ort(plainInt8)),
-                    ("residual_float32_images_per_second", Ort(residual)),
-                    ("residual_int8_images_per_second", Ort(residualInt8)),
+                    ("plain_float32_images_per_second", ScoringSubject.Ort(plain)),
+                    ("plain_int8_images_per_second", ScoringSubject.Ort(plainInt8)),
+                    ("residual_float32_images_per_second", ScoringSubject.Ort(residual)),
+                    ("residual_int8_images_per_second", ScoringSubject.Ort(residualInt8)),
                     ("plain_transformer_int8_images_per_second", ScoringSubject.Transformer(plainInt8)),
                     ("plain_apply_onnx_float32_images_per_second", ScoringSubject.ApplyOnnx(plain)))
                 .Rounds(
@@ -65,22 +65,6 @@ internal static class QuantizedSubject
         ModelPackager.Package(model, folder, data, Evaluation.Of(model.Classifier, data.Data.Test));
         QuantizedPackager.Package(folder, data, Calibration, 1, new QuantizationOptions());
         return (folder.Onnx, folder.Variant("int8").Onnx);
-    }
-
-    private static Func<double> Ort(string path)
-    {
-        var session = new InferenceSession(path);
-        var options = new RunOptions();
-        var pixels = ScoringSubject.Vectors().SelectMany(vector => vector).ToArray();
-        return () => Rows / Measurement.Seconds(() =>
-        {
-            for (var start = 0; start < Rows; start += Batch)
-            {
-                using var input = OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, pixels.AsMemory(start * Pixels, Batch * Pixels), [Batch, 3, 32, 32]);
-                using var results = session.Run(options, ["pixels"], [input], ["probabilities"]);
-                _ = results[0].GetTensorDataAsSpan<float>()[0];
-            }
-        });
     }
 
     /// <summary>Quantizes in this process, which has done nothing else; the growth is that of the resident size's peak.</summary>

@@ -93,7 +93,7 @@ internal static class ScoringSubject
     }
 
     /// <summary>The peer: pixels are put into one buffer a batch, which ONNX Runtime reads in place.</summary>
-    private static Func<double> Ort(string path)
+    internal static Func<double> Ort(string path)
     {
         var session = new InferenceSession(path);
         var vectors = Vectors();

@@ -53,6 +53,19 @@ public sealed class QuantizeTests(TinyModel model) : IClassFixture<TinyModel>
     }
 
     [Fact]
+    public void A_new_export_takes_away_what_was_quantized_from_the_old_model()
+    {
+        using var folder = Copy();
+        Assert.Equal(0, TinyModel.Program("quantize", "--out", folder.Path, "--calibration", "64", "--sensitivity").ExitCode);
+        Assert.Equal(0, TinyModel.Program("quantize", "--out", folder.Path, "--mode", "weights_float16").ExitCode);
+        Assert.Contains("modern-cnn.float16.zip", folder.Files);
+        var result = TinyModel.Program("export", "--out", folder.Path);
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        Assert.DoesNotContain(folder.Files, file => file.Contains("int8", StringComparison.Ordinal) || file.Contains("float16", StringComparison.Ordinal));
+        Assert.Contains("modern-cnn.onnx", folder.Files);
+    }
+
+    [Fact]
     public void A_budget_that_is_missed_leaves_no_file_and_a_wrong_option_is_named()
     {
         using var folder = Copy();

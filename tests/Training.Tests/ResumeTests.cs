@@ -60,6 +60,29 @@ public class ResumeTests
     }
 
     [Fact]
+    public void Patience_keeps_the_best_epochs_weights_and_none_keeps_the_last_ones()
+    {
+        // Validation pictures with wrong labels: what is learned makes their loss rise, so the best epoch is not the last.
+        var data = Pictures with { Validation = Pictures.Training with { Labels = [.. Pictures.Training.Labels.Select(label => (label + 1) % 10)] } };
+        var settings = Settings(new Recipe { Epochs = 5, BatchSize = 32, LearningRate = 0.01, Schedule = ScheduleKind.Constant, Patience = 100 });
+        var (bestHash, best, hashes) = Run(settings);
+        var lowest = best.History.MinBy(record => record.ValidationLoss)!.Epoch;
+        Assert.NotEqual(5, lowest);
+        Assert.Equal((lowest, hashes[lowest - 1]), (best.BestEpoch, bestHash));
+        var (lastHash, last, again) = Run(settings with { Recipe = settings.Recipe with { Patience = 0 } });
+        Assert.Equal(hashes, again);
+        Assert.Equal((5, hashes[4]), (last.BestEpoch, lastHash));
+
+        (string Hash, TrainingResult Result, List<string> EpochHashes) Run(ModelSettings settings)
+        {
+            using var model = new TrainedModel(settings);
+            var watch = new HashEachEpoch(model);
+            var result = new Trainer(model, watch).Train(data, null, TestContext.Current.CancellationToken);
+            return (WeightHash.Of(model.Network), result, watch.Hashes);
+        }
+    }
+
+    [Fact]
     public void A_broken_checkpoint_is_refused_by_name()
     {
         using var folder = new TempFolder();
@@ -108,6 +131,15 @@ public class ResumeTests
         var result = new Trainer(model, new StopAfter(stopAfter, stop), checkpointPath).Train(Pictures, resumed, stop.Token);
         history = result.History;
         return WeightHash.Of(model.Network);
+    }
+
+    private sealed class HashEachEpoch(TrainedModel model) : ITrainingObserver
+    {
+        public List<string> Hashes { get; } = [];
+
+        public void Step(int epoch, long step, long stepsInEpoch, double loss, double learningRate, double imagesPerSecond) { }
+
+        public void Epoch(EpochRecord record, bool isBest) => Hashes.Add(WeightHash.Of(model.Network));
     }
 
     private sealed class StopAfter(int epochs, CancellationTokenSource stop) : ITrainingObserver

@@ -1,3 +1,5 @@
+using TorchBridge.Export.Quantization;
+
 namespace TorchBridge.Training.Artifacts;
 
 /// <summary>Names of what a run leaves.</summary>
@@ -24,6 +26,15 @@ internal sealed record ModelFolder(string Path)
 
     /// <summary>Path of a picture, without its ending (<c>.svg</c>, <c>.png</c>).</summary>
     public string Picture(string name) => File($".{name}");
+
+    /// <summary>Deletes what was quantized from this model.</summary>
+    public void DeleteVariants()
+    {
+        foreach (var variant in Enum.GetValues<QuantizationMode>().Select(mode => Variant(QuantizedPackager.VariantName(mode))))
+        {
+            foreach (var file in (string[])[variant.Onnx, variant.Zip, variant.Card, $"{variant.Picture("sensitivity")}.svg", $"{variant.Picture("sensitivity")}.png"]) System.IO.File.Delete(file);
+        }
+    }
 
     /// <summary>Makes the folder and sees that it can be written, before an hour of training is spent.</summary>
     /// <exception cref="UserException">It cannot.</exception>

@@ -49,6 +49,7 @@ internal static class ModelPackager
             var rows = Prove(model, staged.Onnx, staged.Zip, data, test, staging);
             var result = new PackagingResult(report, rows);
             if (!result.Passed) throw new UserException($"The files do not say what the network says, and are not left behind: {Describe(rows.First(row => !row.Passed))}");
+            folder.DeleteVariants(); // they were made from the model that is replaced
             File.Move(staged.Onnx, folder.Onnx, overwrite: true);
             if (File.Exists(staged.Zip)) File.Move(staged.Zip, folder.Zip, overwrite: true);
             else File.Delete(folder.Zip); // an older model's

@@ -32,9 +32,7 @@ internal static class QuantizedPackager
         {
             var staged = new ModelFolder(staging);
             var selfCheck = SelfCheckOf(folder.Onnx);
-            var training = data.Data.Training;
-            var chosen = training.Select([.. new Draw(draw, 23).Permutation(training.Count).Take(pictures)]);
-            var report = OnnxQuantizer.Quantize(folder.Onnx, Batches(chosen), staged.Onnx, options with
+            var report = OnnxQuantizer.Quantize(folder.Onnx, Batches(data.Data.Training.Sample(pictures, new Draw(draw, 23))), staged.Onnx, options with
             {
                 HeldOut = Batches(data.Data.Validation),
                 Test = Batches(data.Data.Test),

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Text.Json;
 using Spectre.Console;
 using TorchBridge.Export.Quantization;
 using TorchBridge.Training.Artifacts;
@@ -10,8 +9,6 @@ namespace TorchBridge.Training.Commands;
 /// <summary><c>quantize</c>: the exported model in 8-bit integers, or with smaller weights.</summary>
 internal static class QuantizeCommand
 {
-    private static readonly JsonNamingPolicy Names = JsonNamingPolicy.SnakeCaseLower;
-
     public static Command Build()
     {
         Option<string> mode = Choice<QuantizationMode>("--mode", "int8: everything in 8-bit integers, fast. weights_int8, weights_float16: smaller files, computed in float32.", QuantizationMode.Int8);
@@ -70,14 +67,13 @@ internal static class QuantizeCommand
 
     private static Option<string> Choice<T>(string name, string help, T fallback) where T : struct, Enum
     {
-        var allowed = Enum.GetValues<T>().Select(value => Names.ConvertName(value.ToString())).ToArray();
-        var option = new Option<string>(name) { Description = help, DefaultValueFactory = _ => Names.ConvertName(fallback.ToString()), HelpName = string.Join('|', allowed) };
-        option.AcceptOnlyFromAmong(allowed);
+        var names = RecipeOptions.NamesOf<T>();
+        var option = new Option<string>(name) { Description = help, DefaultValueFactory = _ => names.First(pair => pair.Value.Equals(fallback)).Key, HelpName = string.Join('|', names.Keys) };
+        option.AcceptOnlyFromAmong([.. names.Keys]);
         return option;
     }
 
-    private static T Value<T>(Option<string> option, ParseResult parsed) where T : struct, Enum =>
-        Enum.GetValues<T>().First(value => Names.ConvertName(value.ToString()) == parsed.GetValue(option));
+    private static T Value<T>(Option<string> option, ParseResult parsed) where T : struct, Enum => RecipeOptions.NamesOf<T>()[parsed.GetValue(option)!];
 
     /// <summary>Shows progress at once: the library's own Progress class would post it to another thread.</summary>
     private sealed class Reporter(StatusContext context) : IProgress<QuantizationProgress>

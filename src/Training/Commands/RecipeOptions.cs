@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
 using TorchBridge.Training.Recipes;
@@ -32,7 +33,7 @@ internal sealed class RecipeOptions
         Flag("--flip", "Whether pictures are mirrored, half of the time.", (c, v) => Augment(c, a => a with { Flip = v })),
         Number("--rotation", "Largest angle of rotation in degrees, 0 for none.", 0, 180, (c, v) => Augment(c, a => a with { Rotation = v })),
         Number("--jitter", "Strength of the colour jitter, 0 for none.", 0, 1, (c, v) => Augment(c, a => a with { ColorJitter = v })),
-        Whole("--window", "Side in pixels of the random window of each picture that the first epochs train on, 0 for the whole picture: cheaper steps.", 0, 512, (c, v) => Train(c, c.Training with { Window = v })),
+        Whole("--window", "Side in pixels of the random window of each picture that the first epochs train on, 0 for the whole picture: cheaper steps. No cutout is laid over a window.", 0, 512, (c, v) => Train(c, c.Training with { Window = v })),
         Whole("--window-epochs", "Epochs, from the first, that train on windows.", 0, 100_000, (c, v) => Train(c, c.Training with { WindowEpochs = v })),
         Number("--ema", "Decay of the moving average of the weights that is kept, 0 for none.", 0, 0.999999, (c, v) => Train(c, c.Training with { WeightAverage = v })),
         Whole("--patience", "Epochs without a better validation loss after which training stops with the best epoch's weights; 0: all epochs, and the last one's weights.", 0, 100_000, (c, v) => Train(c, c.Training with { Patience = v })),
@@ -67,6 +68,10 @@ internal sealed class RecipeOptions
     {
         if (!isRight) throw new UserException(FormattableString.Invariant($"{option} is {value}; allowed is {allowed}."));
     }
+
+    /// <summary>The values of a choice as the command line and the files write them: <c>cosine_decay</c>.</summary>
+    public static IReadOnlyDictionary<string, T> NamesOf<T>() where T : struct, Enum =>
+        Enum.GetValues<T>().ToDictionary(value => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString()), value => value, StringComparer.Ordinal);
 
     private static RunConfiguration Train(RunConfiguration configuration, Recipe training) => configuration with { Training = training };
 
@@ -105,7 +110,7 @@ internal sealed class RecipeOptions
 
     private static Entry Choice<T>(string name, string help, Func<RunConfiguration, T, RunConfiguration> set) where T : struct, Enum
     {
-        var names = Enum.GetValues<T>().ToDictionary(value => System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString()), value => value, StringComparer.Ordinal);
+        var names = NamesOf<T>();
         var option = new Option<string?>(name) { Description = help, HelpName = string.Join('|', names.Keys) };
         return new Entry(option, (parsed, c) =>
         {

@@ -35,7 +35,7 @@ internal static class ModeParity
     {
         var drift = TrainEvalParity.Drift(model.Classifier, Pixels(model, data.Training, stop));
         // Mixed, because folders and drawings come class after class, and a batch of one class is no batch of training.
-        var part = data.Validation.Select([.. new Draw(model.Settings.Seed, 23).Permutation(data.Validation.Count).Take(LargestPart)]);
+        var part = data.Validation.Sample(LargestPart, new Draw(model.Settings.Seed, 23));
         var eval = Evaluation.Of(model.Classifier, part, stop);
         var rows = BatchSizes.Where(size => size <= part.Count).Select(size => TrainEvalParity.WithBatchStatistics(model.Classifier, () => OfBatches(model, part, size, stop))).ToArray();
         return new ModeParityResult(drift, eval.Loss, eval.Accuracy, rows, part.Count);
@@ -76,7 +76,7 @@ internal static class ModeParity
         }
     }
 
-    private static PictureSet Mixed(TrainedModel model, PictureSet set) => set.Select(new Draw(model.Settings.Seed, 29).Permutation(set.Count));
+    private static PictureSet Mixed(TrainedModel model, PictureSet set) => set.Sample(set.Count, new Draw(model.Settings.Seed, 29));
 
     private static ModeRow OfBatches(TrainedModel model, PictureSet set, int batchSize, CancellationToken stop)
     {
