@@ -53,6 +53,13 @@ public class AblationTests
         var variants = AblationPlan.Variants(2, 8, ["dropout"]);
         var accuracies = new Dictionary<(string, int), double> { [("full", 1)] = 0.8, [("full", 2)] = 0.7, [("full", 3)] = 0.75, [("without dropout", 1)] = 0.78, [("without dropout", 2)] = 0.69, [("without dropout", 3)] = 0.70 };
         var results = accuracies.ToDictionary(pair => pair.Key, pair => Result(pair.Key.Item2, pair.Value));
+        (double Validation, double Calibration)[] others = [(0.05, 0.06), (0.02, 0.05), (0.05, 0.07)];
+        foreach (var seed in (int[])[1, 2, 3])
+        {
+            results[("full", seed)] = results[("full", seed)] with { ValidationAccuracy = 0.8 + others[seed - 1].Validation };
+            results[("without dropout", seed)] = results[("without dropout", seed)] with { CalibrationError = others[seed - 1].Calibration };
+        }
+
         var row = AblationSummary.Of(variants, results).Single(row => row.Variant == "without dropout");
         Assert.Equal((3, 0), (row.Runs, row.Diverged));
         Assert.Equal((0.78 + 0.69 + 0.70) / 3, row.Test.Mean, 12);
@@ -60,8 +67,9 @@ public class AblationTests
         Assert.Equal(0.08 / 3, row.Effect!.Mean, 12);
         Assert.Equal(4.303 * Math.Sqrt((Math.Pow(0.02 - (0.08 / 3), 2) + Math.Pow(0.01 - (0.08 / 3), 2) + Math.Pow(0.05 - (0.08 / 3), 2)) / 2) / Math.Sqrt(3), row.Effect.HalfWidth, 9);
         Assert.Equal("not significant", row.Verdict);
-        // Training accuracy and calibration error are the same in all runs here, so the gap's effect is zero in each pair.
-        Assert.Equal((0, 0, 0, 0), (row.GapEffect!.Mean, row.GapEffect.HalfWidth, row.CalibrationEffect!.Mean, row.CalibrationEffect.HalfWidth));
+        // Gaps with dropout 0.05, 0.08, 0.05, without it 0.1 each; calibration errors with it 0.05 each, without 0.06, 0.05, 0.07.
+        Assert.Equal(-0.12 / 3, row.GapEffect!.Mean, 12);
+        Assert.Equal(-0.03 / 3, row.CalibrationEffect!.Mean, 12);
         Assert.Contains("Not significant, one way or the other: dropout in the full stack.", AblationReport.Findings([row]), StringComparison.Ordinal);
     }
 
