@@ -1,4 +1,5 @@
 using TorchBridge.Training.Commands;
+using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
 using TorchBridge.Training.Recipes;
@@ -22,9 +23,9 @@ public class RecipeTests
     [Fact]
     public void An_option_changes_its_value_and_no_other()
     {
-        var changed = Read("--recipe", "fast", "--mixup", "0.3", "--flip", "false", "--init", "lecun_normal", "--cutout", "12");
+        var changed = Read("--recipe", "fast", "--mixup", "0.3", "--flip", "none", "--init", "lecun_normal", "--cutout", "12");
         var fast = RunConfiguration.Named("fast");
-        Assert.Equal(fast with { Training = fast.Training with { Mixup = 0.3, Augmentation = fast.Training.Augmentation with { Flip = false, Cutout = 12 } }, Network = fast.Network with { Initialization = InitializationKind.LecunNormal } }, changed);
+        Assert.Equal(fast with { Training = fast.Training with { Mixup = 0.3, Augmentation = fast.Training.Augmentation with { Flip = FlipKind.None, Cutout = 12 } }, Network = fast.Network with { Initialization = InitializationKind.LecunNormal } }, changed);
     }
 
     [Fact]
@@ -52,6 +53,10 @@ public class RecipeTests
     [Fact]
     public void Windows_do_not_go_with_weights_of_the_whole_pictures_size() =>
         Assert.Contains("--norm layer", Assert.Throws<UserException>(() => Read("--window", "16", "--norm", "layer")).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Pruning_does_not_go_with_mixtures() =>
+        Assert.Contains("--prune", Assert.Throws<UserException>(() => Read("--prune", "0.5", "--mixup", "0.2")).Message, StringComparison.Ordinal);
 
     [Theory]
     [InlineData("float32", Precision.Float32)]

@@ -78,7 +78,7 @@ public class RegularizationTests
         {
             var draw = new Draw(3, i);
             var target = new float[planes.Length];
-            Augmentation.Apply(planes, 8, 8, new AugmentationOptions(2, false, 0), ref draw, target);
+            Augmentation.Apply(planes, 8, 8, new AugmentationOptions(2, FlipKind.None, 0), ref draw, target);
             Assert.All(target, value => Assert.True(value is 0 or 200));
             var columns = Enumerable.Range(0, 8).Count(x => Enumerable.Range(0, 8).All(y => target[3 * ((y * 8) + x)] == 0));
             var rows = Enumerable.Range(0, 8).Count(y => Enumerable.Range(0, 8).All(x => target[3 * ((y * 8) + x)] == 0));
@@ -97,12 +97,28 @@ public class RegularizationTests
         {
             var draw = new Draw(4, i);
             var target = new float[planes.Length];
-            Augmentation.Apply(planes, 6, 6, new AugmentationOptions(0, true, 0), ref draw, target);
+            Augmentation.Apply(planes, 6, 6, new AugmentationOptions(0, FlipKind.Random, 0), ref draw, target);
             Assert.True(target[0] is 0 or 5);
             if (target[0] == 5) flipped++;
         }
 
         Assert.InRange(flipped, 421, 579); // 5 standard deviations of a fair coin
+    }
+
+    [Fact]
+    public void Alternating_flips_show_every_picture_both_ways_in_two_epochs()
+    {
+        using var scope = NewDisposeScope();
+        var set = DrawnPictures.Make(1, 400, 10, 10).Training;
+        var recipe = new Recipe { BatchSize = 400, Augmentation = AugmentationOptions.None with { Flip = FlipKind.Alternating } };
+        Tensor Pixels(int epoch, FlipKind flip) => BatchLoader.Training(set, [.. Enumerable.Range(0, 400)], recipe with { Augmentation = recipe.Augmentation with { Flip = flip } }, 1, epoch).Single().Pixels;
+        var (plain, odd, even) = (Pixels(1, FlipKind.None), Pixels(1, FlipKind.Alternating), Pixels(2, FlipKind.Alternating));
+        Assert.True(odd.equal(even.flip(3)).all().ToBoolean());
+        Assert.True(odd.equal(Pixels(3, FlipKind.Alternating)).all().ToBoolean());
+        var turned = Enumerable.Range(0, 400).Count(i => odd[i].equal(plain[i].flip(2)).all().ToBoolean());
+        var straight = Enumerable.Range(0, 400).Count(i => odd[i].equal(plain[i]).all().ToBoolean());
+        Assert.Equal(400, turned + straight); // a drawn picture has noise: none is its own mirror image
+        Assert.InRange(turned, 150, 250); // 5 standard deviations of a fair coin
     }
 
     [Fact]
@@ -114,7 +130,7 @@ public class RegularizationTests
         for (var i = 0; i < 200; i++)
         {
             var draw = new Draw(6, i);
-            Augmentation.Apply(planes, 4, 4, new AugmentationOptions(0, false, 0.4), ref draw, target);
+            Augmentation.Apply(planes, 4, 4, new AugmentationOptions(0, FlipKind.None, 0.4), ref draw, target);
             for (var p = 0; p < target.Length; p += 3)
             {
                 Assert.InRange(target[p], 0, 255);

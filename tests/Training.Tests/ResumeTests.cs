@@ -14,11 +14,13 @@ public class ResumeTests
     internal static ModelSettings Settings(Recipe recipe) => new(
         new NetworkOptions { Channels = 8, Dropout = 0.3, StochasticDepth = 0.2 }, recipe, ComputeOptions.Default, 5, DataSource.Drawn, [96, 32, 32], Pictures.ClassNames, ChannelStatistics.Of(Pictures.Training));
 
-    public static TheoryData<string> Recipes => ["lesson", "everything"];
+    public static TheoryData<string> Recipes => ["lesson", "everything", "pruned"];
 
-    internal static Recipe Named(string name) => name == "lesson"
-        ? new Recipe { Epochs = 4, BatchSize = 32 }
-        : new Recipe
+    internal static Recipe Named(string name) => name switch
+    {
+        "lesson" => new Recipe { Epochs = 4, BatchSize = 32 },
+        "pruned" => new Recipe { Epochs = 4, BatchSize = 8, Pruning = 0.7, Augmentation = new AugmentationOptions(Flip: FlipKind.Alternating) },
+        _ => new Recipe
         {
             Epochs = 4,
             BatchSize = 32,
@@ -30,7 +32,8 @@ public class ResumeTests
             CutMix = 1,
             WeightAverage = 0.9,
             Augmentation = new AugmentationOptions(Rotation: 10, Cutout: 6),
-        };
+        },
+    };
 
     [Theory]
     [MemberData(nameof(Recipes))]

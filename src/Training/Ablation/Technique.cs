@@ -29,7 +29,7 @@ internal static class AblationPlan
     /// <summary>Everything: each batch draws one of mixup, CutMix and cutout.</summary>
     public static RunConfiguration FullStack(int epochs, int width) => new(
         "the full regularization stack",
-        new Recipe { Epochs = epochs, BatchSize = 16, LearningRate = 0.0015, WeightDecay = 0.05, DecayNormsAndBiases = false, LabelSmoothing = 0.1, Mixup = 0.2, CutMix = 1, GradientClipping = 1, Patience = 10, Augmentation = new AugmentationOptions(4, true, 0.2, 0, 8) },
+        new Recipe { Epochs = epochs, BatchSize = 16, LearningRate = 0.0015, WeightDecay = 0.05, DecayNormsAndBiases = false, LabelSmoothing = 0.1, Mixup = 0.2, CutMix = 1, GradientClipping = 1, Patience = 10, Augmentation = new AugmentationOptions(4, FlipKind.Random, 0.2, 0, 8) },
         new NetworkOptions { Channels = width, Dropout = 0.2, Initialization = InitializationKind.KaimingNormal });
 
     /// <summary>Nothing: a plain network, constant learning rate, all epochs.</summary>

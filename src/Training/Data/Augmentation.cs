@@ -1,6 +1,7 @@
 // What it does: changes a training picture a little, so that no picture is seen twice.
 //   random crop    a window of the picture's size from the picture with 4 black pixels around it
-//   flip           left to right, half of the time
+//   flip           left to right: half of the time; or, alternating, every second epoch, a half of the pictures in the odd ones and the
+//                  other half in the even ones, so that two epochs show each picture both ways; Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds", 3.6
 //   rotation       around the centre by an angle from [-r, r], bilinear between pixels, black outside
 //   window         a random part of the result, for cheaper steps in the first epochs
 //   cutout         a square around a random centre is black, cut at the edges; DeVries & Taylor 2017, "Cutout"
@@ -10,16 +11,29 @@
 // In: planes [3, H, W] of bytes. Out: floats 0 to 255 in the order [H, W, 3], which is channels_last of a batch.
 namespace TorchBridge.Training.Data;
 
+/// <summary>Which pictures are flipped left to right.</summary>
+internal enum FlipKind
+{
+    /// <summary>None.</summary>
+    None,
+
+    /// <summary>Each with a probability of one half.</summary>
+    Random,
+
+    /// <summary>Each in every second epoch.</summary>
+    Alternating,
+}
+
 /// <summary>Which changes are made.</summary>
 /// <param name="CropPadding">Pixels of padding for the random crop; 0 for none.</param>
-/// <param name="Flip">Whether pictures are flipped.</param>
+/// <param name="Flip">Which pictures are flipped.</param>
 /// <param name="ColorJitter">j in the formula; 0 for none.</param>
 /// <param name="Rotation">Largest angle in degrees; 0 for none.</param>
 /// <param name="Cutout">Side of the black square in pixels; 0 for none.</param>
-internal sealed record AugmentationOptions(int CropPadding = 4, bool Flip = true, double ColorJitter = 0.2, double Rotation = 0, int Cutout = 0)
+internal sealed record AugmentationOptions(int CropPadding = 4, FlipKind Flip = FlipKind.Random, double ColorJitter = 0.2, double Rotation = 0, int Cutout = 0)
 {
     /// <summary>Pictures as they are.</summary>
-    public static AugmentationOptions None { get; } = new(0, false, 0);
+    public static AugmentationOptions None { get; } = new(0, FlipKind.None, 0);
 }
 
 /// <summary>Augments one picture.</summary>
@@ -32,7 +46,8 @@ internal static class Augmentation
     /// <param name="options">Which changes.</param>
     /// <param name="draw">Randomness of this picture in this epoch.</param>
     /// <param name="target">height x width x 3 floats.</param>
-    public static void Apply(ReadOnlySpan<byte> planes, int height, int width, AugmentationOptions options, ref Draw draw, Span<float> target)
+    /// <param name="isTurned">Whether this is an epoch in which the picture is flipped, where flips alternate.</param>
+    public static void Apply(ReadOnlySpan<byte> planes, int height, int width, AugmentationOptions options, ref Draw draw, Span<float> target, bool isTurned = false)
     {
         int shiftX = 0, shiftY = 0;
         if (options.CropPadding > 0)
@@ -41,7 +56,12 @@ internal static class Augmentation
             shiftY = draw.Below((2 * options.CropPadding) + 1) - options.CropPadding;
         }
 
-        var flip = options.Flip && draw.Coin();
+        var flip = options.Flip switch
+        {
+            FlipKind.Random => draw.Coin(),
+            FlipKind.Alternating => isTurned,
+            _ => false,
+        };
         if (options.Rotation > 0) Rotate(planes, height, width, shiftX, shiftY, flip, draw.Uniform(-options.Rotation, options.Rotation) * Math.PI / 180, target);
         else Place(planes, height, width, shiftX, shiftY, flip, target);
         if (options.ColorJitter > 0) Jitter(target, options.ColorJitter, ref draw);

@@ -10,9 +10,10 @@ namespace TorchBridge.Training.Data;
 /// <summary>A batch: pixels [N, 3, H, W] float32, 0 to 255, channels_last; labels [N] int64. The receiver disposes both.</summary>
 /// <param name="Pixels">The pictures.</param>
 /// <param name="Labels">Their classes.</param>
+/// <param name="Indices">Which pictures of the set they are.</param>
 /// <param name="Index">Which batch of the epoch it is, from 0.</param>
 /// <param name="Mix">What it has drawn of mixup, CutMix and cutout; the first two are still to be done.</param>
-internal sealed record Batch(Tensor Pixels, Tensor Labels, int Index, BatchMix Mix) : IDisposable
+internal sealed record Batch(Tensor Pixels, Tensor Labels, int[] Indices, int Index, BatchMix Mix) : IDisposable
 {
     public void Dispose()
     {
@@ -30,16 +31,22 @@ internal static class BatchLoader
     private const int Ahead = 3;
 
     /// <summary>The shuffled, augmented batches of a training epoch; the last may be smaller.</summary>
-    public static IEnumerable<Batch> Training(PictureSet set, Recipe recipe, int seed, int epoch, CancellationToken stop = default)
+    /// <param name="set">The pictures.</param>
+    /// <param name="order">Those of this epoch, in its order.</param>
+    /// <param name="recipe">Batch size, window, augmentation.</param>
+    /// <param name="seed">Of the run.</param>
+    /// <param name="epoch">From 1.</param>
+    /// <param name="stop">Ends the epoch.</param>
+    public static IEnumerable<Batch> Training(PictureSet set, int[] order, Recipe recipe, int seed, int epoch, CancellationToken stop = default)
     {
-        var order = new Draw(seed, 11, epoch).Permutation(set.Count);
         var window = recipe.WindowAt(epoch);
         return Prefetched(
             order.Chunk(recipe.BatchSize).Select((indices, index) =>
             {
                 var mix = BatchMixing.Choose(recipe, seed, epoch, index);
-                // A window hides more of the picture than the square would, so the two are not laid over each other.
-                var augmentation = mix == BatchMix.Cutout && window == 0 ? recipe.Augmentation : recipe.Augmentation with { Cutout = 0 };
+                var augmentation = mix == BatchMix.Cutout ? recipe.Augmentation : recipe.Augmentation with { Cutout = 0 };
+                // A window hides more of the picture than the square would, and lies at a random place already: a crop would only put black into it.
+                if (window > 0) augmentation = augmentation with { Cutout = 0, CropPadding = 0 };
                 return Make(set, indices, augmentation, window, seed, epoch, index, mix);
             }),
             stop);
@@ -60,14 +67,16 @@ internal static class BatchLoader
         for (var i = 0; i < indices.Length; i++)
         {
             var draw = new Draw(seed, 13, epoch, indices[i]);
+            // Half of the pictures in the odd epochs, the other half in the even ones.
+            var isTurned = new Draw(seed, 29, indices[i]).Coin() == ((epoch & 1) == 1);
             var target = pixels.Slice(i * stride, stride);
-            Augmentation.Apply(set.Picture(indices[i]), set.Height, set.Width, augmentation, ref draw, window > 0 ? whole : target);
+            Augmentation.Apply(set.Picture(indices[i]), set.Height, set.Width, augmentation, ref draw, window > 0 ? whole : target, isTurned);
             if (window > 0) Augmentation.Window(whole, set.Height, set.Width, height, width, ref draw, target);
         }
 
         var labels = tensor(indices.Select(index => (long)set.Labels[index]).ToArray());
         // A permuted view of [N, H, W, C]: the strides are those of channels_last, nothing is copied.
-        return new Batch(pixels_NHWC.permute(0, 3, 1, 2).DetachFromDisposeScope(), labels.DetachFromDisposeScope(), index, mix);
+        return new Batch(pixels_NHWC.permute(0, 3, 1, 2).DetachFromDisposeScope(), labels.DetachFromDisposeScope(), indices, index, mix);
     }
 
     private static int Side(int picture, int window) => window > 0 ? Math.Min(picture, window) : picture;

@@ -16,11 +16,11 @@ internal static class AugmentationSheet
     public static IReadOnlyList<(string Name, AugmentationOptions Options)> Techniques { get; } =
     [
         ("crop 4", AugmentationOptions.None with { CropPadding = 4 }),
-        ("flip", AugmentationOptions.None with { Flip = true }),
+        ("flip", AugmentationOptions.None with { Flip = FlipKind.Random }),
         ("rotation 15", AugmentationOptions.None with { Rotation = 15 }),
         ("jitter 0.4", AugmentationOptions.None with { ColorJitter = 0.4 }),
         ("cutout 8", AugmentationOptions.None with { Cutout = 8 }),
-        ("all", new AugmentationOptions(4, true, 0.4, 15, 8)),
+        ("all", new AugmentationOptions(4, FlipKind.Random, 0.4, 15, 8)),
     ];
 
     /// <summary>A row a picture; two draws of each augmentation, and a window.</summary>

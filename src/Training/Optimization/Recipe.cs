@@ -49,7 +49,7 @@ internal sealed record Recipe
 
     /// <summary>
     /// Side in pixels of the random window of each training picture that the first <see cref="WindowEpochs"/> epochs see, 0 for the whole
-    /// picture: a window of 24 from 32 pixels costs half a step, and hides a part of the object, so no cutout is laid over it. Validation and test are always whole.
+    /// picture: a window of 24 from 32 pixels costs half a step, hides a part of the object and shifts it, so no cutout is laid over it and no crop comes before it. Validation and test are always whole.
     /// </summary>
     public int Window { get; init; }
 
@@ -58,6 +58,9 @@ internal sealed record Recipe
 
     /// <summary>The window of an epoch, 0 for the whole picture.</summary>
     public int WindowAt(int epoch) => epoch <= WindowEpochs ? Window : 0;
+
+    /// <summary>Probability with which an epoch leaves out a picture whose last loss is below the mean, 0 to see all of them; see <see cref="DataPruning"/>.</summary>
+    public double Pruning { get; init; }
 
     /// <summary>Decay a step of the exponential moving average of the weights that is evaluated and kept, 0 for none.</summary>
     public double WeightAverage { get; init; }
