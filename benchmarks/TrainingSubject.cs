@@ -93,7 +93,7 @@ internal static class TrainingSubject
     {
         // The same care as ours against TorchSharp's race with the collector; it costs nothing measurable.
         using var pause = new CollectionPause();
-        foreach (var batch in BatchLoader.Training(data.Training, [.. Enumerable.Range(0, data.Training.Count)], Recipe, 1, 1))
+        foreach (var batch in BatchLoader.Training(data.Training, Recipe, 1, 1))
         {
             using var scope = NewDisposeScope();
             using (batch)
@@ -115,7 +115,7 @@ internal static class TrainingSubject
         var data = Pictures();
         var started = Stopwatch.GetTimestamp();
         var count = 0L;
-        foreach (var batch in BatchLoader.Training(data.Training, [.. Enumerable.Range(0, data.Training.Count)], Recipe, 1, 1))
+        foreach (var batch in BatchLoader.Training(data.Training, Recipe, 1, 1))
         {
             using (batch) count += batch.Labels.shape[0];
         }

@@ -54,10 +54,6 @@ public class RecipeTests
     public void Windows_do_not_go_with_weights_of_the_whole_pictures_size() =>
         Assert.Contains("--norm layer", Assert.Throws<UserException>(() => Read("--window", "16", "--norm", "layer")).Message, StringComparison.Ordinal);
 
-    [Fact]
-    public void Pruning_does_not_go_with_mixtures() =>
-        Assert.Contains("--prune", Assert.Throws<UserException>(() => Read("--prune", "0.5", "--mixup", "0.2")).Message, StringComparison.Ordinal);
-
     [Theory]
     [InlineData("float32", Precision.Float32)]
     [InlineData("bfloat16", Precision.Bfloat16)]

@@ -108,17 +108,72 @@ public class RegularizationTests
     [Fact]
     public void Alternating_flips_show_every_picture_both_ways_in_two_epochs()
     {
+        // A picture an index in its first pixel, so that it is found again in the shuffled batch; noise elsewhere.
+        const int count = 250;
+        var noise = new Random(1);
+        var set = new PictureSet(new byte[count * 3 * 64], new int[count], 8, 8);
+        noise.NextBytes(set.Pixels);
+        var (odd, even) = (Flipped(1), Flipped(2));
+        Assert.Equal(count, odd.Count);
+        Assert.All(odd, pair => Assert.NotEqual(pair.Value, even[pair.Key]));
+        Assert.Equal(odd, Flipped(3));
+        Assert.InRange(odd.Count(pair => pair.Value), 125 - 40, 125 + 40); // 5 standard deviations of a fair coin
+
+        Dictionary<int, bool> Flipped(int epoch)
+        {
+            using var scope = NewDisposeScope();
+            var recipe = new Recipe { BatchSize = count, Augmentation = AugmentationOptions.None with { Flip = FlipKind.Alternating } };
+            var order = new Draw(7, 11, epoch).Permutation(count);
+            var pixels = BatchLoader.Training(set, recipe, 7, epoch).Single().Pixels.contiguous().data<float>().ToArray();
+            return order.Select((index, at) => (index, at)).ToDictionary(pair => pair.index, pair =>
+            {
+                var found = pixels.AsSpan(pair.at * set.Stride, set.Stride);
+                var straight = set.Picture(pair.index).ToArray();
+                if (found.SequenceEqual([.. straight.Select(value => (float)value)])) return false;
+                Assert.True(found.SequenceEqual([.. straight.Chunk(8).SelectMany(row => row.Reverse()).Select(value => (float)value)]), "straight or mirrored, and nothing else");
+                return true;
+            });
+        }
+    }
+
+    [Theory]
+    [InlineData(6, 7, 3)]
+    [InlineData(4, 9, 1)]
+    public void A_crop_with_a_mirrored_fill_is_a_window_of_PyTorchs_reflection_pad(int height, int width, int padding)
+    {
         using var scope = NewDisposeScope();
-        var set = DrawnPictures.Make(1, 400, 10, 10).Training;
-        var recipe = new Recipe { BatchSize = 400, Augmentation = AugmentationOptions.None with { Flip = FlipKind.Alternating } };
-        Tensor Pixels(int epoch, FlipKind flip) => BatchLoader.Training(set, [.. Enumerable.Range(0, 400)], recipe with { Augmentation = recipe.Augmentation with { Flip = flip } }, 1, epoch).Single().Pixels;
-        var (plain, odd, even) = (Pixels(1, FlipKind.None), Pixels(1, FlipKind.Alternating), Pixels(2, FlipKind.Alternating));
-        Assert.True(odd.equal(even.flip(3)).all().ToBoolean());
-        Assert.True(odd.equal(Pixels(3, FlipKind.Alternating)).all().ToBoolean());
-        var turned = Enumerable.Range(0, 400).Count(i => odd[i].equal(plain[i].flip(2)).all().ToBoolean());
-        var straight = Enumerable.Range(0, 400).Count(i => odd[i].equal(plain[i]).all().ToBoolean());
-        Assert.Equal(400, turned + straight); // a drawn picture has noise: none is its own mirror image
-        Assert.InRange(turned, 150, 250); // 5 standard deviations of a fair coin
+        var planes = new byte[3 * height * width];
+        new Random(2).NextBytes(planes);
+        var padded = nn.functional.pad(tensor(planes.Select(value => (float)value).ToArray()).view(1, 3, height, width), [padding, padding, padding, padding], PaddingModes.Reflect)[0];
+        var seen = new HashSet<(int, int)>();
+        for (var i = 0; i < 600; i++)
+        {
+            var draw = new Draw(5, i);
+            var target = new float[planes.Length];
+            Augmentation.Apply(planes, height, width, new AugmentationOptions(padding, FlipKind.None, 0, Fill: FillKind.Reflect), ref draw, target);
+            var crop = tensor(target).view(height, width, 3).permute(2, 0, 1);
+            var places = (from top in Enumerable.Range(0, (2 * padding) + 1) from left in Enumerable.Range(0, (2 * padding) + 1) where padded[TensorIndex.Colon, top..(top + height), left..(left + width)].equal(crop).all().ToBoolean() select (top, left)).ToArray();
+            seen.Add(Assert.Single(places));
+        }
+
+        Assert.Equal(((2 * padding) + 1) * ((2 * padding) + 1), seen.Count);
+    }
+
+    [Fact]
+    public void A_mirrored_fill_leaves_no_black_in_a_turned_picture()
+    {
+        var planes = Enumerable.Repeat((byte)200, 3 * 9 * 9).ToArray();
+        // The weights of four pixels sum to one, up to float32's rounding of the distances.
+        Assert.All(Turned(FillKind.Reflect), value => Assert.Equal(200, value, 1e-3f));
+        Assert.Contains(0, Turned(FillKind.Black));
+
+        IEnumerable<float> Turned(FillKind fill) => Enumerable.Range(0, 50).SelectMany(i =>
+        {
+            var target = new float[planes.Length];
+            var draw = new Draw(8, i);
+            Augmentation.Apply(planes, 9, 9, new AugmentationOptions(12, FlipKind.Random, 0, 45, Fill: fill), ref draw, target);
+            return target;
+        });
     }
 
     [Fact]

@@ -31,12 +31,12 @@ internal sealed class RecipeOptions
         Number("--cutmix", "Alpha of CutMix, 0 for none.", 0, 100, (c, v) => Train(c, c.Training with { CutMix = v })),
         Whole("--cutout", "Side of the black square in pixels, 0 for none.", 0, 512, (c, v) => Augment(c, a => a with { Cutout = v })),
         Whole("--crop", "Padding of the random crop in pixels, 0 for none.", 0, 512, (c, v) => Augment(c, a => a with { CropPadding = v })),
+        Choice<FillKind>("--fill", "What lies around a picture that is cropped or rotated.", (c, v) => Augment(c, a => a with { Fill = v })),
         Choice<FlipKind>("--flip", "Which pictures are mirrored: random is each half of the time, alternating each every second epoch.", (c, v) => Augment(c, a => a with { Flip = v })),
         Number("--rotation", "Largest angle of rotation in degrees, 0 for none.", 0, 180, (c, v) => Augment(c, a => a with { Rotation = v })),
         Number("--jitter", "Strength of the colour jitter, 0 for none.", 0, 1, (c, v) => Augment(c, a => a with { ColorJitter = v })),
         Whole("--window", "Side in pixels of the random window of each picture that the first epochs train on, 0 for the whole picture: cheaper steps. A window is neither cropped before nor cut out.", 0, 512, (c, v) => Train(c, c.Training with { Window = v })),
         Whole("--window-epochs", "Epochs, from the first, that train on windows.", 0, 100_000, (c, v) => Train(c, c.Training with { WindowEpochs = v })),
-        Number("--prune", "Share of the pictures with a loss below the mean that an epoch leaves out, 0 for none: cheaper epochs. Not with --mixup or --cutmix.", 0, 0.9, (c, v) => Train(c, c.Training with { Pruning = v })),
         Number("--ema", "Decay of the moving average of the weights that is kept, 0 for none.", 0, 0.999999, (c, v) => Train(c, c.Training with { WeightAverage = v })),
         Whole("--patience", "Epochs without a better validation loss after which training stops with the best epoch's weights; 0: all epochs, and the last one's weights.", 0, 100_000, (c, v) => Train(c, c.Training with { Patience = v })),
         Number("--dropout", "Share that is dropped before the classifier.", 0, 0.99, (c, v) => Shape(c, c.Network with { Dropout = v })),
@@ -62,7 +62,6 @@ internal sealed class RecipeOptions
         if (read.Training.WarmUpEpochs > read.Training.Epochs) throw new UserException(FormattableString.Invariant($"--warm-up is {read.Training.WarmUpEpochs}; allowed is 0 to {read.Training.Epochs}, the epochs."));
         if (read.Training.Window is < 0 or (> 0 and < 8)) throw new UserException(FormattableString.Invariant($"--window is {read.Training.Window}; allowed is 0, or 8 to 512."));
         if (read.Training.Window > 0 && read.Network.Norm == NormKind.Layer) throw new UserException("--window does not go with --norm layer, whose weights have the size of the whole picture.");
-        if (read.Training.Pruning > 0 && (read.Training.Mixup > 0 || read.Training.CutMix > 0)) throw new UserException("--prune does not go with --mixup or --cutmix: the loss of a mixture is not that of a picture.");
         return read;
     }
 

@@ -10,10 +10,9 @@ namespace TorchBridge.Training.Data;
 /// <summary>A batch: pixels [N, 3, H, W] float32, 0 to 255, channels_last; labels [N] int64. The receiver disposes both.</summary>
 /// <param name="Pixels">The pictures.</param>
 /// <param name="Labels">Their classes.</param>
-/// <param name="Indices">Which pictures of the set they are.</param>
 /// <param name="Index">Which batch of the epoch it is, from 0.</param>
 /// <param name="Mix">What it has drawn of mixup, CutMix and cutout; the first two are still to be done.</param>
-internal sealed record Batch(Tensor Pixels, Tensor Labels, int[] Indices, int Index, BatchMix Mix) : IDisposable
+internal sealed record Batch(Tensor Pixels, Tensor Labels, int Index, BatchMix Mix) : IDisposable
 {
     public void Dispose()
     {
@@ -31,14 +30,9 @@ internal static class BatchLoader
     private const int Ahead = 3;
 
     /// <summary>The shuffled, augmented batches of a training epoch; the last may be smaller.</summary>
-    /// <param name="set">The pictures.</param>
-    /// <param name="order">Those of this epoch, in its order.</param>
-    /// <param name="recipe">Batch size, window, augmentation.</param>
-    /// <param name="seed">Of the run.</param>
-    /// <param name="epoch">From 1.</param>
-    /// <param name="stop">Ends the epoch.</param>
-    public static IEnumerable<Batch> Training(PictureSet set, int[] order, Recipe recipe, int seed, int epoch, CancellationToken stop = default)
+    public static IEnumerable<Batch> Training(PictureSet set, Recipe recipe, int seed, int epoch, CancellationToken stop = default)
     {
+        var order = new Draw(seed, 11, epoch).Permutation(set.Count);
         var window = recipe.WindowAt(epoch);
         return Prefetched(
             order.Chunk(recipe.BatchSize).Select((indices, index) =>
@@ -76,7 +70,7 @@ internal static class BatchLoader
 
         var labels = tensor(indices.Select(index => (long)set.Labels[index]).ToArray());
         // A permuted view of [N, H, W, C]: the strides are those of channels_last, nothing is copied.
-        return new Batch(pixels_NHWC.permute(0, 3, 1, 2).DetachFromDisposeScope(), labels.DetachFromDisposeScope(), indices, index, mix);
+        return new Batch(pixels_NHWC.permute(0, 3, 1, 2).DetachFromDisposeScope(), labels.DetachFromDisposeScope(), index, mix);
     }
 
     private static int Side(int picture, int window) => window > 0 ? Math.Min(picture, window) : picture;

@@ -16,6 +16,7 @@ internal static class AugmentationSheet
     public static IReadOnlyList<(string Name, AugmentationOptions Options)> Techniques { get; } =
     [
         ("crop 4", AugmentationOptions.None with { CropPadding = 4 }),
+        ("crop 4, mirror", AugmentationOptions.None with { CropPadding = 4, Fill = FillKind.Reflect }),
         ("flip", AugmentationOptions.None with { Flip = FlipKind.Random }),
         ("rotation 15", AugmentationOptions.None with { Rotation = 15 }),
         ("jitter 0.4", AugmentationOptions.None with { ColorJitter = 0.4 }),

@@ -59,9 +59,6 @@ internal sealed record Recipe
     /// <summary>The window of an epoch, 0 for the whole picture.</summary>
     public int WindowAt(int epoch) => epoch <= WindowEpochs ? Window : 0;
 
-    /// <summary>Probability with which an epoch leaves out a picture whose last loss is below the mean, 0 to see all of them; see <see cref="DataPruning"/>.</summary>
-    public double Pruning { get; init; }
-
     /// <summary>Decay a step of the exponential moving average of the weights that is evaluated and kept, 0 for none.</summary>
     public double WeightAverage { get; init; }
 

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>An epoch's figures; the resident size of the process is that at its end. Losses are means over samples; the training loss is of the pictures that the epoch saw, with targets smoothed and mixed.</summary>
+/// <summary>An epoch's figures; the resident size of the process is that at its end. Losses are means over samples; the training loss is the one that is minimised: targets smoothed and mixed.</summary>
 internal sealed record EpochRecord(int Epoch, double TrainingLoss, double TrainingAccuracy, double ValidationLoss, double ValidationAccuracy, double LearningRate, double ImagesPerSecond, double Seconds, double ResidentMegabytes);
 
 /// <summary>What a training run did.</summary>
@@ -56,7 +56,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         if (checkpointPath is not null) AtomicWrite.RemoveLeftovers(checkpointPath);
         model.Settings.Compute.Apply();
         model.Classifier.to(model.Settings.Compute.Device);
-        using var state = new TrainingState(model.Classifier, recipe, data.Training.Count);
+        using var state = new TrainingState(model.Classifier, recipe);
         resumed?.RestoreInto(state);
         var ending = TrainingResult.AllEpochs;
         for (var epoch = state.History.Count + 1; epoch <= recipe.Epochs; epoch++)
@@ -91,25 +91,21 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
     private void TrainEpoch(PictureData data, int epoch, TrainingState state, CancellationToken stop)
     {
         var started = Stopwatch.GetTimestamp();
-        var plan = state.Pruning.Plan(seed, epoch);
-        int stepsInEpoch = Steps(plan.Order.Length), stepsOfAll = Steps(data.Training.Count);
-        int Steps(int pictures) => (pictures + recipe.BatchSize - 1) / recipe.BatchSize;
+        var stepsInEpoch = (data.Training.Count + recipe.BatchSize - 1) / recipe.BatchSize;
         double lossSum = 0, learningRate = 0;
         long right = 0, seen = 0;
         model.Classifier.train();
         using (var pause = new CollectionPause())
         {
-            foreach (var batch in BatchLoader.Training(data.Training, plan.Order, recipe, seed, epoch, stop))
+            foreach (var batch in BatchLoader.Training(data.Training, recipe, seed, epoch, stop))
             {
                 using var scope = NewDisposeScope();
                 using (batch)
                 {
                     stop.ThrowIfCancellationRequested();
                     pause.BetweenSteps();
-                    // A pruned epoch takes fewer steps through the same piece of the schedule.
-                    var step = ((long)(epoch - 1) * stepsOfAll) + ((long)batch.Index * stepsOfAll / stepsInEpoch);
-                    learningRate = LearningRateSchedule.At(recipe.Schedule, recipe.LearningRate, step, (long)recipe.Epochs * stepsOfAll, (long)(recipe.WarmUpEpochs * stepsOfAll));
-                    var (loss, correct) = Step(batch, plan.Weights, epoch, learningRate, state);
+                    learningRate = LearningRateSchedule.At(recipe.Schedule, recipe.LearningRate, ((long)(epoch - 1) * stepsInEpoch) + batch.Index, (long)recipe.Epochs * stepsInEpoch, (long)(recipe.WarmUpEpochs * stepsInEpoch));
+                    var (loss, correct) = Step(batch, epoch, learningRate, state);
                     if (!double.IsFinite(loss)) throw Diverged(loss, batch.Index + 1, epoch, learningRate);
                     var count = batch.Labels.shape[0];
                     lossSum += loss * count;
@@ -138,19 +134,17 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         state.History.Add(new EpochRecord(epoch, lossSum / seen, (double)right / seen, validation.Loss, validation.Accuracy, learningRate, seen / seconds, Stopwatch.GetElapsedTime(started).TotalSeconds, Environment.WorkingSet / 1e6));
     }
 
-    private (double Loss, long Correct) Step(Batch batch, float[]? weights, int epoch, double learningRate, TrainingState state)
+    private (double Loss, long Correct) Step(Batch batch, int epoch, double learningRate, TrainingState state)
     {
         state.Optimizer.ZeroGradients();
         var device = model.Settings.Compute.Device;
         var smooth = SoftTargets.Smooth(batch.Labels.to(device), model.Settings.Network.Classes, recipe.LabelSmoothing);
         var (pixels, targets) = BatchMixing.Apply(batch.Mix, batch.Pixels.to(device), smooth, recipe, seed, epoch, batch.Index);
         var logits = model.Classifier.Logits(pixels, compute);
-        var losses = SoftTargets.CrossEntropies(logits, targets);
-        var loss = losses.mean();
-        (weights is null ? loss : (losses * tensor(batch.Indices.Select(i => weights[i]).ToArray(), device: device)).mean()).backward();
+        var loss = SoftTargets.CrossEntropy(logits, targets);
+        loss.backward();
         state.Optimizer.Step(learningRate);
         state.Average?.Update(state.Optimizer.Steps);
-        if (state.Pruning.IsOn) state.Pruning.Note(batch.Indices, losses.detach());
         // Of a mixed picture, the class with the larger share counts.
         return (loss.ToDouble(), logits.argmax(1).eq(targets.argmax(1)).sum().ToInt64());
     }

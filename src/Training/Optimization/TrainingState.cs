@@ -1,4 +1,3 @@
-using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Regularization;
 using TorchSharp;
@@ -12,12 +11,11 @@ internal sealed class TrainingState : IDisposable
     private readonly PixelClassifier classifier;
 
     /// <summary>The state before the first step.</summary>
-    public TrainingState(PixelClassifier classifier, Recipe recipe, int trainingPictures)
+    public TrainingState(PixelClassifier classifier, Recipe recipe)
     {
         this.classifier = classifier;
         Optimizer = new ParameterOptimizer(classifier, recipe);
         Average = recipe.WeightAverage > 0 ? new WeightAverage(classifier, recipe.WeightAverage) : null;
-        Pruning = new DataPruning(trainingPictures, recipe);
         Best = new WeightSnapshot(classifier);
         Stopping = new EarlyStopping(recipe.Patience);
     }
@@ -26,9 +24,6 @@ internal sealed class TrainingState : IDisposable
 
     /// <summary>Averaged weights, where the recipe has them.</summary>
     public WeightAverage? Average { get; }
-
-    /// <summary>The last loss of each picture, and what follows from them.</summary>
-    public DataPruning Pruning { get; }
 
     /// <summary>The weights of the best epoch.</summary>
     public WeightSnapshot Best { get; }
@@ -49,7 +44,6 @@ internal sealed class TrainingState : IDisposable
         foreach (var (name, value) in Best.Values) tensors.Add($"best.{name}", value);
         foreach (var (name, value) in Average?.Values ?? new Dictionary<string, Tensor>()) tensors.Add($"average.{name}", value);
         foreach (var (name, value) in Optimizer.State) tensors.Add(name, value);
-        if (Pruning.IsOn) tensors.Add("losses", Pruning.Losses);
         return tensors;
     }
 
@@ -58,7 +52,6 @@ internal sealed class TrainingState : IDisposable
     {
         Optimizer.Dispose();
         Average?.Dispose();
-        Pruning.Dispose();
         Best.Dispose();
     }
 }

@@ -20,8 +20,5 @@ internal static class SoftTargets
     }
 
     /// <summary>Cross entropy of logits [N, classes] with soft targets [N, classes]: a scalar.</summary>
-    public static Tensor CrossEntropy(Tensor logits, Tensor targets) => CrossEntropies(logits, targets).mean();
-
-    /// <summary>The same for each picture: [N].</summary>
-    public static Tensor CrossEntropies(Tensor logits, Tensor targets) => -(targets * logits.log_softmax(1)).sum(1);
+    public static Tensor CrossEntropy(Tensor logits, Tensor targets) => -(targets * logits.log_softmax(1)).sum(1).mean();
 }
