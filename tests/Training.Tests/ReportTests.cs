@@ -39,10 +39,10 @@ public class ReportTests
         var data = DrawnPictures.Make(1, 60, 10, 10);
         var (png, width, _) = AugmentationSheet.Augmentations(data.Training, data.ClassNames);
         using var sheet = SKBitmap.Decode(png);
-        // The original, six techniques drawn twice, a window: 14 columns of 32 x 3 pixels and gaps.
-        Assert.Equal(((14 * 104) + 8, width), (sheet.Width, sheet.Width));
+        // The original, seven techniques drawn twice, a window: 16 columns of 32 x 3 pixels and gaps.
+        Assert.Equal(((16 * 104) + 8, width), (sheet.Width, sheet.Width));
         // Cutout is black where the original, a column of its own, is not.
-        var black = Enumerable.Range(0, sheet.Height * 104).Count(i => sheet.GetPixel(8 + (9 * 104) + (i % 104), i / 104) == SKColors.Black);
+        var black = Enumerable.Range(0, sheet.Height * 104).Count(i => sheet.GetPixel(8 + (11 * 104) + (i % 104), i / 104) == SKColors.Black);
         Assert.True(black > 6 * 9 * 9);
         // The original, three of mixup, three of CutMix, two of cutout.
         Assert.Equal((9 * 104) + 8, AugmentationSheet.Mixing(data.Training, data.ClassNames).Width);
