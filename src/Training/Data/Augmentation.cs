@@ -116,23 +116,19 @@ internal static class Augmentation
             }
         }
 
-        float At(ReadOnlySpan<byte> p, int x, int y) => Source(x, y, height, width, fill) is >= 0 and var from ? p[from] : 0;
+        float At(ReadOnlySpan<byte> p, int x, int y) => Source(y, height, fill) is >= 0 and var row && Source(x, width, fill) is >= 0 and var column ? p[(row * width) + column] : 0;
     }
 
-    /// <summary>Where in a plane the pixel of a place is, -1 where it is black.</summary>
-    private static int Source(int x, int y, int height, int width, FillKind fill)
+    /// <summary>Which row or column of the picture stands at a place along an axis, -1 where it is black.</summary>
+    private static int Source(int at, int size, FillKind fill)
     {
-        if (x >= 0 && x < width && y >= 0 && y < height) return (y * width) + x;
-        return fill == FillKind.Black ? -1 : (Mirrored(y, height) * width) + Mirrored(x, width);
-
+        if (at >= 0 && at < size) return at;
+        if (fill == FillKind.Black) return -1;
+        if (size == 1) return 0;
         // Up and down the axis, the ends once each.
-        static int Mirrored(int at, int size)
-        {
-            if (size == 1) return 0;
-            var turn = 2 * (size - 1);
-            var along = ((at % turn) + turn) % turn;
-            return Math.Min(along, turn - along);
-        }
+        var turn = 2 * (size - 1);
+        var along = ((at % turn) + turn) % turn;
+        return Math.Min(along, turn - along);
     }
 
     private static void CutOut(Span<float> pixels, int height, int width, int side, ref Draw draw)
@@ -145,12 +141,21 @@ internal static class Augmentation
     private static void Place(ReadOnlySpan<byte> planes, int height, int width, int shiftX, int shiftY, bool flip, FillKind fill, Span<float> target)
     {
         var plane = height * width;
+        Span<int> columns = stackalloc int[width];
+        for (var x = 0; x < width; x++) columns[x] = Source((flip ? width - 1 - x : x) + shiftX, width, fill);
         for (var y = 0; y < height; y++)
         {
-            for (var x = 0; x < width; x++)
+            var line = target.Slice(3 * width * y, 3 * width);
+            line.Clear();
+            if (Source(y + shiftY, height, fill) is not (>= 0 and var row)) continue;
+            ReadOnlySpan<byte> red = planes.Slice(row * width, width), green = planes.Slice(plane + (row * width), width), blue = planes.Slice((2 * plane) + (row * width), width);
+            for (var x = 0; x < columns.Length; x++)
             {
-                int from = Source((flip ? width - 1 - x : x) + shiftX, y + shiftY, height, width, fill), to = 3 * ((y * width) + x);
-                for (var c = 0; c < 3; c++) target[to + c] = from >= 0 ? planes[(c * plane) + from] : 0;
+                var from = columns[x];
+                if (from < 0) continue;
+                line[3 * x] = red[from];
+                line[(3 * x) + 1] = green[from];
+                line[(3 * x) + 2] = blue[from];
             }
         }
     }
