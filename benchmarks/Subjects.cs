@@ -10,6 +10,7 @@ internal static class Subjects
         ["scoring"] = ScoringSubject.Run,
         ["quantized"] = QuantizedSubject.Run,
         ["calibration"] = CalibrationSubject.Run,
+        ["ingredients"] = IngredientsSubject.Run,
         ["soak"] = SoakSubject.Run,
     };
 

@@ -17,6 +17,9 @@ namespace TorchBridge.Training.Ablation;
 /// <param name="Seed">Of the drawing or the split, the start, the order, the dropout.</param>
 internal sealed record RunRequest(RunConfiguration Configuration, string Data, int Pictures, int Seed)
 {
+    /// <summary>What is computed in; float32 gives the same sums on every machine.</summary>
+    public Precision Precision { get; init; } = Precision.Float32;
+
     /// <summary>A name for the request's file: a hash of all of it.</summary>
     [JsonIgnore]
     public string Key => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Json.Text(this))))[..20];
@@ -38,7 +41,7 @@ internal sealed record RunResult(RunRequest Request, double TrainingAccuracy, do
 internal static class AblationRun
 {
     private const int MostValidation = 250;
-    private const int MostTest = 1000;
+    private const int DrawnTest = 1000;
 
     /// <summary>Trains and evaluates.</summary>
     public static RunResult Do(RunRequest request, CancellationToken stop)
@@ -48,7 +51,7 @@ internal static class AblationRun
         torch.set_num_threads(1);
         var data = Load(request);
         var network = request.Configuration.Network with { Classes = data.ClassNames.Count, Height = data.Training.Height, Width = data.Training.Width };
-        using var model = new TrainedModel(new ModelSettings(network, request.Configuration.Training, new ComputeOptions(Precision.Float32, 1, "cpu"), request.Seed, request.Data, null, data.ClassNames, ChannelStatistics.Of(data.Training)));
+        using var model = new TrainedModel(new ModelSettings(network, request.Configuration.Training, new ComputeOptions(request.Precision, 1, "cpu"), request.Seed, request.Data, null, data.ClassNames, ChannelStatistics.Of(data.Training)));
         TrainingResult training;
         try
         {
@@ -78,9 +81,9 @@ internal static class AblationRun
 
     private static PictureData Load(RunRequest request)
     {
-        if (request.Data == DataSource.Drawn) return DrawnPictures.Make(request.Seed, request.Pictures, MostValidation, MostTest);
+        if (request.Data == DataSource.Drawn) return DrawnPictures.Make(request.Seed, request.Pictures, MostValidation, DrawnTest);
         var data = DataSource.Load(request.Data, 32, request.Seed).Data;
         PictureSet Some(PictureSet set, int count, int key) => set.Sample(count, new Draw(request.Seed, 43, key));
-        return data with { Training = Some(data.Training, request.Pictures, 1), Validation = Some(data.Validation, MostValidation, 2), Test = Some(data.Test, MostTest, 3) };
+        return data with { Training = Some(data.Training, request.Pictures, 1), Validation = Some(data.Validation, MostValidation, 2) };
     }
 }
