@@ -108,7 +108,7 @@ public class RegularizationTests
     [Fact]
     public void Alternating_flips_show_every_picture_both_ways_in_two_epochs()
     {
-        // A picture an index in its first pixel, so that it is found again in the shuffled batch; noise elsewhere.
+        // Noise: no picture is its own mirror image.
         const int count = 250;
         var noise = new Random(1);
         var set = new PictureSet(new byte[count * 3 * 64], new int[count], 8, 8);
