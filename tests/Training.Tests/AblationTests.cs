@@ -2,6 +2,7 @@ using TorchBridge.Training.Ablation;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
+using TorchBridge.Training.Optimization;
 using RunResult = TorchBridge.Training.Ablation.RunResult;
 
 namespace TorchBridge.Training.Tests;
@@ -121,10 +122,14 @@ public class AblationTests
     public async Task Processes_give_the_bits_that_this_process_gives()
     {
         var request = new RunRequest(AblationPlan.FullStack(1, 8), DataSource.Drawn, 60, 3);
-        var here = AblationRun.Do(request, TestContext.Current.CancellationToken);
-        RunResult? there = null;
-        await foreach (var result in new ProcessScheduler(2).Run([request], TestContext.Current.CancellationToken)) there = result;
-        Assert.Equal(Json.Text(here with { Seconds = 0 }), Json.Text(there! with { Seconds = 0 }));
+        var inBfloat16 = request with { Precision = Precision.Bfloat16 };
+        var here = new[] { request, inBfloat16 }.ToDictionary(each => each.Key, each => AblationRun.Do(each, TestContext.Current.CancellationToken) with { Seconds = 0 });
+        var there = new Dictionary<string, RunResult>();
+        await foreach (var result in new ProcessScheduler(2).Run([request, inBfloat16], TestContext.Current.CancellationToken)) there.Add(result.Request.Key, result with { Seconds = 0 });
+        Assert.Equal(2, there.Count);
+        foreach (var (key, result) in here) Assert.Equal(Json.Text(result), Json.Text(there[key]));
+        // Another precision is another run, in its name and in its sums.
+        Assert.NotEqual(here[request.Key].CalibrationError, here[inBfloat16.Key].CalibrationError);
     }
 
     [Fact]

@@ -58,8 +58,8 @@ internal static class Augmentation
     /// <param name="options">Which changes.</param>
     /// <param name="draw">Randomness of this picture in this epoch.</param>
     /// <param name="target">height x width x 3 floats.</param>
-    /// <param name="isTurned">Whether this is an epoch in which the picture is flipped, where flips alternate.</param>
-    public static void Apply(ReadOnlySpan<byte> planes, int height, int width, AugmentationOptions options, ref Draw draw, Span<float> target, bool isTurned = false)
+    /// <param name="isFlipEpoch">Whether this is an epoch in which the picture is flipped, where flips alternate.</param>
+    public static void Apply(ReadOnlySpan<byte> planes, int height, int width, AugmentationOptions options, ref Draw draw, Span<float> target, bool isFlipEpoch = false)
     {
         int shiftX = 0, shiftY = 0;
         if (options.CropPadding > 0)
@@ -71,7 +71,7 @@ internal static class Augmentation
         var flip = options.Flip switch
         {
             FlipKind.Random => draw.Coin(),
-            FlipKind.Alternating => isTurned,
+            FlipKind.Alternating => isFlipEpoch,
             _ => false,
         };
         if (options.Rotation > 0) Rotate(planes, height, width, shiftX, shiftY, flip, draw.Uniform(-options.Rotation, options.Rotation) * Math.PI / 180, options.Fill, target);

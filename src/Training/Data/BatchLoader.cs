@@ -62,9 +62,9 @@ internal static class BatchLoader
         {
             var draw = new Draw(seed, 13, epoch, indices[i]);
             // Half of the pictures in the odd epochs, the other half in the even ones.
-            var isTurned = new Draw(seed, 29, indices[i]).Coin() == ((epoch & 1) == 1);
+            var isFlipEpoch = new Draw(seed, 29, indices[i]).Coin() == ((epoch & 1) == 1);
             var target = pixels.Slice(i * stride, stride);
-            Augmentation.Apply(set.Picture(indices[i]), set.Height, set.Width, augmentation, ref draw, window > 0 ? whole : target, isTurned);
+            Augmentation.Apply(set.Picture(indices[i]), set.Height, set.Width, augmentation, ref draw, window > 0 ? whole : target, isFlipEpoch);
             if (window > 0) Augmentation.Window(whole, set.Height, set.Width, height, width, ref draw, target);
         }
 
