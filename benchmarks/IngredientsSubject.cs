@@ -41,19 +41,11 @@ internal static class IngredientsSubject
             Training = fast.Training with { Epochs = Epochs, WindowEpochs = WindowEpochs, BatchSize = BatchSize, LearningRate = LearningRate, WarmUpEpochs = WarmUpEpochs },
             Network = fast.Network with { Channels = Width },
         };
-        var requests = new Dictionary<string, (string Name, int Seed)>(StringComparer.Ordinal);
-        var work = new List<RunRequest>();
-        for (var seed = 1; seed <= Seeds; seed++)
-        {
-            foreach (var (name, without) in Ingredients.Prepend((All, recipe => recipe)))
-            {
-                var request = new RunRequest(fast with { Training = without(fast.Training) }, cifar, Pictures, seed) { Precision = ComputeOptions.HasBfloat16 ? Precision.Bfloat16 : Precision.Float32 };
-                requests.Add(request.Key, (name, seed));
-                work.Add(request);
-            }
-        }
-
-        var accuracies = Accuracies(work, requests).GetAwaiter().GetResult();
+        var precision = ComputeOptions.HasBfloat16 ? Precision.Bfloat16 : Precision.Float32;
+        var runs = (from seed in Enumerable.Range(1, Seeds)
+                    from ingredient in Ingredients.Prepend((Name: All, Without: recipe => recipe))
+                    select (ingredient.Name, Request: new RunRequest(fast with { Training = ingredient.Without(fast.Training) }, cifar, Pictures, seed) { Precision = precision })).ToArray();
+        var accuracies = Accuracies(runs).GetAwaiter().GetResult();
         double[] Of(string name) => [.. Enumerable.Range(1, Seeds).Select(seed => accuracies[(name, seed)])];
         var measurement = new Measurement("ingredients").Figure("accuracy_percent", Of(All));
         foreach (var (name, _) in Ingredients)
@@ -65,14 +57,15 @@ internal static class IngredientsSubject
         return measurement;
     }
 
-    private static async Task<Dictionary<(string Name, int Seed), double>> Accuracies(List<RunRequest> work, Dictionary<string, (string Name, int Seed)> names)
+    private static async Task<Dictionary<(string Name, int Seed), double>> Accuracies((string Name, RunRequest Request)[] runs)
     {
+        var names = runs.ToDictionary(run => run.Request.Key, run => run.Name, StringComparer.Ordinal);
         var accuracies = new Dictionary<(string Name, int Seed), double>();
-        await foreach (var result in new ProcessScheduler(Environment.ProcessorCount).Run(work, CancellationToken.None).ConfigureAwait(false))
+        await foreach (var result in new ProcessScheduler(Environment.ProcessorCount).Run([.. runs.Select(run => run.Request)], CancellationToken.None).ConfigureAwait(false))
         {
-            var (name, seed) = names[result.Request.Key];
-            accuracies[(name, seed)] = 100 * result.TestAccuracy;
-            Console.Error.WriteLine(FormattableString.Invariant($"{accuracies.Count} of {work.Count}  {(name == All ? name : $"without {name}")}, seed {seed}: {result.TestAccuracy:P2} (training {result.TrainingAccuracy:P1}), {result.Seconds:F0} s"));
+            var name = names[result.Request.Key];
+            accuracies[(name, result.Request.Seed)] = 100 * result.TestAccuracy;
+            Console.Error.WriteLine(FormattableString.Invariant($"{accuracies.Count} of {runs.Length}  {(name == All ? name : $"without {name}")}, seed {result.Request.Seed}: {result.TestAccuracy:P2} (training {result.TrainingAccuracy:P1}), {result.Seconds:F0} s"));
         }
 
         return accuracies;
