@@ -11,9 +11,22 @@ public sealed class ExportOptions
 
     /// <summary>
     /// Free axes by input name; default: axis 0 of every input that has as many rows as the first (the batch). An empty list fixes all
-    /// sizes of an input. Axes of different inputs with the same size in the examples are taken for the same axis.
+    /// sizes of an input. Every free axis has a size of its own, but for axis 0 of inputs with as many rows as the first, which is the
+    /// batch; axes that forward takes only with equal sizes become one, and the report says so.
     /// </summary>
     public IDictionary<string, int[]> FreeAxes { get; init; } = new Dictionary<string, int[]>(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Names of free axes in the file, by input name and axis; default: <c>batch</c>, or the input's name and the axis (<c>x_2</c>). Axes
+    /// with one name always have one size.
+    /// </summary>
+    public IDictionary<(string Input, int Axis), string> AxisNames { get; init; } = new Dictionary<(string Input, int Axis), string>();
+
+    /// <summary>
+    /// Further examples, each of as many tensors as the first one: run and compared like it. For inputs with a structure that random numbers
+    /// do not have, such as offsets or edge lists; free axes may have other sizes.
+    /// </summary>
+    public IReadOnlyList<Tensor[]> MoreExamples { get; init; } = [];
 
     /// <summary>Names of the inputs; default: the parameter names of <c>forward</c>.</summary>
     public IReadOnlyList<string>? InputNames { get; init; }

@@ -22,7 +22,14 @@ public sealed record OutputParity(string Output, double LargestAbsolute, double 
 /// <param name="Outputs">One entry an output.</param>
 /// <param name="Runs">What was run: variant, optimization, sizes.</param>
 /// <param name="Environment">Operating system, processor, versions.</param>
-public sealed record ParityReport(IReadOnlyList<OutputParity> Outputs, IReadOnlyList<string> Runs, string Environment);
+public sealed record ParityReport(IReadOnlyList<OutputParity> Outputs, IReadOnlyList<string> Runs, string Environment)
+{
+    /// <summary>Sizes that forward itself does not take, with what it throws there.</summary>
+    public IReadOnlyList<string> LeftOut { get; init; } = [];
+
+    /// <summary>Where ONNX Runtime itself differs: NaN and infinities inside sums, the order of equal numbers, empty inputs.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+}
 
 /// <summary>A value inside the model, in the file and in the module.</summary>
 /// <param name="ModulePath">Path of the module that makes it.</param>
@@ -58,6 +65,9 @@ public sealed class ExportReport
     /// <summary>Free axes: <c>input[0] = batch</c>.</summary>
     public required IReadOnlyList<string> FreeAxes { get; init; }
 
+    /// <summary>What an export decided by itself about free axes: which were tied, or had to stay fixed.</summary>
+    public IReadOnlyList<string> AxisNotes { get; init; } = [];
+
     /// <summary>Module paths of the BatchNorms that were folded.</summary>
     public required IReadOnlyList<string> Folded { get; init; }
 
@@ -83,10 +93,14 @@ public sealed class ExportReport
         Row("nodes", $"{Nodes.Values.Sum()} ({string.Join(", ", Nodes.OrderByDescending(pair => pair.Value).ThenBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Value} {pair.Key}"))})");
         Row("initializers", $"{Initializers}, {InitializerBytes:N0} bytes");
         Row("free axes", $"{(FreeAxes.Count == 0 ? "none" : string.Join(", ", FreeAxes))}");
+        foreach (var note in AxisNotes) Row("note", $"{note}");
         Row("folded", $"{Folded.Count} BatchNorm");
         foreach (var refusal in NotFolded) Row("not folded", $"{refusal.ModulePath}: {refusal.Reason}");
         foreach (var output in Parity?.Outputs ?? [])
             Row("parity", $"{output.Output}: largest difference {output.LargestAbsolute:G3} of {output.LargestValue:G3} (allowed {output.Tolerance:G3}), {output.Rows} rows{(output.TopOneAgreement is { } top ? $", top-1 equal in {top}" : "")}");
+        foreach (var note in Parity?.Notes ?? []) Row("note", $"{note}");
+        foreach (var size in (Parity?.LeftOut ?? []).Take(3)) Row("left out", $"{size}");
+        if (Parity?.LeftOut.Count > 3) Row("left out", $"{Parity.LeftOut.Count - 3} more sizes that forward does not take");
         foreach (var value in Values)
             Row(value.Difference is null ? "same" : "DIFFERS", $"{value.ModulePath} {value.Operation} -> {value.Value}: off by {value.LargestAbsolute:G3} of {value.LargestValue:G3} ({value.Actual})");
         Row("time", $"{string.Join(", ", Phases.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Key} {pair.Value.TotalSeconds:F2} s")))}");

@@ -4,6 +4,7 @@ using TorchBridge.Export.Folding;
 using TorchBridge.Export.Lowering;
 using TorchBridge.Export.Native;
 using TorchBridge.Export.Onnx;
+using TorchBridge.Export.Sizes;
 using TorchBridge.Export.Verification;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -15,25 +16,77 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
 {
     private readonly Dictionary<string, TimeSpan> phases = new(StringComparer.Ordinal);
 
+    /// <summary>Traces that may be made to decide between formulas.</summary>
+    private const int FurtherTraces = 16;
+
     /// <summary>BatchNorms that folding would make inexact, by node name, with the reason.</summary>
     private readonly Dictionary<string, string> keep = new(StringComparer.Ordinal);
 
-    /// <summary>Share of the largest output by which it may differ; the twin's condition may ask for more than usual.</summary>
-    private double tolerance = ModelVerifier.RelativeTolerance;
+    /// <summary>Share of its scale by which a number may differ; the twin's condition may ask for more than usual.</summary>
+    private double tolerance = Tolerance.Usual;
 
     public ExportReport Run()
     {
         var inputs = NameInputs();
-        var traced = Timed("capture", () => ForwardTracer.Trace(model, inputs, options.FreeAxes.AsReadOnly(), IsLeaf, options.Seed));
-        MemoryRelief.Release();
-        var unfolded = Timed("lower", () => Lower(traced));
+        using var tracer = new ModelTracer(model, IsLeaf);
         try
         {
-            return WriteVerified(traced, unfolded);
+            return RunIndependentOrTied(tracer, inputs);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new ExportException($"{path} cannot be written: {error.Message}", error);
+        }
+    }
+
+    /// <summary>
+    /// Exports with every free axis on its own. Where that fails though forward runs, and axes of different inputs have one size in the
+    /// example, they are tied and tried once more, and the report says so.
+    /// </summary>
+    private ExportReport RunIndependentOrTied(ModelTracer tracer, (string Name, Tensor Tensor)[] inputs)
+    {
+        var symbols = SizeSymbols.Name(inputs, options.FreeAxes.AsReadOnly(), options.AxisNames.AsReadOnly());
+        var capture = Timed("capture", () => new ModelCapture(tracer, inputs, symbols, options));
+        try
+        {
+            return WriteDecided(tracer, capture);
+        }
+        catch (ExportException independent) when (capture.Exploration.Symbols.TiedAcrossInputs(independent) is not null)
+        {
+            try
+            {
+                var tied = capture.Exploration.Symbols.TiedAcrossInputs(independent)!;
+                return WriteDecided(tracer, Timed("capture", () => new ModelCapture(tracer, inputs, tied, options)));
+            }
+            catch (ExportException)
+            {
+                throw independent;
+            }
+        }
+    }
+
+    /// <summary>Lowers and writes; where a formula of sizes is undecided, or wrong at a size that was not traced, once more with a further trace.</summary>
+    private ExportReport WriteDecided(ModelTracer tracer, ModelCapture capture)
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            var takesFirst = attempt > FurtherTraces;
+            var traced = Timed("capture", () => capture.Merge(takesFirst));
+            try
+            {
+                var unfolded = Timed("lower", () => Lower(traced));
+                keep.Clear();
+                return WriteVerified(tracer, capture, traced, unfolded);
+            }
+            catch (UndecidedSizeException undecided)
+            {
+                if (takesFirst) throw undecided.Refusal;
+                Timed("capture", () => undecided.Point is { } point ? capture.Exploration.Try(point) : capture.Exploration.TryAnother());
+            }
+            catch (UntracedSizeException wrong)
+            {
+                if (attempt > 2 * FurtherTraces || !Timed("capture", () => capture.Exploration.Try(wrong.Point))) throw wrong.Difference;
+            }
         }
     }
 
@@ -49,9 +102,10 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return graph;
     }
 
-    private ExportReport WriteVerified(TracedGraph traced, OnnxGraph unfolded)
+    private ExportReport WriteVerified(ModelTracer tracer, ModelCapture capture, TracedGraph traced, OnnxGraph unfolded)
     {
-        using var verifier = options.Verify ? Timed("verify", () => new ModelVerifier(model, traced.Inputs, IsLeaf, options.Seed)) : null;
+        var operations = new IsolatedOperations(tracer, traced);
+        using var verifier = options.Verify ? Timed("verify", () => Verifier(tracer, capture, traced, operations)) : null;
         var twinIsVerified = false;
         while (true)
         {
@@ -69,18 +123,18 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
                 if (fold.Layers.Count > 0 && !twinIsVerified)
                 {
                     // The twin first: ONNX Runtime folds it by itself when it optimizes, which takes the most memory of all.
-                    Timed("verify", () => VerifyTwin(verifier, traced, unfolded, fold));
+                    Timed("verify", () => VerifyTwin(verifier, unfolded, fold));
                     twinIsVerified = true;
                 }
 
-                if (!Timed("verify", () => HoldsFolded(verifier, traced, unfolded, graph, fold, file.ModelPath, variant))) continue;
+                if (!Timed("verify", () => HoldsFolded(verifier, unfolded, graph, fold, file.ModelPath, variant))) continue;
                 // Last: its float64 tensors would stand beside ONNX Runtime's copies of the weights.
                 MemoryRelief.Release();
                 Timed("verify", () => check.Check(file.ModelPath));
             }
 
-            var values = options.Explain ? Timed("explain", () => Explain(traced, graph, file.ModelPath)) : [];
-            var report = Report(traced, graph, fold, file, verifier, values);
+            var values = options.Explain ? Timed("explain", () => operations.Compare(graph, file.ModelPath, [.. traced.Inputs.Select(input => input.Example)])) : [];
+            var report = Report(capture, traced, graph, fold, file, verifier, values);
             // What was measured goes into the metadata only: the graph's bytes are those that were verified.
             file.Commit(options.Metadata, options.LateMetadata?.Invoke(report) ?? []);
             return report;
@@ -96,30 +150,37 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return (graph, result);
     }
 
+    private ModelVerifier Verifier(ModelTracer tracer, ModelCapture capture, TracedGraph traced, IsolatedOperations operations)
+    {
+        var reference = new ReferenceModel(model, tracer, [.. traced.Inputs.Select(input => input.Name)]);
+        return new ModelVerifier(reference, capture, traced, operations, options);
+    }
+
     /// <summary>Verifies the graph before folding, with the tolerance that its layers' condition needs.</summary>
-    private void VerifyTwin(ModelVerifier verifier, TracedGraph traced, OnnxGraph unfolded, FoldResult fold)
+    private void VerifyTwin(ModelVerifier verifier, OnnxGraph unfolded, FoldResult fold)
     {
         using var twin = new StagedModel($"{path}.unfolded", unfolded, options.ExternalDataThreshold);
         twin.Write([]);
         try
         {
-            VerifyOrExplain(verifier, traced, unfolded, twin.ModelPath, "unfolded");
+            verifier.Verify(unfolded, twin.ModelPath, "unfolded", tolerance, isTwin: true);
         }
         catch (ParityException)
         {
+            // A wider tolerance is for what an ill-conditioned layer makes of roundings: each operation by itself must hold the usual one.
             var needed = FoldConditioning.Tolerance(tolerance, Conditions(unfolded, fold, verifier));
-            if (needed <= tolerance) throw;
+            if (needed <= tolerance || !verifier.AgreesByOperation(unfolded, twin.ModelPath)) throw;
             tolerance = needed;
-            VerifyOrExplain(verifier, traced, unfolded, twin.ModelPath, "unfolded");
+            verifier.Verify(unfolded, twin.ModelPath, "unfolded", tolerance, isTwin: true);
         }
     }
 
     /// <summary>Verifies the final file. False where it misses what its twin meets, by roundings alone: then the BatchNorms to blame are kept from now on.</summary>
-    private bool HoldsFolded(ModelVerifier verifier, TracedGraph traced, OnnxGraph unfolded, OnnxGraph graph, FoldResult fold, string file, string variant)
+    private bool HoldsFolded(ModelVerifier verifier, OnnxGraph unfolded, OnnxGraph graph, FoldResult fold, string file, string variant)
     {
         try
         {
-            VerifyOrExplain(verifier, traced, graph, file, variant);
+            verifier.Verify(graph, file, variant, tolerance, isTwin: false);
             return true;
         }
         catch (ParityException) when (fold.Layers.Count > 0 && KeepWorst(unfolded, fold, verifier))
@@ -128,44 +189,11 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         }
     }
 
-    /// <summary>Verifies a file; where values differ, says which operation is to blame.</summary>
-    private void VerifyOrExplain(ModelVerifier verifier, TracedGraph traced, OnnxGraph graph, string file, string variant)
-    {
-        try
-        {
-            verifier.Verify(file, variant, [.. graph.Outputs.Select(output => output.Name)], tolerance);
-        }
-        catch (ParityException error)
-        {
-            throw new ParityException($"{error.Message}{FirstDivergence(traced, graph, file)}", error) { Report = verifier.Report };
-        }
-    }
-
-    private string FirstDivergence(TracedGraph traced, OnnxGraph graph, string file)
-    {
-        try
-        {
-            return Explain(traced, graph, file).FirstOrDefault(value => value.Difference is not null) is { } first
-                ? $" The first operation that differs: {(first.ModulePath.Length == 0 ? "the model" : first.ModulePath)} {first.Operation}{(first.Place is null ? "" : $" ({first.Place})")}, value '{first.Value}', of {string.Join(" and ", first.Inputs)}; module: {first.Expected}; file: {first.Actual}; {first.Difference}."
-                : " On the example every operation agrees by itself.";
-        }
-        catch (Microsoft.ML.OnnxRuntime.OnnxRuntimeException error)
-        {
-            return $" (The operations could not be compared one by one: {error.Message})";
-        }
-    }
-
-    private IReadOnlyList<ValueParity> Explain(TracedGraph traced, OnnxGraph graph, string file)
-    {
-        using var mode = new EvalMode(new ModelMap(model).Paths.Keys);
-        return Divergence.Compare(model, traced, graph, file, [.. traced.Inputs.Select(input => (input.Name, input.Example))], IsLeaf);
-    }
-
     private static IReadOnlyList<LayerCondition> Conditions(OnnxGraph unfolded, FoldResult fold, ModelVerifier verifier)
     {
         try
         {
-            return FoldConditioning.Measure(unfolded, fold.Layers, verifier.LargestInputs);
+            return FoldConditioning.Measure(unfolded, fold.Layers, verifier.TypicalInputs);
         }
         catch (Microsoft.ML.OnnxRuntime.OnnxRuntimeException)
         {
@@ -204,7 +232,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return tensors;
     }
 
-    private ExportReport Report(TracedGraph traced, OnnxGraph graph, FoldResult fold, StagedModel file, ModelVerifier? verifier, IReadOnlyList<ValueParity> values) => new()
+    private ExportReport Report(ModelCapture capture, TracedGraph traced, OnnxGraph graph, FoldResult fold, StagedModel file, ModelVerifier? verifier, IReadOnlyList<ValueParity> values) => new()
     {
         Path = path,
         CapturedOps = traced.Ops.Count,
@@ -212,6 +240,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         Initializers = graph.Initializers.Count,
         InitializerBytes = file.Bytes,
         FreeAxes = [.. traced.Inputs.SelectMany(input => input.Symbols.Select((symbol, axis) => (symbol, axis)).Where(pair => pair.symbol is not null).Select(pair => $"{input.Name}[{pair.axis}] = {pair.symbol}"))],
+        AxisNotes = capture.Exploration.FixedBecause is { } reason ? [.. traced.Symbols.Ties, reason] : traced.Symbols.Ties,
         Folded = fold.Folded,
         NotFolded = fold.Refused,
         Phases = phases,

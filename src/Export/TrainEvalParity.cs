@@ -47,10 +47,11 @@ public static class TrainEvalParity
         var layers = Layers(model);
         var sums = layers.Values.ToDictionary(layer => (nn.Module)layer, _ => new ChannelSums());
         using var mode = new EvalMode(new ModelMap(model).Paths.Keys);
+        using var tracer = new ModelTracer(model, module => Lowering.OperatorTable.Default.Find(module) is not null);
         foreach (var batch in batches)
         {
             // The instrumented forward: hooks of TorchSharp are not called where a forward calls its layers' forward.
-            var outputs = ForwardTracer.Run(model, [("input", batch.alias())], module => Lowering.OperatorTable.Default.Find(module) is not null, onLeaf: (module, input) =>
+            var outputs = tracer.Run([("input", batch.alias())], onLeaf: (module, input) =>
             {
                 if (sums.TryGetValue(module, out var sum)) sum.Add(input);
             });

@@ -28,7 +28,7 @@ internal static class Exported
         {
             using var scope = NewDisposeScope();
             var batchShapes = shapes?.Invoke(batch) ?? [.. examples.Select(example => example.shape.Select((size, axis) => axis == 0 && size == examples[0].shape[0] && batch > 0 ? batch : size).ToArray())];
-            var inputs = examples.Select((example, i) => ExampleInputs.Like(example, batchShapes[i], random)).ToArray();
+            var inputs = examples.Select((example, i) => InputMaker.Like(example, batchShapes[i], random)).ToArray();
             var expected = Forward(module, inputs);
             var actual = ort.Run([.. inputs.Take(ort.InputNames.Count)]);
             Assert.Equal(expected.Length, actual.Length);

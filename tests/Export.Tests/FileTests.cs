@@ -57,8 +57,17 @@ public class FileTests
         Exported.Check(nn.Sequential(new Doubler(), nn.ReLU()), [randn(2, 4)], options);
 
         var methods = new ExportOptions();
-        methods.Lowerings.Add(typeof(Tensor), "heaviside", c => c.Result(c.Node("Where", c.ResultType(), c.ResultRank(), [c.Node("Greater", ScalarType.Bool, c.ResultRank(), [c.Tensor(), c.Scalar(0, c.ResultType())]), c.Scalar(1, c.ResultType()), c.Scalar(0, c.ResultType())])));
+        methods.Lowerings.Add(typeof(Tensor), "heaviside", Heaviside);
         Exported.Check(new Function2((x, values) => x.heaviside(values)), [randn(2, 4), randn(2, 4)], methods);
+    }
+
+    private static void Heaviside(LoweringContext c)
+    {
+        // 1 above zero, 0 below, the given value at zero; NaN stays.
+        var (x, zero, type, rank) = (c.Tensor(), c.Scalar(0, c.ResultType()), c.ResultType(), c.ResultRank());
+        var isAbove = c.Node("Cast", type, rank, [c.Node("Greater", ScalarType.Bool, rank, [x, zero])], ("to", 1L));
+        var step = c.Node("Where", type, rank, [c.Node("IsNaN", ScalarType.Bool, rank, [x]), x, isAbove]);
+        c.Result(c.Node("Where", type, rank, [c.Node("Equal", ScalarType.Bool, rank, [x, zero]), c.Tensor(1), step]));
     }
 
     [Fact]

@@ -157,7 +157,7 @@ public class OperationTests
         Unary("ravel", x => x.ravel());
         Unary("unflatten", x => x.unflatten(2, [2, 2]));
         Unary("flatten", x => x.flatten(1) + x.flatten(0, 1).sum());
-        Unary("squeeze", x => x.unsqueeze(1).squeeze(1) + x.unsqueeze(-1).squeeze());
+        Unary("squeeze", x => x.unsqueeze(1).squeeze(1) + x.unsqueeze(-1).squeeze(-1));
         Unary("unsqueeze", x => x.unsqueeze(-2));
         Unary("permute", x => x.permute(2, 0, 1));
         Unary("transpose", x => x.transpose(1, -1) + x.swapaxes(1, 2));

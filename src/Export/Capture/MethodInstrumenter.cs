@@ -18,6 +18,10 @@ internal sealed class MethodInstrumenter
 
     private readonly Dictionary<MethodBase, DynamicMethod> copies = [];
     private readonly List<CallSite> sites = [];
+    private readonly HashSet<long> constants = [];
+
+    /// <summary>Whole numbers that the instrumented methods load: sizes at which they may do something else.</summary>
+    public IReadOnlyCollection<long> Constants => constants;
 
     /// <summary>The call site with a number that a wrapper carries.</summary>
     public CallSite Site(int index) => sites[index];
@@ -62,6 +66,7 @@ internal sealed class MethodInstrumenter
             if (!OpCodesByValue.TryGetValue(value, out var op)) throw new NotSupportedException($"it has an unknown instruction 0x{value:X} at IL_{at:X4}");
             at += op.Size;
             var operand = code.AsSpan(at);
+            if (ConstantOf(op, operand) is { } constant) constants.Add(constant);
             switch (op.OperandType)
             {
                 case OperandType.InlineNone: break;
@@ -106,6 +111,17 @@ internal sealed class MethodInstrumenter
         var wrapper = CallWrapper.Build(site, sites.Count - 1);
         Write(operand, info.GetTokenFor(wrapper));
         code[at] = (byte)OpCodes.Call.Value; // One byte, as callvirt is: the wrapper is static and takes the receiver as its first argument.
+    }
+
+    private static long? ConstantOf(OpCode op, ReadOnlySpan<byte> operand)
+    {
+        if (op.Value is >= 0x16 and <= 0x1E) return op.Value - 0x16; // ldc.i4.0 to ldc.i4.8
+        if (op == OpCodes.Ldc_I4_S) return (sbyte)operand[0];
+        if (op == OpCodes.Ldc_I4) return BinaryPrimitives.ReadInt32LittleEndian(operand);
+        if (op == OpCodes.Ldc_I8) return BinaryPrimitives.ReadInt64LittleEndian(operand);
+        if (op != OpCodes.Ldc_R8) return null;
+        var number = BinaryPrimitives.ReadDoubleLittleEndian(operand);
+        return number == Math.Floor(number) && Math.Abs(number) < 1e6 ? (long)number : null;
     }
 
     private static bool IsBaseConstructor(MethodBase callee) => callee.IsConstructor;

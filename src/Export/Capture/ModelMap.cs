@@ -44,6 +44,38 @@ internal sealed class ModelMap
         return !tensor.IsInvalid && parametersByMemory.TryGetValue(MemoryKey(tensor), out name) ? name : null;
     }
 
+    /// <summary>Whole numbers in the fields of the user's modules, and in what their lambdas capture (window, stride, length of a table).</summary>
+    public IEnumerable<long> IntegerFields() => Paths.Keys.SelectMany(module => Integers(module, depth: 0));
+
+    private static IEnumerable<long> Integers(object? value, int depth)
+    {
+        const BindingFlags fields = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
+        const int deepest = 4;
+        switch (value)
+        {
+            case int number: return [number];
+            case long number: return [number];
+            case int[] numbers: return numbers.Select(number => (long)number);
+            case long[] numbers: return numbers;
+            case Delegate { Target: not null } lambda when depth < deepest: return Integers(lambda.Target, depth + 1);
+            case null: return [];
+            default: break;
+        }
+
+        // Modules are looked into at the top; what they hold is a module with a path of its own, or a closure.
+        var isClosure = value.GetType().Name.Contains("DisplayClass", StringComparison.Ordinal);
+        if (depth > 0 && !isClosure) return [];
+        return FieldsOf(value.GetType(), fields).SelectMany(field => Integers(field.GetValue(value), depth + 1));
+    }
+
+    private static IEnumerable<FieldInfo> FieldsOf(Type type, BindingFlags flags)
+    {
+        for (var at = type; at is not null && at != typeof(object) && !TorchTypes.IsTorch(at); at = at.BaseType)
+        {
+            foreach (var field in at.GetFields(flags)) yield return field;
+        }
+    }
+
     /// <summary>Refuses modules with hooks: they run inside TorchSharp, where the exporter does not see.</summary>
     public static void RefuseHooks(nn.Module module, string path)
     {

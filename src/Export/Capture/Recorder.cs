@@ -57,9 +57,9 @@ internal sealed class Recorder
         {
             var site = new CallSite(ForwardOf(root), ForwardOf(root), IsVirtual: true, 0);
             var result = CallModule(site, root, [root, .. inputs.Select(input => (object?)input.Tensor)]);
-            foreach (var (name, tensor) in FlattenResult(result))
+            foreach (var (name, tensor) in ForwardResult.Flatten(result))
                 Trace.Outputs.Add((name, Bind(tensor, site).Value.Id));
-            OutputTensors = [.. FlattenResult(result).Select(pair => pair.Tensor)];
+            OutputTensors = [.. ForwardResult.Flatten(result).Select(pair => pair.Tensor)];
             if (Trace.Outputs.Count == 0) throw new ExportException("", null, "forward returns no tensor");
             return Trace;
         }
@@ -181,6 +181,7 @@ internal sealed class Recorder
         var forward = ForwardOf(module);
         var padded = PadWithDefaults(forward, arguments);
         CheckBefore(site, padded);
+        NativeGuards.Check(module, padded.OfType<Tensor>().FirstOrDefault());
         if (OnLeaf is not null && padded.OfType<Tensor>().FirstOrDefault() is { } input) OnLeaf(module, input);
         var result = forward.Invoke(module, BindingFlags.DoNotWrapExceptions, null, padded[1..], null);
         var inPlace = IsInPlaceModule(module) ? padded[1] as Tensor : null;
@@ -253,6 +254,9 @@ internal sealed class Recorder
 
     private void CheckBefore(CallSite site, object?[] arguments)
     {
+        if (arguments.OfType<Tensor>().Any(tensor => !tensor.IsInvalid && tensor.is_sparse))
+            throw Refuse(site, $"{site.CalleeName} is given a sparse tensor, which an ONNX graph cannot have. Use to_dense() before it.");
+        NativeGuards.Check(site.Callee, arguments);
         foreach (var argument in arguments)
         {
             if (argument is Delegate)
@@ -280,8 +284,8 @@ internal sealed class Recorder
     private void PassThrough(object?[] arguments, object? result, CallSite site)
     {
         // The dispose-scope helpers return their argument, or several of them, in order.
-        var given = arguments.SelectMany(argument => FlattenResult(argument).Select(pair => pair.Tensor)).ToArray();
-        var returned = FlattenResult(result).Select(pair => pair.Tensor).ToArray();
+        var given = arguments.SelectMany(argument => ForwardResult.Flatten(argument).Select(pair => pair.Tensor)).ToArray();
+        var returned = ForwardResult.Flatten(result).Select(pair => pair.Tensor).ToArray();
         for (var i = 0; i < Math.Min(given.Length, returned.Length); i++)
         {
             if (!ReferenceEquals(given[i], returned[i])) bindings.AddOrUpdate(returned[i], Bind(given[i], site));
@@ -291,15 +295,16 @@ internal sealed class Recorder
     private void AddOp(CallSite site, MethodBase method, nn.Module? module, string modulePath, object?[] arguments, object? result, Tensor? inPlace)
     {
         var converted = arguments.Select(argument => ArgumentConverter.Convert(argument, tensor => new ValueRef(Bind(tensor, site).Value.Id))).ToArray();
-        var inputs = arguments.SelectMany(argument => FlattenResult(argument).Select(pair => pair.Tensor)).ToArray();
+        var inputs = arguments.SelectMany(argument => ForwardResult.Flatten(argument).Select(pair => pair.Tensor)).ToArray();
         var results = new List<int>();
         if (inPlace is not null) results.Add(Rebind(site, inPlace, result as Tensor).Id);
-        else results.AddRange(FlattenResult(result).Select(pair => NewResult(pair.Tensor, inputs).Id));
+        else results.AddRange(ForwardResult.Flatten(result).Select(pair => NewResult(pair.Tensor, inputs).Id));
         if (OnValue is not null)
         {
-            foreach (var (id, tensor) in results.Zip(inPlace is null ? FlattenResult(result).Select(pair => pair.Tensor) : [inPlace])) OnValue(id, tensor);
+            foreach (var (id, tensor) in results.Zip(inPlace is null ? ForwardResult.Flatten(result).Select(pair => pair.Tensor) : [inPlace])) OnValue(id, tensor);
         }
 
+        Trace.Work += WorkOf(module, inputs, ForwardResult.Flatten(result).Select(pair => pair.Tensor));
         Trace.Ops.Add(new TracedOp
         {
             Site = site,
@@ -310,6 +315,15 @@ internal sealed class Recorder
             Results = [.. results],
         });
         CollectNowAndThen(result);
+    }
+
+    /// <summary>Multiply-adds of an operation, roughly: each number of the result is a sum over a row of the weight or matrix.</summary>
+    private double WorkOf(nn.Module? module, Tensor[] inputs, IEnumerable<Tensor> results)
+    {
+        var weights = module is null ? inputs.Where(input => TryBinding(input) is { IsExternal: true }) : module.parameters(recurse: true);
+        var terms = weights.Where(weight => weight.dim() > 1 && weight.shape[0] > 0).Sum(weight => (double)weight.numel() / weight.shape[0]);
+        if (terms == 0 && inputs.Length > 1 && inputs[0].dim() > 0 && inputs[1].dim() > 1) terms = inputs[0].shape[^1];
+        return results.Sum(result => result.numel() * (1 + terms));
     }
 
     private TracedValue Rebind(CallSite site, Tensor target, Tensor? result)
@@ -392,25 +406,11 @@ internal sealed class Recorder
         return binding;
     }
 
-    /// <summary>The tensors in a result or argument, with the names that its structure gives them.</summary>
-    private static IEnumerable<(string Name, Tensor Tensor)> FlattenResult(object? result, string name = "output") => result switch
-    {
-        // A result that was not asked for (attention weights) comes as a tensor without a handle.
-        Tensor tensor => tensor.IsInvalid ? [] : [(name, tensor)],
-        ITuple tuple => Enumerable.Range(0, tuple.Length).SelectMany(i => FlattenResult(tuple[i], $"{name}{i}")),
-        string => [],
-        TensorIndex[] indices => indices.SelectMany(index => FlattenResult(ArgumentConverter.TensorOf(index), name)),
-        TensorIndex index => FlattenResult(ArgumentConverter.TensorOf(index), name),
-        IEnumerable<Tensor> sequence => sequence.SelectMany((tensor, i) => FlattenResult(tensor, $"{name}{i}")),
-        IDictionary dictionary => dictionary.Keys.Cast<object>().SelectMany(key => FlattenResult(dictionary[key], $"{key}")),
-        _ => [],
-    };
-
     private void CollectNowAndThen(object? result)
     {
         // Native memory is invisible to the collector: without this a large network keeps every intermediate tensor of a trace.
         const long limit = 24L << 20;
-        bytesSinceCollection += FlattenResult(result).Sum(pair => pair.Tensor.IsInvalid ? 0 : pair.Tensor.numel() * pair.Tensor.element_size());
+        bytesSinceCollection += ForwardResult.Flatten(result).Sum(pair => pair.Tensor.IsInvalid ? 0 : pair.Tensor.numel() * pair.Tensor.element_size());
         if (bytesSinceCollection < limit) return;
         bytesSinceCollection = 0;
         GC.Collect();

@@ -1,49 +1,59 @@
+using TorchBridge.Export.Sizes;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Merges three traces with different sizes into one graph, or refuses with the first difference.</summary>
-internal static class TraceMerger
+/// <summary>Merges traces with different sizes into one graph, or refuses with the first difference.</summary>
+/// <param name="symbols">The free axes.</param>
+/// <param name="traces">Where each ran, and what it did; the first one's tensors become the graph's.</param>
+internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint Point, Trace Trace)> traces)
 {
-    /// <summary>Merges traces of the same model.</summary>
-    public static TracedGraph Merge(Trace[] traces, IReadOnlyList<FreeInput> inputs)
-    {
-        var first = traces[0];
-        var ops = new List<TracedOp>();
-        for (var i = 0; i < traces.Max(trace => trace.Ops.Count); i++)
-        {
-            var same = traces.Select(trace => i < trace.Ops.Count ? trace.Ops[i] : null).ToArray();
-            ops.Add(MergeOp(same, i));
-        }
+    private readonly Trace first = traces[0].Trace;
 
-        CheckConstants(traces);
-        var shapes = first.Values.Select((value, id) => traces.Select(trace => trace.Values[id].Shape).ToArray()).ToArray();
-        foreach (var (value, id) in first.Values.Select((value, id) => (value, id)))
+    /// <summary>Merges them.</summary>
+    /// <param name="codeConstants">Whole numbers in the model's code.</param>
+    /// <param name="mayBeTried">Whether a point is one where forward might still be traced.</param>
+    public TracedGraph Merge(IReadOnlyList<long> codeConstants, Func<SizePoint, bool> mayBeTried)
+    {
+        var ops = new List<TracedOp>();
+        for (var i = 0; i < traces.Max(one => one.Trace.Ops.Count); i++) ops.Add(MergeOp(i));
+        CheckConstants();
+        CheckRanks();
+        foreach (var (point, trace) in traces)
         {
-            if (traces.Any(trace => trace.Values[id].Shape.Length != value.Shape.Length || trace.Values[id].Type != value.Type))
+            if (!trace.Outputs.SequenceEqual(first.Outputs))
             {
-                var maker = first.Ops.FirstOrDefault(op => op.Results.Contains(id));
-                throw (maker is null ? new ExportException("a tensor from outside has another rank or dtype in another trace") : maker.Refuse($"{maker.Site.CalleeName} gives another rank or dtype at another size"));
+                throw new ExportException("", null, $"forward returns other tensors at another size ({Compared(point)}): its outputs depend on the input's size. " +
+                    "An ONNX graph always returns the same ones.");
             }
         }
 
-        if (traces.Any(trace => !trace.Outputs.SequenceEqual(first.Outputs)))
-            throw new ExportException("", null, "forward returns other tensors at another size: its outputs depend on the input's size. An ONNX graph always returns the same ones.");
-        return new TracedGraph { Values = first.Values, Shapes = shapes, Ops = ops, Inputs = inputs, Outputs = first.Outputs };
+        return new TracedGraph
+        {
+            Values = first.Values,
+            Shapes = [.. first.Values.Select((_, id) => traces.Select(one => one.Trace.Values[id].Shape).ToArray())],
+            Ops = ops,
+            Symbols = symbols,
+            Points = [.. traces.Select(one => one.Point)],
+            CodeConstants = codeConstants,
+            MayBeTried = mayBeTried,
+            Outputs = first.Outputs,
+        };
     }
 
-    private static TracedOp MergeOp(TracedOp?[] same, int index)
+    private string Compared(SizePoint point) =>
+        symbols.Names.Count == 0 ? "with other data" : $"at {symbols.Describe(traces[0].Point)} and at {symbols.Describe(point)}";
+
+    private TracedOp MergeOp(int index)
     {
+        var same = traces.Select(one => index < one.Trace.Ops.Count ? one.Trace.Ops[index] : null).ToArray();
         var one = same.First(op => op is not null)!;
-        foreach (var other in same)
+        if (Array.FindIndex(same, op => !IsSame(same[0], op)) is >= 0 and var at)
         {
-            if (other is null || other.Method != one.Method || other.ModulePath != one.ModulePath || other.Results.Length != one.Results.Length)
-            {
-                var names = string.Join(" / ", same.Select(op => op is null ? "nothing more" : $"{op.Site.CalleeName} at {op.Site.Place}"));
-                throw one.Refuse($"forward takes another path at another size or with other data: operation {index + 1} was {names}. " +
-                    "Branch only on sizes that are fixed, or write the choice with torch.where; to fix a size, set ExportOptions.FreeAxes.");
-            }
+            if (same[0] is null) at = Array.FindIndex(same, op => op is not null);
+            throw one.Refuse($"forward takes another path at another size or with other data ({Compared(traces[at].Point)}): operation {index + 1} was {Named(same[0])} and {Named(same[at])}. " +
+                "Branch and loop only over sizes that are fixed, or write the choice with torch.where; to fix a size, leave its axis out of ExportOptions.FreeAxes.");
         }
 
         var merged = new object?[one.Arguments.Length];
@@ -51,34 +61,71 @@ internal static class TraceMerger
         return new TracedOp { Site = one.Site, Method = one.Method, Module = one.Module, ModulePath = one.ModulePath, Arguments = merged, Results = one.Results };
     }
 
-    private static object? MergeArgument(object?[] values, TracedOp op)
+    private static bool IsSame(TracedOp? a, TracedOp? b) =>
+        a is not null && b is not null && a.Method == b.Method && a.ModulePath == b.ModulePath && a.Results.Length == b.Results.Length;
+
+    private static string Named(TracedOp? op) => op is null ? "nothing more" : $"{op.Site.CalleeName} at {op.Site.Place}{(op.Results.Length == 1 ? "" : $" with {op.Results.Length} results")}";
+
+    private object? MergeArgument(object?[] values, TracedOp op)
     {
-        var first = values[0];
-        if (values.All(value => value is object?[] list && list.Length == ((object?[])first!).Length))
-            return Enumerable.Range(0, ((object?[])first!).Length).Select(i => MergeArgument([.. values.Select(value => ((object?[])value!)[i])], op)).ToArray();
-        if (values.All(value => value is IndexArgument index && index.Kind == ((IndexArgument)first!).Kind))
+        var one = values[0];
+        if (one is object?[] list && values.All(value => value is object?[] other && other.Length == list.Length))
+            return Enumerable.Range(0, list.Length).Select(i => MergeArgument([.. values.Select(value => ((object?[])value!)[i])], op)).ToArray();
+        if (one is IndexArgument index && values.All(value => value is IndexArgument other && other.Kind == index.Kind))
         {
             object? Part(Func<IndexArgument, object?> part) => MergeArgument([.. values.Select(value => part((IndexArgument)value!))], op);
-            return new IndexArgument(((IndexArgument)first!).Kind, Part(x => x.Start), Part(x => x.Stop), Part(x => x.Step), Part(x => x.Tensor));
+            return new IndexArgument(index.Kind, Part(x => x.Start), Part(x => x.Stop), Part(x => x.Step), Part(x => x.Tensor));
         }
 
-        if (values.All(value => Equals(value, first))) return first;
+        if (values.All(value => Equals(value, one))) return one;
         if (values.All(value => value is long)) return new VaryingInteger([.. values.Cast<long>()]);
         if (values.All(value => value is long or double)) return new VaryingNumber([.. values.Select(value => Convert.ToDouble(value, System.Globalization.CultureInfo.InvariantCulture))]);
-        throw op.Refuse($"an argument of {op.Site.CalleeName} differs between sizes: {string.Join(" / ", values.Select(value => value ?? "null"))}");
+        var at = Array.FindIndex(values, value => !Equals(value, one));
+        throw op.Refuse($"an argument of {op.Site.CalleeName} differs between runs ({Compared(traces[at].Point)}): {Shown(one)} and {Shown(values[at])}. " +
+            "Only sizes, and numbers computed from them, may follow a free axis.");
     }
 
-    private static void CheckConstants(Trace[] traces)
+    private static string Shown(object? value) => value switch
     {
-        var constants = traces.Select(trace => trace.Values.Where(value => value.Kind == ValueKind.Constant).ToArray()).ToArray();
-        if (traces.Any(trace => trace.Values.Count != traces[0].Values.Count) || constants.Any(list => list.Length != constants[0].Length))
-            throw new ExportException("", null, "forward uses other tensors from outside in another run. Make them parameters or buffers (register_buffer).");
-        for (var i = 0; i < constants[0].Length; i++)
+        null => "null",
+        ValueRef => "another tensor",
+        object?[] list => $"{list.Length} values",
+        _ => value.ToString()!,
+    };
+
+    private void CheckRanks()
+    {
+        foreach (var (point, trace) in traces)
         {
-            var same = constants.Select(list => list[i]).ToArray();
-            if (same.Any(value => value.Id != same[0].Id || !Equal(value, same[0])))
+            for (var id = 0; id < first.Values.Count; id++)
             {
-                var user = traces[0].Ops.FirstOrDefault(op => Mentions(op.Arguments, same[0].Id));
+                TracedValue value = first.Values[id], other = trace.Values[id];
+                if (other.Shape.Length == value.Shape.Length && other.Type == value.Type) continue;
+                var shapes = $"[{string.Join(", ", value.Shape)}] and [{string.Join(", ", other.Shape)}]";
+                if (first.Ops.FirstOrDefault(op => op.Results.Contains(id)) is not { } maker)
+                    throw new ExportException($"a tensor from outside has another rank or dtype in another run: {shapes}");
+                var wayOut = maker.Method.Name.Contains("squeeze", StringComparison.Ordinal)
+                    ? "squeeze() without an axis drops every axis of size 1, the free one too: name the axis. If the size is always the example's, fix it"
+                    : "An ONNX value has one rank. If the size is always the example's, fix it";
+                throw maker.Refuse($"{maker.Site.CalleeName} gives another rank or dtype at another size ({Compared(point)}): {shapes}. {wayOut}: {FixAxes()}.");
+            }
+        }
+    }
+
+    private string FixAxes() => string.Join(", ", symbols.Inputs.Where(input => input.Symbols.Any(symbol => symbol is not null)).Select(input => $"FreeAxes[\"{input.Name}\"] = []"));
+
+    private void CheckConstants()
+    {
+        var expected = Constants(first);
+        foreach (var (point, trace) in traces.Skip(1))
+        {
+            var constants = Constants(trace);
+            if (trace.Values.Count != first.Values.Count || constants.Length != expected.Length)
+                throw new ExportException("", null, $"forward uses other tensors from outside in another run ({Compared(point)}). Make them parameters or buffers (register_buffer).");
+            for (var i = 0; i < constants.Length; i++)
+            {
+                if (constants[i].Id == expected[i].Id && AreEqual(constants[i], expected[i])) continue;
+                var user = first.Ops.FirstOrDefault(op => ValueRef.In(op.Arguments).Any(reference => reference.Id == expected[i].Id));
                 const string reason = "uses a tensor from outside that nothing recorded made and that differs between runs: it was computed from the input where the exporter does not see " +
                     "(another thread, a lambda inside a library), or it is random. Compute it in forward, or make it a parameter or buffer.";
                 throw user is null ? new ExportException("", null, "forward " + reason) : user.Refuse($"{user.Site.CalleeName} {reason}");
@@ -86,7 +133,9 @@ internal static class TraceMerger
         }
     }
 
-    private static bool Equal(TracedValue a, TracedValue b)
+    private static TracedValue[] Constants(Trace trace) => [.. trace.Values.Where(value => value.Kind == ValueKind.Constant)];
+
+    private static bool AreEqual(TracedValue a, TracedValue b)
     {
         if (a.Type != b.Type || !a.Shape.AsSpan().SequenceEqual(b.Shape)) return false;
         using var scope = NewDisposeScope();
@@ -94,12 +143,4 @@ internal static class TraceMerger
         // Bit for bit, so that NaN equals NaN.
         return a.Tensor!.cpu().contiguous().bytes.SequenceEqual(b.Tensor!.cpu().contiguous().bytes);
     }
-
-    private static bool Mentions(object? argument, int id) => argument switch
-    {
-        ValueRef reference => reference.Id == id,
-        object?[] list => list.Any(item => Mentions(item, id)),
-        IndexArgument index => Mentions(index.Tensor, id),
-        _ => false,
-    };
 }

@@ -1,4 +1,5 @@
 using System.Reflection;
+using TorchBridge.Export.Sizes;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -41,7 +42,17 @@ internal sealed class TracedValue
 
 /// <summary>A tensor among the arguments of a traced operation.</summary>
 /// <param name="Id">The value's number.</param>
-internal sealed record ValueRef(int Id);
+internal sealed record ValueRef(int Id)
+{
+    /// <summary>All tensors in an argument.</summary>
+    public static IEnumerable<ValueRef> In(object? argument) => argument switch
+    {
+        ValueRef reference => [reference],
+        object?[] list => list.SelectMany(In),
+        IndexArgument index => In(index.Tensor),
+        _ => [],
+    };
+}
 
 /// <summary>An integer that follows the free axes: its value in each of the traces.</summary>
 /// <param name="Values">One a trace.</param>
@@ -59,7 +70,7 @@ internal sealed record VaryingNumber(double[] Values);
 /// <param name="Tensor">Index tensor (<see cref="ValueRef"/>).</param>
 internal sealed record IndexArgument(string Kind, object? Start, object? Stop, object? Step, object? Tensor);
 
-/// <summary>An operation of a trace, or of all three merged.</summary>
+/// <summary>An operation of a trace, or of all merged.</summary>
 internal sealed class TracedOp
 {
     public required CallSite Site { get; init; }
@@ -90,11 +101,14 @@ internal sealed class Trace
 
     public List<TracedOp> Ops { get; } = [];
 
+    /// <summary>Multiply-adds of this run, roughly: for deciding how many further runs are affordable.</summary>
+    public double Work { get; set; }
+
     /// <summary>Values of the outputs, with the name that the result's structure gives each (<c>output</c>, <c>Item1</c>, <c>0</c>).</summary>
     public List<(string Name, int Value)> Outputs { get; } = [];
 }
 
-/// <summary>Three traces with different sizes, merged: what <c>forward</c> does at any size of the free axes.</summary>
+/// <summary>All traces, merged: what <c>forward</c> does at any size of the free axes.</summary>
 internal sealed class TracedGraph
 {
     public required IReadOnlyList<TracedValue> Values { get; init; }
@@ -104,7 +118,57 @@ internal sealed class TracedGraph
 
     public required IReadOnlyList<TracedOp> Ops { get; init; }
 
-    public required IReadOnlyList<FreeInput> Inputs { get; init; }
+    /// <summary>The free axes.</summary>
+    public required SizeSymbols Symbols { get; init; }
+
+    /// <summary>Where the traces ran, the example first.</summary>
+    public required IReadOnlyList<SizePoint> Points { get; init; }
+
+    /// <summary>Whole numbers in the model's code and fields, for the formulas of sizes.</summary>
+    public required IReadOnlyList<long> CodeConstants { get; init; }
+
+    /// <summary>The inputs with their free axes.</summary>
+    public IReadOnlyList<FreeInput> Inputs => Symbols.Inputs;
 
     public required IReadOnlyList<(string Name, int Value)> Outputs { get; init; }
+
+    /// <summary>
+    /// Looks for a point at which one of several formulas of the inputs' sizes differs from the first; false where none does at any size
+    /// that forward may take.
+    /// </summary>
+    /// <param name="rivals">Formulas.</param>
+    /// <param name="symbolOf">The symbol of an axis.</param>
+    /// <param name="point">Where they differ.</param>
+    public bool TellsApart(IReadOnlyList<SizeExpression> rivals, Func<SizeExpression.Axis, int> symbolOf, out SizePoint point)
+    {
+        foreach (var candidate in CandidatePoints())
+        {
+            if (!MayBeTried(candidate)) continue;
+            var values = rivals.Select(rival => rival.Evaluate(axis => candidate[symbolOf(axis)])).ToArray();
+            if (values.All(value => value == values[0])) continue;
+            point = candidate;
+            return true;
+        }
+
+        point = Points[0];
+        return false;
+    }
+
+    /// <summary>Whether a point is one where forward might still be traced, to decide between formulas.</summary>
+    public required Func<SizePoint, bool> MayBeTried { get; init; }
+
+    /// <summary>A point that was not traced.</summary>
+    public SizePoint AnotherPoint() => CandidatePoints().FirstOrDefault(MayBeTried, Points[0]);
+
+    private IEnumerable<SizePoint> CandidatePoints()
+    {
+        var random = new Random(7);
+        var largest = Points.SelectMany(point => point.Sizes).Max();
+        for (var symbol = 0; symbol < Symbols.Names.Count; symbol++)
+        {
+            for (var size = 1; size <= 64; size++) yield return Points[0].With(symbol, size);
+        }
+
+        for (var i = 0; i < 2000; i++) yield return new SizePoint([.. Symbols.Names.Select(_ => random.NextInt64(1, (2 * largest) + 16))]);
+    }
 }

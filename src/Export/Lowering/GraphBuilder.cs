@@ -1,5 +1,6 @@
 using TorchBridge.Export.Capture;
 using TorchBridge.Export.Onnx;
+using TorchBridge.Export.Sizes;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -12,6 +13,8 @@ internal sealed class GraphBuilder
     private readonly Dictionary<int, GraphValue> values = [];
     private readonly Dictionary<string, int> names = new(StringComparer.Ordinal);
     private readonly Dictionary<string, GraphValue> sizes = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> dims = new(StringComparer.Ordinal);
+    private SizeSolver? inputSolver;
 
     public GraphBuilder(TracedGraph traced, int opset, IDictionary<string, ModuleOptions> moduleOptions)
     {
@@ -103,32 +106,86 @@ internal sealed class GraphBuilder
 
     // ---- sizes ---------------------------------------------------------------------------------------------------------------
 
-    /// <summary>Sizes that an integer may be made of, those of the given values first.</summary>
-    public IEnumerable<(int Value, int Dimension, long[] Sizes)> Candidates(IEnumerable<int> near, int before) =>
-        near.Concat(Enumerable.Range(0, traced.Inputs.Count)).Concat(Enumerable.Range(0, before).Reverse().Where(id => values.ContainsKey(id) && traced.Values[id].Kind == ValueKind.Result))
-            .SelectMany(id => Enumerable.Range(0, traced.Shapes[id][0].Length).Select(axis => (id, axis, traced.Shapes[id].Select(shape => shape[axis]).ToArray())));
+    /// <summary>A solver over the sizes that are known before an operation.</summary>
+    /// <param name="near">The values that the operation reads.</param>
+    /// <param name="before">The operation's first result.</param>
+    public SizeSolver SolverFor(IEnumerable<int> near, int before) => new(
+        [.. near.SelectMany(LeavesOf)],
+        [.. Enumerable.Range(0, traced.Inputs.Count).SelectMany(LeavesOf)],
+        Enumerable.Range(0, before).Reverse().Where(id => values.ContainsKey(id) && traced.Values[id].Kind == ValueKind.Result).SelectMany(LeavesOf),
+        traced.CodeConstants);
+
+    private IEnumerable<SizeLeaf> LeavesOf(int id) =>
+        Enumerable.Range(0, traced.Shapes[id][0].Length).Select(axis => new SizeLeaf(new SizeExpression.Axis(id, axis), [.. traced.Shapes[id].Select(shape => shape[axis])]));
+
+    /// <summary>The symbol of an axis, where it is an input's free one; -1 otherwise.</summary>
+    public int SymbolOf(SizeExpression.Axis axis) =>
+        axis.Value < traced.Inputs.Count && traced.Inputs[axis.Value].Symbols[axis.Dimension] is { } symbol ? traced.Symbols.IndexOf(symbol) : -1;
 
     /// <summary>Emits the nodes that compute a size: an int64 vector of one element.</summary>
     public GraphValue Size(SizeExpression expression)
     {
-        var key = Describe(expression);
+        var key = expression.Text(axis => $"{Value(axis.Value).Name}[{axis.Dimension}]");
         if (sizes.TryGetValue(key, out var known)) return known;
-        var value = expression switch
+        return sizes[key] = expression switch
         {
             SizeExpression.Constant constant => Add(TensorBytes.Of(Unique($"size_{constant.Value}"), [constant.Value])),
-            SizeExpression.Axis axis => Emit("Gather", "size", "", [Emit("Shape", "shape", "", [Value(axis.Value)], ScalarType.Int64, 1), Add(TensorBytes.Of(Unique($"axis_{axis.Dimension}"), [axis.Dimension]))], ScalarType.Int64, 1),
-            SizeExpression.Binary binary => Emit(binary.Operator, "size", "", [Size(binary.Left), Size(binary.Right)], ScalarType.Int64, 1),
+            SizeExpression.Axis axis => AxisSize(axis),
+            SizeExpression.Binary binary => SizeNode(OperatorOf(binary.Operator), [Size(binary.Left), Size(binary.Right)], binary.Operator == SizeOperator.Remainder ? [("fmod", 1L)] : []),
+            SizeExpression.SquareRoot root => Whole(Node("Floor", [Node("Sqrt", [AsDouble(Size(root.Operand))])])),
             _ => throw new InvalidOperationException(),
         };
-        return sizes[key] = value;
     }
 
-    private string Describe(SizeExpression expression) => expression switch
+    /// <summary>Emits the nodes that compute a number: a float64 vector of one element.</summary>
+    public GraphValue Number(NumberExpression number)
     {
-        SizeExpression.Constant constant => $"{constant.Value}",
-        SizeExpression.Axis axis => $"{Value(axis.Value).Name}[{axis.Dimension}]",
-        SizeExpression.Binary binary => $"({Describe(binary.Left)}{binary.Operator}{Describe(binary.Right)})",
-        _ => throw new InvalidOperationException(),
+        var value = AsDouble(Size(number.Numerator));
+        if (number.Denominator is { } denominator) value = Node("Div", [value, AsDouble(Size(denominator))]);
+        value = number.Function switch
+        {
+            NumberFunction.Same => value,
+            NumberFunction.Reciprocal => Node("Div", [DoubleConstant(1), value]),
+            NumberFunction.SquareRoot => Node("Sqrt", [value]),
+            NumberFunction.ReciprocalSquareRoot => Node("Div", [DoubleConstant(1), Node("Sqrt", [value])]),
+            NumberFunction.Logarithm => Node("Log", [value]),
+            _ => throw new InvalidOperationException(),
+        };
+        if (number.Scale != 1) value = Node("Mul", [value, DoubleConstant(number.Scale)]);
+        return number.Offset == 0 ? value : Node("Add", [value, DoubleConstant(number.Offset)]);
+    }
+
+    private GraphValue AxisSize(SizeExpression.Axis axis)
+    {
+        var shape = SizeNode("Shape", [Value(axis.Value)], []);
+        return SizeNode("Gather", [shape, Add(TensorBytes.Of(Unique($"axis_{axis.Dimension}"), [axis.Dimension]))], []);
+    }
+
+    private GraphValue SizeNode(string opType, GraphValue[] inputs, (string Name, object Value)[] attributes) =>
+        Emit(opType, opType == "Shape" ? "shape" : "size", "", inputs, ScalarType.Int64, 1, attributes);
+
+    private GraphValue Node(string opType, GraphValue[] inputs) => Emit(opType, "number", "", inputs, ScalarType.Float64, 1);
+
+    private GraphValue AsDouble(GraphValue size) => Emit("Cast", "number", "", [size], ScalarType.Float64, 1, ("to", (long)OnnxFile.DataType(ScalarType.Float64)));
+
+    private GraphValue Whole(GraphValue number) => Emit("Cast", "size", "", [number], ScalarType.Int64, 1, ("to", (long)OnnxFile.DataType(ScalarType.Int64)));
+
+    private GraphValue DoubleConstant(double value)
+    {
+        using var scope = NewDisposeScope();
+        return Add(TensorBytes.ToInitializer(Unique("number"), tensor([value], ScalarType.Float64)));
+    }
+
+    private static string OperatorOf(SizeOperator operation) => operation switch
+    {
+        SizeOperator.Add => "Add",
+        SizeOperator.Subtract => "Sub",
+        SizeOperator.Multiply => "Mul",
+        SizeOperator.Divide => "Div",
+        SizeOperator.Remainder => "Mod",
+        SizeOperator.Min => "Min",
+        SizeOperator.Max => "Max",
+        _ => throw new ArgumentOutOfRangeException(nameof(operation)),
     };
 
     /// <summary>The dimensions of a traced value for people: numbers, symbols, and formulas over symbols.</summary>
@@ -141,18 +198,12 @@ internal sealed class GraphBuilder
     private object Dim(long[] perTrace, int id, int axis)
     {
         if (perTrace.All(size => size == perTrace[0])) return perTrace[0];
-        var inputs = traced.Inputs.SelectMany((input, i) => input.Symbols.Select((symbol, dimension) => (i, dimension, symbol))).Where(entry => entry.symbol is not null);
-        var solved = SizeSolver.Solve(perTrace, inputs.Select(entry => (entry.i, entry.dimension, traced.Shapes[entry.i].Select(shape => shape[entry.dimension]).ToArray())));
-        return solved is null ? $"dim_{id}_{axis}" : Text(solved);
+        var key = string.Join(',', perTrace);
+        if (dims.TryGetValue(key, out var known)) return known;
+        inputSolver ??= new SizeSolver([], [.. Enumerable.Range(0, traced.Inputs.Count).SelectMany(LeavesOf)], [], []);
+        var solved = inputSolver.SolveSimple(perTrace);
+        return dims[key] = solved is null ? $"dim_{id}_{axis}" : solved.Text(leaf => traced.Inputs[leaf.Value].Symbols[leaf.Dimension]!);
     }
-
-    private string Text(SizeExpression expression) => expression switch
-    {
-        SizeExpression.Constant constant => $"{constant.Value}",
-        SizeExpression.Axis axis => traced.Inputs[axis.Value].Symbols[axis.Dimension]!,
-        SizeExpression.Binary binary => $"{Text(binary.Left)} {binary.Operator switch { "Mul" => "*", "Add" => "+", "Sub" => "-", _ => "/" }} {Text(binary.Right)}",
-        _ => throw new InvalidOperationException(),
-    };
 
     // ---- nodes and names -----------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@ using System.Reflection;
 using TorchBridge.Export.Capture;
 using TorchBridge.Export.Lowering;
 using TorchBridge.Export.Onnx;
+using TorchBridge.Export.Sizes;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -17,6 +18,7 @@ public sealed class LoweringContext
     private readonly Dictionary<string, object?> arguments = new(StringComparer.Ordinal);
     private readonly GraphValue?[] results;
     private readonly HashSet<string> read = new(StringComparer.Ordinal);
+    private readonly Lazy<SizeSolver> solver;
     private bool readAll;
 
     internal LoweringContext(GraphBuilder builder, TracedOp op, string rowName)
@@ -25,6 +27,7 @@ public sealed class LoweringContext
         this.op = op;
         this.rowName = rowName;
         results = new GraphValue?[op.Results.Length];
+        solver = new(() => builder.SolverFor(ValueRef.In(op.Arguments).Select(reference => reference.Id), op.Results.DefaultIfEmpty(builder.Traced.Values.Count).Min()));
         var parameters = op.Method.GetParameters();
         var shift = op.Method.IsStatic ? 0 : 1;
         if (shift == 1) arguments["self"] = op.Arguments[0];
@@ -65,7 +68,7 @@ public sealed class LoweringContext
     /// <param name="position">0 for the first.</param>
     public GraphValue Tensor(int position = 0)
     {
-        var references = References(op.Arguments).ToArray();
+        var references = ValueRef.In(op.Arguments).ToArray();
         return position < references.Length ? builder.Value(references[position].Id) : throw Refuse($"tensor argument {position + 1} is missing");
     }
 
@@ -75,7 +78,7 @@ public sealed class LoweringContext
 
     /// <summary>All tensors of an array argument.</summary>
     /// <param name="names">Parameter names, the first that is there counts; without one, all tensor arguments.</param>
-    public GraphValue[] Tensors(params string[] names) => [.. References(names.Length == 0 ? op.Arguments : Raw(names)).Select(reference => builder.Value(reference.Id))];
+    public GraphValue[] Tensors(params string[] names) => [.. ValueRef.In(names.Length == 0 ? op.Arguments : Raw(names)).Select(reference => builder.Value(reference.Id))];
 
     /// <summary>An integer that is the same at every size, or the fallback where the argument is missing or null.</summary>
     /// <param name="fallback">Value for a missing argument.</param>
@@ -87,7 +90,7 @@ public sealed class LoweringContext
         bool flag => flag ? 1 : 0,
         Enum value => Convert.ToInt64(value, CultureInfo.InvariantCulture),
         double number when number == Math.Floor(number) => (long)number,
-        VaryingInteger varying => throw Refuse($"'{names[0]}' follows a free axis ({string.Join(" / ", varying.Values)} in the three traces), where ONNX takes a constant"),
+        VaryingInteger varying => throw Refuse($"'{names[0]}' follows a free axis ({Traced(varying.Values)}), where ONNX takes a constant"),
         var other => throw Refuse($"'{names[0]}' is {other}, expected an integer"),
     };
 
@@ -140,14 +143,6 @@ public sealed class LoweringContext
     /// <param name="rank">Number of axes that it counts in.</param>
     public long Axis(long axis, int rank) => axis >= -Math.Max(rank, 1) && axis < Math.Max(rank, 1) ? (axis < 0 ? axis + Math.Max(rank, 1) : axis) : throw Refuse($"axis {axis} of a tensor of rank {rank}");
 
-    private static IEnumerable<ValueRef> References(object? argument) => argument switch
-    {
-        ValueRef reference => [reference],
-        object?[] list => list.SelectMany(References),
-        IndexArgument index => References(index.Tensor),
-        _ => [],
-    };
-
     // ---- types and shapes ----------------------------------------------------------------------------------------------------
 
     /// <summary>The dtype of a result in TorchSharp.</summary>
@@ -186,11 +181,40 @@ public sealed class LoweringContext
 
     internal SizeExpression Solve(long[] values)
     {
-        var near = References(op.Arguments).Select(reference => reference.Id);
-        return SizeSolver.Solve(values, builder.Candidates(near, op.Results.DefaultIfEmpty(builder.Traced.Values.Count).Min()))
-            ?? throw Refuse($"the size {string.Join(" / ", values)} (in the three traces) follows no axis: it is not a size of any tensor so far, nor + − × ÷ of two of them. " +
-                "Compute it from sizes in one step at a time, or fix the axis with ExportOptions.FreeAxes.");
+        var found = solver.Value.Solve(values);
+        if (found.Count == 0)
+        {
+            throw Refuse($"a size is {Traced(values)}, which is no formula of the sizes so far that the exporter finds. It finds + - * / % min max of two sizes, " +
+                "or of a size and numbers, in two or three steps. Compute it in smaller steps, each used in a tensor operation, or fix the axis: leave it out of ExportOptions.FreeAxes.");
+        }
+
+        Decide(found, values);
+        return found[0];
     }
+
+    private NumberExpression Solve(double[] values) => NumberSolver.Solve(values, solver.Value)
+        ?? throw Refuse($"a number is {Traced(values)}, which is no formula of sizes that the exporter finds: a * f(size) + b, or a * f(size / size), f one of 1/x, sqrt, 1/sqrt, log. " +
+            "Compute it with tensor operations, or fix the axis: leave it out of ExportOptions.FreeAxes.");
+
+    /// <summary>Where several formulas fit, asks for a trace at a size that tells the first from the others.</summary>
+    private void Decide(IReadOnlyList<SizeExpression> rivals, long[] values)
+    {
+        if (rivals.Count == 1) return;
+        var refusal = Refuse($"a size is {Traced(values)}: several formulas fit, and forward runs at no size that tells them apart");
+        if (rivals.All(rival => rival.Axes.All(axis => builder.SymbolOf(axis) >= 0)))
+        {
+            // Formulas that differ nowhere are one.
+            if (builder.Traced.TellsApart(rivals, builder.SymbolOf, out var point)) throw new UndecidedSizeException(refusal, point);
+        }
+        else if (builder.Traced.Points.Count < 2 * SizeSolver.TracesForDeepFormulas && builder.Traced.MayBeTried(builder.Traced.AnotherPoint()))
+        {
+            throw new UndecidedSizeException(refusal, null);
+        }
+    }
+
+    /// <summary>Values in the traces, for a message: <c>3 at batch = 2, 5 at batch = 4</c>.</summary>
+    private string Traced<T>(IReadOnlyList<T> values) => string.Join(", ", values.Take(4).Select((value, i) =>
+        string.Create(CultureInfo.InvariantCulture, $"{value} at {builder.Traced.Symbols.Describe(builder.Traced.Points[i])}"))) + (values.Count > 4 ? " …" : "");
 
     /// <summary>A vector of sizes for Reshape, Expand and their like.</summary>
     internal GraphValue SizeVector(IReadOnlyList<object?> sizes)
@@ -285,7 +309,7 @@ public sealed class LoweringContext
         double number => Scalar(number, type),
         bool flag => Scalar(flag ? 1 : 0, type),
         VaryingInteger varying => Cast(Like("Squeeze", [SizeValue(varying), Constants([0])]) with { Rank = 0 }, type),
-        VaryingNumber varying => throw Refuse($"a number follows a free axis by a formula that is not + − × ÷ of sizes ({string.Join(" / ", varying.Values.Select(v => v.ToString("G6", CultureInfo.InvariantCulture)))})"),
+        VaryingNumber varying => Cast(Like("Squeeze", [builder.Number(Solve(varying.Values)), Constants([0])]) with { Rank = 0 }, type),
         var other => throw Refuse($"{other ?? "null"} is neither a tensor nor a number"),
     };
 
@@ -299,7 +323,7 @@ public sealed class LoweringContext
             var parameters = op.Method.GetParameters().ToDictionary(parameter => parameter.Name!, StringComparer.Ordinal);
             foreach (var (name, value) in arguments)
             {
-                if (value is null or ValueRef || name == "self" || read.Contains(name) || WithoutMeaning.Contains(name) || References(value).Any()) continue;
+                if (value is null or ValueRef || name == "self" || read.Contains(name) || WithoutMeaning.Contains(name) || ValueRef.In(value).Any()) continue;
                 var parameter = parameters[name];
                 if (parameter.HasDefaultValue && Equals(ArgumentConverter.Convert(parameter.DefaultValue, _ => new ValueRef(-1)), value)) continue;
                 throw Refuse($"its argument '{name}' ({value}) is not understood by this lowering");

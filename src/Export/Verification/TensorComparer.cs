@@ -13,36 +13,66 @@ namespace TorchBridge.Export.Verification;
 /// <param name="Difference">What is wrong, or null where everything is within tolerance.</param>
 internal sealed record Comparison(double LargestAbsolute, double LargestRelative, double LargestValue, long Rows, long? TopOneAgreement, string? Difference);
 
-/// <summary>Compares tensors: dtype and shape first, then NaN and infinity patterns, then values. NaN equals only NaN.</summary>
+/// <summary>
+/// Compares tensors: dtype and shape first, then NaN and infinity patterns, then values. NaN equals only NaN, integers must be equal.
+/// </summary>
 internal static class TensorComparer
 {
     /// <summary>Compares what was computed with what was expected.</summary>
     /// <param name="actual">What the file computes.</param>
     /// <param name="expected">What the module computes.</param>
-    /// <param name="tolerance">Largest absolute difference allowed; integers and booleans must be equal.</param>
-    public static Comparison Compare(Tensor actual, Tensor expected, double tolerance)
+    /// <param name="relative">Share of an element's scale by which it may differ, see <see cref="Tolerance"/>.</param>
+    public static Comparison Compare(Tensor actual, Tensor expected, double relative)
     {
         if (actual.dtype != expected.dtype) return Wrong($"dtype is {actual.dtype}, expected {expected.dtype}");
         if (!actual.shape.AsSpan().SequenceEqual(expected.shape)) return Wrong($"shape is [{string.Join(", ", actual.shape)}], expected [{string.Join(", ", expected.shape)}]");
         if (expected.numel() == 0) return new Comparison(0, 0, 0, 0, null, null);
-        double[] got = Values(actual), want = Values(expected);
-        if (!is_floating_point(expected)) tolerance = 0;
+        return is_floating_point(expected) ? CompareNumbers(actual, expected, Tolerance.Of(expected, relative)) : CompareIntegers(actual, expected);
+    }
 
-        var largestValue = want.Where(double.IsFinite).Select(Math.Abs).DefaultIfEmpty(0).Max();
+    private static Comparison CompareNumbers(Tensor actual, Tensor expected, Tolerance tolerance)
+    {
+        double[] got = Values(actual), want = Values(expected);
         double largest = 0, relative = 0;
         string? difference = null;
         for (var i = 0; i < want.Length; i++)
         {
-            var special = !double.IsFinite(want[i]) || !double.IsFinite(got[i]);
-            var error = special ? (Same(got[i], want[i]) ? 0 : double.PositiveInfinity) : Math.Abs(got[i] - want[i]);
+            var isSpecial = !double.IsFinite(want[i]) || !double.IsFinite(got[i]);
+            var error = isSpecial ? (Same(got[i], want[i]) ? 0 : double.PositiveInfinity) : Math.Abs(got[i] - want[i]);
             if (error > largest) largest = error;
-            if (Math.Abs(want[i]) > 0.01 * largestValue) relative = Math.Max(relative, error / Math.Abs(want[i]));
-            if (error > tolerance && difference is null)
-                difference = string.Create(CultureInfo.InvariantCulture, $"element [{Index(i, expected.shape)}] is {got[i]:G9}, expected {want[i]:G9} (difference {error:G3}, allowed {tolerance:G3})");
+            if (error == 0) continue;
+            if (Math.Abs(want[i]) > 0.01 * tolerance.Largest) relative = Math.Max(relative, error / Math.Abs(want[i]));
+            if (difference is null && error > tolerance.At(i)) difference = Describe(i, expected.shape, got[i], want[i], error, tolerance.At(i));
         }
 
-        return new Comparison(largest, relative, largestValue, expected.dim() == 0 ? 1 : expected.shape[0], TopOne(got, want, expected.shape, tolerance), difference);
+        return new Comparison(largest, relative, tolerance.Largest, RowsOf(expected), TopOne(got, want, expected.shape, tolerance), difference);
     }
+
+    private static Comparison CompareIntegers(Tensor actual, Tensor expected)
+    {
+        using var scope = NewDisposeScope();
+        // As 64-bit integers: float64 holds 53 bits only.
+        var got = actual.detach().cpu().to(ScalarType.Int64).contiguous().flatten().data<long>();
+        var want = expected.detach().cpu().to(ScalarType.Int64).contiguous().flatten().data<long>();
+        double largest = 0;
+        var largestValue = 0.0;
+        string? difference = null;
+        for (var i = 0L; i < want.Count; i++)
+        {
+            largestValue = Math.Max(largestValue, Math.Abs((double)want[i]));
+            if (got[i] == want[i]) continue;
+            largest = Math.Max(largest, Math.Max(1, Math.Abs((double)got[i] - want[i])));
+            difference ??= $"element [{Index(i, expected.shape)}] is {got[i]}, expected {want[i]}";
+        }
+
+        return new Comparison(largest, 0, largestValue, RowsOf(expected), null, difference);
+    }
+
+    private static string Describe(long at, long[] shape, double got, double want, double error, double allowed) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"element [{Index(at, shape)}] is {got:G9}, expected {want:G9} (difference {error:G3}, allowed {allowed:G3})");
+
+    private static long RowsOf(Tensor tensor) => tensor.dim() == 0 ? 1 : tensor.shape[0];
 
     private static Comparison Wrong(string difference) => new(double.PositiveInfinity, double.PositiveInfinity, 0, 0, null, difference);
 
@@ -54,7 +84,7 @@ internal static class TensorComparer
         return tensor.detach().cpu().to(ScalarType.Float64).contiguous().flatten().data<double>().ToArray();
     }
 
-    private static long? TopOne(double[] got, double[] want, long[] shape, double tolerance)
+    private static long? TopOne(double[] got, double[] want, long[] shape, Tolerance tolerance)
     {
         if (shape.Length != 2 || shape[1] < 2) return null;
         var width = (int)shape[1];
@@ -68,7 +98,7 @@ internal static class TensorComparer
                 if (got[(row * width) + i] > got[(row * width) + bestGot]) bestGot = i;
             }
 
-            if (best == bestGot || want[(row * width) + best] - want[(row * width) + bestGot] <= 2 * tolerance) equal++;
+            if (best == bestGot || want[(row * width) + best] - want[(row * width) + bestGot] <= 2 * tolerance.At((row * width) + best)) equal++;
         }
 
         return equal;

@@ -1,0 +1,98 @@
+using TorchBridge.Export.Sizes;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Capture;
+
+/// <summary>Captures what a module's <c>forward</c> does: traces it at the sizes that tell formulas apart, and merges the traces.</summary>
+internal sealed class ModelCapture
+{
+    private readonly (string Name, Tensor Tensor)[] inputs;
+    private readonly ModelTracer tracer;
+    private readonly int seed;
+
+    /// <summary>Traces a model.</summary>
+    /// <param name="tracer">Runs it.</param>
+    /// <param name="inputs">Examples with their names.</param>
+    /// <param name="symbols">The free axes.</param>
+    /// <param name="options">More examples, seed.</param>
+    public ModelCapture(ModelTracer tracer, (string Name, Tensor Tensor)[] inputs, SizeSymbols symbols, ExportOptions options)
+    {
+        this.tracer = tracer;
+        this.inputs = inputs;
+        seed = options.Seed;
+        Maker = new InputMaker([.. inputs.Select(input => input.Tensor)]);
+        Exploration = new SizeExploration(symbols, TraceAt, seed);
+        Exploration.RunExample();
+        foreach (var (input, rows) in IndexedTables.Find(Exploration.Traces[0].Trace)) Maker.Indexes(input, rows);
+        Exploration.CodeConstants = tracer.CodeConstants;
+        Exploration.Explore(mayFix: options.FreeAxes.Count == 0);
+        foreach (var example in options.MoreExamples) AddExample(example);
+    }
+
+    /// <summary>Where it was traced, and what forward does not take.</summary>
+    public SizeExploration Exploration { get; }
+
+    /// <summary>Makes inputs like the examples.</summary>
+    public InputMaker Maker { get; }
+
+    /// <summary>The traces as one graph.</summary>
+    /// <param name="takesFirst">Whether of several formulas that fit all traces the first one is taken, because further traces told nothing.</param>
+    public TracedGraph Merge(bool takesFirst) =>
+        new TraceMerger(Exploration.Symbols, Exploration.Traces).Merge(tracer.CodeConstants, takesFirst ? _ => false : Exploration.MayBeTried);
+
+    private Trace TraceAt(SizeSymbols symbols, SizePoint point, int run)
+    {
+        if (run == 0) return Trace([.. inputs.Select(input => input.Tensor)]);
+        var known = Maker.Integers;
+        while (true)
+        {
+            try
+            {
+                return Trace(Maker.Make(symbols, point, new Random(seed + run)));
+            }
+            catch (Exception error) when (error is not ExportException and not OutOfMemoryException && Maker.HasIntegers && Maker.Integers != IntegerSource.ExampleRows)
+            {
+                // Not these integers, perhaps others; if none suit, the sizes are to blame.
+                Maker.Integers++;
+            }
+            catch (Exception error) when (error is not ExportException)
+            {
+                Maker.Integers = known;
+                throw;
+            }
+        }
+    }
+
+    private Trace Trace(Tensor[] tensors)
+    {
+        using var scope = NewDisposeScope();
+        // Clones: a forward with in-place operations may change what it is given.
+        return tracer.Trace([.. inputs.Zip(tensors, (input, tensor) => (input.Name, tensor.detach().clone()))]);
+    }
+
+    private void AddExample(Tensor[] example)
+    {
+        var symbols = Exploration.Symbols;
+        if (example.Length != inputs.Length) throw new ExportException($"MoreExamples has an example of {example.Length} tensors; forward is given {inputs.Length}");
+        var sizes = new long?[symbols.Names.Count];
+        foreach (var (input, tensor) in symbols.Inputs.Zip(example))
+        {
+            var shape = tensor.shape;
+            var fits = shape.Length == input.Symbols.Length && tensor.dtype == input.Example.dtype;
+            for (var axis = 0; fits && axis < shape.Length; axis++)
+            {
+                if (input.Symbols[axis] is not { } symbol) fits = shape[axis] == input.Example.shape[axis];
+                else fits = (sizes[symbols.IndexOf(symbol)] ??= shape[axis]) == shape[axis];
+            }
+
+            if (!fits)
+            {
+                throw new ExportException($"MoreExamples has a tensor [{string.Join(", ", shape)}] of {tensor.dtype} for '{input.Name}', whose example is " +
+                    $"[{string.Join(", ", input.Example.shape)}] of {input.Example.dtype}: only free axes may have another size, and one free axis has one size in all inputs.");
+            }
+        }
+
+        Exploration.AddExample(new SizePoint([.. sizes.Select(size => size!.Value)]), () => Trace(example));
+    }
+}

@@ -1,0 +1,123 @@
+using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Capture;
+
+/// <summary>
+/// Runs the instrumented forward of one model in eval mode, on a thread of its own. The model's weights and modes and the global random
+/// state are after each run what they were.
+/// </summary>
+internal sealed class ModelTracer : IDisposable
+{
+    private readonly nn.Module model;
+    private readonly Func<nn.Module, bool> isLeaf;
+    private readonly ModelMap map;
+    private readonly MethodInstrumenter instrumenter = new();
+    private readonly WeightGuard guard;
+    private readonly BlockingCollection<Action> work = [];
+    private readonly Thread thread;
+
+    /// <summary>Starts the thread.</summary>
+    /// <param name="model">Any module.</param>
+    /// <param name="isLeaf">Whether a module has a lowering of its own.</param>
+    public ModelTracer(nn.Module model, Func<nn.Module, bool> isLeaf)
+    {
+        this.model = model;
+        this.isLeaf = isLeaf;
+        map = new ModelMap(model);
+        guard = new WeightGuard(map.Parameters.Keys);
+        // One thread for all runs: no dispose scope of the caller holds the intermediate tensors there, no_grad stays there, and what
+        // forward keeps by thread it finds again.
+        thread = new Thread(Work, maxStackSize: 64 << 20) { IsBackground = true, Name = "TorchBridge export" };
+        thread.Start();
+    }
+
+    /// <summary>Whole numbers that stand in the instrumented code and in the modules' fields, for sizes that are worth a look.</summary>
+    public IReadOnlyList<long> CodeConstants => [.. instrumenter.Constants.Concat(map.IntegerFields()).Distinct().Order()];
+
+    /// <summary>Records one run.</summary>
+    /// <param name="inputs">Inputs with their names; they may be changed by forward.</param>
+    public Trace Trace(IReadOnlyList<(string Name, Tensor Tensor)> inputs) =>
+        Guarded(() => new Recorder(instrumenter, map, isLeaf).Run(model, [.. inputs]));
+
+    /// <summary>
+    /// Gives the outputs of one run. It computes what forward computes, by the same calls, but frees what forward leaves behind while it
+    /// runs: at a large batch the intermediate tensors would be many times the weights.
+    /// </summary>
+    /// <param name="inputs">Inputs with their names; they may be changed by forward.</param>
+    /// <param name="onValue">Called with every value that an operation makes, by the number that a trace gives it.</param>
+    /// <param name="onLeaf">Called with every module that has a lowering of its own, and its first tensor.</param>
+    public Tensor[] Run(IReadOnlyList<(string Name, Tensor Tensor)> inputs, Action<int, Tensor>? onValue = null, Action<nn.Module, Tensor>? onLeaf = null) => Guarded(() =>
+    {
+        var recorder = new Recorder(instrumenter, map, isLeaf) { OnValue = onValue, OnLeaf = onLeaf };
+        recorder.Run(model, [.. inputs]);
+        return Copies(recorder.OutputTensors);
+    });
+
+    /// <summary>Gives the outputs of forward itself, not instrumented.</summary>
+    /// <param name="forward">Calls it.</param>
+    public Tensor[] RunItself(Func<object?> forward) => Guarded(() =>
+    {
+        // A scope for each run: what forward leaves behind is gone before the next.
+        using var scope = NewDisposeScope();
+        return Copies(ForwardResult.Flatten(forward()).Select(pair => pair.Tensor));
+    });
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        work.CompleteAdding();
+        thread.Join();
+        work.Dispose();
+        guard.Dispose();
+    }
+
+    private static Tensor[] Copies(IEnumerable<Tensor> tensors) =>
+        [.. tensors.Select(tensor => tensor.detach().cpu().contiguous().clone().DetachFromDisposeScope())];
+
+    private T Guarded<T>(Func<T> run) => OnThread(() =>
+    {
+        using var mode = new EvalMode(map.Paths.Keys);
+        using var noGrad = no_grad();
+        try
+        {
+            return run();
+        }
+        finally
+        {
+            guard.Restore();
+        }
+    });
+
+    private T OnThread<T>(Func<T> run)
+    {
+        T? result = default;
+        ExceptionDispatchInfo? failure = null;
+        using var done = new ManualResetEventSlim();
+        work.Add(() =>
+        {
+            try
+            {
+                result = run();
+            }
+            catch (Exception error)
+            {
+                failure = ExceptionDispatchInfo.Capture(error);
+            }
+            finally
+            {
+                done.Set();
+            }
+        });
+        done.Wait();
+        failure?.Throw();
+        return result!;
+    }
+
+    private void Work()
+    {
+        foreach (var action in work.GetConsumingEnumerable()) action();
+    }
+}

@@ -1,0 +1,65 @@
+// Why: an export runs forward many times, and nothing of the model may be different afterwards. What forward changes by operations is
+// refused before it happens; some of TorchSharp's modules change their own tensors in native code (Embedding's max_norm renormalizes rows,
+// InstanceNorm moves its statistics). The first run is watched with copies of everything; copies are then kept of what it changed, and of
+// everything small.
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Capture;
+
+/// <summary>Puts parameters and buffers back that a run of forward has changed.</summary>
+internal sealed class WeightGuard : IDisposable
+{
+    /// <summary>Tensors of fewer bytes are watched in every run: statistics, counters.</summary>
+    private const long SmallTensor = 64 << 10;
+
+    private readonly Dictionary<Tensor, Tensor> copies = new(ReferenceEqualityComparer.Instance);
+    private bool isFirst = true;
+
+    /// <summary>Copies the tensors.</summary>
+    /// <param name="tensors">Parameters and buffers.</param>
+    public WeightGuard(IEnumerable<Tensor> tensors)
+    {
+        using var noGrad = no_grad();
+        foreach (var tensor in tensors.Where(tensor => !tensor.IsInvalid)) copies.TryAdd(tensor, TensorMemory.Keep(tensor));
+    }
+
+    /// <summary>Whether a run changed anything so far.</summary>
+    public bool HasRestored { get; private set; }
+
+    /// <summary>Compares after a run, and puts back what is different.</summary>
+    public void Restore()
+    {
+        using var noGrad = no_grad();
+        foreach (var (tensor, copy) in copies.ToArray())
+        {
+            if (tensor.IsInvalid) continue;
+            if (!AreEqual(tensor, copy))
+            {
+                tensor.detach().copy_(copy);
+                HasRestored = true;
+            }
+            else if (isFirst && copy.numel() * copy.element_size() > SmallTensor)
+            {
+                copies.Remove(tensor);
+                copy.Dispose();
+            }
+        }
+
+        isFirst = false;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var copy in copies.Values) copy.Dispose();
+        copies.Clear();
+    }
+
+    private static bool AreEqual(Tensor tensor, Tensor copy)
+    {
+        using var scope = NewDisposeScope();
+        // Bit for bit, so that NaN equals NaN.
+        return tensor.detach().cpu().contiguous().bytes.SequenceEqual(copy.cpu().contiguous().bytes);
+    }
+}

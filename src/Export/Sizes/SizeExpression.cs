@@ -1,0 +1,98 @@
+namespace TorchBridge.Export.Sizes;
+
+/// <summary>What is done with two integers. Division truncates, as C#'s and ONNX's integer division do.</summary>
+internal enum SizeOperator
+{
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+    Min,
+    Max,
+}
+
+/// <summary>An integer that follows the free axes: a size of a value, a constant, or a formula of these.</summary>
+internal abstract record SizeExpression
+{
+    /// <summary>The result of a formula that has none (a division by zero, an overflow).</summary>
+    public const long Undefined = long.MinValue;
+
+    /// <summary>The size of an axis of a traced value.</summary>
+    public sealed record Axis(int Value, int Dimension) : SizeExpression;
+
+    /// <summary>A number.</summary>
+    public sealed record Constant(long Value) : SizeExpression;
+
+    /// <summary>A formula of two integers.</summary>
+    public sealed record Binary(SizeOperator Operator, SizeExpression Left, SizeExpression Right) : SizeExpression;
+
+    /// <summary>The square root, rounded down: the side of a square of tokens.</summary>
+    public sealed record SquareRoot(SizeExpression Operand) : SizeExpression;
+
+    /// <summary>The axes that it is made of.</summary>
+    public IEnumerable<Axis> Axes => this switch
+    {
+        Axis axis => [axis],
+        Binary binary => binary.Left.Axes.Concat(binary.Right.Axes),
+        SquareRoot root => root.Operand.Axes,
+        _ => [],
+    };
+
+    /// <summary>Its value, with the sizes that <paramref name="sizeOf"/> gives; <see cref="Undefined"/> where it has none.</summary>
+    public long Evaluate(Func<Axis, long> sizeOf) => this switch
+    {
+        Axis axis => sizeOf(axis),
+        Constant constant => constant.Value,
+        Binary binary => Apply(binary.Operator, binary.Left.Evaluate(sizeOf), binary.Right.Evaluate(sizeOf)),
+        SquareRoot root => Root(root.Operand.Evaluate(sizeOf)),
+        _ => throw new InvalidOperationException(),
+    };
+
+    /// <summary>One operation on two integers.</summary>
+    public static long Apply(SizeOperator operation, long left, long right)
+    {
+        // Sizes are far below these limits, so that nothing overflows; what is above is no formula of sizes.
+        const long limit = 1L << 31;
+        if (left is > limit or < -limit || right is > limit or < -limit) return Undefined;
+        return operation switch
+        {
+            SizeOperator.Add => left + right,
+            SizeOperator.Subtract => left - right,
+            SizeOperator.Multiply => left * right,
+            SizeOperator.Divide => right == 0 ? Undefined : left / right,
+            SizeOperator.Remainder => right == 0 ? Undefined : left % right,
+            SizeOperator.Min => Math.Min(left, right),
+            SizeOperator.Max => Math.Max(left, right),
+            _ => throw new ArgumentOutOfRangeException(nameof(operation)),
+        };
+    }
+
+    /// <summary>The square root, rounded down; <see cref="Undefined"/> below zero.</summary>
+    public static long Root(long value) => value < 0 ? Undefined : (long)Math.Sqrt(value);
+
+    /// <summary>The formula for people.</summary>
+    /// <param name="nameOf">The name of an axis.</param>
+    public string Text(Func<Axis, string> nameOf) => this switch
+    {
+        Axis axis => nameOf(axis),
+        Constant constant => $"{constant.Value}",
+        SquareRoot root => $"sqrt({root.Operand.Text(nameOf)})",
+        Binary { Operator: SizeOperator.Min } binary => $"min({binary.Left.Text(nameOf)}, {binary.Right.Text(nameOf)})",
+        Binary { Operator: SizeOperator.Max } binary => $"max({binary.Left.Text(nameOf)}, {binary.Right.Text(nameOf)})",
+        Binary binary => $"{Bracketed(binary.Left, nameOf)} {Sign(binary.Operator)} {Bracketed(binary.Right, nameOf)}",
+        _ => throw new InvalidOperationException(),
+    };
+
+    private static string Bracketed(SizeExpression part, Func<Axis, string> nameOf) =>
+        part is Binary { Operator: not (SizeOperator.Min or SizeOperator.Max) } ? $"({part.Text(nameOf)})" : part.Text(nameOf);
+
+    private static string Sign(SizeOperator operation) => operation switch
+    {
+        SizeOperator.Add => "+",
+        SizeOperator.Subtract => "-",
+        SizeOperator.Multiply => "*",
+        SizeOperator.Divide => "/",
+        _ => "%",
+    };
+}

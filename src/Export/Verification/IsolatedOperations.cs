@@ -1,0 +1,147 @@
+// What it does: compares a file with the module operation by operation, each by itself. Every operation of the file reads what the
+// module's operations read: the values between them become inputs of the graph, so that a difference does not spread. What differs then
+// differs in that operation, and where nothing differs, a difference of the outputs is roundings that have added up.
+using System.Globalization;
+using Google.Protobuf;
+using TorchBridge.Export.Capture;
+using TorchBridge.Export.Onnx;
+using TorchBridge.Onnx.Proto;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Verification;
+
+/// <summary>Compares every operation of a file, given the module's own values.</summary>
+/// <param name="tracer">Runs the module.</param>
+/// <param name="traced">Its trace.</param>
+internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
+{
+    private const string Suffix = ":alone";
+
+    /// <summary>Compares them on some inputs, in forward's order.</summary>
+    /// <param name="graph">The graph that was written.</param>
+    /// <param name="file">The file.</param>
+    /// <param name="inputs">The model's inputs.</param>
+    public IReadOnlyList<ValueParity> Compare(OnnxGraph graph, string file, IReadOnlyList<Tensor> inputs)
+    {
+        using var scope = NewDisposeScope();
+        var ours = graph.Nodes.SelectMany(node => node.Outputs).Where(graph.Origins.ContainsKey).GroupBy(name => graph.Origins[name]).ToDictionary(group => group.Key, group => group.First());
+        var theirs = new Dictionary<int, Tensor>();
+        foreach (var output in tracer.Run([.. traced.Inputs.Zip(inputs, (input, tensor) => (input.Name, tensor.detach().clone()))], (id, tensor) =>
+        {
+            if (ours.ContainsKey(id)) theirs[id] = tensor.detach().cpu().clone().DetachFromDisposeScope();
+        }))
+        {
+            output.Dispose();
+        }
+
+        try
+        {
+            return Compare(graph, file, inputs, ours, theirs);
+        }
+        finally
+        {
+            foreach (var tensor in theirs.Values) tensor.Dispose();
+        }
+    }
+
+    /// <summary>The ONNX operators that an operation became.</summary>
+    public static IReadOnlySet<string> OperatorsOf(OnnxGraph graph, string value)
+    {
+        var makers = graph.Nodes.SelectMany(node => node.Outputs.Select(output => (output, node))).ToDictionary(pair => pair.output, pair => pair.node, StringComparer.Ordinal);
+        var operators = new HashSet<string>(StringComparer.Ordinal);
+        var open = new Stack<string>([value]);
+        while (open.TryPop(out var name))
+        {
+            if (!makers.TryGetValue(name, out var node)) continue;
+            operators.Add(node.OpType);
+            foreach (var input in node.Inputs.Where(input => !graph.Origins.ContainsKey(input))) open.Push(input);
+        }
+
+        return operators;
+    }
+
+    private List<ValueParity> Compare(OnnxGraph graph, string file, IReadOnlyList<Tensor> inputs, Dictionary<int, string> ours, Dictionary<int, Tensor> theirs)
+    {
+        var values = Run(file, inputs, theirs.ToDictionary(pair => ours[pair.Key], pair => pair.Value, StringComparer.Ordinal));
+        var statistics = theirs.ToDictionary(pair => pair.Key, pair => Statistics(pair.Value));
+        var low = LowPrecision.Find(traced);
+        var found = new List<ValueParity>();
+        foreach (var op in traced.Ops)
+        {
+            foreach (var id in op.Results.Where(theirs.ContainsKey))
+            {
+                var (actual, expected) = (values[ours[id]], theirs[id]);
+                var comparison = TensorComparer.Compare(actual, expected, low.ToleranceOf(id, Tolerance.Usual));
+                found.Add(new ValueParity(
+                    op.ModulePath,
+                    op.Site.CalleeName,
+                    op.Site.Place,
+                    ours[id],
+                    [.. op.Arguments.OfType<ValueRef>().Select(reference => Describe(reference.Id, statistics))],
+                    statistics[id],
+                    Statistics(actual),
+                    comparison.LargestAbsolute,
+                    comparison.LargestValue,
+                    comparison.Difference));
+            }
+        }
+
+        return found;
+    }
+
+    private string Describe(int id, Dictionary<int, string> statistics)
+    {
+        var value = traced.Values[id];
+        var known = statistics.TryGetValue(id, out var text) ? $" ({text})" : "";
+        return $"{(value.Name.Length > 0 ? value.Name : $"value {id}")} [{string.Join(", ", value.Shape)}]{known}";
+    }
+
+    /// <summary>Runs a copy of the file in which the given values are inputs; gives what their operations make.</summary>
+    private static Dictionary<string, Tensor> Run(string file, IReadOnlyList<Tensor> inputs, Dictionary<string, Tensor> fed)
+    {
+        ModelProto proto;
+        using (var stream = File.OpenRead(file)) proto = ModelProto.Parser.ParseFrom(stream);
+        var made = new List<string>();
+        foreach (var node in proto.Graph.Node)
+        {
+            for (var i = 0; i < node.Output.Count; i++)
+            {
+                if (!fed.ContainsKey(node.Output[i])) continue;
+                made.Add(node.Output[i]);
+                node.Output[i] += Suffix;
+            }
+        }
+
+        proto.Graph.Output.Clear();
+        proto.Graph.ValueInfo.Clear();
+        var known = proto.Graph.Input.Select(input => input.Name).ToArray();
+        foreach (var name in made)
+        {
+            proto.Graph.Output.Add(new ValueInfoProto { Name = name + Suffix });
+            var type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)OnnxFile.DataType(fed[name].dtype) } };
+            proto.Graph.Input.Add(new ValueInfoProto { Name = name, Type = type });
+        }
+
+        var copy = $"{file}.{Guid.NewGuid():N}.probe.tmp";
+        try
+        {
+            using (var stream = File.Create(copy)) proto.WriteTo(stream);
+            using var model = new OrtModel(copy, optimize: false);
+            var given = inputs.Take(known.Length).Concat(made.Select(name => fed[name])).ToArray();
+            return made.Zip(model.Run(given, [.. made.Select(name => name + Suffix)])).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal);
+        }
+        finally
+        {
+            File.Delete(copy);
+        }
+    }
+
+    private static string Statistics(Tensor tensor)
+    {
+        using var scope = NewDisposeScope();
+        if (tensor.numel() == 0) return "empty";
+        var values = tensor.to(ScalarType.Float64);
+        return string.Create(CultureInfo.InvariantCulture, $"min {values.min().ToDouble():G4}, mean {values.mean().ToDouble():G4}, max {values.max().ToDouble():G4}");
+    }
+}
