@@ -62,7 +62,8 @@ internal static class AblationReport
         }.Where(sentence => sentence.Length > 0));
     }
 
-    private static IReadOnlyList<LabPage> Pages(IReadOnlyList<AblationRow> rows) =>
+    /// <summary>The parts of the page.</summary>
+    public static IReadOnlyList<LabPage> Pages(IReadOnlyList<AblationRow> rows) =>
     [
         new LabPage("result", "What each technique brought", Findings(rows))
         {

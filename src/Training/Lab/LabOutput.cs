@@ -1,4 +1,3 @@
-using System.Globalization;
 using Spectre.Console;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Reports;
@@ -33,7 +32,7 @@ internal static class LabOutput
         }
         else
         {
-            AtomicWrite.Text($"{path}.svg", "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n" + Picture(figure));
+            AtomicWrite.Text($"{path}.svg", SvgPicture.Text(SvgPicture.Of(figure.Png!, figure.Width, figure.Height)) + "\n");
             AtomicWrite.File($"{path}.png", stream => stream.Write(figure.Png));
         }
 
@@ -51,12 +50,7 @@ internal static class LabOutput
         {
             html.Add($"<section id=\"{page.Topic}\"><h2>{HtmlPage.Text(page.Title)}</h2><p>{HtmlPage.Text(page.Paragraph)}</p>");
             foreach (var figure in page.Figures)
-            {
-                html.Add($"<figure>");
-                if (figure.Plot is { } plot) html.Add(plot(), figure.Width, figure.Height);
-                else html.Add($"{Picture(figure)}");
-                html.Add($"</figure>");
-            }
+                html.Picture(figure.Plot is { } plot ? SvgPicture.Of(plot(), figure.Width, figure.Height) : SvgPicture.Of(figure.Png!, figure.Width, figure.Height));
 
             foreach (var table in page.Tables) html.Table(table.Caption, table.Head, table.Rows);
             html.Add($"</section>");
@@ -64,9 +58,4 @@ internal static class LabOutput
 
         html.Write(path);
     }
-
-    /// <summary>A picture as SVG: its pixels are in the document itself.</summary>
-    private static string Picture(LabFigure figure) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{figure.Width}\" height=\"{figure.Height}\" viewBox=\"0 0 {figure.Width} {figure.Height}\"><image width=\"{figure.Width}\" height=\"{figure.Height}\" xlink:href=\"data:image/png;base64,{Convert.ToBase64String(figure.Png!)}\"/></svg>");
 }

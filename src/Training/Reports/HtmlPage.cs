@@ -1,12 +1,12 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
-using OxyPlot;
+using System.Xml.Linq;
 using TorchBridge.Training.Artifacts;
 
 namespace TorchBridge.Training.Reports;
 
-/// <summary>One page, self-contained: inline SVG, no script, nothing external.</summary>
+/// <summary>One page, self-contained: inline SVG, no script, nothing external; well-formed XML, too.</summary>
 internal sealed class HtmlPage
 {
     private const string Style = "body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}table{border-collapse:collapse;margin:1rem 0;font-size:.92em}" +
@@ -14,9 +14,10 @@ internal sealed class HtmlPage
         "svg{max-width:100%;height:auto}nav a{margin-right:1rem}pre{background:#f5f5f5;padding:1rem;overflow:auto}";
 
     private readonly StringBuilder html = new();
+    private int pictures;
 
     public HtmlPage(string title) =>
-        Add($"<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{Text(title)}</title><style>{Style}</style></head><body><h1>{Text(title)}</h1>");
+        Add($"<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"/><title>{Text(title)}</title><style>{Style}</style></head><body><h1>{Text(title)}</h1>");
 
     /// <summary>Adds HTML as it is; what people wrote goes through <see cref="Text"/> first.</summary>
     public HtmlPage Add(FormattableString markup)
@@ -25,11 +26,11 @@ internal sealed class HtmlPage
         return this;
     }
 
-    /// <summary>Adds a plot or a picture as SVG.</summary>
-    public HtmlPage Add(PlotModel plot, int width, int height)
+    /// <summary>Adds a picture; its ids become unique on the page.</summary>
+    public HtmlPage Picture(XElement svg)
     {
-        var document = new SvgExporter { Width = width, Height = height }.ExportToString(plot);
-        html.Append(document.AsSpan(document.IndexOf("<svg", StringComparison.Ordinal)));
+        pictures++;
+        html.Append("<figure>").Append(SvgPicture.Text(SvgPicture.WithIdPrefix(svg, FormattableString.Invariant($"picture{pictures}-")))).Append("</figure>");
         return this;
     }
 

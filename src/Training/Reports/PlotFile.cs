@@ -13,7 +13,7 @@ internal static class PlotFile
     /// <param name="height">Pixels.</param>
     public static void Write(string path, Func<PlotModel> plot, int width, int height)
     {
-        AtomicWrite.File($"{path}.svg", stream => new SvgExporter { Width = width, Height = height }.Export(plot(), stream));
+        AtomicWrite.Text($"{path}.svg", SvgPicture.Text(SvgPicture.Of(plot(), width, height)) + "\n");
         AtomicWrite.File($"{path}.png", stream => new OxyPlot.SkiaSharp.PngExporter { Width = width, Height = height, UseTextShaping = false }.Export(plot(), stream));
     }
 }
