@@ -29,6 +29,9 @@ public sealed class Browser : IAsyncLifetime
         });
     }
 
+    /// <summary>Skips the test where there is no browser.</summary>
+    public void SkipWithout() => Assert.SkipWhen(browser is null, "Chromium is not installed");
+
     /// <summary>Opens a file.</summary>
     /// <param name="file">HTML or SVG.</param>
     /// <param name="width">Of the window.</param>
@@ -36,8 +39,7 @@ public sealed class Browser : IAsyncLifetime
     /// <param name="complaints">What the page writes to the console is added here: each is something that it does wrong.</param>
     public async Task<IPage> Open(string file, int width, bool dark = false, ICollection<string>? complaints = null)
     {
-        Assert.SkipWhen(browser is null, "Chromium is not installed");
-        var page = await browser.NewPageAsync();
+        var page = await browser!.NewPageAsync();
         page.Console += (_, message) => complaints?.Add(message.Message.Text);
         page.PageError += (_, error) => complaints?.Add(error.Message);
         await page.SetViewportAsync(new ViewPortOptions { Width = width, Height = 1200 });

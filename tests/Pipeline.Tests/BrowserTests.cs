@@ -6,21 +6,50 @@ using TorchBridge.Training.Tests;
 
 namespace TorchBridge.Pipeline.Tests;
 
+/// <summary>Pages as the program writes them, made once for all tests that look at them.</summary>
+public sealed class MadePages : IDisposable
+{
+    private readonly TempFolder folder = new();
+    private readonly Dictionary<string, Lazy<SamplePage>> pages;
+
+    /// <summary>Makes none yet.</summary>
+    public MadePages()
+    {
+        pages = new Dictionary<string, Lazy<SamplePage>>(StringComparer.Ordinal)
+        {
+            ["report"] = new(() => SamplePages.Report(Folder("report"))),
+            ["short report"] = new(() => SamplePages.ShortReport(Folder("short"))),
+            ["large report"] = new(() => SamplePages.LargeReport(Folder("large"))),
+            ["lab"] = new(() => SamplePages.Lab(Folder("lab"), TestContext.Current.CancellationToken)),
+            ["ablation"] = new(() => SamplePages.Ablation(Folder("ablation"))),
+            ["sensitivity and modes"] = new(() => SamplePages.Loose(Folder("loose"))),
+        };
+    }
+
+    internal SamplePage this[string name] => pages[name].Value;
+
+    /// <inheritdoc/>
+    public void Dispose() => folder.Dispose();
+
+    private string Folder(string name) => Directory.CreateDirectory(folder[name]).FullName;
+}
+
 /// <summary>The pages that the program writes, in a browser.</summary>
-public class BrowserTests(Browser browser) : IClassFixture<Browser>
+public class BrowserTests(Browser browser, MadePages pages) : IClassFixture<Browser>, IClassFixture<MadePages>
 {
     private const int WindowWidth = 1280;
 
+    /// <summary>The pages, with the fewest pictures that each has.</summary>
+    public static TheoryData<string, int> Pages => new() { { "report", 3 }, { "short report", 3 }, { "large report", 3 }, { "lab", 20 }, { "ablation", 3 }, { "sensitivity and modes", 3 } };
+
     [Theory]
-    [InlineData("report", 3)]
-    [InlineData("lab", 20)]
-    [InlineData("ablation", 3)]
-    [InlineData("loose", 3)]
+    [MemberData(nameof(Pages))]
     public async Task Each_picture_of_a_page_looks_as_it_does_alone(string name, int fewest)
     {
-        using var folder = new TempFolder();
-        var sample = Make(name, folder.Path);
+        browser.SkipWithout();
+        var sample = pages[name];
         Assert.True(sample.Pictures.Count >= fewest);
+        using var folder = new TempFolder();
         var complaints = new List<string>();
         await using var page = await browser.Open(sample.Path, WindowWidth, complaints: complaints);
         var pictures = await page.QuerySelectorAllAsync("svg");
@@ -41,13 +70,19 @@ public class BrowserTests(Browser browser) : IClassFixture<Browser>
         Assert.Empty(complaints);
     }
 
-    private static SamplePage Make(string name, string folder) => name switch
+    [Theory]
+    [MemberData(nameof(Pages))]
+    public async Task No_text_of_a_picture_lies_over_another_or_is_cut(string name, int fewest)
     {
-        "report" => SamplePages.Report(folder),
-        "lab" => SamplePages.Lab(folder, TestContext.Current.CancellationToken),
-        "ablation" => SamplePages.Ablation(folder),
-        _ => SamplePages.Loose(folder),
-    };
+        browser.SkipWithout();
+        var sample = pages[name];
+        Assert.True(sample.Pictures.Count >= fewest);
+        await using var page = await browser.Open(sample.Path, WindowWidth);
+        var faults = new List<string>();
+        foreach (var (picture, file) in (await page.QuerySelectorAllAsync("svg")).Zip(sample.Pictures))
+            faults.AddRange((await picture.EvaluateFunctionAsync<string[]>(TextLayout.Faults)).Select(fault => $"{Path.GetFileName(file)}: {fault}"));
+        Assert.True(faults.Count == 0, string.Join('\n', faults));
+    }
 
     /// <summary>The picture's own file on a page that holds nothing else.</summary>
     private async Task<SKBitmap> Alone(string svgFile, int width, int height, string htmlFile)

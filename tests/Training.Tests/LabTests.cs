@@ -138,6 +138,7 @@ public class LabTests
         foreach (var page in pages)
         {
             Assert.NotEmpty(page.Tables);
+            PlotStyleTests.EverySeriesHasALookOfItsOwn(page.Figures);
             Assert.All(page.Tables, table => Assert.All(table.Rows, row => Assert.Equal(table.Head.Length, row.Length)));
             foreach (var path in LabOutput.WritePictures(folder.Path, page))
             {

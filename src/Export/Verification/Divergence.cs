@@ -56,6 +56,6 @@ internal static class Divergence
         using var scope = NewDisposeScope();
         if (tensor.numel() == 0) return "empty";
         var values = tensor.to(ScalarType.Float64);
-        return string.Create(CultureInfo.InvariantCulture, $"min {values.min().ToDouble():G4}, mean {values.mean().ToDouble():G4}, max {values.max().ToDouble():G4}");
+        return string.Create(CultureInfo.InvariantCulture, $"min {Numbers.Short(values.min().ToDouble(), 4)}, mean {Numbers.Short(values.mean().ToDouble(), 4)}, max {Numbers.Short(values.max().ToDouble(), 4)}");
     }
 }

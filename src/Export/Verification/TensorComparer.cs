@@ -38,7 +38,7 @@ internal static class TensorComparer
             if (error > largest) largest = error;
             if (Math.Abs(want[i]) > 0.01 * largestValue) relative = Math.Max(relative, error / Math.Abs(want[i]));
             if (error > tolerance && difference is null)
-                difference = string.Create(CultureInfo.InvariantCulture, $"element [{Index(i, expected.shape)}] is {got[i]:G9}, expected {want[i]:G9} (difference {error:G3}, allowed {tolerance:G3})");
+                difference = string.Create(CultureInfo.InvariantCulture, $"element [{Index(i, expected.shape)}] is {Numbers.Short(got[i], 9)}, expected {Numbers.Short(want[i], 9)} (difference {Numbers.Short(error)}, allowed {Numbers.Short(tolerance)})");
         }
 
         return new Comparison(largest, relative, largestValue, expected.dim() == 0 ? 1 : expected.shape[0], TopOne(got, want, expected.shape, tolerance), difference);

@@ -1,5 +1,4 @@
 using Spectre.Console;
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Lab;
@@ -26,16 +25,7 @@ internal static class LabOutput
     public static IReadOnlyList<string> WritePictures(string folder, LabPage page) => [.. page.Figures.Select(figure =>
     {
         var path = Path.Combine(folder, figure.Name == page.Topic ? page.Topic : $"{page.Topic}-{figure.Name}");
-        if (figure.Plot is { } plot)
-        {
-            PlotFile.Write(path, plot, figure.Width, figure.Height);
-        }
-        else
-        {
-            AtomicWrite.Text($"{path}.svg", SvgPicture.Text(SvgPicture.Of(figure.Png!, figure.Width, figure.Height)) + "\n");
-            AtomicWrite.File($"{path}.png", stream => stream.Write(figure.Png));
-        }
-
+        figure.Write(path);
         return path;
     })];
 
@@ -49,9 +39,7 @@ internal static class LabOutput
         foreach (var page in pages)
         {
             html.Add($"<section id=\"{page.Topic}\"><h2>{HtmlPage.Text(page.Title)}</h2><p>{HtmlPage.Text(page.Paragraph)}</p>");
-            foreach (var figure in page.Figures)
-                html.Picture(figure.Plot is { } plot ? SvgPicture.Of(plot(), figure.Width, figure.Height) : SvgPicture.Of(figure.Png!, figure.Width, figure.Height));
-
+            foreach (var figure in page.Figures) html.Picture(figure.Svg());
             foreach (var table in page.Tables) html.Table(table.Caption, table.Head, table.Rows);
             html.Add($"</section>");
         }

@@ -16,8 +16,9 @@ internal static partial class SvgPicture
     /// <param name="height">Pixels.</param>
     public static XElement Of(PlotModel plot, int width, int height)
     {
+        plot.DefaultFont = "Helvetica, Arial, sans-serif";
         using var stream = new MemoryStream();
-        new SvgExporter { Width = width, Height = height, IsDocument = false }.Export(plot, stream);
+        new SvgExporter { Width = width, Height = height, IsDocument = false, TextMeasurer = new TextMeasurer(width, height) }.Export(plot, stream);
         stream.Position = 0;
         var svg = XElement.Load(stream);
         // Without a view box a browser cuts a picture that is wider than the page, instead of scaling it.
@@ -67,4 +68,23 @@ internal static partial class SvgPicture
     /// <summary><c>url(#name)</c>, with or without quotation marks, up to the name.</summary>
     [GeneratedRegex("""(url\(\s*["']?#)""")]
     private static partial Regex Reference();
+
+    /// <summary>
+    /// How much room text takes. The browser that will draw it, and its font, are not known here, so the widths are those of Helvetica
+    /// with what the widest of the usual fonts (DejaVu Sans, Verdana) take more. The library's own measure is a quarter too small: it
+    /// counts in points what is drawn in pixels, and titles lie over subtitles then.
+    /// </summary>
+    private sealed class TextMeasurer(double width, double height) : PdfRenderContext(width, height, OxyColors.White)
+    {
+        private const double PixelsOfAPoint = 96.0 / 72, WiderFont = 1.2, WiderBoldFont = 1.3, LineHeight = 1.25;
+
+        public override OxySize MeasureText(string text, string fontFamily, double fontSize, double fontWeight)
+        {
+            if (string.IsNullOrEmpty(text)) return OxySize.Empty;
+            var isBold = fontWeight > FontWeights.Normal;
+            var lines = text.Split('\n');
+            var widest = lines.Max(line => base.MeasureText(line, "Helvetica", fontSize, isBold ? FontWeights.Bold : FontWeights.Normal).Width);
+            return new OxySize(widest * PixelsOfAPoint * (isBold ? WiderBoldFont : WiderFont), lines.Length * fontSize * LineHeight);
+        }
+    }
 }
