@@ -97,12 +97,12 @@ public sealed class ExportReport
         Row("folded", $"{Folded.Count} BatchNorm");
         foreach (var refusal in NotFolded) Row("not folded", $"{refusal.ModulePath}: {refusal.Reason}");
         foreach (var output in Parity?.Outputs ?? [])
-            Row("parity", $"{output.Output}: largest difference {output.LargestAbsolute:G3} of {output.LargestValue:G3} (allowed {output.Tolerance:G3}), {output.Rows} rows{(output.TopOneAgreement is { } top ? $", top-1 equal in {top}" : "")}");
+            Row("parity", $"{output.Output}: largest difference {Numbers.Short(output.LargestAbsolute)} of {Numbers.Short(output.LargestValue)} (allowed {Numbers.Short(output.Tolerance)}), {output.Rows} rows{(output.TopOneAgreement is { } top ? $", top-1 equal in {top}" : "")}");
         foreach (var note in Parity?.Notes ?? []) Row("note", $"{note}");
         foreach (var size in (Parity?.LeftOut ?? []).Take(3)) Row("left out", $"{size}");
         if (Parity?.LeftOut.Count > 3) Row("left out", $"{Parity.LeftOut.Count - 3} more sizes that forward does not take");
         foreach (var value in Values)
-            Row(value.Difference is null ? "same" : "DIFFERS", $"{value.ModulePath} {value.Operation} -> {value.Value}: off by {value.LargestAbsolute:G3} of {value.LargestValue:G3} ({value.Actual})");
+            Row(value.Difference is null ? "same" : "DIFFERS", $"{value.ModulePath} {value.Operation} -> {value.Value}: off by {Numbers.Short(value.LargestAbsolute)} of {Numbers.Short(value.LargestValue)} ({value.Actual})");
         Row("time", $"{string.Join(", ", Phases.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Key} {pair.Value.TotalSeconds:F2} s")))}");
         return text.ToString();
     }

@@ -216,7 +216,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
             {
                 keep[step.Affine.Node.Name] = string.Create(
                     System.Globalization.CultureInfo.InvariantCulture,
-                    $"ill-conditioned: the sum's terms are {condition.Condition:G3} times its result, and folding changes it by {condition.Error:G3} of its largest value");
+                    $"ill-conditioned: the sum's terms are {Numbers.Short(condition.Condition)} times its result, and folding changes it by {Numbers.Short(condition.Error)} of its largest value");
                 kept++;
             }
         }

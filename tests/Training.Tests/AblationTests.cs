@@ -114,7 +114,8 @@ public class AblationTests
 
         var files = AblationReport.Write(folder.Path, "about", rest.Rows());
         Assert.All(files, file => Assert.True(new FileInfo(file).Length > 200, file));
-        LabTests.StandsAlone(File.ReadAllText(folder["ablation.html"]), ["result", "curves"], 3);
+        Assert.Equal(3, PageCheck.StandsAlone(File.ReadAllText(folder["ablation.html"])));
+        PlotStyleTests.EverySeriesHasALookOfItsOwn(AblationReport.Pages(rest.Rows()).SelectMany(page => page.Figures));
         Assert.Equal(variants.Count + 1, File.ReadAllLines(folder["ablation.csv"]).Length);
     }
 

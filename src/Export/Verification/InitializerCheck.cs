@@ -110,7 +110,7 @@ internal sealed class InitializerCheck
         var at = bytes.Length == want.Length ? bytes.CommonPrefixLength(want) / (int)plain.element_size() : -1;
         throw new ParityException(at < 0
             ? $"the tensor '{tensor.Name}' has {bytes.Length} bytes in the file, and {what} has {want.Length}"
-            : FormattableString.Invariant($"the tensor '{tensor.Name}' in the file differs from {what} at element {at}{(plain.dtype == ScalarType.Float32 ? $": {MemoryMarshal.Cast<byte, float>(bytes)[at]:G9}, expected {MemoryMarshal.Cast<byte, float>(want)[at]:G9}" : "")}"));
+            : FormattableString.Invariant($"the tensor '{tensor.Name}' in the file differs from {what} at element {at}{(plain.dtype == ScalarType.Float32 ? $": {Numbers.Short(MemoryMarshal.Cast<byte, float>(bytes)[at], 9)}, expected {Numbers.Short(MemoryMarshal.Cast<byte, float>(want)[at], 9)}" : "")}"));
     }
 
     /// <summary>A float64 sum in another order may round to the neighbouring float32.</summary>

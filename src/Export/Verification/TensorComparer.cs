@@ -70,7 +70,7 @@ internal static class TensorComparer
 
     private static string Describe(long at, long[] shape, double got, double want, double error, double allowed) => string.Create(
         CultureInfo.InvariantCulture,
-        $"element [{Index(at, shape)}] is {got:G9}, expected {want:G9} (difference {error:G3}, allowed {allowed:G3})");
+        $"element [{Index(at, shape)}] is {Numbers.Short(got, 9)}, expected {Numbers.Short(want, 9)} (difference {Numbers.Short(error)}, allowed {Numbers.Short(allowed)})");
 
     private static long RowsOf(Tensor tensor) => tensor.dim() == 0 ? 1 : tensor.shape[0];
 

@@ -12,10 +12,10 @@ public sealed class ImageClassifierHealthCheck(ImageClassifierService service) :
         try
         {
             var check = service.Use(classifier => classifier.Verify());
-            if (!check.Passed) return Task.FromResult(HealthCheckResult.Unhealthy(FormattableString.Invariant($"the self-check fails: {check.Agree} of {check.Pictures} pictures agree, largest difference {check.LargestDifference:G3}, allowed {check.Tolerance:G3}")));
+            if (!check.Passed) return Task.FromResult(HealthCheckResult.Unhealthy(FormattableString.Invariant($"the self-check fails: {check.Agree} of {check.Pictures} pictures agree, largest difference {Numbers.Short(check.LargestDifference)}, allowed {Numbers.Short(check.Tolerance)}")));
             return Task.FromResult(service.ReloadError is { } error
                 ? HealthCheckResult.Degraded(error)
-                : HealthCheckResult.Healthy(FormattableString.Invariant($"{check.Agree} of {check.Pictures} pictures agree, largest difference {check.LargestDifference:G3}")));
+                : HealthCheckResult.Healthy(FormattableString.Invariant($"{check.Agree} of {check.Pictures} pictures agree, largest difference {Numbers.Short(check.LargestDifference)}")));
         }
         catch (InvalidDataException error)
         {

@@ -28,7 +28,7 @@ internal static class AblationReport
         AtomicWrite.Text(File("ablation.json"), Json.Text(new { About = subtitle, Rows = rows, Versions = Versions.All }) + "\n");
         AtomicWrite.Text(File("ablation.csv"), Csv(rows));
         AtomicWrite.Text(File("ablation.md"), Markdown(subtitle, rows));
-        PlotFile.Write(File("ablation"), () => Ranked(rows), 900, PlotHeight(rows));
+        new Figure("ablation", 900, PlotHeight(rows)) { Plot = () => Ranked(rows) }.Write(File("ablation"));
         LabOutput.WriteHtml(File("ablation.html"), "Ablation: what each technique brings", subtitle, Pages(rows));
         return [File("ablation.json"), File("ablation.csv"), File("ablation.md"), File("ablation.svg"), File("ablation.png"), File("ablation.html")];
     }
@@ -62,16 +62,17 @@ internal static class AblationReport
         }.Where(sentence => sentence.Length > 0));
     }
 
-    private static IReadOnlyList<LabPage> Pages(IReadOnlyList<AblationRow> rows) =>
+    /// <summary>The parts of the page.</summary>
+    public static IReadOnlyList<LabPage> Pages(IReadOnlyList<AblationRow> rows) =>
     [
         new LabPage("result", "What each technique brought", Findings(rows))
         {
-            Figures = [new LabFigure("effects", 900, PlotHeight(rows)) { Plot = () => Ranked(rows) }],
+            Figures = [new Figure("effects", 900, PlotHeight(rows)) { Plot = () => Ranked(rows) }],
             Tables = [new LabTable("Means over the seeds, plus or minus one standard deviation; an effect is the paired difference in test accuracy, in percentage points", Head, [.. rows.Select(Cells)]), new LabTable(EffectCaption, EffectHead, Effects(rows))],
         },
         new LabPage("curves", "Learning curves", "Validation accuracy by epoch, mean over the seeds: first the full stack and what is left without one technique, then the bare network and one technique alone. A line that ends early was stopped early.")
         {
-            Figures = [.. ((string[])[AblationPlan.Full, AblationPlan.Bare]).Select(reference => new LabFigure(reference, 1000, 560) { Plot = () => LabPlots.Lines(reference == AblationPlan.Full ? "The full stack, and without one technique" : "The bare network, and one technique alone", "epoch", "validation accuracy, %", [.. rows.Where(row => row.Variant == reference || row.Reference == reference).Select(row => new Curve(row.Variant, row.ValidationCurve.Select((accuracy, epoch) => (epoch + 1.0, 100 * accuracy))))], lowY: 0) })],
+            Figures = [.. ((string[])[AblationPlan.Full, AblationPlan.Bare]).Select(reference => new Figure(reference, 940, 560) { Plot = () => LabPlots.Lines(reference == AblationPlan.Full ? "The full stack, and without one technique" : "The bare network, and one technique alone", "epoch", "validation accuracy, %", [.. rows.Where(row => row.Variant == reference || row.Reference == reference).Select(row => new Curve(row.Variant, row.ValidationCurve.Select((accuracy, epoch) => (epoch + 1.0, 100 * accuracy))))], lowY: 0) })],
         },
         new LabPage("settings", "To repeat it", $"The full stack: {Settings(rows, AblationPlan.Full)} The bare network: {Settings(rows, AblationPlan.Bare)} Every other variant is one of them with one technique taken out or added."),
     ];
@@ -84,7 +85,7 @@ internal static class AblationReport
     private static PlotModel Ranked(IReadOnlyList<AblationRow> rows)
     {
         var ranked = rows.Where(row => row.Effect is not null).OrderByDescending(row => row.Effect!.Mean).ToArray();
-        var plot = new PlotModel { Title = "Effect on test accuracy, percentage points, with 95 % interval (grey: not significant)", TitleFontSize = 13 };
+        var plot = PlotStyle.Plot("Effect on test accuracy, percentage points, with 95 % interval", "grey: not significant");
         var names = new CategoryAxis { Position = AxisPosition.Left, StartPosition = 1, EndPosition = 0 };
         var bars = new ErrorBarSeries { ErrorWidth = 0.3, StrokeThickness = 0 };
         foreach (var row in ranked)
@@ -94,7 +95,7 @@ internal static class AblationReport
         }
 
         plot.Axes.Add(names);
-        plot.Axes.Add(new LinearAxis { Position = AxisPosition.Bottom, MajorGridlineStyle = LineStyle.Dot });
+        plot.Axes.Add(PlotStyle.Axis(false, AxisPosition.Bottom, "percentage points"));
         plot.Series.Add(bars);
         return plot;
     }

@@ -1,4 +1,5 @@
 using TorchBridge.Export.Quantization;
+using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Artifacts;
 
@@ -26,6 +27,9 @@ internal sealed record ModelFolder(string Path)
 
     /// <summary>Path of a picture, without its ending (<c>.svg</c>, <c>.png</c>).</summary>
     public string Picture(string name) => File($".{name}");
+
+    /// <summary>Writes a picture as SVG and PNG.</summary>
+    public void Write(Figure figure) => figure.Write(Picture(figure.Name));
 
     /// <summary>Deletes what was quantized from this model.</summary>
     public void DeleteVariants()

@@ -86,7 +86,7 @@ internal static class ModelPackager
     /// <summary>A row as people read it.</summary>
     public static string Describe(ParityRow row) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{row.Name}: agreement {row.Agree:N0} of {row.Count:N0}{(row.Ties.Count == 0 ? "" : $" ({row.Ties.Count} ties: {string.Join(", ", row.Ties.Take(10))})")}, largest difference {row.LargestAbsolute:G3} (allowed {row.Tolerance:G3}), relative {row.LargestRelative:G3}");
+        $"{row.Name}: agreement {row.Agree:N0} of {row.Count:N0}{(row.Ties.Count == 0 ? "" : $" ({row.Ties.Count} ties: {string.Join(", ", row.Ties.Take(10))})")}, largest difference {Numbers.Short(row.LargestAbsolute)} (allowed {Numbers.Short(row.Tolerance)}), relative {Numbers.Short(row.LargestRelative)}");
 
     private static ExportReport Export(TrainedModel model, string path, bool foldBatchNorm, PictureSet data, Evaluation test, bool explain = false)
     {

@@ -51,8 +51,12 @@ internal static class ModelCommands
                 if (!context.Parsed.GetValue(modes) && !context.Parsed.GetValue(recalibrate)) return Routes(context, stop);
                 var before = ModeParity.Measure(context.Model, context.Data.Data, stop);
                 ModeParityReport.Print(context.Console, before);
-                ModeParityReport.Draw(context.Folder, before);
-                foreach (var picture in (string[])["drift", "modes"]) context.Console.WriteLine($"  {context.Folder.Picture(picture)}.svg, .png");
+                foreach (var figure in ModeParityReport.Figures(before))
+                {
+                    context.Folder.Write(figure);
+                    context.Console.WriteLine($"  {context.Folder.Picture(figure.Name)}.svg, .png");
+                }
+
                 return context.Parsed.GetValue(recalibrate) ? Recalibrate(context, before, stop) : (0, before);
             },
             modes,

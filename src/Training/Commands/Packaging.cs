@@ -14,8 +14,8 @@ internal static class Packaging
     {
         var result = ModelPackager.Package(model, folder, data, test, explain: explain);
         var figures = TestFigures.Of(test, data.Data.Test, model.Settings.ClassNames);
-        PlotFile.Write(folder.Picture("confusion"), () => TestPlots.Confusion(figures), 760, 700);
-        PlotFile.Write(folder.Picture("reliability"), () => TestPlots.Reliability(figures), 560, 520);
+        folder.Write(TestPlots.Confusion(figures));
+        folder.Write(TestPlots.Reliability(figures));
         if (training is not null) HtmlReport.Write(folder, model.Settings, data.Data.Name, training, figures, result.Parity);
         ModelCardFile.Write(folder, model, data.Data, training, figures, result);
         console.WriteLine(result.Export.ToString().Replace(result.Export.Path, folder.Onnx, StringComparison.Ordinal).TrimEnd());

@@ -52,7 +52,7 @@ internal static class QuantizeCommand
                 var target = context.Folder.Variant(QuantizedPackager.VariantName(options.Mode));
                 context.Console.Write(report.ToString());
                 foreach (var layer in report.Sensitivity) context.Console.WriteLine(FormattableString.Invariant($"  alone: {layer.Node} ({layer.OpType}) {layer.Decibels:F1} dB{(layer.Agreement is { } agreement ? FormattableString.Invariant($", same class in {agreement:P1}") : "")}"));
-                if (report.Sensitivity.Count > 0) PlotFile.Write(target.Picture("sensitivity"), () => SensitivityPlot.Of(report.Sensitivity), 760, 120 + (28 * report.Sensitivity.Count));
+                if (report.Sensitivity.Count > 0) target.Write(SensitivityPlot.Of(report.Sensitivity));
                 foreach (var file in ((string[])[target.Onnx, target.Zip, target.Card]).Where(File.Exists)) context.Console.WriteLine(FormattableString.Invariant($"  {file} ({new FileInfo(file).Length:N0} bytes)"));
                 return (0, report);
             },

@@ -99,7 +99,7 @@ internal sealed class RecipeOptions
         return new Entry(option, (parsed, c) =>
         {
             if (parsed.GetValue(option) is not { } value) return c;
-            Require(value >= low && value <= high, name, value, string.Create(CultureInfo.InvariantCulture, $"{low} to {high}"));
+            Require(value >= low && value <= high, name, value, $"{Numbers.Exact(low)} to {Numbers.Exact(high)}");
             return set(c, value);
         });
     }

@@ -60,7 +60,7 @@ internal sealed class TrainCommand
         }
 
         model.Save(folder.Weights);
-        LearningCurves.Write(folder, result.History, result.BestEpoch);
+        folder.Write(LearningCurves.Of(result.History, result.BestEpoch));
         if (result.Ending == TrainingResult.StoppedByUser)
         {
             console.WriteLine($"Stopped. `train --resume --out {folder.Path}` goes on after epoch {result.History.Count}. The best weights so far (epoch {result.BestEpoch}) are in {folder.Weights}; `export --out {folder.Path}` makes the other files from them.");

@@ -1,6 +1,4 @@
-using System.Globalization;
 using Spectre.Console;
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Lab;
@@ -27,16 +25,7 @@ internal static class LabOutput
     public static IReadOnlyList<string> WritePictures(string folder, LabPage page) => [.. page.Figures.Select(figure =>
     {
         var path = Path.Combine(folder, figure.Name == page.Topic ? page.Topic : $"{page.Topic}-{figure.Name}");
-        if (figure.Plot is { } plot)
-        {
-            PlotFile.Write(path, plot, figure.Width, figure.Height);
-        }
-        else
-        {
-            AtomicWrite.Text($"{path}.svg", "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n" + Picture(figure));
-            AtomicWrite.File($"{path}.png", stream => stream.Write(figure.Png));
-        }
-
+        figure.Write(path);
         return path;
     })];
 
@@ -50,23 +39,11 @@ internal static class LabOutput
         foreach (var page in pages)
         {
             html.Add($"<section id=\"{page.Topic}\"><h2>{HtmlPage.Text(page.Title)}</h2><p>{HtmlPage.Text(page.Paragraph)}</p>");
-            foreach (var figure in page.Figures)
-            {
-                html.Add($"<figure>");
-                if (figure.Plot is { } plot) html.Add(plot(), figure.Width, figure.Height);
-                else html.Add($"{Picture(figure)}");
-                html.Add($"</figure>");
-            }
-
+            foreach (var figure in page.Figures) html.Picture(figure.Svg());
             foreach (var table in page.Tables) html.Table(table.Caption, table.Head, table.Rows);
             html.Add($"</section>");
         }
 
         html.Write(path);
     }
-
-    /// <summary>A picture as SVG: its pixels are in the document itself.</summary>
-    private static string Picture(LabFigure figure) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{figure.Width}\" height=\"{figure.Height}\" viewBox=\"0 0 {figure.Width} {figure.Height}\"><image width=\"{figure.Width}\" height=\"{figure.Height}\" xlink:href=\"data:image/png;base64,{Convert.ToBase64String(figure.Png!)}\"/></svg>");
 }

@@ -1,4 +1,4 @@
-using OxyPlot;
+using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Lab;
 
@@ -10,7 +10,7 @@ internal sealed record LabPage(string Topic, string Title, string Paragraph)
 {
     public IReadOnlyList<LabTable> Tables { get; init; } = [];
 
-    public IReadOnlyList<LabFigure> Figures { get; init; } = [];
+    public IReadOnlyList<Figure> Figures { get; init; } = [];
 }
 
 /// <summary>A table.</summary>
@@ -18,19 +18,6 @@ internal sealed record LabPage(string Topic, string Title, string Paragraph)
 /// <param name="Head">Names of the columns.</param>
 /// <param name="Rows">Cells as text.</param>
 internal sealed record LabTable(string Caption, string[] Head, IReadOnlyList<string[]> Rows);
-
-/// <summary>A picture: a plot, or pixels.</summary>
-/// <param name="Name">Ending of its file's name.</param>
-/// <param name="Width">Pixels.</param>
-/// <param name="Height">Pixels.</param>
-internal sealed record LabFigure(string Name, int Width, int Height)
-{
-    /// <summary>Makes the plot, anew for each file: a plot keeps what it was drawn on.</summary>
-    public Func<PlotModel>? Plot { get; init; }
-
-    /// <summary>A sheet of pictures as PNG.</summary>
-    public byte[]? Png { get; init; }
-}
 
 /// <summary>What a topic works with.</summary>
 /// <param name="Width">Channels of the first convolution of the lab's networks.</param>

@@ -150,6 +150,6 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
     }
 
     private TrainingDivergedException Diverged(double loss, int step, int epoch, double learningRate) => new(
-        FormattableString.Invariant($"the loss is {loss} at step {step} of epoch {epoch} (learning rate {learningRate:G3}): training diverged. Lower --lr, or keep gradient clipping on.") +
+        FormattableString.Invariant($"the loss is {loss} at step {step} of epoch {epoch} (learning rate {Numbers.Short(learningRate)}): training diverged. Lower --lr, or keep gradient clipping on.") +
         (checkpointPath is not null && File.Exists(checkpointPath) ? $" The checkpoint of the last good epoch is {checkpointPath}." : ""));
 }

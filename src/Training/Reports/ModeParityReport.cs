@@ -1,10 +1,8 @@
 using System.Globalization;
 using OxyPlot;
 using OxyPlot.Axes;
-using OxyPlot.Legends;
 using OxyPlot.Series;
 using Spectre.Console;
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Parity;
 
 namespace TorchBridge.Training.Reports;
@@ -41,22 +39,33 @@ internal static class ModeParityReport
         console.Write(modes);
     }
 
-    /// <summary>Writes both pictures as SVG and PNG.</summary>
-    public static void Draw(ModelFolder folder, ModeParityResult result)
+    /// <summary>The pictures: drift by layer, where the network has running statistics, and accuracy by batch size.</summary>
+    public static IReadOnlyList<Figure> Figures(ModeParityResult result)
     {
-        if (result.Drift.Count > 0) PlotFile.Write(folder.Picture("drift"), () => DriftPlot(result), 1000, 520);
-        PlotFile.Write(folder.Picture("modes"), () => ModePlot(result), 760, 480);
+        var modes = new Figure("modes", 760, 480) { Plot = () => ModePlot(result) };
+        return result.Drift.Count == 0 ? [modes] : [new Figure("drift", 940, 560) { Plot = () => DriftPlot(result) }, modes];
     }
 
     private static PlotModel DriftPlot(ModeParityResult result)
     {
-        var plot = new PlotModel { Title = "Training pictures against running statistics", Subtitle = "each dot is a channel", Background = OxyColors.White };
-        plot.Axes.Add(new CategoryAxis { Position = AxisPosition.Bottom, Angle = -45, Minimum = -0.5, Maximum = result.Drift.Count - 0.5, ItemsSource = result.Drift.Select(layer => layer.ModulePath).ToArray() });
-        plot.Axes.Add(new LinearAxis { Position = AxisPosition.Left, Key = "shift", Title = "mean shift, sigma", StartPosition = 0.53, EndPosition = 1, MajorGridlineStyle = LineStyle.Dot });
-        plot.Axes.Add(new LogarithmicAxis { Position = AxisPosition.Left, Key = "ratio", Title = "variance ratio", StartPosition = 0, EndPosition = 0.47, MajorGridlineStyle = LineStyle.Dot });
-        Add("shift", layer => layer.MeanShift, OxyColors.SteelBlue);
-        Add("ratio", layer => layer.VarianceRatio, OxyColors.DarkOrange);
+        var plot = PlotStyle.Plot("Training pictures against running statistics", "each dot is a channel");
+        var layers = PlotStyle.Names(AxisPosition.Bottom, [.. result.Drift.Select(layer => layer.ModulePath)], 800);
+        layers.Angle = -45;
+        plot.Axes.Add(layers);
+        Panel(false, "shift", "mean shift, sigma", 0.53, 1);
+        Panel(true, "ratio", "variance ratio", 0, 0.47);
+        Add("shift", layer => layer.MeanShift, PlotStyle.Color(0));
+        Add("ratio", layer => layer.VarianceRatio, PlotStyle.Color(1));
         return plot;
+
+        void Panel(bool isLogarithmic, string key, string title, double start, double end)
+        {
+            var axis = PlotStyle.Axis(isLogarithmic, AxisPosition.Left, title);
+            axis.Key = key;
+            axis.StartPosition = start;
+            axis.EndPosition = end;
+            plot.Axes.Add(axis);
+        }
 
         void Add(string axis, Func<Export.NormalizationDrift, IReadOnlyList<double>> values, OxyColor color)
         {
@@ -74,20 +83,18 @@ internal static class ModeParityReport
 
     private static PlotModel ModePlot(ModeParityResult result)
     {
-        var plot = new PlotModel { Title = "Accuracy with batch statistics", Subtitle = "dropout off; the line is eval mode", Background = OxyColors.White };
-        plot.Axes.Add(new LogarithmicAxis { Position = AxisPosition.Bottom, Base = 2, Title = "pictures in a batch", MajorGridlineStyle = LineStyle.Dot });
-        plot.Axes.Add(new LinearAxis { Position = AxisPosition.Left, Title = "accuracy, %", MajorGridlineStyle = LineStyle.Dot });
-        plot.Legends.Add(new Legend { LegendPosition = LegendPosition.RightBottom });
-        var batch = new LineSeries { Title = "train mode", Color = OxyColors.SteelBlue, MarkerType = MarkerType.Circle, MarkerSize = 4, MarkerFill = OxyColors.SteelBlue };
-        batch.Points.AddRange(result.TrainMode.Select(row => new DataPoint(row.BatchSize, 100 * row.Accuracy)));
-        var eval = new LineSeries { Title = "eval mode", Color = OxyColors.DarkOrange, LineStyle = LineStyle.Dash };
-        eval.Points.AddRange(result.TrainMode.Select(row => new DataPoint(row.BatchSize, 100 * result.EvalAccuracy)));
-        plot.Series.Add(batch);
-        plot.Series.Add(eval);
+        var plot = PlotStyle.Plot("Accuracy with batch statistics", "dropout off; the dashed line is eval mode");
+        var sizes = PlotStyle.Axis(true, AxisPosition.Bottom, "pictures in a batch");
+        ((LogarithmicAxis)sizes).Base = 2;
+        plot.Axes.Add(sizes);
+        plot.Axes.Add(PlotStyle.Axis(false, AxisPosition.Left, "accuracy, %"));
+        PlotStyle.AddLegend(plot);
+        plot.Series.Add(PlotStyle.Line("train mode", 0, result.TrainMode.Select(row => ((double)row.BatchSize, 100 * row.Accuracy))));
+        plot.Series.Add(PlotStyle.Line("eval mode", 1, result.TrainMode.Select(row => ((double)row.BatchSize, 100 * result.EvalAccuracy)), isDashed: true));
         return plot;
     }
 
-    private static string Text(double value) => value.ToString("G4", CultureInfo.InvariantCulture);
+    private static string Text(double value) => Numbers.Short(value, 4);
 
     private static string Percent(double value) => value.ToString("P2", CultureInfo.InvariantCulture);
 }

@@ -9,19 +9,25 @@ namespace TorchBridge.Training.Reports;
 internal static class SensitivityPlot
 {
     /// <summary>Bars, the dearest layer on top.</summary>
-    public static PlotModel Of(IReadOnlyList<LayerSensitivity> layers)
+    public static Figure Of(IReadOnlyList<LayerSensitivity> layers)
     {
-        var plot = new PlotModel { Title = "Each layer quantized alone: signal to noise of the output (a short bar is a dear layer)", TitleFontSize = 13 };
-        var names = new CategoryAxis { Position = AxisPosition.Left, StartPosition = 1, EndPosition = 0 };
-        var bars = new BarSeries { FillColor = OxyColors.SteelBlue, LabelFormatString = "{0:0.0}" };
-        foreach (var layer in layers)
-        {
-            names.Labels.Add(layer.Node);
-            bars.Items.Add(new BarItem(layer.Decibels));
-        }
+        var height = 140 + (28 * layers.Count);
+        return new Figure("sensitivity", 760, height) { Plot = () => Plot(layers, height) };
+    }
 
-        plot.Axes.Add(names);
-        plot.Axes.Add(new LinearAxis { Position = AxisPosition.Bottom, Minimum = 0, Title = "decibels" });
+    private static PlotModel Plot(IReadOnlyList<LayerSensitivity> layers, int height)
+    {
+        var plot = PlotStyle.Plot("Each layer quantized alone: signal to noise of the output", "a short bar is a layer whose rounding costs much");
+        plot.Axes.Add(PlotStyle.Names(AxisPosition.Left, [.. layers.Select(layer => layer.Node)], height));
+        var decibels = PlotStyle.Axis(false, AxisPosition.Bottom, "decibels");
+        // Room for the numbers behind the bars.
+        decibels.MaximumPadding = 0.12;
+        var lowest = layers.Min(layer => layer.Decibels);
+        if (lowest >= 0) decibels.Minimum = 0;
+        else decibels.MinimumPadding = 0.12;
+        plot.Axes.Add(decibels);
+        var bars = new BarSeries { FillColor = PlotStyle.Color(0), LabelFormatString = "{0:0.0}", LabelPlacement = LabelPlacement.Outside };
+        bars.Items.AddRange(layers.Select(layer => new BarItem(layer.Decibels)));
         plot.Series.Add(bars);
         return plot;
     }

@@ -29,7 +29,7 @@ internal sealed class TrainingProgress : ITrainingObserver
     {
         if (bar is null) return;
         bar.Value = epoch - 1 + ((double)step / stepsInEpoch);
-        bar.Description = string.Create(CultureInfo.InvariantCulture, $"epoch {epoch}/{recipe.Epochs}  loss {loss:F3}  lr {learningRate:G3}  {imagesPerSecond:F0} images/s");
+        bar.Description = string.Create(CultureInfo.InvariantCulture, $"epoch {epoch}/{recipe.Epochs}  loss {loss:F3}  lr {Numbers.Short(learningRate)}  {imagesPerSecond:F0} images/s");
     }
 
     /// <inheritdoc/>
@@ -38,7 +38,7 @@ internal sealed class TrainingProgress : ITrainingObserver
         var left = TimeSpan.FromSeconds(record.Seconds / Cost(record.Epoch) * Enumerable.Range(record.Epoch + 1, recipe.Epochs - record.Epoch).Sum(Cost));
         console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"epoch {record.Epoch,3}/{recipe.Epochs}  loss {record.TrainingLoss:F4} / {record.ValidationLoss:F4}  accuracy {record.TrainingAccuracy,6:P1} / {record.ValidationAccuracy,6:P1}  lr {record.LearningRate:E1}  {record.ImagesPerSecond,4:F0} images/s  {(int)left.TotalMinutes}:{left.Seconds:D2} left{(isBest ? "  *" : "")}"));
+            $"epoch {record.Epoch,3}/{recipe.Epochs}  loss {record.TrainingLoss:F4} / {record.ValidationLoss:F4}  accuracy {record.TrainingAccuracy,6:P1} / {record.ValidationAccuracy,6:P1}  lr {Numbers.Short(record.LearningRate, 1)}  {record.ImagesPerSecond,4:F0} images/s  {(int)left.TotalMinutes}:{left.Seconds:D2} left{(isBest ? "  *" : "")}"));
     }
 
     /// <summary>What an epoch costs beside one on whole pictures: its share of the pixels.</summary>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using TorchBridge.Training.Networks;
+using TorchBridge.Training.Reports;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -30,14 +31,14 @@ internal static class ActivationsTopic
             Tables =
             [
                 new LabTable($"Sigma after a layer, {Samples} samples, {Units} units; dead: zero for every sample; exploded: above 10,000 or not finite", ["weights", "activation", "norm", "layer 1", "5", "15", "30", "dead", "exploded"],
-                    [.. runs.Select(run => (string[])[run.Scale.ToString("F3", CultureInfo.InvariantCulture), run.Relu ? "ReLU" : "tanh", run.Norm ? "yes" : "no", .. ((int[])[1, 5, 15, 30]).Select(layer => run.Sigmas[layer].ToString("G3", CultureInfo.InvariantCulture)), run.Dead.ToString("P0", CultureInfo.InvariantCulture), run.Exploded.ToString("P0", CultureInfo.InvariantCulture)])]),
+                    [.. runs.Select(run => (string[])[run.Scale.ToString("F3", CultureInfo.InvariantCulture), run.Relu ? "ReLU" : "tanh", run.Norm ? "yes" : "no", .. ((int[])[1, 5, 15, 30]).Select(layer => Numbers.Short(run.Sigmas[layer])), run.Dead.ToString("P0", CultureInfo.InvariantCulture), run.Exploded.ToString("P0", CultureInfo.InvariantCulture)])]),
             ],
             Figures =
             [
-                new LabFigure("depth", 900, 480) { Plot = () => LabPlots.Lines("Sigma by depth (ReLU; dashed: normalized)", "layer", "sigma", [.. runs.Where(run => run.Relu).Select(run => new Curve(string.Create(CultureInfo.InvariantCulture, $"weights {run.Scale:F3}{(run.Norm ? ", normalized" : "")}"), run.Sigmas.Select((sigma, layer) => ((double)layer, sigma)), run.Norm))], logY: true) },
-                new LabFigure("histograms", 760, 520) { Plot = () => LabPlots.Ridges("Five layers, weights 0.5, ReLU, no normalization", "value", [.. lesson.Select((values, layer) => ($"layer {layer}", values))], -5, Math.Min(200, lesson[3].Max())) },
-                new LabFigure("histograms-normalized", 760, 520) { Plot = () => LabPlots.Ridges("The same, normalized before each ReLU", "value", [.. normalized.Select((values, layer) => ($"layer {layer}", values))], -5, 5) },
-                new LabFigure("shift", 900, 460) { Plot = () => LabPlots.Lines("Input of the 5th of 8 layers while the network learns", "step", "mean and sigma", shift) },
+                new Figure("depth", 900, 480) { Plot = () => LabPlots.Lines("Sigma by depth (ReLU; dashed: normalized)", "layer", "sigma", [.. runs.Where(run => run.Relu).Select(run => new Curve(string.Create(CultureInfo.InvariantCulture, $"weights {run.Scale:F3}{(run.Norm ? ", normalized" : "")}"), run.Sigmas.Select((sigma, layer) => ((double)layer, sigma)), run.Norm))], logY: true) },
+                new Figure("histograms", 760, 520) { Plot = () => LabPlots.Ridges("Five layers, weights 0.5, ReLU, no normalization", "value", [.. lesson.Select((values, layer) => ($"layer {layer}", values))], -5, Math.Min(200, lesson[3].Max())) },
+                new Figure("histograms-normalized", 760, 520) { Plot = () => LabPlots.Ridges("The same, normalized before each ReLU", "value", [.. normalized.Select((values, layer) => ($"layer {layer}", values))], -5, 5) },
+                new Figure("shift", 900, 460) { Plot = () => LabPlots.Lines("Input of the 5th of 8 layers while the network learns", "step", "mean and sigma", shift) },
             ],
         };
     }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using TorchBridge.Training.Networks;
+using TorchBridge.Training.Reports;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -31,8 +32,8 @@ internal static class BatchNormTopic
             ],
             Figures =
             [
-                new LabFigure("batchnorm", 820, 440) { Plot = () => LabPlots.Lines("running_var of numbers with variance 1, by batch size", "batch size", "running_var", [new Curve("unbiased (PyTorch)", running.Select(row => ((double)row.Size, row.Unbiased))), new Curve("biased (lesson)", running.Select(row => ((double)row.Size, row.Biased)))], logX: true, lowY: 0, highY: 1.2) },
-                new LabFigure("accuracy", 820, 440) { Plot = () => LabPlots.Lines("Validation accuracy in eval mode, by batch size of training", "batch size", "accuracy, %", [new Curve("unbiased (PyTorch)", accuracy.Select(row => ((double)row.Size, 100 * row.Unbiased))), new Curve("biased (lesson)", accuracy.Select(row => ((double)row.Size, 100 * row.Biased)))], logX: true, lowY: 0) },
+                new Figure("batchnorm", 820, 440) { Plot = () => LabPlots.Lines("running_var of numbers with variance 1, by batch size", "batch size", "running_var", [new Curve("unbiased (PyTorch)", running.Select(row => ((double)row.Size, row.Unbiased))), new Curve("biased (lesson)", running.Select(row => ((double)row.Size, row.Biased)))], logX: true, lowY: 0, highY: 1.2) },
+                new Figure("accuracy", 820, 440) { Plot = () => LabPlots.Lines("Validation accuracy in eval mode, by batch size of training", "batch size", "accuracy, %", [new Curve("unbiased (PyTorch)", accuracy.Select(row => ((double)row.Size, 100 * row.Unbiased))), new Curve("biased (lesson)", accuracy.Select(row => ((double)row.Size, 100 * row.Biased)))], logX: true, lowY: 0) },
             ],
         };
     }
@@ -63,7 +64,7 @@ internal static class BatchNormTopic
             library.eval();
             ours.eval();
             var (state, mine) = (library.state_dict(), ours.state_dict());
-            string Largest(Tensor p, Tensor q) => (p - q).abs().max().ToDouble().ToString("E1", CultureInfo.InvariantCulture);
+            string Largest(Tensor p, Tensor q) => Numbers.Short((p - q).abs().max().ToDouble(), 2);
             return [name, Largest(left, right), Largest(state["running_mean"], mine["running_mean"]), Largest(state["running_var"], mine["running_var"]), Largest(library.call(data), ours.call(data)), Largest(a.grad!, b.grad!), Largest(Gradient(library), Gradient(ours))];
         }
     }

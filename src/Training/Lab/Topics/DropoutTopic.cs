@@ -1,5 +1,6 @@
 using System.Globalization;
 using TorchBridge.Training.Networks;
+using TorchBridge.Training.Reports;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -30,8 +31,8 @@ internal static class DropoutTopic
             ],
             Figures =
             [
-                new LabFigure("masks", 900, 330) { Plot = () => LabPlots.Grids("What is left of a constant [4 channels of 8 x 8] at p = 0.5 (white: dropped)", [.. Masks(nn.Dropout(0.5), "standard"), .. Masks(nn.Dropout2d(0.5), "spatial")]) },
-                new LabFigure("training", 900, 460) { Plot = () => LabPlots.Lines("The lesson's comparison network (dashed: training)", "epoch", "accuracy, %", [.. trained.SelectMany(item => (Curve[])[new(item.Name, item.History.Select(epoch => ((double)epoch.Epoch, 100 * epoch.ValidationAccuracy))), new($"{item.Name}, training", item.History.Select(epoch => ((double)epoch.Epoch, 100 * epoch.TrainingAccuracy)), Dashed: true)])], lowY: 0) },
+                new Figure("masks", 900, 330) { Plot = () => LabPlots.Grids("What is left of a constant [4 channels of 8 x 8] at p = 0.5 (white: dropped)", [.. Masks(nn.Dropout(0.5), "standard"), .. Masks(nn.Dropout2d(0.5), "spatial")]) },
+                new Figure("training", 900, 460) { Plot = () => LabPlots.Lines("The lesson's comparison network (dashed: training)", "epoch", "accuracy, %", [.. trained.SelectMany(item => (Curve[])[new(item.Name, item.History.Select(epoch => ((double)epoch.Epoch, 100 * epoch.ValidationAccuracy))), new($"{item.Name}, training", item.History.Select(epoch => ((double)epoch.Epoch, 100 * epoch.TrainingAccuracy)), Dashed: true)])], lowY: 0) },
             ],
         };
     }

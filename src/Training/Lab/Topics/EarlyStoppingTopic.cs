@@ -1,6 +1,7 @@
 using System.Globalization;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Regularization;
+using TorchBridge.Training.Reports;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Lab.Topics;
@@ -33,7 +34,7 @@ internal static class EarlyStoppingTopic
             "Patience counts the epochs without a new best; when it is used up, training ends, and the weights of the best epoch are the ones that are kept. What is watched is validation; the test part is not touched.")
         {
             Tables = [new LabTable($"ModernCNN, {context.Network}, no normalization, no regularization, {Pictures} pictures, patience {Patience}", ["", "epoch", "training loss", "validation loss", "validation accuracy"], [Row("best, kept", best), Row("stopped", stop), Row("without stopping", history[^1])])],
-            Figures = [new LabFigure("early-stopping", 900, 460) { Plot = () => LabPlots.Lines($"Best at epoch {best.Epoch}, stopped at {stop.Epoch} ({context.Network})", "epoch", "loss", [new Curve("training", history.Select(epoch => ((double)epoch.Epoch, epoch.TrainingLoss))), new Curve("validation", history.Select(epoch => ((double)epoch.Epoch, epoch.ValidationLoss))), new Curve("kept", [(best.Epoch, 0), (best.Epoch, history.Max(epoch => epoch.ValidationLoss))]), new Curve("stopped", [(stop.Epoch, 0), (stop.Epoch, history.Max(epoch => epoch.ValidationLoss))], Dashed: true)], lowY: 0) }],
+            Figures = [new Figure("early-stopping", 900, 460) { Plot = () => LabPlots.Lines($"Best at epoch {best.Epoch}, stopped at {stop.Epoch} ({context.Network})", "epoch", "loss", [new Curve("training", history.Select(epoch => ((double)epoch.Epoch, epoch.TrainingLoss))), new Curve("validation", history.Select(epoch => ((double)epoch.Epoch, epoch.ValidationLoss))), new Curve("kept", [(best.Epoch, 0), (best.Epoch, history.Max(epoch => epoch.ValidationLoss))]), new Curve("stopped", [(stop.Epoch, 0), (stop.Epoch, history.Max(epoch => epoch.ValidationLoss))], Dashed: true)], lowY: 0) }],
         };
     }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using TorchBridge.Training.Initialization;
 using TorchBridge.Training.Networks;
+using TorchBridge.Training.Reports;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -38,14 +39,14 @@ internal static class InitializationTopic
             [
                 new LabTable("Weights [128, 64, 3, 3]: sigma found and by theory", ["start", "mean", "sigma", "theory"], statistics),
                 new LabTable($"Through {Depth} layers of {Units} units: sigma of the last layer's values over the first's; the same of the gradients, backwards", ["activation", "start", "signal", "gradient"],
-                    [.. signals.Select(row => (string[])[row.Activation, row.Name, row.Flow.Signal[^1].ToString("G3", CultureInfo.InvariantCulture), row.Flow.Gradient.ToString("G3", CultureInfo.InvariantCulture)])]),
+                    [.. signals.Select(row => (string[])[row.Activation, row.Name, Numbers.Short(row.Flow.Signal[^1]), Numbers.Short(row.Flow.Gradient)])]),
                 new LabTable($"ModernCNN, {context.Network}, 8 epochs", ["start", "training accuracy", "validation accuracy"],
                     [.. trained.Select(row => (string[])[row.Name, row.History[^1].TrainingAccuracy.ToString("P1", CultureInfo.InvariantCulture), row.History[^1].ValidationAccuracy.ToString("P1", CultureInfo.InvariantCulture)])]),
             ],
             Figures =
             [
-                .. ((string[])["ReLU", "tanh", "SELU"]).Select(activation => new LabFigure($"signal-{activation.ToLowerInvariant()}", 900, 420) { Plot = () => LabPlots.Lines($"Sigma of the values by depth, {activation}", "layer", "sigma", [.. signals.Where(row => row.Activation == activation).Select(row => new Curve(row.Name, row.Flow.Signal.Select((sigma, layer) => ((double)layer, sigma))))], logY: true) }),
-                new LabFigure("training", 900, 440) { Plot = () => LabPlots.Lines($"From a good and a bad start ({context.Network})", "epoch", "training loss", [.. trained.Select(row => new Curve(row.Name, row.History.Select(epoch => ((double)epoch.Epoch, epoch.TrainingLoss))))], lowY: 0) },
+                .. ((string[])["ReLU", "tanh", "SELU"]).Select(activation => new Figure($"signal-{activation.ToLowerInvariant()}", 900, 420) { Plot = () => LabPlots.Lines($"Sigma of the values by depth, {activation}", "layer", "sigma", [.. signals.Where(row => row.Activation == activation).Select(row => new Curve(row.Name, row.Flow.Signal.Select((sigma, layer) => ((double)layer, sigma))))], logY: true) }),
+                new Figure("training", 900, 440) { Plot = () => LabPlots.Lines($"From a good and a bad start ({context.Network})", "epoch", "training loss", [.. trained.Select(row => new Curve(row.Name, row.History.Select(epoch => ((double)epoch.Epoch, epoch.TrainingLoss))))], lowY: 0) },
             ],
         };
     }

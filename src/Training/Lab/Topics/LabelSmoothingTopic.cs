@@ -29,7 +29,7 @@ internal static class LabelSmoothingTopic
                 new LabTable($"ModernCNN, {context.Network}, 10 epochs; validation", ["s", "accuracy", "mean confidence", "calibration error", "loss"],
                     [.. runs.Select(run => (string[])[run.Smoothing.ToString("F1", CultureInfo.InvariantCulture), run.Accuracy.ToString("P1", CultureInfo.InvariantCulture), run.Confidences.Average().ToString("P1", CultureInfo.InvariantCulture), run.CalibrationError.ToString("P1", CultureInfo.InvariantCulture), run.Loss.ToString("F3", CultureInfo.InvariantCulture)])]),
             ],
-            Figures = [new LabFigure("label-smoothing", 760, 420) { Plot = () => LabPlots.Ridges($"Confidence on validation pictures ({context.Network})", "largest probability", [.. runs.Select(run => (string.Create(CultureInfo.InvariantCulture, $"s = {run.Smoothing:F1}"), run.Confidences))], 0, 1) }],
+            Figures = [new Figure("label-smoothing", 760, 420) { Plot = () => LabPlots.Ridges($"Confidence on validation pictures ({context.Network})", "largest probability", [.. runs.Select(run => (string.Create(CultureInfo.InvariantCulture, $"s = {run.Smoothing:F1}"), run.Confidences))], 0, 1) }],
         };
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using TorchBridge.Training.Networks;
+using TorchBridge.Training.Reports;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Lab.Topics;
@@ -15,7 +16,7 @@ internal static class LearningRateTopic
         var sweep = ((NormKind Norm, string Name)[])[(NormKind.Batch, "with BatchNorm"), (NormKind.None, "without")];
         var found = sweep.Select(item => (item.Name, Losses: Rates.Select(rate => Loss(context, item.Norm, rate)).ToArray())).ToArray();
         var guess = Math.Log(context.Data.Classes);
-        string Highest(double[] losses) => Rates.Zip(losses).Where(pair => pair.Second < 0.9 * guess).Select(pair => pair.First).DefaultIfEmpty(0).Max().ToString("G3", CultureInfo.InvariantCulture);
+        string Highest(double[] losses) => Numbers.Short(Rates.Zip(losses).Where(pair => pair.Second < 0.9 * guess).Select(pair => pair.First).DefaultIfEmpty(0).Max());
         return new LabPage(
             "learning-rate",
             "How large a step BatchNorm allows",
@@ -24,10 +25,10 @@ internal static class LearningRateTopic
         {
             Tables =
             [
-                new LabTable($"Training loss after {Epochs} epochs; guessing has {guess.ToString("F2", CultureInfo.InvariantCulture)}; ModernCNN, {context.Network}, SGD with momentum 0.9", ["", .. Rates.Select(rate => rate.ToString("G3", CultureInfo.InvariantCulture)), "highest that trains"],
+                new LabTable($"Training loss after {Epochs} epochs; guessing has {guess.ToString("F2", CultureInfo.InvariantCulture)}; ModernCNN, {context.Network}, SGD with momentum 0.9", ["", .. Rates.Select(rate => Numbers.Short(rate)), "highest that trains"],
                     [.. found.Select(item => (string[])[item.Name, .. item.Losses.Select(loss => double.IsFinite(loss) ? loss.ToString("F3", CultureInfo.InvariantCulture) : "diverged"), Highest(item.Losses)])]),
             ],
-            Figures = [new LabFigure("learning-rate", 900, 460) { Plot = () => LabPlots.Lines($"Training loss after {Epochs} epochs ({context.Network})", "learning rate", "loss", [.. found.Select(item => new Curve(item.Name, Rates.Zip(item.Losses)))], logX: true, lowY: 0, highY: 3) }],
+            Figures = [new Figure("learning-rate", 900, 460) { Plot = () => LabPlots.Lines($"Training loss after {Epochs} epochs ({context.Network})", "learning rate", "loss", [.. found.Select(item => new Curve(item.Name, Rates.Zip(item.Losses)))], logX: true, lowY: 0, highY: 3) }],
         };
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using TorchBridge.Training.Networks;
+using TorchBridge.Training.Reports;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -32,9 +33,9 @@ internal static class NormalizationsTopic
             ],
             Figures =
             [
-                new LabFigure("axes", 900, 220) { Plot = () => LabPlots.Grids("Cells of one colour share mean and variance (rows: pictures, columns: channels)", [.. Kinds.Select(kind => (kind.ToString(), GroupsOf(kind)))], LabPlots.Group) },
-                new LabFigure("training", 900, 460) { Plot = () => LabPlots.Lines("The lesson's small network: validation accuracy", "epoch", "accuracy, %", [.. lesson.Select(item => new Curve(item.Kind.ToString(), item.Run.History.Select(epoch => ((double)epoch.Epoch, 100 * epoch.ValidationAccuracy))))], lowY: 0) },
-                new LabFigure("batch-size", 900, 460) { Plot = () => LabPlots.Lines($"Validation accuracy by batch size ({context.Network})", "batch size", "accuracy, %", [.. bySize.Select(item => new Curve(item.Kind.ToString(), BatchSizes.Zip(item.Accuracies, (size, accuracy) => ((double)size, 100 * accuracy))))], logX: true, lowY: 0) },
+                new Figure("axes", 900, 220) { Plot = () => LabPlots.Grids("Cells of one colour share mean and variance (rows: pictures, columns: channels)", [.. Kinds.Select(kind => (kind.ToString(), GroupsOf(kind)))], LabPlots.Group) },
+                new Figure("training", 900, 460) { Plot = () => LabPlots.Lines("The lesson's small network: validation accuracy", "epoch", "accuracy, %", [.. lesson.Select(item => new Curve(item.Kind.ToString(), item.Run.History.Select(epoch => ((double)epoch.Epoch, 100 * epoch.ValidationAccuracy))))], lowY: 0) },
+                new Figure("batch-size", 900, 460) { Plot = () => LabPlots.Lines($"Validation accuracy by batch size ({context.Network})", "batch size", "accuracy, %", [.. bySize.Select(item => new Curve(item.Kind.ToString(), BatchSizes.Zip(item.Accuracies, (size, accuracy) => ((double)size, 100 * accuracy))))], logX: true, lowY: 0) },
             ],
         };
     }
@@ -46,7 +47,7 @@ internal static class NormalizationsTopic
         NormKind.Layer => sample,
         NormKind.Instance => (sample * Channels) + channel,
         NormKind.Group => (sample * 4) + (channel / 2),
-        _ => 7,
+        _ => -1,
     })).ToArray())];
 
     private static IEnumerable<string[]> Statistics()

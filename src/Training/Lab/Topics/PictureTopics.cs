@@ -1,6 +1,7 @@
 using System.Globalization;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Regularization;
+using TorchBridge.Training.Reports;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -20,7 +21,7 @@ internal static class PictureTopics
             "What a picture gets is decided by seed, epoch and picture alone, so a run can be repeated.")
         {
             Tables = [new LabTable("How much each changes pixels: mean absolute difference from the picture as it is, of 255, and share of pixels that are black", ["technique", "difference", "black"], [.. AugmentationSheet.Techniques.Select(technique => Change(set, technique))])],
-            Figures = [new LabFigure("augmentations", width, height) { Png = png }],
+            Figures = [new Figure("augmentations", width, height) { Png = png }],
         };
     }
 
@@ -41,13 +42,13 @@ internal static class PictureTopics
             Tables =
             [
                 new LabTable("Lambda of 4,000 draws", ["alpha", "mean", "sigma", "nearly whole (below 0.1 or above 0.9)"],
-                    [.. draws.Select(row => (string[])[row.Alpha.ToString("G2", CultureInfo.InvariantCulture), row.Lambdas.Average().ToString("F3", CultureInfo.InvariantCulture), Math.Sqrt(row.Lambdas.Average(l => (l - 0.5) * (l - 0.5))).ToString("F3", CultureInfo.InvariantCulture), (row.Lambdas.Count(l => l is < 0.1f or > 0.9f) / 4000.0).ToString("P0", CultureInfo.InvariantCulture)])]),
+                    [.. draws.Select(row => (string[])[Numbers.Short(row.Alpha, 2), row.Lambdas.Average().ToString("F3", CultureInfo.InvariantCulture), Math.Sqrt(row.Lambdas.Average(l => (l - 0.5) * (l - 0.5))).ToString("F3", CultureInfo.InvariantCulture), (row.Lambdas.Count(l => l is < 0.1f or > 0.9f) / 4000.0).ToString("P0", CultureInfo.InvariantCulture)])]),
                 new LabTable("A mixed target is a mixed loss: logits (2, 1, -1), classes 0 and 2, lambda 0.7", ["CE of the mixed target", "0.7 CE(0) + 0.3 CE(2)"], [MixedLoss()]),
             ],
             Figures =
             [
-                new LabFigure("mixup", width, height) { Png = png },
-                new LabFigure("lambda", 760, 420) { Plot = () => LabPlots.Ridges("Lambda by alpha", "lambda", [.. draws.Select(row => (string.Create(CultureInfo.InvariantCulture, $"alpha {row.Alpha:G2}"), row.Lambdas))], 0, 1) },
+                new Figure("mixup", width, height) { Png = png },
+                new Figure("lambda", 760, 420) { Plot = () => LabPlots.Ridges("Lambda by alpha", "lambda", [.. draws.Select(row => (string.Create(CultureInfo.InvariantCulture, $"alpha {Numbers.Short(row.Alpha, 2)}"), row.Lambdas))], 0, 1) },
             ],
         };
     }

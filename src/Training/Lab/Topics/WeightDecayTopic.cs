@@ -1,5 +1,6 @@
 using System.Globalization;
 using TorchBridge.Training.Networks;
+using TorchBridge.Training.Reports;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -26,7 +27,7 @@ internal static class WeightDecayTopic
         {
             Tables = [new LabTable($"ModernCNN, {context.Network}, 8 epochs, learning rate 0.002", ["decay", "norm of the weights at the start", "at the end", "training accuracy", "validation accuracy"],
                 [.. trained.Select(run => (string[])[run.Name, G(run.Result.Norms[0].Y), G(run.Result.Norms[^1].Y), P(run.Result.History[^1].TrainingAccuracy), P(run.Result.History[^1].ValidationAccuracy)])])],
-            Figures = [new LabFigure("weight-decay", 900, 460) { Plot = () => LabPlots.Lines($"Norm of all convolution weights ({context.Network})", "step", "norm", [.. trained.Select(run => new Curve(run.Name, run.Result.Norms))], lowY: 0) }],
+            Figures = [new Figure("weight-decay", 900, 460) { Plot = () => LabPlots.Lines($"Norm of all convolution weights ({context.Network})", "step", "norm", [.. trained.Select(run => new Curve(run.Name, run.Result.Norms))], lowY: 0) }],
         };
     }
 
