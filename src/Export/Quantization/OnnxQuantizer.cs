@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using Google.Protobuf;
-using TorchBridge.Export.Onnx;
+using TorchBridge.Onnx.Files;
+using TorchBridge.Onnx.Format;
 using TorchBridge.Onnx.Proto;
+using TorchBridge.Onnx.Runtime;
 
 namespace TorchBridge.Export.Quantization;
 
@@ -176,16 +178,13 @@ public static class OnnxQuantizer
             var how = options.Mode == QuantizationMode.Int8 ? FormattableString.Invariant($" {options.Method} {report.Activations} weights of {weightBits} bits, {rows} rows") : "";
             metadata[MetadataKey] = $"{options.Mode}{how}; {QuantizationReport.Describe(fidelity)}";
             foreach (var (key, value) in options.LateMetadata?.Invoke(report) ?? []) metadata[key] = value;
-            OnnxFile.SetMetadata(result.Proto, metadata);
-            var temporary = $"{output}.{Guid.NewGuid():N}.tmp";
+            OnnxWriter.SetMetadata(result.Proto, metadata);
             try
             {
-                AtomicFile.Write(temporary, result.Proto);
-                File.Move(temporary, output, overwrite: true);
+                AtomicFile.Write(output, stream => result.Proto.WriteTo(stream));
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
-                File.Delete(temporary);
                 throw new QuantizationException($"{output} cannot be written: {error.Message}", error);
             }
 

@@ -1,8 +1,8 @@
 using System.Runtime.Intrinsics.X86;
 
-namespace TorchBridge;
+namespace TorchBridge.Onnx.Runtime;
 
-/// <summary>What the processor at hand multiplies 8-bit integers with. Compiled into each room that asks.</summary>
+/// <summary>What the processor at hand multiplies 8-bit integers with.</summary>
 internal static class Processor
 {
     private const int Avx512VnniBit = 1 << 11; // CPUID leaf 7, sub-leaf 0, ECX
