@@ -45,8 +45,11 @@ internal sealed record Initializer(string Name, ElementType Type, long[] Dims)
     public static Initializer Of(TensorProto stored) => new(stored.Name, (ElementType)stored.DataType, [.. stored.Dims]) { Stored = stored };
 
     /// <summary>A tensor of float32.</summary>
-    public static Initializer Of(string name, float[] values, params long[] dims) =>
-        new(name, ElementType.Float32, dims, MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
+    public static Initializer Of(string name, float[] values, params long[] dims) => Of<float>(name, ElementType.Float32, values, dims);
+
+    /// <summary>A tensor of elements that stand in memory as <paramref name="type"/> does in the file; they are copied.</summary>
+    public static Initializer Of<T>(string name, ElementType type, ReadOnlySpan<T> values, params long[] dims) where T : unmanaged =>
+        new(name, type, dims, MemoryMarshal.AsBytes(values).ToArray());
 
     /// <summary>A vector of texts.</summary>
     public static Initializer Of(string name, IReadOnlyList<string> texts)

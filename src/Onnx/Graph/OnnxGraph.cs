@@ -44,6 +44,13 @@ internal sealed class OnnxGraph
     /// <summary>Names of the outputs.</summary>
     public IEnumerable<string> OutputNames => Outputs.Select(output => output.Name);
 
+    /// <summary>The tensor of the file that a value is; null for inputs and for what nodes make.</summary>
+    public Initializer? Tensor(string value) => Initializers.GetValueOrDefault(value);
+
+    /// <summary>Adds a tensor.</summary>
+    /// <exception cref="ArgumentException">There is one of its name.</exception>
+    public void Add(Initializer tensor) => Initializers.Add(tensor.Name, tensor);
+
     /// <summary>An index of producers and readers as they are now: for many questions to a graph that stays as it is.</summary>
     public GraphIndex Index() => new(this);
 

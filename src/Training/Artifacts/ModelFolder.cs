@@ -1,4 +1,4 @@
-using TorchBridge.Export.Quantization;
+using TorchBridge.Quantization;
 
 namespace TorchBridge.Training.Artifacts;
 

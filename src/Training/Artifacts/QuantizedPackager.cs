@@ -1,8 +1,8 @@
 using System.Globalization;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
-using TorchBridge.Export.Quantization;
 using TorchBridge.Inference;
+using TorchBridge.Quantization;
 using TorchBridge.Training.Data;
 
 namespace TorchBridge.Training.Artifacts;

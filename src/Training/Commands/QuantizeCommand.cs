@@ -1,6 +1,6 @@
 using System.CommandLine;
 using Spectre.Console;
-using TorchBridge.Export.Quantization;
+using TorchBridge.Quantization;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Reports;
 
