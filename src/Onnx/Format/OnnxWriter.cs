@@ -15,7 +15,7 @@ internal static class OnnxWriter
 
     /// <summary>The file's message. IR version 8 is the one of opset 17; ONNX Runtime 1.31 takes up to 12.</summary>
     /// <param name="graph">What to write.</param>
-    /// <param name="metadata">Key-value pairs; null for those that the graph was read with.</param>
+    /// <param name="metadata">Key-value pairs, written in the order of the keys; null for those that the graph was read with, as they stood.</param>
     /// <param name="external">Which tensors stand in a data file; null to have all in the message.</param>
     /// <exception cref="InvalidDataException">The message would be larger than 2 GB, where protobuf ends.</exception>
     public static ModelProto ToProto(OnnxGraph graph, IEnumerable<KeyValuePair<string, string>>? metadata = null, ExternalLayout? external = null)
@@ -30,7 +30,7 @@ internal static class OnnxWriter
         model.Graph.Output.AddRange(graph.Outputs.Select(ToProto));
         var made = graph.Nodes.SelectMany(node => node.Outputs).Where(name => !graph.IsOutput(name));
         model.Graph.ValueInfo.AddRange(made.Where(graph.Infos.ContainsKey).Select(name => ToProto(graph.Infos[name])));
-        SetMetadata(model, metadata ?? graph.Metadata);
+        SetMetadata(model, metadata?.OrderBy(pair => pair.Key, StringComparer.Ordinal) ?? graph.Metadata.AsEnumerable());
         return model;
     }
 
@@ -68,7 +68,7 @@ internal static class OnnxWriter
         if (!added.Keys.Any(present.Contains))
         {
             var message = new ModelProto();
-            SetMetadata(message, added);
+            SetMetadata(message, added.OrderBy(pair => pair.Key, StringComparer.Ordinal));
             using var end = new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.None);
             message.WriteTo(end);
             return;
@@ -77,7 +77,7 @@ internal static class OnnxWriter
         var model = OnnxReader.ParseFile(path);
         var metadata = model.MetadataProps.ToDictionary(entry => entry.Key, entry => entry.Value, StringComparer.Ordinal);
         foreach (var (key, value) in added) metadata[key] = value;
-        SetMetadata(model, metadata);
+        SetMetadata(model, metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal));
         using var whole = File.Create(path);
         model.WriteTo(whole);
     }
@@ -101,11 +101,10 @@ internal static class OnnxWriter
         foreach (var name in values.Where(name => !outputs.Contains(name))) model.Graph.Output.Add(new ValueInfoProto { Name = name });
     }
 
-    internal static void SetMetadata(ModelProto model, IEnumerable<KeyValuePair<string, string>> metadata)
+    private static void SetMetadata(ModelProto model, IEnumerable<KeyValuePair<string, string>> metadata)
     {
-        var inOrder = metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal);
         model.MetadataProps.Clear();
-        model.MetadataProps.AddRange(inOrder.Select(pair => new StringStringEntryProto { Key = pair.Key, Value = pair.Value }));
+        model.MetadataProps.AddRange(metadata.Select(pair => new StringStringEntryProto { Key = pair.Key, Value = pair.Value }));
     }
 
     private static NodeProto ToProto(OnnxNode node)

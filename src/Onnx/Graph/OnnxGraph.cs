@@ -83,6 +83,19 @@ internal sealed class OnnxGraph
         }
     }
 
+    /// <summary>Gives a value another name, with who makes it and who reads it.</summary>
+    public void Rename(string from, string to)
+    {
+        ReplaceUses(from, to);
+        foreach (var node in Nodes)
+        {
+            for (var i = 0; i < node.Outputs.Count; i++)
+            {
+                if (node.Outputs[i] == from) node.Outputs[i] = to;
+            }
+        }
+    }
+
     /// <summary>Removes tensors that no node reads and that are no output.</summary>
     public void RemoveUnreadInitializers()
     {

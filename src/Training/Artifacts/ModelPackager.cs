@@ -1,6 +1,7 @@
 using System.Globalization;
 using TorchBridge.Export;
 using TorchBridge.Inference;
+using TorchBridge.Onnx.Contract;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Optimization;
 using TorchBridge.Training.Parity;
@@ -95,12 +96,12 @@ internal static class ModelPackager
         var example = randint(0, 256, [1, 3, network.Height, network.Width], dtype: ScalarType.Float32, generator: new Generator((ulong)model.Settings.Seed));
         return OnnxExporter.Export(model.Classifier, example, path, new ExportOptions
         {
-            OutputNames = ["logits", "probabilities"],
+            OutputNames = [ModelNames.Logits, ModelNames.Probabilities],
             FoldBatchNorm = foldBatchNorm,
             Explain = explain,
             Seed = model.Settings.Seed,
             Metadata = new Dictionary<string, string>(model.Card.ToMetadata().Append(SelfCheckOf(data, test).ToMetadata()).Concat(TrainingFacts(model, test)), StringComparer.Ordinal),
-            LateMetadata = report => report.Parity is { } parity ? [new("torchbridge.parity", Json.Text(parity.Outputs))] : [],
+            LateMetadata = report => report.Parity is { } parity ? [new(MetadataKeys.Parity, Json.Text(parity.Outputs))] : [],
         });
     }
 
@@ -114,10 +115,10 @@ internal static class ModelPackager
 
     private static IEnumerable<KeyValuePair<string, string>> TrainingFacts(TrainedModel model, Evaluation test) =>
     [
-        new("torchbridge.settings", Json.Text(model.Settings)),
-        new("torchbridge.versions", Json.Text(Versions.All)),
-        new("torchbridge.test_accuracy", test.Accuracy.ToString("R", CultureInfo.InvariantCulture)),
-        new("torchbridge.test_loss", test.Loss.ToString("R", CultureInfo.InvariantCulture)),
+        new(MetadataKeys.Settings, Json.Text(model.Settings)),
+        new(MetadataKeys.Versions, Json.Text(Versions.All)),
+        new(MetadataKeys.TestAccuracy, test.Accuracy.ToString("R", CultureInfo.InvariantCulture)),
+        new(MetadataKeys.TestLoss, test.Loss.ToString("R", CultureInfo.InvariantCulture)),
     ];
 
     /// <summary>Writes the test pictures as files, in their order.</summary>

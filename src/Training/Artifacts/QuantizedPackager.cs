@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using TorchBridge.Inference;
+using TorchBridge.Onnx.Contract;
 using TorchBridge.Quantization;
 using TorchBridge.Training.Data;
 
@@ -73,7 +74,7 @@ internal static class QuantizedPackager
             var count = Math.Min(BatchSize, set.Count - start);
             var tensor = new DenseTensor<float>([count, 3, set.Height, set.Width]);
             System.Numerics.Tensors.TensorPrimitives.ConvertTruncating<byte, float>(set.Pixels.AsSpan(start * set.Stride, count * set.Stride), tensor.Buffer.Span);
-            yield return new QuantizationBatch([NamedOnnxValue.CreateFromTensor("pixels", tensor)], set.Labels.AsSpan(start, count).ToArray());
+            yield return new QuantizationBatch([NamedOnnxValue.CreateFromTensor(ModelNames.Pixels, tensor)], set.Labels.AsSpan(start, count).ToArray());
         }
     }
 
@@ -87,8 +88,8 @@ internal static class QuantizedPackager
     private static IEnumerable<KeyValuePair<string, string>> Metadata(QuantizationReport report, SelfCheck? selfCheck)
     {
         var test = report.Test!;
-        if (test.QuantizedAccuracy is { } accuracy) yield return new("torchbridge.test_accuracy", accuracy.ToString("R", CultureInfo.InvariantCulture));
-        yield return new("torchbridge.quantization.fidelity", Json.Text(test));
+        if (test.QuantizedAccuracy is { } accuracy) yield return new(MetadataKeys.TestAccuracy, accuracy.ToString("R", CultureInfo.InvariantCulture));
+        yield return new(MetadataKeys.QuantizationFidelity, Json.Text(test));
         if (selfCheck is not null) yield return (selfCheck with { RelativeTolerance = SelfCheckMargin * test.Outputs[0].LargestAbsolute / selfCheck.Logits.Max(Math.Abs) }).ToMetadata();
     }
 
