@@ -25,6 +25,9 @@ internal sealed class FileSet : IDisposable
     /// <summary>Where the new files are made, under their final names. What else is made here is thrown away.</summary>
     public string Folder { get; }
 
+    /// <summary>Whether no other set is being made for the same folder.</summary>
+    public bool IsAlone => Directory.EnumerateFiles(target, $"{Prefix}*{LockEnding}").All(file => Path.GetFullPath(file) == Path.GetFullPath(held.Name));
+
     /// <summary>The path of a new file.</summary>
     public string this[string name] => Path.Combine(Folder, name);
 

@@ -18,10 +18,22 @@ internal sealed class ExternalLayout
     private static readonly SearchValues<char> HexDigits = SearchValues.Create("0123456789abcdef");
     private readonly Dictionary<string, (long Offset, int Length)> places = new(StringComparer.Ordinal);
 
-    private ExternalLayout(string fileName) => FileName = fileName;
+    private ExternalLayout(string modelName, IEnumerable<Initializer> tensors)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        long offset = 0;
+        foreach (var tensor in tensors)
+        {
+            places.Add(tensor.Name, (offset, tensor.Data.Length));
+            offset += tensor.Data.Length;
+            hash.AppendData(tensor.Data.Span);
+        }
+
+        FileName = $"{modelName}.{Convert.ToHexStringLower(hash.GetHashAndReset())[..HashDigits]}.data";
+    }
 
     /// <summary>The data file's name.</summary>
-    public string FileName { get; private set; }
+    public string FileName { get; }
 
     /// <summary>Writes a graph's large tensors into a folder.</summary>
     /// <param name="graph">Whose tensors.</param>
@@ -29,24 +41,10 @@ internal sealed class ExternalLayout
     /// <param name="modelName">Name of the model's file.</param>
     public static ExternalLayout Write(OnnxGraph graph, string folder, string modelName)
     {
-        var layout = new ExternalLayout(modelName);
-        var unnamed = Path.Combine(folder, $"{modelName}.data");
-        using (var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256))
-        {
-            using (var stream = new FileStream(unnamed, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 16))
-            {
-                foreach (var tensor in graph.Initializers.Values.Where(IsLarge))
-                {
-                    layout.places.Add(tensor.Name, (stream.Position, tensor.Data.Length));
-                    stream.Write(tensor.Data.Span);
-                    hash.AppendData(tensor.Data.Span);
-                }
-            }
-
-            layout.FileName = $"{modelName}.{Convert.ToHexStringLower(hash.GetHashAndReset())[..HashDigits]}.data";
-        }
-
-        File.Move(unnamed, Path.Combine(folder, layout.FileName), overwrite: true);
+        var large = graph.Initializers.Values.Where(IsLarge).ToArray();
+        var layout = new ExternalLayout(modelName, large);
+        using var stream = new FileStream(Path.Combine(folder, layout.FileName), FileMode.Create, FileAccess.Write, FileShare.None, 1 << 16);
+        foreach (var tensor in large) stream.Write(tensor.Data.Span);
         return layout;
     }
 

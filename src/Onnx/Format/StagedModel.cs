@@ -71,26 +71,37 @@ internal sealed class StagedModel : IDisposable
         var added = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var (key, value) in late ?? []) added[key] = value;
         OnnxWriter.AddMetadata(ModelPath, keys, added);
-        files.Publish(dataFile is null ? [name] : [dataFile, name], StaleDataFiles());
+        files.Publish(dataFile is null ? [name] : [dataFile, name]);
+        foreach (var stale in StaleDataFiles())
+        {
+            try
+            {
+                File.Delete(Path.Combine(target, stale));
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                // Somebody still reads the older model, on Windows: the next export takes the file away.
+            }
+        }
     }
 
     /// <inheritdoc/>
     public void Dispose() => files.Dispose();
 
-    /// <summary>Data files of models that had this one's name, unless a copy of such a model is still there.</summary>
+    /// <summary>Data files of models that had this one's name; none where a copy of such a model is still there, or another is being made.</summary>
     private IEnumerable<string> StaleDataFiles()
     {
         var stale = Directory.EnumerateFiles(target, $"{name}.*.data").Select(file => Path.GetFileName(file)!)
             .Where(file => ExternalLayout.IsDataFileOf(name, file) && file != dataFile).ToArray();
-        if (stale.Length == 0) return [];
-        var others = Directory.EnumerateFiles(target, "*.onnx").Where(file => Path.GetFileName(file) != name);
-        return stale.Except(others.SelectMany(DataFiles), StringComparer.Ordinal);
+        if (stale.Length == 0 || !files.IsAlone) return [];
+        var models = Directory.EnumerateFiles(target, "*.onnx").Append(Path.Combine(target, name));
+        return stale.Except(models.SelectMany(DataFiles), StringComparer.Ordinal);
 
-        IReadOnlySet<string> DataFiles(string other)
+        IReadOnlySet<string> DataFiles(string model)
         {
             try
             {
-                return OnnxReader.DataFiles(other);
+                return OnnxReader.DataFiles(model);
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidProtocolBufferException)
             {

@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Google.Protobuf;
-using TorchBridge.Onnx.Format;
 using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Onnx.Graph;

@@ -23,38 +23,36 @@ internal static class QuantizedPackager
     /// <param name="pictures">Training pictures to calibrate on.</param>
     /// <param name="draw">Decides which.</param>
     /// <param name="options">How.</param>
+    /// <param name="alongside">Makes what else belongs to the model in the folder that it is given.</param>
     /// <exception cref="UserException">It was refused, or the files do not agree.</exception>
-    public static QuantizationReport Package(ModelFolder folder, LoadedData data, int pictures, int draw, QuantizationOptions options)
+    public static QuantizationReport Package(ModelFolder folder, LoadedData data, int pictures, int draw, QuantizationOptions options, Action<ModelFolder, QuantizationReport>? alongside = null)
     {
         var target = folder.Variant(VariantName(options.Mode));
-        var staging = Path.Combine(folder.Path, $".staging-{Guid.NewGuid():N}");
-        Directory.CreateDirectory(staging);
+        var replaced = target.SensitivityFiles.Append(target.Zip).Select(file => Path.GetFileName(file));
         try
         {
-            var staged = new ModelFolder(staging);
-            var selfCheck = SelfCheckOf(folder.Onnx);
-            var report = OnnxQuantizer.Quantize(folder.Onnx, Batches(data.Data.Training.Sample(pictures, new Draw(draw, 23))), staged.Onnx, options with
+            return ModelFileSet.Publish(target, replaced, staged =>
             {
-                HeldOut = Batches(data.Data.Validation),
-                Test = Batches(data.Data.Test),
-                LateMetadata = found => Metadata(found, selfCheck),
+                var selfCheck = SelfCheckOf(folder.Onnx);
+                var calibration = Batches(data.Data.Training.Sample(pictures, new Draw(draw, 23)));
+                var report = OnnxQuantizer.Quantize(folder.Onnx, calibration, staged.Onnx, options with
+                {
+                    HeldOut = Batches(data.Data.Validation),
+                    Test = Batches(data.Data.Test),
+                    LateMetadata = found => Metadata(found, selfCheck),
+                }) with
+                { Path = target.Onnx };
+                var hasZip = File.Exists(folder.Zip);
+                if (hasZip) StockPipeline.Save(staged.Onnx, staged.Zip);
+                Check(staged, data);
+                AtomicWrite.Text(staged.Card, Json.Text(new { Model = "ModernCNN", Files = new { Onnx = Path.GetFileName(target.Onnx), Zip = hasZip ? Path.GetFileName(target.Zip) : null }, Quantization = report, Versions = Versions.All }) + "\n");
+                alongside?.Invoke(staged, report);
+                return report;
             });
-            var hasZip = File.Exists(folder.Zip);
-            if (hasZip) StockPipeline.Save(staged.Onnx, staged.Zip);
-            Check(staged, data);
-            report = report with { Path = target.Onnx };
-            AtomicWrite.Text(target.Card, Json.Text(new { Model = "ModernCNN", Files = new { Onnx = Path.GetFileName(target.Onnx), Zip = hasZip ? Path.GetFileName(target.Zip) : null }, Quantization = report, Versions = Versions.All }) + "\n");
-            File.Move(staged.Onnx, target.Onnx, overwrite: true);
-            if (hasZip) File.Move(staged.Zip, target.Zip, overwrite: true);
-            return report;
         }
         catch (QuantizationException error)
         {
             throw new UserException($"Not quantized: {error.Message}", error);
-        }
-        finally
-        {
-            Directory.Delete(staging, recursive: true);
         }
     }
 
@@ -99,9 +97,10 @@ internal static class QuantizedPackager
         using var classifier = ImageClassifier.Load(staged.Onnx);
         if (classifier.SelfCheck is not null && classifier.Verify() is { Passed: false } failed) throw new UserException($"The quantized file fails its own self-check, and is not left behind: {failed}");
         if (!File.Exists(staged.Zip)) return;
+        var scratch = ModelFileSet.Scratch(staged);
         var files = data.TestFiles().Take(ZipPictures).Select((picture, i) =>
         {
-            var path = Path.Combine(staged.Path, $"{i:D6}{Path.GetExtension(picture.Name)}");
+            var path = Path.Combine(scratch, $"{i:D6}{Path.GetExtension(picture.Name)}");
             File.WriteAllBytes(path, picture.Bytes);
             return path;
         }).ToArray();

@@ -48,11 +48,13 @@ internal static class QuantizeCommand
                     FallBack = !parsed.GetValue(fixedLayers),
                     Budget = new AccuracyBudget { AccuracyDrop = parsed.GetValue(drop) / 100 },
                 };
-                var report = Show(context.Console, progress => QuantizedPackager.Package(context.Folder, context.Data, parsed.GetValue(pictures), parsed.GetValue(draw), options with { Progress = progress }));
+                var report = Show(context.Console, progress => QuantizedPackager.Package(context.Folder, context.Data, parsed.GetValue(pictures), parsed.GetValue(draw), options with { Progress = progress }, (staged, made) =>
+                {
+                    if (made.Sensitivity.Count > 0) PlotFile.Write(staged.Picture("sensitivity"), () => SensitivityPlot.Of(made.Sensitivity), 760, 120 + (28 * made.Sensitivity.Count));
+                }));
                 var target = context.Folder.Variant(QuantizedPackager.VariantName(options.Mode));
                 context.Console.Write(report.ToString());
                 foreach (var layer in report.Sensitivity) context.Console.WriteLine(FormattableString.Invariant($"  alone: {layer.Node} ({layer.OpType}) {layer.Decibels:F1} dB{(layer.Agreement is { } agreement ? FormattableString.Invariant($", same class in {agreement:P1}") : "")}"));
-                if (report.Sensitivity.Count > 0) PlotFile.Write(target.Picture("sensitivity"), () => SensitivityPlot.Of(report.Sensitivity), 760, 120 + (28 * report.Sensitivity.Count));
                 foreach (var file in ((string[])[target.Onnx, target.Zip, target.Card]).Where(File.Exists)) context.Console.WriteLine(FormattableString.Invariant($"  {file} ({new FileInfo(file).Length:N0} bytes)"));
                 return (0, report);
             },

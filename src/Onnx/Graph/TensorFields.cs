@@ -1,9 +1,8 @@
 using System.Runtime.InteropServices;
 using Google.Protobuf.Collections;
-using TorchBridge.Onnx.Graph;
 using TorchBridge.Onnx.Proto;
 
-namespace TorchBridge.Onnx.Format;
+namespace TorchBridge.Onnx.Graph;
 
 /// <summary>The elements of a tensor's message: raw bytes, or one of the fields that older writers fill.</summary>
 internal static class TensorFields
