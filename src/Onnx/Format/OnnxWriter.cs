@@ -47,15 +47,6 @@ internal static class OnnxWriter
         return model.ToByteArray();
     }
 
-    /// <summary>Writes a copy of a file with more of its values as outputs. It must be beside the file: they share the data file.</summary>
-    public static void CopyWithOutputs(string path, string copy, IEnumerable<string> values)
-    {
-        var model = OnnxReader.ParseFile(path);
-        AddOutputs(model, values);
-        using var stream = File.Create(copy);
-        model.WriteTo(stream);
-    }
-
     /// <summary>
     /// Adds metadata to a file. A protobuf message ends with its file, and repeated fields may be added at the end: what was verified is
     /// not touched. Only where a key is there already is the message written anew.

@@ -44,13 +44,8 @@ public class OrtSessionTests
     [Fact]
     public void Values_inside_the_graph_are_outputs_on_request()
     {
-        using var folder = new TempFolder();
-        File.WriteAllBytes(folder["m.onnx"], OnnxWriter.ToBytes(Foldable()));
-        OnnxWriter.CopyWithOutputs(folder["m.onnx"], folder["copy.onnx"], ["two", "y"]);
-        using var copy = OrtSession.Quiet.Open(folder["copy.onnx"]);
-        using var inMemory = OrtSession.Quiet.Open(OnnxWriter.WithOutputs(Foldable(), ["two", "y"]));
-        Assert.Equal(["y", "two"], copy.OutputNames);
-        Assert.Equal(["y", "two"], inMemory.OutputNames);
+        using var session = OrtSession.Quiet.Open(OnnxWriter.WithOutputs(Foldable(), ["two", "y"]));
+        Assert.Equal(["y", "two"], session.OutputNames);
     }
 
     /// <summary>y = x (1 + 1).</summary>
