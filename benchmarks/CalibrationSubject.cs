@@ -1,6 +1,6 @@
 using System.Text.Json;
-using TorchBridge.Export.Quantization;
 using TorchBridge.Inference;
+using TorchBridge.Quantization;
 using TorchBridge.Testing;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;

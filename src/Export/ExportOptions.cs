@@ -1,4 +1,5 @@
 using TorchBridge.Export.Lowering;
+using TorchBridge.Onnx.Graph;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export;
@@ -70,7 +71,7 @@ public sealed class ExportOptions
     public CustomLowerings Lowerings { get; init; } = new();
 
     /// <summary>Called with the unfolded and the final graph before they are written; tests put faults in.</summary>
-    internal Action<Onnx.OnnxGraph, Onnx.OnnxGraph>? BeforeWriting { get; init; }
+    internal Action<OnnxGraph, OnnxGraph>? BeforeWriting { get; init; }
 }
 
 /// <summary>Lowerings of a user's own modules and methods.</summary>

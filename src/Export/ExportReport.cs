@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using TorchBridge.Onnx;
 
 namespace TorchBridge.Export;
 

@@ -3,9 +3,12 @@ using TorchBridge.Export.Capture;
 using TorchBridge.Export.Folding;
 using TorchBridge.Export.Lowering;
 using TorchBridge.Export.Native;
-using TorchBridge.Export.Onnx;
 using TorchBridge.Export.Sizes;
 using TorchBridge.Export.Verification;
+using TorchBridge.Onnx;
+using TorchBridge.Onnx.Format;
+using TorchBridge.Onnx.Graph;
+using TorchBridge.Onnx.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -33,7 +36,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         {
             return RunIndependentOrTied(tracer, inputs);
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
         {
             throw new ExportException($"{path} cannot be written: {error.Message}", error);
         }
@@ -113,8 +116,8 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
             options.BeforeWriting?.Invoke(unfolded, graph);
             var variant = fold.Layers.Count > 0 ? "folded" : "as captured";
             using var file = new StagedModel(path, graph, options.ExternalDataThreshold);
-            Timed("infer shapes", () => ShapeInference.Complete(graph, path));
-            Timed("write", () => file.Write(options.Metadata));
+            Timed("infer shapes", () => ShapeInference.Complete(graph, Path.GetDirectoryName(file.ModelPath)!));
+            Timed("write", () => file.Write(options.Metadata.AsReadOnly()));
             if (verifier is not null)
             {
                 var check = Timed("verify", () => new InitializerCheck(ModuleTensors(), unfolded, graph, fold.Layers));
@@ -136,7 +139,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
             var values = options.Explain ? Timed("explain", () => operations.Compare(graph, file.ModelPath, [.. traced.Inputs.Select(input => input.Example)])) : [];
             var report = Report(capture, traced, graph, fold, file, verifier, values);
             // What was measured goes into the metadata only: the graph's bytes are those that were verified.
-            file.Commit(options.Metadata, options.LateMetadata?.Invoke(report) ?? []);
+            file.Commit(options.LateMetadata?.Invoke(report));
             return report;
         }
     }
@@ -160,7 +163,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     private void VerifyTwin(ModelVerifier verifier, OnnxGraph unfolded, FoldResult fold)
     {
         using var twin = new StagedModel($"{path}.unfolded", unfolded, options.ExternalDataThreshold);
-        twin.Write([]);
+        twin.Write();
         try
         {
             verifier.Verify(unfolded, twin.ModelPath, "unfolded", tolerance, isTwin: true);
@@ -195,9 +198,9 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         {
             return FoldConditioning.Measure(unfolded, fold.Layers, verifier.TypicalInputs);
         }
-        catch (Microsoft.ML.OnnxRuntime.OnnxRuntimeException)
+        catch (Exception error) when (error is Microsoft.ML.OnnxRuntime.OnnxRuntimeException or InvalidDataException)
         {
-            return []; // a graph that does not run has no condition; what failed is reported by the caller
+            return []; // a graph that does not run, or is too large for memory, has no condition; what failed is reported by the caller
         }
     }
 

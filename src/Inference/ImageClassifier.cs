@@ -6,6 +6,8 @@ using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using TorchBridge.Inference.Pictures;
 using TorchBridge.Inference.Scoring;
+using TorchBridge.Onnx.Compare;
+using TorchBridge.Onnx.Contract;
 
 namespace TorchBridge.Inference;
 
@@ -15,8 +17,8 @@ namespace TorchBridge.Inference;
 public sealed class ImageClassifier : IDisposable
 {
     private const int DefaultBatch = 32;
-    private static readonly string[] InputNames = ["pixels"];
-    private static readonly string[] OutputNames = ["logits", "probabilities"];
+    private static readonly string[] InputNames = [ModelNames.Pixels];
+    private static readonly string[] OutputNames = [ModelNames.Logits, ModelNames.Probabilities];
     private readonly InferenceSession session;
     private readonly RunOptions runOptions = new();
 
@@ -154,7 +156,7 @@ public sealed class ImageClassifier : IDisposable
             for (var i = 0; i < count; i++)
             {
                 var row = logits.AsMemory(i * classes, classes);
-                predictions[i] = new Prediction(ClassNames[IndexOfLargest(row.Span)], probabilities[(i * classes)..((i + 1) * classes)], row.ToArray());
+                predictions[i] = new Prediction(ClassNames[ArrayComparison.IndexOfLargest<float>(row.Span)], probabilities[(i * classes)..((i + 1) * classes)], row.ToArray());
             }
 
             return predictions;
@@ -178,18 +180,6 @@ public sealed class ImageClassifier : IDisposable
         var check = SelfCheck ?? throw new InvalidDataException($"the model carries no self-check ({TorchBridge.Inference.SelfCheck.Key}); export it anew");
         var actual = ClassifyPlanes(check.Planes, check.Count);
         return check.Compare([.. actual.SelectMany(prediction => prediction.Logits)], ClassNames.Count);
-    }
-
-    /// <summary>Index of the largest element; the first of equals. NaN is never the largest.</summary>
-    internal static int IndexOfLargest(ReadOnlySpan<float> values)
-    {
-        var best = 0;
-        for (var i = 1; i < values.Length; i++)
-        {
-            if (values[i] > values[best] || float.IsNaN(values[best])) best = i;
-        }
-
-        return best;
     }
 
     /// <summary>Scores pixels [count, 3, height, width], 0 to 255; everything is read and written where it is.</summary>

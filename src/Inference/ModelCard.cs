@@ -1,6 +1,7 @@
 using System.Text.Json;
 using TorchBridge.Inference.Pictures;
-using TorchBridge.Onnx.Proto;
+using TorchBridge.Onnx.Contract;
+using TorchBridge.Onnx.Format;
 
 namespace TorchBridge.Inference;
 
@@ -14,35 +15,25 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
     public PictureReading Reading { get; init; } = PictureReading.Stock;
 
     /// <summary>Metadata key of antialiased resizing; <c>true</c> where it is on.</summary>
-    public const string AntialiasKey = "torchbridge.antialias";
+    public const string AntialiasKey = MetadataKeys.Antialias;
 
     /// <summary>Metadata key of EXIF orientation; <c>true</c> where it is applied.</summary>
-    public const string OrientationKey = "torchbridge.apply_orientation";
+    public const string OrientationKey = MetadataKeys.ApplyOrientation;
 
     /// <summary>Metadata key of the class names, a JSON array.</summary>
-    public const string ClassNamesKey = "torchbridge.class_names";
+    public const string ClassNamesKey = MetadataKeys.ClassNames;
 
     /// <summary>Metadata key of the picture width.</summary>
-    public const string WidthKey = "torchbridge.width";
+    public const string WidthKey = MetadataKeys.Width;
 
     /// <summary>Metadata key of the picture height.</summary>
-    public const string HeightKey = "torchbridge.height";
+    public const string HeightKey = MetadataKeys.Height;
 
     /// <summary>Reads the metadata of a file's bytes.</summary>
     /// <param name="onnx">The bytes.</param>
     /// <param name="path">What to call the file in an error.</param>
     /// <exception cref="InvalidDataException">It is no ONNX file, or not one of our classifiers.</exception>
-    internal static ModelCard Read(byte[] onnx, string path)
-    {
-        try
-        {
-            return Read(ModelProto.Parser.ParseFrom(onnx).MetadataProps.ToDictionary(entry => entry.Key, entry => entry.Value, StringComparer.Ordinal), path);
-        }
-        catch (Google.Protobuf.InvalidProtocolBufferException error)
-        {
-            throw new InvalidDataException($"{path} is not an ONNX model: {error.Message}", error);
-        }
-    }
+    internal static ModelCard Read(byte[] onnx, string path) => Read(OnnxReader.Metadata(onnx, path), path);
 
     /// <summary>Reads the metadata of a file.</summary>
     /// <param name="metadata">Key-value pairs of the ONNX file.</param>

@@ -1,4 +1,6 @@
 using System.Text.Json;
+using TorchBridge.Onnx.Compare;
+using TorchBridge.Onnx.Contract;
 
 namespace TorchBridge.Inference;
 
@@ -20,7 +22,7 @@ public sealed record SelfCheckResult(int Pictures, int Agree, double LargestDiff
 public sealed record SelfCheck(byte[] Planes, float[] Logits, double RelativeTolerance)
 {
     /// <summary>Metadata key.</summary>
-    public const string Key = "torchbridge.self_check";
+    public const string Key = MetadataKeys.SelfCheck;
 
     /// <summary>Usual tolerance of float32: twenty times what is seen between processors.</summary>
     public const double Float32Tolerance = 2e-5;
@@ -50,21 +52,11 @@ public sealed record SelfCheck(byte[] Planes, float[] Logits, double RelativeTol
 
     internal SelfCheckResult Compare(float[] actual, int classes)
     {
-        var tolerance = RelativeTolerance * Logits.Max(Math.Abs);
-        double largest = 0;
-        for (var i = 0; i < Logits.Length; i++)
-        {
-            var error = Math.Abs((double)actual[i] - Logits[i]);
-            if (!(error <= largest)) largest = double.IsNaN(error) ? double.PositiveInfinity : error;
-        }
-
-        var agree = Enumerable.Range(0, Count).Count(row =>
-        {
-            var expected = Logits.AsSpan(row * classes, classes);
-            int theirs = ImageClassifier.IndexOfLargest(expected), ours = ImageClassifier.IndexOfLargest(actual.AsSpan(row * classes, classes));
-            return ours == theirs || Math.Abs(expected[ours] - expected[theirs]) <= tolerance;
-        });
-        return new SelfCheckResult(Count, agree, largest, tolerance);
+        var tolerance = RelativeTolerance * ArrayComparison.LargestMagnitude<float>(Logits);
+        var difference = ArrayComparison.Compare<float>(actual, Logits);
+        var rows = ArrayComparison.Rows<float>(actual, Logits, classes, tolerance);
+        // NaN never passes, not even where it was expected.
+        return new SelfCheckResult(Count, rows.Agree, difference.IsFinite ? difference.LargestAbsolute : double.PositiveInfinity, tolerance);
     }
 
     private sealed record Stored(string Planes, float[] Logits, double RelativeTolerance);

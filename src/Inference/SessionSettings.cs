@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using TorchBridge.Onnx.Runtime;
 
 namespace TorchBridge.Inference;
 
@@ -17,16 +18,18 @@ public sealed record SessionSettings
     /// <exception cref="InvalidDataException">It is no model that ONNX Runtime loads.</exception>
     internal InferenceSession Open(byte[] model, string name)
     {
-        using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
-        if (Threads is { } threads) options.IntraOpNumThreads = threads;
-        // Exact kernels for int8 models, at half the speed: only where the fast ones overflow.
-        if (Processor.MayOverflow) options.AddSessionConfigEntry("session.x64quantprecision", "1");
-        Configure?.Invoke(options);
+        var isConfigured = false;
+        void Set(SessionOptions options)
+        {
+            Configure?.Invoke(options);
+            isConfigured = true;
+        }
+
         try
         {
-            return new InferenceSession(model, options);
+            return new OrtSession { Threads = Threads, ExactInt8 = true, Configure = Set }.Open(model);
         }
-        catch (OnnxRuntimeException error)
+        catch (OnnxRuntimeException error) when (isConfigured) // what the caller's settings throw is not the model's fault
         {
             throw new InvalidDataException($"{name} is not an ONNX model that ONNX Runtime can load: {error.Message}", error);
         }

@@ -1,6 +1,8 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Transforms.Onnx;
+using TorchBridge.Onnx.Contract;
+using TorchBridge.Onnx.Files;
 
 namespace TorchBridge.Inference;
 
@@ -14,7 +16,7 @@ public static class StockPipeline
     public const string PathColumn = "ImagePath";
 
     /// <summary>Name of the column of pixels that the model reads.</summary>
-    internal const string PixelsColumn = "pixels";
+    internal const string PixelsColumn = ModelNames.Pixels;
 
     /// <summary>Builds the chain and saves it as a zip that holds everything, the ONNX file included.</summary>
     /// <param name="onnxPath">A classifier's ONNX file.</param>
@@ -31,9 +33,7 @@ public static class StockPipeline
         using var scorer = OnnxStage.Load(context, MlNetModel.From(onnx, onnxPath, card.ClassNames), [MlNetModel.Score, MlNetModel.PredictedLabel], [PixelsColumn]);
         var chain = Reading(context, card, PathColumn, InputKind.Path)!.Append(scorer.Estimator);
         using var model = chain.Fit(rows);
-        using var stream = new FileStream(zipPath, FileMode.Create, FileAccess.Write);
-        context.Model.Save(model, rows.Schema, stream);
-        stream.Flush(flushToDisk: true);
+        AtomicFile.Write(zipPath, stream => context.Model.Save(model, rows.Schema, stream));
     }
 
     /// <summary>Scores picture files with a saved chain, in the order given.</summary>

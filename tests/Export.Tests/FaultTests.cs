@@ -1,4 +1,5 @@
 using TorchBridge.Export.Onnx;
+using TorchBridge.Onnx.Graph;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -159,14 +160,14 @@ public class FaultTests
         if (opType == "Cast")
         {
             var half = new OnnxNode { OpType = "Cast", Name = "half", Inputs = ["before the fault"], Outputs = ["half"] };
-            half.Attributes["to"] = (long)OnnxFile.DataType(ScalarType.Float16);
+            half.Attributes["to"] = (long)ElementType.Float16;
             var back = new OnnxNode { OpType = "Cast", Name = "back", Inputs = ["half"], Outputs = [output] };
-            back.Attributes["to"] = (long)OnnxFile.DataType(ScalarType.Float32);
+            back.Attributes["to"] = (long)ElementType.Float32;
             graph.Nodes.AddRange([half, back]);
             return;
         }
 
-        graph.Initializers["operand"] = TensorBytes.FromDoubles("operand", ScalarType.Float32, [], [operand]);
+        graph.Initializers["operand"] = TensorBytes.FromDoubles("operand", ElementType.Float32, [], [operand]);
         if (twice)
         {
             // 0 / 0

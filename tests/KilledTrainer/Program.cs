@@ -5,6 +5,7 @@
 // Prints a hash of the final weights.
 using System.Diagnostics;
 using System.Globalization;
+using TorchBridge.Onnx.Files;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
@@ -23,7 +24,7 @@ using var checkpoint = File.Exists(path) ? Checkpoint.Read(path) : null;
 using var model = new TrainedModel(checkpoint?.Settings ?? settings);
 if (kind == "rename")
 {
-    AtomicWrite.BeforeRename = _ =>
+    AtomicFile.BeforeRename = _ =>
     {
         if (--count == 0) Death.Die();
     };

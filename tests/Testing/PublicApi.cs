@@ -27,7 +27,7 @@ public static class PublicApi
         var actual = Of(assembly);
         var expected = File.Exists(snapshot) ? File.ReadAllText(snapshot).ReplaceLineEndings("\n") : "";
         if (actual == expected) return null;
-        var received = Path.Combine(Path.GetTempPath(), $"{Path.GetFileNameWithoutExtension(snapshot)}.received.txt");
+        var received = Path.Combine(AppContext.BaseDirectory, $"{Path.GetFileNameWithoutExtension(snapshot)}.received.txt");
         File.WriteAllText(received, actual);
         var first = actual.Split('\n').Except(expected.Split('\n')).Concat(expected.Split('\n').Except(actual.Split('\n'))).FirstOrDefault();
         return $"the public API has changed ('{first?.Trim()}'). Where that is meant, copy {received} to {snapshot}.";

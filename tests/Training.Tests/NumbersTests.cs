@@ -1,4 +1,5 @@
 using System.Text.Json;
+using TorchBridge.Onnx;
 using TorchBridge.Training.Artifacts;
 
 namespace TorchBridge.Training.Tests;

@@ -1,5 +1,5 @@
 using TorchBridge.Export;
-using TorchBridge.Export.Quantization;
+using TorchBridge.Quantization;
 using TorchBridge.Training.Ablation;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;

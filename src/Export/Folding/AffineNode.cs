@@ -3,7 +3,7 @@
 // the constant's axis (rank of the constant) - (r - 1); every other axis must have size 1. A value of one channel that a constant spreads to
 // several is none: its layer has one channel, and cannot take them.
 using TorchBridge.Export.Onnx;
-using static TorchSharp.torch;
+using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Export.Folding;
 
@@ -69,5 +69,5 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
 
     private static object[]? DimsOf(OnnxGraph graph, string name) => graph.Inputs.FirstOrDefault(input => input.Name == name)?.Dims ?? graph.Infos.GetValueOrDefault(name)?.Dims;
 
-    private static bool IsFloat(ScalarType type) => type is ScalarType.Float32 or ScalarType.Float64 or ScalarType.Float16;
+    private static bool IsFloat(ElementType type) => type is ElementType.Float32 or ElementType.Float64 or ElementType.Float16;
 }

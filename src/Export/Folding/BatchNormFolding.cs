@@ -7,6 +7,7 @@
 // A fold is right or it is refused with a reason: the value between the two must have one reader and be no output of the model, the
 // layer's weights must be its own and constant.
 using TorchBridge.Export.Onnx;
+using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Export.Folding;
 
@@ -73,7 +74,7 @@ internal sealed class BatchNormFolding
     /// <summary>Into the node before it.</summary>
     private string? FoldBackward(AffineNode affine)
     {
-        var producer = graph.Nodes.FirstOrDefault(node => node.Outputs.Contains(affine.Input));
+        var producer = graph.Producer(affine.Input);
         if (producer is null) return "it normalizes an input of the model";
         var isNorm = producer.OpType == "BatchNormalization" && AffineNode.Read(graph, producer) is not null;
         if (!isNorm && !LinearLayer.Is(producer)) return $"the layer before it is {producer.OpType} ({producer.Name})";
@@ -99,7 +100,7 @@ internal sealed class BatchNormFolding
     private string? FoldForward(AffineNode affine)
     {
         if (graph.IsOutput(affine.Output)) return "its output is an output of the model";
-        var readers = graph.Nodes.Where(node => node.Inputs.Contains(affine.Output)).ToArray();
+        var readers = graph.Readers(affine.Output).ToArray();
         if (readers.Length != 1 || !LinearLayer.Is(readers[0]) || readers[0].Inputs[0] != affine.Output || graph.Uses()[affine.Output] != 1) return NoLayerAfter;
         // A norm that took others in is what it and they are together.
         if (norms.ContainsKey(affine.Node)) return $"it holds a chain already, and {readers[0].Name} is left as it is";
@@ -177,7 +178,7 @@ internal sealed class BatchNormFolding
         {
             if (node.OpType == "BatchNormalization" || AffineNode.Read(graph, node) is not { } affine) break;
             chain.Add(affine);
-            var readers = graph.Nodes.Where(other => other.Inputs.Contains(affine.Output)).ToArray();
+            var readers = graph.Readers(affine.Output).ToArray();
             node = readers.Length == 1 && graph.Uses()[affine.Output] == 1 ? readers[0] : null;
         }
 

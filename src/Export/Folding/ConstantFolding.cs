@@ -1,7 +1,8 @@
 using Microsoft.ML.OnnxRuntime;
 using TorchBridge.Export.Onnx;
 using TorchBridge.Export.Verification;
-using TorchSharp;
+using TorchBridge.Onnx.Format;
+using TorchBridge.Onnx.Graph;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Folding;
@@ -45,15 +46,15 @@ internal static class ConstantFolding
         try
         {
             using var scope = NewDisposeScope();
-            using var model = new OrtModel(OnnxFile.WithOutputs(part, results));
+            using var model = new OrtModel(OnnxWriter.WithOutputs(part, results));
             foreach (var (name, tensor) in results.Zip(model.Run([], results)))
             {
                 if (tensor.numel() * tensor.element_size() <= limit) kept.Add((name, TensorBytes.ToInitializer(name, tensor)));
             }
         }
-        catch (OnnxRuntimeException)
+        catch (Exception error) when (error is OnnxRuntimeException or InvalidDataException)
         {
-            // A kernel that is missing for a type, say: the nodes stay as they are, and verification judges them.
+            // A kernel that is missing for a type, say, or more than 2 GB of constants: the nodes stay as they are, and verification judges them.
             return [];
         }
 

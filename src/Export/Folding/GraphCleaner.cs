@@ -1,4 +1,4 @@
-using TorchBridge.Export.Onnx;
+using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Export.Folding;
 
@@ -26,7 +26,7 @@ internal static class GraphCleaner
             }
 
             // An output takes over the name of the value it is, unless that is an input, a tensor of the file, or an output itself.
-            var producer = graph.Nodes.FirstOrDefault(node => node != identity && node.Outputs.Contains(from));
+            var producer = graph.Producer(from);
             if (producer is null || graph.IsOutput(from)) continue;
             producer.Outputs[producer.Outputs.IndexOf(from)] = to;
             graph.ReplaceUses(from, to);

@@ -13,7 +13,7 @@
 // Source: Ioffe & Szegedy 2015, section 3.1; PyTorch torch.nn.utils.fusion.fuse_conv_bn_weights.
 using System.Runtime.InteropServices;
 using TorchBridge.Export.Onnx;
-using static TorchSharp.torch;
+using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Export.Folding;
 
@@ -61,10 +61,10 @@ internal sealed class LinearLayer
     public static (LinearLayer? Layer, string? Reason) Read(OnnxGraph graph, OnnxNode node)
     {
         if (!graph.Initializers.TryGetValue(node.Inputs[1], out var weight)) return (null, $"the weight of {node.Name} is computed in forward");
-        if (graph.Nodes.FirstOrDefault(other => other != node && other.Inputs.Contains(node.Inputs[1])) is { } sharer) return (null, $"weights shared with {sharer.Name}");
+        if (graph.Readers(node.Inputs[1]).FirstOrDefault(other => other != node) is { } sharer) return (null, $"weights shared with {sharer.Name}");
         Initializer? bias = null;
         if (node.Inputs.Count > 2 && !graph.Initializers.TryGetValue(node.Inputs[2], out bias)) return (null, $"the bias of {node.Name} is computed in forward");
-        if (weight.Type is not (ScalarType.Float32 or ScalarType.Float64 or ScalarType.Float16)) return (null, $"the weights of {node.Name} are {weight.Type}");
+        if (weight.Type is not (ElementType.Float32 or ElementType.Float64 or ElementType.Float16)) return (null, $"the weights of {node.Name} are {weight.Type}");
         if (node.OpType == "Gemm" && (node.Int("transB", 0) != 1 || node.Int("transA", 0) != 0 || node.Float("alpha", 1) != 1 || node.Float("beta", 1) != 1 || bias is { Dims.Length: not 1 }))
             return (null, $"{node.Name} is a scaled or transposed Gemm");
         return (new LinearLayer(node, weight, bias), null);
@@ -86,7 +86,7 @@ internal sealed class LinearLayer
         if (!affine.Affine.ShiftsNothing)
         {
             if (Node.OpType == "ConvTranspose") return $"{Node.Name} after it is transposed: its borders see fewer terms";
-            if (Node.OpType == "Conv" && Node.Attributes.TryGetValue("pads", out var pads) && ((long[])pads).Any(size => size != 0)) return $"{Node.Name} after it pads with zeros that it does not shift";
+            if (Node.OpType == "Conv" && Node.Ints("pads").Any(size => size != 0)) return $"{Node.Name} after it pads with zeros that it does not shift";
         }
 
         Before = affine.Affine.Then(Before);
@@ -109,7 +109,7 @@ internal sealed class LinearLayer
 
     private Initializer Weight()
     {
-        if (weight.Type == ScalarType.Float32)
+        if (weight.Type == ElementType.Float32)
         {
             // The usual case without arrays of float64: a large network's weights would stand in memory three times.
             var from = MemoryMarshal.Cast<byte, float>(weight.Data.Span);

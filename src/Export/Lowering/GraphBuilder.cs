@@ -1,6 +1,7 @@
 using TorchBridge.Export.Capture;
 using TorchBridge.Export.Onnx;
 using TorchBridge.Export.Sizes;
+using TorchBridge.Onnx.Graph;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -25,7 +26,7 @@ internal sealed class GraphBuilder
         {
             Reserve(input.Name);
             Define(id, new GraphValue(input.Name, traced.Values[id].Type, traced.Values[id].Shape.Length));
-            Graph.Inputs.Add(new ValueInfo(input.Name, traced.Values[id].Type, [.. input.Symbols.Select((symbol, axis) => symbol ?? (object)input.Example.shape[axis])]));
+            Graph.Inputs.Add(new ValueInfo(input.Name, traced.Values[id].Type.ToOnnx(), [.. input.Symbols.Select((symbol, axis) => symbol ?? (object)input.Example.shape[axis])]));
         }
     }
 
@@ -74,7 +75,7 @@ internal sealed class GraphBuilder
     {
         values[id] = value;
         if (value.Name.Length > 0) Graph.Origins.TryAdd(value.Name, id);
-        if (!Graph.Infos.ContainsKey(value.Name)) Graph.Infos[value.Name] = new ValueInfo(value.Name, traced.Values[id].Type, Dims(id));
+        if (!Graph.Infos.ContainsKey(value.Name)) Graph.Infos[value.Name] = new ValueInfo(value.Name, traced.Values[id].Type.ToOnnx(), Dims(id));
         return value;
     }
 
@@ -98,7 +99,7 @@ internal sealed class GraphBuilder
     public GraphValue Add(Initializer tensor)
     {
         Graph.Initializers.Add(tensor.Name, tensor);
-        return new GraphValue(tensor.Name, tensor.Type, tensor.Dims.Length);
+        return new GraphValue(tensor.Name, tensor.Type.ToTorch(), tensor.Dims.Length);
     }
 
     /// <summary>The number of the traced value that a graph value stands for, or -1 for one that lowering made.</summary>
@@ -166,9 +167,9 @@ internal sealed class GraphBuilder
 
     private GraphValue Node(string opType, GraphValue[] inputs) => Emit(opType, "number", "", inputs, ScalarType.Float64, 1);
 
-    private GraphValue AsDouble(GraphValue size) => Emit("Cast", "number", "", [size], ScalarType.Float64, 1, ("to", (long)OnnxFile.DataType(ScalarType.Float64)));
+    private GraphValue AsDouble(GraphValue size) => Emit("Cast", "number", "", [size], ScalarType.Float64, 1, ("to", (long)ElementType.Float64));
 
-    private GraphValue Whole(GraphValue number) => Emit("Cast", "size", "", [number], ScalarType.Int64, 1, ("to", (long)OnnxFile.DataType(ScalarType.Int64)));
+    private GraphValue Whole(GraphValue number) => Emit("Cast", "size", "", [number], ScalarType.Int64, 1, ("to", (long)ElementType.Int64));
 
     private GraphValue DoubleConstant(double value)
     {
@@ -222,7 +223,7 @@ internal sealed class GraphBuilder
         var node = new OnnxNode { OpType = opType, Name = nodeName, ModulePath = path, Inputs = inputNames, Outputs = [.. made.Select(value => value.Name)] };
         foreach (var (key, value) in attributes) node.Attributes.Add(key, value);
         Graph.Nodes.Add(node);
-        foreach (var value in made) Graph.Ranks[value.Name] = (value.Type, value.Rank);
+        foreach (var value in made) Graph.Ranks[value.Name] = (value.Type.ToOnnx(), value.Rank);
         return made;
     }
 
@@ -251,7 +252,7 @@ internal sealed class GraphBuilder
             var value = Value(id);
             Graph.Nodes.Add(new OnnxNode { OpType = "Identity", Name = Unique($"output/{name}"), Inputs = [value.Name], Outputs = [name] });
             Graph.Origins.TryAdd(name, id);
-            Graph.Outputs.Add(new ValueInfo(name, traced.Values[id].Type, Dims(id)));
+            Graph.Outputs.Add(new ValueInfo(name, traced.Values[id].Type.ToOnnx(), Dims(id)));
         }
     }
 }

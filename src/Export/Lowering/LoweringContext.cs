@@ -299,7 +299,7 @@ public sealed class LoweringContext
     /// <param name="value">What to cast.</param>
     /// <param name="type">The type it shall have.</param>
     public GraphValue Cast(GraphValue value, ScalarType type) =>
-        value.Type == type ? value : Node("Cast", type, value.Rank, [value], ("to", (long)OnnxFile.DataType(type)));
+        value.Type == type ? value : Node("Cast", type, value.Rank, [value], ("to", (long)type.ToOnnx()));
 
     /// <summary>A tensor argument or a number at a position, with a type: what arithmetic takes.</summary>
     internal GraphValue Operand(object? argument, ScalarType type) => argument switch

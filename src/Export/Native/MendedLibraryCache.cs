@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using TorchBridge.Onnx.Files;
 
 namespace TorchBridge.Export.Native;
 
@@ -25,23 +26,8 @@ internal static class MendedLibraryCache
         if (IsIntact(path, mended)) return path;
 
         Directory.CreateDirectory(folder);
-        // A name of its own for each writer: two processes may be here at once, and the rename of either is right.
-        var temporary = Path.Combine(folder, $"{name}.{Environment.ProcessId}.{Guid.NewGuid():N}.tmp");
-        try
-        {
-            using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write))
-            {
-                stream.Write(mended);
-                stream.Flush(flushToDisk: true);
-            }
-
-            File.Move(temporary, path, overwrite: true);
-        }
-        finally
-        {
-            File.Delete(temporary);
-        }
-
+        // Two processes may be here at once, and the rename of either is right.
+        AtomicFile.Write(path, stream => stream.Write(mended));
         return path;
     }
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using TorchBridge.Onnx.Graph;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -17,14 +18,21 @@ internal static class TensorBytes
     }
 
     /// <summary>An initializer that holds a tensor's elements.</summary>
-    public static Initializer ToInitializer(string name, Tensor tensor, string? source = null) =>
-        new(name, tensor.dtype, tensor.shape, source is not null && IsPlain(tensor) ? new TensorMemoryManager(tensor).Memory : Of(tensor)) { Source = source };
+    /// <exception cref="ExportException">It is larger than 2 GB, or of a dtype that ONNX has not.</exception>
+    public static Initializer ToInitializer(string name, Tensor tensor, string? source = null)
+    {
+        var bytes = tensor.numel() * tensor.element_size();
+        if (bytes > Array.MaxLength)
+            throw new ExportException(FormattableString.Invariant($"the tensor {source ?? name} has {bytes} bytes; tensors of up to {Array.MaxLength} bytes (2 GB) are exported. Split it into several."));
+        var data = source is not null && IsPlain(tensor) ? new TensorMemoryManager(tensor).Memory : Of(tensor);
+        return new Initializer(name, tensor.dtype.ToOnnx(), tensor.shape, data) { Source = source };
+    }
 
     private static bool IsPlain(Tensor tensor) => tensor.device_type == DeviceType.CPU && tensor.is_contiguous() && tensor.numel() is > 0 and < 1 << 28;
 
     /// <summary>An initializer of 64-bit integers.</summary>
     public static Initializer Of(string name, long[] values, bool isScalar = false) =>
-        new(name, ScalarType.Int64, isScalar ? [] : [values.Length], MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
+        new(name, ElementType.Int64, isScalar ? [] : [values.Length], MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
 
     /// <summary>Reads floating-point elements as float64; a conversion from float16, bfloat16, float32 or float64 is exact.</summary>
     public static double[] ToDoubles(Initializer tensor)
@@ -32,20 +40,20 @@ internal static class TensorBytes
         var bytes = tensor.Data.Span;
         switch (tensor.Type)
         {
-            case ScalarType.Float32: return Convert(MemoryMarshal.Cast<byte, float>(bytes), value => value);
-            case ScalarType.Float64: return MemoryMarshal.Cast<byte, double>(bytes).ToArray();
-            case ScalarType.Float16: return Convert(MemoryMarshal.Cast<byte, Half>(bytes), value => (double)value);
-            case ScalarType.BFloat16: return Convert(MemoryMarshal.Cast<byte, ushort>(bytes), value => BitConverter.Int32BitsToSingle(value << 16));
+            case ElementType.Float32: return Convert(MemoryMarshal.Cast<byte, float>(bytes), value => value);
+            case ElementType.Float64: return MemoryMarshal.Cast<byte, double>(bytes).ToArray();
+            case ElementType.Float16: return Convert(MemoryMarshal.Cast<byte, Half>(bytes), value => (double)value);
+            case ElementType.BFloat16: return Convert(MemoryMarshal.Cast<byte, ushort>(bytes), value => BitConverter.Int32BitsToSingle(value << 16));
             default: throw new ArgumentException($"{tensor.Name} is {tensor.Type}, not a floating-point tensor");
         }
     }
 
     /// <summary>Rounds float64 elements once, to nearest even, to a floating-point type.</summary>
-    public static Initializer FromDoubles(string name, ScalarType type, long[] dims, double[] values) => type switch
+    public static Initializer FromDoubles(string name, ElementType type, long[] dims, double[] values) => type switch
     {
-        ScalarType.Float32 => new(name, type, dims, MemoryMarshal.AsBytes(Array.ConvertAll(values, value => (float)value).AsSpan()).ToArray()),
-        ScalarType.Float64 => new(name, type, dims, MemoryMarshal.AsBytes(values.AsSpan()).ToArray()),
-        ScalarType.Float16 => new(name, type, dims, MemoryMarshal.AsBytes(Array.ConvertAll(values, value => (Half)value).AsSpan()).ToArray()),
+        ElementType.Float32 => new(name, type, dims, MemoryMarshal.AsBytes(Array.ConvertAll(values, value => (float)value).AsSpan()).ToArray()),
+        ElementType.Float64 => new(name, type, dims, MemoryMarshal.AsBytes(values.AsSpan()).ToArray()),
+        ElementType.Float16 => new(name, type, dims, MemoryMarshal.AsBytes(Array.ConvertAll(values, value => (Half)value).AsSpan()).ToArray()),
         _ => throw new ArgumentException($"cannot write {type} from float64"),
     };
 

@@ -4,6 +4,8 @@
 // Source: Higham 2002, "Accuracy and Stability of Numerical Algorithms", section 4.2; the statistical growth is his section 2.8.
 using TorchBridge.Export.Folding;
 using TorchBridge.Export.Onnx;
+using TorchBridge.Onnx.Format;
+using TorchBridge.Onnx.Graph;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -43,7 +45,7 @@ internal static class FoldConditioning
         var names = layers.SelectMany(layer => (string[])[layer.Node.Inputs[0], layer.Node.Outputs[0]]).Distinct(StringComparer.Ordinal).ToArray();
         var known = unfolded.Inputs.Select(input => input.Name).ToArray();
         var wanted = names.Except(known, StringComparer.Ordinal).ToArray();
-        using var model = new OrtModel(OnnxFile.WithOutputs(unfolded, wanted));
+        using var model = new OrtModel(OnnxWriter.WithOutputs(unfolded, wanted));
         var values = known.Zip(inputs).Concat(wanted.Zip(model.Run(inputs, wanted))).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal);
         return [.. layers.Select(layer => Measure(unfolded.Opset, layer, values[layer.Node.Inputs[0]], values[layer.Node.Outputs[0]]))];
     }
@@ -68,9 +70,9 @@ internal static class FoldConditioning
         node.Inputs.RemoveRange(1, node.Inputs.Count - 1);
         node.Inputs.AddRange(tensors.Select(tensor => tensor.Name));
         part.Nodes.Add(node);
-        part.Inputs.Add(new ValueInfo(node.Inputs[0], x.dtype, [.. x.shape.Select(size => (object)size)]));
+        part.Inputs.Add(new ValueInfo(node.Inputs[0], x.dtype.ToOnnx(), [.. x.shape.Select(size => (object)size)]));
         foreach (var tensor in tensors) part.Initializers[tensor.Name] = change(tensor);
-        using var model = new OrtModel(OnnxFile.WithOutputs(part, node.Outputs));
+        using var model = new OrtModel(OnnxWriter.WithOutputs(part, node.Outputs));
         return model.Run([x])[0].to(ScalarType.Float64);
     }
 

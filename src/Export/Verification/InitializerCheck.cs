@@ -3,10 +3,11 @@
 // module's own tensors), anything else with what the exporter computed.
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
-using Google.Protobuf;
 using TorchBridge.Export.Folding;
 using TorchBridge.Export.Onnx;
-using TorchBridge.Onnx.Proto;
+using TorchBridge.Onnx;
+using TorchBridge.Onnx.Format;
+using TorchBridge.Onnx.Graph;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -48,10 +49,10 @@ internal sealed class InitializerCheck
     public void Check(string path)
     {
         var seen = 0;
-        foreach (var tensor in Initializers(path))
+        foreach (var tensor in OnnxReader.Initializers(path))
         {
             using var scope = NewDisposeScope();
-            var bytes = Bytes(tensor, path);
+            var bytes = tensor.Data.Span;
             if (foldedWeights.TryGetValue(tensor.Name, out var layer)) Compare(tensor, bytes, Weight(layer), $"the float64 recomputation of {layer.Node.Name} with what was folded into it");
             else if (foldedBiases.TryGetValue(tensor.Name, out layer)) Compare(tensor, bytes, Bias(layer), $"the float64 recomputation of {layer.Node.Name} with what was folded into it", sumsInAnotherOrder: !layer.Before.ShiftsNothing);
             else if (sources.TryGetValue(tensor.Name, out var source)) Compare(tensor, bytes, module[source], $"the module's {source}");
@@ -62,47 +63,7 @@ internal sealed class InitializerCheck
         if (seen != sources.Count + computed.Count) throw new ParityException($"the file holds {seen} tensors, and {sources.Count + computed.Count} were written");
     }
 
-    /// <summary>The file's tensors, one at a time: all at once they would stand in memory a second time.</summary>
-    private static IEnumerable<TensorProto> Initializers(string path)
-    {
-        using var stream = File.OpenRead(path);
-        using var input = new CodedInputStream(stream);
-        while (input.ReadTag() is var tag && tag != 0)
-        {
-            if (WireFormat.GetTagFieldNumber(tag) != ModelProto.GraphFieldNumber)
-            {
-                input.SkipLastField();
-                continue;
-            }
-
-            var length = input.ReadLength();
-            for (var end = input.Position + length; input.Position < end;)
-            {
-                if (WireFormat.GetTagFieldNumber(input.ReadTag()) != GraphProto.InitializerFieldNumber)
-                {
-                    input.SkipLastField();
-                    continue;
-                }
-
-                var tensor = new TensorProto();
-                input.ReadMessage(tensor);
-                yield return tensor;
-            }
-        }
-    }
-
-    private static ReadOnlySpan<byte> Bytes(TensorProto tensor, string path)
-    {
-        if (tensor.DataLocation != TensorProto.Types.DataLocation.External) return tensor.RawData.Span;
-        string Entry(string key) => tensor.ExternalData.First(entry => entry.Key == key).Value;
-        using var stream = File.OpenRead(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, Entry("location")));
-        var bytes = new byte[long.Parse(Entry("length"), System.Globalization.CultureInfo.InvariantCulture)];
-        stream.Position = long.Parse(Entry("offset"), System.Globalization.CultureInfo.InvariantCulture);
-        stream.ReadExactly(bytes);
-        return bytes;
-    }
-
-    private static void Compare(TensorProto tensor, ReadOnlySpan<byte> bytes, Tensor expected, string what, bool sumsInAnotherOrder = false)
+    private static void Compare(Initializer tensor, ReadOnlySpan<byte> bytes, Tensor expected, string what, bool sumsInAnotherOrder = false)
     {
         var plain = expected.detach().cpu().contiguous();
         var want = plain.numel() == 0 ? [] : plain.bytes;

@@ -5,6 +5,7 @@ using System.Globalization;
 using Google.Protobuf;
 using TorchBridge.Export.Capture;
 using TorchBridge.Export.Onnx;
+using TorchBridge.Onnx.Graph;
 using TorchBridge.Onnx.Proto;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -119,7 +120,7 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
         foreach (var name in made)
         {
             proto.Graph.Output.Add(new ValueInfoProto { Name = name + Suffix });
-            var type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)OnnxFile.DataType(fed[name].dtype) } };
+            var type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)fed[name].dtype.ToOnnx() } };
             proto.Graph.Input.Add(new ValueInfoProto { Name = name, Type = type });
         }
 

@@ -1,8 +1,8 @@
 using System.Runtime.InteropServices;
 using TorchBridge.Export.Capture;
 using TorchBridge.Export.Native;
-using TorchBridge.Export.Onnx;
 using TorchBridge.Export.Sizes;
+using TorchBridge.Onnx.Graph;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,17 +1,17 @@
 using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
+using TorchBridge.Export.Onnx;
+using TorchBridge.Onnx.Graph;
+using TorchBridge.Onnx.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
 
 namespace TorchBridge.Export.Verification;
 
 /// <summary>Runs an ONNX file on TorchSharp tensors, in ONNX Runtime on the CPU.</summary>
 internal sealed class OrtModel : IDisposable
 {
-    private static readonly ScalarType[] Known =
-    [
-        ScalarType.Float32, ScalarType.Float64, ScalarType.Float16, ScalarType.BFloat16, ScalarType.Int64, ScalarType.Int32, ScalarType.Int16, ScalarType.Int8, ScalarType.Byte, ScalarType.Bool,
-    ];
-
     private readonly InferenceSession session;
     private readonly RunOptions runOptions = new();
 
@@ -19,28 +19,18 @@ internal sealed class OrtModel : IDisposable
     /// <param name="path">The ONNX file.</param>
     /// <param name="optimize">Whether ONNX Runtime may rewrite the graph.</param>
     /// <param name="oneLayout">Whether convolution weights keep their layout: the blocked one is a second copy of all of them.</param>
-    public OrtModel(string path, bool optimize, bool oneLayout = false)
-    {
-        using var options = Options(optimize);
-        // Weights outside an arena too, and one layout of each: the packed second copy serves speed, not the result.
-        if (oneLayout) options.AddSessionConfigEntry("optimization.disable_specified_optimizers", "NchwcTransformer");
-        session = new InferenceSession(path, options);
-    }
+    public OrtModel(string path, bool optimize, bool oneLayout = false) => session = Settings(optimize, oneLayout).Open(path);
 
     /// <summary>Loads a model from memory; ONNX Runtime leaves its graph as it is.</summary>
-    public OrtModel(byte[] model)
-    {
-        using var options = Options(optimize: false);
-        session = new InferenceSession(model, options);
-    }
+    public OrtModel(byte[] model) => session = Settings(optimize: false, oneLayout: false).Open(model);
 
-    private static SessionOptions Options(bool optimize) => new()
+    private static OrtSession Settings(bool optimize, bool oneLayout) => OrtSession.Quiet with
     {
-        GraphOptimizationLevel = optimize ? GraphOptimizationLevel.ORT_ENABLE_ALL : GraphOptimizationLevel.ORT_DISABLE_ALL,
-        LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL,
+        Optimization = optimize ? GraphOptimizationLevel.ORT_ENABLE_ALL : GraphOptimizationLevel.ORT_DISABLE_ALL,
         // A few runs at different sizes: an arena would keep the largest of each.
-        EnableCpuMemArena = false,
-        EnableMemoryPattern = false,
+        KeepsMemory = false,
+        PlansMemory = false,
+        KeepsLayout = oneLayout,
     };
 
     /// <summary>Names of the inputs in their order.</summary>
@@ -77,7 +67,7 @@ internal sealed class OrtModel : IDisposable
     {
         using var scope = NewDisposeScope();
         var plain = tensor.detach().cpu().contiguous();
-        var value = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, ElementType(plain.dtype), plain.shape);
+        var value = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, (TensorElementType)(int)plain.dtype.ToOnnx(), plain.shape);
         if (plain.numel() > 0) plain.bytes.CopyTo(value.GetTensorMutableRawData());
         return value;
     }
@@ -85,12 +75,8 @@ internal sealed class OrtModel : IDisposable
     private static Tensor FromOrt(OrtValue value)
     {
         var info = value.GetTensorTypeAndShape();
-        var tensor = empty(info.Shape, DataType(info.ElementDataType));
+        var tensor = empty(info.Shape, ((ElementType)(int)info.ElementDataType).ToTorch());
         if (tensor.numel() > 0) value.GetTensorMutableRawData().CopyTo(tensor.bytes);
         return tensor;
     }
-
-    private static Microsoft.ML.OnnxRuntime.Tensors.TensorElementType ElementType(ScalarType type) => (Microsoft.ML.OnnxRuntime.Tensors.TensorElementType)(int)Onnx.OnnxFile.DataType(type);
-
-    private static ScalarType DataType(Microsoft.ML.OnnxRuntime.Tensors.TensorElementType type) => Known.First(candidate => ElementType(candidate) == type);
 }

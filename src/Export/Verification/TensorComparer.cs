@@ -1,4 +1,5 @@
 using System.Globalization;
+using TorchBridge.Onnx;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using TorchBridge.Onnx;
 
 namespace TorchBridge.Inference.Hosting;
 

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using TorchBridge.Inference.Pictures;
+using TorchBridge.Onnx.Compare;
 
 namespace TorchBridge.Inference.Scoring;
 
@@ -208,7 +209,7 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
             }
         }
 
-        private int Best(int row) => ImageClassifier.IndexOfLargest(logits.AsSpan(row * ClassNames.Count, ClassNames.Count));
+        private int Best(int row) => ArrayComparison.IndexOfLargest<float>(logits.AsSpan(row * ClassNames.Count, ClassNames.Count));
 
         private IEnumerable<int> Top(int row) => Enumerable.Range(0, ClassNames.Count).OrderByDescending(c => logits[(row * ClassNames.Count) + c]).Take(scorer.Options.TopK!.Value);
     }

@@ -3,6 +3,7 @@
 // the history and the counters. The learning rate and the loader's randomness are functions of the step, and need no state.
 // One file, renamed into place: it is the old one or the new one, never a half of each.
 using System.Text.Json;
+using TorchBridge.Onnx.Contract;
 using TorchBridge.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -12,7 +13,6 @@ namespace TorchBridge.Training.Artifacts;
 /// <summary>A run after one of its epochs, from which it can go on.</summary>
 internal sealed class Checkpoint : IDisposable
 {
-    private const string Key = "torchbridge.checkpoint";
     private const string RandomState = "random_state";
     private readonly string path;
     private readonly Dictionary<string, Tensor> tensors;
@@ -34,7 +34,7 @@ internal sealed class Checkpoint : IDisposable
         var tensors = state.Tensors();
         tensors.Add(RandomState, get_rng_state());
         var facts = new Facts(settings, state.History, state.BestEpoch, state.Stopping.Best, state.Stopping.EpochsWithout, state.Optimizer.Steps);
-        Safetensors.Write(path, tensors, new Dictionary<string, string>(StringComparer.Ordinal) { [Key] = Json.Text(facts) });
+        Safetensors.Write(path, tensors, new Dictionary<string, string>(StringComparer.Ordinal) { [MetadataKeys.Checkpoint] = Json.Text(facts) });
     }
 
     /// <summary>Reads a checkpoint.</summary>
@@ -45,7 +45,7 @@ internal sealed class Checkpoint : IDisposable
         var (tensors, metadata) = Safetensors.Read(path);
         try
         {
-            if (!metadata.TryGetValue(Key, out var json)) throw new UserException($"{path} is no checkpoint of this program ({Key} is missing)");
+            if (!metadata.TryGetValue(MetadataKeys.Checkpoint, out var json)) throw new UserException($"{path} is no checkpoint of this program ({MetadataKeys.Checkpoint} is missing)");
             return new Checkpoint(path, tensors, JsonSerializer.Deserialize<Facts>(json, Json.Options)!);
         }
         catch (JsonException error)

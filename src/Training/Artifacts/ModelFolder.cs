@@ -1,4 +1,5 @@
-using TorchBridge.Export.Quantization;
+using TorchBridge.Onnx.Files;
+using TorchBridge.Quantization;
 using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Artifacts;
@@ -31,14 +32,14 @@ internal sealed record ModelFolder(string Path)
     /// <summary>Writes a picture as SVG and PNG.</summary>
     public void Write(Figure figure) => figure.Write(Picture(figure.Name));
 
-    /// <summary>Deletes what was quantized from this model.</summary>
-    public void DeleteVariants()
-    {
-        foreach (var variant in Enum.GetValues<QuantizationMode>().Select(mode => Variant(QuantizedPackager.VariantName(mode))))
-        {
-            foreach (var file in (string[])[variant.Onnx, variant.Zip, variant.Card, $"{variant.Picture("sensitivity")}.svg", $"{variant.Picture("sensitivity")}.png"]) System.IO.File.Delete(file);
-        }
-    }
+    /// <summary>Names of the files that may have been quantized from this model.</summary>
+    public IEnumerable<string> VariantFiles => Enum.GetValues<QuantizationMode>()
+        .Select(mode => Variant(QuantizedPackager.VariantName(mode)))
+        .SelectMany(variant => (string[])[variant.Onnx, variant.Zip, variant.Card, .. variant.SensitivityFiles])
+        .Select(file => System.IO.Path.GetFileName(file));
+
+    /// <summary>The plot of what each layer costs alone.</summary>
+    public IEnumerable<string> SensitivityFiles => [$"{Picture("sensitivity")}.svg", $"{Picture("sensitivity")}.png"];
 
     /// <summary>Makes the folder and sees that it can be written, before an hour of training is spent.</summary>
     /// <exception cref="UserException">It cannot.</exception>
@@ -47,6 +48,7 @@ internal sealed record ModelFolder(string Path)
         try
         {
             Directory.CreateDirectory(Path);
+            FileSet.Recover(Path);
             var probe = System.IO.Path.Combine(Path, $".write-test-{Guid.NewGuid():N}");
             System.IO.File.WriteAllText(probe, "");
             System.IO.File.Delete(probe);

@@ -1,6 +1,8 @@
 using System.Globalization;
 using TorchBridge.Export;
 using TorchBridge.Inference;
+using TorchBridge.Onnx;
+using TorchBridge.Onnx.Contract;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Optimization;
 using TorchBridge.Training.Parity;
@@ -27,37 +29,29 @@ internal static class ModelPackager
     /// <param name="test">TorchSharp's evaluation of the test part.</param>
     /// <param name="foldBatchNorm">Whether BatchNorm goes into the convolutions.</param>
     /// <param name="explain">Whether every value inside the network is compared too.</param>
+    /// <param name="alongside">Makes what else belongs to the model (pictures, card, report) in the folder that it is given.</param>
     /// <exception cref="UserException">Export was refused, or the proof failed.</exception>
-    public static PackagingResult Package(TrainedModel model, ModelFolder folder, LoadedData data, Evaluation test, bool foldBatchNorm = true, bool explain = false)
+    public static PackagingResult Package(TrainedModel model, ModelFolder folder, LoadedData data, Evaluation test, bool foldBatchNorm = true, bool explain = false, Action<ModelFolder, PackagingResult>? alongside = null) =>
+        // Quantized copies were made from the model that is replaced, and an older zip too where this one gets none.
+        ModelFileSet.Publish(folder, folder.VariantFiles.Append(Path.GetFileName(folder.Zip)), staged =>
+        {
+            var result = new PackagingResult(Write(model, staged, data, test, foldBatchNorm, explain), Prove(model, staged.Onnx, staged.Zip, data, test, ModelFileSet.Scratch(staged)));
+            if (!result.Passed) throw new UserException($"The files do not say what the network says, and are not left behind: {Describe(result.Parity.First(row => !row.Passed))}");
+            alongside?.Invoke(staged, result);
+            return result;
+        });
+
+    private static ExportReport Write(TrainedModel model, ModelFolder staged, LoadedData data, Evaluation test, bool foldBatchNorm, bool explain)
     {
-        var staging = Path.Combine(folder.Path, $".staging-{Guid.NewGuid():N}");
-        Directory.CreateDirectory(staging);
         try
         {
-            var staged = new ModelFolder(staging);
-            ExportReport report;
-            try
-            {
-                report = Export(model, staged.Onnx, foldBatchNorm, data.Data.Test, test, explain);
-                if (model.Settings.Reading.WithoutStockTwin is null) StockPipeline.Save(staged.Onnx, staged.Zip);
-            }
-            catch (ExportException error)
-            {
-                throw new UserException($"The export was refused, and no file was written: {error.Message}", error);
-            }
-
-            var rows = Prove(model, staged.Onnx, staged.Zip, data, test, staging);
-            var result = new PackagingResult(report, rows);
-            if (!result.Passed) throw new UserException($"The files do not say what the network says, and are not left behind: {Describe(rows.First(row => !row.Passed))}");
-            folder.DeleteVariants(); // they were made from the model that is replaced
-            File.Move(staged.Onnx, folder.Onnx, overwrite: true);
-            if (File.Exists(staged.Zip)) File.Move(staged.Zip, folder.Zip, overwrite: true);
-            else File.Delete(folder.Zip); // an older model's
-            return result;
+            var report = Export(model, staged.Onnx, foldBatchNorm, data.Data.Test, test, explain);
+            if (model.Settings.Reading.WithoutStockTwin is null) StockPipeline.Save(staged.Onnx, staged.Zip);
+            return report;
         }
-        finally
+        catch (ExportException error)
         {
-            Directory.Delete(staging, recursive: true);
+            throw new UserException($"The export was refused, and no file was written: {error.Message}", error);
         }
     }
 
@@ -95,12 +89,12 @@ internal static class ModelPackager
         var example = randint(0, 256, [1, 3, network.Height, network.Width], dtype: ScalarType.Float32, generator: new Generator((ulong)model.Settings.Seed));
         return OnnxExporter.Export(model.Classifier, example, path, new ExportOptions
         {
-            OutputNames = ["logits", "probabilities"],
+            OutputNames = [ModelNames.Logits, ModelNames.Probabilities],
             FoldBatchNorm = foldBatchNorm,
             Explain = explain,
             Seed = model.Settings.Seed,
             Metadata = new Dictionary<string, string>(model.Card.ToMetadata().Append(SelfCheckOf(data, test).ToMetadata()).Concat(TrainingFacts(model, test)), StringComparer.Ordinal),
-            LateMetadata = report => report.Parity is { } parity ? [new("torchbridge.parity", Json.Text(parity.Outputs))] : [],
+            LateMetadata = report => report.Parity is { } parity ? [new(MetadataKeys.Parity, Json.Text(parity.Outputs))] : [],
         });
     }
 
@@ -114,10 +108,10 @@ internal static class ModelPackager
 
     private static IEnumerable<KeyValuePair<string, string>> TrainingFacts(TrainedModel model, Evaluation test) =>
     [
-        new("torchbridge.settings", Json.Text(model.Settings)),
-        new("torchbridge.versions", Json.Text(Versions.All)),
-        new("torchbridge.test_accuracy", test.Accuracy.ToString("R", CultureInfo.InvariantCulture)),
-        new("torchbridge.test_loss", test.Loss.ToString("R", CultureInfo.InvariantCulture)),
+        new(MetadataKeys.Settings, Json.Text(model.Settings)),
+        new(MetadataKeys.Versions, Json.Text(Versions.All)),
+        new(MetadataKeys.TestAccuracy, test.Accuracy.ToString("R", CultureInfo.InvariantCulture)),
+        new(MetadataKeys.TestLoss, test.Loss.ToString("R", CultureInfo.InvariantCulture)),
     ];
 
     /// <summary>Writes the test pictures as files, in their order.</summary>

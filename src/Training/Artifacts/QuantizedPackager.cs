@@ -1,8 +1,9 @@
 using System.Globalization;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
-using TorchBridge.Export.Quantization;
 using TorchBridge.Inference;
+using TorchBridge.Onnx.Contract;
+using TorchBridge.Quantization;
 using TorchBridge.Training.Data;
 
 namespace TorchBridge.Training.Artifacts;
@@ -22,38 +23,36 @@ internal static class QuantizedPackager
     /// <param name="pictures">Training pictures to calibrate on.</param>
     /// <param name="draw">Decides which.</param>
     /// <param name="options">How.</param>
+    /// <param name="alongside">Makes what else belongs to the model in the folder that it is given.</param>
     /// <exception cref="UserException">It was refused, or the files do not agree.</exception>
-    public static QuantizationReport Package(ModelFolder folder, LoadedData data, int pictures, int draw, QuantizationOptions options)
+    public static QuantizationReport Package(ModelFolder folder, LoadedData data, int pictures, int draw, QuantizationOptions options, Action<ModelFolder, QuantizationReport>? alongside = null)
     {
         var target = folder.Variant(VariantName(options.Mode));
-        var staging = Path.Combine(folder.Path, $".staging-{Guid.NewGuid():N}");
-        Directory.CreateDirectory(staging);
+        var replaced = target.SensitivityFiles.Append(target.Zip).Select(file => Path.GetFileName(file));
         try
         {
-            var staged = new ModelFolder(staging);
-            var selfCheck = SelfCheckOf(folder.Onnx);
-            var report = OnnxQuantizer.Quantize(folder.Onnx, Batches(data.Data.Training.Sample(pictures, new Draw(draw, 23))), staged.Onnx, options with
+            return ModelFileSet.Publish(target, replaced, staged =>
             {
-                HeldOut = Batches(data.Data.Validation),
-                Test = Batches(data.Data.Test),
-                LateMetadata = found => Metadata(found, selfCheck),
+                var selfCheck = SelfCheckOf(folder.Onnx);
+                var calibration = Batches(data.Data.Training.Sample(pictures, new Draw(draw, 23)));
+                var report = OnnxQuantizer.Quantize(folder.Onnx, calibration, staged.Onnx, options with
+                {
+                    HeldOut = Batches(data.Data.Validation),
+                    Test = Batches(data.Data.Test),
+                    LateMetadata = found => Metadata(found, selfCheck),
+                }) with
+                { Path = target.Onnx };
+                var hasZip = File.Exists(folder.Zip);
+                if (hasZip) StockPipeline.Save(staged.Onnx, staged.Zip);
+                Check(staged, data);
+                AtomicWrite.Text(staged.Card, Json.Text(new { Model = "ModernCNN", Files = new { Onnx = Path.GetFileName(target.Onnx), Zip = hasZip ? Path.GetFileName(target.Zip) : null }, Quantization = report, Versions = Versions.All }) + "\n");
+                alongside?.Invoke(staged, report);
+                return report;
             });
-            var hasZip = File.Exists(folder.Zip);
-            if (hasZip) StockPipeline.Save(staged.Onnx, staged.Zip);
-            Check(staged, data);
-            report = report with { Path = target.Onnx };
-            AtomicWrite.Text(target.Card, Json.Text(new { Model = "ModernCNN", Files = new { Onnx = Path.GetFileName(target.Onnx), Zip = hasZip ? Path.GetFileName(target.Zip) : null }, Quantization = report, Versions = Versions.All }) + "\n");
-            File.Move(staged.Onnx, target.Onnx, overwrite: true);
-            if (hasZip) File.Move(staged.Zip, target.Zip, overwrite: true);
-            return report;
         }
         catch (QuantizationException error)
         {
             throw new UserException($"Not quantized: {error.Message}", error);
-        }
-        finally
-        {
-            Directory.Delete(staging, recursive: true);
         }
     }
 
@@ -73,7 +72,7 @@ internal static class QuantizedPackager
             var count = Math.Min(BatchSize, set.Count - start);
             var tensor = new DenseTensor<float>([count, 3, set.Height, set.Width]);
             System.Numerics.Tensors.TensorPrimitives.ConvertTruncating<byte, float>(set.Pixels.AsSpan(start * set.Stride, count * set.Stride), tensor.Buffer.Span);
-            yield return new QuantizationBatch([NamedOnnxValue.CreateFromTensor("pixels", tensor)], set.Labels.AsSpan(start, count).ToArray());
+            yield return new QuantizationBatch([NamedOnnxValue.CreateFromTensor(ModelNames.Pixels, tensor)], set.Labels.AsSpan(start, count).ToArray());
         }
     }
 
@@ -87,8 +86,8 @@ internal static class QuantizedPackager
     private static IEnumerable<KeyValuePair<string, string>> Metadata(QuantizationReport report, SelfCheck? selfCheck)
     {
         var test = report.Test!;
-        if (test.QuantizedAccuracy is { } accuracy) yield return new("torchbridge.test_accuracy", accuracy.ToString("R", CultureInfo.InvariantCulture));
-        yield return new("torchbridge.quantization.fidelity", Json.Text(test));
+        if (test.QuantizedAccuracy is { } accuracy) yield return new(MetadataKeys.TestAccuracy, accuracy.ToString("R", CultureInfo.InvariantCulture));
+        yield return new(MetadataKeys.QuantizationFidelity, Json.Text(test));
         if (selfCheck is not null) yield return (selfCheck with { RelativeTolerance = SelfCheckMargin * test.Outputs[0].LargestAbsolute / selfCheck.Logits.Max(Math.Abs) }).ToMetadata();
     }
 
@@ -98,9 +97,10 @@ internal static class QuantizedPackager
         using var classifier = ImageClassifier.Load(staged.Onnx);
         if (classifier.SelfCheck is not null && classifier.Verify() is { Passed: false } failed) throw new UserException($"The quantized file fails its own self-check, and is not left behind: {failed}");
         if (!File.Exists(staged.Zip)) return;
+        var scratch = ModelFileSet.Scratch(staged);
         var files = data.TestFiles().Take(ZipPictures).Select((picture, i) =>
         {
-            var path = Path.Combine(staged.Path, $"{i:D6}{Path.GetExtension(picture.Name)}");
+            var path = Path.Combine(scratch, $"{i:D6}{Path.GetExtension(picture.Name)}");
             File.WriteAllBytes(path, picture.Bytes);
             return path;
         }).ToArray();

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using TorchBridge.Inference;
 using TorchBridge.Inference.Pictures;
+using TorchBridge.Onnx.Contract;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
@@ -27,7 +28,6 @@ internal sealed record ModelSettings(NetworkOptions Network, Recipe Recipe, Comp
 /// <summary>A network with its settings: made new, or read from a safetensors file.</summary>
 internal sealed class TrainedModel : IDisposable
 {
-    private const string SettingsKey = "torchbridge.settings";
     private readonly ModernCnn network;
 
     /// <summary>Makes a new network; the seed decides its weights.</summary>
@@ -59,9 +59,9 @@ internal sealed class TrainedModel : IDisposable
         var (tensors, metadata) = Safetensors.Read(path);
         try
         {
-            var settings = metadata.TryGetValue(SettingsKey, out var json)
+            var settings = metadata.TryGetValue(MetadataKeys.Settings, out var json)
                 ? JsonSerializer.Deserialize<ModelSettings>(json, Json.Options)!
-                : throw new UserException($"{path} holds no settings of this program ({SettingsKey})");
+                : throw new UserException($"{path} holds no settings of this program ({MetadataKeys.Settings})");
             var model = new TrainedModel(settings);
             model.SetWeights(path, tensors);
             return model;
@@ -78,7 +78,7 @@ internal sealed class TrainedModel : IDisposable
 
     /// <summary>Writes weights and settings.</summary>
     public void Save(string path) =>
-        Safetensors.Write(path, network.state_dict(), new Dictionary<string, string>(StringComparer.Ordinal) { [SettingsKey] = JsonSerializer.Serialize(Settings, Json.Options) });
+        Safetensors.Write(path, network.state_dict(), new Dictionary<string, string>(StringComparer.Ordinal) { [MetadataKeys.Settings] = JsonSerializer.Serialize(Settings, Json.Options) });
 
     /// <inheritdoc/>
     public void Dispose()

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Spectre.Console;
 using TorchBridge.Inference;
 using TorchBridge.Inference.Pictures;
+using TorchBridge.Onnx.Files;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Optimization;
 using TorchBridge.Training.Parity;
@@ -119,6 +120,7 @@ internal static class ModelCommands
         command.SetAction((parsed, stop) => CommandRunner.Run(() =>
         {
             var folder = new ModelFolder(parsed.GetValue(outFolder)!);
+            FileSet.Recover(folder.Path);
             if (parsed.GetValue(variant) is { } name) folder = folder.Variant(name);
             var pictures = PictureList.Of(parsed.GetValue(files)!);
             if (parsed.GetValue(csv) is { } path) return CsvPredictions.Write(AnsiConsole.Console, folder.Onnx, pictures, path, stop);

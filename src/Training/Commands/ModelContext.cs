@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Spectre.Console;
+using TorchBridge.Onnx.Files;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 
@@ -17,6 +18,7 @@ internal sealed record ModelContext(TrainedModel Model, ModelFolder Folder, Load
         command.SetAction((parsed, stop) => CommandRunner.Run(() =>
         {
             var folder = new ModelFolder(parsed.GetValue(outFolder)!);
+            FileSet.Recover(folder.Path);
             using var model = TrainedModel.Load(folder.Weights);
             var loaded = DataLoading.Load(AnsiConsole.Console, model.Settings, parsed.GetValue(data), parsed.GetValue(seed));
             var (exitCode, result) = work(new ModelContext(model, folder, loaded, AnsiConsole.Console, parsed), stop);

@@ -12,12 +12,14 @@ internal static class Packaging
 {
     public static PackagingResult PackageAndReport(IAnsiConsole console, TrainedModel model, ModelFolder folder, LoadedData data, TrainingResult? training, Evaluation test, bool explain = false)
     {
-        var result = ModelPackager.Package(model, folder, data, test, explain: explain);
         var figures = TestFigures.Of(test, data.Data.Test, model.Settings.ClassNames);
-        folder.Write(TestPlots.Confusion(figures));
-        folder.Write(TestPlots.Reliability(figures));
-        if (training is not null) HtmlReport.Write(folder, model.Settings, data.Data.Name, training, figures, result.Parity);
-        ModelCardFile.Write(folder, model, data.Data, training, figures, result);
+        var result = ModelPackager.Package(model, folder, data, test, explain: explain, alongside: (staged, packaged) =>
+        {
+            staged.Write(TestPlots.Confusion(figures));
+            staged.Write(TestPlots.Reliability(figures));
+            if (training is not null) HtmlReport.Write(staged, model.Settings, data.Data.Name, training, figures, packaged.Parity);
+            ModelCardFile.Write(staged, folder.Card, model, data.Data, training, figures, packaged);
+        });
         console.WriteLine(result.Export.ToString().Replace(result.Export.Path, folder.Onnx, StringComparison.Ordinal).TrimEnd());
         PrintParity(console, result.Parity);
         if (model.Settings.Reading.WithoutStockTwin is { } reading) console.WriteLine($"No ML.NET zip: the model reads its pictures with {reading}, which stock ML.NET has not. Serve the .onnx file with ClassifyImages or ImageClassifier.");

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using Spectre.Console;
-using TorchBridge.Export.Quantization;
+using TorchBridge.Quantization;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Reports;
 
@@ -48,11 +48,13 @@ internal static class QuantizeCommand
                     FallBack = !parsed.GetValue(fixedLayers),
                     Budget = new AccuracyBudget { AccuracyDrop = parsed.GetValue(drop) / 100 },
                 };
-                var report = Show(context.Console, progress => QuantizedPackager.Package(context.Folder, context.Data, parsed.GetValue(pictures), parsed.GetValue(draw), options with { Progress = progress }));
+                var report = Show(context.Console, progress => QuantizedPackager.Package(context.Folder, context.Data, parsed.GetValue(pictures), parsed.GetValue(draw), options with { Progress = progress }, (staged, made) =>
+                {
+                    if (made.Sensitivity.Count > 0) staged.Write(SensitivityPlot.Of(made.Sensitivity));
+                }));
                 var target = context.Folder.Variant(QuantizedPackager.VariantName(options.Mode));
                 context.Console.Write(report.ToString());
                 foreach (var layer in report.Sensitivity) context.Console.WriteLine(FormattableString.Invariant($"  alone: {layer.Node} ({layer.OpType}) {layer.Decibels:F1} dB{(layer.Agreement is { } agreement ? FormattableString.Invariant($", same class in {agreement:P1}") : "")}"));
-                if (report.Sensitivity.Count > 0) target.Write(SensitivityPlot.Of(report.Sensitivity));
                 foreach (var file in ((string[])[target.Onnx, target.Zip, target.Card]).Where(File.Exists)) context.Console.WriteLine(FormattableString.Invariant($"  {file} ({new FileInfo(file).Length:N0} bytes)"));
                 return (0, report);
             },

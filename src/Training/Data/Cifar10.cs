@@ -3,6 +3,7 @@
 using System.Formats.Tar;
 using System.IO.Compression;
 using System.Security.Cryptography;
+using TorchBridge.Onnx.Files;
 
 namespace TorchBridge.Training.Data;
 
@@ -40,44 +41,43 @@ internal sealed class Cifar10
     private void Check(string path)
     {
         using var stream = File.OpenRead(path);
-        var found = Convert.ToHexStringLower(SHA256.HashData(stream));
+        Check(path, SHA256.HashData(stream));
+    }
+
+    private void Check(string path, byte[] hash)
+    {
+        var found = Convert.ToHexStringLower(hash);
         if (found != Checksum)
             throw new UserException($"{path} has the wrong checksum: SHA-256 is {found}, expected {Checksum}. It was damaged or changed: delete it, and it is downloaded again.");
     }
 
     private void Download(string path, Action<long, long>? progress)
     {
-        var temporary = $"{path}.{Environment.ProcessId}.tmp";
         try
         {
             Directory.CreateDirectory(Folder);
             using var client = new HttpClient();
             using var response = client.Send(new HttpRequestMessage(HttpMethod.Get, Address), HttpCompletionOption.ResponseHeadersRead);
             response.EnsureSuccessStatusCode();
-            using (var from = response.Content.ReadAsStream())
-            using (var to = new FileStream(temporary, FileMode.Create, FileAccess.Write))
+            AtomicFile.Write(path, to =>
             {
+                using var from = response.Content.ReadAsStream();
+                using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
                 var buffer = new byte[1 << 16];
                 long done = 0;
                 for (int read; (read = from.Read(buffer)) > 0;)
                 {
                     to.Write(buffer.AsSpan(0, read));
+                    hash.AppendData(buffer.AsSpan(0, read));
                     progress?.Invoke(done += read, response.Content.Headers.ContentLength ?? 0);
                 }
 
-                to.Flush(flushToDisk: true);
-            }
-
-            Check(temporary);
-            File.Move(temporary, path, overwrite: true);
+                Check(Address.ToString(), hash.GetHashAndReset());
+            });
         }
         catch (Exception error) when (error is HttpRequestException or IOException or UnauthorizedAccessException or TaskCanceledException)
         {
             throw new UserException($"CIFAR-10 could not be downloaded from {Address} ({error.Message}). Download {FileName} on a machine with a network and put it at {path}.", error);
-        }
-        finally
-        {
-            File.Delete(temporary);
         }
     }
 

@@ -2,6 +2,7 @@ using OxyPlot;
 using OxyPlot.Annotations;
 using OxyPlot.Axes;
 using OxyPlot.Series;
+using TorchBridge.Onnx;
 using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Lab;

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using TorchBridge.Onnx;
+using TorchBridge.Onnx.Files;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Regularization;
@@ -53,7 +55,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
     /// <exception cref="UserException">The loss is not a number any more, or a checkpoint cannot be written.</exception>
     public TrainingResult Train(PictureData data, Checkpoint? resumed = null, CancellationToken stop = default)
     {
-        if (checkpointPath is not null) AtomicWrite.RemoveLeftovers(checkpointPath);
+        if (checkpointPath is not null) FileSet.Recover(Path.GetDirectoryName(Path.GetFullPath(checkpointPath))!);
         model.Settings.Compute.Apply();
         model.Classifier.to(model.Settings.Compute.Device);
         using var state = new TrainingState(model.Classifier, recipe);

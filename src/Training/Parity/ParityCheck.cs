@@ -2,7 +2,9 @@
 // file, with its unfolded twin, and with the zip in stock ML.NET reading the picture files.
 // Tolerance: 2e-5 of the largest absolute logit over all pictures, some 330 units in the last place of float32. A top-1 that differs where the two logits lie closer than that is a tie, and counted.
 // The zip gives probabilities; softmax moves a probability by at most half of what it moves the logits, so the same tolerance is strict.
+using System.Runtime.InteropServices;
 using TorchBridge.Inference;
+using TorchBridge.Onnx.Compare;
 using TorchBridge.Training.Data;
 
 namespace TorchBridge.Training.Parity;
@@ -52,7 +54,7 @@ internal static class ParityCheck
         var classes = classNames.Count;
         var compared = Compare(name, [.. scores], Softmax(expectedLogits, classes), expectedLogits, classes);
         // The label that a row says must be the class of its own largest score.
-        var mislabelled = Enumerable.Range(0, labels.Count).Count(i => labels[i] != classNames[Best(scores.Skip(i * classes).Take(classes).ToArray(), 0, classes)]);
+        var mislabelled = Enumerable.Range(0, labels.Count).Count(i => labels[i] != classNames[ArrayComparison.IndexOfLargest<float>(CollectionsMarshal.AsSpan(scores).Slice(i * classes, classes))]);
         return mislabelled == 0 ? compared : compared with { Agree = compared.Agree - mislabelled };
     }
 
@@ -66,52 +68,23 @@ internal static class ParityCheck
     /// <summary>Compares rows of values; <paramref name="logits"/> decide what is a tie.</summary>
     internal static ParityRow Compare(string name, float[] actual, float[] expected, float[] logits, int classes)
     {
-        var tolerance = RelativeTolerance * logits.Max(Math.Abs);
+        var tolerance = RelativeTolerance * ArrayComparison.LargestMagnitude<float>(logits);
         if (actual.Length != expected.Length) return new ParityRow(name, double.PositiveInfinity, double.PositiveInfinity, tolerance, 0, [], expected.Length / classes);
-        double largest = 0, relative = 0, floor = 0.01 * expected.Max(Math.Abs);
-        for (var i = 0; i < actual.Length; i++)
-        {
-            var error = Math.Abs((double)actual[i] - expected[i]);
-            if (!(error <= largest)) largest = double.IsNaN(error) ? double.PositiveInfinity : error;
-            if (Math.Abs(expected[i]) > floor) relative = Math.Max(relative, error / Math.Abs(expected[i]));
-        }
-
-        var agree = 0;
-        var ties = new List<int>();
-        for (var row = 0; row < actual.Length / classes; row++)
-        {
-            int ours = Best(actual, row, classes), theirs = Best(logits, row, classes);
-            if (ours == theirs) agree++;
-            else if (Math.Abs(logits[(row * classes) + ours] - logits[(row * classes) + theirs]) <= tolerance)
-            {
-                agree++;
-                ties.Add(row);
-            }
-        }
-
-        return new ParityRow(name, largest, relative, tolerance, agree, ties, expected.Length / classes);
-    }
-
-    private static int Best(float[] values, int row, int classes)
-    {
-        var best = 0;
-        for (var i = 1; i < classes; i++)
-        {
-            if (values[(row * classes) + i] > values[(row * classes) + best]) best = i;
-        }
-
-        return best;
+        var difference = ArrayComparison.Compare<float>(actual, expected);
+        var rows = ArrayComparison.Rows<float>(actual, logits, classes, tolerance);
+        // NaN never passes, not even where it was expected.
+        var largest = difference.IsFinite ? difference.LargestAbsolute : double.PositiveInfinity;
+        return new ParityRow(name, largest, difference.LargestRelative, tolerance, rows.Agree, rows.Ties, expected.Length / classes);
     }
 
     private static float[] Softmax(float[] logits, int classes)
     {
         var result = new float[logits.Length];
+        var probabilities = new double[classes];
         for (var row = 0; row < logits.Length; row += classes)
         {
-            var span = logits.AsSpan(row, classes);
-            double largest = span.ToArray().Max(), sum = 0;
-            foreach (var logit in span) sum += Math.Exp(logit - largest);
-            for (var i = 0; i < classes; i++) result[row + i] = (float)(Math.Exp(span[i] - largest) / sum);
+            ArrayComparison.Softmax<float>(logits.AsSpan(row, classes), probabilities);
+            for (var i = 0; i < classes; i++) result[row + i] = (float)probabilities[i];
         }
 
         return result;

@@ -3,6 +3,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using TorchBridge.Inference;
+using TorchBridge.Onnx.Compare;
 
 namespace TorchBridge.Training.Parity;
 
@@ -59,7 +60,7 @@ internal static class RouteParity
                 if (logits.SequenceEqual(alone[index])) Interlocked.Increment(ref equal);
                 else
                 {
-                    lock (gate) largest = Math.Max(largest, logits.Zip(alone[index], (a, b) => float.IsNaN(a - b) ? double.PositiveInfinity : Math.Abs((double)a - b)).Max());
+                    lock (gate) largest = Math.Max(largest, ArrayComparison.Compare<float>([.. logits], [.. alone[index]]).LargestAbsolute);
                 }
             }
         })).ToArray();

@@ -1,4 +1,5 @@
 using System.Globalization;
+using TorchBridge.Onnx;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Optimization;
 using TorchBridge.Training.Parity;

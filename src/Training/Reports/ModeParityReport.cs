@@ -3,6 +3,7 @@ using OxyPlot;
 using OxyPlot.Axes;
 using OxyPlot.Series;
 using Spectre.Console;
+using TorchBridge.Onnx;
 using TorchBridge.Training.Parity;
 
 namespace TorchBridge.Training.Reports;

@@ -11,7 +11,14 @@ namespace TorchBridge.Training.Reports;
 internal static class ModelCardFile
 {
     /// <summary>Writes the card.</summary>
-    public static void Write(ModelFolder folder, TrainedModel model, PictureData data, TrainingResult? training, TestFigures test, PackagingResult packaging) =>
+    /// <param name="folder">Where the card and the files that it names are made.</param>
+    /// <param name="earlier">The card that it replaces, if there is one.</param>
+    /// <param name="model">The trained model.</param>
+    /// <param name="data">What it was trained on.</param>
+    /// <param name="training">What training did; null where nothing was trained now.</param>
+    /// <param name="test">Figures over the test part.</param>
+    /// <param name="packaging">What was made and proved.</param>
+    public static void Write(ModelFolder folder, string earlier, TrainedModel model, PictureData data, TrainingResult? training, TestFigures test, PackagingResult packaging) =>
         AtomicWrite.Text(folder.Card, Json.Text(new
         {
             Model = "ModernCNN",
@@ -21,18 +28,18 @@ internal static class ModelCardFile
             model.Settings,
             Data = new { data.Name, Training = data.Training.Count, Validation = data.Validation.Count, Test = data.Test.Count },
             Test = test,
-            Training = training is null ? EarlierTraining(folder) : (object)training,
+            Training = training is null ? EarlierTraining(earlier) : (object)training,
             Export = new { packaging.Export.CapturedOps, packaging.Export.Nodes, packaging.Export.Folded, packaging.Export.NotFolded, packaging.Export.Parity },
             Parity = packaging.Parity,
             Versions = Versions.All,
         }) + "\n");
 
     /// <summary>The history of the card that is there: an export later on did not train.</summary>
-    private static JsonNode? EarlierTraining(ModelFolder folder)
+    private static JsonNode? EarlierTraining(string card)
     {
         try
         {
-            return File.Exists(folder.Card) ? JsonNode.Parse(File.ReadAllText(folder.Card))?["training"]?.DeepClone() : null;
+            return File.Exists(card) ? JsonNode.Parse(File.ReadAllText(card))?["training"]?.DeepClone() : null;
         }
         catch (JsonException)
         {

@@ -1,7 +1,7 @@
 using OxyPlot;
 using OxyPlot.Axes;
 using OxyPlot.Series;
-using TorchBridge.Export.Quantization;
+using TorchBridge.Quantization;
 
 namespace TorchBridge.Training.Reports;
 

@@ -1,6 +1,7 @@
 // Expected calibration error: predictions are sorted into bins by their confidence (the largest probability); in each bin the share that
 // is right is compared with the mean confidence, and the differences are averaged with the bins' weights.
 // Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3, 15 bins of equal width.
+using TorchBridge.Onnx.Compare;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Optimization;
 
@@ -31,9 +32,13 @@ internal sealed record TestFigures(double Accuracy, double TopFive, double Loss,
         var classes = classNames.Count;
         var confusion = Enumerable.Range(0, classes).Select(_ => new int[classes]).ToArray();
         var bins = new (double Confidence, int Right, int Count)[BinCount];
+        var probabilities = new double[classes];
         for (var i = 0; i < set.Count; i++)
         {
-            var (predicted, confidence) = Best(evaluation.Logits.AsSpan(i * classes, classes));
+            var logits = evaluation.Logits.AsSpan(i * classes, classes);
+            ArrayComparison.Softmax<float>(logits, probabilities);
+            var predicted = ArrayComparison.IndexOfLargest<float>(logits);
+            var confidence = probabilities[predicted];
             confusion[set.Labels[i]][predicted]++;
             ref var bin = ref bins[Math.Min(BinCount - 1, (int)(confidence * BinCount))];
             bin = (bin.Confidence + confidence, bin.Right + (predicted == set.Labels[i] ? 1 : 0), bin.Count + 1);
@@ -46,18 +51,5 @@ internal sealed record TestFigures(double Accuracy, double TopFive, double Loss,
             filled.Sum(bin => Math.Abs(bin.Accuracy - bin.Confidence) * bin.Count) / set.Count,
             [.. classNames.Select((name, c) => new ClassFigures(name, (double)confusion[c][c] / Math.Max(1, confusion[c].Sum()), confusion[c].Sum()))],
             confusion, filled);
-    }
-
-    private static (int Class, double Confidence) Best(ReadOnlySpan<float> logits)
-    {
-        var best = 0;
-        for (var c = 1; c < logits.Length; c++)
-        {
-            if (logits[c] > logits[best]) best = c;
-        }
-
-        double sum = 0;
-        foreach (var logit in logits) sum += Math.Exp(logit - logits[best]);
-        return (best, 1 / sum);
     }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Spectre.Console;
+using TorchBridge.Onnx;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Optimization;
 

@@ -37,6 +37,6 @@ internal static class Factories
     {
         var type = c.ResultType();
         var zeros = c.Node("Expand", type, 2, [c.Operand(0L, type), c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))]);
-        c.Result(c.Like("EyeLike", [zeros], ("dtype", (long)Onnx.OnnxFile.DataType(type))));
+        c.Result(c.Like("EyeLike", [zeros], ("dtype", (long)Onnx.ScalarTypes.ToOnnx(type))));
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using TorchBridge.Onnx;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Reports;
 using TorchSharp;

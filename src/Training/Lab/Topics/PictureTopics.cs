@@ -1,4 +1,5 @@
 using System.Globalization;
+using TorchBridge.Onnx;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Regularization;
 using TorchBridge.Training.Reports;

@@ -1,0 +1,31 @@
+using TorchBridge.Onnx.Graph;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Onnx;
+
+/// <summary>TorchSharp's dtypes and ONNX's element types.</summary>
+internal static class ScalarTypes
+{
+    private static readonly (ScalarType Torch, ElementType Onnx)[] Pairs =
+    [
+        (ScalarType.Float32, ElementType.Float32), (ScalarType.Float64, ElementType.Float64), (ScalarType.Float16, ElementType.Float16),
+        (ScalarType.BFloat16, ElementType.BFloat16), (ScalarType.Int64, ElementType.Int64), (ScalarType.Int32, ElementType.Int32),
+        (ScalarType.Int16, ElementType.Int16), (ScalarType.Int8, ElementType.Int8), (ScalarType.Byte, ElementType.UInt8),
+        (ScalarType.Bool, ElementType.Bool),
+    ];
+
+    /// <summary>The ONNX element type of a TorchSharp dtype.</summary>
+    /// <exception cref="ExportException">It has none.</exception>
+    public static ElementType ToOnnx(this ScalarType type)
+    {
+        foreach (var pair in Pairs)
+        {
+            if (pair.Torch == type) return pair.Onnx;
+        }
+
+        throw new ExportException($"dtype {type} has no counterpart in ONNX Runtime's CPU provider");
+    }
+
+    /// <summary>The TorchSharp dtype of an ONNX element type that the exporter writes.</summary>
+    public static ScalarType ToTorch(this ElementType type) => Pairs.First(pair => pair.Onnx == type).Torch;
+}

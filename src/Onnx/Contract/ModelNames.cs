@@ -1,0 +1,14 @@
+namespace TorchBridge.Onnx.Contract;
+
+/// <summary>Names of a picture classifier's input and outputs.</summary>
+internal static class ModelNames
+{
+    /// <summary>The input: float32 [N, 3, H, W], RGB, 0 to 255.</summary>
+    public const string Pixels = "pixels";
+
+    /// <summary>An output: float32 [N, classes], before softmax.</summary>
+    public const string Logits = "logits";
+
+    /// <summary>An output: float32 [N, classes]; each row adds up to one.</summary>
+    public const string Probabilities = "probabilities";
+}

@@ -1,0 +1,111 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace TorchBridge.Onnx.Files;
+
+/// <summary>
+/// Writes files whole or not at all: to a temporary name, flushed to the disk, renamed, and the folder flushed too, so that the new name
+/// outlives a power cut. The only place that renames a file.
+/// </summary>
+internal static partial class AtomicFile
+{
+    private const string Ending = ".tmp";
+
+    /// <summary>Called with the final path between a file that is written and its rename; tests die there.</summary>
+    internal static Action<string>? BeforeRename { get; set; }
+
+    /// <summary>Writes a file.</summary>
+    /// <param name="path">Its name; a file that is there is replaced.</param>
+    /// <param name="write">Writes the content.</param>
+    /// <exception cref="IOException">The place cannot be written; the file that was there is as it was.</exception>
+    /// <exception cref="UnauthorizedAccessException">The place must not be written.</exception>
+    public static void Write(string path, Action<Stream> write)
+    {
+        var temporary = $"{path}.{Guid.NewGuid():N}{Ending}";
+        try
+        {
+            // Open until it has its name: a temporary file that nobody holds was left by a process that is gone.
+            using var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.Delete, 1 << 16);
+            write(stream);
+            stream.Flush(flushToDisk: true);
+            Rename(temporary, path);
+        }
+        catch
+        {
+            File.Delete(temporary);
+            throw;
+        }
+
+        FlushFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
+    }
+
+    /// <summary>Writes a text file, in UTF-8 without a mark at its beginning.</summary>
+    /// <param name="path">Its name; a file that is there is replaced.</param>
+    /// <param name="text">The content.</param>
+    /// <exception cref="IOException">The place cannot be written; the file that was there is as it was.</exception>
+    /// <exception cref="UnauthorizedAccessException">The place must not be written.</exception>
+    public static void Text(string path, string text) => Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
+
+    /// <summary>Gives a whole file, on the same disk, its final name. The caller flushes the folder when all are renamed.</summary>
+    internal static void Rename(string from, string path)
+    {
+        BeforeRename?.Invoke(path);
+        File.Move(from, path, overwrite: true);
+    }
+
+    /// <summary>Flushes a file's content to the disk.</summary>
+    internal static void Flush(string path)
+    {
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.Read);
+        stream.Flush(flushToDisk: true);
+    }
+
+    /// <summary>Deletes temporary files in a folder whose writers are gone.</summary>
+    internal static void RemoveLeftovers(string folder)
+    {
+        foreach (var file in Directory.EnumerateFiles(folder, $"*{Ending}").Where(file => TemporaryName().IsMatch(file)))
+        {
+            if (IsAbandoned(file)) File.Delete(file);
+        }
+    }
+
+    /// <summary>Whether no process holds a file open.</summary>
+    internal static bool IsAbandoned(string path)
+    {
+        try
+        {
+            using (new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None)) return true;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return false; // held, gone, or somebody else's
+        }
+    }
+
+    /// <summary>Writes a folder's names to the disk. Windows does that by itself.</summary>
+    internal static void FlushFolder(string folder)
+    {
+        if (OperatingSystem.IsWindows()) return;
+        var descriptor = Open(folder, 0);
+        // A file system without this is no reason to fail: the file is whole under either name.
+        if (descriptor < 0) return;
+        _ = FSync(descriptor);
+        _ = Close(descriptor);
+    }
+
+    [GeneratedRegex(@"\.[0-9a-f]{32}\.tmp$")]
+    private static partial Regex TemporaryName();
+
+    [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "fsync")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int FSync(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "close")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Close(int descriptor);
+}

@@ -1,0 +1,208 @@
+using System.Globalization;
+using Google.Protobuf;
+using TorchBridge.Onnx.Graph;
+using TorchBridge.Onnx.Proto;
+
+namespace TorchBridge.Onnx.Format;
+
+/// <summary>Reads ONNX files, with the data files beside them.</summary>
+internal static class OnnxReader
+{
+    /// <summary>Reads a model whole: its tensors then stand in memory.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="InvalidDataException">It is no ONNX model, or a damaged one; the message names the file.</exception>
+    /// <exception cref="IOException">It, or its data file, cannot be read.</exception>
+    public static OnnxGraph Read(string path)
+    {
+        try
+        {
+            var model = ParseFile(path);
+            foreach (var tensor in Tensors(model.Graph).Where(ExternalData.IsExternal)) ExternalData.Embed(tensor, path);
+            return ToGraph(model);
+        }
+        catch (InvalidDataException error)
+        {
+            throw new InvalidDataException($"{path} is not an ONNX model that can be read: {error.Message}", error);
+        }
+    }
+
+    /// <summary>Reads a model from a file's bytes. Tensors that are stored outside the file stay there.</summary>
+    /// <param name="onnx">The bytes.</param>
+    /// <param name="name">What to call it in an error.</param>
+    /// <exception cref="InvalidDataException">It is no ONNX model, or a damaged one.</exception>
+    public static OnnxGraph Read(byte[] onnx, string name)
+    {
+        try
+        {
+            return ToGraph(Parse(() => ModelProto.Parser.ParseFrom(onnx)));
+        }
+        catch (InvalidDataException error)
+        {
+            throw new InvalidDataException($"{name} is not an ONNX model that can be read: {error.Message}", error);
+        }
+    }
+
+    /// <summary>The metadata of a file's bytes; where a key stands twice, the later value.</summary>
+    /// <param name="onnx">The bytes.</param>
+    /// <param name="name">What to call it in an error.</param>
+    /// <exception cref="InvalidDataException">It is no ONNX model.</exception>
+    public static IReadOnlyDictionary<string, string> Metadata(byte[] onnx, string name)
+    {
+        try
+        {
+            return Metadata(ModelProto.Parser.ParseFrom(onnx));
+        }
+        catch (InvalidProtocolBufferException error)
+        {
+            throw new InvalidDataException($"{name} is not an ONNX model: {error.Message}", error);
+        }
+    }
+
+    /// <summary>The tensors of a file, one at a time: all at once they would stand in memory a second time.</summary>
+    /// <exception cref="InvalidDataException">A tensor is damaged, or stored in a place that is not allowed.</exception>
+    public static IEnumerable<Initializer> Initializers(string path)
+    {
+        foreach (var tensor in StoredTensors(path))
+        {
+            if (ExternalData.IsExternal(tensor)) ExternalData.Embed(tensor, path);
+            yield return Initializer.Of(tensor);
+        }
+    }
+
+    /// <summary>Names of the data files that a model's tensors are in.</summary>
+    public static IReadOnlySet<string> DataFiles(string path) =>
+        StoredTensors(path).Select(ExternalData.Location).OfType<string>().ToHashSet(StringComparer.Ordinal);
+
+    private static IEnumerable<TensorProto> StoredTensors(string path)
+    {
+        using var stream = File.OpenRead(path);
+        using var input = new CodedInputStream(stream);
+        while (input.ReadTag() is var tag && tag != 0)
+        {
+            if (WireFormat.GetTagFieldNumber(tag) != ModelProto.GraphFieldNumber)
+            {
+                input.SkipLastField();
+                continue;
+            }
+
+            var length = input.ReadLength();
+            for (var end = input.Position + length; input.Position < end;)
+            {
+                if (WireFormat.GetTagFieldNumber(input.ReadTag()) != GraphProto.InitializerFieldNumber)
+                {
+                    input.SkipLastField();
+                    continue;
+                }
+
+                var tensor = new TensorProto();
+                input.ReadMessage(tensor);
+                yield return tensor;
+            }
+        }
+    }
+
+    /// <summary>Parses a file as it stands.</summary>
+    internal static ModelProto ParseFile(string path)
+    {
+        using var stream = File.OpenRead(path);
+        if (stream.Length > int.MaxValue) throw new InvalidDataException(FormattableString.Invariant($"it has {stream.Length} bytes, and a protobuf message ends at {int.MaxValue} (2 GB)"));
+        return Parse(() => ModelProto.Parser.ParseFrom(stream));
+    }
+
+    private static ModelProto Parse(Func<ModelProto> parse)
+    {
+        try
+        {
+            var model = parse();
+            return model.Graph is not null ? model : throw new InvalidDataException("it holds no graph");
+        }
+        catch (InvalidProtocolBufferException error)
+        {
+            throw new InvalidDataException(error.Message, error);
+        }
+    }
+
+    private static Dictionary<string, string> Metadata(ModelProto model)
+    {
+        var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var entry in model.MetadataProps) metadata[entry.Key] = entry.Value;
+        return metadata;
+    }
+
+    private static IEnumerable<TensorProto> Tensors(GraphProto graph) =>
+        graph.Initializer.Concat(graph.Node.SelectMany(node => node.Attribute).Where(attribute => attribute.T is not null).Select(attribute => attribute.T));
+
+    /// <summary>Takes a message apart; what the graph does not hold stays in it.</summary>
+    private static OnnxGraph ToGraph(ModelProto model)
+    {
+        var opset = model.OpsetImport.Where(import => import.Domain is "" or "ai.onnx").Select(import => import.Version).DefaultIfEmpty(0).Max();
+        var graph = new OnnxGraph { Opset = (int)Math.Clamp(opset, 0, int.MaxValue), Rest = model };
+        var parts = model.Graph;
+        graph.Nodes.AddRange(NamedNodes(parts));
+        foreach (var tensor in parts.Initializer)
+        {
+            if (!ExternalData.IsExternal(tensor)) TensorFields.Check(tensor);
+            // Where a name stands twice ONNX Runtime takes the later tensor.
+            graph.Initializers[tensor.Name] = Initializer.Of(tensor);
+        }
+
+        graph.Inputs.AddRange(parts.Input.Select(ToInfo));
+        graph.Outputs.AddRange(parts.Output.Select(ToInfo));
+        foreach (var info in parts.ValueInfo) graph.Infos[info.Name] = ToInfo(info);
+        foreach (var (key, value) in Metadata(model)) graph.Metadata[key] = value;
+        parts.Node.Clear();
+        parts.Initializer.Clear();
+        parts.Input.Clear();
+        parts.Output.Clear();
+        parts.ValueInfo.Clear();
+        model.MetadataProps.Clear();
+        return graph;
+    }
+
+    /// <summary>Files of other makers may leave names out: reports and options need them.</summary>
+    private static IEnumerable<OnnxNode> NamedNodes(GraphProto graph)
+    {
+        var taken = graph.Node.Select(node => node.Name).ToHashSet(StringComparer.Ordinal);
+        var number = 0;
+        foreach (var node in graph.Node)
+        {
+            var name = node.Name;
+            while (name.Length == 0 || (node.Name.Length == 0 && !taken.Add(name))) name = string.Create(CultureInfo.InvariantCulture, $"{node.OpType}_{number++}");
+            yield return ToNode(node, name);
+        }
+    }
+
+    private static OnnxNode ToNode(NodeProto stored, string name)
+    {
+        var node = new OnnxNode
+        {
+            OpType = stored.OpType,
+            Name = name,
+            Domain = stored.Domain,
+            Inputs = [.. stored.Input],
+            Outputs = [.. stored.Output],
+            Rest = stored,
+        };
+        foreach (var attribute in stored.Attribute) node.Attributes[attribute.Name] = attribute;
+        stored.Input.Clear();
+        stored.Output.Clear();
+        stored.Attribute.Clear();
+        return node;
+    }
+
+    private static ValueInfo ToInfo(ValueInfoProto stored)
+    {
+        var tensor = stored.Type?.TensorType;
+        return new ValueInfo(stored.Name, (ElementType)(tensor?.ElemType ?? 0), [.. (tensor?.Shape?.Dim ?? []).Select((dim, axis) => Dim(dim, stored.Name, axis))])
+        {
+            Stored = stored,
+        };
+    }
+
+    /// <summary>A size, or the name of a free one; a name is made up where there is none.</summary>
+    internal static object Dim(TensorShapeProto.Types.Dimension dim, string value, int axis)
+    {
+        if (dim.ValueCase == TensorShapeProto.Types.Dimension.ValueOneofCase.DimValue) return dim.DimValue;
+        return dim.DimParam is { Length: > 0 } name ? name : $"{value}_{axis}";
+    }
+}

@@ -1,0 +1,146 @@
+using Google.Protobuf;
+using TorchBridge.Onnx.Graph;
+using TorchBridge.Onnx.Proto;
+using static TorchBridge.Onnx.Proto.AttributeProto.Types;
+
+namespace TorchBridge.Onnx.Format;
+
+/// <summary>Turns a graph into the ONNX file format. The same graph gives the same bytes.</summary>
+internal static class OnnxWriter
+{
+    private const string Producer = "TorchBridge";
+
+    /// <summary>What a message's other fields may need beside its tensors, before it is worth building it.</summary>
+    private const long Spare = 16 << 20;
+
+    /// <summary>The file's message. IR version 8 is the one of opset 17; ONNX Runtime 1.31 takes up to 12.</summary>
+    /// <param name="graph">What to write.</param>
+    /// <param name="metadata">Key-value pairs, written in the order of the keys; null for those that the graph was read with, as they stood.</param>
+    /// <param name="external">Which tensors stand in a data file; null to have all in the message.</param>
+    /// <exception cref="InvalidDataException">The message would be larger than 2 GB, where protobuf ends.</exception>
+    public static ModelProto ToProto(OnnxGraph graph, IEnumerable<KeyValuePair<string, string>>? metadata = null, ExternalLayout? external = null)
+    {
+        var bytes = graph.Initializers.Values.Where(tensor => external?.Holds(tensor) != true).Sum(tensor => (long)Size(tensor));
+        if (bytes > int.MaxValue - Spare)
+            throw new InvalidDataException(FormattableString.Invariant($"the model has {bytes} bytes of tensors, and a protobuf message ends at {int.MaxValue} (2 GB)"));
+        var model = graph.Rest?.Clone() ?? NewModel(graph.Opset);
+        model.Graph.Node.AddRange(graph.Nodes.Select(ToProto));
+        model.Graph.Initializer.AddRange(graph.Initializers.Values.Select(tensor => ToProto(tensor, external)));
+        model.Graph.Input.AddRange(graph.Inputs.Select(ToProto));
+        model.Graph.Output.AddRange(graph.Outputs.Select(ToProto));
+        var made = graph.Nodes.SelectMany(node => node.Outputs).Where(name => !graph.IsOutput(name));
+        model.Graph.ValueInfo.AddRange(made.Where(graph.Infos.ContainsKey).Select(name => ToProto(graph.Infos[name])));
+        SetMetadata(model, metadata?.OrderBy(pair => pair.Key, StringComparer.Ordinal) ?? graph.Metadata.AsEnumerable());
+        return model;
+    }
+
+    /// <summary>The file's bytes.</summary>
+    /// <exception cref="InvalidDataException">They would be more than 2 GB.</exception>
+    public static byte[] ToBytes(OnnxGraph graph) => ToProto(graph).ToByteArray();
+
+    /// <summary>The bytes of the graph with more of its values as outputs: ONNX Runtime gives no others.</summary>
+    /// <exception cref="InvalidDataException">They would be more than 2 GB.</exception>
+    public static byte[] WithOutputs(OnnxGraph graph, IEnumerable<string> values)
+    {
+        var model = ToProto(graph);
+        AddOutputs(model, values);
+        return model.ToByteArray();
+    }
+
+    /// <summary>
+    /// Adds metadata to a file. A protobuf message ends with its file, and repeated fields may be added at the end: what was verified is
+    /// not touched. Only where a key is there already is the message written anew.
+    /// </summary>
+    /// <param name="path">The file.</param>
+    /// <param name="present">The keys that it has.</param>
+    /// <param name="added">What to add.</param>
+    public static void AddMetadata(string path, IReadOnlyCollection<string> present, IReadOnlyDictionary<string, string> added)
+    {
+        if (!added.Keys.Any(present.Contains))
+        {
+            var message = new ModelProto();
+            SetMetadata(message, added.OrderBy(pair => pair.Key, StringComparer.Ordinal));
+            using var end = new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.None);
+            message.WriteTo(end);
+            return;
+        }
+
+        var model = OnnxReader.ParseFile(path);
+        var metadata = model.MetadataProps.ToDictionary(entry => entry.Key, entry => entry.Value, StringComparer.Ordinal);
+        foreach (var (key, value) in added) metadata[key] = value;
+        SetMetadata(model, metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal));
+        using var whole = File.Create(path);
+        model.WriteTo(whole);
+    }
+
+    private static ModelProto NewModel(int opset)
+    {
+        var model = new ModelProto
+        {
+            IrVersion = opset switch { <= 18 => 8, <= 20 => 9, _ => 10 },
+            ProducerName = Producer,
+            ProducerVersion = typeof(OnnxWriter).Assembly.GetName().Version!.ToString(3),
+            Graph = new GraphProto { Name = "forward" },
+        };
+        model.OpsetImport.Add(new OperatorSetIdProto { Version = opset });
+        return model;
+    }
+
+    private static void AddOutputs(ModelProto model, IEnumerable<string> values)
+    {
+        var outputs = model.Graph.Output.Select(output => output.Name).ToHashSet(StringComparer.Ordinal);
+        foreach (var name in values.Where(name => !outputs.Contains(name))) model.Graph.Output.Add(new ValueInfoProto { Name = name });
+    }
+
+    private static void SetMetadata(ModelProto model, IEnumerable<KeyValuePair<string, string>> metadata)
+    {
+        model.MetadataProps.Clear();
+        model.MetadataProps.AddRange(metadata.Select(pair => new StringStringEntryProto { Key = pair.Key, Value = pair.Value }));
+    }
+
+    private static NodeProto ToProto(OnnxNode node)
+    {
+        var proto = node.Rest?.Clone() ?? new NodeProto();
+        proto.Name = node.Name;
+        proto.OpType = node.OpType;
+        proto.Domain = node.Domain;
+        proto.Input.AddRange(node.Inputs);
+        proto.Output.AddRange(node.Outputs);
+        proto.Attribute.AddRange(node.Attributes.Select(pair => ToProto(pair.Key, pair.Value)));
+        return proto;
+    }
+
+    private static AttributeProto ToProto(string name, object value) => value switch
+    {
+        AttributeProto stored => stored,
+        long number => new AttributeProto { Name = name, I = number, Type = AttributeType.Int },
+        float number => new AttributeProto { Name = name, F = number, Type = AttributeType.Float },
+        string text => new AttributeProto { Name = name, S = ByteString.CopyFromUtf8(text), Type = AttributeType.String },
+        long[] numbers => new AttributeProto { Name = name, Ints = { numbers }, Type = AttributeType.Ints },
+        float[] numbers => new AttributeProto { Name = name, Floats = { numbers }, Type = AttributeType.Floats },
+        string[] texts => new AttributeProto { Name = name, Strings = { texts.Select(ByteString.CopyFromUtf8) }, Type = AttributeType.Strings },
+        Initializer tensor => new AttributeProto { Name = name, T = ToProto(tensor, external: null), Type = AttributeType.Tensor },
+        _ => throw new ArgumentException($"attribute {name} has the type {value.GetType().Name}; allowed are long, float, string, arrays of these, and tensors"),
+    };
+
+    private static TensorProto ToProto(Initializer tensor, ExternalLayout? external)
+    {
+        if (external?.Holds(tensor) == true) return external.Describe(tensor);
+        var proto = tensor.Stored?.Clone() ?? new TensorProto { RawData = UnsafeByteOperations.UnsafeWrap(tensor.Data), Dims = { tensor.Dims } };
+        proto.Name = tensor.Name;
+        proto.DataType = (int)tensor.Type;
+        return proto;
+    }
+
+    private static int Size(Initializer tensor) => tensor.Stored?.CalculateSize() ?? tensor.Data.Length;
+
+    private static ValueInfoProto ToProto(ValueInfo info)
+    {
+        if (info.Stored is { } stored) return stored;
+        var shape = new TensorShapeProto();
+        shape.Dim.AddRange(info.Dims.Select(dim => dim is long size
+            ? new TensorShapeProto.Types.Dimension { DimValue = size }
+            : new TensorShapeProto.Types.Dimension { DimParam = (string)dim }));
+        return new ValueInfoProto { Name = info.Name, Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)info.Type, Shape = shape } } };
+    }
+}

@@ -1,0 +1,32 @@
+namespace TorchBridge.Onnx.Graph;
+
+/// <summary>Who makes and who reads each value of a graph, as the graph was when the index was made.</summary>
+internal sealed class GraphIndex
+{
+    private readonly Dictionary<string, OnnxNode> producers = new(StringComparer.Ordinal);
+    private readonly ILookup<string, OnnxNode> readers;
+    private readonly HashSet<string> outputs;
+
+    /// <summary>Looks at a graph.</summary>
+    public GraphIndex(OnnxGraph graph)
+    {
+        foreach (var node in graph.Nodes)
+        {
+            foreach (var output in node.Outputs.Where(output => output.Length > 0)) producers[output] = node;
+        }
+
+        readers = graph.Nodes
+            .SelectMany(node => node.Inputs.Where(input => input.Length > 0).Distinct(StringComparer.Ordinal).Select(input => (input, node)))
+            .ToLookup(pair => pair.input, pair => pair.node, StringComparer.Ordinal);
+        outputs = graph.Outputs.Select(output => output.Name).ToHashSet(StringComparer.Ordinal);
+    }
+
+    /// <summary>The node that makes a value; null for inputs and tensors of the file.</summary>
+    public OnnxNode? Producer(string value) => producers.GetValueOrDefault(value);
+
+    /// <summary>The nodes that read a value, in the graph's order, each once.</summary>
+    public IEnumerable<OnnxNode> Readers(string value) => readers[value];
+
+    /// <summary>Whether a value is an output of the graph.</summary>
+    public bool IsOutput(string value) => outputs.Contains(value);
+}

@@ -1,0 +1,120 @@
+using TorchBridge.Onnx.Proto;
+
+namespace TorchBridge.Onnx.Graph;
+
+/// <summary>
+/// The graph that lowering builds, folding and quantization rewrite, and files hold. Nodes are in topological order. What a file says
+/// beyond nodes, tensors, inputs and outputs (functions, other operator sets, training information) is kept and written again.
+/// </summary>
+internal sealed class OnnxGraph
+{
+    /// <summary>Version of the standard operators.</summary>
+    public required int Opset { get; init; }
+
+    /// <summary>Nodes in topological order.</summary>
+    public List<OnnxNode> Nodes { get; private init; } = [];
+
+    /// <summary>Tensors by name.</summary>
+    public Dictionary<string, Initializer> Initializers { get; private init; } = new(StringComparer.Ordinal);
+
+    /// <summary>The graph's inputs; in files of IR version 3 the tensors too.</summary>
+    public List<ValueInfo> Inputs { get; private init; } = [];
+
+    /// <summary>The graph's outputs.</summary>
+    public List<ValueInfo> Outputs { get; private init; } = [];
+
+    /// <summary>What is known of intermediate values, by name.</summary>
+    public Dictionary<string, ValueInfo> Infos { get; private init; } = new(StringComparer.Ordinal);
+
+    /// <summary>Type and rank of the values that lowering made, by name: all that is known of some.</summary>
+    public Dictionary<string, (ElementType Type, int Rank)> Ranks { get; private init; } = new(StringComparer.Ordinal);
+
+    /// <summary>By name of a value: the number of the traced value that it is.</summary>
+    public Dictionary<string, int> Origins { get; private init; } = new(StringComparer.Ordinal);
+
+    /// <summary>The metadata of a graph that was read from a file.</summary>
+    public Dictionary<string, string> Metadata { get; private init; } = new(StringComparer.Ordinal);
+
+    /// <summary>The message of the file that the graph was read from, without what is above; null for a graph that was built.</summary>
+    public ModelProto? Rest { get; init; }
+
+    /// <summary>Names of the inputs that a caller gives.</summary>
+    public IEnumerable<string> InputNames => Inputs.Select(input => input.Name).Where(name => !Initializers.ContainsKey(name));
+
+    /// <summary>Names of the outputs.</summary>
+    public IEnumerable<string> OutputNames => Outputs.Select(output => output.Name);
+
+    /// <summary>The tensor of the file that a value is; null for inputs and for what nodes make.</summary>
+    public Initializer? Tensor(string value) => Initializers.GetValueOrDefault(value);
+
+    /// <summary>Adds a tensor.</summary>
+    /// <exception cref="ArgumentException">There is one of its name.</exception>
+    public void Add(Initializer tensor) => Initializers.Add(tensor.Name, tensor);
+
+    /// <summary>An index of producers and readers as they are now: for many questions to a graph that stays as it is.</summary>
+    public GraphIndex Index() => new(this);
+
+    /// <summary>The node that makes a value now; null for inputs and tensors of the file.</summary>
+    public OnnxNode? Producer(string value) => Nodes.FirstOrDefault(node => node.Outputs.Contains(value));
+
+    /// <summary>The nodes that read a value now, in their order.</summary>
+    public IEnumerable<OnnxNode> Readers(string value) => Nodes.Where(node => node.Inputs.Contains(value));
+
+    /// <summary>How often each value is used; being an output of the graph is a use.</summary>
+    public Dictionary<string, int> Uses()
+    {
+        var uses = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (var name in Nodes.SelectMany(node => node.Inputs).Concat(OutputNames)) uses[name] = uses.GetValueOrDefault(name) + 1;
+        return uses;
+    }
+
+    /// <summary>Whether a value is an output of the graph.</summary>
+    public bool IsOutput(string name) => Outputs.Any(output => output.Name == name);
+
+    /// <summary>Makes every reader of a value read another one.</summary>
+    public void ReplaceUses(string from, string to)
+    {
+        foreach (var node in Nodes)
+        {
+            for (var i = 0; i < node.Inputs.Count; i++)
+            {
+                if (node.Inputs[i] == from) node.Inputs[i] = to;
+            }
+        }
+    }
+
+    /// <summary>Gives a value another name, with who makes it and who reads it.</summary>
+    public void Rename(string from, string to)
+    {
+        ReplaceUses(from, to);
+        foreach (var node in Nodes)
+        {
+            for (var i = 0; i < node.Outputs.Count; i++)
+            {
+                if (node.Outputs[i] == from) node.Outputs[i] = to;
+            }
+        }
+    }
+
+    /// <summary>Removes tensors that no node reads and that are no output.</summary>
+    public void RemoveUnreadInitializers()
+    {
+        var read = Nodes.SelectMany(node => node.Inputs).Concat(OutputNames).ToHashSet(StringComparer.Ordinal);
+        foreach (var name in Initializers.Keys.Where(name => !read.Contains(name)).ToArray()) Initializers.Remove(name);
+    }
+
+    /// <summary>A copy whose nodes can be rewritten; tensors are shared.</summary>
+    public OnnxGraph Copy() => new()
+    {
+        Opset = Opset,
+        Nodes = [.. Nodes.Select(node => node.Copy())],
+        Initializers = new(Initializers, StringComparer.Ordinal),
+        Inputs = [.. Inputs],
+        Outputs = [.. Outputs],
+        Infos = new(Infos, StringComparer.Ordinal),
+        Ranks = new(Ranks, StringComparer.Ordinal),
+        Origins = new(Origins, StringComparer.Ordinal),
+        Metadata = new(Metadata, StringComparer.Ordinal),
+        Rest = Rest,
+    };
+}

@@ -1,0 +1,79 @@
+using TorchBridge.Onnx.Proto;
+
+namespace TorchBridge.Onnx.Graph;
+
+/// <summary>
+/// A node. Attribute values are long, float, string, long[], float[], string[] or <see cref="Initializer"/>; those that were read from a
+/// file are the messages that stood there.
+/// </summary>
+internal sealed class OnnxNode
+{
+    /// <summary>The operator.</summary>
+    public required string OpType { get; init; }
+
+    /// <summary>Unique name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Names of the values that it reads; empty for an optional one that is left out.</summary>
+    public required List<string> Inputs { get; init; }
+
+    /// <summary>Names of the values that it makes.</summary>
+    public required List<string> Outputs { get; init; }
+
+    /// <summary>Where the operator is defined; empty for the standard operators.</summary>
+    public string Domain { get; init; } = "";
+
+    /// <summary>Attributes by name.</summary>
+    public SortedDictionary<string, object> Attributes { get; init; } = new(StringComparer.Ordinal);
+
+    /// <summary>Path of the module it comes from.</summary>
+    public string ModulePath { get; init; } = "";
+
+    /// <summary>What else a file said of the node: its doc string, fields of newer versions.</summary>
+    public NodeProto? Rest { get; init; }
+
+    /// <summary>An integer attribute.</summary>
+    public long Int(string name, long fallback) => Attributes.GetValueOrDefault(name) switch
+    {
+        long value => value,
+        AttributeProto stored => stored.I,
+        _ => fallback,
+    };
+
+    /// <summary>A float attribute.</summary>
+    public float Float(string name, float fallback) => Attributes.GetValueOrDefault(name) switch
+    {
+        float value => value,
+        AttributeProto stored => stored.F,
+        _ => fallback,
+    };
+
+    /// <summary>A text attribute.</summary>
+    public string Text(string name, string fallback) => Attributes.GetValueOrDefault(name) switch
+    {
+        string value => value,
+        AttributeProto stored => stored.S.ToStringUtf8(),
+        _ => fallback,
+    };
+
+    /// <summary>An attribute of several integers; empty where it is not there.</summary>
+    public IReadOnlyList<long> Ints(string name) => Attributes.GetValueOrDefault(name) switch
+    {
+        long[] values => values,
+        AttributeProto stored => stored.Ints,
+        _ => [],
+    };
+
+    /// <summary>A copy whose inputs, outputs and attributes can be changed.</summary>
+    public OnnxNode Copy() => new()
+    {
+        OpType = OpType,
+        Name = Name,
+        Inputs = [.. Inputs],
+        Outputs = [.. Outputs],
+        Domain = Domain,
+        Attributes = new(Attributes, StringComparer.Ordinal),
+        ModulePath = ModulePath,
+        Rest = Rest,
+    };
+}

@@ -1,0 +1,17 @@
+namespace TorchBridge.Quantization;
+
+/// <summary>How much worse the quantized model may be; below it no file is written.</summary>
+public sealed record AccuracyBudget
+{
+    /// <summary>Accuracy that may be lost, a share of 1, where held-out batches have labels. Default: 0.01.</summary>
+    public double AccuracyDrop { get; init; } = 0.01;
+
+    /// <summary>
+    /// Least share of rows with the same largest output, where the first output has one row a sample and at least two columns; and of equal
+    /// elements of each output of integers. Default: 0.95.
+    /// </summary>
+    public double Agreement { get; init; } = 0.95;
+
+    /// <summary>Least signal-to-noise ratio in decibels of each floating-point output. Default: 10.</summary>
+    public double Decibels { get; init; } = 10;
+}

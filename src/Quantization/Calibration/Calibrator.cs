@@ -1,0 +1,79 @@
+using Microsoft.ML.OnnxRuntime.Tensors;
+using TorchBridge.Onnx.Graph;
+using TorchBridge.Quantization.Execution;
+using TorchBridge.Quantization.Plan;
+
+namespace TorchBridge.Quantization.Calibration;
+
+/// <summary>What calibration saw.</summary>
+/// <param name="Histograms">By name of the value.</param>
+/// <param name="Means">By name of a layer's input: mean of each channel.</param>
+/// <param name="Rows">Rows read.</param>
+internal sealed record CalibrationResult(IReadOnlyDictionary<string, ValueHistogram> Histograms, IReadOnlyDictionary<string, double[]> Means, long Rows);
+
+/// <summary>Runs the float model over batches and watches its values: histograms and means only, so memory does not grow with the batches.</summary>
+internal static class Calibrator
+{
+    /// <summary>Watches.</summary>
+    /// <param name="model">The float model.</param>
+    /// <param name="plan">Which values.</param>
+    /// <param name="batches">What to run.</param>
+    /// <param name="progress">Hears of each batch.</param>
+    /// <exception cref="QuantizationException">There is no batch, or a value is not finite.</exception>
+    public static CalibrationResult Watch(OnnxGraph model, QuantizationPlan plan, IEnumerable<QuantizationBatch> batches, IProgress<QuantizationProgress>? progress)
+    {
+        var seen = plan.Values.Keys.ToDictionary(name => name, _ => new ValueHistogram(), StringComparer.Ordinal);
+        var means = plan.Layers.DistinctBy(layer => layer.Inputs[0]).ToDictionary(layer => layer.Inputs[0], layer => new ChannelMean(layer.OpType == "Conv" ? 1 : -1), StringComparer.Ordinal);
+        using var runner = new ModelRunner(model, plan.Values.Keys.Except(model.InputNames, StringComparer.Ordinal));
+        long rows = 0;
+        var number = 0;
+        foreach (var batch in batches)
+        {
+            using var results = runner.Run(batch);
+            var given = batch.Inputs.Where(input => seen.ContainsKey(input.Name) && input.Value is DenseTensor<float>).Select(input => (input.Name, (DenseTensor<float>)input.Value));
+            number++;
+            var values = given.Concat(results.Floats()).ToArray();
+            var isFinite = new bool[values.Length];
+            Parallel.For(0, values.Length, i =>
+            {
+                var (name, tensor) = values[i];
+                isFinite[i] = seen[name].Add(tensor.Buffer.Span);
+                if (isFinite[i] && means.TryGetValue(name, out var mean)) mean.Add(tensor);
+            });
+            if (Array.IndexOf(isFinite, false) is >= 0 and var bad)
+                throw new QuantizationException(FormattableString.Invariant($"calibration batch {number}: the value '{values[bad].Item1}' holds NaN or infinity; scales cannot be chosen from it. Look at the inputs of this batch."));
+            rows += batch.Rows;
+            progress?.Report(new QuantizationProgress("calibration", number, null));
+        }
+
+        if (rows == 0) throw new QuantizationException("there are no calibration batches: ranges cannot be guessed. A few hundred typical inputs do.");
+        return new CalibrationResult(seen, means.ToDictionary(pair => pair.Key, pair => pair.Value.Means(), StringComparer.Ordinal), rows);
+    }
+
+    private sealed class ChannelMean(int axis)
+    {
+        private double[] sums = [];
+        private long count;
+
+        public void Add(DenseTensor<float> tensor)
+        {
+            var dims = tensor.Dimensions;
+            var at = axis < 0 ? dims.Length + axis : axis;
+            var inner = 1;
+            for (var i = at + 1; i < dims.Length; i++) inner *= dims[i];
+            var channels = dims[at];
+            if (sums.Length == 0) sums = new double[channels];
+            var values = tensor.Buffer.Span;
+            for (int i = 0, channel = 0; i < values.Length; i += inner, channel = channel + 1 == channels ? 0 : channel + 1)
+            {
+                double sum = 0;
+                foreach (var value in values.Slice(i, inner)) sum += value;
+                sums[channel] += sum;
+            }
+
+            count += values.Length / channels;
+        }
+
+        public double[] Means() => Array.ConvertAll(sums, sum => sum / count);
+    }
+}

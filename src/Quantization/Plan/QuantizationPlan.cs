@@ -1,0 +1,174 @@
+using TorchBridge.Onnx.Graph;
+
+namespace TorchBridge.Quantization.Plan;
+
+/// <summary>What a node that computes in integers is to its neighbours.</summary>
+internal enum Role
+{
+    /// <summary>Has weights: Conv, Gemm, MatMul. It pays for quantizing its input.</summary>
+    Layer,
+
+    /// <summary>Joins values that are in integers anyway: Add, Mul, Concat.</summary>
+    Join,
+
+    /// <summary>One value to another with a scale of its own: average pooling, LeakyRelu, Sigmoid.</summary>
+    Unary,
+
+    /// <summary>Picks or moves elements: its result has its input's scale. MaxPool, Reshape, Transpose.</summary>
+    Move,
+}
+
+/// <summary>A value that is held in 8 bits.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="IsMadeInIntegers">Whether an integer node makes it; else it is quantized for those that read it in integers, and other readers keep the float.</param>
+internal sealed record PlannedValue(string Name, bool IsMadeInIntegers);
+
+/// <summary>
+/// Decides which nodes compute in integers: those that ONNX Runtime has integer kernels for, where the values come in integers or the
+/// work pays for it. A Relu or Clip behind a node is part of it: its Q range begins at zero.
+/// </summary>
+internal sealed class QuantizationPlan
+{
+    private static readonly HashSet<string> LayerTypes = ["Conv", "Gemm", "MatMul", "ConvTranspose", "LSTM", "GRU", "RNN"];
+
+    private readonly OnnxGraph model;
+    private readonly GraphIndex index;
+    private readonly Dictionary<string, Role> roles = new(StringComparer.Ordinal);
+    private readonly List<LeftInFloat> left = [];
+    private readonly Dictionary<string, PlannedValue> values = new(StringComparer.Ordinal);
+
+    private QuantizationPlan(OnnxGraph model)
+    {
+        this.model = model;
+        index = model.Index();
+    }
+
+    /// <summary>Nodes in integers, by name.</summary>
+    public IReadOnlyDictionary<string, Role> Roles => roles;
+
+    /// <summary>Layers in integers, in the graph's order.</summary>
+    public IEnumerable<OnnxNode> Layers => model.Nodes.Where(node => roles.TryGetValue(node.Name, out var role) && role == Role.Layer);
+
+    /// <summary>Layers that stay, with the reason.</summary>
+    public IReadOnlyList<LeftInFloat> Left => left;
+
+    /// <summary>Values in 8 bits, by name.</summary>
+    public IReadOnlyDictionary<string, PlannedValue> Values => values;
+
+    /// <summary>Plans a model.</summary>
+    /// <param name="model">The float model.</param>
+    /// <param name="keep">Nodes that stay in float32, with the reason.</param>
+    public static QuantizationPlan Of(OnnxGraph model, IReadOnlyDictionary<string, string> keep)
+    {
+        var plan = new QuantizationPlan(model);
+        plan.AssignRoles(keep);
+        plan.DropUselessRoles();
+        plan.CollectValues();
+        return plan;
+    }
+
+    /// <summary>Why a layer has no integer form; null where it has one.</summary>
+    public static string? Refusal(OnnxGraph model, OnnxNode node)
+    {
+        switch (node.OpType)
+        {
+            case "Conv" or "Gemm" or "MatMul":
+                if (model.Tensor(node.Inputs[1]) is not { } weight) return "its weight is computed, or is an input";
+                if (weight.Type != ElementType.Float32) return $"its weight is {weight.Type}, not float32";
+                if (node.OpType == "MatMul" && weight.Dims.Length != 2) return "its weight is not a matrix";
+                if (node.Inputs.Count > 2 && node.Inputs[2].Length > 0 && (model.Tensor(node.Inputs[2]) is not { } bias || bias.Type != ElementType.Float32 || bias.Dims.Length != 1)) return "its bias is not a vector of the file";
+                if (node.OpType == "Gemm" && (node.Int("transA", 0) != 0 || node.Float("alpha", 1) != 1 || node.Float("beta", 1) != 1)) return "it transposes its input or scales its result";
+                return null;
+            case "LSTM" or "GRU" or "RNN": return "recurrent: errors would add up over the steps, and ONNX Runtime has no integer kernel with fixed scales";
+            default: return "ONNX Runtime has no integer kernel for it";
+        }
+    }
+
+    /// <summary>The value that a node gives once a Relu or Clip behind it is done: what its integers hold.</summary>
+    public string ResultOf(OnnxNode node) => Absorbed(node)?.Outputs[0] ?? node.Outputs[0];
+
+    private OnnxNode? Absorbed(OnnxNode node)
+    {
+        var value = node.Outputs[0];
+        if (index.IsOutput(value) || index.Readers(value).ToArray() is not [var next]) return null;
+        return next.OpType == "Relu" || IsClipFromZero(next) ? next : null;
+    }
+
+    private bool IsClipFromZero(OnnxNode node) =>
+        node.OpType == "Clip" && node.Inputs.Count > 1 && model.Tensor(node.Inputs[1]) is { Type: ElementType.Float32 } low && low.Floats() is [0f];
+
+    private void AssignRoles(IReadOnlyDictionary<string, string> keep)
+    {
+        var inIntegers = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var node in model.Nodes)
+        {
+            if (LayerTypes.Contains(node.OpType))
+            {
+                if (keep.GetValueOrDefault(node.Name) is { } asked) left.Add(new LeftInFloat(node.Name, node.OpType, asked));
+                else if (Refusal(model, node) is { } reason) left.Add(new LeftInFloat(node.Name, node.OpType, reason));
+                else roles.Add(node.Name, Role.Layer);
+            }
+            else if (!keep.ContainsKey(node.Name) && RoleOf(node) is { } role && Activations(node, role).All(inIntegers.Contains))
+            {
+                roles.Add(node.Name, role);
+            }
+
+            if (roles.ContainsKey(node.Name)) inIntegers.Add(ResultOf(node));
+        }
+    }
+
+    private static Role? RoleOf(OnnxNode node) => node.OpType switch
+    {
+        "Add" or "Mul" or "Concat" => Role.Join,
+        "AveragePool" or "GlobalAveragePool" or "LeakyRelu" or "Sigmoid" => Role.Unary,
+        "MaxPool" when node.Outputs.Count == 1 => Role.Move,
+        "Reshape" or "Transpose" or "Squeeze" or "Unsqueeze" or "Flatten" or "Slice" => Role.Move,
+        "Resize" when node.Text("mode", "nearest") == "nearest" => Role.Move,
+        _ => null,
+    };
+
+    /// <summary>The inputs of a node that are held in 8 bits; shapes, axes and sizes are not.</summary>
+    public static IEnumerable<string> Activations(OnnxNode node, Role role) => role == Role.Join ? node.Inputs : node.Inputs.Take(1);
+
+    private bool IsReadInIntegers(string value) => index.Readers(value).Any(node => roles.TryGetValue(node.Name, out var role) && Activations(node, role).Contains(value));
+
+    /// <summary>A move whose result is read in float only would add a pair of conversions for nothing.</summary>
+    private void DropUselessRoles()
+    {
+        foreach (var node in model.Nodes.AsEnumerable().Reverse().Where(node => roles.TryGetValue(node.Name, out var role) && role == Role.Move && !IsReadInIntegers(node.Outputs[0]))) roles.Remove(node.Name);
+    }
+
+    private void CollectValues()
+    {
+        foreach (var node in model.Nodes.Where(node => roles.ContainsKey(node.Name)))
+        {
+            foreach (var input in Activations(node, roles[node.Name])) values.TryAdd(input, new PlannedValue(input, false));
+            var result = ResultOf(node);
+            // Gemm and MatMul give float32 as readily as integers; a convolution needs its result quantized to be computed in integers.
+            if (node.OpType is "Gemm" or "MatMul" && !IsReadInIntegers(result)) continue;
+            values[result] = new PlannedValue(result, true);
+        }
+    }
+
+    /// <summary>Values that share one scale: what moves elements, and concatenations of values of one sign.</summary>
+    /// <param name="ranges">Ranges of the values.</param>
+    public IReadOnlyDictionary<string, (double Low, double High)> Shared(IReadOnlyDictionary<string, (double Low, double High)> ranges)
+    {
+        var group = values.Keys.ToDictionary(name => name, name => name, StringComparer.Ordinal);
+        string Root(string name) => group[name] == name ? name : group[name] = Root(group[name]);
+        foreach (var node in model.Nodes.Where(node => roles.ContainsKey(node.Name)))
+        {
+            var role = roles[node.Name];
+            var members = Activations(node, role).Append(ResultOf(node)).ToArray();
+            // Values of a ReLU keep a range that begins at zero: the ReLU is then part of the conversion.
+            if (role == Role.Move || (node.OpType == "Concat" && (members.All(name => ranges[name].Low >= 0) || members.All(name => ranges[name].Low < 0))))
+            {
+                foreach (var member in members) group[Root(member)] = Root(members[0]);
+            }
+        }
+
+        return values.Keys.GroupBy(Root, StringComparer.Ordinal)
+            .SelectMany(same => same.Select(name => (name, range: (same.Min(member => ranges[member].Low), same.Max(member => ranges[member].High)))))
+            .ToDictionary(pair => pair.name, pair => pair.range, StringComparer.Ordinal);
+    }
+}

@@ -1,0 +1,56 @@
+namespace TorchBridge.Quantization;
+
+/// <summary>How a model is quantized.</summary>
+public sealed record QuantizationOptions
+{
+    /// <summary>What becomes of weights and values. Default: all in 8 bits.</summary>
+    public QuantizationMode Mode { get; init; } = QuantizationMode.Int8;
+
+    /// <summary>How ranges are chosen. Default: least mean square error.</summary>
+    public CalibrationMethod Method { get; init; } = CalibrationMethod.MeanSquareError;
+
+    /// <summary>Integer type of the values. Default: the processor decides.</summary>
+    public ActivationType Activations { get; init; } = ActivationType.Auto;
+
+    /// <summary>
+    /// Bits of the weights, 7 or 8; null: 8 where this processor has VNNI or dot-product instructions, else 7. Older x64 processors add two
+    /// uint8 x int8 products in 16 bits, which overflow with 8-bit weights.
+    /// </summary>
+    public int? WeightBits { get; init; }
+
+    /// <summary>Whether the first layer stays in float32.</summary>
+    public bool FirstLayerInFloat { get; init; }
+
+    /// <summary>Whether the last layer stays in float32.</summary>
+    public bool LastLayerInFloat { get; init; }
+
+    /// <summary>Names of nodes that stay in float32.</summary>
+    public IReadOnlyCollection<string> NodesInFloat { get; init; } = [];
+
+    /// <summary>Whether biases take up the mean of what rounding the weights changes. Default: yes.</summary>
+    public bool CorrectBiases { get; init; } = true;
+
+    /// <summary>Whether the weights of neighbouring layers are scaled against each other, so that their channels have equal ranges.</summary>
+    public bool EqualizeRanges { get; init; }
+
+    /// <summary>Whether each layer's own cost is measured.</summary>
+    public bool MeasureSensitivity { get; init; }
+
+    /// <summary>Whether layers go back to float32, the worst first, until the budget holds. Default: yes.</summary>
+    public bool FallBack { get; init; } = true;
+
+    /// <summary>How much worse the result may be.</summary>
+    public AccuracyBudget Budget { get; init; } = new();
+
+    /// <summary>Batches that calibration has not seen, with labels where there are some; read more than once. Null: the calibration batches are read again.</summary>
+    public IEnumerable<QuantizationBatch>? HeldOut { get; init; }
+
+    /// <summary>Batches with labels that are read once, when everything is decided; null for none.</summary>
+    public IEnumerable<QuantizationBatch>? Test { get; init; }
+
+    /// <summary>Metadata that replaces or joins the model's own.</summary>
+    public Func<QuantizationReport, IEnumerable<KeyValuePair<string, string>>>? LateMetadata { get; init; }
+
+    /// <summary>Hears how far it is.</summary>
+    public IProgress<QuantizationProgress>? Progress { get; init; }
+}

@@ -1,0 +1,77 @@
+using System.Globalization;
+using System.Text;
+
+namespace TorchBridge.Quantization;
+
+/// <summary>What was quantized, how, and how well it holds.</summary>
+public sealed record QuantizationReport
+{
+    /// <summary>The file.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>What became of weights and values.</summary>
+    public required QuantizationMode Mode { get; init; }
+
+    /// <summary>How ranges were chosen.</summary>
+    public required CalibrationMethod Method { get; init; }
+
+    /// <summary>Integer type of the values.</summary>
+    public required ActivationType Activations { get; init; }
+
+    /// <summary>Bits of the weights.</summary>
+    public required int WeightBits { get; init; }
+
+    /// <summary>Rows that calibration read.</summary>
+    public required long CalibrationRows { get; init; }
+
+    /// <summary>Names of the nodes that compute in integers (or, weight-only, of the tensors that are stored smaller).</summary>
+    public required IReadOnlyList<string> Quantized { get; init; }
+
+    /// <summary>What stays in float32.</summary>
+    public required IReadOnlyList<LeftInFloat> LeftInFloat { get; init; }
+
+    /// <summary>The values in 8 bits.</summary>
+    public required IReadOnlyList<QuantizedValue> Values { get; init; }
+
+    /// <summary>Each layer's own cost, the dearest first; empty where it was not needed.</summary>
+    public required IReadOnlyList<LayerSensitivity> Sensitivity { get; init; }
+
+    /// <summary>The result against the float model.</summary>
+    public required Fidelity Fidelity { get; init; }
+
+    /// <summary>The result against the float model over the test batches; null without them.</summary>
+    public Fidelity? Test { get; init; }
+
+    /// <summary>Size of the float model in bytes, its data file included.</summary>
+    public required long FloatBytes { get; init; }
+
+    /// <summary>Size of the result in bytes.</summary>
+    public required long QuantizedBytes { get; init; }
+
+    /// <summary>Seconds by phase.</summary>
+    public required IReadOnlyDictionary<string, double> Seconds { get; init; }
+
+    /// <summary>The report as people read it.</summary>
+    public override string ToString()
+    {
+        var text = new StringBuilder();
+        text.AppendLine(CultureInfo.InvariantCulture, $"{Path}: {QuantizedBytes:N0} bytes, {(double)QuantizedBytes / FloatBytes:P1} of {FloatBytes:N0}; {Quantized.Count} {(Mode == QuantizationMode.Int8 ? "nodes in integers" : "tensors stored smaller")}");
+        if (Mode == QuantizationMode.Int8) text.AppendLine(CultureInfo.InvariantCulture, $"  {Method} ranges over {CalibrationRows:N0} rows, values {Activations}, weights int8 of {WeightBits} bits an output channel");
+        foreach (var left in LeftInFloat) text.AppendLine($"  in float32: {left.Node} ({left.OpType}): {left.Reason}");
+        text.AppendLine($"  {(Fidelity.HeldOut ? "held-out" : "calibration")}: {Describe(Fidelity)}");
+        if (Test is not null) text.AppendLine($"  test: {Describe(Test)}");
+        text.AppendLine($"  time: {string.Join(", ", Seconds.Select(phase => string.Create(CultureInfo.InvariantCulture, $"{phase.Key} {phase.Value:F1} s")))}");
+        return text.ToString();
+    }
+
+    internal static string Describe(Fidelity fidelity)
+    {
+        var parts = new List<string>();
+        if (fidelity.Agreement is { } agreement) parts.Add(string.Create(CultureInfo.InvariantCulture, $"same class in {agreement:P2}"));
+        if (fidelity is { FloatAccuracy: { } before, QuantizedAccuracy: { } after }) parts.Add(string.Create(CultureInfo.InvariantCulture, $"accuracy {before:P2} to {after:P2}"));
+        parts.AddRange(fidelity.Outputs.Select(output => output.Equal is { } equal
+            ? string.Create(CultureInfo.InvariantCulture, $"{output.Name} equal in {equal:P2}")
+            : string.Create(CultureInfo.InvariantCulture, $"{output.Name} {output.Decibels:F1} dB")));
+        return string.Create(CultureInfo.InvariantCulture, $"{fidelity.Rows:N0} rows: {string.Join(", ", parts)}");
+    }
+}

@@ -1,0 +1,77 @@
+// What it does: a layer's weights in int8, a scale an output channel, and its bias in int32 at the scale of the products.
+//   bias_q  = round_half_even(b / (scale_x scale_c))
+// Rounding moves the mean of each output channel by the sum of (w - w') E[x]; the bias takes that up where it is asked to.
+// Source: Nagel et al. 2019, "Data-free quantization through weight equalization and bias correction", section 4.2.
+using TorchBridge.Onnx.Graph;
+
+namespace TorchBridge.Quantization.Weights;
+
+/// <summary>The weights and the bias of a Conv, Gemm or MatMul.</summary>
+internal sealed class LayerWeights
+{
+    private readonly ChannelWeights weights;
+    private readonly long[] dims;
+    private readonly float[]? bias;
+    private readonly int groups;
+
+    /// <summary>Reads a layer's weights.</summary>
+    public LayerWeights(OnnxGraph model, OnnxNode layer)
+    {
+        var tensor = model.Initializers[layer.Inputs[1]];
+        dims = [.. tensor.Dims];
+        bias = layer.Inputs.Count > 2 && layer.Inputs[2].Length > 0 ? model.Initializers[layer.Inputs[2]].Floats() : null;
+        Axis = layer.OpType == "Conv" || (layer.OpType == "Gemm" && layer.Int("transB", 0) != 0) ? 0 : 1;
+        Channels = (int)dims[Axis];
+        groups = layer.OpType == "Conv" ? (int)layer.Int("group", 1) : 1;
+        weights = new ChannelWeights(tensor.Floats(), Channels, (int)dims.Skip(Axis + 1).Aggregate(1L, (product, size) => product * size));
+    }
+
+    /// <summary>Axis of the output channels.</summary>
+    public int Axis { get; }
+
+    /// <summary>Output channels.</summary>
+    public int Channels { get; }
+
+    /// <summary>One scale a channel, once <see cref="Quantize"/> has run.</summary>
+    public float[] Scales { get; private set; } = [];
+
+    /// <summary>Quantizes weights and bias.</summary>
+    /// <param name="inputScale">Scale of the layer's input.</param>
+    /// <param name="bits">7 or 8.</param>
+    /// <param name="inputMeans">Mean of each input channel, to correct the bias by; null to leave it.</param>
+    /// <param name="name">Begin of the new tensors' names.</param>
+    /// <returns>Weights, and the bias where there is one.</returns>
+    public (Initializer Weights, Initializer? Bias) Quantize(float inputScale, int bits, double[]? inputMeans, string name)
+    {
+        var largest = bits == 8 ? 127 : 63;
+        // A large bias on tiny weights must fit into 32 bits, with room for what is added to it.
+        Scales = weights.Scales(largest, bias is null ? null : c => (float)(Math.Abs(bias[c]) / ((double)inputScale * (1 << 30))));
+        var integers = weights.Round(Scales, largest);
+        var tensor = Initializer.Of<sbyte>($"{name}:int8", ElementType.Int8, integers, dims);
+        if (bias is null && inputMeans is null) return (tensor, null);
+        var shifted = new double[Channels];
+        for (var c = 0; c < Channels; c++) shifted[c] = bias?[c] ?? 0;
+        if (inputMeans is not null)
+        {
+            for (var i = 0; i < integers.Length; i++)
+            {
+                var c = weights.Channel(i);
+                shifted[c] += (weights.Values[i] - (integers[i] * (double)Scales[c])) * inputMeans[InputChannel(i, c)];
+            }
+        }
+
+        var biases = new int[Channels];
+        for (var c = 0; c < Channels; c++) biases[c] = (int)Math.Clamp(Math.Round(shifted[c] / ((double)inputScale * Scales[c]), MidpointRounding.ToEven), int.MinValue, int.MaxValue);
+        return (tensor, Initializer.Of<int>($"{name}.bias:int32", ElementType.Int32, biases, Channels));
+    }
+
+    /// <summary>The input channel that weight <paramref name="index"/> of output channel <paramref name="channel"/> is multiplied with.</summary>
+    private int InputChannel(int index, int channel)
+    {
+        if (Axis == 1) return index / Channels;
+        // [out, in / groups, kernel]: a group of outputs reads its own inputs.
+        var window = dims.Length > 2 ? (int)dims.Skip(2).Aggregate(1L, (product, size) => product * size) : 1;
+        var inputs = (int)dims[1];
+        return (channel / (Channels / groups) * inputs) + (index / window % inputs);
+    }
+}

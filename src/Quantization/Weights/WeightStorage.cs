@@ -1,0 +1,89 @@
+// What it does: stores weights smaller, and computes in float32 as before.
+//   int8     w' = Cast(q) * scale, one scale an output channel: two nodes that a runtime computes once, when it loads the model
+//   float16  w' = Cast(h): h stands in a Constant node, because ML.NET's ApplyOnnxModel refuses float16 initializers
+using TorchBridge.Onnx.Graph;
+
+namespace TorchBridge.Quantization.Weights;
+
+/// <summary>Weight-only compression.</summary>
+internal static class WeightStorage
+{
+    /// <summary>Smaller tensors are left: their nodes would outweigh what they save.</summary>
+    private const int LeastElements = 256;
+
+    private const float LargestHalf = 65504;
+
+    /// <summary>Rewrites a model in place.</summary>
+    /// <returns>Names of the tensors that are stored smaller.</returns>
+    public static IReadOnlyList<string> Apply(OnnxGraph model, QuantizationMode mode)
+    {
+        var done = new List<string>();
+        var nodes = new List<OnnxNode>();
+        var index = model.Index();
+        foreach (var tensor in model.Initializers.Values.Where(tensor => tensor.Type == ElementType.Float32).ToArray())
+        {
+            if (tensor.Count < LeastElements || index.IsOutput(tensor.Name)) continue;
+            var replaced = mode == QuantizationMode.WeightsFloat16 ? Half(tensor) : ChannelAxis(index, tensor) is { } axis ? Int8(model, tensor, axis) : null;
+            if (replaced is null) continue;
+            nodes.AddRange(replaced);
+            done.Add(tensor.Name);
+        }
+
+        // Their names are now those of computed values.
+        foreach (var name in done) model.Initializers.Remove(name);
+        model.Nodes.InsertRange(0, nodes);
+        model.RemoveUnreadInitializers();
+        return done;
+    }
+
+    /// <summary>The axis of the output channels; null for a tensor that is no layer's weight.</summary>
+    private static int? ChannelAxis(GraphIndex index, Initializer tensor)
+    {
+        if (tensor.Dims.Length < 2) return null;
+        foreach (var reader in index.Readers(tensor.Name))
+        {
+            switch (reader.OpType)
+            {
+                case "Conv" when reader.Inputs[1] == tensor.Name: return 0;
+                case "ConvTranspose" when reader.Inputs[1] == tensor.Name: return 1;
+                case "Gemm" when reader.Inputs[1] == tensor.Name: return reader.Int("transB", 0) != 0 ? 0 : 1;
+                case "MatMul" when reader.Inputs[1] == tensor.Name: return tensor.Dims.Length - 1;
+                case "LSTM" or "GRU" or "RNN": return 1;
+            }
+        }
+
+        return null;
+    }
+
+    private static OnnxNode[]? Half(Initializer tensor)
+    {
+        var values = tensor.Floats();
+        if (values.Any(value => !(Math.Abs(value) <= LargestHalf))) return null;
+        var name = $"{tensor.Name}:float16";
+        var constant = new OnnxNode { OpType = "Constant", Name = name, Inputs = [], Outputs = [name] };
+        constant.Attributes["value"] = Initializer.Of<Half>("", ElementType.Float16, Array.ConvertAll(values, value => (Half)value), tensor.Dims);
+        return [constant, Cast(name, tensor.Name)];
+    }
+
+    private static OnnxNode[] Int8(OnnxGraph model, Initializer tensor, int axis)
+    {
+        int channels = (int)tensor.Dims[axis], inner = (int)tensor.Dims.Skip(axis + 1).Aggregate(1L, (product, size) => product * size);
+        var weights = new ChannelWeights(tensor.Floats(), channels, inner);
+        var scales = weights.Scales(127);
+        var shape = new long[tensor.Dims.Length];
+        Array.Fill(shape, 1);
+        shape[axis] = channels;
+        string integers = $"{tensor.Name}:int8", unscaled = $"{tensor.Name}:unscaled", scale = $"{tensor.Name}:scale";
+        model.Add(Initializer.Of<sbyte>(integers, ElementType.Int8, weights.Round(scales, 127), tensor.Dims));
+        model.Add(Initializer.Of(scale, scales, shape));
+        var product = new OnnxNode { OpType = "Mul", Name = $"{tensor.Name}:scaled", Inputs = [unscaled, scale], Outputs = [tensor.Name] };
+        return [Cast(integers, unscaled), product];
+    }
+
+    private static OnnxNode Cast(string from, string to)
+    {
+        var cast = new OnnxNode { OpType = "Cast", Name = $"{to}:cast", Inputs = [from], Outputs = [to] };
+        cast.Attributes["to"] = (long)ElementType.Float32;
+        return cast;
+    }
+}
