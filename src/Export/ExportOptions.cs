@@ -29,6 +29,12 @@ public sealed class ExportOptions
     /// </summary>
     public IReadOnlyList<Tensor[]> MoreExamples { get; init; } = [];
 
+    /// <summary>
+    /// Values of <c>forward</c>'s arguments that are no inputs, by parameter name: numbers, truth values, texts, enums, or null for a tensor
+    /// that is left out. They become constants of the file. Arguments with a default need none.
+    /// </summary>
+    public IDictionary<string, object?> Arguments { get; init; } = new Dictionary<string, object?>(StringComparer.Ordinal);
+
     /// <summary>Names of the inputs; default: the parameter names of <c>forward</c>.</summary>
     public IReadOnlyList<string>? InputNames { get; init; }
 

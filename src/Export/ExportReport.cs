@@ -28,7 +28,7 @@ public sealed record ParityReport(IReadOnlyList<OutputParity> Outputs, IReadOnly
     /// <summary>Sizes that forward itself does not take, with what it throws there.</summary>
     public IReadOnlyList<string> LeftOut { get; init; } = [];
 
-    /// <summary>Where ONNX Runtime itself differs: NaN and infinities inside sums, the order of equal numbers, empty inputs.</summary>
+    /// <summary>What a user of the file should know: axes that are one or fixed, modules that are not registered, state that is not kept.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 }
 
@@ -66,8 +66,8 @@ public sealed class ExportReport
     /// <summary>Free axes: <c>input[0] = batch</c>.</summary>
     public required IReadOnlyList<string> FreeAxes { get; init; }
 
-    /// <summary>What an export decided by itself about free axes: which were tied, or had to stay fixed.</summary>
-    public IReadOnlyList<string> AxisNotes { get; init; } = [];
+    /// <summary>What a user of the file should know: axes that are one or fixed, modules that are not registered, state that is not kept.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
 
     /// <summary>Module paths of the BatchNorms that were folded.</summary>
     public required IReadOnlyList<string> Folded { get; init; }
@@ -94,7 +94,7 @@ public sealed class ExportReport
         Row("nodes", $"{Nodes.Values.Sum()} ({string.Join(", ", Nodes.OrderByDescending(pair => pair.Value).ThenBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Value} {pair.Key}"))})");
         Row("initializers", $"{Initializers}, {InitializerBytes:N0} bytes");
         Row("free axes", $"{(FreeAxes.Count == 0 ? "none" : string.Join(", ", FreeAxes))}");
-        foreach (var note in AxisNotes) Row("note", $"{note}");
+        foreach (var note in Notes) Row("note", $"{note}");
         Row("folded", $"{Folded.Count} BatchNorm");
         foreach (var refusal in NotFolded) Row("not folded", $"{refusal.ModulePath}: {refusal.Reason}");
         foreach (var output in Parity?.Outputs ?? [])

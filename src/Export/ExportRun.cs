@@ -30,8 +30,9 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
 
     public ExportReport Run()
     {
-        var inputs = NameInputs();
-        using var tracer = new ModelTracer(model, IsLeaf);
+        var plan = ForwardPlan.Find(model, examples.Length, options.Arguments.AsReadOnly());
+        var inputs = NameInputs(plan);
+        using var tracer = new ModelTracer(model, plan, IsLeaf);
         try
         {
             return RunIndependentOrTied(tracer, inputs);
@@ -50,6 +51,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     {
         var symbols = SizeSymbols.Name(inputs, options.FreeAxes.AsReadOnly(), options.AxisNames.AsReadOnly());
         var capture = Timed("capture", () => new ModelCapture(tracer, inputs, symbols, options));
+        Timed("capture", capture.CheckThatCallsAreIndependent);
         try
         {
             return WriteDecided(tracer, capture);
@@ -137,7 +139,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
             }
 
             var values = options.Explain ? Timed("explain", () => operations.Compare(graph, file.ModelPath, [.. traced.Inputs.Select(input => input.Example)])) : [];
-            var report = Report(capture, traced, graph, fold, file, verifier, values);
+            var report = Report(tracer, capture, traced, graph, fold, file, verifier, values);
             // What was measured goes into the metadata only: the graph's bytes are those that were verified.
             file.Commit(options.LateMetadata?.Invoke(report));
             return report;
@@ -155,7 +157,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
 
     private ModelVerifier Verifier(ModelTracer tracer, ModelCapture capture, TracedGraph traced, IsolatedOperations operations)
     {
-        var reference = new ReferenceModel(model, tracer, [.. traced.Inputs.Select(input => input.Name)]);
+        var reference = new ReferenceModel(tracer, [.. traced.Inputs.Select(input => input.Name)]);
         return new ModelVerifier(reference, capture, traced, operations, options);
     }
 
@@ -235,7 +237,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return tensors;
     }
 
-    private ExportReport Report(ModelCapture capture, TracedGraph traced, OnnxGraph graph, FoldResult fold, StagedModel file, ModelVerifier? verifier, IReadOnlyList<ValueParity> values) => new()
+    private ExportReport Report(ModelTracer tracer, ModelCapture capture, TracedGraph traced, OnnxGraph graph, FoldResult fold, StagedModel file, ModelVerifier? verifier, IReadOnlyList<ValueParity> values) => new()
     {
         Path = path,
         CapturedOps = traced.Ops.Count,
@@ -243,7 +245,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         Initializers = graph.Initializers.Count,
         InitializerBytes = file.Bytes,
         FreeAxes = [.. traced.Inputs.SelectMany(input => input.Symbols.Select((symbol, axis) => (symbol, axis)).Where(pair => pair.symbol is not null).Select(pair => $"{input.Name}[{pair.axis}] = {pair.symbol}"))],
-        AxisNotes = capture.Exploration.FixedBecause is { } reason ? [.. traced.Symbols.Ties, reason] : traced.Symbols.Ties,
+        Notes = Notes(tracer, capture, traced),
         Folded = fold.Folded,
         NotFolded = fold.Refused,
         Phases = phases,
@@ -251,21 +253,35 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         Values = values,
     };
 
-    private (string Name, Tensor Tensor)[] NameInputs()
+    private static string[] Notes(ModelTracer tracer, ModelCapture capture, TracedGraph traced)
     {
-        var parameters = Recorder.ForwardOf(model).GetParameters();
-        if (examples.Length == 0 || examples.Length > parameters.Length)
-            throw new ExportException("", null, $"{model.GetType().Name}.forward takes {parameters.Length} arguments, and {examples.Length} examples are given");
-        if (options.InputNames is { } names && names.Count != examples.Length)
+        const int shown = 5;
+        var notes = new List<string>(traced.Symbols.Ties);
+        if (capture.Exploration.FixedBecause is { } reason) notes.Add(reason);
+        if (tracer.Unregistered is { Count: > 0 } unregistered)
+        {
+            notes.Add($"not registered: {string.Join(", ", unregistered.Take(shown))}{(unregistered.Count > shown ? $" and {unregistered.Count - shown} more" : "")}. " +
+                "Exported in eval mode; the model's own eval() and state dict do not reach them");
+        }
+
+        foreach (var changed in capture.ChangedState.Take(shown))
+            notes.Add($"forward writes into {changed}: the file starts from what stands there now, at every call");
+        return [.. notes];
+    }
+
+    private (string Name, Tensor Tensor)[] NameInputs(ForwardPlan plan)
+    {
+        var names = options.InputNames ?? plan.Names;
+        if (names.Count != examples.Length)
             throw new ExportException("", null, $"InputNames has {names.Count} names, and there are {examples.Length} examples");
-        foreach (var unknown in options.FreeAxes.Keys.Except(options.InputNames ?? parameters.Select(parameter => parameter.Name!)))
-            throw new ExportException("", null, $"FreeAxes names the input '{unknown}'; the inputs are {string.Join(", ", options.InputNames ?? parameters.Take(examples.Length).Select(parameter => parameter.Name!))}");
+        foreach (var unknown in options.FreeAxes.Keys.Except(names))
+            throw new ExportException("", null, $"FreeAxes names the input '{unknown}'; the inputs are {string.Join(", ", names)}");
         foreach (var (example, i) in examples.Select((example, i) => (example, i)))
         {
             if (example is null || example.IsInvalid) throw new ExportException("", null, $"example {i + 1} is null or has been disposed");
         }
 
-        return [.. examples.Select((example, i) => (options.InputNames?[i] ?? parameters[i].Name ?? $"input{i}", example))];
+        return [.. names.Zip(examples)];
     }
 
     private T Timed<T>(string phase, Func<T> work)

@@ -47,7 +47,7 @@ public static class TrainEvalParity
         var layers = Layers(model);
         var sums = layers.Values.ToDictionary(layer => (nn.Module)layer, _ => new ChannelSums());
         using var mode = new EvalMode(new ModelMap(model).Paths.Keys);
-        using var tracer = new ModelTracer(model, module => Lowering.OperatorTable.Default.Find(module) is not null);
+        using var tracer = new ModelTracer(model, ForwardPlan.Find(model, 1), module => Lowering.OperatorTable.Default.Find(module) is not null);
         foreach (var batch in batches)
         {
             // The instrumented forward: hooks of TorchSharp are not called where a forward calls its layers' forward.

@@ -47,21 +47,11 @@ internal static class Exported
     public static ExportReport Check(Func<Tensor, Tensor> function, Tensor example, ExportOptions? options = null) => Check(new Function(function), [example], options);
 
     /// <summary>Runs a module in eval mode on copies of the inputs.</summary>
-    public static Tensor[] Forward(nn.Module module, Tensor[] inputs)
+    public static Tensor[] Forward(nn.Module module, Tensor[] inputs, IReadOnlyDictionary<string, object?>? constants = null)
     {
         using var noGrad = no_grad();
-        var method = Recorder.ForwardOf(module);
-        object?[] arguments = [.. inputs.Select(input => (object?)input.clone()), .. method.GetParameters().Skip(inputs.Length).Select(_ => (object?)null)];
-        return [.. Flatten(method.Invoke(module, arguments))];
+        return [.. ForwardResult.Flatten(ForwardPlan.Find(module, inputs.Length, constants).Call(module, [.. inputs.Select(input => input.clone())])).Select(pair => pair.Tensor)];
     }
-
-    private static IEnumerable<Tensor> Flatten(object? value) => value switch
-    {
-        Tensor tensor => tensor.IsInvalid ? [] : [tensor],
-        System.Runtime.CompilerServices.ITuple tuple => Enumerable.Range(0, tuple.Length).SelectMany(i => Flatten(tuple[i])),
-        IEnumerable<Tensor> list => list,
-        _ => [],
-    };
 }
 
 /// <summary>A module whose forward is a function of one tensor: the exporter follows the delegate.</summary>

@@ -54,6 +54,25 @@ public class FoldingTests
     }
 
     [Fact]
+    public void Layers_with_equal_biases_are_folded_each_into_its_own()
+    {
+        // As torchvision makes VGG with BatchNorm: all biases zero, so one tensor of the file.
+        var layers = new List<(string, nn.Module<Tensor, Tensor>)>();
+        foreach (var i in (int[])[0, 1, 2])
+        {
+            var conv = nn.Conv2d(4, 4, 3, padding: 1);
+            nn.init.zeros_(conv.bias!);
+            layers.Add(($"conv{i}", conv));
+            layers.Add(($"norm{i}", nn.BatchNorm2d(4)));
+        }
+
+        var network = (nn.Module)nn.Sequential(layers.ToArray());
+        NetworkTests.Trained(network);
+        var report = Exported.Check(network, [randn(2, 4, 8, 8)]);
+        Assert.Equal(3, report.Folded.Count);
+    }
+
+    [Fact]
     public void Momentum_null_folds_as_well()
     {
         using var scope = NewDisposeScope();

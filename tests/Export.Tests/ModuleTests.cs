@@ -215,8 +215,8 @@ public class ModuleTests
     private static Dictionary<string, int[]> Axes(nn.Module module, Tensor[] examples, Func<long, long[][]> shapes)
     {
         var (one, two) = (shapes(1), shapes(2));
-        var names = Capture.Recorder.ForwardOf(module).GetParameters();
-        return Enumerable.Range(0, examples.Length).ToDictionary(i => names[i].Name!, i => Enumerable.Range(0, one[i].Length).Where(axis => one[i][axis] != two[i][axis]).ToArray());
+        var names = Capture.ForwardPlan.Find(module, examples.Length).Names;
+        return Enumerable.Range(0, examples.Length).ToDictionary(i => names[i], i => Enumerable.Range(0, one[i].Length).Where(axis => one[i][axis] != two[i][axis]).ToArray());
     }
 
     private static IEnumerable<(string, Func<nn.Module>)> Activations() =>

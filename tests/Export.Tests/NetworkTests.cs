@@ -134,7 +134,7 @@ public class NetworkTests
     private static ExportReport Check(nn.Module network, Tensor example, int[]? free = null, Func<long, long[]>? shape = null)
     {
         using var scope = NewDisposeScope();
-        var name = Capture.Recorder.ForwardOf(network).GetParameters()[0].Name!;
+        var name = Capture.ForwardPlan.Find(network, 1).Names[0];
         var options = free is null ? null : new ExportOptions { FreeAxes = new Dictionary<string, int[]> { [name] = free } };
         return Exported.Check(Trained(network), [example], options, DeepTolerance, shape is null ? null : batch => [shape(batch)]);
     }

@@ -113,7 +113,7 @@ public class PyTorchCaseTests
     }
 
     private static Dictionary<string, int[]> Fixed(nn.Module module, int count) =>
-        Capture.Recorder.ForwardOf(module).GetParameters().Take(count).ToDictionary(parameter => parameter.Name!, _ => Array.Empty<int>());
+        Capture.ForwardPlan.Find(module, count).Names.ToDictionary(name => name, _ => Array.Empty<int>());
 
     private static Tensor[] Tensors(string folder, string kind) =>
         [.. Enumerable.Range(0, 9).Select(i => Path.Combine(folder, "test_data_set_0", $"{kind}_{i}.pb")).Where(File.Exists).Select(path => Weights.ToTensor(TensorProto.Parser.ParseFrom(File.ReadAllBytes(path))))];

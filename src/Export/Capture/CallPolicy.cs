@@ -36,7 +36,7 @@ internal static class CallPolicy
         "get_device_index", "stride", "is_contiguous", "get_requires_grad", "get_IsInvalid", "get_is_leaf", "get_is_sparse", "get_layout", "get_ElementSize",
         "element_size", "is_floating_point", "is_complex", "is_integral", "get_is_cuda", "get_is_cpu", "get_itemsize", "get_nbytes", "get_names",
         "has_names", "Dispose", "ToString", "GetHashCode", "Equals", "get_Handle", "DecoupleFromNativeHandle", "get_is_quantized", "is_nonzero_shape",
-        "result_type", "can_cast", "broadcast_shapes", "print", "get_grad_fn", "get_retains_grad", "get_is_nested", "storage_offset",
+        "result_type", "can_cast", "broadcast_shapes", "print", "IntShape", "get_grad_fn", "get_retains_grad", "get_is_nested", "storage_offset",
     };
 
     private static readonly HashSet<string> Passing = new(StringComparer.Ordinal)
@@ -50,19 +50,36 @@ internal static class CallPolicy
         var declaring = method.DeclaringType;
         if (declaring is null || method is not MethodInfo info) return CallKind.LeaveAlone;
         if (typeof(Delegate).IsAssignableFrom(declaring))
-            return method.Name == "Invoke" && Touches(info) ? CallKind.Enter : CallKind.LeaveAlone;
+            return method.Name == "Invoke" ? CallKind.Enter : CallKind.LeaveAlone;
         // What the compiler writes for collection expressions: inline arrays seen as spans.
         if (declaring.Name.StartsWith("<PrivateImplementationDetails>", StringComparison.Ordinal)) return CallKind.LeaveAlone;
         if (TorchTypes.IsUser(declaring)) return CallKind.Enter;
-        if (declaring.FullName == "System.Collections.IEnumerator" && method.Name == "MoveNext") return CallKind.Enter;
+        if (declaring.IsInterface && method.Name is "MoveNext" or "GetEnumerator") return CallKind.Enter;
         if (!TorchTypes.IsTorch(declaring)) return CallKind.LeaveAlone;
-        if (TorchTypes.IsModuleCall(method)) return CallKind.Module;
+        if (TorchTypes.IsModuleCall(method) || IsArrow(method)) return CallKind.Module;
         if (TorchTypes.IsModule(declaring) || typeof(Scalar).IsAssignableFrom(declaring)) return CallKind.LeaveAlone;
         return OfTorch(info);
     }
 
+    /// <summary>Whether a call is <c>x --> module</c>, as F# writes a module's call.</summary>
+    public static bool IsArrow(MethodBase method) => method.Name == "op_MinusMinusGreater" && TorchTypes.IsTorch(method.DeclaringType);
+
+    /// <summary>Classifies <c>new T(…)</c>.</summary>
+    /// <param name="constructor">Of T.</param>
+    public static CallKind ClassifyConstruction(ConstructorInfo constructor)
+    {
+        var type = constructor.DeclaringType!;
+        var takesTensors = constructor.GetParameters().Any(parameter => TorchTypes.CarriesTensors(parameter.ParameterType));
+        // new Parameter(x) is x; classes of the user may compute with what they are given, modules compute their weights.
+        if (typeof(Tensor).IsAssignableFrom(type)) return takesTensors ? CallKind.SameValue : CallKind.LeaveAlone;
+        return TorchTypes.IsUser(type) && takesTensors && !type.IsValueType && !TorchTypes.IsModule(type) && !typeof(Delegate).IsAssignableFrom(type) ? CallKind.Enter : CallKind.LeaveAlone;
+    }
+
     private static CallKind OfTorch(MethodInfo method)
     {
+        if (method.Name is "Parameter" && method.IsStatic) return CallKind.SameValue;
+        // It runs the lambda and keeps what that returns.
+        if (method.Name is "WrappedTensorDisposeScope") return CallKind.LeaveAlone;
         // Scope and index types are containers that TorchSharp declares; only Passing methods of theirs touch tensors.
         if (Passing.Contains(method.Name) && Touches(method)) return CallKind.SameValue;
         if (method.DeclaringType == typeof(TensorIndex) || method.DeclaringType == typeof(DisposeScope)) return CallKind.LeaveAlone;

@@ -1,5 +1,6 @@
-// What it does: for one call site, a static method with the callee's stack effect (receiver first) that asks the recorder what
-// to do, makes the real call where that is the answer, and hands arguments and result over:
+// What it does: for one call site, a static method with the callee's stack effect (receiver first) that stands in for the call.
+//
+// A call of TorchSharp asks the recorder what to do, makes the real call where that is the answer, and hands arguments and result over:
 //
 //   static R wrapper(T self, A a, ReadOnlySpan<long> b) {
 //       object[] arguments = { self, a, b.ToArray() };
@@ -8,57 +9,151 @@
 //       Recorder.Record(site, arguments, result);
 //       return result;
 //   }
+//
+// A call of the user's code goes to the instrumented copy with the arguments as they are (by reference, spans, structs):
+//
+//   static R wrapper(T self, ref A a) {
+//       var entry = (EntryType)Recorder.Enter(site, self);
+//       return entry != null ? entry(self, ref a) : self.callee(ref a);
+//   }
+//
+// A call of the framework is made as it is, but for the user's code among its arguments, delegates and iterators: Recorder.Argument puts
+// instrumented ones in their place.
 using System.Reflection;
 using System.Reflection.Emit;
+using System.Runtime.CompilerServices;
 
 namespace TorchBridge.Export.Capture;
 
 /// <summary>Builds the wrapper of a call site.</summary>
 internal static class CallWrapper
 {
-    private static readonly MethodInfo Intercept = typeof(Recorder).GetMethod(nameof(Recorder.Intercept), BindingFlags.Static | BindingFlags.Public)!;
-    private static readonly MethodInfo Record = typeof(Recorder).GetMethod(nameof(Recorder.Record), BindingFlags.Static | BindingFlags.Public)!;
+    private static readonly MethodInfo Intercept = typeof(Recorder).GetMethod(nameof(Recorder.Intercept))!;
+    private static readonly MethodInfo Record = typeof(Recorder).GetMethod(nameof(Recorder.Record))!;
+    private static readonly MethodInfo Enter = typeof(Recorder).GetMethod(nameof(Recorder.Enter))!;
+    private static readonly MethodInfo Argument = typeof(Recorder).GetMethod(nameof(Recorder.Argument))!;
+    private static readonly MethodInfo Uninitialized = typeof(RuntimeHelpers).GetMethod(nameof(RuntimeHelpers.GetUninitializedObject))!;
+    private static readonly MethodInfo TypeOfHandle = typeof(Type).GetMethod(nameof(Type.GetTypeFromHandle))!;
 
-    public static DynamicMethod Build(CallSite site, int index)
+    /// <summary>Builds it.</summary>
+    /// <param name="site">The call.</param>
+    /// <param name="index">Its number, by which the recorder knows it.</param>
+    /// <param name="kind">What is done with it.</param>
+    public static DynamicMethod Build(CallSite site, int index, CallKind kind)
     {
-        var callee = (MethodInfo)site.Callee;
-        var parameters = callee.GetParameters().Select(parameter => parameter.ParameterType).ToList();
-        if (!callee.IsStatic)
+        var parameters = ParametersOf(site.Callee);
+        var returns = TorchTypes.ReturnType(site.Callee);
+        var wrapper = new DynamicMethod($"{site.Callee.Name}@{site.Offset:X}", returns, [.. parameters], typeof(CallWrapper).Module, skipVisibility: true);
+        var il = wrapper.GetILGenerator();
+        if (!TorchTypes.IsUser(site.Callee.DeclaringType)) EmitArguments(il, site.Callee, index);
+        switch (kind)
         {
-            if (callee.DeclaringType!.IsValueType) parameters.Insert(0, callee.DeclaringType.MakeByRefType());
-            else parameters.Insert(0, callee.DeclaringType);
+            case CallKind.Enter when site.Callee.IsConstructor: EmitConstruction(il, site, parameters, index); break;
+            case CallKind.Enter: EmitEntry(il, site, parameters, index); break;
+            case CallKind.LeaveAlone: EmitRealCall(il, site, parameters.Count); break;
+            default: EmitRecorded(il, site, parameters, returns, index); break;
         }
 
-        var wrapper = new DynamicMethod($"{callee.Name}@{site.Offset:X}", callee.ReturnType, [.. parameters], typeof(CallWrapper).Module, skipVisibility: true);
-        var il = wrapper.GetILGenerator();
+        il.Emit(OpCodes.Ret);
+        return wrapper;
+    }
+
+    /// <summary>Whether the framework may run the user's code through an argument of a method.</summary>
+    public static bool TakesCode(MethodBase method) => method.GetParameters().Any(parameter => IsCode(parameter.ParameterType));
+
+    /// <summary>The delegate type through which the copy of a user's method is called.</summary>
+    public static Type EntryType(MethodBase callee)
+    {
+        if (callee.DeclaringType is { } type && typeof(Delegate).IsAssignableFrom(type)) return type;
+        var parameters = callee.GetParameters().Select(parameter => parameter.ParameterType).ToList();
+        if (!callee.IsStatic) parameters.Insert(0, MethodInstrumenter.ReceiverType(callee));
+        return System.Linq.Expressions.Expression.GetDelegateType([.. parameters, callee is MethodInfo method ? method.ReturnType : typeof(void)]);
+    }
+
+    private static bool IsCode(Type type) =>
+        typeof(Delegate).IsAssignableFrom(type) || (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IEnumerable<>));
+
+    private static List<Type> ParametersOf(MethodBase callee)
+    {
+        var parameters = callee.GetParameters().Select(parameter => parameter.ParameterType).ToList();
+        if (callee.IsStatic || callee.IsConstructor) return parameters;
+        parameters.Insert(0, callee.DeclaringType!.IsValueType ? callee.DeclaringType.MakeByRefType() : callee.DeclaringType);
+        return parameters;
+    }
+
+    private static void EmitArguments(ILGenerator il, MethodBase callee, int index)
+    {
+        var shift = callee.IsStatic || callee.IsConstructor ? 0 : 1;
+        foreach (var parameter in callee.GetParameters().Where(parameter => IsCode(parameter.ParameterType)))
+        {
+            il.Emit(OpCodes.Ldc_I4, index);
+            il.Emit(OpCodes.Ldarg, (short)(parameter.Position + shift));
+            il.Emit(OpCodes.Call, Argument);
+            il.Emit(OpCodes.Castclass, parameter.ParameterType);
+            il.Emit(OpCodes.Starg, (short)(parameter.Position + shift));
+        }
+    }
+
+    private static void EmitEntry(ILGenerator il, CallSite site, List<Type> parameters, int index)
+    {
+        var isDelegate = typeof(Delegate).IsAssignableFrom(site.Callee.DeclaringType);
+        var entry = il.DeclareLocal(typeof(Delegate));
+        var realCall = il.DefineLabel();
+        il.Emit(OpCodes.Ldc_I4, index);
+        if (site.Callee.IsStatic || site.Callee.DeclaringType!.IsValueType) il.Emit(OpCodes.Ldnull);
+        else il.Emit(OpCodes.Ldarg_0);
+        il.Emit(OpCodes.Call, Enter);
+        il.Emit(OpCodes.Stloc, entry);
+        il.Emit(OpCodes.Ldloc, entry);
+        il.Emit(OpCodes.Brfalse, realCall);
+        il.Emit(OpCodes.Ldloc, entry);
+        il.Emit(OpCodes.Castclass, site.EntryType!);
+        for (var i = isDelegate ? 1 : 0; i < parameters.Count; i++) il.Emit(OpCodes.Ldarg, (short)i);
+        il.Emit(OpCodes.Callvirt, site.EntryType!.GetMethod("Invoke")!);
+        il.Emit(OpCodes.Ret);
+        il.MarkLabel(realCall);
+        EmitRealCall(il, site, parameters.Count);
+    }
+
+    private static void EmitConstruction(ILGenerator il, CallSite site, List<Type> parameters, int index)
+    {
+        var made = il.DeclareLocal(site.Callee.DeclaringType!);
+        il.Emit(OpCodes.Ldtoken, site.Callee.DeclaringType!);
+        il.Emit(OpCodes.Call, TypeOfHandle);
+        il.Emit(OpCodes.Call, Uninitialized);
+        il.Emit(OpCodes.Castclass, site.Callee.DeclaringType!);
+        il.Emit(OpCodes.Stloc, made);
+        il.Emit(OpCodes.Ldc_I4, index);
+        il.Emit(OpCodes.Ldloc, made);
+        il.Emit(OpCodes.Call, Enter);
+        il.Emit(OpCodes.Castclass, site.EntryType!);
+        il.Emit(OpCodes.Ldloc, made);
+        for (var i = 0; i < parameters.Count; i++) il.Emit(OpCodes.Ldarg, (short)i);
+        il.Emit(OpCodes.Callvirt, site.EntryType!.GetMethod("Invoke")!);
+        il.Emit(OpCodes.Ldloc, made);
+    }
+
+    private static void EmitRecorded(ILGenerator il, CallSite site, List<Type> parameters, Type returns, int index)
+    {
         var arguments = il.DeclareLocal(typeof(object[]));
         var handled = il.DeclareLocal(typeof(object));
         PackArguments(il, parameters, arguments);
-
         var realCall = il.DefineLabel();
         il.Emit(OpCodes.Ldc_I4, index);
         il.Emit(OpCodes.Ldloc, arguments);
         il.Emit(OpCodes.Ldloca, handled);
         il.Emit(OpCodes.Call, Intercept);
         il.Emit(OpCodes.Brfalse, realCall);
-        if (callee.ReturnType != typeof(void))
+        if (returns != typeof(void))
         {
             il.Emit(OpCodes.Ldloc, handled);
-            il.Emit(OpCodes.Unbox_Any, callee.ReturnType.IsByRefLike ? throw new NotSupportedException($"it calls {site.CalleeName}, which returns a span") : callee.ReturnType);
+            il.Emit(OpCodes.Unbox_Any, returns.IsByRefLike ? throw new NotSupportedException($"it calls {site.CalleeName}, which returns a span") : returns);
         }
 
         il.Emit(OpCodes.Ret);
         il.MarkLabel(realCall);
-        EmitRealCall(il, site, callee, parameters.Count, index, arguments);
-        return wrapper;
-    }
-
-    private static void EmitRealCall(ILGenerator il, CallSite site, MethodInfo callee, int count, int index, LocalBuilder arguments)
-    {
-        for (var i = 0; i < count; i++) il.Emit(OpCodes.Ldarg, (short)i);
-        il.Emit(site.IsVirtual ? OpCodes.Callvirt : OpCodes.Call, callee);
-        var returnsNothing = callee.ReturnType == typeof(void);
-        var result = returnsNothing ? null : il.DeclareLocal(callee.ReturnType);
+        EmitRealCall(il, site, parameters.Count);
+        var result = returns == typeof(void) ? null : il.DeclareLocal(returns);
         if (result is not null) il.Emit(OpCodes.Stloc, result);
         il.Emit(OpCodes.Ldc_I4, index);
         il.Emit(OpCodes.Ldloc, arguments);
@@ -69,12 +164,18 @@ internal static class CallWrapper
         else
         {
             il.Emit(OpCodes.Ldloc, result);
-            if (callee.ReturnType.IsValueType) il.Emit(OpCodes.Box, callee.ReturnType);
+            if (returns.IsValueType) il.Emit(OpCodes.Box, returns);
         }
 
         il.Emit(OpCodes.Call, Record);
         if (result is not null) il.Emit(OpCodes.Ldloc, result);
-        il.Emit(OpCodes.Ret);
+    }
+
+    private static void EmitRealCall(ILGenerator il, CallSite site, int count)
+    {
+        for (var i = 0; i < count; i++) il.Emit(OpCodes.Ldarg, (short)i);
+        if (site.Callee is ConstructorInfo constructor) il.Emit(OpCodes.Newobj, constructor);
+        else il.Emit(site.IsVirtual ? OpCodes.Callvirt : OpCodes.Call, (MethodInfo)site.Callee);
     }
 
     private static void PackArguments(ILGenerator il, List<Type> parameters, LocalBuilder arguments)

@@ -35,8 +35,9 @@ internal sealed class MethodInstrumenter
         if (IsAsync(method)) throw new NotSupportedException("it is async: forward must run to its end on one thread");
 
         var parameters = method.GetParameters().Select(parameter => parameter.ParameterType).ToList();
-        if (!method.IsStatic) parameters.Insert(0, method.DeclaringType!.IsValueType ? method.DeclaringType.MakeByRefType() : method.DeclaringType);
-        var copy = new DynamicMethod($"{method.DeclaringType?.Name}.{method.Name}", TorchTypes.ReturnType(method), [.. parameters], typeof(MethodInstrumenter).Module, skipVisibility: true)
+        if (!method.IsStatic) parameters.Insert(0, ReceiverType(method));
+        var returns = method is MethodInfo called ? called.ReturnType : typeof(void);
+        var copy = new DynamicMethod($"{method.DeclaringType?.Name}.{method.Name}", returns, [.. parameters], typeof(MethodInstrumenter).Module, skipVisibility: true)
         {
             InitLocals = body.InitLocals,
         };
@@ -51,6 +52,19 @@ internal sealed class MethodInstrumenter
         return copy;
     }
 
+    /// <summary>The type of a copy's first parameter: an object, so that one delegate type takes every class's override.</summary>
+    public static Type ReceiverType(MethodBase method) => method.DeclaringType!.IsValueType ? method.DeclaringType.MakeByRefType() : typeof(object);
+
+    /// <summary>Makes the wrapper of a call.</summary>
+    /// <param name="site">The call.</param>
+    /// <param name="kind">What is done with it.</param>
+    public DynamicMethod Wrap(CallSite site, CallKind kind)
+    {
+        if (kind == CallKind.Enter) site = site with { EntryType = CallWrapper.EntryType(site.Callee) };
+        sites.Add(site);
+        return CallWrapper.Build(site, sites.Count - 1, kind);
+    }
+
     private static bool IsAsync(MethodBase method) =>
         method.GetCustomAttributes(inherit: false).Any(attribute => attribute.GetType().Name == "AsyncStateMachineAttribute");
 
@@ -58,7 +72,8 @@ internal sealed class MethodInstrumenter
     {
         var typeArguments = method.DeclaringType is { IsGenericType: true } generic ? generic.GetGenericArguments() : null;
         var methodArguments = method.IsGenericMethod ? method.GetGenericArguments() : null;
-        var isConstrained = false;
+        Type? constraint = null;
+        var constrainedAt = 0;
         for (var at = 0; at < code.Length;)
         {
             var start = at;
@@ -81,36 +96,55 @@ internal sealed class MethodInstrumenter
                     break;
                 case OperandType.InlineType or OperandType.InlineField or OperandType.InlineTok or OperandType.InlineMethod:
                     var member = method.Module.ResolveMember(Token(operand), typeArguments, methodArguments)!;
-                    if (op == OpCodes.Call || op == OpCodes.Callvirt)
-                        RewriteCall(method, (MethodBase)member, code, start, op, isConstrained, info);
+                    if (op == OpCodes.Call || op == OpCodes.Callvirt || op == OpCodes.Newobj)
+                        RewriteCall(new CallSite(method, (MethodBase)member, op == OpCodes.Callvirt, start), code, op, constraint, constrainedAt, info);
                     else
                         Write(operand, TokenFor(member, info));
+                    if (op == OpCodes.Constrained) (constraint, constrainedAt) = ((Type)member, start);
+                    else if (op.OpCodeType != OpCodeType.Prefix) constraint = null;
                     at += 4;
                     break;
                 default: throw new NotSupportedException($"it has the instruction {op.Name} (a function pointer)");
             }
 
-            isConstrained = op == OpCodes.Constrained || (isConstrained && op.OpCodeType == OpCodeType.Prefix);
         }
     }
 
-    private void RewriteCall(MethodBase caller, MethodBase callee, byte[] code, int at, OpCode op, bool isConstrained, DynamicILInfo info)
+    private void RewriteCall(CallSite site, byte[] code, OpCode op, Type? constraint, int constrainedAt, DynamicILInfo info)
     {
-        var kind = CallPolicy.Classify(callee);
-        var operand = code.AsSpan(at + op.Size);
-        // A call through `constrained.` is one on a value type or type parameter (ToString, Dispose, MoveNext): its receiver is an address.
-        if (kind == CallKind.LeaveAlone || (isConstrained && kind == CallKind.Enter && !callee.GetParameters().Any(p => TorchTypes.CarriesTensors(p.ParameterType))) || IsBaseConstructor(callee))
+        var operand = code.AsSpan(site.Offset + op.Size);
+        var callee = site.Callee;
+        var kind = op == OpCodes.Newobj ? CallPolicy.ClassifyConstruction((ConstructorInfo)callee) : CallPolicy.Classify(callee);
+        var isOrdinary = op == OpCodes.Newobj || !callee.IsConstructor; // else a constructor that calls its base's
+        if (constraint is not null && kind == CallKind.Enter)
+        {
+            // On a value type or type parameter, whose address is the receiver: an enumerator, a struct of the user's.
+            var target = constraint.IsValueType ? VirtualMethods.Resolve((MethodInfo)callee, constraint) : null;
+            if (target?.DeclaringType == constraint && TorchTypes.IsUser(constraint))
+            {
+                code.AsSpan(constrainedAt, OpCodes.Constrained.Size + 4).Fill((byte)OpCodes.Nop.Value);
+                site = site with { Callee = target, IsVirtual = false };
+            }
+            else if (target is not null || !callee.GetParameters().Any(parameter => TorchTypes.CarriesTensors(parameter.ParameterType)))
+            {
+                kind = CallKind.LeaveAlone;
+            }
+            else
+            {
+                throw new NotSupportedException($"it calls {site.CalleeName} through a type parameter");
+            }
+        }
+
+        var givesCode = constraint is null && !TorchTypes.IsUser(callee.DeclaringType) && CallWrapper.TakesCode(callee) && !typeof(Delegate).IsAssignableFrom(callee.DeclaringType);
+        if (!isOrdinary || (kind == CallKind.LeaveAlone && !givesCode))
         {
             Write(operand, TokenFor(callee, info));
             return;
         }
 
-        if (isConstrained) throw new NotSupportedException($"it calls {callee.DeclaringType?.Name}.{callee.Name} through a type parameter");
-        var site = new CallSite(caller, callee, op == OpCodes.Callvirt, at);
-        sites.Add(site);
-        var wrapper = CallWrapper.Build(site, sites.Count - 1);
-        Write(operand, info.GetTokenFor(wrapper));
-        code[at] = (byte)OpCodes.Call.Value; // One byte, as callvirt is: the wrapper is static and takes the receiver as its first argument.
+        if (constraint is not null && kind != CallKind.Enter) throw new NotSupportedException($"it calls {site.CalleeName} through a type parameter");
+        Write(operand, info.GetTokenFor(Wrap(site, kind)));
+        code[site.Offset] = (byte)OpCodes.Call.Value; // One byte, as callvirt and newobj are: the wrapper is static.
     }
 
     private static long? ConstantOf(OpCode op, ReadOnlySpan<byte> operand)
@@ -123,8 +157,6 @@ internal sealed class MethodInstrumenter
         var number = BinaryPrimitives.ReadDoubleLittleEndian(operand);
         return number == Math.Floor(number) && Math.Abs(number) < 1e6 ? (long)number : null;
     }
-
-    private static bool IsBaseConstructor(MethodBase callee) => callee.IsConstructor;
 
     private static int Token(ReadOnlySpan<byte> operand) => BinaryPrimitives.ReadInt32LittleEndian(operand);
 

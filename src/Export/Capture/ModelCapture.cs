@@ -41,6 +41,30 @@ internal sealed class ModelCapture
     public TracedGraph Merge(bool takesFirst) =>
         new TraceMerger(Exploration.Symbols, Exploration.Traces).Merge(tracer.CodeConstants, takesFirst ? _ => false : Exploration.MayBeTried);
 
+    /// <summary>What forward writes that its next call finds: buffers and tensors that it keeps.</summary>
+    public IReadOnlyList<string> ChangedState => Exploration.Traces[0].Trace.ChangedState;
+
+    /// <summary>
+    /// Where forward changes what its next call finds, a file that always starts anew is right only if that does not change results: a call,
+    /// another, and the first again must give the first's outputs.
+    /// </summary>
+    /// <exception cref="ExportException">They do not.</exception>
+    public void CheckThatCallsAreIndependent()
+    {
+        if (!tracer.ChangesState) return;
+        using var scope = NewDisposeScope();
+        Tensor[] first = [.. inputs.Select(input => input.Tensor)];
+        var between = Maker.Make(Exploration.Symbols, Exploration.Symbols.Example, new Random(seed + 1));
+        Tensor[] Copy(Tensor[] tensors) => [.. tensors.Select(tensor => tensor.detach().clone())];
+        var results = tracer.RunInTurn([Copy(first), Copy(between), Copy(first)]);
+        var isSame = results[0].Zip(results[2]).All(pair => pair.First.shape.SequenceEqual(pair.Second.shape) && pair.First.bytes.SequenceEqual(pair.Second.bytes));
+        foreach (var tensor in results.SelectMany(outputs => outputs)) tensor.Dispose();
+        if (isSame) return;
+        var what = ChangedState.Concat(tracer.ChangedFields).ToArray();
+        throw new ExportException("", null, $"forward gives another result for the same input after another call: it keeps state in {(what.Length == 0 ? "a buffer" : string.Join(", ", what))}. " +
+            "An ONNX graph keeps none: give the state to forward as an argument and return the new one.");
+    }
+
     private Trace TraceAt(SizeSymbols symbols, SizePoint point, int run)
     {
         if (run == 0) return Trace([.. inputs.Select(input => input.Tensor)]);

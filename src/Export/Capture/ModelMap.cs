@@ -7,8 +7,9 @@ namespace TorchBridge.Export.Capture;
 /// <summary>Names of a model's modules, parameters and buffers. The first name of a shared one counts.</summary>
 internal sealed class ModelMap
 {
+    private readonly List<string> unregistered = [];
     private readonly Dictionary<Tensor, string> parameters = new(ReferenceEqualityComparer.Instance);
-    private readonly Dictionary<(nint, string), string> parametersByMemory = [];
+    private readonly Dictionary<(nint, string), (string Name, Tensor Tensor)> parametersByMemory = [];
 
     /// <summary>Maps a model.</summary>
     /// <exception cref="ExportException">The model has been disposed.</exception>
@@ -21,6 +22,7 @@ internal sealed class ModelMap
             if (TorchHandles.IsDisposed(module)) throw new ExportException(Paths[module], null, "the module has been disposed. Export before Dispose, or leave the dispose scope later.");
         }
 
+        AddUnregistered();
         foreach (var (name, parameter) in root.named_parameters()) Add(name, parameter);
         foreach (var (name, buffer) in root.named_buffers()) Add(name, buffer);
         // named_buffers of TorchSharp's containers can leave some out; modules know their own.
@@ -34,18 +36,80 @@ internal sealed class ModelMap
     /// <summary>Path of every registered module.</summary>
     public Dictionary<nn.Module, string> Paths { get; }
 
+    /// <summary>Paths of the modules that stand in fields and are not registered: eval() and the state dict do not reach them.</summary>
+    public IReadOnlyList<string> Unregistered => unregistered;
+
     /// <summary>Every parameter and buffer with its state-dict key.</summary>
     public IReadOnlyDictionary<Tensor, string> Parameters => parameters;
 
-    /// <summary>The state-dict key of a parameter or buffer, or null for another tensor.</summary>
-    public string? FindParameter(Tensor tensor)
+    /// <summary>The state-dict key of a parameter or buffer and the model's own object for it, or nulls for another tensor.</summary>
+    public (string? Name, Tensor? Own) FindParameter(Tensor tensor)
     {
-        if (parameters.TryGetValue(tensor, out var name)) return name;
-        return !tensor.IsInvalid && parametersByMemory.TryGetValue(MemoryKey(tensor), out name) ? name : null;
+        if (parameters.TryGetValue(tensor, out var name)) return (name, tensor);
+        // TorchSharp makes new objects for the same tensor; such a one may be gone before the file is written.
+        return !tensor.IsInvalid && parametersByMemory.TryGetValue(MemoryKey(tensor), out var known) ? known : (null, null);
     }
 
     /// <summary>Whole numbers in the fields of the user's modules, and in what their lambdas capture (window, stride, length of a table).</summary>
     public IEnumerable<long> IntegerFields() => Paths.Keys.SelectMany(module => Integers(module, depth: 0));
+
+    /// <summary>Finds modules in fields, arrays, lists and dictionaries of the user's classes: what forward may call without their being registered.</summary>
+    private void AddUnregistered()
+    {
+        var open = new Queue<(object Owner, string Path)>(Paths.Where(pair => TorchTypes.IsUser(pair.Key.GetType())).Select(pair => ((object)pair.Key, pair.Value)));
+        var seen = new HashSet<object>(open.Select(item => item.Owner), ReferenceEqualityComparer.Instance);
+        while (open.TryDequeue(out var item))
+        {
+            foreach (var field in UserFields(item.Owner.GetType()))
+            {
+                foreach (var (name, value) in Contents(field.GetValue(item.Owner), ModelMap.Join(item.Path, FieldName(field)), depth: 0))
+                {
+                    if (value is nn.Module module && !Paths.ContainsKey(module) && !TorchHandles.IsDisposed(module)) AddUnregistered(module, name);
+                    if (TorchTypes.IsUser(value.GetType()) && value is not Delegate && seen.Add(value))
+                        open.Enqueue((value, value is nn.Module known ? Paths.GetValueOrDefault(known, name) : name));
+                }
+            }
+        }
+    }
+
+    private void AddUnregistered(nn.Module module, string path)
+    {
+        Paths.Add(module, path);
+        unregistered.Add(path);
+        foreach (var (name, child) in Modules(module, path)) Paths.TryAdd(child, name);
+    }
+
+    private static string FieldName(FieldInfo field)
+    {
+        // <name>k__BackingField of an automatic property, <name>P of a primary constructor's parameter.
+        var name = field.Name;
+        return name.StartsWith('<') && name.IndexOf('>', StringComparison.Ordinal) is > 1 and var end ? name[1..end] : name;
+    }
+
+    /// <summary>The modules and the user's objects in a value.</summary>
+    private static IEnumerable<(string Name, object Value)> Contents(object? value, string name, int depth)
+    {
+        const int deepest = 3;
+        const int most = 10_000;
+        switch (value)
+        {
+            case null or string or Tensor or Delegate: return [];
+            case nn.Module: return [(name, value)];
+            case IDictionary dictionary when depth < deepest:
+                return dictionary.Keys.Cast<object>().Take(most).SelectMany(key => Contents(dictionary[key], $"{name}.{key}", depth + 1));
+            case ICollection list when depth < deepest && !IsPlain(list.GetType()):
+                return list.Cast<object?>().Take(most).SelectMany((item, i) => Contents(item, $"{name}.{i}", depth + 1));
+            case System.Runtime.CompilerServices.ITuple tuple when depth < deepest:
+                return Enumerable.Range(0, tuple.Length).SelectMany(i => Contents(tuple[i], $"{name}.{i}", depth + 1));
+            default: return TorchTypes.IsUser(value.GetType()) && !value.GetType().IsEnum ? [(name, value)] : [];
+        }
+    }
+
+    private static bool IsPlain(Type type) => type.IsArray && type.GetElementType()!.IsPrimitive;
+
+    /// <summary>Fields of the user's classes in a type's ancestry.</summary>
+    internal static IEnumerable<FieldInfo> UserFields(Type type) =>
+        FieldsOf(type, BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly);
 
     private static IEnumerable<long> Integers(object? value, int depth)
     {
@@ -109,7 +173,8 @@ internal sealed class ModelMap
         }
     }
 
-    private static string Join(string path, string name) => path.Length == 0 ? name : $"{path}.{name}";
+    /// <summary>Path of a part of a module.</summary>
+    public static string Join(string path, string name) => path.Length == 0 ? name : $"{path}.{name}";
 
     private static (nint, string) MemoryKey(Tensor tensor) =>
         (TensorMemory.Address(tensor), $"{tensor.dtype} {string.Join(',', tensor.shape)} {string.Join(',', tensor.stride())}");
@@ -119,6 +184,6 @@ internal sealed class ModelMap
         if (tensor is null) return;
         if (tensor.IsInvalid) throw new ExportException(name, null, "this parameter or buffer has been disposed, with its module or its dispose scope. Export before that.");
         parameters.TryAdd(tensor, name);
-        if (tensor.numel() > 0) parametersByMemory.TryAdd(MemoryKey(tensor), name);
+        if (tensor.numel() > 0) parametersByMemory.TryAdd(MemoryKey(tensor), (name, tensor));
     }
 }

@@ -16,18 +16,24 @@ internal sealed class ModelTracer : IDisposable
     private readonly ModelMap map;
     private readonly MethodInstrumenter instrumenter = new();
     private readonly WeightGuard guard;
+    private readonly FieldGuard fields;
+    private readonly ForwardPlan plan;
     private readonly BlockingCollection<Action> work = [];
+    private long runs;
     private readonly Thread thread;
 
     /// <summary>Starts the thread.</summary>
     /// <param name="model">Any module.</param>
+    /// <param name="plan">How its forward is called.</param>
     /// <param name="isLeaf">Whether a module has a lowering of its own.</param>
-    public ModelTracer(nn.Module model, Func<nn.Module, bool> isLeaf)
+    public ModelTracer(nn.Module model, ForwardPlan plan, Func<nn.Module, bool> isLeaf)
     {
         this.model = model;
+        this.plan = plan;
         this.isLeaf = isLeaf;
         map = new ModelMap(model);
         guard = new WeightGuard(map.Parameters.Keys);
+        fields = new FieldGuard(map.Paths.Keys);
         // One thread for all runs: no dispose scope of the caller holds the intermediate tensors there, no_grad stays there, and what
         // forward keeps by thread it finds again.
         thread = new Thread(Work, maxStackSize: 64 << 20) { IsBackground = true, Name = "TorchBridge export" };
@@ -40,7 +46,7 @@ internal sealed class ModelTracer : IDisposable
     /// <summary>Records one run.</summary>
     /// <param name="inputs">Inputs with their names; they may be changed by forward.</param>
     public Trace Trace(IReadOnlyList<(string Name, Tensor Tensor)> inputs) =>
-        Guarded(() => new Recorder(instrumenter, map, isLeaf).Run(model, [.. inputs]));
+        Guarded(() => new Recorder(instrumenter, map, isLeaf) { OnExternalWrite = guard.Watch }.Run(model, plan, [.. inputs]));
 
     /// <summary>
     /// Gives the outputs of one run. It computes what forward computes, by the same calls, but frees what forward leaves behind while it
@@ -51,18 +57,35 @@ internal sealed class ModelTracer : IDisposable
     /// <param name="onLeaf">Called with every module that has a lowering of its own, and its first tensor.</param>
     public Tensor[] Run(IReadOnlyList<(string Name, Tensor Tensor)> inputs, Action<int, Tensor>? onValue = null, Action<nn.Module, Tensor>? onLeaf = null) => Guarded(() =>
     {
-        var recorder = new Recorder(instrumenter, map, isLeaf) { OnValue = onValue, OnLeaf = onLeaf };
-        recorder.Run(model, [.. inputs]);
+        var recorder = new Recorder(instrumenter, map, isLeaf, onValue) { OnLeaf = onLeaf, OnExternalWrite = guard.Watch };
+        recorder.Run(model, plan, [.. inputs]);
         return Copies(recorder.OutputTensors);
     });
 
     /// <summary>Gives the outputs of forward itself, not instrumented.</summary>
-    /// <param name="forward">Calls it.</param>
-    public Tensor[] RunItself(Func<object?> forward) => Guarded(() =>
+    /// <param name="inputs">Inputs; they may be changed by forward.</param>
+    public Tensor[] RunItself(IReadOnlyList<Tensor> inputs) => Guarded(() =>
     {
         // A scope for each run: what forward leaves behind is gone before the next.
         using var scope = NewDisposeScope();
-        return Copies(ForwardResult.Flatten(forward()).Select(pair => pair.Tensor));
+        return Call(inputs);
+    });
+
+    /// <summary>Whether a run has changed anything that the next call finds: buffers, fields, tensors kept in them.</summary>
+    public bool ChangesState => guard.HasRestored || fields.Changed.Count > 0;
+
+    /// <summary>Names of the fields that a run changed.</summary>
+    public IReadOnlyCollection<string> ChangedFields => fields.Changed;
+
+    /// <summary>Paths of modules that are not registered.</summary>
+    public IReadOnlyList<string> Unregistered => map.Unregistered;
+
+    /// <summary>Gives the outputs of several calls of forward itself, one after another, each finding what the one before left.</summary>
+    /// <param name="calls">Inputs of each call.</param>
+    public Tensor[][] RunInTurn(IReadOnlyList<IReadOnlyList<Tensor>> calls) => Guarded(() =>
+    {
+        using var scope = NewDisposeScope();
+        return calls.Select(Call).ToArray();
     });
 
     /// <inheritdoc/>
@@ -74,6 +97,8 @@ internal sealed class ModelTracer : IDisposable
         guard.Dispose();
     }
 
+    private Tensor[] Call(IReadOnlyList<Tensor> inputs) => Copies(ForwardResult.Flatten(plan.Call(model, inputs)).Select(pair => pair.Tensor));
+
     private static Tensor[] Copies(IEnumerable<Tensor> tensors) =>
         [.. tensors.Select(tensor => tensor.detach().cpu().contiguous().clone().DetachFromDisposeScope())];
 
@@ -81,6 +106,8 @@ internal sealed class ModelTracer : IDisposable
     {
         using var mode = new EvalMode(map.Paths.Keys);
         using var noGrad = no_grad();
+        // Other random numbers in each run (the global state is put back): what is random must not look like a constant.
+        random.manual_seed(++runs);
         try
         {
             return run();
@@ -88,6 +115,7 @@ internal sealed class ModelTracer : IDisposable
         finally
         {
             guard.Restore();
+            fields.Restore();
         }
     });
 

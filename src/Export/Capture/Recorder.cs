@@ -1,8 +1,7 @@
-// What it does: follows one run of an instrumented forward. A tensor is known by its C# object; an operation's result gets a new
-// value, an in-place operation rebinds its receiver to a new value. Memory that is seen twice (views) may not be changed in
-// place: what the other view would read is not in the graph. See CallWrapper for who calls Intercept and Record.
-using System.Collections;
+// What it does: follows one run of an instrumented forward. A tensor is known by its C# object (TensorStates); an operation's result gets
+// a new value, an in-place operation gives its receiver a new one. See CallWrapper for who calls Intercept, Record, Enter and Argument.
 using System.Reflection;
+using System.Reflection.Emit;
 using System.Runtime.CompilerServices;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -16,31 +15,40 @@ internal sealed class Recorder
     private static Recorder? current;
 
     private readonly MethodInstrumenter instrumenter;
+    private readonly UserCode userCode;
     private readonly ModelMap model;
     private readonly Func<nn.Module, bool> isLeaf;
-    private readonly ConditionalWeakTable<Tensor, Binding> bindings = [];
-    private readonly Dictionary<Tensor, Binding> externals = new(ReferenceEqualityComparer.Instance);
+    private readonly TensorStates states;
+    private readonly MadeModules made;
     private readonly Stack<string> path = new();
+    private readonly Stack<(object?[] Arguments, object?[] Converted)> begun = new();
+    private const long DeepestStack = 2 << 20;
+    private const int MostOperations = 50_000;
+    private readonly nint stackAtStart = StackAddress();
     private long bytesSinceCollection;
 
     /// <summary>Starts a trace.</summary>
     /// <param name="instrumenter">Makes the copies; shared by the traces of an export.</param>
     /// <param name="model">Paths of the modules, names of the parameters.</param>
     /// <param name="isLeaf">Whether a module has a lowering of its own.</param>
-    public Recorder(MethodInstrumenter instrumenter, ModelMap model, Func<nn.Module, bool> isLeaf)
+    /// <param name="onValue">Called with every value that an operation makes, as it is then: a later operation may change it in place.</param>
+    public Recorder(MethodInstrumenter instrumenter, ModelMap model, Func<nn.Module, bool> isLeaf, Action<int, Tensor>? onValue = null)
     {
         this.instrumenter = instrumenter;
         this.model = model;
         this.isLeaf = isLeaf;
+        userCode = new UserCode(instrumenter);
+        states = new TensorStates(Trace, model) { OnValue = onValue };
+        made = new MadeModules(model, Trace);
     }
 
     public Trace Trace { get; } = new();
 
-    /// <summary>Called with every value that an operation makes, as it is then: a later operation may change it in place.</summary>
-    public Action<int, Tensor>? OnValue { get; init; }
-
     /// <summary>Called with every module that has a lowering of its own, and its first tensor, before it runs.</summary>
     public Action<nn.Module, Tensor>? OnLeaf { get; init; }
+
+    /// <summary>Called with a tensor from outside before it is changed in place for the first time.</summary>
+    public Action<Tensor>? OnExternalWrite { get; init; }
 
     /// <summary>The tensors that the model returned.</summary>
     public Tensor[] OutputTensors { get; private set; } = [];
@@ -48,17 +56,20 @@ internal sealed class Recorder
     private string Path => path.TryPeek(out var top) ? top : "";
 
     /// <summary>Runs the model's instrumented forward on the inputs and records it.</summary>
-    public Trace Run(nn.Module root, (string Name, Tensor Tensor)[] inputs)
+    /// <param name="root">The model.</param>
+    /// <param name="plan">How its forward is called.</param>
+    /// <param name="inputs">Input tensors with their names.</param>
+    public Trace Run(nn.Module root, ForwardPlan plan, (string Name, Tensor Tensor)[] inputs)
     {
-        foreach (var (name, tensor) in inputs) bindings.Add(tensor, NewBinding(NewValue(ValueKind.Input, name, tensor), isView: false));
+        foreach (var (name, tensor) in inputs) states.AddInput(name, tensor);
         var previous = current;
         current = this;
         try
         {
-            var site = new CallSite(ForwardOf(root), ForwardOf(root), IsVirtual: true, 0);
-            var result = CallModule(site, root, [root, .. inputs.Select(input => (object?)input.Tensor)]);
+            var site = new CallSite(plan.Method, plan.Method, IsVirtual: false, 0);
+            var result = CallModule(site, root, plan.Method, [root, .. plan.Arguments([.. inputs.Select(input => input.Tensor)])]);
             foreach (var (name, tensor) in ForwardResult.Flatten(result))
-                Trace.Outputs.Add((name, Bind(tensor, site).Value.Id));
+                Trace.Outputs.Add((name, states.Read(tensor, site, "").Id));
             OutputTensors = [.. ForwardResult.Flatten(result).Select(pair => pair.Tensor)];
             if (Trace.Outputs.Count == 0) throw new ExportException("", null, "forward returns no tensor");
             return Trace;
@@ -69,81 +80,108 @@ internal sealed class Recorder
         }
     }
 
-    /// <summary>The <c>forward</c> that a module's run-time type declares.</summary>
-    public static MethodInfo ForwardOf(nn.Module module)
-    {
-        // The most derived class that declares one: a class may hide or override its base's.
-        for (var type = module.GetType(); type is not null; type = type.BaseType)
-        {
-            var found = type.GetMethods(BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly).Where(method => method.Name == "forward").ToArray();
-            if (found.Length == 1) return found[0];
-            if (found.Length > 1) return found.OrderByDescending(method => method.GetParameters().Length).First();
-        }
-
-        throw new ExportException($"{module.GetType().Name} has no forward method");
-    }
-
-    /// <summary>Called by a wrapper before the real call: either handles the call itself, or lets it be made.</summary>
+    /// <summary>Called by a wrapper before a call of TorchSharp: either handles the call itself, or lets it be made.</summary>
     public static bool Intercept(int siteIndex, object?[] arguments, out object? handled)
     {
-        var recorder = current ?? throw new ExportException("an instrumented forward ran outside its export");
+        var recorder = Current();
         var site = recorder.instrumenter.Site(siteIndex);
         handled = null;
-        switch (CallPolicy.Classify(site.Callee))
+        switch (KindOf(site))
         {
             case CallKind.Module:
-                var module = arguments[0] as nn.Module ?? throw recorder.Refuse(site, $"{site.CalleeName} is called on nothing (null)");
-                handled = recorder.CallModule(site, module, arguments);
+                var given = CallPolicy.IsArrow(site.Callee) ? [arguments[1], arguments[0]] : arguments;
+                var module = given[0] as nn.Module ?? throw recorder.Refuse(site, $"{site.CalleeName} is called on nothing (null)");
+                handled = recorder.CallModule(site, module, null, given);
                 return true;
-            case CallKind.Enter:
-                handled = recorder.Enter(site, arguments);
-                return true;
-            case CallKind.ReadsNumbers:
-                throw recorder.Refuse(site, $"{site.CalleeName} reads numbers out of a tensor, and an ONNX graph has no numbers outside its tensors. " +
+            case CallKind.ReadsNumbers when arguments.OfType<Tensor>().Any(recorder.states.IsFromInput):
+                throw recorder.Refuse(site, $"{site.CalleeName} reads numbers out of a tensor that follows the input, and an ONNX graph has no numbers outside its tensors. " +
                     "Keep the value a tensor (torch.where for a choice, tensor arithmetic for a factor), or compute it once in the constructor.");
             case CallKind.Operation:
-                recorder.CheckBefore(site, arguments);
+                recorder.Begin(site, site.Callee, arguments);
                 return false;
             default:
                 return false;
         }
     }
 
-    /// <summary>Called by a wrapper after the real call.</summary>
+    /// <summary>Called by a wrapper after a call of TorchSharp.</summary>
     public static void Record(int siteIndex, object?[] arguments, object? result)
     {
         var recorder = current!;
         var site = recorder.instrumenter.Site(siteIndex);
-        if (CallPolicy.Classify(site.Callee) == CallKind.SameValue)
-            recorder.PassThrough(arguments, result, site);
-        else
-            recorder.AddOp(site, site.Callee, module: null, recorder.Path, arguments, result, InPlaceTarget(site.Callee, arguments));
+        switch (KindOf(site))
+        {
+            case CallKind.SameValue:
+                recorder.PassThrough(arguments, result, site);
+                break;
+            case CallKind.Operation:
+                recorder.End(site, site.Callee, module: null, recorder.Path, arguments, result, InPlaceTarget(site.Callee, arguments));
+                break;
+            default:
+                break; // numbers of a constant
+        }
     }
+
+    /// <summary>Called by a wrapper before a call of the user's code: the instrumented copy, or null where the code is not the user's.</summary>
+    public static Delegate? Enter(int siteIndex, object? receiver)
+    {
+        var recorder = Current();
+        var site = recorder.instrumenter.Site(siteIndex);
+        recorder.CheckDepth(site);
+        try
+        {
+            if (receiver is Delegate code && typeof(Delegate).IsAssignableFrom(site.Callee.DeclaringType))
+                return code.GetInvocationList().Length == 1 ? recorder.userCode.Instrumented(code, site) : throw recorder.Refuse(site, "a delegate of several methods is called");
+            var callee = site.Callee;
+            if (site.IsVirtual && receiver is not null) callee = VirtualMethods.Resolve((MethodInfo)callee, receiver.GetType());
+            return TorchTypes.IsUser(callee.DeclaringType) ? recorder.Copy(site, callee)?.CreateDelegate(site.EntryType!) : null;
+        }
+        catch (NotSupportedException error)
+        {
+            throw recorder.Refuse(site, $"{site.CalleeName} cannot be followed: {error.Message}", error);
+        }
+    }
+
+    /// <summary>Called by a wrapper with a delegate or sequence that the framework is given.</summary>
+    public static object? Argument(int siteIndex, object? argument)
+    {
+        var recorder = Current();
+        var site = recorder.instrumenter.Site(siteIndex);
+        try
+        {
+            return recorder.userCode.Argument(argument, site);
+        }
+        catch (NotSupportedException error)
+        {
+            throw recorder.Refuse(site, error.Message, error);
+        }
+    }
+
+    private static Recorder Current() => current
+        ?? throw new ExportException("forward runs a part of itself on another thread, or outside of the export (Task.Run, Parallel, a lambda that was kept). Run it on one thread.");
+
+    private static CallKind KindOf(CallSite site) =>
+        site.Callee is ConstructorInfo constructor ? CallPolicy.ClassifyConstruction(constructor) : CallPolicy.Classify(site.Callee);
 
     private ExportException Refuse(CallSite site, string reason, Exception? cause = null) => new(Path, site.Place, reason, cause);
 
     // ---- modules and methods -------------------------------------------------------------------------------------------------
 
-    private object? CallModule(CallSite site, nn.Module module, object?[] arguments)
+    private object? CallModule(CallSite site, nn.Module module, MethodInfo? reached, object?[] arguments)
     {
-        if (!model.Paths.TryGetValue(module, out var modulePath))
-        {
-            throw Refuse(site, $"a {module.GetType().Name} is called that is not registered in the model, so eval() does not reach it and its weights are not in the state dict. " +
-                "Call RegisterComponents() after it is assigned to a field, or use ModuleList, ModuleDict or register_module.");
-        }
-
+        CheckDepth(site);
+        var modulePath = model.Paths.TryGetValue(module, out var known) ? known : made.PathOf(module, Path, site);
         ModelMap.RefuseHooks(module, modulePath);
-        var type = site.IsVirtual ? module.GetType() : site.Callee.DeclaringType!;
         path.Push(modulePath);
         try
         {
-            if (isLeaf(module)) return RunLeaf(site, module, modulePath, arguments);
+            var forward = reached ?? ForwardMethods.Reached(site, module.GetType(), arguments);
+            if (isLeaf(module)) return RunLeaf(site, module, forward, modulePath, arguments);
+            if (forward is null)
+                throw Refuse(site, $"{module.GetType().Name} has no forward that takes {string.Join(", ", arguments.Skip(1).Select(argument => argument?.GetType().Name ?? "null"))}");
+            if (!TorchTypes.IsTorch(forward.DeclaringType)) return EnterForward(site, forward, ForwardMethods.WithDefaults(forward, arguments));
             if (module is global::TorchSharp.Modules.Sequential || IsGenericSequential(module)) return RunSequential(site, module, arguments);
-            if (TorchTypes.IsTorch(type) && TorchTypes.IsTorch(module.GetType()))
-                throw Refuse(site, $"{module.GetType().Name} of TorchSharp has no lowering. {Lowering.Refusals.ReasonFor(module.GetType())}");
-            var forward = site.IsVirtual ? ForwardOf(module) : (MethodInfo)site.Callee;
-            if (forward.IsAbstract || TorchTypes.IsTorch(forward.DeclaringType)) forward = ForwardOf(module);
-            return EnterMethod(site, forward, arguments);
+            throw Refuse(site, $"{module.GetType().Name} of TorchSharp has no lowering. {Lowering.Refusals.ReasonFor(module.GetType())}");
         }
         finally
         {
@@ -163,113 +201,110 @@ internal sealed class Recorder
 
     private object? RunSequential(CallSite site, nn.Module module, object?[] arguments)
     {
-        // A class derived from Sequential with a forward of its own is the user's code.
-        var forward = ForwardOf(module);
-        if (!TorchTypes.IsTorch(forward.DeclaringType)) return EnterMethod(site, forward, arguments);
         var value = arguments[1..];
         foreach (var child in module.named_children().Select(pair => pair.module))
         {
-            var childSite = site with { Callee = ForwardOf(child), IsVirtual = true };
-            value = [CallModule(childSite, child, [child, .. value])];
+            var forward = ForwardMethods.Fitting(child.GetType(), value)
+                ?? throw Refuse(site, $"{child.GetType().Name} in a Sequential has no forward that takes {string.Join(", ", value.Select(one => one?.GetType().Name ?? "null"))}");
+            value = [CallModule(site with { Callee = forward, IsVirtual = false }, child, forward, [child, .. value])];
         }
 
         return value.Length == 1 ? value[0] : throw Refuse(site, "an empty Sequential with several inputs");
     }
 
-    private object? RunLeaf(CallSite site, nn.Module module, string modulePath, object?[] arguments)
+    private object? RunLeaf(CallSite site, nn.Module module, MethodInfo? reached, string modulePath, object?[] arguments)
     {
-        var forward = ForwardOf(module);
-        var padded = PadWithDefaults(forward, arguments);
-        CheckBefore(site, padded);
+        var forward = reached ?? ForwardMethods.Of(module.GetType())[0];
+        var padded = ForwardMethods.WithDefaults(forward, arguments);
         NativeGuards.Check(module, padded.OfType<Tensor>().FirstOrDefault());
         if (OnLeaf is not null && padded.OfType<Tensor>().FirstOrDefault() is { } input) OnLeaf(module, input);
-        var result = forward.Invoke(module, BindingFlags.DoNotWrapExceptions, null, padded[1..], null);
         var inPlace = IsInPlaceModule(module) ? padded[1] as Tensor : null;
-        AddOp(site, forward, module, modulePath, padded, result, inPlace);
+        Begin(site with { Callee = forward }, forward, padded, inPlace);
+        var result = forward.Invoke(module, BindingFlags.DoNotWrapExceptions, null, padded[1..], null);
+        End(site, forward, module, modulePath, padded, result, inPlace);
         return result;
-    }
-
-    private static object?[] PadWithDefaults(MethodInfo forward, object?[] arguments)
-    {
-        var parameters = forward.GetParameters();
-        return [.. arguments, .. parameters.Skip(arguments.Length - 1).Select(parameter => parameter.HasDefaultValue ? parameter.DefaultValue : null)];
     }
 
     /// <summary>Whether a leaf changes its argument. Dropout is nothing in eval mode, in place or not.</summary>
     private static bool IsInPlaceModule(nn.Module module) =>
         !module.GetType().Name.Contains("Dropout", StringComparison.Ordinal) && Lowering.ModuleFields.Bool(module, false, "inplace", "_inplace");
 
-    private object? Enter(CallSite site, object?[] arguments)
+    private object? EnterForward(CallSite site, MethodInfo forward, object?[] arguments)
     {
-        if (site.Callee.DeclaringType is { } type && typeof(Delegate).IsAssignableFrom(type))
-        {
-            var target = arguments[0] as Delegate ?? throw Refuse(site, "a delegate that is null is called");
-            if (target.GetInvocationList().Length != 1) throw Refuse(site, "a delegate of several methods is called");
-            object?[] inner = target.Target is null ? arguments[1..] : [target.Target, .. arguments[1..]];
-            return EnterMethod(site, target.Method, inner);
-        }
-
-        var callee = (MethodInfo)site.Callee;
-        if (site.IsVirtual && arguments[0] is { } receiver) callee = VirtualMethods.Resolve(callee, receiver.GetType());
-        return EnterMethod(site, callee, arguments);
-    }
-
-    private object? EnterMethod(CallSite site, MethodInfo method, object?[] arguments)
-    {
-        if (!TorchTypes.IsUser(method.DeclaringType))
-        {
-            // A method group (model.act = torch.relu), or an iterator of the framework: run it, and record it if it is TorchSharp's.
-            var direct = site with { Callee = method };
-            var kind = CallPolicy.Classify(method);
-            if (kind == CallKind.Operation) CheckBefore(direct, arguments);
-            if (kind is CallKind.ReadsNumbers) throw Refuse(direct, $"{direct.CalleeName} reads numbers out of a tensor");
-            var result = method.IsStatic
-                ? method.Invoke(null, BindingFlags.DoNotWrapExceptions, null, arguments, null)
-                : method.Invoke(arguments[0], BindingFlags.DoNotWrapExceptions, null, arguments[1..], null);
-            if (kind == CallKind.Operation) AddOp(direct, method, null, Path, arguments, result, InPlaceTarget(method, arguments));
-            return result;
-        }
-
-        if (method.GetParameters().Any(parameter => parameter.ParameterType.IsByRef || parameter.ParameterType.IsByRefLike) || (method.DeclaringType!.IsValueType && !method.IsStatic))
-        {
-            if (!TorchTypes.CarriesTensors(method.ReturnType) && !method.GetParameters().Any(parameter => TorchTypes.CarriesTensors(parameter.ParameterType)) && !method.DeclaringType!.IsByRefLike)
-                return method.Invoke(method.IsStatic ? null : arguments[0], BindingFlags.DoNotWrapExceptions, null, method.IsStatic ? arguments : arguments[1..], null);
-            throw Refuse(site, $"{method.DeclaringType!.Name}.{method.Name} takes tensors by reference, as a span or in a struct's method, which the exporter does not follow. Return the tensor instead.");
-        }
-
-        System.Reflection.Emit.DynamicMethod copy;
         try
         {
-            copy = instrumenter.Instrument(method);
+            return instrumenter.Instrument(forward).Invoke(null, BindingFlags.DoNotWrapExceptions, null, arguments, null);
         }
         catch (NotSupportedException error)
         {
-            throw Refuse(site, $"{method.DeclaringType!.Name}.{method.Name} cannot be followed: {error.Message}", error);
+            throw Refuse(site, $"{forward.DeclaringType!.Name}.{forward.Name} cannot be followed: {error.Message}", error);
         }
+    }
 
-        return copy.Invoke(null, BindingFlags.DoNotWrapExceptions, null, arguments, null);
+    /// <summary>The copy of a user's method; null for one that cannot be copied and has nothing to do with tensors.</summary>
+    private DynamicMethod? Copy(CallSite site, MethodBase method)
+    {
+        try
+        {
+            return instrumenter.Instrument(method);
+        }
+        catch (NotSupportedException) when (method is MethodInfo called && !TorchTypes.CarriesTensors(called.ReturnType)
+            && !called.GetParameters().Any(parameter => TorchTypes.CarriesTensors(parameter.ParameterType)) && !TorchTypes.IsModule(called.DeclaringType!))
+        {
+            return null;
+        }
+    }
+
+    private static unsafe nint StackAddress()
+    {
+        var here = 0;
+        return (nint)(&here);
+    }
+
+    private void CheckDepth(CallSite site)
+    {
+        // Long before the stack ends: an exception that goes through a hundred thousand calls takes minutes.
+        // And where the compiler made a jump of the call, the stack does not grow: a graph of that many operations is none.
+        if (stackAtStart - StackAddress() > DeepestStack || Trace.Ops.Count > MostOperations) throw Refuse(site, $"{site.CalleeName} calls itself without end: thousands of calls deep, or tens of thousands of operations");
     }
 
     // ---- operations ----------------------------------------------------------------------------------------------------------
 
-    private void CheckBefore(CallSite site, object?[] arguments)
+    /// <summary>Reads the arguments, before the call is made: it may dispose or change them.</summary>
+    private void Begin(CallSite site, MethodBase method, object?[] arguments, Tensor? inPlace = null)
     {
         if (arguments.OfType<Tensor>().Any(tensor => !tensor.IsInvalid && tensor.is_sparse))
             throw Refuse(site, $"{site.CalleeName} is given a sparse tensor, which an ONNX graph cannot have. Use to_dense() before it.");
-        NativeGuards.Check(site.Callee, arguments);
-        foreach (var argument in arguments)
-        {
-            if (argument is Delegate)
-                throw Refuse(site, $"{site.CalleeName} is given a lambda, which the exporter does not see into. Call the lambda yourself, or write the loop out.");
-        }
-
-        var parameters = site.Callee.GetParameters();
-        var shift = site.Callee.IsStatic ? 0 : 1;
+        NativeGuards.Check(method, arguments);
+        if (arguments.Any(argument => argument is Delegate))
+            throw Refuse(site, $"{site.CalleeName} is given a lambda and runs it inside of TorchSharp. Call the lambda yourself, or write the loop out.");
+        var parameters = method.GetParameters();
+        var shift = method.IsStatic ? 0 : 1;
         for (var i = 0; i < parameters.Length && i + shift < arguments.Length; i++)
         {
             if (parameters[i].Name is "out" or "@out" && arguments[i + shift] is Tensor)
                 throw Refuse(site, $"{site.CalleeName} writes into its `out` argument. Use the returned tensor instead.");
         }
+
+        var converted = arguments.Select(argument => ArgumentConverter.Convert(argument, tensor => new ValueRef(states.Read(tensor, site, Path).Id))).ToArray();
+        if ((inPlace ?? InPlaceTarget(method, arguments)) is { } target) CheckWrite(site, target);
+        begun.Push((arguments, converted));
+    }
+
+    /// <summary>What a graph cannot keep is not changed: parameters. Buffers may be written: whether that means anything is found out later.</summary>
+    private void CheckWrite(CallSite site, Tensor target)
+    {
+        if (states.ExternalRoot(target) is not { } root || !root.Tensor.TryGetTarget(out var tensor)) return;
+        var (name, own) = model.FindParameter(tensor);
+        if (own is TorchSharp.Modules.Parameter)
+        {
+            throw Refuse(site, $"{site.CalleeName} changes the parameter '{name}' in forward. " +
+                "A graph cannot keep state: use the operation without the underscore.");
+        }
+
+        OnExternalWrite?.Invoke(own ?? tensor);
+        var what = $"{(name is null ? "a tensor that it keeps" : $"the buffer '{name}'")} ({site.Place})";
+        if (!Trace.ChangedState.Contains(what)) Trace.ChangedState.Add(what);
     }
 
     private static Tensor? InPlaceTarget(MethodBase method, object?[] arguments)
@@ -286,131 +321,58 @@ internal sealed class Recorder
         // The dispose-scope helpers return their argument, or several of them, in order.
         var given = arguments.SelectMany(argument => ForwardResult.Flatten(argument).Select(pair => pair.Tensor)).ToArray();
         var returned = ForwardResult.Flatten(result).Select(pair => pair.Tensor).ToArray();
-        for (var i = 0; i < Math.Min(given.Length, returned.Length); i++)
-        {
-            if (!ReferenceEquals(given[i], returned[i])) bindings.AddOrUpdate(returned[i], Bind(given[i], site));
-        }
+        for (var i = 0; i < Math.Min(given.Length, returned.Length); i++) states.Same(returned[i], given[i], site, Path);
     }
 
-    private void AddOp(CallSite site, MethodBase method, nn.Module? module, string modulePath, object?[] arguments, object? result, Tensor? inPlace)
+    private void End(CallSite site, MethodBase method, nn.Module? module, string modulePath, object?[] arguments, object? result, Tensor? inPlace)
     {
-        var converted = arguments.Select(argument => ArgumentConverter.Convert(argument, tensor => new ValueRef(Bind(tensor, site).Value.Id))).ToArray();
+        // What was begun later threw, and forward caught it.
+        while (!ReferenceEquals(begun.Peek().Arguments, arguments)) begun.Pop();
+        var converted = begun.Pop().Converted;
         var inputs = arguments.SelectMany(argument => ForwardResult.Flatten(argument).Select(pair => pair.Tensor)).ToArray();
-        var results = new List<int>();
-        if (inPlace is not null) results.Add(Rebind(site, inPlace, result as Tensor).Id);
-        else results.AddRange(ForwardResult.Flatten(result).Select(pair => NewResult(pair.Tensor, inputs).Id));
-        if (OnValue is not null)
-        {
-            foreach (var (id, tensor) in results.Zip(inPlace is null ? ForwardResult.Flatten(result).Select(pair => pair.Tensor) : [inPlace])) OnValue(id, tensor);
-        }
-
-        Trace.Work += WorkOf(module, inputs, ForwardResult.Flatten(result).Select(pair => pair.Tensor));
-        Trace.Ops.Add(new TracedOp
+        var results = ForwardResult.Flatten(result).Select(pair => pair.Tensor).ToArray();
+        var op = new TracedOp
         {
             Site = site,
             Method = method,
             Module = module,
             ModulePath = modulePath,
             Arguments = converted,
-            Results = [.. results],
-        });
-        CollectNowAndThen(result);
+            Results = inPlace is null ? [.. results.Select(_ => TracedOp.Unused)] : [TracedOp.Unused],
+            Parts = inPlace is null && module is null && TracedOp.HasParts(method) ? [[.. results.Select(part => part.shape)]] : null,
+            ModuleTensors = module is null ? TracedOp.NoTensors : ComputedTensors(module, site),
+        };
+        Trace.Ops.Add(op);
+        if (inPlace is not null) states.AddWrite(op, inPlace, result as Tensor, inputs);
+        else states.AddResults(op, inputs, results);
+        Trace.Work += WorkOf(module, inputs, results);
+        CollectNowAndThen(results);
+    }
+
+    /// <summary>The tensors of a leaf that forward computed and put there: normalized weights.</summary>
+    private IReadOnlyDictionary<string, ValueRef> ComputedTensors(nn.Module module, CallSite site)
+    {
+        // By the properties: a module that is given another weight still names the old one.
+        var computed = module.GetType().GetProperties().Where(property => typeof(Tensor).IsAssignableFrom(property.PropertyType) && property.GetIndexParameters().Length == 0)
+            .Select(property => (property.Name, Tensor: property.GetValue(module) as Tensor))
+            .Where(pair => pair.Tensor is not null && states.Find(pair.Tensor) is { Memory.IsExternal: false }).ToArray();
+        return computed.Length == 0 ? TracedOp.NoTensors : computed.ToDictionary(pair => pair.Name, pair => new ValueRef(states.Read(pair.Tensor!, site, Path).Id), StringComparer.Ordinal);
     }
 
     /// <summary>Multiply-adds of an operation, roughly: each number of the result is a sum over a row of the weight or matrix.</summary>
     private double WorkOf(nn.Module? module, Tensor[] inputs, IEnumerable<Tensor> results)
     {
-        var weights = module is null ? inputs.Where(input => TryBinding(input) is { IsExternal: true }) : module.parameters(recurse: true);
+        var weights = module is null ? inputs.Where(input => !input.IsInvalid && states.ExternalRoot(input) is not null) : module.parameters(recurse: true);
         var terms = weights.Where(weight => weight.dim() > 1 && weight.shape[0] > 0).Sum(weight => (double)weight.numel() / weight.shape[0]);
-        if (terms == 0 && inputs.Length > 1 && inputs[0].dim() > 0 && inputs[1].dim() > 1) terms = inputs[0].shape[^1];
+        if (terms == 0 && inputs.Length > 1 && inputs.Take(2).All(input => !input.IsInvalid) && inputs[0].dim() > 0 && inputs[1].dim() > 1) terms = inputs[0].shape[^1];
         return results.Sum(result => result.numel() * (1 + terms));
     }
 
-    private TracedValue Rebind(CallSite site, Tensor target, Tensor? result)
-    {
-        var binding = Bind(target, site);
-        if (binding.IsExternal)
-        {
-            throw Refuse(site, $"{site.CalleeName} changes {(binding.Value.Name.Length > 0 ? $"the parameter or buffer '{binding.Value.Name}'" : "a tensor from outside")} in forward. " +
-                "A graph cannot keep state: use the operation without the underscore.");
-        }
-
-        if (binding.IsView)
-            throw Refuse(site, $"{site.CalleeName} changes a view (made by view, narrow, chunk, an index …) of another tensor in place. Use the operation without the underscore.");
-        foreach (var other in binding.Memory.Where(other => other != binding)) other.ChangedAt = site.Place;
-        binding.Value = NewValue(ValueKind.Result, "", target);
-        if (result is not null && !ReferenceEquals(result, target)) bindings.AddOrUpdate(result, binding);
-        return binding.Value;
-    }
-
-    private TracedValue NewResult(Tensor tensor, Tensor[] inputs)
-    {
-        var value = NewValue(ValueKind.Result, "", tensor);
-        var source = inputs.FirstOrDefault(input => TensorMemory.Shares(tensor, input));
-        if (source is null || TryBinding(source) is not { } origin)
-        {
-            bindings.AddOrUpdate(tensor, NewBinding(value, isView: false));
-        }
-        else if (!origin.IsExternal && TensorMemory.SameGeometry(tensor, source))
-        {
-            // The same memory seen the same way (contiguous, Identity, dropout in eval mode): one tensor under two names.
-            origin.Value = value;
-            bindings.AddOrUpdate(tensor, origin);
-        }
-        else
-        {
-            var view = new Binding { Value = value, IsView = true, IsExternal = false, Memory = origin.Memory };
-            origin.Memory.Add(view);
-            bindings.AddOrUpdate(tensor, view);
-        }
-
-        return value;
-    }
-
-    // ---- values --------------------------------------------------------------------------------------------------------------
-
-    private Binding? TryBinding(Tensor tensor) =>
-        bindings.TryGetValue(tensor, out var binding) ? binding : externals.GetValueOrDefault(tensor);
-
-    private Binding Bind(Tensor tensor, CallSite site)
-    {
-        var binding = TryBinding(tensor);
-        if (binding is null)
-        {
-            // Made by nothing recorded: a parameter, or a constant that all traces must agree on (see TraceMerger).
-            var name = model.FindParameter(tensor);
-            if (tensor.IsInvalid) throw Refuse(site, "a tensor is used after it was disposed");
-            // A copy, because a cache that forward fills may be changed or disposed before the traces are compared; parameters stay as they are.
-            var kept = name is null ? TensorMemory.Keep(tensor) : tensor;
-            var value = new TracedValue { Id = Trace.Values.Count, Kind = name is null ? ValueKind.Constant : ValueKind.Parameter, Name = name ?? "", Type = tensor.dtype, Shape = tensor.shape, Tensor = kept };
-            Trace.Values.Add(value);
-            binding = NewBinding(value, isView: false, isExternal: true);
-            externals.Add(tensor, binding);
-        }
-
-        return binding.ChangedAt is null ? binding : throw Refuse(site, $"a tensor is used whose memory was changed in place through a view of it ({binding.ChangedAt}). Use the operation without the underscore there.");
-    }
-
-    private TracedValue NewValue(ValueKind kind, string name, Tensor tensor)
-    {
-        var value = new TracedValue { Id = Trace.Values.Count, Kind = kind, Name = name, Type = tensor.dtype, Shape = tensor.shape };
-        Trace.Values.Add(value);
-        return value;
-    }
-
-    private static Binding NewBinding(TracedValue value, bool isView, bool isExternal = false)
-    {
-        var memory = new List<Binding>();
-        var binding = new Binding { Value = value, IsView = isView, IsExternal = isExternal, Memory = memory };
-        memory.Add(binding);
-        return binding;
-    }
-
-    private void CollectNowAndThen(object? result)
+    private void CollectNowAndThen(Tensor[] results)
     {
         // Native memory is invisible to the collector: without this a large network keeps every intermediate tensor of a trace.
         const long limit = 24L << 20;
-        bytesSinceCollection += ForwardResult.Flatten(result).Sum(pair => pair.Tensor.IsInvalid ? 0 : pair.Tensor.numel() * pair.Tensor.element_size());
+        bytesSinceCollection += results.Sum(tensor => tensor.IsInvalid ? 0 : tensor.numel() * tensor.element_size());
         if (bytesSinceCollection < limit) return;
         bytesSinceCollection = 0;
         GC.Collect();

@@ -9,16 +9,19 @@ internal static class TorchTypes
 {
     public static readonly Assembly TorchSharp = typeof(torch).Assembly;
 
+    private static readonly System.Collections.Concurrent.ConcurrentDictionary<Assembly, bool> IsUserAssembly = [];
+
     /// <summary>Whether a type is declared by TorchSharp.</summary>
     public static bool IsTorch(Type? type) => type?.Assembly == TorchSharp;
 
-    /// <summary>Whether a method is the user's: neither TorchSharp's, nor the framework's, nor this exporter's.</summary>
-    public static bool IsUser(Type? type)
-    {
-        if (type is null || IsTorch(type) || type.Assembly == typeof(TorchTypes).Assembly) return false;
-        var name = type.Assembly.GetName().Name!;
-        return !(name is "mscorlib" or "netstandard" or "System" || name.StartsWith("System.", StringComparison.Ordinal));
-    }
+    /// <summary>
+    /// Whether a type is the user's: of an assembly that uses TorchSharp, or of F#'s library, which runs the user's closures. Other libraries
+    /// are run as they are.
+    /// </summary>
+    public static bool IsUser(Type? type) => type is not null && IsUserAssembly.GetOrAdd(type.Assembly, assembly =>
+        assembly != TorchSharp
+        && assembly != typeof(TorchTypes).Assembly
+        && (assembly.IsDynamic || assembly.GetName().Name == "FSharp.Core" || assembly.GetReferencedAssemblies().Any(name => name.Name == TorchSharp.GetName().Name)));
 
     /// <summary>Whether values of a type are or hold tensors: Tensor, Tensor[], IList of Tensor, (Tensor, Tensor), Func of Tensor …</summary>
     public static bool CarriesTensors(Type type)

@@ -20,6 +20,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         for (var i = 0; i < traces.Max(one => one.Trace.Ops.Count); i++) ops.Add(MergeOp(i));
         CheckConstants();
         CheckRanks();
+        CheckMadeModules();
         foreach (var (point, trace) in traces)
         {
             if (!trace.Outputs.SequenceEqual(first.Outputs))
@@ -58,11 +59,25 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
 
         var merged = new object?[one.Arguments.Length];
         for (var i = 0; i < merged.Length; i++) merged[i] = MergeArgument([.. same.Select(op => op!.Arguments[i])], one);
-        return new TracedOp { Site = one.Site, Method = one.Method, Module = one.Module, ModulePath = one.ModulePath, Arguments = merged, Results = one.Results };
+        return new TracedOp
+        {
+            Site = one.Site,
+            Method = one.Method,
+            Module = one.Module,
+            ModulePath = one.ModulePath,
+            Arguments = merged,
+            // As many as there are at every size: the parts that are used.
+            Results = [.. one.Results.Take(same.Min(op => op!.Results.Length))],
+            Parts = one.Parts is null ? null : [.. same.Select(op => op!.Parts![0])],
+            ModuleTensors = one.ModuleTensors,
+        };
     }
 
     private static bool IsSame(TracedOp? a, TracedOp? b) =>
-        a is not null && b is not null && a.Method == b.Method && a.ModulePath == b.ModulePath && a.Results.Length == b.Results.Length;
+        a is not null && b is not null && a.Method == b.Method && a.ModulePath == b.ModulePath && Used(a).SequenceEqual(Used(b))
+        && (a.Parts is not null || a.Results.Length == b.Results.Length) && a.ModuleTensors.OrderBy(pair => pair.Key).SequenceEqual(b.ModuleTensors.OrderBy(pair => pair.Key));
+
+    private static IEnumerable<(int Result, int At)> Used(TracedOp op) => op.Results.Select((result, at) => (result, at)).Where(pair => pair.result != TracedOp.Unused);
 
     private static string Named(TracedOp? op) => op is null ? "nothing more" : $"{op.Site.CalleeName} at {op.Site.Place}{(op.Results.Length == 1 ? "" : $" with {op.Results.Length} results")}";
 
@@ -113,6 +128,19 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
     }
 
     private string FixAxes() => string.Join(", ", symbols.Inputs.Where(input => input.Symbols.Any(symbol => symbol is not null)).Select(input => $"FreeAxes[\"{input.Name}\"] = []"));
+
+    private void CheckMadeModules()
+    {
+        foreach (var (point, trace) in traces.Skip(1))
+        {
+            var at = Enumerable.Range(0, Math.Max(first.MadeModules.Count, trace.MadeModules.Count))
+                .FirstOrDefault(i => first.MadeModules.ElementAtOrDefault(i) != trace.MadeModules.ElementAtOrDefault(i), -1);
+            if (at < 0) continue;
+            var (path, _) = (first.MadeModules.Count > at ? first : trace).MadeModules[at];
+            throw new ExportException(path, null, $"this module is made in forward, and its options or weights are others in another run ({Compared(point)}). " +
+                "Make it in the constructor; where an option follows a size, use the function of torch.nn.functional.");
+        }
+    }
 
     private void CheckConstants()
     {

@@ -22,7 +22,7 @@ internal enum ValueKind
 }
 
 /// <summary>A tensor value of a trace. In-place operations make new values: each is written once.</summary>
-internal sealed class TracedValue
+internal sealed record TracedValue
 {
     public required int Id { get; init; }
 
@@ -87,8 +87,23 @@ internal sealed class TracedOp
     /// <summary>Receiver first, then the arguments: ValueRef, numbers, strings, enums, arrays of these.</summary>
     public required object?[] Arguments { get; init; }
 
+    /// <summary>In <see cref="Results"/>: nothing reads this part of chunk or split.</summary>
+    public const int Unused = -1;
+
     /// <summary>Numbers of the values it makes, in the order in which the result lists them.</summary>
     public required int[] Results { get; init; }
+
+    /// <summary>For chunk, split and unbind, by trace: the shape of every part, also of those that nothing reads.</summary>
+    public long[][][]? Parts { get; init; }
+
+    /// <summary>The tensors of a module that forward computed and put there, by name: <c>weight</c>.</summary>
+    public IReadOnlyDictionary<string, ValueRef> ModuleTensors { get; init; } = NoTensors;
+
+    /// <summary>No computed tensors.</summary>
+    public static IReadOnlyDictionary<string, ValueRef> NoTensors { get; } = new Dictionary<string, ValueRef>();
+
+    /// <summary>Whether the number of an operation's results may follow a size.</summary>
+    public static bool HasParts(MethodBase method) => method.Name is "chunk" or "split" or "split_with_sizes" or "tensor_split" or "unbind" or "hsplit" or "vsplit" or "dsplit";
 
     /// <summary>Makes an exception that names this operation's place.</summary>
     public ExportException Refuse(string reason) => new(ModulePath, Site.Place, reason);
@@ -103,6 +118,12 @@ internal sealed class Trace
 
     /// <summary>Multiply-adds of this run, roughly: for deciding how many further runs are affordable.</summary>
     public double Work { get; set; }
+
+    /// <summary>Modules that forward itself made: path, and what their type, options and weights are.</summary>
+    public List<(string Path, string Content)> MadeModules { get; } = [];
+
+    /// <summary>What forward changed of what it finds again at the next call, for a message.</summary>
+    public List<string> ChangedState { get; } = [];
 
     /// <summary>Values of the outputs, with the name that the result's structure gives each (<c>output</c>, <c>Item1</c>, <c>0</c>).</summary>
     public List<(string Name, int Value)> Outputs { get; } = [];

@@ -9,11 +9,13 @@ internal static class VirtualMethods
     public static MethodInfo Resolve(MethodInfo method, Type type)
     {
         if (!method.IsVirtual) return method;
-        if (method.DeclaringType!.IsInterface)
+        if (type.IsArray) return method; // of the framework, and without interface maps
+        if (method.DeclaringType!.IsInterface && !type.IsInterface)
         {
             var map = type.GetInterfaceMap(method.DeclaringType);
             var definition = method.IsGenericMethod ? method.GetGenericMethodDefinition() : method;
             var at = Array.IndexOf(map.InterfaceMethods, definition);
+            if (at < 0) return method;
             var target = map.TargetMethods[at];
             return method.IsGenericMethod ? target.MakeGenericMethod(method.GetGenericArguments()) : target;
         }

@@ -14,6 +14,7 @@ internal sealed class WeightGuard : IDisposable
     private const long SmallTensor = 64 << 10;
 
     private readonly Dictionary<Tensor, Tensor> copies = new(ReferenceEqualityComparer.Instance);
+    private readonly HashSet<Tensor> watched = new(ReferenceEqualityComparer.Instance);
     private bool isFirst = true;
 
     /// <summary>Copies the tensors.</summary>
@@ -27,6 +28,15 @@ internal sealed class WeightGuard : IDisposable
     /// <summary>Whether a run changed anything so far.</summary>
     public bool HasRestored { get; private set; }
 
+    /// <summary>Watches one tensor more, which is as it was before the run.</summary>
+    public void Watch(Tensor tensor)
+    {
+        if (copies.ContainsKey(tensor)) return;
+        using var noGrad = no_grad();
+        copies.Add(tensor, TensorMemory.Keep(tensor));
+        watched.Add(tensor);
+    }
+
     /// <summary>Compares after a run, and puts back what is different.</summary>
     public void Restore()
     {
@@ -39,7 +49,7 @@ internal sealed class WeightGuard : IDisposable
                 tensor.detach().copy_(copy);
                 HasRestored = true;
             }
-            else if (isFirst && copy.numel() * copy.element_size() > SmallTensor)
+            else if (isFirst && !watched.Contains(tensor) && copy.numel() * copy.element_size() > SmallTensor)
             {
                 copies.Remove(tensor);
                 copy.Dispose();

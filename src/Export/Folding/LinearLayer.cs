@@ -24,9 +24,14 @@ internal sealed class LinearLayer
     private readonly Initializer? bias;
     private readonly long groups;
 
-    private LinearLayer(OnnxNode node, Initializer weight, Initializer? bias)
+    private readonly bool isBiasShared;
+
+    private LinearLayer(OnnxNode node, Initializer weight, Initializer? bias, bool isBiasShared)
     {
-        (Node, this.weight, this.bias) = (node, weight, bias);
+        Node = node;
+        this.weight = weight;
+        this.bias = bias;
+        this.isBiasShared = isBiasShared;
         groups = node.Int("group", 1);
     }
 
@@ -40,7 +45,8 @@ internal sealed class LinearLayer
 
     public string FoldedWeightName => $"{weight.Name}:folded";
 
-    public string FoldedBiasName => $"{bias?.Name ?? BiasName(weight.Name)}:folded";
+    // Equal biases are one tensor of the file (zeros, say), and each layer folds into its own.
+    public string FoldedBiasName => $"{(bias is null || isBiasShared ? BiasName(weight.Name) : bias.Name)}:folded";
 
     /// <summary>What happens to its input.</summary>
     public ChannelAffine Before { get; private set; } = ChannelAffine.Identity;
@@ -67,7 +73,7 @@ internal sealed class LinearLayer
         if (weight.Type is not (ElementType.Float32 or ElementType.Float64 or ElementType.Float16)) return (null, $"the weights of {node.Name} are {weight.Type}");
         if (node.OpType == "Gemm" && (node.Int("transB", 0) != 1 || node.Int("transA", 0) != 0 || node.Float("alpha", 1) != 1 || node.Float("beta", 1) != 1 || bias is { Dims.Length: not 1 }))
             return (null, $"{node.Name} is a scaled or transposed Gemm");
-        return (new LinearLayer(node, weight, bias), null);
+        return (new LinearLayer(node, weight, bias, bias is not null && graph.Readers(bias.Name).Skip(1).Any()), null);
     }
 
     /// <summary>Takes a function of the layer's output, or says why not.</summary>

@@ -39,24 +39,61 @@ internal sealed class GraphBuilder
     /// <summary>Lowers every operation and names the outputs.</summary>
     public OnnxGraph Build(OperatorTable table, IReadOnlyDictionary<Type, OperatorRow> custom, IReadOnlyDictionary<string, OperatorRow> customMethods, IReadOnlyList<string>? outputNames)
     {
+        var refusals = new List<ExportException>();
         foreach (var op in traced.Ops)
         {
-            var row = op.Module is not null
-                ? custom.GetValueOrDefault(op.Module.GetType()) ?? table.Find(op.Module)
-                : customMethods.GetValueOrDefault($"{op.Method.DeclaringType?.FullName}.{op.Method.Name}") ?? table.Find(op.Method);
-            if (row is null)
+            try
             {
-                throw op.Refuse($"{op.Site.CalleeName} has no lowering to ONNX. Write it with supported operations (the program lists them: `operators`), or add one with ExportOptions.Lowerings.");
+                Lower(op, table, custom, customMethods);
             }
-
-            if (Graph.Opset < row.Opset) throw op.Refuse($"{row.Name} needs opset {row.Opset}, and ExportOptions.Opset is {Graph.Opset}");
-            var context = new LoweringContext(this, op, row.Name);
-            row.Rule(context);
-            context.CheckResults();
+            catch (ExportException refusal)
+            {
+                // One refusal does not hide the next: what reads the result goes on with a value that stands for it.
+                refusals.Add(refusal);
+                StandIn(op);
+            }
+            catch (Exception) when (refusals.Count > 0)
+            {
+                StandIn(op); // an operation that trips over a stand-in
+            }
         }
 
+        if (refusals.Count > 0) throw Together(refusals);
         NameOutputs(outputNames);
         return Graph;
+    }
+
+    private void Lower(TracedOp op, OperatorTable table, IReadOnlyDictionary<Type, OperatorRow> custom, IReadOnlyDictionary<string, OperatorRow> customMethods)
+    {
+        var row = op.Module is not null
+            ? custom.GetValueOrDefault(op.Module.GetType()) ?? table.Find(op.Module)
+            : customMethods.GetValueOrDefault($"{op.Method.DeclaringType?.FullName}.{op.Method.Name}") ?? table.Find(op.Method);
+        if (row is null)
+        {
+            throw op.Refuse($"{op.Site.CalleeName} has no lowering to ONNX. Write it with supported operations (the program lists them: `operators`), or add one with ExportOptions.Lowerings.");
+        }
+
+        if (Graph.Opset < row.Opset) throw op.Refuse($"{row.Name} needs opset {row.Opset}, and ExportOptions.Opset is {Graph.Opset}");
+        var context = new LoweringContext(this, op, row.Name);
+        row.Rule(context);
+        context.CheckResults();
+    }
+
+    private void StandIn(TracedOp op)
+    {
+        foreach (var id in op.Results.Where(id => id != TracedOp.Unused && !values.ContainsKey(id)))
+            Define(id, new GraphValue(Unique("refused"), traced.Values[id].Type, traced.Values[id].Shape.Length));
+    }
+
+    private static ExportException Together(List<ExportException> refusals)
+    {
+        const int shown = 20;
+        var different = refusals.DistinctBy(refusal => (refusal.Place, refusal.Reason)).ToArray();
+        var first = different[0];
+        if (different.Length == 1 || first.Reason is null) return first;
+        var others = different.Skip(1).Take(shown).Select(refusal => $"{Environment.NewLine}  {refusal.Message}");
+        var more = different.Length - 1 > shown ? $"{Environment.NewLine}  and {different.Length - 1 - shown} more" : "";
+        return new ExportException(first.ModulePath, first.Place, $"{first.Reason}{Environment.NewLine}Found after it:{string.Concat(others)}{more}", first.InnerException);
     }
 
     // ---- values --------------------------------------------------------------------------------------------------------------
@@ -245,9 +282,11 @@ internal sealed class GraphBuilder
         for (var i = 0; i < traced.Outputs.Count; i++)
         {
             var (defaultName, id) = traced.Outputs[i];
+            bool IsTaken(string candidate) => Graph.Inputs.Any(input => input.Name == candidate) || Graph.Outputs.Any(output => output.Name == candidate) || Graph.Initializers.ContainsKey(candidate);
             var name = outputNames?[i] ?? defaultName;
-            if (Graph.Inputs.Any(input => input.Name == name) || Graph.Outputs.Any(output => output.Name == name) || Graph.Initializers.ContainsKey(name))
-                throw new ExportException("", null, $"the output name '{name}' is taken by an input, another output or a parameter. Set ExportOptions.OutputNames.");
+            if (outputNames is not null && IsTaken(name))
+                throw new ExportException("", null, $"OutputNames has '{name}', which is taken by an input, another output or a parameter.");
+            for (var number = 1; IsTaken(name); number++) name = $"{defaultName}_{number}";
             // Identity keeps the name of the output apart from the node that makes it; clean-up merges the two where that is right.
             var value = Value(id);
             Graph.Nodes.Add(new OnnxNode { OpType = "Identity", Name = Unique($"output/{name}"), Inputs = [value.Name], Outputs = [name] });

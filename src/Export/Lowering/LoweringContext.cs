@@ -27,7 +27,7 @@ public sealed class LoweringContext
         this.op = op;
         this.rowName = rowName;
         results = new GraphValue?[op.Results.Length];
-        solver = new(() => builder.SolverFor(ValueRef.In(op.Arguments).Select(reference => reference.Id), op.Results.DefaultIfEmpty(builder.Traced.Values.Count).Min()));
+        solver = new(() => builder.SolverFor(ValueRef.In(op.Arguments).Select(reference => reference.Id), op.Results.Where(id => id != TracedOp.Unused).DefaultIfEmpty(builder.Traced.Values.Count).Min()));
         var parameters = op.Method.GetParameters();
         var shift = op.Method.IsStatic ? 0 : 1;
         if (shift == 1) arguments["self"] = op.Arguments[0];
@@ -147,11 +147,17 @@ public sealed class LoweringContext
 
     /// <summary>The dtype of a result in TorchSharp.</summary>
     /// <param name="index">Which result.</param>
-    public ScalarType ResultType(int index = 0) => builder.Traced.Values[op.Results[index]].Type;
+    public ScalarType ResultType(int index = 0) => IsUsed(index) ? builder.Traced.Values[op.Results[index]].Type : Tensor().Type;
 
     /// <summary>The rank of a result.</summary>
     /// <param name="index">Which result.</param>
-    public int ResultRank(int index = 0) => builder.Traced.Values[op.Results[index]].Shape.Length;
+    public int ResultRank(int index = 0) => IsUsed(index) ? builder.Traced.Values[op.Results[index]].Shape.Length : op.Parts![0][index].Length;
+
+    /// <summary>Whether anything reads a result.</summary>
+    internal bool IsUsed(int index) => op.Results[index] != TracedOp.Unused;
+
+    /// <summary>Whether the operation has another number of results at another size.</summary>
+    internal bool HasVaryingResults => op.Parts is { } parts && parts.Any(part => part.Length != parts[0].Length);
 
     /// <summary>The size of an axis of an argument where it is the same at every size of the free axes; else null.</summary>
     /// <param name="value">An argument or earlier result.</param>
@@ -164,7 +170,7 @@ public sealed class LoweringContext
     public long? FixedResultSize(int index, int axis) => Fixed(ResultSizes(index), axis);
 
     // Sizes that the result shows were decided by the arguments, all of them.
-    internal long[][] ResultSizes(int index = 0) => ReadAll(builder.Traced.Shapes[op.Results[index]]);
+    internal long[][] ResultSizes(int index = 0) => ReadAll(op.Parts is { } parts ? [.. parts.Select(part => part[index])] : builder.Traced.Shapes[op.Results[index]]);
 
     internal long[][] SizesOf(GraphValue value) =>
         builder.IdOf(value) is >= 0 and var id ? builder.Traced.Shapes[id] : throw Refuse("the shape of an intermediate value is not known");
@@ -260,13 +266,13 @@ public sealed class LoweringContext
     {
         var typed = Cast(value, ResultType(index)) with { Rank = ResultRank(index) };
         results[index] = typed;
-        builder.Define(op.Results[index], typed);
+        if (IsUsed(index)) builder.Define(op.Results[index], typed);
     }
 
     /// <summary>An initializer for a parameter or buffer of the module.</summary>
     /// <param name="tensor">The tensor itself.</param>
     /// <param name="name">Its name in the module (<c>weight</c>).</param>
-    public GraphValue Parameter(Tensor tensor, string name) => builder.Parameter(tensor, op.ModulePath.Length == 0 ? name : $"{op.ModulePath}.{name}");
+    public GraphValue Parameter(Tensor tensor, string name) => op.ModuleTensors.TryGetValue(name, out var computed) ? builder.Value(computed.Id) : builder.Parameter(tensor, op.ModulePath.Length == 0 ? name : $"{op.ModulePath}.{name}");
 
     /// <summary>An initializer computed by the lowering.</summary>
     /// <param name="tensor">Its value; copied.</param>

@@ -17,7 +17,7 @@ internal sealed class LowPrecision
         foreach (var op in traced.Ops)
         {
             var inherited = ValueRef.In(op.Arguments).Select(reference => lowest[reference.Id]).Aggregate((ScalarType?)null, Lower);
-            foreach (var id in op.Results)
+            foreach (var id in op.Results.Where(id => id != TracedOp.Unused))
             {
                 var own = traced.Values[id].Type is ScalarType.Float16 or ScalarType.BFloat16 ? traced.Values[id].Type : (ScalarType?)null;
                 lowest[id] = Lower(inherited, own);

@@ -5,10 +5,9 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Verification;
 
 /// <summary>What is right: the module in eval mode.</summary>
-/// <param name="model">The module.</param>
 /// <param name="tracer">Runs its instrumented forward.</param>
 /// <param name="names">Names of the inputs.</param>
-internal sealed class ReferenceModel(nn.Module model, ModelTracer tracer, IReadOnlyList<string> names)
+internal sealed class ReferenceModel(ModelTracer tracer, IReadOnlyList<string> names)
 {
     private const int Attempts = 5;
 
@@ -41,14 +40,9 @@ internal sealed class ReferenceModel(nn.Module model, ModelTracer tracer, IReadO
         return tracer.Run([.. inputs.Select((input, i) => (names[i], input.detach().clone()))]);
     }
 
-    private Tensor[] RunItself(IReadOnlyList<Tensor> inputs) => tracer.RunItself(() =>
+    private Tensor[] RunItself(IReadOnlyList<Tensor> inputs)
     {
-        var method = Recorder.ForwardOf(model);
-        object?[] arguments =
-        [
-            .. inputs.Select(input => (object?)input.detach().clone()),
-            .. method.GetParameters().Skip(inputs.Count).Select(parameter => parameter.HasDefaultValue ? parameter.DefaultValue : null),
-        ];
-        return method.Invoke(model, System.Reflection.BindingFlags.DoNotWrapExceptions, null, arguments, null);
-    });
+        using var scope = NewDisposeScope();
+        return tracer.RunItself([.. inputs.Select(input => input.detach().clone())]);
+    }
 }

@@ -36,17 +36,36 @@ internal static class Joining
     {
         var input = c.Tensor();
         var axis = c.Axis(dim, input.Rank);
+        if (c.HasVaryingResults)
+        {
+            SplitVarying(c, input, axis);
+            return;
+        }
+
         var sizes = Enumerable.Range(0, c.ResultCount).Select(i => c.FixedResultSize(i, (int)axis) is { } size ? (object)size : new VaryingInteger([.. c.ResultSizes(i).Select(shape => shape[axis])])).ToArray();
         var parts = c.Nodes("Split", [.. sizes.Select(_ => (input.Type, input.Rank))], [input, c.SizeVector(sizes)], ("axis", axis));
         for (var i = 0; i < parts.Length; i++) c.Result(parts[i], i);
     }
 
+    /// <summary>Where the number of parts follows a size: each that is used is a slice from the sum of the sizes before it.</summary>
+    private static void SplitVarying(LoweringContext c, GraphValue input, long axis)
+    {
+        for (var i = 0; i < c.ResultCount; i++)
+        {
+            var first = Together(Sums(c, i, axis));
+            var end = Together(Sums(c, i + 1, axis));
+            c.Result(c.IsUsed(i) ? c.Like("Slice", [input, c.SizeValue(first), c.SizeValue(end), c.Constant(axis), c.Constant(1)]) : input, i);
+        }
+    }
+
+    private static long[] Sums(LoweringContext c, int parts, long axis) => Enumerable.Range(0, parts)
+        .Aggregate(new long[c.ResultSizes().Length], (sums, part) => [.. sums.Zip(c.ResultSizes(part), (sum, shape) => sum + shape[axis])]);
+
     private static void Unbind(LoweringContext c)
     {
         var input = c.Tensor();
         var axis = c.Axis(c.Integer(0, "dim", "dimension"), input.Rank);
-        if (c.FixedSize(input, (int)axis) is null) throw c.Refuse("the axis is free, so that the number of results is not known");
-        for (var i = 0; i < c.ResultCount; i++) c.Result(c.Node("Gather", input.Type, input.Rank - 1, [input, c.IntegerScalar(i)], ("axis", axis)), i);
+        for (var i = 0; i < c.ResultCount; i++) c.Result(c.IsUsed(i) ? c.Node("Gather", input.Type, input.Rank - 1, [input, c.IntegerScalar(i)], ("axis", axis)) : input, i);
     }
 
     private static object? Sum(LoweringContext c, object? start, object? length) => (start, length) switch

@@ -1,0 +1,98 @@
+// Why: forward may keep things from call to call: a table made at the first one, a cache that grows. An export runs forward many times, and
+// each run must find what the first one found; afterwards the model is as it was.
+using System.Collections;
+using System.Reflection;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Capture;
+
+/// <summary>Puts the fields of the user's objects in a model back that a run of forward has changed, and what their lists and dictionaries hold.</summary>
+internal sealed class FieldGuard
+{
+    private const int MostItems = 10_000;
+    private readonly List<(object Owner, FieldInfo Field, object? Value)> fields = [];
+    private readonly List<(object Collection, object?[] Items)> collections = [];
+
+    /// <summary>Remembers them.</summary>
+    /// <param name="modules">The model's modules.</param>
+    public FieldGuard(IEnumerable<nn.Module> modules)
+    {
+        var open = new Queue<object>(modules.Where(module => TorchTypes.IsUser(module.GetType())));
+        var seen = new HashSet<object>(open, ReferenceEqualityComparer.Instance);
+        while (open.TryDequeue(out var owner))
+        {
+            foreach (var field in ModelMap.UserFields(owner.GetType()))
+            {
+                var value = field.GetValue(owner);
+                fields.Add((owner, field, value));
+                if (value is null or string or Tensor or nn.Module || !seen.Add(value)) continue;
+                if (value is IDictionary { IsReadOnly: false, IsFixedSize: false, Count: < MostItems } dictionary)
+                    collections.Add((value, [.. dictionary.Cast<object?>()]));
+                else if (value is IList { IsReadOnly: false, Count: < MostItems } list && value is not Array { Rank: > 1 })
+                    collections.Add((value, [.. list.Cast<object?>()]));
+                else if (value is Delegate { Target: { } closure } && TorchTypes.IsUser(closure.GetType()) && closure is not nn.Module && seen.Add(closure))
+                    open.Enqueue(closure);
+                else if (value is not Delegate && value.GetType() is { IsValueType: false } type && TorchTypes.IsUser(type))
+                    open.Enqueue(value);
+            }
+        }
+    }
+
+    /// <summary>Names of the fields that a run changed so far.</summary>
+    public SortedSet<string> Changed { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Puts back what is different.</summary>
+    public void Restore()
+    {
+        foreach (var (owner, field, value) in fields)
+        {
+            var now = field.GetValue(owner);
+            if (field.FieldType.IsValueType ? Equals(now, value) : ReferenceEquals(now, value)) continue;
+            Changed.Add($"{owner.GetType().Name}.{field.Name}");
+            field.SetValue(owner, value);
+        }
+
+        foreach (var (collection, items) in collections)
+        {
+            if (IsUnchanged(collection, items)) continue;
+            Changed.Add($"a {collection.GetType().Name.Split('`')[0]} of {items.Length} items");
+            Fill(collection, items);
+        }
+    }
+
+    private static bool IsUnchanged(object collection, object?[] items) =>
+        ((ICollection)collection).Count == items.Length && ((IEnumerable)collection).Cast<object?>().Zip(items).All(pair => AreSame(pair.First, pair.Second));
+
+    private static bool AreSame(object? now, object? then) => (now, then) switch
+    {
+        (DictionaryEntry a, DictionaryEntry b) => AreSame(a.Key, b.Key) && AreSame(a.Value, b.Value),
+        (ValueType a, ValueType b) => a.Equals(b),
+        (string a, string b) => a == b,
+        _ => ReferenceEquals(now, then),
+    };
+
+    private static void Fill(object collection, object?[] items)
+    {
+        if (collection is Array array)
+        {
+            Array.Copy(items, array, items.Length);
+        }
+        else if (collection is IDictionary dictionary)
+        {
+            dictionary.Clear();
+            foreach (var item in items)
+            {
+                // A typed dictionary gives pairs, an untyped one entries.
+                if (item is DictionaryEntry entry) dictionary.Add(entry.Key, entry.Value);
+                else dictionary.Add(item!.GetType().GetProperty("Key")!.GetValue(item)!, item.GetType().GetProperty("Value")!.GetValue(item));
+            }
+        }
+        else
+        {
+            var list = (IList)collection;
+            list.Clear();
+            foreach (var item in items) list.Add(item);
+        }
+    }
+}
