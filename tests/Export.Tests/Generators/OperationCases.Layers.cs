@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 using static TorchSharp.torch.nn;
 
-namespace TorchBridge.Export.Tests.Generation;
+namespace TorchBridge.Export.Tests.Generators;
 
 internal static partial class OperationCases
 {

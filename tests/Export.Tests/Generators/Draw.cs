@@ -1,7 +1,7 @@
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace TorchBridge.Export.Tests.Generation;
+namespace TorchBridge.Export.Tests.Generators;
 
 /// <summary>What the elements of a generated tensor are like.</summary>
 internal enum ValueKind

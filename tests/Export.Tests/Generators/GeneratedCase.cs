@@ -1,7 +1,7 @@
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace TorchBridge.Export.Tests.Generation;
+namespace TorchBridge.Export.Tests.Generators;
 
 /// <summary>What floating-point results are compared by; integers and booleans are always compared exactly, NaN equals only NaN.</summary>
 internal enum Closeness

@@ -2,7 +2,7 @@ using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
-namespace TorchBridge.Export.Tests.Generation;
+namespace TorchBridge.Export.Tests.Generators;
 
 internal static partial class OperationCases
 {

@@ -7,26 +7,7 @@ using TorchBridge.Export.Verification;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace TorchBridge.Export.Tests.Generation;
-
-/// <summary>What became of a generated case.</summary>
-internal enum Outcome
-{
-    /// <summary>Exported, and equal on every input.</summary>
-    Right,
-
-    /// <summary>An <see cref="ExportException"/> that is no <see cref="ParityException"/>.</summary>
-    Refused,
-
-    /// <summary>The module itself does not take its example: nothing to export.</summary>
-    Invalid,
-
-    /// <summary>Exported and different, or verification had to stop a wrong lowering, or another exception.</summary>
-    Wrong,
-}
-
-/// <summary>A case's outcome with what was said or what differs.</summary>
-internal sealed record CaseResult(Outcome Outcome, string Detail);
+namespace TorchBridge.Export.Tests.Generators;
 
 /// <summary>Runs generated cases.</summary>
 internal static class CaseRunner
@@ -34,32 +15,32 @@ internal static class CaseRunner
     /// <summary>Exports a case into a folder and compares.</summary>
     /// <param name="item">The case.</param>
     /// <param name="path">Where the file is written.</param>
-    public static CaseResult Run(GeneratedCase item, string path)
+    public static GeneratedResult Run(GeneratedCase item, string path)
     {
         using var scope = NewDisposeScope();
         item.Module.eval();
         try
         {
-            if (Expected(item.Module, item.Example) is null) return new CaseResult(Outcome.Invalid, "the module does not take its example");
+            if (Expected(item.Module, item.Example) is null) return new GeneratedResult(GeneratedOutcome.Invalid, item.Name, "the module does not take its example");
             OnnxExporter.Export(item.Module, item.Example, path, item.Options);
         }
         catch (ParityException error)
         {
-            return new CaseResult(Outcome.Wrong, $"verification stops it: {FirstLine(error.Message)}");
+            return new GeneratedResult(GeneratedOutcome.Wrong, item.Name, $"verification stops it: {FirstLine(error.Message)}");
         }
         catch (ExportException error)
         {
-            return new CaseResult(Outcome.Refused, FirstLine(error.Message));
+            return new GeneratedResult(GeneratedOutcome.Refused, item.Name, FirstLine(error.Message));
         }
         catch (Exception error) when (error is not OutOfMemoryException)
         {
-            return new CaseResult(Outcome.Wrong, $"raw {error.GetType().Name}: {FirstLine(error.Message)}");
+            return new GeneratedResult(GeneratedOutcome.Wrong, item.Name, $"raw {error.GetType().Name}: {FirstLine(error.Message)}");
         }
 
         return Compare(item, path);
     }
 
-    private static CaseResult Compare(GeneratedCase item, string path)
+    private static GeneratedResult Compare(GeneratedCase item, string path)
     {
         OrtModel file;
         try
@@ -68,7 +49,7 @@ internal static class CaseRunner
         }
         catch (OnnxRuntimeException error)
         {
-            return new CaseResult(Outcome.Wrong, $"does not load: {FirstLine(error.Message)}");
+            return new GeneratedResult(GeneratedOutcome.Wrong, item.Name, $"does not load: {FirstLine(error.Message)}");
         }
 
         using (file)
@@ -83,18 +64,18 @@ internal static class CaseRunner
                 }
                 catch (OnnxRuntimeException error)
                 {
-                    return new CaseResult(Outcome.Wrong, $"{what}: ONNX Runtime fails: {FirstLine(error.Message)}");
+                    return new GeneratedResult(GeneratedOutcome.Wrong, item.Name, $"{what}: ONNX Runtime fails: {FirstLine(error.Message)}");
                 }
 
                 for (var i = 0; i < expected.Length; i++)
                 {
                     if (Difference(actual[i], expected[i], item) is { } difference)
-                        return new CaseResult(Outcome.Wrong, $"{what} [{string.Join("; ", inputs.Select(input => string.Join('x', input.shape)))}], output {i}: {difference}");
+                        return new GeneratedResult(GeneratedOutcome.Wrong, item.Name, $"{what} [{string.Join("; ", inputs.Select(input => string.Join('x', input.shape)))}], output {i}: {difference}");
                 }
             }
         }
 
-        return new CaseResult(Outcome.Right, "");
+        return new GeneratedResult(GeneratedOutcome.Right, item.Name, "");
     }
 
     /// <summary>What the module gives, or null where it throws.</summary>

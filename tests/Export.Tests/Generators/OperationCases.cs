@@ -4,7 +4,7 @@ using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
-namespace TorchBridge.Export.Tests.Generation;
+namespace TorchBridge.Export.Tests.Generators;
 
 /// <summary>An operation to draw cases of.</summary>
 /// <param name="Name">Its name, unique.</param>
