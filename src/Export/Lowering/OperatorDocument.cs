@@ -18,6 +18,7 @@ public static class OperatorDocument
         Section(text, "Operations", [.. table.Operations]);
         text.AppendLine("## Refused by name").AppendLine();
         foreach (var (name, reason) in Refusals.Modules.OrderBy(pair => pair.Key, StringComparer.Ordinal)) text.AppendLine(CultureInfo.InvariantCulture, $"- `{name}`: {reason}");
+        foreach (var group in Refusals.Operations.GroupBy(pair => pair.Value, pair => pair.Key)) text.AppendLine(CultureInfo.InvariantCulture, $"- {string.Join(", ", group.Order(StringComparer.Ordinal).Select(name => $"`{name}`"))}: {group.Key}");
         return text.ToString().ReplaceLineEndings("\n").TrimEnd() + "\n";
     }
 

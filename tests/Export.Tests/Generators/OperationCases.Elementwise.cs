@@ -111,12 +111,12 @@ internal static partial class OperationCases
         foreach (var (name, function) in ((string, Func<Tensor, Tensor, Tensor>)[])
                  [
                      ("remainder", (a, b) => a.remainder(b)), ("fmod", (a, b) => a.fmod(b)), ("floor_divide", (a, b) => a.floor_divide(b)), ("div: floor", (a, b) => a.div(b, RoundingMode.floor)), ("div: trunc", (a, b) => a.div(b, RoundingMode.trunc)),
-                 ]) yield return Two(name, function) with { PrepareSecond = NotZero };
+                 ]) yield return Two(name, function) with { PrepareSecond = NotZero, Kinds = [ValueKind.Ordinary, ValueKind.Special, ValueKind.Ties] };
         yield return Two("pow", (a, b) => a.pow(b)) with { Types = Floats };
         yield return Two("pow: integers", (a, b) => a.pow(b)) with { Types = [ScalarType.Int64, ScalarType.Int32, ScalarType.Int16, ScalarType.Int8, ScalarType.Byte], SecondType = (draw, type) => type, PrepareSecond = (y, _) => (y.to(ScalarType.Int64).abs() % 70).to(y.dtype) };
         yield return Two("copysign", (a, b) => a.copysign(b)) with { Closeness = Closeness.ElementAndSignOfZero, PrepareSecond = (y, _) => is_floating_point(y) ? y.masked_fill(y.isnan(), 1) : y };
         yield return Two("dist", (a, b) => torch.dist(a, b, 2)) with { Closeness = Closeness.Row, Kinds = [ValueKind.Ordinary, ValueKind.Special] };
-        yield return Two("lerp", (a, b) => torch.lerp(a, b, b.sigmoid())) with { Types = Floats, SecondType = (_, type) => type };
+        yield return Two("lerp", (a, b) => torch.lerp(a, b, b.sigmoid())) with { Closeness = Closeness.Row, Types = Floats, SecondType = (_, type) => type };
         yield return Two("addcmul", (draw, shape) => { Scalar value = is_integral(shape.Type) ? 2 : 0.5; return (a, b) => a.addcmul(b, b, value); }) with { Closeness = Closeness.Row };
         yield return Two("addcdiv", (draw, shape) => { Scalar value = is_integral(shape.Type) ? 2 : 0.5; return (a, b) => a.addcdiv(b, b, value); }) with { Closeness = Closeness.Row };
         yield return Two("add: alpha", (draw, shape) => { Scalar value = is_integral(shape.Type) ? 2 : 0.5; return (a, b) => a.add(b, value); }) with { Closeness = Closeness.Row, SecondType = (_, type) => type };

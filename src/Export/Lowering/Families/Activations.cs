@@ -166,14 +166,16 @@ internal static class Activations
     private static void Softmax(LoweringContext c, string onnx, long axis, bool negate = false)
     {
         var x = negate ? -X(c) : X(c);
-        c.Result(Ranks.AtLeastOne(c, x.Value, value => onnx == "LogSoftmax" && value.Type == ScalarType.Float64
+        c.Result(Ranks.AtLeastOne(c, x.Value, value => onnx == "LogSoftmax"
             ? LogSoftmax(c, value, c.Axis(axis, value.Rank))
             : c.Like(onnx, [value], ("axis", c.Axis(axis, value.Rank)))));
     }
 
-    // ONNX Runtime's LogSoftmax for float64 gives -infinity beside NaN and infinities.
-    private static GraphValue LogSoftmax(LoweringContext c, GraphValue value, long axis)
+    /// <summary>The logarithm of the softmax.</summary>
+    public static GraphValue LogSoftmax(LoweringContext c, GraphValue value, long axis)
     {
+        if (value.Type != ScalarType.Float64) return c.Like("LogSoftmax", [value], ("axis", axis));
+        // ONNX Runtime's operator for float64 gives -infinity beside NaN and infinities.
         var below = new Formula(c, value) - new Formula(c, Reductions.Extreme(c, "Max", value, [axis], keep: true));
         var sum = new Formula(c, Reductions.Reduce(c, "ReduceSum", below.Apply("Exp").Value, [axis], keep: true));
         return (below - sum.Apply("Log")).Value;

@@ -13,6 +13,6 @@ internal static class Ranks
         return c.Node("Reshape", result.Type, 0, [result, c.Constants([])]);
     }
 
-    /// <summary>A vector of all elements; of one for rank 0.</summary>
-    public static GraphValue Vector(LoweringContext c, GraphValue value) => value.Rank == 1 ? value : c.Node("Reshape", value.Type, 1, [value, c.Constant(-1)]);
+    /// <summary>A vector of all elements; of one for rank 0, of which alone where <paramref name="onlyScalar"/> is set.</summary>
+    public static GraphValue Vector(LoweringContext c, GraphValue value, bool onlyScalar = false) => value.Rank == 1 || (onlyScalar && value.Rank > 0) ? value : c.Node("Reshape", value.Type, 1, [value, c.Constant(-1)]);
 }

@@ -101,8 +101,8 @@ internal static class Reductions
     /// <summary>The number of elements along axes (all where null), as an int64 scalar: a size of the graph, because an axis may be free.</summary>
     public static GraphValue Count(LoweringContext c, GraphValue x, long[]? axes)
     {
-        if (axes is null || x.Rank == 0) return c.Node("Size", ScalarType.Int64, 0, [x]);
-        var sizes = c.Node("Gather", ScalarType.Int64, 1, [c.Node("Shape", ScalarType.Int64, 1, [x]), c.Constants(axes)]);
+        var all = Layout.Sizes(c, x);
+        var sizes = axes is null || x.Rank == 0 ? all : c.Node("Gather", ScalarType.Int64, 1, [all, c.Constants(axes)]);
         return Reduce(c, "ReduceProd", sizes, null, keep: false);
     }
 
@@ -220,7 +220,7 @@ internal static class Reductions
         c.Node(onnx, ScalarType.Int64, keep ? x.Rank : x.Rank - 1, [x], ("axis", axis), ("keepdims", keep ? 1L : 0L));
 
     /// <summary>The first extreme element, or the first NaN.</summary>
-    private static GraphValue ArgWithNan(LoweringContext c, string onnx, GraphValue x, long axis, bool keep)
+    public static GraphValue ArgWithNan(LoweringContext c, string onnx, GraphValue x, long axis, bool keep)
     {
         var extreme = ArgOf(c, onnx, x, axis, keep);
         if (!is_floating_point(x.Type)) return extreme;
@@ -285,7 +285,7 @@ internal static class Reductions
     {
         var x = X(c);
         var kind = is_floating_point(x.Type) ? ScalarType.Float32 : ScalarType.Int32;
-        var diagonal = c.Node("EyeLike", kind, 2, [c.Cast(x, kind)], ("dtype", (long)Onnx.OnnxFile.DataType(kind)));
+        var diagonal = c.Node("EyeLike", kind, 2, [c.Cast(x, kind)], ("dtype", (long)kind.ToOnnx()));
         var chosen = Formula.Where(new Formula(c, c.Cast(diagonal, ScalarType.Bool)), new Formula(c, x), 0);
         return Sum(c, chosen.Value, null, keep: false);
     }
