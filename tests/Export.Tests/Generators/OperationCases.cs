@@ -73,6 +73,9 @@ internal static partial class OperationCases
     /// <summary>The floating-point ones.</summary>
     public static readonly ScalarType[] Floats = [ScalarType.Float32, ScalarType.Float64, ScalarType.Float16, ScalarType.BFloat16];
 
+    /// <summary>All but those that TorchSharp rounds after each of its steps.</summary>
+    private static readonly ScalarType[] NotRounded = [.. AllTypes.Where(type => type is not (ScalarType.Float16 or ScalarType.BFloat16))];
+
     private static readonly Lazy<OperationRow[]> Lazy = new(() => [.. Rows()]);
 
     /// <summary>Every operation.</summary>

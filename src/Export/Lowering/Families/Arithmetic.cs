@@ -75,9 +75,9 @@ internal static class Arithmetic
     {
         var alpha = c.Number(1, "alpha");
         if (c.ResultType() == ScalarType.Bool && (onnx == "Sub" || alpha != 1)) throw c.Refuse("torch.sub and alpha are not defined for booleans; cast to an integer first, or use logical_xor");
-        if (onnx == "Sub" && Two(c)[0] is not ValueRef)
+        if (onnx == "Sub" && Two(c)[0] is not ValueRef && !is_floating_point(c.Tensor().Type))
         {
-            // TorchSharp negates the tensor, in its own dtype, and adds the number: bytes wrap.
+            // TorchSharp negates the tensor, in its own dtype, and adds the number: integers wrap.
             var negated = -new Formula(c, c.Tensor());
             var type = Kernels.Wide(c.ResultType());
             c.Result((negated.To(type) + new Formula(c, c.Operand(Two(c)[0], c.ResultType())).To(type)).Value);

@@ -68,6 +68,9 @@ internal static class Losses
             return ModuleFields.Find(c.Module, name) is Tensor { IsInvalid: false } tensor ? new Formula(c, c.Cast(c.Computed(tensor, name), Type)) : null;
         }
 
+        /// <summary>Rounded to the result's dtype, where that is narrower.</summary>
+        public Formula Rounded(Formula x) => x.To(c.ResultType()).To(x.Type);
+
         public Formula Sum(Formula x, long[]? axes = null, bool keep = false) => new(c, Reductions.Reduce(c, "ReduceSum", x.Value, axes, keep));
 
         public Formula Mean(Formula x) => Sum(x) / new Formula(c, c.Cast(Reductions.Count(c, x.Value, null), x.Type));
@@ -126,7 +129,7 @@ internal static class Losses
     private static Formula Poisson(Options o)
     {
         var (x, t) = (o.X, o.T);
-        var loss = o.Flag(true, "log_input") ? x.Apply("Exp") - t * x : x - t * (x + o.Number(1e-8, "eps")).Apply("Log");
+        var loss = o.Flag(true, "log_input") ? x.Apply("Exp") - t * x : x - t * o.Rounded(x + o.Number(1e-8, "eps")).Apply("Log");
         if (!o.Flag(false, "full")) return loss;
         // Stirling's formula.
         var stirling = t * t.Apply("Log") - t + (t * (2 * Math.PI)).Apply("Log") * 0.5;
@@ -135,10 +138,15 @@ internal static class Losses
 
     private static Formula Gaussian(Options o)
     {
-        var variance = o.Argument(2);
+        // TorchSharp sums over all axes but the first, and has the variance of each element or of each row.
+        var c = o.Context;
+        Formula Rows(Formula value) => new(c, c.Like("Flatten", [value.Value], ("axis", 1L)) with { Rank = 2 });
+        var (x, t, variance) = (Rows(o.X), Rows(o.T), Rows(o.Argument(2)));
         var bounded = variance.Max(variance.Number(o.Number(1e-6, "eps")));
-        var loss = (bounded.Apply("Log") + Square(o.X - o.T) / bounded) * 0.5;
-        return o.Flag(false, "full") ? loss + 0.5 * Math.Log(2 * Math.PI) : loss;
+        var loss = o.Sum((bounded.Apply("Log") + Square(x - t) / bounded) * 0.5, [1]);
+        if (!o.Flag(false, "full")) return loss;
+        var width = new Formula(c, c.Cast(Layout.Scalar(c, Layout.Size(c, x.Value, 1)), x.Type));
+        return loss + width * (0.5 * MathF.Log(2 * MathF.PI));
     }
 
     private static Formula Hinge(Options o)

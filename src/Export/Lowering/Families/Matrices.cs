@@ -12,7 +12,6 @@ internal static class Matrices
     {
         foreach (var name in (string[])["matmul", "mm", "bmm", "mv", "dot", "vdot"]) table.Operation(name, "MatMul", c => c.Result(MatMul(c, Wide(c, 0), Wide(c, 1))));
         table.Operation("inner", "MatMul, Reshape", Inner);
-        table.Operation("multi_dot", "MatMul", Chain);
         table.Operation("linalg.multi_dot", "MatMul", Chain);
         table.Operation("chain_matmul", "MatMul", Chain);
         table.Operation("tensordot", "Transpose, Reshape, MatMul", TensorDot, "dims");
