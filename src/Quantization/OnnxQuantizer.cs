@@ -66,6 +66,7 @@ public static class OnnxQuantizer
             weightBits = options.WeightBits ?? (Processor.MayOverflow ? 7 : 8);
             isSigned = options.Activations == ActivationType.Int8 || (options.Activations == ActivationType.Auto && !Processor.IsX64);
             model = original.Copy();
+            NanGuards.Remove(model);
             if (options.EqualizeRanges) RangeEqualization.Apply(model);
             KeepWhatIsAsked(path);
         }

@@ -67,11 +67,8 @@ internal sealed class ModelVerifier : IDisposable
         var random = new Random(options.Seed ^ 0x5EED);
         var isCheap = capture.Exploration.Work < CheapWork;
         foreach (var alternatives in new HeldOutSizes(capture.Exploration, options.Seed).Choose(isCheap)) AddFirstThatRuns(alternatives, random);
-        if (FeedsSpecialValues) AddSpecialValues(random);
+        AddSpecialValues(random);
     }
-
-    // Off until the lowerings hold there.
-    private static bool FeedsSpecialValues => false;
 
     /// <summary>What was measured so far.</summary>
     public ParityReport Report => new([.. parity.Values], runs, Environment) { Notes = notes, LeftOut = [.. capture.Exploration.LeftOut.Select(one => $"{one.Sizes}: {one.Reason}")] };

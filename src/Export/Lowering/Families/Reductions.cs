@@ -4,6 +4,7 @@
 //   norm  (sum |x|^p)^(1/p); of matrices the largest or smallest sum of a row or column
 // NaN: ONNX Runtime's ReduceMax, ReduceMin, ArgMax and ArgMin pass over it, so it is looked for apart. Integers: its sums and products go
 // through float64, its ReduceMax and ReduceMin look at the low 32 bits of 64.
+using TorchBridge.Export.Onnx;
 using TorchSharp;
 using static TorchSharp.torch;
 
