@@ -23,7 +23,7 @@ internal sealed record RowNorm(double Limit, double Order)
 /// <summary>Options of an <see cref="EmbeddingBag"/>.</summary>
 /// <param name="Mode">Sum, mean or maximum.</param>
 /// <param name="PaddingIndex">The index that does not count; -1 for none.</param>
-/// <param name="IncludesLastOffset">Whether the last offset is the end of the last bag.</param>
+/// <param name="IncludesLastOffset">Whether the last offset is the end of the last bag; TorchSharp drops the last bag of a [N, L] index then.</param>
 /// <param name="Norm">Renormalization, or null.</param>
 internal sealed record BagOptions(EmbeddingBagMode Mode, long PaddingIndex, bool IncludesLastOffset, RowNorm? Norm);
 
@@ -80,12 +80,14 @@ internal static class EmbeddingProbe
         var kept = table.clone();
         try
         {
-            var (mode, padding) = ModeAndPadding(module, table);
-            var three = module.forward(zeros(2, ScalarType.Int64, table.device), tensor(new long[] { 0, 1, 2 }, device: table.device), null);
+            // Two of three offsets begin a bag where the last one is an end.
+            var includesLast = module.forward(zeros(2, ScalarType.Int64, table.device), tensor(new long[] { 0, 1, 2 }, device: table.device), null).shape[0] == 2;
+            Tensor LookUp(Tensor index) => module.forward(includesLast ? cat([index, index[..1]]) : index, null, null);
+            var (mode, padding) = ModeAndPadding(LookUp, table);
             // Row 0 may be the padding: a table of one row that is has nothing to renormalize.
             var asked = padding == 0 ? 1 : 0;
-            var norm = asked >= table.shape[0] ? null : Norm(table[asked..], index => module.forward(index + asked, null, null));
-            return new BagOptions(mode, padding, three.shape[0] == 2, norm);
+            var norm = asked >= table.shape[0] ? null : Norm(table[asked..], index => LookUp(index + asked));
+            return new BagOptions(mode, padding, includesLast, norm);
         }
         finally
         {
@@ -93,13 +95,13 @@ internal static class EmbeddingProbe
         }
     }
 
-    private static (EmbeddingBagMode Mode, long Padding) ModeAndPadding(EmbeddingBag module, Tensor table)
+    private static (EmbeddingBagMode Mode, long Padding) ModeAndPadding(Func<Tensor, Tensor> lookUp, Tensor table)
     {
         // Rows 1, 2, 3 … in units that no renormalization touches. A bag of the padding alone is empty, and gives 0.
         var rows = table.shape[0];
         var unit = Tiny / (Math.Max(1, table.shape[1]) * (rows + 1));
         table.copy_((arange(1, rows + 1, dtype: ScalarType.Float64, device: table.device) * unit).unsqueeze(1).expand(table.shape));
-        double[] Made(Tensor index) => module.forward(index, null, null).to(ScalarType.Float64).amax([1]).data<double>().ToArray();
+        double[] Made(Tensor index) => lookUp(index).to(ScalarType.Float64).amax([1]).data<double>().ToArray();
         var padding = Array.FindIndex(Made(arange(rows, device: table.device).unsqueeze(1)), number => number == 0);
         long[] others = [.. Enumerable.Range(0, (int)Math.Min(rows, 3)).Select(row => (long)row).Where(row => row != padding)];
         if (others.Length == 0) return (EmbeddingBagMode.Sum, padding);

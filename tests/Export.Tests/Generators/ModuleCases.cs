@@ -82,7 +82,7 @@ internal static class ModuleCases
         }
 
         var named = option.Factory.GetParameters().Zip(arguments).ToDictionary(pair => pair.First.Name!, pair => pair.Second, StringComparer.Ordinal);
-        var others = new long[] { 2, 1, 5 }.Select(batch => ($"batch {batch}", Inputs(module, named, batch))).ToArray();
+        var others = new long[] { 1, 5 }.Select(batch => ($"batch {batch}", Inputs(module, named, batch))).ToArray();
         return new GeneratedCase($"{option}", module, Inputs(module, named, 2), others) { Slack = 5, Floor = 1e-6 };
     }
 

@@ -101,6 +101,8 @@ internal static class Convolutions
         if (type == TorchSharp.Padding.Same)
         {
             var total = kernel.Zip(Expand(module.dilation, kernel.Length), (size, dilation) => dilation * (size - 1)).ToArray();
+            if (module.padding_mode != PaddingModes.Zeros && total.Any(size => size % 2 != 0))
+                throw c.Refuse($"padding Same with padding_mode {module.padding_mode} and an even kernel: TorchSharp 0.107 pads another number of elements than Same says. Pad with nn.functional.pad, and give the convolution padding 0");
             return [.. total.Select(size => size / 2), .. total.Select(size => size - (size / 2))];
         }
 

@@ -44,7 +44,9 @@ internal static class Embeddings
             if (c.Has("offsets")) throw c.Refuse("offsets beside a [N, L] index");
             // [N, L] with the entries that count.
             var counted = present ?? new Formula(c, index).EqualTo(new Formula(c, index));
-            c.Result(options.Mode == EmbeddingBagMode.Max ? Largest(c, rows, counted) : Summed(c, rows, counted, options.Mode == EmbeddingBagMode.Mean));
+            var bags = options.Mode == EmbeddingBagMode.Max ? Largest(c, rows, counted) : Summed(c, rows, counted, options.Mode == EmbeddingBagMode.Mean);
+            // TorchSharp takes the start of the last bag for its end.
+            c.Result(options.IncludesLastOffset ? Layout.Slice(c, bags, 0, 0, -1) : bags);
             return;
         }
 

@@ -68,9 +68,6 @@ internal static class Losses
             return ModuleFields.Find(c.Module, name) is Tensor { IsInvalid: false } tensor ? new Formula(c, c.Cast(c.Computed(tensor, name), Type)) : null;
         }
 
-        /// <summary>Rounded to the result's dtype, where that is narrower.</summary>
-        public Formula Rounded(Formula x) => x.To(c.ResultType()).To(x.Type);
-
         public Formula Sum(Formula x, long[]? axes = null, bool keep = false) => new(c, Reductions.Reduce(c, "ReduceSum", x.Value, axes, keep));
 
         public Formula Mean(Formula x) => Sum(x) / new Formula(c, c.Cast(Reductions.Count(c, x.Value, null), x.Type));
@@ -129,7 +126,9 @@ internal static class Losses
     private static Formula Poisson(Options o)
     {
         var (x, t) = (o.X, o.T);
-        var loss = o.Flag(true, "log_input") ? x.Apply("Exp") - t * x : x - t * o.Rounded(x + o.Number(1e-8, "eps")).Apply("Log");
+        // TorchSharp 0.107 does not pass eps on: the logarithm of 0 is -infinity.
+        _ = o.Number(1e-8, "eps");
+        var loss = o.Flag(true, "log_input") ? x.Apply("Exp") - t * x : x - t * x.Apply("Log");
         if (!o.Flag(false, "full")) return loss;
         // Stirling's formula.
         var stirling = t * t.Apply("Log") - t + (t * (2 * Math.PI)).Apply("Log") * 0.5;
