@@ -23,7 +23,7 @@ internal sealed record RowNorm(double Limit, double Order)
 /// <summary>Options of an <see cref="EmbeddingBag"/>.</summary>
 /// <param name="Mode">Sum, mean or maximum.</param>
 /// <param name="PaddingIndex">The index that does not count; -1 for none.</param>
-/// <param name="IncludesLastOffset">Whether the last offset is the end of the last bag; TorchSharp drops the last bag of a [N, L] index then.</param>
+/// <param name="IncludesLastOffset">Whether the last offset is the end of the last bag.</param>
 /// <param name="Norm">Renormalization, or null.</param>
 internal sealed record BagOptions(EmbeddingBagMode Mode, long PaddingIndex, bool IncludesLastOffset, RowNorm? Norm);
 
@@ -82,7 +82,9 @@ internal static class EmbeddingProbe
         {
             // Two of three offsets begin a bag where the last one is an end.
             var includesLast = module.forward(zeros(2, ScalarType.Int64, table.device), tensor(new long[] { 0, 1, 2 }, device: table.device), null).shape[0] == 2;
-            Tensor LookUp(Tensor index) => module.forward(includesLast ? cat([index, index[..1]]) : index, null, null);
+            Tensor LookUp(Tensor index) => includesLast
+                ? module.forward(index.flatten(), arange(0, index.numel() + 1, index.shape[1], device: table.device), null)
+                : module.forward(index, null, null);
             var (mode, padding) = ModeAndPadding(LookUp, table);
             // Row 0 may be the padding: a table of one row that is has nothing to renormalize.
             var asked = padding == 0 ? 1 : 0;

@@ -44,9 +44,8 @@ internal static class Embeddings
             if (c.Has("offsets")) throw c.Refuse("offsets beside a [N, L] index");
             // [N, L] with the entries that count.
             var counted = present ?? new Formula(c, index).EqualTo(new Formula(c, index));
-            var bags = options.Mode == EmbeddingBagMode.Max ? Largest(c, rows, counted) : Summed(c, rows, counted, options.Mode == EmbeddingBagMode.Mean);
-            // TorchSharp takes the start of the last bag for its end.
-            c.Result(options.IncludesLastOffset ? Layout.Slice(c, bags, 0, 0, -1) : bags);
+            if (options.IncludesLastOffset) throw c.Refuse("include_last_offset with a [N, L] index: libtorch drops the last bag, and divides the one before by a wrong number. Give offsets, or leave include_last_offset out");
+            c.Result(options.Mode == EmbeddingBagMode.Max ? Largest(c, rows, counted) : Summed(c, rows, counted, options.Mode == EmbeddingBagMode.Mean));
             return;
         }
 
