@@ -29,7 +29,7 @@ internal static class Exported
             using var scope = NewDisposeScope();
             var batchShapes = shapes?.Invoke(batch) ?? [.. examples.Select(example => example.shape.Select((size, axis) => axis == 0 && size == examples[0].shape[0] && batch > 0 ? batch : size).ToArray())];
             var inputs = examples.Select((example, i) => InputMaker.Like(example, batchShapes[i], random)).ToArray();
-            var expected = Forward(module, inputs);
+            var expected = Functions.Forward(module, inputs);
             var actual = ort.Run([.. inputs.Take(ort.InputNames.Count)]);
             Assert.Equal(expected.Length, actual.Length);
             for (var i = 0; i < expected.Length; i++)
@@ -45,35 +45,4 @@ internal static class Exported
 
     /// <summary>Exports a function of one tensor.</summary>
     public static ExportReport Check(Func<Tensor, Tensor> function, Tensor example, ExportOptions? options = null) => Check(new Function(function), [example], options);
-
-    /// <summary>Runs a module in eval mode on copies of the inputs.</summary>
-    public static Tensor[] Forward(nn.Module module, Tensor[] inputs, IReadOnlyDictionary<string, object?>? constants = null)
-    {
-        using var noGrad = no_grad();
-        return [.. ForwardResult.Flatten(ForwardPlan.Find(module, inputs.Length, constants).Call(module, [.. inputs.Select(input => input.clone())])).Select(pair => pair.Tensor)];
-    }
-}
-
-/// <summary>A module whose forward is a function of one tensor: the exporter follows the delegate.</summary>
-internal sealed class Function(Func<Tensor, Tensor> function) : nn.Module<Tensor, Tensor>("function")
-{
-    public override Tensor forward(Tensor input) => function(input);
-}
-
-/// <summary>A module whose forward is a function of two tensors.</summary>
-internal sealed class Function2(Func<Tensor, Tensor, Tensor> function) : nn.Module<Tensor, Tensor, Tensor>("function")
-{
-    public override Tensor forward(Tensor input, Tensor other) => function(input, other);
-}
-
-/// <summary>A module whose forward is a function of three tensors.</summary>
-internal sealed class Function3(Func<Tensor, Tensor, Tensor, Tensor> function) : nn.Module<Tensor, Tensor, Tensor, Tensor>("function")
-{
-    public override Tensor forward(Tensor input, Tensor other, Tensor third) => function(input, other, third);
-}
-
-/// <summary>A module whose forward gives several tensors.</summary>
-internal sealed class FunctionMany(Func<Tensor, Tensor[]> function) : nn.Module<Tensor, Tensor[]>("function")
-{
-    public override Tensor[] forward(Tensor input) => function(input);
 }

@@ -73,11 +73,10 @@ public class FileTests
 
     private static void Heaviside(LoweringContext c)
     {
-        // 1 above zero, 0 below, the given value at zero; NaN stays.
+        // 1 above zero, the given value at zero, else 0, for NaN too.
         var (x, zero, type, rank) = (c.Tensor(), c.Scalar(0, c.ResultType()), c.ResultType(), c.ResultRank());
         var isAbove = c.Node("Cast", type, rank, [c.Node("Greater", ScalarType.Bool, rank, [x, zero])], ("to", 1L));
-        var step = c.Node("Where", type, rank, [c.Node("IsNaN", ScalarType.Bool, rank, [x]), x, isAbove]);
-        c.Result(c.Node("Where", type, rank, [c.Node("Equal", ScalarType.Bool, rank, [x, zero]), c.Tensor(1), step]));
+        c.Result(c.Node("Where", type, rank, [c.Node("Equal", ScalarType.Bool, rank, [x, zero]), c.Tensor(1), isAbove]));
     }
 
     [Fact]

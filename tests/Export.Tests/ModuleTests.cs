@@ -205,7 +205,7 @@ public class ModuleTests
         {
             using var module = item.Make();
             return module.modules().Append(module).Select(inner => inner.GetType()).ToArray();
-        }).ToHashSet();
+        }).Concat(Generators.ModuleCases.All.Select(option => option.Factory.ReturnType)).ToHashSet();
         var untested = OperatorTable.Default.ModuleRows.Keys.Where(type => !tested.Contains(type)).Select(type => type.Name).ToArray();
         Assert.Empty(untested);
         Assert.InRange(OperatorTable.Default.ModuleRows.Count, 98, 200);

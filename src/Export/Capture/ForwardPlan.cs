@@ -112,7 +112,7 @@ internal sealed class ForwardPlan
                 slots.Add(new Slot(SlotKind.Tuple, type, null, [.. Enumerable.Range(0, arity).Select(number => $"{parameter.Name}{number}")]));
                 left -= arity;
             }
-            else if (parameter.HasDefaultValue || (TorchTypes.IsTorch(method.DeclaringType) && !parameter.ParameterType.IsValueType))
+            else if (parameter.HasDefaultValue || (TorchTypes.IsTorch(method.DeclaringType) && (!parameter.ParameterType.IsValueType || Nullable.GetUnderlyingType(parameter.ParameterType) is not null)))
             {
                 // TorchSharp's own modules take null for what is optional in PyTorch.
                 slots.Add(new Slot(SlotKind.Constant, type, ForwardMethods.DefaultOf(parameter), []));

@@ -99,6 +99,10 @@ internal sealed class Recorder
             case CallKind.Operation:
                 recorder.Begin(site, site.Callee, arguments);
                 return false;
+            case CallKind.SameValue:
+                // Before the call: new Parameter(x) takes x's handle away.
+                recorder.begun.Push((arguments, [.. TensorsOf(arguments).Select(tensor => recorder.states.StateOf(tensor, site, recorder.Path))]));
+                return false;
             default:
                 return false;
         }
@@ -112,7 +116,7 @@ internal sealed class Recorder
         switch (KindOf(site))
         {
             case CallKind.SameValue:
-                recorder.PassThrough(arguments, result, site);
+                recorder.PassThrough(arguments, result);
                 break;
             case CallKind.Operation:
                 recorder.End(site, site.Callee, module: null, recorder.Path, arguments, result, InPlaceTarget(site.Callee, arguments));
@@ -316,20 +320,25 @@ internal sealed class Recorder
         return at >= 0 && arguments[at + (method.IsStatic ? 0 : 1)] is true && method.Name.IndexOf("dropout", StringComparison.OrdinalIgnoreCase) < 0 ? first : null;
     }
 
-    private void PassThrough(object?[] arguments, object? result, CallSite site)
+    private void PassThrough(object?[] arguments, object? result)
     {
         // The dispose-scope helpers return their argument, or several of them, in order.
-        var given = arguments.SelectMany(argument => ForwardResult.Flatten(argument).Select(pair => pair.Tensor)).ToArray();
-        var returned = ForwardResult.Flatten(result).Select(pair => pair.Tensor).ToArray();
-        for (var i = 0; i < Math.Min(given.Length, returned.Length); i++) states.Same(returned[i], given[i], site, Path);
+        foreach (var (returned, given) in ForwardResult.Flatten(result).Zip(Begun(arguments))) states.Same(returned.Tensor, (TensorState)given!);
     }
 
-    private void End(CallSite site, MethodBase method, nn.Module? module, string modulePath, object?[] arguments, object? result, Tensor? inPlace)
+    private object?[] Begun(object?[] arguments)
     {
         // What was begun later threw, and forward caught it.
         while (!ReferenceEquals(begun.Peek().Arguments, arguments)) begun.Pop();
-        var converted = begun.Pop().Converted;
-        var inputs = arguments.SelectMany(argument => ForwardResult.Flatten(argument).Select(pair => pair.Tensor)).ToArray();
+        return begun.Pop().Converted;
+    }
+
+    private static Tensor[] TensorsOf(object?[] arguments) => [.. arguments.SelectMany(argument => ForwardResult.Flatten(argument).Select(pair => pair.Tensor))];
+
+    private void End(CallSite site, MethodBase method, nn.Module? module, string modulePath, object?[] arguments, object? result, Tensor? inPlace)
+    {
+        var converted = Begun(arguments);
+        var inputs = TensorsOf(arguments);
         var results = ForwardResult.Flatten(result).Select(pair => pair.Tensor).ToArray();
         var op = new TracedOp
         {

@@ -34,11 +34,8 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     /// <summary>Whether the numbers of a tensor follow the model's inputs.</summary>
     public bool IsFromInput(Tensor tensor) => Find(tensor) is { IsFromInput: true };
 
-    /// <summary>Two tensor objects are one tensor from now on.</summary>
-    public void Same(Tensor tensor, Tensor known, CallSite site, string path)
-    {
-        if (!ReferenceEquals(tensor, known)) states.AddOrUpdate(tensor, StateOf(known, site, path));
-    }
+    /// <summary>A tensor object is a tensor that is known, from now on.</summary>
+    public void Same(Tensor tensor, TensorState known) => states.AddOrUpdate(tensor, known);
 
     /// <summary>The value of a tensor that is read now.</summary>
     /// <param name="tensor">Any tensor.</param>
@@ -123,7 +120,8 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         return new ViewLink(state, state.Value!.Id, op, index, shapes, op.Parts is null && TensorMemory.SameGeometry(result, source));
     }
 
-    private TensorState StateOf(Tensor tensor, CallSite site, string path)
+    /// <summary>What a tensor stands for; one that nothing recorded made becomes a parameter or a constant.</summary>
+    public TensorState StateOf(Tensor tensor, CallSite site, string path)
     {
         if (Find(tensor) is { } known) return known;
         if (tensor.IsInvalid) throw new ExportException(path, site.Place, "a tensor is used after it was disposed");

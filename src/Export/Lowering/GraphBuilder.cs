@@ -70,7 +70,7 @@ internal sealed class GraphBuilder
             : customMethods.GetValueOrDefault($"{op.Method.DeclaringType?.FullName}.{op.Method.Name}") ?? table.Find(op.Method);
         if (row is null)
         {
-            throw op.Refuse($"{op.Site.CalleeName} has no lowering to ONNX. Write it with supported operations (the program lists them: `operators`), or add one with ExportOptions.Lowerings.");
+            throw op.Refuse($"{op.Site.CalleeName} has no lowering to ONNX. {Refusals.ReasonFor(OperatorTable.NameOf(op.Method))}");
         }
 
         if (Graph.Opset < row.Opset) throw op.Refuse($"{row.Name} needs opset {row.Opset}, and ExportOptions.Opset is {Graph.Opset}");

@@ -242,7 +242,7 @@ public sealed class LoweringContext
     /// <param name="inputs">Inputs; <see cref="GraphValue.None"/> leaves an optional one out.</param>
     /// <param name="attributes">Values are long, float, string or arrays of these.</param>
     public GraphValue Node(string opType, ScalarType type, int rank, GraphValue[] inputs, params (string Name, object Value)[] attributes) =>
-        builder.Emit(opType, NodeName(opType), op.ModulePath, inputs, type, rank, attributes);
+        Nodes(opType, [(type, rank)], inputs, attributes)[0];
 
     /// <summary>Writes a node whose output has the type and rank of its first input.</summary>
     /// <param name="opType">ONNX operator.</param>
@@ -256,8 +256,21 @@ public sealed class LoweringContext
     /// <param name="outputs">Type and rank of each.</param>
     /// <param name="inputs">Inputs.</param>
     /// <param name="attributes">Values are long, float, string or arrays of these.</param>
-    public GraphValue[] Nodes(string opType, (ScalarType Type, int Rank)[] outputs, GraphValue[] inputs, params (string Name, object Value)[] attributes) =>
-        builder.EmitMany(opType, NodeName(opType), op.ModulePath, inputs, outputs, attributes);
+    /// <remarks>Where ONNX Runtime has no kernel for the operands' dtype, they are cast to one that gives the same, and the results back; see <see cref="Kernels"/>.</remarks>
+    /// <exception cref="ExportException">There is no such dtype.</exception>
+    public GraphValue[] Nodes(string opType, (ScalarType Type, int Rank)[] outputs, GraphValue[] inputs, params (string Name, object Value)[] attributes)
+    {
+        var first = Kernels.FirstOperand(opType);
+        if (first >= inputs.Length) return builder.EmitMany(opType, NodeName(opType), op.ModulePath, inputs, outputs, attributes);
+        var own = inputs[first].Type;
+        var computed = Kernels.TypeFor(opType, own)
+            ?? throw Refuse($"ONNX Runtime has no {opType} for {own}. {(own == ScalarType.Float64 ? "Convert the module with to(ScalarType.Float32), or cast to float32 before the operation and back" : "Cast to another dtype before the operation and back")}.");
+        if (computed == own) return builder.EmitMany(opType, NodeName(opType), op.ModulePath, inputs, outputs, attributes);
+        var keeps = Kernels.KeepsType(opType);
+        var cast = inputs.Select((input, i) => i >= first && input.Type == own && input.Name.Length > 0 ? Cast(input, computed) : input).ToArray();
+        var made = builder.EmitMany(opType, NodeName(opType), op.ModulePath, cast, [.. outputs.Select(output => keeps && output.Type == own ? (computed, output.Rank) : output)], attributes);
+        return [.. made.Select((value, i) => Cast(value, outputs[i].Type))];
+    }
 
     /// <summary>Declares the value of a result.</summary>
     /// <param name="value">The value; it is cast where TorchSharp's result has another dtype.</param>
@@ -305,7 +318,10 @@ public sealed class LoweringContext
     /// <param name="value">What to cast.</param>
     /// <param name="type">The type it shall have.</param>
     public GraphValue Cast(GraphValue value, ScalarType type) =>
-        value.Type == type ? value : Node("Cast", type, value.Rank, [value], ("to", (long)type.ToOnnx()));
+        value.Type == type ? value : builder.Emit("Cast", NodeName("Cast"), op.ModulePath, [value], type, value.Rank, ("to", (long)type.ToOnnx()));
+
+    /// <summary>A tensor argument as it is.</summary>
+    internal GraphValue Operand(object? argument) => argument is ValueRef reference ? builder.Value(reference.Id) : throw Refuse($"{argument ?? "null"} is no tensor");
 
     /// <summary>A tensor argument or a number at a position, with a type: what arithmetic takes.</summary>
     internal GraphValue Operand(object? argument, ScalarType type) => argument switch
@@ -319,7 +335,12 @@ public sealed class LoweringContext
         var other => throw Refuse($"{other ?? "null"} is neither a tensor nor a number"),
     };
 
-    private GraphValue ScalarOf(long number, ScalarType type) => type == ScalarType.Int64 ? IntegerScalar(number) : Scalar(number, type);
+    private GraphValue ScalarOf(long number, ScalarType type)
+    {
+        if (type == ScalarType.Int64) return IntegerScalar(number);
+        using var scope = NewDisposeScope();
+        return builder.Add(TensorBytes.ToInitializer(builder.Unique("const"), tensor(number, ScalarType.Int64).to(type)));
+    }
 
     /// <summary>Every result must have a value, and every argument must have been looked at, unless it is the default: nothing is ignored.</summary>
     internal void CheckResults()

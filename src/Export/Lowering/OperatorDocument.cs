@@ -16,8 +16,11 @@ public static class OperatorDocument
             .AppendLine("Written by `dotnet run --project src/Training -- operators`. `add` is `torch.add`, `Tensor.add`, `add_` and `+`; the same holds for every operation.").AppendLine();
         Section(text, "Modules", [.. table.Modules]);
         Section(text, "Operations", [.. table.Operations]);
-        text.AppendLine("## Refused by name").AppendLine();
+        text.AppendLine("## Where ONNX Runtime itself differs").AppendLine();
+        foreach (var line in Differences) text.AppendLine(CultureInfo.InvariantCulture, $"- {line}");
+        text.AppendLine().AppendLine("## Refused by name").AppendLine();
         foreach (var (name, reason) in Refusals.Modules.OrderBy(pair => pair.Key, StringComparer.Ordinal)) text.AppendLine(CultureInfo.InvariantCulture, $"- `{name}`: {reason}");
+        foreach (var group in Refusals.Operations.GroupBy(pair => pair.Value, pair => pair.Key)) text.AppendLine(CultureInfo.InvariantCulture, $"- {string.Join(", ", group.Order(StringComparer.Ordinal).Select(name => $"`{name}`"))}: {group.Key}");
         return text.ToString().ReplaceLineEndings("\n").TrimEnd() + "\n";
     }
 
@@ -29,6 +32,20 @@ public static class OperatorDocument
         static string List(IEnumerable<OperatorRow> rows) => string.Join(", ", rows.Select(row => $"`{row.Name}`"));
         return $"| | |\n|---|---|\n| {table.Modules.Count()} modules | {List(table.Modules)} |\n| {table.Operations.Count()} operations | {List(table.Operations)} |\n";
     }
+
+    /// <summary>What no graph can mend, or only at a price that nobody should pay. Verification notes it in the report where it shows.</summary>
+    private static readonly string[] Differences =
+    [
+        "NaN and infinities in sums of products (Conv, MatMul, Gemm, Einsum, LSTM, GRU, RNN), averages (AveragePool, GlobalAveragePool), LRN, Resize, GridSample and the norms: " +
+            "a product of zero and infinity may or may not be formed, so that NaN can stand in more or in fewer elements.",
+        "MaxPool passes over NaN, and of a window of nothing but -infinity it is the lowest finite number. Places of NaN in the indices of poolings are those of the largest number.",
+        "Which of equal elements `sort`, `argsort` and `topk` name first is not defined in TorchSharp (`stable: true` is); the file names the first.",
+        "A conversion of NaN, or of a number out of an integer's range, to that integer is not defined in C++, and differs by processor.",
+        "A reshape of an empty batch in which another free size is left to be inferred fails in ONNX Runtime.",
+        "ONNX Runtime merges a number into a product of float64 matrices as a float32: 1e-8 of the result.",
+        "float64 has no kernel for Conv, ConvTranspose, AveragePool, InstanceNormalization, GridSample, LSTM, GRU and RNN: refused. float16, bfloat16 and small integers without a kernel are computed in " +
+            "float32 or int32, and rounded to their dtype after each operation.",
+    ];
 
     private static void Section(StringBuilder text, string title, OperatorRow[] rows)
     {

@@ -109,12 +109,18 @@ public sealed class OperatorTable
         };
         return method.DeclaringType?.Name switch
         {
-            "special" => name is "expit" ? "sigmoid" : name is "erf" or "erfc" or "log1p" or "expm1" or "exp2" or "round" or "sinc" or "logsumexp" or "softmax" or "log_softmax" ? name : "special." + name,
+            "special" => name is "expit" ? "sigmoid" : SharedWithSpecial.Contains(name) ? name : "special." + name,
             "fft" => "fft." + name,
-            "linalg" => name is "norm" or "vector_norm" ? "linalg." + name : name is "matmul" ? name : "linalg." + name,
+            "linalg" => name is "matmul" ? name : "linalg." + name,
             _ => name,
         };
     }
+
+    /// <summary>Functions of torch.special that torch has too.</summary>
+    private static readonly HashSet<string> SharedWithSpecial = new(StringComparer.Ordinal)
+    {
+        "erf", "erfc", "log1p", "expm1", "exp2", "round", "sinc", "logsumexp", "softmax", "log_softmax", "sigmoid", "logit",
+    };
 
     private static OperatorTable Build()
     {

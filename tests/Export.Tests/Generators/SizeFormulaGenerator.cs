@@ -6,25 +6,6 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>What came of a generated case.</summary>
-public enum GeneratedOutcome
-{
-    /// <summary>The file equals the module wherever it was looked at.</summary>
-    Right,
-
-    /// <summary>The export was refused.</summary>
-    Refused,
-
-    /// <summary>The file was written, and it differs from the module.</summary>
-    Wrong,
-}
-
-/// <summary>A generated case and what came of it.</summary>
-/// <param name="Outcome">What came of it.</param>
-/// <param name="Case">The case, for a report.</param>
-/// <param name="Detail">The refusal, or where the file differs.</param>
-public sealed record GeneratedResult(GeneratedOutcome Outcome, string Case, string Detail);
-
 /// <summary>
 /// Random C# formulas of one to three free sizes, used as sizes and as numbers, exported and compared at sizes that were never traced.
 /// </summary>

@@ -1,7 +1,9 @@
-// Activations, element by element. Where ONNX has no operator before opset 20 the formula is written out; ONNX Runtime fuses it again.
+// Activations, element by element. Where ONNX has no operator before opset 20, or ONNX Runtime no kernel for float64, the formula is
+// written out; ONNX Runtime fuses some of them again. float16 and bfloat16 are computed in float32 and rounded once.
 //   GELU      x/2 (1 + erf(x / sqrt 2));  tanh form: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
-//   SiLU      x sigmoid(x)          Mish      x tanh(softplus(x))        LogSigmoid  -softplus(-x)
-//   Softplus  log(1 + exp(beta x)) / beta, and x itself where beta x > threshold
+//   SiLU      x sigmoid(x)          Mish      x tanh(softplus(x))        LogSigmoid  min(x, 0) - log1p(exp(-|x|))
+//   Softplus  log1p(exp(beta x)) / beta, and x itself where beta x > threshold
+//   ELU       x, and alpha expm1(x) below zero; SELU, CELU with other factors
 //   RReLU     in eval mode a leaky ReLU of slope (lower + upper) / 2
 using TorchSharp;
 using TorchSharp.Modules;
@@ -11,48 +13,53 @@ namespace TorchBridge.Export.Lowering.Families;
 
 internal static class Activations
 {
+    private const double SeluAlpha = 1.6732632423543772848170429916717;
+    private const double SeluScale = 1.0507009873554804934193349852946;
+
     public static void Register(OperatorTable table)
     {
-        Both<ReLU>(table, "relu", "Relu", c => Simple(c, "Relu"));
-        Both<ReLU6>(table, "relu6", "Clip", c => c.Result(Clip(c, X(c), 0, 6)));
-        Both<Sigmoid>(table, "sigmoid", "Sigmoid", c => Simple(c, "Sigmoid"));
-        Both<Tanh>(table, "tanh", "Tanh", c => Simple(c, "Tanh"));
-        Both<LeakyReLU>(table, "leaky_relu", "LeakyRelu", c => Simple(c, "LeakyRelu", ("alpha", (float)Option(c, 0.01, "negative_slope"))), "negative_slope");
-        Both<RReLU>(table, "rrelu", "LeakyRelu", c => Simple(c, "LeakyRelu", ("alpha", (float)((Option(c, 1.0 / 8, "lower") + Option(c, 1.0 / 3, "upper")) / 2))), "lower, upper");
-        Both<ELU>(table, "elu", "Elu", c => Simple(c, "Elu", ("alpha", (float)Option(c, 1, "alpha"))), "alpha");
-        Both<CELU>(table, "celu", "Celu", c => Simple(c, "Celu", ("alpha", (float)Option(c, 1, "alpha"))), "alpha");
-        Both<SELU>(table, "selu", "Selu", c => Simple(c, "Selu"));
+        Both<ReLU>(table, "relu", "Relu; Max", Relu);
+        Both<ReLU6>(table, "relu6", "Clip; Max, Min", c => Clamped(c, 0, 6));
+        Both<Sigmoid>(table, "sigmoid", "Sigmoid", c => c.Result(X(c).Apply("Sigmoid").Value));
+        table.Operation("log_sigmoid", "Abs, Exp, Log, Min, Sub", LogSigmoidRule);
+        Both<Tanh>(table, "tanh", "Tanh", c => c.Result(X(c).Apply("Tanh").Value));
+        Both<LeakyReLU>(table, "leaky_relu", "LeakyRelu; Where", c => Leaky(c, Option(c, 0.01, "negative_slope")), "negative_slope");
+        Both<RReLU>(table, "rrelu", "LeakyRelu; Where", c => Leaky(c, (Option(c, 1.0 / 8, "lower") + Option(c, 1.0 / 3, "upper")) / 2), "lower, upper");
+        Both<ELU>(table, "elu", "Elu; Exp, Where", Elu, "alpha");
+        Both<CELU>(table, "celu", "Celu; Exp, Where", Celu, "alpha");
+        Both<SELU>(table, "selu", "Selu; Exp, Where", c => Exponential(c, "Selu", SeluAlpha, SeluScale, 1));
         Both<GELU>(table, "gelu", "Erf, Mul, Add; Tanh", Gelu, "approximate");
-        Both<SiLU>(table, "silu", "Sigmoid, Mul", c => c.Result(c.Like("Mul", [X(c), c.Like("Sigmoid", [X(c)])])));
-        Both<Mish>(table, "mish", "Softplus, Tanh, Mul", c => c.Result(c.Like("Mul", [X(c), c.Like("Tanh", [c.Like("Softplus", [X(c)])])])));
-        Both<Hardswish>(table, "hardswish", "HardSwish", c => Simple(c, "HardSwish"));
-        Both<Hardsigmoid>(table, "hardsigmoid", "HardSigmoid", c => Simple(c, "HardSigmoid", ("alpha", 1f / 6), ("beta", 0.5f)));
-        Both<Hardtanh>(table, "hardtanh", "Clip", Hardtanh, "min_val, max_val; inplace: true");
-        Both<Hardshrink>(table, "hardshrink", "Shrink", c => Simple(c, "Shrink", ("lambd", (float)Option(c, 0.5, "lambda")), ("bias", 0f)), "lambda");
-        Both<Softshrink>(table, "softshrink", "Shrink", c => Simple(c, "Shrink", ("lambd", (float)Option(c, 0.5, "lambda")), ("bias", (float)Option(c, 0.5, "lambda"))), "lambda");
-        Both<Softsign>(table, "softsign", "Softsign", c => Simple(c, "Softsign"));
-        Both<Tanhshrink>(table, "tanhshrink", "Tanh, Sub", c => c.Result(c.Like("Sub", [X(c), c.Like("Tanh", [X(c)])])));
-        Both<LogSigmoid>(table, "logsigmoid", "Neg, Softplus", c => c.Result(c.Like("Neg", [c.Like("Softplus", [c.Like("Neg", [X(c)])])])));
-        Both<Softplus>(table, "softplus", "Softplus", Softplus, "beta, threshold");
-        Both<Threshold>(table, "threshold", "Greater, Where", ThresholdRule, "threshold, value");
+        Both<SiLU>(table, "silu", "Sigmoid, Mul", c => c.Result((X(c) * X(c).Apply("Sigmoid")).Value));
+        Both<Mish>(table, "mish", "Softplus, Tanh, Mul", c => c.Result((X(c) * Softplus(X(c)).Apply("Tanh")).Value));
+        Both<Hardswish>(table, "hardswish", "HardSwish; Max, Min, Mul", c => HardSigmoid(c, "HardSwish", x => x * SixthOfSix(x)));
+        Both<Hardsigmoid>(table, "hardsigmoid", "HardSigmoid; Max, Min", c => HardSigmoid(c, "HardSigmoid", SixthOfSix, ("alpha", 1f / 6), ("beta", 0.5f)));
+        Both<Hardtanh>(table, "hardtanh", "Clip; Max, Min", Hardtanh, "min_val, max_val; inplace: true");
+        Both<Hardshrink>(table, "hardshrink", "LessOrEqual, And, Where", Hardshrink, "lambda");
+        Both<Softshrink>(table, "softshrink", "Greater, Less, Where", Softshrink, "lambda");
+        Both<Softsign>(table, "softsign", "Abs, Add, Div", Softsign);
+        Both<Tanhshrink>(table, "tanhshrink", "Tanh, Sub", Tanhshrink);
+        Both<LogSigmoid>(table, "logsigmoid", "Abs, Exp, Log, Min, Sub", LogSigmoidRule);
+        Both<Softplus>(table, "softplus", "Softplus; Exp, Log, Where", Softplus, "beta, threshold");
+        Both<Threshold>(table, "threshold", "LessOrEqual, Where", ThresholdRule, "threshold, value");
         Both<GLU>(table, "glu", "Split, Sigmoid, Mul", Glu, "dim");
-        table.Module<PReLU>("PRelu", c => PRelu(c, X(c), c.Parameter(((PReLU)c.Module!).weight, "weight")), "num_parameters");
-        table.Operation("prelu", "PRelu", c => PRelu(c, X(c), c.Tensor(1)), "num_parameters");
+        table.Module<PReLU>("PRelu; Where", c => PRelu(c, c.Parameter(((PReLU)c.Module!).weight, "weight")), "num_parameters");
+        table.Operation("prelu", "PRelu; Where", c => PRelu(c, c.Tensor(1)), "num_parameters");
         Both<Softmax>(table, "softmax", "Softmax", c => Softmax(c, "Softmax", Dim(c)), "dim, dtype");
         Both<LogSoftmax>(table, "log_softmax", "LogSoftmax", c => Softmax(c, "LogSoftmax", Dim(c)), "dim, dtype");
-        Both<Softmin>(table, "softmin", "Neg, Softmax", c => c.Result(c.Like("Softmax", [c.Like("Neg", [X(c)])], ("axis", c.Axis(Dim(c), X(c).Rank)))), "dim");
+        Both<Softmin>(table, "softmin", "Neg, Softmax", c => Softmax(c, "Softmax", Dim(c), negate: true), "dim");
         Both<Softmax2d>(table, "softmax2d", "Softmax", c => Softmax(c, "Softmax", -3));
     }
 
-    /// <summary>min(max(x, low), high)</summary>
-    public static GraphValue Clip(LoweringContext c, GraphValue x, double low, double high) => c.Like("Clip", [x, c.Scalar(low, x.Type), c.Scalar(high, x.Type)]);
-
     /// <summary>x/2 (1 + erf(x / sqrt 2)), which feed-forward layers of transformers use too.</summary>
-    public static GraphValue GeluExact(LoweringContext c, GraphValue x)
+    public static GraphValue GeluExact(LoweringContext c, GraphValue value)
     {
-        var erf = c.Like("Erf", [c.Like("Div", [x, c.Scalar(Math.Sqrt(2), x.Type)])]);
-        return c.Like("Mul", [c.Like("Mul", [x, c.Like("Add", [erf, c.Scalar(1, x.Type)])]), c.Scalar(0.5, x.Type)]);
+        var x = new Formula(c, value);
+        return (x * (SpecialFunctions.Erf(x / Math.Sqrt(2)) + 1) * 0.5).Value;
     }
+
+    /// <summary>log1p(exp(x))</summary>
+    public static Formula Softplus(Formula x) =>
+        x.Type == ScalarType.Float32 ? x.Apply("Softplus") : x.Max(x.Number(0)) + SpecialFunctions.Log1p((-x.Abs()).Apply("Exp"));
 
     private static void Both<TModule>(OperatorTable table, string operation, string onnx, LoweringRule rule, string options = "") where TModule : nn.Module
     {
@@ -60,16 +67,119 @@ internal static class Activations
         table.Operation(operation, onnx, rule, options);
     }
 
-    private static GraphValue X(LoweringContext c) => c.Cast(c.Tensor(), c.ResultType());
-
-    private static void Simple(LoweringContext c, string onnx, params (string, object)[] attributes) => c.Result(c.Like(onnx, [X(c)], attributes));
+    private static Formula X(LoweringContext c) => Pointwise.X(c);
 
     private static double Option(LoweringContext c, double fallback, string name) =>
         c.Module is not null ? ModuleFields.Double(c.Module, fallback, name) : c.Number(fallback, name, name.Replace("_val", "", StringComparison.Ordinal));
 
     private static long Dim(LoweringContext c) => c.Module is not null ? ModuleFields.Long(c.Module, -1, "dim") : c.Integer(-1, "dim", "dimension");
 
-    private static void Softmax(LoweringContext c, string onnx, long axis) => c.Result(c.Like(onnx, [X(c)], ("axis", c.Axis(axis, X(c).Rank))));
+    private static void Relu(LoweringContext c)
+    {
+        var x = X(c);
+        c.Result(x.IsFloat ? x.Apply("Relu").Value : x.Max(x.Number(0)).Value);
+    }
+
+    private static void Clamped(LoweringContext c, double low, double high)
+    {
+        var x = X(c);
+        c.Result(x.Type == ScalarType.Float32 ? c.Like("Clip", [x.Value, x.Number(low).Value, x.Number(high).Value]) : x.Max(x.Number(low)).Min(x.Number(high)).Value);
+    }
+
+    // ONNX keeps the slope in float32.
+    private static void Leaky(LoweringContext c, double slope)
+    {
+        var x = X(c);
+        c.Result(x.Type == ScalarType.Float32 ? x.Apply("LeakyRelu", ("alpha", (float)slope)).Value : Formula.Where(x > 0, x, x * slope).Value);
+    }
+
+    private static void Elu(LoweringContext c)
+    {
+        double alpha = Option(c, 1, "alpha"), scale = Option(c, 1, "scale"), inner = Option(c, 1, "input_scale");
+        Exponential(c, scale == 1 && inner == 1 ? "Elu" : null, alpha, scale, inner, ("alpha", (float)alpha));
+    }
+
+    private static void Celu(LoweringContext c)
+    {
+        var alpha = Option(c, 1, "alpha");
+        Exponential(c, "Celu", alpha, 1, 1 / alpha, ("alpha", (float)alpha));
+    }
+
+    /// <summary>scale x above zero, scale alpha expm1(inner x) below; the operator is for float32.</summary>
+    private static void Exponential(LoweringContext c, string? onnx, double alpha, double scale, double inner, params (string Name, object Value)[] attributes)
+    {
+        var x = X(c);
+        if (onnx is not null && x.Type == ScalarType.Float32)
+        {
+            c.Result(x.Apply(onnx, attributes).Value);
+            return;
+        }
+
+        var positive = scale == 1 ? x : x * scale;
+        c.Result(Formula.Where(x > 0, positive, SpecialFunctions.Expm1(inner == 1 ? x : x * inner) * (alpha * scale)).Value);
+    }
+
+    private static void LogSigmoidRule(LoweringContext c)
+    {
+        var x = X(c);
+        c.Result((x.Min(x.Number(0)) - SpecialFunctions.Log1p((-x.Abs()).Apply("Exp"))).Value);
+    }
+
+    private static Formula SixthOfSix(Formula x) => (x + 3).Max(x.Number(0)).Min(x.Number(6)) / 6;
+
+    private static void HardSigmoid(LoweringContext c, string onnx, Func<Formula, Formula> function, params (string Name, object Value)[] attributes)
+    {
+        var x = X(c);
+        c.Result(x.Type == ScalarType.Float32 ? x.Apply(onnx, attributes).Value : function(x).Value);
+    }
+
+    private static void Hardshrink(LoweringContext c)
+    {
+        var x = X(c);
+        var lambda = Kernels.Round(Option(c, 0.5, "lambda"), c.ResultType());
+        c.Result(Formula.Where((x >= -lambda) & (x <= lambda), 0, x).Value);
+    }
+
+    private static void Softshrink(LoweringContext c)
+    {
+        var x = X(c);
+        var lambda = Option(c, 0.5, "lambda");
+        // x 0 is NaN where x is, and else zero.
+        c.Result(Formula.Where(x > lambda, x - lambda, Formula.Where(x < -lambda, x + lambda, x * 0)).Value);
+    }
+
+    private static void Softsign(LoweringContext c)
+    {
+        // TorchSharp adds in the argument's dtype, rounded, and divides then.
+        var x = new Formula(c, c.Tensor());
+        var type = Kernels.Wide(c.ResultType());
+        c.Result((x.To(type) / (x.Abs() + 1).To(type)).Value);
+    }
+
+    private static void Tanhshrink(LoweringContext c)
+    {
+        // Two operations in TorchSharp: the hyperbolic tangent is rounded to the dtype before it is subtracted.
+        var x = X(c);
+        c.Result((x - x.Apply("Tanh").To(c.ResultType()).To(x.Type)).Value);
+    }
+
+    private static void Softmax(LoweringContext c, string onnx, long axis, bool negate = false)
+    {
+        var x = negate ? -X(c) : X(c);
+        c.Result(Ranks.AtLeastOne(c, x.Value, value => onnx == "LogSoftmax"
+            ? LogSoftmax(c, value, c.Axis(axis, value.Rank))
+            : c.Like(onnx, [value], ("axis", c.Axis(axis, value.Rank)))));
+    }
+
+    /// <summary>The logarithm of the softmax.</summary>
+    public static GraphValue LogSoftmax(LoweringContext c, GraphValue value, long axis)
+    {
+        if (value.Type != ScalarType.Float64) return c.Like("LogSoftmax", [value], ("axis", axis));
+        // ONNX Runtime's operator for float64 gives -infinity beside NaN and infinities.
+        var below = new Formula(c, value) - new Formula(c, Reductions.Extreme(c, "Max", value, [axis], keep: true));
+        var sum = new Formula(c, Reductions.Reduce(c, "ReduceSum", below.Apply("Exp").Value, [axis], keep: true));
+        return (below - sum.Apply("Log")).Value;
+    }
 
     private static void Gelu(LoweringContext c)
     {
@@ -77,55 +187,53 @@ internal static class Activations
         var approximate = c.Module is GELU module ? module.approximate.ToString() : c.Text("approximate") ?? "none";
         if (!approximate.Equals("tanh", StringComparison.OrdinalIgnoreCase))
         {
-            c.Result(GeluExact(c, x));
+            c.Result(GeluExact(c, x.Value));
             return;
         }
 
-        var cube = c.Like("Mul", [c.Like("Mul", [c.Like("Mul", [x, x]), x]), c.Scalar(0.044715, x.Type)]);
-        var inner = c.Like("Mul", [c.Like("Add", [x, cube]), c.Scalar(Math.Sqrt(2 / Math.PI), x.Type)]);
-        var half = c.Like("Mul", [x, c.Scalar(0.5, x.Type)]);
-        c.Result(c.Like("Mul", [half, c.Like("Add", [c.Like("Tanh", [inner]), c.Scalar(1, x.Type)])]));
+        var inner = (x + x * x * x * 0.044715) * Math.Sqrt(2 / Math.PI);
+        c.Result((x * 0.5 * (inner.Apply("Tanh") + 1)).Value);
     }
 
     private static void Softplus(LoweringContext c)
     {
         var x = X(c);
         double beta = Option(c, 1, "beta"), threshold = Option(c, 20, "threshold");
-        var scaled = beta == 1 ? x : c.Like("Mul", [x, c.Scalar(beta, x.Type)]);
-        var soft = c.Like("Softplus", [scaled]);
-        if (beta != 1) soft = c.Like("Div", [soft, c.Scalar(beta, x.Type)]);
+        var scaled = beta == 1 ? x : x * beta;
+        var soft = beta == 1 ? Softplus(scaled) : Softplus(scaled) / beta;
         // Beyond 20 the two differ by 2e-9: nothing in float32.
-        if (threshold < 20) soft = c.Node("Where", x.Type, x.Rank, [c.Node("Greater", ScalarType.Bool, x.Rank, [scaled, c.Scalar(threshold, x.Type)]), x, soft]);
-        c.Result(soft);
+        c.Result(threshold < 20 || x.Type == ScalarType.Float64 ? Formula.Where(scaled > threshold, x, soft).Value : soft.Value);
     }
 
     private static void ThresholdRule(LoweringContext c)
     {
         var x = X(c);
-        var above = c.Node("Greater", ScalarType.Bool, x.Rank, [x, c.Scalar(Option(c, 0, "threshold"), x.Type)]);
-        c.Result(c.Node("Where", x.Type, x.Rank, [above, x, c.Scalar(Option(c, 0, "value"), x.Type)]));
+        double threshold = Option(c, 0, "threshold"), value = Option(c, 0, "value");
+        c.Result(Formula.Where(x <= threshold, value, x).Value);
     }
 
     private static void Hardtanh(LoweringContext c)
     {
         var inPlace = c.Module is Hardtanh module ? module.inplace : c.Method.Name.EndsWith('_') || c.Flag(false, "inplace");
         if (!inPlace) throw c.Refuse("TorchSharp 0.107's hardtanh without inplace gives its input back unchanged. Use inplace: true, or clamp, which do what is meant");
-        c.Result(Clip(c, X(c), Option(c, -1, "min_val"), Option(c, 1, "max_val")));
+        Clamped(c, Option(c, -1, "min_val"), Option(c, 1, "max_val"));
     }
 
     private static void Glu(LoweringContext c)
     {
         var x = X(c);
-        var axis = c.Axis(Dim(c), x.Rank);
-        var half = c.FixedResultSize(0, (int)axis) ?? throw c.Refuse("the axis that is halved is free");
-        var parts = c.Nodes("Split", [(x.Type, x.Rank), (x.Type, x.Rank)], [x, c.Constants([half, half])], ("axis", axis));
-        c.Result(c.Like("Mul", [parts[0], c.Like("Sigmoid", [parts[1]])]));
+        var axis = c.Axis(Dim(c), x.Value.Rank);
+        var half = c.FixedResultSize(0, (int)axis) ?? throw c.Refuse($"the axis that is halved ({axis}) is free; fix it: leave it out of ExportOptions.FreeAxes");
+        var parts = c.Nodes("Split", [(x.Type, x.Value.Rank), (x.Type, x.Value.Rank)], [x.Value, c.Constants([half, half])], ("axis", axis));
+        c.Result((new Formula(c, parts[0]) * new Formula(c, parts[1]).Apply("Sigmoid")).Value);
     }
 
-    private static void PRelu(LoweringContext c, GraphValue x, GraphValue weight)
+    private static void PRelu(LoweringContext c, GraphValue weight)
     {
         // One slope a channel, axis 1: [C] becomes [C, 1, ...] to broadcast over the rest.
-        var slope = x.Rank > 2 && weight.Rank == 1 ? c.Node("Unsqueeze", weight.Type, x.Rank - 1, [weight, c.Constants([.. Enumerable.Range(1, x.Rank - 2).Select(axis => (long)axis)])]) : weight;
-        c.Result(c.Like("PRelu", [x, slope]));
+        var x = X(c);
+        var slope = c.Cast(x.Value.Rank > 2 && weight.Rank == 1 ? c.Node("Unsqueeze", weight.Type, x.Value.Rank - 1, [weight, c.Constants([.. Enumerable.Range(1, x.Value.Rank - 2).Select(axis => (long)axis)])]) : weight, x.Type);
+        if (x.Type == ScalarType.Float32) c.Result(c.Like("PRelu", [x.Value, slope]));
+        else c.Result(Formula.Where(x > 0, x, x * new Formula(c, slope)).Value);
     }
 }

@@ -1,6 +1,9 @@
-// Arithmetic with broadcasting and scalars. The result's dtype is TorchSharp's; operands are cast to it before the node, as
-// type promotion does. A scalar becomes a rank-0 initializer of that dtype.
-//   remainder  x - floor(x / y) y, the sign of y        fmod  x - trunc(x / y) y, the sign of x
+// Arithmetic with broadcasting and scalars. The result's dtype is TorchSharp's; operands are cast to it before the node, as type promotion
+// does, float16 and bfloat16 to float32. A scalar becomes a rank-0 initializer of that dtype.
+//   fmod          x - trunc(x / y) y, the sign of x
+//   remainder     r = fmod(x, y), and r + y where r has the other sign than y
+//   floor_divide  (x - r) / y with that r, rounded to the whole number it is but for the rounding; floor(x / y) is another number: 1 // 0.1 is 9
+//   lerp          from the nearer end, so that an infinite end stays
 using TorchBridge.Export.Capture;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -11,140 +14,239 @@ internal static class Arithmetic
 {
     public static void Register(OperatorTable table)
     {
-        table.Operation("add", "Add (Mul)", c => WithAlpha(c, "Add"), "alpha");
+        table.Operation("add", "Add (Mul); Or", c => WithAlpha(c, "Add"), "alpha");
         table.Operation("sub", "Sub (Mul)", c => WithAlpha(c, "Sub"), "alpha");
-        table.Operation("mul", "Mul; And", c => c.Result(c.ResultType() == ScalarType.Bool ? Node(c, "And") : Node(c, "Mul")));
-        table.Operation("div", "Div (Floor)", Divide, "rounding_mode");
-        table.Operation("floor_divide", "Div, Floor; Mod", c => c.Result(FloorDivide(c)));
-        table.Operation("remainder", "Div, Floor, Mul, Sub; Mod", c => c.Result(Remainder(c)));
-        table.Operation("fmod", "Mod", c => c.Result(Node(c, "Mod", ("fmod", 1L))));
-        table.Operation("pow", "Pow", c => c.Result(Node(c, "Pow")));
-        table.Operation("maximum", "Max", c => c.Result(Node(c, "Max")));
-        table.Operation("minimum", "Min", c => c.Result(Node(c, "Min")));
-        table.Operation("fmax", "Max", c => c.Result(Node(c, "Max")));
-        table.Operation("fmin", "Min", c => c.Result(Node(c, "Min")));
-        table.Operation("atan2", "Atan, Div, Where", Atan2);
-        table.Operation("hypot", "Mul, Add, Sqrt", c => Hypot(c));
-        table.Operation("xlogy", "Log, Mul, Where", XLogY);
-        table.Operation("lerp", "Sub, Mul, Add", Lerp, "weight: number or tensor");
-        table.Operation("addcmul", "Mul, Add", c => AddC(c, "Mul"), "value");
-        table.Operation("addcdiv", "Div, Add", c => AddC(c, "Div"), "value");
-        table.Operation("as_tensor", "(constant)", c => c.Result(c.Operand(c.Positional[0], c.ResultType())));
+        table.Operation("mul", "Mul; And", c => c.Result(Apply(c, (a, b) => a.Type == ScalarType.Bool ? a & b : a * b, exactNumbers: true)));
+        table.Operation("div", "Div; Div, Floor, Mod, Where", Divide, "rounding_mode");
+        table.Operation("floor_divide", "Div, Mod, Floor, Where", c => c.Result(Apply(c, FloorDivide, exactNumbers: true)));
+        table.Operation("remainder", "Mod, Add, Where", c => c.Result(Apply(c, Remainder)));
+        table.Operation("fmod", "Mod; Div, Mul, Sub", c => c.Result(Apply(c, FMod)));
+        table.Operation("pow", "Pow; Mul; Sqrt", c => c.Result(Power(c)));
+        table.Operation("float_power", "Pow (in float64)", c => c.Result(Apply(c, (a, b) => a.Binary("Pow", b))));
+        table.Operation("maximum", "Max; Greater, Where; Or", c => c.Result(Apply(c, (a, b) => a.Max(b))));
+        table.Operation("minimum", "Min; Less, Where; And", c => c.Result(Apply(c, (a, b) => a.Min(b))));
+        table.Operation("fmax", "Max, IsNaN, Where", c => c.Result(Apply(c, (a, b) => Present(a, b, a.Max(b)))));
+        table.Operation("fmin", "Min, IsNaN, Where", c => c.Result(Apply(c, (a, b) => Present(a, b, a.Min(b)))));
+        table.Operation("atan2", "Atan, Div, Where", c => c.Result(Apply(c, Atan2)));
+        table.Operation("hypot", "Max, Min, Div, Mul, Sqrt, Where", c => c.Result(Apply(c, Hypot)));
+        table.Operation("copysign", "Abs, Neg, Where", c => c.Result(Apply(c, SpecialFunctions.CopySign)));
+        table.Operation("heaviside", "Greater, Equal, Where", c => c.Result(Apply(c, (a, b) => Formula.Where(a.EqualTo(0), b, (a > 0).To(a.Type)))));
+        table.Operation("logaddexp", "Max, Exp, Log, Where", c => c.Result(Apply(c, (a, b) => LogAddExp(a, b, d => d.Apply("Exp"), 1))));
+        table.Operation("logaddexp2", "Max, Pow, Log, Where", c => c.Result(Apply(c, (a, b) => LogAddExp(a, b, d => d.Number(2).Binary("Pow", d), Math.Log(2)))));
+        table.Operation("xlogy", "Log, Mul, Where", c => c.Result(Apply(c, (a, b) => TimesLogarithm(a, b, b.Apply("Log")))));
+        table.Operation("special.xlog1py", "Log, Add, Div, Mul, Where", c => c.Result(Apply(c, (a, b) => TimesLogarithm(a, b, SpecialFunctions.Log1p(b)))));
+        table.Operation("lerp", "Sub, Mul, Add, Where", Lerp, "weight: number or tensor");
+        table.Operation("addcmul", "Mul, Add", c => AddC(c, (a, b) => a * b), "value");
+        table.Operation("addcdiv", "Div, Add", c => AddC(c, (a, b) => a / b), "value");
+        table.Operation("as_tensor", "(constant)", AsTensor);
     }
 
     /// <summary>The two operands of a binary operation, of a type.</summary>
     public static (GraphValue Left, GraphValue Right) Operands(LoweringContext c, ScalarType type)
     {
-        var operands = c.Positional.Where(argument => argument is ValueRef or long or double or VaryingInteger or VaryingNumber or bool).Take(2).ToArray();
-        if (operands.Length < 2) throw c.Refuse("expected two operands");
+        var operands = Two(c);
         return (c.Operand(operands[0], type), c.Operand(operands[1], type));
     }
 
-    private static GraphValue Node(LoweringContext c, string onnx, params (string, object)[] attributes)
+    private static object?[] Two(LoweringContext c)
     {
-        var type = c.ResultType();
-        var (left, right) = Operands(c, type);
-        return c.Node(onnx, type, c.ResultRank(), [left, right], attributes);
+        object?[] operands = [.. c.Positional.Where(argument => argument is ValueRef or long or double or VaryingInteger or VaryingNumber or bool).Take(2)];
+        return operands.Length == 2 ? operands : throw c.Refuse("two operands are needed, tensors or numbers");
+    }
+
+    /// <summary>The remainder of the sign of the dividend.</summary>
+    public static Formula FMod(Formula x, Formula y) => x.IsFloat ? x.Binary("Mod", y, ("fmod", 1L)) : x - x / y * y;
+
+    /// <summary>Operands are rounded to the result's dtype first; for products and quotients in float16 and bfloat16 numbers are not, in TorchSharp neither.</summary>
+    private static GraphValue Apply(LoweringContext c, Func<Formula, Formula, Formula> function, bool exactNumbers = false)
+    {
+        var wide = Kernels.Wide(c.ResultType());
+        Formula Wide(object? argument)
+        {
+            var isNumber = argument is not ValueRef || c.Operand(argument).Rank == 0;
+            return new Formula(c, c.Operand(argument, exactNumbers && isNumber ? wide : c.ResultType())).To(wide);
+        }
+
+        var operands = Two(c);
+        return function(Wide(operands[0]), Wide(operands[1])).Value;
     }
 
     private static void WithAlpha(LoweringContext c, string onnx)
     {
-        var type = c.ResultType();
-        if (type == ScalarType.Bool)
+        var alpha = c.Number(1, "alpha");
+        if (c.ResultType() == ScalarType.Bool && (onnx == "Sub" || alpha != 1)) throw c.Refuse("torch.sub and alpha are not defined for booleans; cast to an integer first, or use logical_xor");
+        if (onnx == "Sub" && Two(c)[0] is not ValueRef && !is_floating_point(c.Tensor().Type))
         {
-            c.Result(onnx == "Add" ? Node(c, "Or") : throw c.Refuse("subtraction of booleans"));
+            // TorchSharp negates the tensor, in its own dtype, and adds the number: integers wrap.
+            var negated = -new Formula(c, c.Tensor());
+            var type = Kernels.Wide(c.ResultType());
+            c.Result((negated.To(type) + new Formula(c, c.Operand(Two(c)[0], c.ResultType())).To(type)).Value);
             return;
         }
 
-        var (left, right) = Operands(c, type);
-        if (c.Number(1, "alpha") is var alpha && alpha != 1) right = c.Like("Mul", [right, c.Scalar(alpha, type)]);
-        c.Result(c.Node(onnx, type, c.ResultRank(), [left, right]));
+        c.Result(Apply(c, (a, b) => a.Type == ScalarType.Bool ? a | b : a.Binary(onnx, alpha == 1 ? b : b * alpha)));
     }
 
     private static void Divide(LoweringContext c)
     {
-        var type = c.ResultType();
-        var mode = c.Text("rounding_mode");
-        if (mode is "floor" && !is_floating_point(type))
+        // TorchSharp's default is a member of the enum: RoundingMode.None.
+        c.Result(c.Text("rounding_mode") switch
         {
-            c.Result(FloorDivide(c));
-            return;
-        }
-
-        var quotient = Node(c, "Div");
-        c.Result(mode switch
-        {
-            null => quotient,
-            "floor" => c.Like("Floor", [quotient]),
-            "trunc" => is_floating_point(type) ? Pointwise.Truncate(c, quotient) : quotient,
-            _ => throw c.Refuse($"rounding_mode '{mode}'"),
+            null or "None" => Apply(c, (a, b) => a / b, exactNumbers: true),
+            "floor" => Apply(c, FloorDivide, exactNumbers: true),
+            "trunc" => Apply(c, (a, b) => a.IsFloat ? SpecialFunctions.Truncate(Rounded(c, a / b)) : a / b, exactNumbers: true),
+            var other => throw c.Refuse($"rounding_mode '{other}' is not known; None, floor and trunc are"),
         });
     }
 
-    private static GraphValue FloorDivide(LoweringContext c)
+    /// <summary>The quotient of two tensors is rounded to float16 or bfloat16 before it is truncated, that by a number is not.</summary>
+    private static Formula Rounded(LoweringContext c, Formula quotient) =>
+        c.Tensors() is [_, { Rank: > 0 }] ? quotient.To(c.ResultType()).To(quotient.Type) : quotient;
+
+    private static Formula FloorDivide(Formula x, Formula y)
     {
-        var type = c.ResultType();
-        if (is_floating_point(type)) return c.Like("Floor", [Node(c, "Div")]);
-        // ONNX divides integers towards zero; without the remainder (of the divisor's sign) the division is exact.
-        var (left, right) = Operands(c, type);
-        var exact = c.Node("Sub", type, c.ResultRank(), [left, c.Node("Mod", type, c.ResultRank(), [left, right])]);
-        return c.Node("Div", type, c.ResultRank(), [exact, right]);
+        var rest = FMod(x, y);
+        var other = !rest.EqualTo(0) & ((y < 0) ^ (rest < 0));
+        if (!x.IsFloat) return x / y - other.To(x.Type);
+        var quotient = (x - rest) / y;
+        var exact = Formula.Where(other, quotient - 1, quotient);
+        var floor = exact.Apply("Floor");
+        var whole = Formula.Where(exact - floor > 0.5, floor + 1, floor);
+        // A zero has the sign of the quotient; a division by zero is what IEEE says.
+        return Formula.Where(y.EqualTo(0), x / y, Formula.Where(exact.EqualTo(0), x / y * 0, whole));
     }
 
-    private static GraphValue Remainder(LoweringContext c)
+    private static Formula Remainder(Formula x, Formula y)
     {
-        var type = c.ResultType();
-        var (left, right) = Operands(c, type);
-        if (!is_floating_point(type)) return c.Node("Mod", type, c.ResultRank(), [left, right]);
-        var whole = c.Like("Floor", [c.Node("Div", type, c.ResultRank(), [left, right])]);
-        return c.Node("Sub", type, c.ResultRank(), [left, c.Node("Mul", type, c.ResultRank(), [whole, right])]);
+        if (!x.IsFloat) return x.Binary("Mod", y);
+        var rest = FMod(x, y);
+        return Formula.Where(!rest.EqualTo(0) & ((y < 0) ^ (rest < 0)), rest + y, rest);
     }
 
-    private static void Atan2(LoweringContext c)
+    private static Formula Present(Formula a, Formula b, Formula result) =>
+        a.IsFloat ? Formula.Where(a.IsNan(), b, Formula.Where(b.IsNan(), a, result)) : result;
+
+    private static Formula Atan2(Formula y, Formula x)
     {
-        // atan(y / x), half a turn further where x < 0, towards the side of y; a quarter turn where x = 0.
-        var type = c.ResultType();
-        var rank = c.ResultRank();
-        var (y, x) = Operands(c, type);
-        GraphValue Compare(string op, GraphValue value) => c.Node(op, ScalarType.Bool, rank, [value, c.Scalar(0, type)]);
-        GraphValue Choose(GraphValue mask, GraphValue a, GraphValue b) => c.Node("Where", type, rank, [mask, a, b]);
-        var atan = c.Like("Atan", [c.Node("Div", type, rank, [y, x])]);
-        var turn = Choose(Compare("Less", y), c.Scalar(-Math.PI, type), c.Scalar(Math.PI, type));
-        var left = Choose(Compare("Less", x), c.Node("Add", type, rank, [atan, turn]), atan);
-        var sign = c.Like("Sign", [y]);
-        c.Result(Choose(Compare("Equal", x), c.Node("Mul", type, rank, [sign, c.Scalar(Math.PI / 2, type)]), left));
+        // The angle of (|x|, |y|), which is a quarter turn at most, mirrored by the signs of x and y, also of their zeros.
+        var (up, right) = (y.Abs(), x.Abs());
+        var ratio = Formula.Where(up.EqualTo(right), Formula.Where(up.EqualTo(0), up, up.Number(1)), up / right);
+        var angle = SpecialFunctions.Atan(ratio);
+        return SpecialFunctions.CopySign(Formula.Where(SpecialFunctions.IsNegative(x), Math.PI - angle, angle), y);
     }
 
-    private static void Hypot(LoweringContext c)
+    private static Formula Hypot(Formula a, Formula b)
     {
-        var (a, b) = Operands(c, c.ResultType());
-        c.Result(c.Like("Sqrt", [c.Node("Add", c.ResultType(), c.ResultRank(), [c.Like("Mul", [a, a]), c.Like("Mul", [b, b])])]));
+        var (x, y) = (a.Abs(), b.Abs());
+        var (larger, smaller) = (x.Max(y), x.Min(y));
+        var ratio = smaller / larger;
+        var length = Formula.Where(larger.EqualTo(0), larger, larger * (ratio * ratio + 1).Apply("Sqrt"));
+        return a.IsFloat ? Formula.Where(x.EqualTo(double.PositiveInfinity) | y.EqualTo(double.PositiveInfinity), double.PositiveInfinity, length) : length;
     }
 
-    private static void XLogY(LoweringContext c)
+    private static Formula LogAddExp(Formula a, Formula b, Func<Formula, Formula> power, double unit)
     {
-        var type = c.ResultType();
-        var (x, y) = Operands(c, type);
-        var zero = c.Node("Equal", ScalarType.Bool, x.Rank, [x, c.Scalar(0, type)]);
-        c.Result(c.Node("Where", type, c.ResultRank(), [zero, c.Scalar(0, type), c.Node("Mul", type, c.ResultRank(), [x, c.Like("Log", [y])])]));
+        var larger = a.Max(b);
+        var sum = larger + SpecialFunctions.Log1p(power(-(a - b).Abs())) / unit;
+        return Formula.Where(a.EqualTo(b) & a.IsInfinite(), a, sum);
     }
+
+    private static Formula TimesLogarithm(Formula x, Formula y, Formula logarithm) =>
+        Formula.Where(y.IsNan(), double.NaN, Formula.Where(x.EqualTo(0), 0, x * logarithm));
+
+    private static GraphValue Power(LoweringContext c)
+    {
+        var type = Kernels.Wide(c.ResultType());
+        var x = new Formula(c, c.Operand(c.Positional[0], type));
+        if (!x.IsFloat && c.Positional[1] is long whole) return Repeated(x, whole).Value;
+        var exponent = new Formula(c, c.Operand(c.Positional[1], c.ResultType())).To(type);
+        if (!x.IsFloat) return Power(x, exponent).Value;
+        return c.Positional[1] switch
+        {
+            0L or 0.0 => Ones(x).Value,
+            1L or 1.0 => x.Value,
+            2L or 2.0 or 3L or 3.0 => x.Binary("Pow", exponent).Value,
+            0.5 => x.Apply("Sqrt").Value,
+            -0.5 => x.Apply("Sqrt").Apply("Reciprocal").Value,
+            -1L or -1.0 => x.Apply("Reciprocal").Value,
+            -2L or -2.0 => (x * x).Apply("Reciprocal").Value,
+            _ => x.Binary("Pow", exponent).Value,
+        };
+    }
+
+    /// <summary>An integer power that wraps as integers do; ONNX Runtime's Pow goes through float64.</summary>
+    private static Formula Repeated(Formula x, long exponent)
+    {
+        Formula? result = null;
+        for (var square = x; exponent > 0; exponent >>= 1)
+        {
+            if ((exponent & 1) == 1) result = result is { } known ? known * square : square;
+            if (exponent > 1) square *= square;
+        }
+
+        return result ?? Ones(x);
+    }
+
+    private static Formula Power(Formula x, Formula exponent)
+    {
+        // Bit by bit: the powers of x by 1, 2, 4 … that the exponent has.
+        var bits = x.Type switch
+        {
+            ScalarType.Int64 => 63,
+            ScalarType.Int32 => 31,
+            ScalarType.Int16 => 15,
+            ScalarType.Int8 => 7,
+            _ => 8,
+        };
+        var result = Ones(x);
+        var (square, rest) = (x, exponent);
+        for (var bit = 0; bit < bits; bit++)
+        {
+            var half = rest / 2;
+            result = Formula.Where((rest - half * 2).EqualTo(0), result, result * square);
+            (square, rest) = (square * square, half);
+        }
+
+        if (x.Type == ScalarType.Byte) return result;
+        // Of negative powers only those of 1 and -1 are whole.
+        var odd = !(exponent - exponent / 2 * 2).EqualTo(0);
+        var ofOne = Formula.Where(x.EqualTo(1) | (x.EqualTo(-1) & !odd), 1, Formula.Where(x.EqualTo(-1), x, 0));
+        return Formula.Where(exponent < 0, ofOne, result);
+    }
+
+    private static Formula Ones(Formula x) => Formula.Where(x.EqualTo(x), x.Number(1), x.Number(1));
 
     private static void Lerp(LoweringContext c)
     {
-        var type = c.ResultType();
-        var rank = c.ResultRank();
-        var (start, end) = (c.Operand(c.Positional[0], type), c.Operand(c.Positional[1], type));
-        var step = c.Node("Mul", type, rank, [c.Operand(c.Positional[2], type), c.Node("Sub", type, rank, [end, start])]);
-        c.Result(c.Node("Add", type, rank, [start, step]));
+        var type = Kernels.Wide(c.ResultType());
+        Formula Argument(int position) => new(c, c.Operand(c.Positional[position], type));
+        var (start, end, weight) = (Argument(0), Argument(1), Argument(2));
+        var way = end - start;
+        c.Result(Formula.Where(weight.Abs() < 0.5, start + weight * way, end - way * (1 - weight)).Value);
     }
 
-    private static void AddC(LoweringContext c, string onnx)
+    private static void AddC(LoweringContext c, Func<Formula, Formula, Formula> function)
+    {
+        var type = Kernels.Wide(c.ResultType());
+        var tensors = c.Tensors().Select(tensor => new Formula(c, c.Cast(tensor, type))).ToArray();
+        var value = c.Number(1, "value");
+        c.Result((tensors[0] + function(value == 1 ? tensors[1] : tensors[1] * value, tensors[2])).Value);
+    }
+
+    private static void AsTensor(LoweringContext c)
     {
         var type = c.ResultType();
-        var rank = c.ResultRank();
-        var tensors = c.Tensors();
-        var product = c.Node(onnx, type, rank, [tensors[1], tensors[2]]);
-        if (c.Number(1, "value") is var value && value != 1) product = c.Like("Mul", [product, c.Scalar(value, type)]);
-        c.Result(c.Node("Add", type, rank, [tensors[0], product]));
+        if (c.Positional[0] is not object?[] list)
+        {
+            c.Result(c.Operand(c.Positional[0], type));
+            return;
+        }
+
+        if (list.Any(item => item is not (long or double or bool))) throw c.Refuse("its numbers follow a free axis; use torch.arange, or stack tensors");
+        using var scope = NewDisposeScope();
+        using var numbers = is_floating_point(type) || list.Any(item => item is double)
+            ? tensor(list.Select(item => Convert.ToDouble(item, System.Globalization.CultureInfo.InvariantCulture)).ToArray())
+            : tensor(list.Select(item => Convert.ToInt64(item, System.Globalization.CultureInfo.InvariantCulture)).ToArray());
+        c.Result(c.Computed(numbers.reshape(c.ResultSizes()[0]).to(type), "as_tensor"));
     }
 }

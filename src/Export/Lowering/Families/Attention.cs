@@ -25,30 +25,45 @@ internal static class Attention
 
     private static void ScaledDotProduct(LoweringContext c)
     {
-        var tensors = c.Tensors();
-        var (q, k, v) = (tensors[0], tensors[1], tensors[2]);
         if (c.Number(0, "p") != 0) throw c.Refuse("dropout in attention at inference; pass p: 0");
-        var width = c.FixedSize(q, q.Rank - 1) ?? throw c.Refuse("the feature axis is free");
-        var scores = c.Like("Mul", [MatMulTransposed(c, q, k), c.Scalar(1 / Math.Sqrt(width), q.Type)]);
+        var type = Kernels.Wide(c.ResultType());
+        var (q, k, v) = (c.Cast(c.Tensor(), type), c.Cast(c.Tensor(1), type), c.Cast(c.Tensor(2), type));
+        var width = c.FixedSize(c.Tensor(), q.Rank - 1) ?? throw c.Refuse("the feature axis is free");
+        var scores = new Formula(c, MatMulTransposed(c, ScaledBy(c, q, 1 / Math.Sqrt(width), width), k));
         if (c.Flag(false, "is_casual", "is_causal"))
         {
-            var shape = c.Node("Shape", ScalarType.Int64, 1, [scores]);
-            var square = c.Node("Slice", ScalarType.Int64, 1, [shape, c.Constant(-2), c.Constant(long.MaxValue)]);
-            var ones = c.Node("Expand", ScalarType.Int64, 2, [c.IntegerScalar(1), square]);
-            var visible = c.Cast(c.Like("Trilu", [ones, c.IntegerScalar(0)], ("upper", 0L)), ScalarType.Bool);
-            scores = c.Node("Where", q.Type, scores.Rank, [visible, scores, c.Scalar(double.NegativeInfinity, q.Type)]);
+            var shape = Layout.Sizes(c, scores.Value);
+            var ones = Layout.Expand(c, c.IntegerScalar(1), Layout.Slice(c, shape, 0, -2, long.MaxValue), 2);
+            var visible = new Formula(c, c.Cast(c.Like("Trilu", [ones, c.IntegerScalar(0)], ("upper", 0L)), ScalarType.Bool));
+            scores = Formula.Where(visible, scores, double.NegativeInfinity);
         }
 
-        if (c.OptionalTensor("attn_mask") is { } mask)
-            scores = mask.Type == ScalarType.Bool ? c.Node("Where", q.Type, scores.Rank, [mask, scores, c.Scalar(double.NegativeInfinity, q.Type)]) : c.Like("Add", [scores, c.Cast(mask, q.Type)]);
-        c.Result(c.Node("MatMul", q.Type, c.ResultRank(), [c.Like("Softmax", [scores], ("axis", (long)scores.Rank - 1)), v]));
+        if (c.OptionalTensor("attn_mask") is not { } mask)
+        {
+            c.Result(c.Node("MatMul", type, c.ResultRank(), [c.Like("Softmax", [scores.Value], ("axis", (long)scores.Value.Rank - 1)), v]));
+            return;
+        }
+
+        scores = mask.Type == ScalarType.Bool ? Formula.Where(new Formula(c, mask), scores, double.NegativeInfinity) : scores + new Formula(c, mask).To(type);
+        // A row that attends to nothing gives 0.
+        var hidden = scores.EqualTo(double.NegativeInfinity).To(ScalarType.Byte);
+        var nothing = new Formula(c, c.Cast(Reductions.Reduce(c, "ReduceMin", hidden.Value, [hidden.Value.Rank - 1], keep: true), ScalarType.Bool));
+        var weights = Formula.Where(nothing, 0, scores.Apply("Softmax", ("axis", (long)scores.Value.Rank - 1)));
+        c.Result(c.Node("MatMul", type, c.ResultRank(), [weights.Value, v]));
+    }
+
+    /// <summary>A product with a number. In float64 with a vector of it, because ONNX Runtime merges a number into MatMul as float32.</summary>
+    private static GraphValue ScaledBy(LoweringContext c, GraphValue x, double number, long width)
+    {
+        using var scope = NewDisposeScope();
+        return x.Type == ScalarType.Float64 && width > 1 ? c.Like("Mul", [x, c.Computed(full(width, number, ScalarType.Float64), "scale")]) : (new Formula(c, x) * number).Value;
     }
 
     private static GraphValue MatMulTransposed(LoweringContext c, GraphValue a, GraphValue b)
     {
         var perm = Enumerable.Range(0, b.Rank).Select(axis => (long)axis).ToArray();
         (perm[^1], perm[^2]) = (perm[^2], perm[^1]);
-        return c.Like("MatMul", [a, Shapes.Permute(c, b, perm)]);
+        return c.Node("MatMul", a.Type, Math.Max(a.Rank, b.Rank), [a, Layout.Permute(c, b, perm)]);
     }
 
     // ---- the parts -----------------------------------------------------------------------------------------------------------
@@ -68,7 +83,7 @@ internal static class Attention
 
         public GraphValue Linear(GraphValue x, GraphValue weight, GraphValue? bias)
         {
-            var product = c.Node("MatMul", x.Type, x.Rank, [x, Shapes.Permute(c, weight, 1, 0)]);
+            var product = c.Node("MatMul", x.Type, x.Rank, [x, Layout.Permute(c, weight, 1, 0)]);
             return bias is { } b ? c.Like("Add", [product, b]) : product;
         }
 
@@ -106,13 +121,13 @@ internal static class Attention
         }
 
         // [L, N, E] to [N, heads, L, head]; 0 copies L and N.
-        GraphValue Heads(GraphValue x) => Shapes.Permute(c, c.Node("Reshape", x.Type, 4, [x, c.Constants([0, 0, heads, head])]), 1, 2, 0, 3);
+        GraphValue Heads(GraphValue x) => Layout.Permute(c, c.Node("Reshape", x.Type, 4, [x, c.Constants([0, 0, heads, head])]), 1, 2, 0, 3);
         var scores = MatMulTransposed(c, Heads(c.Like("Mul", [q, c.Scalar(1 / Math.Sqrt(head), q.Type)])), Heads(k));
         if (mask is { } given) scores = c.Like("Add", [scores, c.Cast(given.Rank == 3 ? c.Node("Reshape", given.Type, 4, [given, c.SizeVector([-1L, heads, .. LoweringContext.ToSizes(c.SizesOf(given))[1..]])]) : given, scores.Type)]);
         if (keyPadding is { } padding)
             scores = c.Node("Where", scores.Type, 4, [c.Cast(c.Node("Unsqueeze", padding.Type, 4, [padding, c.Constants([1, 2])]), ScalarType.Bool), c.Scalar(double.NegativeInfinity, scores.Type), scores]);
         var weights = c.Like("Softmax", [scores], ("axis", 3L));
-        var mixed = Shapes.Permute(c, c.Like("MatMul", [weights, Heads(v)]), 2, 0, 1, 3);
+        var mixed = Layout.Permute(c, c.Like("MatMul", [weights, Heads(v)]), 2, 0, 1, 3);
         var joined = c.Node("Reshape", q.Type, 3, [mixed, c.Constants([0, 0, embedding])]);
         return (part.Linear("out_proj", joined), weights);
     }

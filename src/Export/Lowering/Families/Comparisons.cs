@@ -22,10 +22,10 @@ internal static class Comparisons
         table.Operation("bitwise_and", "And; BitwiseAnd", c => Bitwise(c, "And"), "integers from opset 18");
         table.Operation("bitwise_or", "Or; BitwiseOr", c => Bitwise(c, "Or"), "integers from opset 18");
         table.Operation("bitwise_xor", "Xor; BitwiseXor", c => Bitwise(c, "Xor"), "integers from opset 18");
-        table.Operation("bitwise_not", "Not; BitwiseNot", BitwiseNot, "integers from opset 18");
+        table.Operation("bitwise_not", "Not; Sub", BitwiseNot);
         table.Operation("where", "Where", Where, "tensors or numbers");
         table.Operation("masked_fill", "Where", MaskedFill, "value");
-        table.Operation("isclose", "Sub, Abs, LessOrEqual", IsClose, "rtol, atol");
+        table.Operation("isclose", "Equal, Sub, Abs, LessOrEqual", IsClose, "rtol, atol, nanEqual");
     }
 
     private static void Compare(LoweringContext c, string onnx, bool negate = false)
@@ -60,19 +60,26 @@ internal static class Comparisons
     private static void Bitwise(LoweringContext c, string onnx)
     {
         var type = c.ResultType();
-        if (type != ScalarType.Bool && c.Opset < 18) throw c.Refuse("bitwise operations on integers need opset 18");
+        RefuseBelow18(c, type);
         var (left, right) = Arithmetic.Operands(c, type);
         c.Result(c.Node(type == ScalarType.Bool ? onnx : $"Bitwise{onnx}", type, c.ResultRank(), [left, right]));
     }
 
+    private static void RefuseBelow18(LoweringContext c, ScalarType type)
+    {
+        if (type != ScalarType.Bool && c.Opset < 18) throw c.Refuse($"ONNX has bitwise operations on integers ({type}) from opset 18 on, and ExportOptions.Opset is {c.Opset}. Set it to 18, or use booleans");
+    }
+
     private static void BitwiseNot(LoweringContext c)
     {
-        if (c.ResultType() != ScalarType.Bool && c.Opset < 18) throw c.Refuse("bitwise operations on integers need opset 18");
-        c.Result(c.Like(c.ResultType() == ScalarType.Bool ? "Not" : "BitwiseNot", [c.Tensor()]));
+        // -1 - x is what inverting all bits gives, and needs no opset 18; 255 - x where there is no sign.
+        var x = new Formula(c, c.Tensor());
+        c.Result(x.Type == ScalarType.Bool ? (!x).Value : ((x.Type == ScalarType.Byte ? 255 : -1) - x).Value);
     }
 
     private static void Where(LoweringContext c)
     {
+        if (c.Positional.Count < 3 || c.Positional[2] is null) throw c.Refuse("where with a condition alone gives a number of indices that depends on the data. Give it the two tensors to choose from");
         var type = c.ResultType();
         // torch.where(condition, a, b) or a.where(condition, b)
         var onTensor = !c.Method.IsStatic;
@@ -88,9 +95,22 @@ internal static class Comparisons
 
     private static void IsClose(LoweringContext c)
     {
-        var (a, b) = (c.Tensor(), c.Tensor(1));
-        var rank = c.ResultRank();
-        var allowed = c.Like("Add", [c.Like("Mul", [c.Like("Abs", [b]), c.Scalar(c.Number(1e-5, "rtol"), a.Type)]), c.Scalar(c.Number(1e-8, "atol"), a.Type)]);
-        c.Result(c.Node("LessOrEqual", ScalarType.Bool, rank, [c.Like("Abs", [c.Node("Sub", a.Type, rank, [a, b])]), allowed]));
+        double relative = c.Number(1e-5, "rtol"), absolute = c.Number(1e-8, "atol");
+        var equalNan = c.Flag(false, "nanEqual", "equal_nan");
+        Formula a = new(c, c.Tensor()), b = new(c, c.Tensor(1));
+        var close = a.EqualTo(b);
+        if (equalNan && a.IsFloat) close |= a.IsNan() & b.IsNan();
+        if (relative != 0 || absolute != 0)
+        {
+            // Integers are compared as float32; float16 is rounded after each step, as TorchSharp does.
+            var type = a.IsFloat ? a.Type : ScalarType.Float32;
+            var (x, y) = (a.To(type), b.To(type));
+            var share = (y.To(Kernels.Wide(type)) * relative).To(type).Abs();
+            var allowed = (share.To(Kernels.Wide(type)) + absolute).To(type);
+            var difference = (x - y).Abs();
+            close |= !(difference.IsNan() | difference.IsInfinite()) & difference <= allowed;
+        }
+
+        c.Result(close.Value);
     }
 }

@@ -55,7 +55,8 @@ internal static class Convolutions
         GraphValue[] inputs = module.bias is { } bias
             ? [input, c.Parameter(module.weight, "weight"), c.Parameter(bias, "bias")]
             : [input, c.Parameter(module.weight, "weight")];
-        c.Result(c.Like(module.transposed ? "ConvTranspose" : "Conv", inputs, [.. attributes]));
+        if (module.transposed) c.Result(Transposed(c, inputs, attributes, spatial));
+        else c.Result(c.Like("Conv", inputs, [.. attributes]));
     }
 
     private static void Functional(LoweringContext c, int spatial, bool transposed)
@@ -69,8 +70,29 @@ internal static class Convolutions
         {
             ("kernel_shape", kernel), ("strides", Option("stride", 1)), ("dilations", Option("dilation", 1)), ("pads", (long[])[.. padding, .. padding]), ("group", c.Integer(1, "groups")),
         };
+        GraphValue[] inputs = c.OptionalTensor("bias") is { } bias ? [input, weight, bias] : [input, weight];
         if (transposed) attributes.Add(("output_padding", Option("output_padding", 0)));
-        c.Result(c.Like(transposed ? "ConvTranspose" : "Conv", c.OptionalTensor("bias") is { } bias ? [input, weight, bias] : [input, weight], [.. attributes]));
+        c.Result(transposed ? Transposed(c, inputs, attributes, spatial) : c.Like("Conv", inputs, [.. attributes]));
+    }
+
+    /// <summary>ConvTranspose. ONNX Runtime takes an output_padding below the stride; more of it is padding that is not cut off at the end, or zeros.</summary>
+    private static GraphValue Transposed(LoweringContext c, GraphValue[] inputs, List<(string Name, object Value)> attributes, int spatial)
+    {
+        long[] Of(string name) => (long[])attributes.First(attribute => attribute.Name == name).Value;
+        var (stride, pads, extra) = (Of("strides"), Of("pads").ToArray(), Of("output_padding").ToArray());
+        if (extra.Zip(stride).All(pair => pair.First < pair.Second)) return c.Like("ConvTranspose", inputs, [.. attributes]);
+        for (var i = 0; i < spatial; i++)
+        {
+            var kept = Math.Min(extra[i], pads[spatial + i]);
+            pads[spatial + i] -= kept;
+            extra[i] -= kept;
+        }
+
+        attributes.RemoveAll(attribute => attribute.Name is "pads" or "output_padding");
+        attributes.Add(("pads", pads));
+        if (extra.All(size => size == 0)) return c.Like("ConvTranspose", inputs, [.. attributes]);
+        var result = Paddings.Pad(c, c.Like("ConvTranspose", inputs[..2], [.. attributes]), [.. new long[spatial + 2], 0, 0, .. extra], "constant", 0);
+        return inputs.Length < 3 ? result : (new Formula(c, result) + new Formula(c, Layout.Behind(c, inputs[2], spatial))).Value;
     }
 
     private static long[] Padding(LoweringContext c, Convolution module, long[] kernel)
@@ -79,6 +101,8 @@ internal static class Convolutions
         if (type == TorchSharp.Padding.Same)
         {
             var total = kernel.Zip(Expand(module.dilation, kernel.Length), (size, dilation) => dilation * (size - 1)).ToArray();
+            if (module.padding_mode != PaddingModes.Zeros && total.Any(size => size % 2 != 0))
+                throw c.Refuse($"padding Same with padding_mode {module.padding_mode} and an even kernel: TorchSharp 0.107 pads another number of elements than Same says. Pad with nn.functional.pad, and give the convolution padding 0");
             return [.. total.Select(size => size / 2), .. total.Select(size => size - (size / 2))];
         }
 

@@ -18,7 +18,7 @@ internal static class Dropouts
         table.Module<Identity>("(nothing)", PassThrough);
         foreach (var name in (string[])["dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"])
             table.Operation(name, "(nothing)", Functional, "training: false");
-        foreach (var name in (string[])["contiguous", "alias", "detach", "cpu"]) table.Operation(name, "(nothing)", PassThrough);
+        foreach (var name in (string[])["contiguous", "alias", "detach", "cpu", "positive"]) table.Operation(name, "(nothing)", PassThrough);
     }
 
     private static void PassThrough(LoweringContext c) => c.Result(c.Tensor());

@@ -1,4 +1,7 @@
-// EmbeddingBag of a [N, L] index: Gather, then sum, mean or maximum over L. The mode is probed.
+// Embeddings. A table whose rows are renormalized (max_norm) is written as it is after that: each row w with |w|_p > max_norm becomes
+// w max_norm / (|w|_p + 1e-7). EmbeddingBag is Gather, and the sum, mean or maximum of each bag without the entries of padding_index:
+//   [N, L]               a bag a row
+//   [M], offsets [B]     bag b has entries offsets[b] up to offsets[b + 1]: member[b, m], and the bags are member x rows
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -7,21 +10,91 @@ namespace TorchBridge.Export.Lowering.Families;
 
 internal static class Embeddings
 {
-    public static void Register(OperatorTable table) => table.Module<EmbeddingBag>("Gather, ReduceSum; ReduceMean; ReduceMax", Bag, "mode (probed), per_sample_weights");
+    public static void Register(OperatorTable table)
+    {
+        table.Module<Embedding>("Gather", Lookup, "padding_idx, max_norm and norm_type (probed)");
+        table.Module<EmbeddingBag>("Gather, ReduceSum; ReduceMax; MatMul, Div", Bags, "mode, max_norm, norm_type, padding_index, include_last_offset (probed), offsets, per_sample_weights");
+    }
 
-    private static void Bag(LoweringContext c)
+    private static void Lookup(LoweringContext c)
+    {
+        var module = (Embedding)c.Module!;
+        var norm = EmbeddingProbe.Norm(module.weight!, index => module.forward(index));
+        c.Result(c.Node("Gather", c.ResultType(), c.ResultRank(), [Table(c, module.weight!, norm), c.Tensor()]));
+    }
+
+    private static GraphValue Table(LoweringContext c, Tensor weight, RowNorm? norm)
+    {
+        if (norm is null) return c.Parameter(weight, "weight");
+        using var scope = NewDisposeScope();
+        return c.Computed(norm.Apply(weight), "weight:renormalized");
+    }
+
+    private static void Bags(LoweringContext c)
     {
         var module = (EmbeddingBag)c.Module!;
+        var options = EmbeddingProbe.Bag(module);
+        var wide = Kernels.Wide(c.ResultType());
         var index = c.Tensor();
-        if (index.Rank != 2 || c.Has("offsets")) throw c.Refuse("a flat index with offsets: the bags' sizes are data. Pass a [N, L] index");
-        var weight = module.weight!;
-        var (rows, width) = (weight.shape[0], weight.shape[1]);
-        var probe = tensor(new[] { 0, Math.Min(1, rows - 1), Math.Min(2, rows - 1) }).reshape(1, 3);
-        var mode = ModuleProbe.Find(
-            c, "mode", (EmbeddingBagMode[])[EmbeddingBagMode.Sum, EmbeddingBagMode.Mean, EmbeddingBagMode.Max],
-            kind => nn.EmbeddingBag(rows, width, mode: kind), twin => ((EmbeddingBag)twin).forward(probe, null, null));
-        var gathered = c.Node("Gather", weight.dtype, 3, [c.Parameter(weight, "weight"), index]);
-        if (c.OptionalTensor("perSampleWeights", "per_sample_weights") is { } weights) gathered = c.Like("Mul", [gathered, c.Node("Unsqueeze", weights.Type, 3, [weights, c.Constant(2)])]);
-        c.Result(Reductions.Reduce(c, mode switch { EmbeddingBagMode.Sum => "ReduceSum", EmbeddingBagMode.Mean => "ReduceMean", _ => "ReduceMax" }, gathered, [1], keep: false));
+        var rows = new Formula(c, c.Cast(c.Node("Gather", module.weight!.dtype, index.Rank + 1, [Table(c, module.weight!, options.Norm), index]), wide));
+        if (c.OptionalTensor("perSampleWeights", "per_sample_weights") is { } weights) rows *= new Formula(c, Layout.Behind(c, c.Cast(weights, wide), 1));
+        Formula? present = options.PaddingIndex >= 0 ? !new Formula(c, index).EqualTo(options.PaddingIndex) : null;
+        if (index.Rank == 2)
+        {
+            if (c.Has("offsets")) throw c.Refuse("offsets beside a [N, L] index");
+            // [N, L] with the entries that count.
+            var counted = present ?? new Formula(c, index).EqualTo(new Formula(c, index));
+            if (options.IncludesLastOffset) throw c.Refuse("include_last_offset with a [N, L] index: libtorch drops the last bag, and divides the one before by a wrong number. Give offsets, or leave include_last_offset out");
+            c.Result(options.Mode == EmbeddingBagMode.Max ? Largest(c, rows, counted) : Summed(c, rows, counted, options.Mode == EmbeddingBagMode.Mean));
+            return;
+        }
+
+        var member = Membership(c, index, options.IncludesLastOffset);
+        if (present is { } some) member &= new Formula(c, Layout.Unsqueeze(c, some.Value, 0));
+        if (options.Mode == EmbeddingBagMode.Max)
+        {
+            c.Result(Largest(c, new Formula(c, Layout.Unsqueeze(c, rows.Value, 0)), member));
+            return;
+        }
+
+        var sums = new Formula(c, c.Node("MatMul", wide, 2, [member.To(wide).Value, rows.Value]));
+        c.Result(options.Mode == EmbeddingBagMode.Mean ? (sums / Count(c, member, wide)).Value : sums.Value);
     }
+
+    /// <summary>Whether entry m belongs to bag b.</summary>
+    private static Formula Membership(LoweringContext c, GraphValue index, bool includesLastOffset)
+    {
+        var offsets = c.Cast(c.OptionalTensor("offsets") ?? throw c.Refuse("a flat index without offsets"), ScalarType.Int64);
+        var entries = Layout.Size(c, index, 0);
+        var next = Layout.Slice(c, offsets, 0, 1, long.MaxValue);
+        var starts = includesLastOffset ? Layout.Slice(c, offsets, 0, 0, -1) : offsets;
+        var ends = includesLastOffset ? next : Layout.Concat(c, 0, next, entries);
+        var places = new Formula(c, Layout.Unsqueeze(c, Layout.Range(c, entries), 0));
+        return (places >= new Formula(c, Layout.Unsqueeze(c, starts, 1))) & (places < new Formula(c, Layout.Unsqueeze(c, ends, 1)));
+    }
+
+    private static Formula Count(LoweringContext c, Formula counted, ScalarType type)
+    {
+        var count = new Formula(c, Reductions.Reduce(c, "ReduceSum", counted.To(type).Value, [1], keep: true));
+        return count.Max(count.Number(1));
+    }
+
+    private static GraphValue Summed(LoweringContext c, Formula rows, Formula counted, bool mean)
+    {
+        var chosen = Formula.Where(new Formula(c, Layout.Behind(c, counted.Value, 1)), rows, 0);
+        var sums = new Formula(c, Reductions.Reduce(c, "ReduceSum", chosen.Value, [1], keep: false));
+        return mean ? (sums / Count(c, counted, rows.Type)).Value : sums.Value;
+    }
+
+    /// <summary>The largest number of each column of a bag; 0 where the bag is empty.</summary>
+    private static GraphValue Largest(LoweringContext c, Formula rows, Formula counted)
+    {
+        var mask = new Formula(c, Layout.Behind(c, counted.Value, 1));
+        var chosen = Formula.Where(mask, rows, double.NegativeInfinity);
+        var largest = new Formula(c, Reductions.Extreme(c, "Max", chosen.Value, [1], keep: false));
+        return Formula.Where(IsAny(c, counted), largest, 0).Value;
+    }
+
+    private static Formula IsAny(LoweringContext c, Formula counted) =>
+        new Formula(c, Reductions.Reduce(c, "ReduceSum", counted.To(ScalarType.Float32).Value, [1], keep: true)) > 0;
 }

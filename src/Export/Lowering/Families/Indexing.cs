@@ -1,6 +1,7 @@
-// Indexing. x[...] is taken apart axis by axis: a number is Gather with a scalar, a slice is Slice, None is Unsqueeze, an index tensor
-// is Gather; two or more index tensors from the first axis on are GatherND. x[...] = y writes where the same indexing of the element
-// numbers points: numbers = Range(size of x) as x's shape; ScatterElements on the flat tensor.
+// Indexing. x[...] is taken apart axis by axis: a number is Gather with a scalar, a slice is Slice, None is Unsqueeze. Index tensors come
+// last: one is Gather; several are brought to the front and are GatherND, and the axes that they make go back to where the first of them
+// stood if they stood side by side. x[...] = y writes where the same indexing of the element numbers points: numbers = Range(size of x) as
+// x's shape; ScatterElements on the flat tensor. A mask that is written through is Where.
 using TorchBridge.Export.Capture;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -12,135 +13,242 @@ internal static class Indexing
 {
     public static void Register(OperatorTable table)
     {
-        const string options = "numbers, slices, ellipsis, None, index tensors";
-        table.Operation("index", "Gather; Slice; Unsqueeze; GatherND", c => c.Result(Index(c, c.Tensor(), Indices(c))), options);
-        table.Operation("index_put", "Range, Reshape, ScatterElements", IndexPut, options);
-        table.Operation("gather", "GatherElements", c => c.Result(c.Node("GatherElements", c.ResultType(), c.ResultRank(), [c.Tensor(), c.Tensor(1)], ("axis", Dim(c)))), "dim");
-        table.Operation("take_along_dim", "GatherElements", c => c.Result(c.Node("GatherElements", c.ResultType(), c.ResultRank(), [c.Tensor(), c.Tensor(1)], ("axis", Dim(c)))), "dim");
-        table.Operation("index_select", "Gather", c => c.Result(c.Node("Gather", c.ResultType(), c.ResultRank(), [c.Tensor(), c.Tensor(1)], ("axis", Dim(c)))), "dim");
-        table.Operation("take", "Reshape, Gather", c => c.Result(c.Node("Gather", c.ResultType(), c.ResultRank(), [c.Node("Reshape", c.ResultType(), 1, [c.Tensor(), c.Constant(-1)]), c.Tensor(1)])));
+        const string options = "numbers, slices, ellipsis, None, booleans, index tensors";
+        table.Operation("index", "Gather; Slice; Unsqueeze; GatherND", c => c.Result(Index(c, c.Tensor(), c.Positional.Skip(1))), options + "; no masks");
+        table.Operation("index_put", "Range, Reshape, ScatterElements; Where", IndexPut, options + ", masks; accumulate");
+        table.Operation("gather", "GatherElements", c => c.Result(AlongAxis(c, (x, axis) => c.Node("GatherElements", x.Type, x.Rank, [x, Ranks.Vector(c, Numbers(c, c.Tensor(1)), onlyScalar: true)], ("axis", axis)))), "dim");
+        table.Operation("take_along_dim", "Expand, GatherElements", TakeAlong, "dim");
+        table.Operation("index_select", "Gather", c => c.Result(AlongAxis(c, (x, axis) => Layout.Gather(c, x, Ranks.Vector(c, c.Tensor(1)), axis))), "dim");
+        table.Operation("take", "Reshape, Gather", c => c.Result(Layout.Gather(c, Ranks.Vector(c, c.Tensor()), c.Tensor(1), 0)));
         table.Operation("scatter", "ScatterElements", c => Scatter(c, "none"), "dim; source: tensor or number");
         table.Operation("scatter_add", "ScatterElements (add)", c => Scatter(c, "add"), "dim");
-        table.Operation("index_fill", "ScatterElements", IndexFill, "dim, value");
+        table.Operation("index_add", "ScatterElements (add)", c => IndexRows(c, "add"), "dim, alpha");
+        table.Operation("index_copy", "ScatterElements", c => IndexRows(c, "none"), "dim");
+        table.Operation("index_fill", "ScatterElements, Where", IndexFill, "dim, value");
+        table.Operation("select_scatter", "Gather, ScatterElements", c => WriteAt(c, numbers => Layout.Gather(c, numbers, c.Operand(c.Raw("index"), ScalarType.Int64), Dim(c))), "dim, index");
+        table.Operation("slice_scatter", "Slice, ScatterElements", c => WriteAt(c, numbers => Layout.Slice(c, numbers, Dim(c), c.SizeValue(c.Raw("start") ?? 0L), c.SizeValue(c.Raw("end") ?? long.MaxValue), c.Integer(1, "step"))), "dim, start, end, step");
+        table.Operation("diagonal_scatter", "Gather, ScatterElements", c => WriteAt(c, numbers => Shapes.Diagonal(c, numbers, c.Integer(0, "offset"), c.Integer(0, "dim1"), c.Integer(1, "dim2"))), "offset, dim1, dim2");
         table.Operation("one_hot", "OneHot", OneHot, "num_classes");
-        table.Module<Embedding>("Gather", c => c.Result(c.Node("Gather", c.ResultType(), c.ResultRank(), [c.Parameter(((Embedding)c.Module!).weight!, "weight"), c.Tensor()])), "padding_idx");
     }
 
     private static long Dim(LoweringContext c) => c.Axis(c.Integer(0, "dim"), c.Tensor().Rank);
 
-    private static IndexArgument[] Indices(LoweringContext c) =>
-        [.. c.Positional.Skip(1).SelectMany(Flat)];
+    private static GraphValue Numbers(LoweringContext c, GraphValue index) => index.Type == ScalarType.Int32 ? index : c.Cast(index, ScalarType.Int64);
 
-    private static IEnumerable<IndexArgument> Flat(object? argument) => argument switch
+    // ---- reading -------------------------------------------------------------------------------------------------------------
+
+    private static IEnumerable<IndexArgument> Flat(LoweringContext c, object? argument) => argument switch
     {
         IndexArgument index => [index],
-        object?[] list => list.SelectMany(Flat),
+        ValueRef tensor => [new IndexArgument("Tensor", null, null, null, tensor)],
+        object?[] list => list.SelectMany(item => Flat(c, item)),
         long or VaryingInteger => [new IndexArgument("Single", argument, null, null, null)],
-        _ => [],
+        null => [],
+        var other => throw c.Refuse($"an index {other}"),
     };
 
-    private static GraphValue Index(LoweringContext c, GraphValue value, IndexArgument[] indices)
+    /// <summary>An index tensor, and the axis of the value that it replaces.</summary>
+    private sealed record TensorIndexAt(GraphValue Index, int Axis);
+
+    private static GraphValue Index(LoweringContext c, GraphValue value, IEnumerable<object?> arguments)
     {
-        var explicitAxes = indices.Count(index => index.Kind is "Single" or "Slice" or "Tensor");
-        var tensors = indices.Where(index => index.Kind == "Tensor").ToArray();
-        if (tensors.Length > 1) return GatherNd(c, value, indices, tensors);
-        var axis = 0;
+        var (basic, tensors) = Basic(c, value, arguments);
+        if (tensors.Any(tensor => IsMask(tensor.Index))) throw c.Refuse("a mask as an index gives a number of elements that depends on the data. Use torch.where or masked_fill");
+        return tensors switch
+        {
+            [] => basic,
+            [var only] => Layout.Gather(c, basic, Numbers(c, only.Index), only.Axis),
+            _ => GatherNd(c, basic, tensors),
+        };
+    }
+
+    /// <summary>Takes all that is no index tensor.</summary>
+    private static (GraphValue Value, List<TensorIndexAt> Tensors) Basic(LoweringContext c, GraphValue value, IEnumerable<object?> arguments)
+    {
+        var indices = arguments.SelectMany(argument => Flat(c, argument)).ToArray();
+        int AxesOf(IndexArgument index) => index.Kind switch
+        {
+            "Single" or "Slice" => 1,
+            "Tensor" => c.Operand(index.Tensor) is var tensor && IsMask(tensor) ? tensor.Rank : 1,
+            _ => 0,
+        };
+        var (axis, left) = (0, indices.Sum(AxesOf));
+        var tensors = new List<TensorIndexAt>();
         foreach (var index in indices)
         {
+            left -= AxesOf(index);
             switch (index.Kind)
             {
                 case "Ellipsis":
-                    axis = value.Rank - explicitAxes;
+                    axis = value.Rank - left;
                     break;
                 case "None" or "Null":
-                    value = c.Node("Unsqueeze", value.Type, value.Rank + 1, [value, c.Constant(axis++)]);
+                    value = Layout.Unsqueeze(c, value, axis++);
+                    break;
+                case "Bool":
+                    value = Layout.Unsqueeze(c, value, axis);
+                    tensors.Add(new TensorIndexAt(c.Constants(index.Start is 0L ? [] : [0]), axis++));
                     break;
                 case "Single":
-                    value = c.Node("Gather", value.Type, value.Rank - 1, [value, c.Operand(index.Start, ScalarType.Int64)], ("axis", (long)axis));
-                    explicitAxes--;
+                    value = Layout.Gather(c, value, c.Operand(index.Start, ScalarType.Int64), axis);
                     break;
                 case "Slice":
                     if (index.Start is not null || index.Stop is not null || index.Step is not null)
                         value = c.Like("Slice", [value, c.SizeValue(index.Start ?? 0L), c.SizeValue(index.Stop ?? long.MaxValue), c.Constant(axis), c.SizeValue(index.Step ?? 1L)]);
                     axis++;
-                    explicitAxes--;
                     break;
                 case "Tensor":
-                    var at = c.Operand(index.Tensor, Type(c, index));
-                    if (at.Type is ScalarType.Bool or ScalarType.Byte) throw c.Refuse("a mask as an index gives a number of elements that depends on the data. Use torch.where or masked_fill");
-                    value = c.Node("Gather", value.Type, value.Rank - 1 + at.Rank, [value, at], ("axis", (long)axis));
-                    axis += at.Rank;
-                    explicitAxes--;
+                    var tensor = c.Operand(index.Tensor);
+                    tensors.Add(new TensorIndexAt(tensor, axis));
+                    axis += AxesOf(index);
                     break;
                 default:
                     throw c.Refuse($"an index of kind {index.Kind}");
             }
         }
 
-        return value;
+        return (value, tensors);
     }
 
-    private static GraphValue GatherNd(LoweringContext c, GraphValue value, IndexArgument[] indices, IndexArgument[] tensors)
+    private static bool IsMask(GraphValue index) => index.Type is ScalarType.Bool or ScalarType.Byte;
+
+    private static GraphValue GatherNd(LoweringContext c, GraphValue value, List<TensorIndexAt> tensors)
     {
-        if (!indices.Take(tensors.Length).All(index => index.Kind == "Tensor") || !indices.Skip(tensors.Length).All(index => index is { Kind: "Slice", Start: null, Stop: null, Step: null } or { Kind: "Ellipsis" }))
-            throw c.Refuse("several index tensors that are not the first indices");
-        var parts = tensors.Select(index => c.Operand(index.Tensor, ScalarType.Int64)).ToArray();
+        // All of one shape: a sum with zeros of the others' shapes.
+        var parts = tensors.Select(tensor => c.Cast(tensor.Index, ScalarType.Int64)).ToArray();
         var rank = parts.Max(part => part.Rank);
-        var shape = LoweringContext.ToSizes(c.ResultSizes())[..rank];
-        var wide = parts.Select(part => c.Node("Unsqueeze", ScalarType.Int64, rank + 1, [c.Node("Expand", ScalarType.Int64, rank, [part, c.SizeVector(shape)]), c.Constant(rank)])).ToArray();
-        var stacked = c.Node("Concat", ScalarType.Int64, rank + 1, wide, ("axis", (long)rank));
-        return c.Node("GatherND", value.Type, value.Rank - parts.Length + rank, [value, stacked]);
+        var zeros = parts.Select(part => new Formula(c, part) * 0).Aggregate((a, b) => a + b);
+        var wide = parts.Select(part => Layout.Unsqueeze(c, (new Formula(c, part) + zeros).Value, rank)).ToArray();
+        long[] axes = [.. tensors.Select(tensor => (long)tensor.Axis)];
+        long[] rest = [.. Enumerable.Range(0, value.Rank).Select(axis => (long)axis).Except(axes)];
+        var front = Layout.Permute(c, value, [.. axes, .. rest]);
+        var chosen = c.Node("GatherND", value.Type, rank + rest.Length, [front, Layout.Concat(c, rank, wide)]);
+        var areSideBySide = axes[^1] - axes[0] == axes.Length - 1;
+        if (!areSideBySide || axes[0] == 0) return chosen;
+        var before = (int)axes[0];
+        int[] order = [.. Enumerable.Range(rank, before), .. Enumerable.Range(0, rank), .. Enumerable.Range(rank + before, rest.Length - before)];
+        return Layout.Permute(c, chosen, [.. order.Select(axis => (long)axis)]);
     }
 
-    private static ScalarType Type(LoweringContext c, IndexArgument index) =>
-        c.Tensors().Length > 0 && index.Tensor is ValueRef ? TypeOf(c, index) : ScalarType.Int64;
-
-    private static ScalarType TypeOf(LoweringContext c, IndexArgument index)
+    /// <summary>Of a tensor without axes, its vector; the result has the rank of TorchSharp's.</summary>
+    private static GraphValue AlongAxis(LoweringContext c, Func<GraphValue, long, GraphValue> function)
     {
-        var position = Array.IndexOf([.. c.Positional.Skip(1).SelectMany(Flat).Where(item => item.Tensor is not null)], index);
-        return c.Tensor(1 + position).Type;
+        var result = function(Ranks.Vector(c, c.Tensor(), onlyScalar: true), Dim(c));
+        return c.ResultRank() == 0 && result.Rank > 0 ? Layout.Reshape(c, result, c.Constants([]), 0) : result;
     }
+
+    private static void TakeAlong(LoweringContext c)
+    {
+        var (x, index) = (c.Tensor(), c.Cast(c.Tensor(1), ScalarType.Int64));
+        if (c.Raw("dim") is null || (c.Method.IsStatic && c.Tensor().Rank != index.Rank))
+        {
+            c.Result(c.Node("GatherElements", x.Type, 1, [Ranks.Vector(c, x), Ranks.Vector(c, index)], ("axis", 0L)));
+            return;
+        }
+
+        // Both broadcast, but on the axis itself.
+        var axis = Dim(c);
+        var sizes = LoweringContext.ToSizes(c.ResultSizes());
+        var of = LoweringContext.ToSizes(c.SizesOf(x));
+        GraphValue Wide(GraphValue value, object?[] to, object?[] from) => to.Zip(from).All(pair => Equals(pair.First, pair.Second)) ? value : Layout.Expand(c, value, c.SizeVector(to), to.Length);
+        object?[] target = [.. sizes.Select((size, i) => i == axis ? of[i] : size)];
+        var wide = Wide(x, target, of);
+        c.Result(c.Like("GatherElements", [wide, Wide(index, sizes, LoweringContext.ToSizes(c.SizesOf(c.Tensor(1))))], ("axis", axis)));
+    }
+
+    // ---- writing -------------------------------------------------------------------------------------------------------------
 
     private static void IndexPut(LoweringContext c)
     {
         var x = c.Tensor();
-        var source = c.Positional[^1];
-        var indices = Indices(c);
-        var shape = c.Node("Shape", ScalarType.Int64, 1, [x]);
-        var all = c.Node("Range", ScalarType.Int64, 1, [c.IntegerScalar(0), c.Node("Size", ScalarType.Int64, 0, [x]), c.IntegerScalar(1)]);
-        var numbers = c.Node("Reshape", ScalarType.Int64, x.Rank, [all, shape]);
-        var chosen = Index(c, numbers, indices);
-        var updates = c.Node("Expand", x.Type, chosen.Rank, [c.Operand(source, x.Type), c.Node("Shape", ScalarType.Int64, 1, [chosen])]);
-        var flat = c.Node("Reshape", x.Type, 1, [x, c.Constant(-1)]);
-        var written = c.Node("ScatterElements", x.Type, 1, [flat, c.Node("Reshape", ScalarType.Int64, 1, [chosen, c.Constant(-1)]), c.Node("Reshape", x.Type, 1, [updates, c.Constant(-1)])], ("axis", 0L));
-        c.Result(c.Node("Reshape", x.Type, x.Rank, [written, shape]));
+        // x[...] = y has the value last, index_put_(y, indices, accumulate) first.
+        var isSetter = c.Method.Name.StartsWith("set_", StringComparison.Ordinal);
+        var accumulate = !isSetter && c.Flag(false, "accumulate");
+        var source = isSetter ? c.Positional[^1] : c.Raw("value");
+        object?[] arguments = isSetter ? [.. c.Positional.Skip(1).SkipLast(1)] : [c.Raw("indices")];
+        var value = new Formula(c, c.Operand(source, x.Type));
+        var masks = Basic(c, x, arguments).Tensors.Where(tensor => IsMask(tensor.Index)).ToArray();
+        if (masks.Length == 0)
+        {
+            c.Result(Write(c, x, numbers => Index(c, numbers, arguments), value.Value, accumulate ? "add" : "none"));
+            return;
+        }
+
+        var (part, tensors) = Basic(c, x, arguments);
+        if (tensors.Count > 1) throw c.Refuse("a mask beside other index tensors; write with torch.where");
+        var (mask, axis) = (tensors[0].Index, tensors[0].Axis);
+        var behind = part.Rank - axis - mask.Rank;
+        if (value.Value.Rank > behind && !(value.Value.Rank == behind + 1 && source is ValueRef one && c.FixedSize(c.Operand(one), 0) == 1))
+            throw c.Refuse("a mask takes as many values as it has true elements, which depends on the data. Write with torch.where, or write one value");
+        var wide = new Formula(c, Layout.Behind(c, c.Cast(mask, ScalarType.Bool), behind));
+        var old = new Formula(c, part);
+        var written = Formula.Where(wide, accumulate ? old + value : value, old);
+        if (arguments.SelectMany(argument => Flat(c, argument)).All(index => index.Kind is "Tensor" or "Ellipsis" or "Slice" && index is { Start: null, Stop: null, Step: null })) c.Result(written.Value);
+        else c.Result(Write(c, x, numbers => Basic(c, numbers, arguments).Value, written.Value, "none"));
+    }
+
+    private static void WriteAt(LoweringContext c, Func<GraphValue, GraphValue> choose) => c.Result(Write(c, c.Tensor(), choose, c.Cast(c.OptionalTensor("src")!.Value, c.Tensor().Type), "none"));
+
+    /// <summary>Writes where the same choice of the element numbers points.</summary>
+    private static GraphValue Write(LoweringContext c, GraphValue x, Func<GraphValue, GraphValue> choose, GraphValue updates, string reduction)
+    {
+        var sizes = Layout.Sizes(c, x);
+        var numbers = Layout.Reshape(c, Layout.Range(c, Reductions.Count(c, x, null)), sizes, x.Rank);
+        var chosen = choose(numbers);
+        var wide = Layout.Expand(c, updates, Layout.Sizes(c, chosen), chosen.Rank);
+        var written = Scattered(c, Ranks.Vector(c, x), Ranks.Vector(c, chosen), Ranks.Vector(c, wide), 0, reduction);
+        return Layout.Reshape(c, written, sizes, x.Rank);
+    }
+
+    /// <summary>ScatterElements; sums of float16 and bfloat16 in float32, of booleans as any, of small integers as int32.</summary>
+    public static GraphValue Scattered(LoweringContext c, GraphValue x, GraphValue index, GraphValue updates, long axis, string reduction)
+    {
+        var type = reduction == "none" ? x.Type : x.Type switch
+        {
+            ScalarType.Float16 or ScalarType.BFloat16 => ScalarType.Float32,
+            ScalarType.Bool or ScalarType.Byte or ScalarType.Int8 or ScalarType.Int16 => ScalarType.Int32,
+            var other => other,
+        };
+        (string, object)[] attributes = reduction == "none" ? [("axis", axis)] : [("axis", axis), ("reduction", reduction)];
+        return c.Cast(c.Like("ScatterElements", [c.Cast(x, type), Numbers(c, index), c.Cast(updates, type)], attributes), x.Type);
     }
 
     private static void Scatter(LoweringContext c, string reduction)
     {
-        var x = c.Tensor();
-        var index = c.Tensor(1);
-        var source = c.Raw("src", "value", "values") is ValueRef ? c.Tensor(2) : c.Node("Expand", x.Type, index.Rank, [c.Operand(c.Raw("src", "value"), x.Type), c.Node("Shape", ScalarType.Int64, 1, [index])]);
-        // ONNX wants indices and updates of one shape; TorchSharp takes a larger source and reads its front.
-        if (c.Raw("src", "value", "values") is ValueRef)
+        c.Result(AlongAxis(c, (x, axis) =>
         {
-            var sizes = LoweringContext.ToSizes(c.SizesOf(index));
-            source = c.Like("Slice", [source, c.Constants(new long[index.Rank]), c.SizeVector(sizes), c.Constants([.. Enumerable.Range(0, index.Rank).Select(axis => (long)axis)])]);
-        }
+            var index = Ranks.Vector(c, c.Tensor(1), onlyScalar: true);
+            if (c.Raw("src", "value", "values") is not ValueRef) return Scattered(c, x, index, Layout.Expand(c, c.Operand(c.Raw("src", "value"), x.Type), Layout.Sizes(c, index), index.Rank), axis, reduction);
+            // ONNX wants indices and updates of one shape; TorchSharp takes a larger source and reads its front.
+            var source = Ranks.Vector(c, c.Cast(c.Tensor(2), x.Type), onlyScalar: true);
+            var front = c.Like("Slice", [source, c.Constants(new long[index.Rank]), Layout.Sizes(c, index), c.Constants([.. Enumerable.Range(0, index.Rank).Select(i => (long)i)])]);
+            return Scattered(c, x, index, front, axis, reduction);
+        }));
+    }
 
-        c.Result(c.Like("ScatterElements", [x, index, source], ("axis", Dim(c)), ("reduction", reduction)));
+    /// <summary>Adds or writes rows of an axis.</summary>
+    private static void IndexRows(LoweringContext c, string reduction)
+    {
+        c.Result(AlongAxis(c, (x, axis) =>
+        {
+            var source = new Formula(c, Ranks.Vector(c, c.Cast(c.OptionalTensor("source")!.Value, x.Type), onlyScalar: true));
+            if (reduction == "add" && c.Number(1, "alpha") is var alpha && alpha != 1) source = x.Type == ScalarType.Bool ? source & source.Number(alpha) : source * alpha;
+            var rows = Layout.Behind(c, Ranks.Vector(c, Numbers(c, c.Tensor(1))), x.Rank - 1 - (int)axis);
+            return Scattered(c, x, Layout.Expand(c, rows, Layout.Sizes(c, source.Value), x.Rank), source.Value, axis, reduction);
+        }));
     }
 
     private static void IndexFill(LoweringContext c)
     {
-        // Rows of the axis that are in the index: one-hot of the index, any.
-        var x = c.Tensor();
-        var axis = Dim(c);
-        var size = c.FixedSize(x, (int)axis) ?? throw c.Refuse("the axis is free");
-        var hot = c.Node("OneHot", ScalarType.Float32, 2, [c.Cast(c.Tensor(1), ScalarType.Int64), c.IntegerScalar(size), c.Computed(tensor(new float[] { 0, 1 }), "off_on")]);
-        var mask = c.Cast(Reductions.Reduce(c, "ReduceMax", hot, [0], keep: false), ScalarType.Bool);
-        var wide = c.Node("Reshape", ScalarType.Bool, x.Rank, [mask, c.Constants([.. Enumerable.Range(0, x.Rank).Select(i => i == axis ? size : 1)])]);
-        c.Result(c.Node("Where", x.Type, x.Rank, [wide, c.Operand(c.Raw("value"), x.Type), x]));
+        c.Result(AlongAxis(c, (x, axis) =>
+        {
+            // The rows that are in the index, as a mask of the axis.
+            var index = Ranks.Vector(c, Numbers(c, c.Tensor(1)));
+            GraphValue Filled(bool value, GraphValue sizes) => Layout.Expand(c, c.Scalar(value ? 1 : 0, ScalarType.Bool), sizes, 1);
+            var rows = c.Like("ScatterElements", [Filled(false, Layout.Size(c, x, axis)), index, Filled(true, Layout.Sizes(c, index))], ("axis", 0L));
+            var mask = new Formula(c, Layout.Behind(c, rows, x.Rank - 1 - (int)axis));
+            return Formula.Where(mask, new Formula(c, c.Operand(c.Raw("value"), x.Type)), new Formula(c, x)).Value;
+        }));
     }
 
     private static void OneHot(LoweringContext c)

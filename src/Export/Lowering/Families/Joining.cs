@@ -9,11 +9,19 @@ internal static class Joining
 {
     public static void Register(OperatorTable table)
     {
-        table.Operation("cat", "Concat", c => c.Result(Concat(c, c.Integer(0, "dim", "dimension", "axis"), [.. c.Tensors().Where(tensor => tensor.Rank > 0)])), "dim");
+        table.Operation("cat", "Concat", Cat, "dim");
         table.Operation("stack", "Unsqueeze, Concat", Stack, "dim");
-        table.Operation("hstack", "Concat", c => c.Result(Concat(c, c.Tensor().Rank == 1 ? 0 : 1, c.Tensors())));
-        table.Operation("vstack", "Unsqueeze, Concat", VStack);
+        table.Operation("hstack", "Concat", c => c.Result(Concat(c, c.ResultRank() == 1 ? 0 : 1, [.. c.Tensors().Select(part => Ranks.Vector(c, part, onlyScalar: true))])));
+        table.Operation("vstack", "Unsqueeze, Concat", c => c.Result(Concat(c, 0, [.. c.Tensors().Select(part => Layout.InFront(c, part, 2))])));
+        table.Operation("dstack", "Unsqueeze, Concat", c => c.Result(Concat(c, 2, [.. c.Tensors().Select(part => AtLeastThree(c, part))])));
+        table.Operation("column_stack", "Unsqueeze, Concat", c => c.Result(Concat(c, 1, [.. c.Tensors().Select(part => part.Rank < 2 ? Layout.Behind(c, part, 2 - part.Rank) : part)])));
+        table.Operation("block_diag", "Pad, Concat", BlockDiagonal);
         foreach (var name in (string[])["chunk", "split", "tensor_split"]) table.Operation(name, "Split", c => Split(c, c.Integer(0, "dim", "dimension")), "sizes or count, dim");
+        table.Operation("hsplit", "Split", c => Split(c, c.Tensor().Rank == 1 ? 0 : 1), "sizes or count");
+        table.Operation("vsplit", "Split", c => Split(c, 0), "sizes or count");
+        table.Operation("dsplit", "Split", c => Split(c, 2), "sizes or count");
+        table.Operation("meshgrid", "Unsqueeze, Expand", MeshGrid, "indexing: ij, xy");
+        table.Operation("broadcast_tensors", "Expand", BroadcastTensors);
         table.Operation("unbind", "Gather", Unbind, "dim");
         table.Operation("narrow", "Slice", c => Slice(c, c.Raw("start"), Sum(c, c.Raw("start"), c.Raw("length")), 1L), "dim, start, length");
         table.Operation("slice", "Slice", c => Slice(c, c.Raw("start"), c.Raw("finish", "end"), c.Raw("step") ?? 1L), "dim, start, finish, step");
@@ -29,8 +37,56 @@ internal static class Joining
         c.Result(Concat(c, axis, [.. c.Tensors().Select(part => c.Node("Unsqueeze", part.Type, part.Rank + 1, [part, c.Constant(axis)]))]));
     }
 
-    private static void VStack(LoweringContext c) =>
-        c.Result(Concat(c, 0, [.. c.Tensors().Select(part => part.Rank == 1 ? c.Node("Unsqueeze", part.Type, 2, [part, c.Constant(0)]) : part)]));
+    private static void Cat(LoweringContext c)
+    {
+        // TorchSharp skips an empty vector among tensors with more axes.
+        var parts = c.Tensors().Where(part => part.Rank > 1 || c.ResultRank() == 1 || c.FixedSize(part, 0) != 0).ToArray();
+        c.Result(Concat(c, c.Integer(0, "dim", "dimension", "axis"), parts));
+    }
+
+    private static GraphValue AtLeastThree(LoweringContext c, GraphValue part) => part.Rank switch
+    {
+        0 => Layout.Unsqueeze(c, part, 0, 1, 2),
+        1 => Layout.Unsqueeze(c, part, 0, 2),
+        2 => Layout.Unsqueeze(c, part, 2),
+        _ => part,
+    };
+
+    private static void BlockDiagonal(LoweringContext c)
+    {
+        var parts = c.Tensors().Select(part => Layout.InFront(c, c.Cast(part, c.ResultType()), 2)).ToArray();
+        GraphValue Zeros(GraphValue height, GraphValue width) => c.Node("Expand", c.ResultType(), 2, [c.Scalar(0, c.ResultType()), Layout.Concat(c, 0, height, width)]);
+        var rows = new List<GraphValue>();
+        for (var i = 0; i < parts.Length; i++)
+        {
+            var height = Layout.Size(c, parts[i], 0);
+            rows.Add(Layout.Concat(c, 1, [.. parts.Select((other, j) => i == j ? other : Zeros(height, Layout.Size(c, other, 1)))]));
+        }
+
+        c.Result(Layout.Concat(c, 0, [.. rows]));
+    }
+
+    private static void MeshGrid(LoweringContext c)
+    {
+        // Axis i follows tensor i; with "xy" the first two axes change places.
+        var tensors = c.Tensors();
+        var swapped = c.Text("indexing") == "xy" && tensors.Length > 1;
+        var sizes = Layout.Concat(c, 0, [.. Enumerable.Range(0, tensors.Length).Select(axis => Layout.Size(c, Ranks.Vector(c, tensors[AxisOf(axis, swapped)]), 0))]);
+        for (var i = 0; i < tensors.Length; i++)
+        {
+            var axis = AxisOf(i, swapped);
+            var line = Layout.Behind(c, Ranks.Vector(c, tensors[i]), tensors.Length - 1 - axis);
+            c.Result(Layout.Expand(c, line, sizes, tensors.Length), i);
+        }
+    }
+
+    private static int AxisOf(int tensor, bool swapped) => swapped && tensor < 2 ? 1 - tensor : tensor;
+
+    private static void BroadcastTensors(LoweringContext c)
+    {
+        var tensors = c.Tensors();
+        for (var i = 0; i < tensors.Length; i++) c.Result(Layout.Expand(c, tensors[i], c.SizeVector(LoweringContext.ToSizes(c.ResultSizes(i))), c.ResultRank(i)), i);
+    }
 
     private static void Split(LoweringContext c, long dim)
     {

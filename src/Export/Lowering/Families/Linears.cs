@@ -1,4 +1,4 @@
-// Linear layers: y = x W^T + b with W [out, in]. A 2-d input becomes Gemm (transB), others MatMul and Add.
+// Linear layers: y = x W^T + b with W [out, in]. A 2-d input of float32 becomes Gemm (transB), others MatMul and Add.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -21,15 +21,17 @@ internal static class Linears
 
     private static void Lower(LoweringContext c, GraphValue input, GraphValue weight, GraphValue? bias)
     {
-        if (input.Rank == 2 && weight.Rank == 2)
+        if (input.Rank == 2 && weight.Rank == 2 && c.ResultType() == ScalarType.Float32)
         {
             GraphValue[] inputs = bias is { } b ? [input, weight, b] : [input, weight];
             c.Result(c.Like("Gemm", inputs, ("transB", 1L)));
             return;
         }
 
+        // float16 and bfloat16 are summed in float32, and rounded after the bias.
+        var type = Kernels.Wide(c.ResultType());
         var transposed = weight.Rank == 2 ? c.Like("Transpose", [weight], ("perm", new[] { 1L, 0L })) : weight;
-        var product = c.Node("MatMul", input.Type, c.ResultRank(), [input, transposed]);
-        c.Result(bias is { } added ? c.Like("Add", [product, added]) : product);
+        var product = new Formula(c, Matrices.MatMul(c, c.Cast(input, type), c.Cast(transposed, type)));
+        c.Result(bias is { } added ? (product + new Formula(c, added).To(type)).Value : product.Value);
     }
 }

@@ -105,9 +105,23 @@ internal static class Normalizations
 
     private static void Local(LoweringContext c, long size, double alpha, double beta, double k)
     {
-        // ONNX centres an even window one channel later than TorchSharp does.
-        if (size % 2 == 0) throw c.Refuse($"an even size ({size}): ONNX's window is placed otherwise");
-        c.Result(c.Like("LRN", [c.Tensor()], ("size", size), ("alpha", (float)alpha), ("beta", (float)beta), ("bias", (float)k)));
+        // ONNX centres an even window one channel later than TorchSharp does, and takes pictures only.
+        if (size % 2 == 1 && c.Tensor().Rank == 4 && c.ResultType() == ScalarType.Float32)
+        {
+            c.Result(c.Like("LRN", [c.Tensor()], ("size", size), ("alpha", (float)alpha), ("beta", (float)beta), ("bias", (float)k)));
+            return;
+        }
+
+        // x / (k + alpha mean of squares over size channels)^beta, as a sum of shifted squares.
+        var x = Pointwise.X(c);
+        var pads = new long[2 * x.Value.Rank];
+        (pads[1], pads[x.Value.Rank + 1]) = (size / 2, (size - 1) / 2);
+        var squares = Paddings.Pad(c, (x * x).Value, pads, "constant", 0);
+        var sum = Enumerable.Range(0, (int)size)
+            .Select(i => new Formula(c, Layout.Slice(c, squares, 1, i, i == size - 1 ? long.MaxValue : i - size + 1)))
+            .Aggregate((a, b) => a + b);
+        var scale = sum * (alpha / size) + k;
+        c.Result((x / scale.Binary("Pow", scale.Number(beta))).Value);
     }
 
     private static GraphValue Filled(LoweringContext c, GraphValue? given, long[] shape, double value, string name)

@@ -50,18 +50,17 @@ internal static class Paddings
         {
             long before = pads[axis], after = pads[rank + axis];
             if (before == 0 && after == 0) continue;
+            // Negative padding cuts; what stays is repeated.
+            var kept = before < 0 || after < 0 ? Layout.Slice(c, input, axis, Math.Max(0, -before), after < 0 ? after : long.MaxValue) : input;
             var parts = new List<GraphValue>();
-            if (before > 0) parts.Add(Slice(c, input, axis, -before, long.MaxValue));
-            parts.Add(input);
-            if (after > 0) parts.Add(Slice(c, input, axis, 0, after));
-            input = c.Like("Concat", [.. parts], ("axis", (long)axis));
+            if (before > 0) parts.Add(Layout.Slice(c, kept, axis, -before, long.MaxValue));
+            parts.Add(kept);
+            if (after > 0) parts.Add(Layout.Slice(c, kept, axis, 0, after));
+            input = Layout.Concat(c, axis, [.. parts]);
         }
 
         return input;
     }
-
-    private static GraphValue Slice(LoweringContext c, GraphValue input, int axis, long start, long end) =>
-        c.Like("Slice", [input, c.Constant(start), c.Constant(end), c.Constant(axis)]);
 
     private static void Constant(LoweringContext c) => FromModule(c, "constant");
 
@@ -77,7 +76,12 @@ internal static class Paddings
     private static void Functional(LoweringContext c)
     {
         var input = c.Tensor();
-        var padding = c.Integers("pad", "padding") ?? throw c.Refuse("no padding is given");
+        var given = c.Raw("pad", "padding") switch
+        {
+            object?[] several => several,
+            { } one => [.. Enumerable.Repeat(one, EveryAxis(c))],
+            null => throw c.Refuse("no padding is given"),
+        };
         var mode = c.Text("mode") switch
         {
             null or "Constant" or "Zeros" or "constant" => "constant",
@@ -86,6 +90,26 @@ internal static class Paddings
             "Circular" or "circular" => "wrap",
             var other => throw c.Refuse($"padding mode {other}"),
         };
-        c.Result(Pad(c, input, FromTorch(padding, input.Rank), mode, c.Number(0, "value")));
+        var value = c.Number(0, "value");
+        if (given.All(size => size is long)) c.Result(Pad(c, input, FromTorch([.. given.Cast<long>()], input.Rank), mode, value));
+        else if (mode == "wrap") throw c.Refuse("circular padding whose width follows a free axis; pad with cat and slices instead");
+        else c.Result(PadBySizes(c, input, given, mode, value));
     }
+
+    /// <summary>Pads by widths that follow free axes.</summary>
+    private static GraphValue PadBySizes(LoweringContext c, GraphValue input, object?[] padding, string mode, double value)
+    {
+        var pads = Enumerable.Repeat<object?>(0L, 2 * input.Rank).ToArray();
+        for (var i = 0; i < padding.Length / 2; i++)
+        {
+            pads[input.Rank - 1 - i] = padding[2 * i];
+            pads[(2 * input.Rank) - 1 - i] = padding[(2 * i) + 1];
+        }
+
+        GraphValue[] inputs = mode == "constant" ? [input, c.SizeVector(pads), c.Scalar(value, input.Type)] : [input, c.SizeVector(pads)];
+        return c.Like("Pad", inputs, ("mode", mode));
+    }
+
+    /// <summary>How many widths a single number stands for.</summary>
+    private static int EveryAxis(LoweringContext c) => 2 * c.Tensor().Rank;
 }

@@ -1,4 +1,6 @@
-// Functions of one tensor, element by element. An integer argument of a function that gives floats is cast first, as TorchSharp does.
+// Functions of one tensor, element by element. An integer argument of a function that gives floats is cast first, as TorchSharp does;
+// float16 and bfloat16 are computed in float32 and rounded once.
+using TorchBridge.Export.Capture;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -6,91 +8,140 @@ namespace TorchBridge.Export.Lowering.Families;
 
 internal static class Pointwise
 {
-    private static readonly (string Name, string Onnx)[] Direct =
-    [
-        ("abs", "Abs"), ("acos", "Acos"), ("acosh", "Acosh"), ("asin", "Asin"), ("asinh", "Asinh"), ("atan", "Atan"), ("atanh", "Atanh"), ("cos", "Cos"), ("cosh", "Cosh"),
-        ("erf", "Erf"), ("exp", "Exp"), ("log", "Log"), ("neg", "Neg"), ("reciprocal", "Reciprocal"), ("sign", "Sign"), ("sin", "Sin"), ("sinh", "Sinh"), ("sqrt", "Sqrt"), ("tan", "Tan"),
-    ];
-
     public static void Register(OperatorTable table)
     {
-        foreach (var (name, onnx) in Direct) table.Operation(name, onnx, c => c.Result(c.Like(onnx, [X(c)])));
-        foreach (var (name, onnx) in ((string, string)[])[("ceil", "Ceil"), ("floor", "Floor"), ("round", "Round")]) table.Operation(name, onnx, c => Rounding(c, onnx), name == "round" ? "decimals" : "");
-        table.Operation("trunc", "Sign, Abs, Floor, Mul", c => c.Result(IsFloat(c) ? Truncate(c, X(c)) : X(c)));
-        table.Operation("frac", "Sub", c => c.Result(c.Like("Sub", [X(c), Truncate(c, X(c))])));
-        table.Operation("rsqrt", "Sqrt, Reciprocal", c => c.Result(c.Like("Reciprocal", [c.Like("Sqrt", [X(c)])])));
-        table.Operation("square", "Mul", c => c.Result(c.Like("Mul", [X(c), X(c)])));
-        table.Operation("log2", "Log, Div", c => c.Result(c.Like("Div", [c.Like("Log", [X(c)]), Number(c, Math.Log(2))])));
-        table.Operation("log10", "Log, Div", c => c.Result(c.Like("Div", [c.Like("Log", [X(c)]), Number(c, Math.Log(10))])));
-        table.Operation("log1p", "Add, Log", c => c.Result(c.Like("Log", [c.Like("Add", [X(c), Number(c, 1)])])));
-        table.Operation("expm1", "Exp, Sub", c => c.Result(c.Like("Sub", [c.Like("Exp", [X(c)]), Number(c, 1)])));
-        table.Operation("exp2", "Pow", c => c.Result(c.Node("Pow", c.ResultType(), X(c).Rank, [Number(c, 2), X(c)])));
-        table.Operation("erfc", "Erf, Sub", c => c.Result(c.Node("Sub", c.ResultType(), X(c).Rank, [Number(c, 1), c.Like("Erf", [X(c)])])));
-        table.Operation("deg2rad", "Mul", c => c.Result(c.Like("Mul", [X(c), Number(c, Math.PI / 180)])));
-        table.Operation("rad2deg", "Mul", c => c.Result(c.Like("Mul", [X(c), Number(c, 180 / Math.PI)])));
-        table.Operation("isnan", "IsNaN", c => c.Result(c.Node("IsNaN", ScalarType.Bool, c.Tensor().Rank, [c.Tensor()])));
-        table.Operation("isinf", "IsInf", c => c.Result(c.Node("IsInf", ScalarType.Bool, c.Tensor().Rank, [c.Tensor()])));
-        table.Operation("isfinite", "IsNaN, IsInf, Or, Not", IsFinite);
-        table.Operation("clamp", "Clip; Max, Min", Clamp, "min, max; numbers or tensors");
-        table.Operation("clamp_min", "Max", c => c.Result(c.Node("Max", c.ResultType(), c.ResultRank(), [X(c), c.Operand(c.Positional[1], c.ResultType())])));
-        table.Operation("clamp_max", "Min", c => c.Result(c.Node("Min", c.ResultType(), c.ResultRank(), [X(c), c.Operand(c.Positional[1], c.ResultType())])));
-        table.Operation("nan_to_num", "IsNaN, IsInf, Where", NanToNum, "nan, posinf, neginf");
+        foreach (var (name, onnx) in ((string, string)[])
+                 [
+                     ("abs", "Abs"), ("cos", "Cos"), ("exp", "Exp"), ("log", "Log"), ("neg", "Neg"), ("reciprocal", "Reciprocal"), ("sin", "Sin"), ("sqrt", "Sqrt"),
+                 ]) table.Operation(name, onnx, c => c.Result(X(c).Apply(onnx).Value));
+        foreach (var (name, onnx, function) in ((string, string, Func<Formula, Formula>)[])
+                 [
+                     ("acos", "Acos", SpecialFunctions.Acos), ("acosh", "Acosh", SpecialFunctions.Acosh), ("asin", "Asin", SpecialFunctions.Asin), ("asinh", "Asinh", SpecialFunctions.Asinh), ("atan", "Atan", SpecialFunctions.Atan),
+                     ("atanh", "Atanh", SpecialFunctions.Atanh), ("cosh", "Cosh", SpecialFunctions.Cosh), ("sinh", "Sinh", SpecialFunctions.Sinh), ("tan", "Tan", SpecialFunctions.Tan), ("erf", "Erf", SpecialFunctions.Erf),
+                     ("erfc", "Exp, Mul, Add, Div, Where (in float64)", SpecialFunctions.Erfc),
+                     ("log1p", "Log, Add, Div, Where", SpecialFunctions.Log1p), ("expm1", "Exp, Log, Sub, Div, Where", SpecialFunctions.Expm1), ("frac", "Floor, Ceil, Where, Sub", x => x - SpecialFunctions.Truncate(x)),
+                     ("rsqrt", "Sqrt, Reciprocal", x => x.Apply("Sqrt").Apply("Reciprocal")), ("square", "Mul", x => x * x), ("exp2", "Pow", x => x.Number(2).Binary("Pow", x)),
+                     ("log2", "Log, Div (in float64)", x => Logarithm(x, 2)), ("log10", "Log, Div (in float64)", x => Logarithm(x, 10)), ("deg2rad", "Mul", x => x * (Math.PI / 180)), ("rad2deg", "Mul", x => x * (180 / Math.PI)),
+                     ("sinc", "Sin, Div, Where", Sinc), ("special.entr", "Log, Mul, Where", Entropy),
+                     ("angle", "Less, Where", x => Formula.Where(x.IsNan(), x, Formula.Where(x < 0, x.Number(Math.PI), 0))),
+                 ]) table.Operation(name, onnx, c => c.Result(function(X(c)).Value));
+        table.Operation("special.ndtr", "Erf, Add, Mul", Normal);
+        foreach (var name in (string[])["sign", "sgn"]) table.Operation(name, "Sign; Greater, Less, Sub; IsNaN, Where", c => c.Result(Sign(X(c)).Value));
+        foreach (var (name, onnx) in ((string, string)[])[("ceil", "Ceil"), ("floor", "Floor")]) table.Operation(name, onnx, c => c.Result(IsFloat(c) ? X(c).Apply(onnx).Value : c.Tensor()));
+        table.Operation("round", "Round", Round, "decimals");
+        table.Operation("trunc", "Floor, Ceil, Where", c => c.Result(IsFloat(c) ? SpecialFunctions.Truncate(X(c)).Value : c.Tensor()));
+        table.Operation("logit", "Sub, Div, Log", Logit, "eps");
+        table.Operation("isnan", "IsNaN", c => c.Result(Input(c).IsNan().Value));
+        table.Operation("isinf", "IsInf", c => c.Result(Input(c).IsInfinite().Value));
+        table.Operation("isfinite", "IsNaN, IsInf, Or, Not", c => c.Result((!(Input(c).IsNan() | Input(c).IsInfinite())).Value));
+        table.Operation("isposinf", "Equal", c => c.Result(IsInfinity(c, double.PositiveInfinity)));
+        table.Operation("isneginf", "Equal", c => c.Result(IsInfinity(c, double.NegativeInfinity)));
+        table.Operation("isreal", "Equal, Or", c => c.Result((Input(c).IsNan() | !Input(c).IsNan()).Value));
+        table.Operation("signbit", "Reciprocal, Where, Less", c => c.Result(SpecialFunctions.IsNegative(Input(c)).Value));
+        table.Operation("clamp", "Max, Min", Clamp, "min, max; numbers or tensors");
+        table.Operation("clamp_min", "Max", Clamp, "min");
+        table.Operation("clamp_max", "Min", Clamp, "max");
+        table.Operation("nan_to_num", "IsNaN, Equal, Where", NanToNum, "nan, posinf, neginf");
         foreach (var name in (string[])["to", "to_type", "type", "type_as"]) table.Operation(name, "Cast", c => c.Result(c.Tensor()), "dtype");
-        foreach (var name in (string[])["float", "half", "double", "int", "long", "bool", "byte"]) table.Operation(name, "Cast", c => c.Result(c.Tensor()));
+        foreach (var name in (string[])["float", "half", "bfloat16", "double", "int", "long", "short", "char", "bool", "byte"]) table.Operation(name, "Cast", c => c.Result(c.Tensor()));
     }
 
-    /// <summary>sign(x) floor(|x|)</summary>
-    public static GraphValue Truncate(LoweringContext c, GraphValue x) => c.Like("Mul", [c.Like("Sign", [x]), c.Like("Floor", [c.Like("Abs", [x])])]);
+    /// <summary>-1, 0 or 1; 0 for NaN.</summary>
+    public static Formula Sign(Formula x)
+    {
+        if (x.IsFloat) return Formula.Where(x.IsNan(), 0, x.Apply("Sign"));
+        if (x.Type == ScalarType.Bool) return x;
+        // ONNX Runtime 1.31's Sign looks at the low 32 bits of a 64-bit integer.
+        return x.Type == ScalarType.Int64 ? (x > 0).To(x.Type) - (x < 0).To(x.Type) : x.Apply("Sign");
+    }
 
-    private static GraphValue X(LoweringContext c) => c.Cast(c.Tensor(), c.ResultType());
+    /// <summary>The first tensor in the dtype in which TorchSharp computes the result.</summary>
+    public static Formula X(LoweringContext c) => new(c, c.Cast(c.Tensor(), Kernels.Wide(c.ResultType())));
+
+    private static Formula Input(LoweringContext c) => new(c, c.Tensor());
 
     private static bool IsFloat(LoweringContext c) => is_floating_point(c.ResultType());
 
-    private static GraphValue Number(LoweringContext c, double value) => c.Scalar(value, c.ResultType());
-
-    private static void Rounding(LoweringContext c, string onnx)
+    private static void Round(LoweringContext c)
     {
+        var decimals = c.Integer(0, "decimals");
         if (!IsFloat(c))
         {
-            c.Result(X(c));
+            c.Result(c.Tensor());
             return;
         }
 
-        var decimals = onnx == "Round" ? c.Integer(0, "decimals") : 0;
-        if (decimals == 0)
+        var factor = Math.Pow(10, Math.Abs(decimals));
+        c.Result(decimals switch
         {
-            c.Result(c.Like(onnx, [X(c)]));
-            return;
+            0 => X(c).Apply("Round").Value,
+            > 0 => ((X(c) * factor).Apply("Round") / factor).Value,
+            _ => ((X(c) / factor).Apply("Round") * factor).Value,
+        });
+    }
+
+    // In float64, so that log2(8) is 3.
+    private static Formula Logarithm(Formula x, double of) => (x.To(ScalarType.Float64).Apply("Log") / Math.Log(of)).To(x.Type);
+
+    private static Formula Sinc(Formula x)
+    {
+        var turned = x * Math.PI;
+        return Formula.Where(x.EqualTo(0), 1, turned.Apply("Sin") / turned);
+    }
+
+    private static Formula Entropy(Formula x) => Formula.Where(x.EqualTo(0), 0, Formula.Where(x < 0, double.NegativeInfinity, -(x * x.Apply("Log"))));
+
+    // TorchSharp composes this one and logit of operations that round to float16 and bfloat16 each.
+    private static void Normal(LoweringContext c)
+    {
+        var (x, type) = (X(c), c.ResultType());
+        var error = SpecialFunctions.Erf((x * Math.Sqrt(0.5)).To(type).To(x.Type)).To(type).To(x.Type);
+        c.Result(((error + 1).To(type).To(x.Type) * 0.5).Value);
+    }
+
+    private static void Logit(LoweringContext c)
+    {
+        var (x, type) = (X(c), c.ResultType());
+        if (c.Has("eps"))
+        {
+            var eps = Kernels.Round(c.Number(0, "eps"), type);
+            x = x.Max(x.Number(eps)).Min(x.Number(Kernels.Round(1 - eps, type)));
         }
 
-        var factor = Number(c, Math.Pow(10, decimals));
-        c.Result(c.Like("Div", [c.Like("Round", [c.Like("Mul", [X(c), factor])]), factor]));
+        c.Result((x / (1 - x).To(type).To(x.Type)).To(type).To(x.Type).Apply("Log").Value);
     }
 
-    private static void IsFinite(LoweringContext c)
-    {
-        var x = c.Tensor();
-        var special = c.Node("Or", ScalarType.Bool, x.Rank, [c.Node("IsNaN", ScalarType.Bool, x.Rank, [x]), c.Node("IsInf", ScalarType.Bool, x.Rank, [x])]);
-        c.Result(c.Node("Not", ScalarType.Bool, x.Rank, [special]));
-    }
+    private static GraphValue IsInfinity(LoweringContext c, double infinity) => Input(c) is { IsFloat: true } x ? x.EqualTo(infinity).Value : Input(c).IsInfinite().Value;
 
     private static void Clamp(LoweringContext c)
     {
-        var type = c.ResultType();
+        var type = Kernels.Wide(c.ResultType());
         var x = X(c);
-        var (low, high) = (c.Raw("min"), c.Raw("max"));
-        if (low is not null) x = c.Node("Max", type, c.ResultRank(), [x, c.Operand(low, type)]);
-        if (high is not null) x = c.Node("Min", type, c.ResultRank(), [x, c.Operand(high, type)]);
-        c.Result(x);
+        if (c.Raw("min") is { } low) x = x.Max(new Formula(c, c.Operand(low, type)));
+        if (c.Raw("max") is { } high) x = x.Min(new Formula(c, c.Operand(high, type)));
+        c.Result(x.Value);
     }
 
     private static void NanToNum(LoweringContext c)
     {
+        double nan = c.Number(0, "nan"), largest = Largest(c.ResultType());
+        double high = c.Number(largest, "posinf"), low = c.Number(-largest, "neginf");
+        if (!IsFloat(c))
+        {
+            c.Result(c.Tensor());
+            return;
+        }
+
         var x = X(c);
-        GraphValue Replace(GraphValue value, GraphValue mask, double number) => c.Node("Where", x.Type, x.Rank, [mask, c.Scalar(number, x.Type), value]);
-        var largest = x.Type == ScalarType.Float32 ? float.MaxValue : double.MaxValue;
-        var result = Replace(x, c.Node("IsNaN", ScalarType.Bool, x.Rank, [x]), c.Number(0, "nan"));
-        result = Replace(result, c.Node("IsInf", ScalarType.Bool, x.Rank, [x], ("detect_negative", 0L)), c.Number(largest, "posinf"));
-        c.Result(Replace(result, c.Node("IsInf", ScalarType.Bool, x.Rank, [x], ("detect_positive", 0L)), c.Number(-largest, "neginf")));
+        var finite = Formula.Where(x.EqualTo(double.PositiveInfinity), high, Formula.Where(x.EqualTo(double.NegativeInfinity), low, x));
+        c.Result(Formula.Where(x.IsNan(), nan, finite).Value);
     }
+
+    private static double Largest(ScalarType type) => type switch
+    {
+        ScalarType.Float64 => double.MaxValue,
+        ScalarType.Float16 => 65504,
+        ScalarType.BFloat16 => BitConverter.Int32BitsToSingle(0x7F7F0000),
+        _ => float.MaxValue,
+    };
 }

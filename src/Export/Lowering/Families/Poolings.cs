@@ -1,6 +1,7 @@
 // Pooling. Ceil mode is extra padding at the end where the sizes are fixed (the counts then are TorchSharp's: the extra is never counted).
 // Adaptive pooling to 1 is global pooling; to other sizes each output i of n averages or maximises inputs floor(i h / n) to
-// ceil((i + 1) h / n) - 1, axis by axis: an average is a product with a matrix, a maximum gathers the windows.
+// ceil((i + 1) h / n) - 1, axis by axis: the windows are gathered. NaN is the largest number, which ONNX Runtime's MaxPool passes over:
+// a second pooling finds the windows that have one.
 // LPPool: (sum x^p)^(1/p) with the sign as TorchSharp has it: sign(a) relu(|a|) k, to 1/p, where a is the average of x^p over k elements.
 using System.Globalization;
 using TorchSharp;
@@ -17,10 +18,21 @@ internal static class Poolings
         Family<MaxPool1d, MaxPool2d, MaxPool3d>(table, "max_pool{0}d", "MaxPool", Max, window + ", dilation");
         foreach (var spatial in (int[])[1, 2, 3]) table.Operation($"max_pool{spatial}d_with_indices", "MaxPool, Mod", c => Max(c, spatial), window + ", dilation");
         Family<AvgPool1d, AvgPool2d, AvgPool3d>(table, "avg_pool{0}d", "AveragePool (Pad)", Average, window + ", count_include_pad, divisor_override");
-        Family<AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d>(table, "adaptive_avg_pool{0}d", "GlobalAveragePool; MatMul", (c, n) => Adaptive(c, n, max: false), "output_size");
-        table.Module<AdaptiveMaxPool1d>("GlobalMaxPool; Gather, ReduceMax", c => Adaptive(c, 1, max: true), "output_size");
-        table.Module<AdaptiveMaxPool2d>("GlobalMaxPool; Gather, ReduceMax", c => Adaptive(c, 2, max: true), "output_size");
-        foreach (var spatial in (int[])[1, 2]) table.Operation($"adaptive_max_pool{spatial}d", "GlobalMaxPool; Gather, ReduceMax", c => Adaptive(c, spatial, max: true), "output_size");
+        Family<AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d>(table, "adaptive_avg_pool{0}d", "GlobalAveragePool; AveragePool; Gather, Where, ReduceSum", (c, n) => Adaptive(c, n, max: false), "output_size");
+        table.Module<AdaptiveMaxPool1d>("Gather, ReduceMax", c => Adaptive(c, 1, max: true), "output_size");
+        table.Module<AdaptiveMaxPool2d>("Gather, ReduceMax", c => Adaptive(c, 2, max: true), "output_size");
+        foreach (var spatial in (int[])[1, 2, 3])
+        {
+            if (spatial < 3) // TorchSharp's own call of three axes reaches the function of one
+            {
+                table.Operation($"adaptive_max_pool{spatial}d", "Gather, ReduceMax", c => Adaptive(c, spatial, max: true), "output_size");
+                table.Operation($"adaptive_max_pool{spatial}d_with_indices", "Gather, ReduceMax, ArgMax", c => Adaptive(c, spatial, max: true), "output_size");
+            }
+
+            table.Operation($"max_unpool{spatial}d", "ScatterElements", c => Unpool(c, spatial), "kernel_size, stride, padding, output_size");
+        }
+
+        foreach (var spatial in (int[])[1, 2]) table.Operation($"lp_pool{spatial}d", "Pow, AveragePool", c => LpPool(c, spatial), "norm_type, kernel_size, stride, ceil_mode");
         table.Module<LPPool1d>("Pow, AveragePool", c => LpPool(c, 1), "norm_type, kernel_size, stride, ceil_mode");
         table.Module<LPPool2d>("Pow, AveragePool", c => LpPool(c, 2), "norm_type, kernel_size, stride, ceil_mode");
         table.Module<MaxUnpool1d>("ScatterElements", c => Unpool(c, 1), "kernel_size, stride, padding, output_size");
@@ -50,8 +62,9 @@ internal static class Poolings
     }
 
     /// <summary>Begin and end padding; in ceil mode with the extra that makes the last window whole.</summary>
-    private static (long[] Pads, bool Ceil) Pads(LoweringContext c, GraphValue input, Window w)
+    private static (long[] Pads, bool Ceil) Pads(LoweringContext c, Window w)
     {
+        var input = c.Tensor();
         var spatial = w.Kernel.Length;
         var end = w.Padding.ToArray();
         var ceil = w.Ceil;
@@ -77,46 +90,74 @@ internal static class Poolings
         return ([.. w.Padding, .. end], ceil);
     }
 
-    private static GraphValue Batched(LoweringContext c, int spatial)
+    /// <summary>The input with a batch axis, which pooling does without; the result loses it again.</summary>
+    private static (GraphValue Input, Func<GraphValue, GraphValue> Back) Batched(LoweringContext c, int spatial)
     {
         var input = c.Tensor();
-        return input.Rank == spatial + 2 ? input : throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
+        if (input.Rank == spatial + 2) return (input, value => value);
+        return (Layout.Unsqueeze(c, input, 0), value => Layout.Squeeze(c, value, 0));
     }
 
     private static void Max(LoweringContext c, int spatial)
     {
-        var input = Batched(c, spatial);
+        var (input, back) = Batched(c, spatial);
         var w = WindowOf(c, spatial);
-        var (pads, ceil) = Pads(c, input, w);
+        var (pads, ceil) = Pads(c, w);
+        var padded = input;
+        if (w.Kernel.Where((size, i) => pads[spatial + i] >= size).Any())
+        {
+            // A dilated window may reach further over the end than ONNX Runtime lets a padding be.
+            long[] ends = [.. Enumerable.Range(0, spatial).Select(i => pads[spatial + i] - w.Padding[i])];
+            padded = Paddings.Pad(c, input, [.. new long[spatial + 2], 0, 0, .. ends], "constant", double.NegativeInfinity);
+            pads = [.. w.Padding, .. w.Padding];
+        }
+
         (string, object)[] attributes = [("kernel_shape", w.Kernel), ("strides", w.Stride), ("pads", pads), ("dilations", w.Dilation), ("ceil_mode", ceil ? 1L : 0L)];
         if (c.ResultCount == 1)
         {
-            c.Result(c.Like("MaxPool", [input], attributes));
+            c.Result(back(c.Like("MaxPool", [padded], attributes)));
             return;
         }
 
-        var both = c.Nodes("MaxPool", [(input.Type, input.Rank), (ScalarType.Int64, input.Rank)], [input], attributes);
-        c.Result(both[0]);
+        var both = c.Nodes("MaxPool", [(input.Type, input.Rank), (ScalarType.Int64, input.Rank)], [padded], attributes);
+        c.Result(back(both[0]));
         // ONNX counts elements through batch and channels, TorchSharp within each map.
-        var shape = c.Node("Shape", ScalarType.Int64, 1, [input]);
-        var map = Reductions.Reduce(c, "ReduceProd", c.Node("Slice", ScalarType.Int64, 1, [shape, c.Constant(2), c.Constant(long.MaxValue)]), null, keep: false);
-        c.Result(c.Node("Mod", ScalarType.Int64, input.Rank, [both[1], map]), 1);
+        var map = new Formula(c, both[1]).Binary("Mod", new Formula(c, Map(c, padded)));
+        if (padded != input)
+        {
+            // Counted in the padded map: place by place, from the last axis on.
+            var (rest, unit) = (map, map.Number(1));
+            var number = map * 0;
+            for (var axis = spatial + 1; axis >= 2; axis--)
+            {
+                var size = new Formula(c, Layout.Size(c, padded, axis));
+                number += rest.Binary("Mod", size) * unit;
+                (rest, unit) = (rest / size, unit * new Formula(c, Layout.Size(c, input, axis)));
+            }
+
+            map = number;
+        }
+
+        c.Result(back(map.Value), 1);
     }
+
+    /// <summary>The number of elements of a map.</summary>
+    private static GraphValue Map(LoweringContext c, GraphValue x) => Reductions.Reduce(c, "ReduceProd", Layout.Slice(c, Layout.Sizes(c, x), 0, 2, long.MaxValue), null, keep: false);
 
     private static void Average(LoweringContext c, int spatial)
     {
-        var input = Batched(c, spatial);
+        var (input, back) = Batched(c, spatial);
         var w = WindowOf(c, spatial);
         var includePad = c.Module is { } module ? ModuleFields.Bool(module, true, "count_include_pad") : c.Flag(true, "count_include_pad");
         var divisor = c.Module is { } owner ? ModuleFields.Find(owner, "divisor_override") as long? : c.Has("divisor_override") ? c.Integer(0, "divisor_override") : null;
-        c.Result(AveragePool(c, input, input, w, includePad, divisor));
+        c.Result(back(AveragePool(c, input, w, includePad, divisor)));
     }
 
-    /// <summary>Averages <paramref name="input"/>, whose sizes are those of <paramref name="sized"/>.</summary>
-    private static GraphValue AveragePool(LoweringContext c, GraphValue input, GraphValue sized, Window w, bool includePad, long? divisor)
+    /// <summary>Averages a value whose sizes are those of the argument.</summary>
+    private static GraphValue AveragePool(LoweringContext c, GraphValue input, Window w, bool includePad, long? divisor)
     {
         var spatial = w.Kernel.Length;
-        var (pads, ceil) = Pads(c, sized, w);
+        var (pads, ceil) = Pads(c, w);
         var extra = Enumerable.Range(0, spatial).Any(i => pads[spatial + i] != w.Padding[i]);
         if (divisor is > 0 and var value)
         {
@@ -139,76 +180,106 @@ internal static class Poolings
 
     private static void Adaptive(LoweringContext c, int spatial, bool max)
     {
-        var input = Batched(c, spatial);
-        var first = input.Rank - spatial;
-        var sizes = Enumerable.Range(0, spatial).Select(i => c.FixedResultSize(0, first + i)).ToArray();
-        if (c.ResultCount > 1) throw c.Refuse("indices of adaptive pooling");
-        if (sizes.All(size => size == 1))
+        var (input, back) = Batched(c, spatial);
+        var sizes = LoweringContext.ToSizes(c.ResultSizes())[^spatial..];
+        if (!max)
         {
-            c.Result(c.Like(max ? "GlobalMaxPool" : "GlobalAveragePool", [input]));
+            c.Result(back(AdaptiveAverage(c, input, sizes)));
             return;
         }
 
-        var value = input;
+        var windows = Enumerable.Range(0, spatial).Select(i => WindowsOf(c, input, i, sizes)).ToArray();
+        var gathered = WithWindows(c, input, windows);
+        c.Result(back(Reductions.Extreme(c, "Max", gathered, [gathered.Rank - 1], keep: false)));
+        if (c.ResultCount == 1) return;
+        // The numbers of the elements, gathered in the same way, at the place of the largest.
+        var place = Reductions.ArgWithNan(c, "ArgMax", gathered, gathered.Rank - 1, keep: true);
+        long[] ones = [1, 1];
+        var shape = Layout.Concat(c, 0, c.Constants(ones), Layout.Slice(c, Layout.Sizes(c, input), 0, 2, long.MaxValue));
+        var numbers = WithWindows(c, Layout.Reshape(c, Layout.Range(c, Map(c, input)), shape, input.Rank), windows);
+        var all = Layout.Expand(c, numbers, Layout.Sizes(c, gathered), gathered.Rank);
+        c.Result(back(Layout.Squeeze(c, c.Like("GatherElements", [all, place], ("axis", gathered.Rank - 1L)), gathered.Rank - 1L)), 1);
+    }
+
+    /// <summary>Which elements of an axis each window has, [to, widest]; a shorter one repeats its last element. And how many it has, [to, 1].</summary>
+    private sealed record AxisWindows(GraphValue Numbers, GraphValue Mask, GraphValue Counts);
+
+    private static AxisWindows WindowsOf(LoweringContext c, GraphValue input, int axis, object?[] sizes)
+    {
+        var from = new Formula(c, Layout.Size(c, input, 2 + axis));
+        var to = new Formula(c, c.SizeValue(sizes[axis]));
+        if (c.FixedSize(c.Tensor(), c.Tensor().Rank - sizes.Length + axis) is { } known) from = new Formula(c, c.Constant(known));
+        var place = new Formula(c, Layout.Unsqueeze(c, Layout.Range(c, to.Value), 1));
+        var start = place * from / to;
+        var end = ((place + 1) * from + to - 1) / to;
+        var widest = new Formula(c, Reductions.Extreme(c, "Max", (end - start).Value, null, keep: false));
+        var numbers = start + new Formula(c, Layout.Range(c, widest.Value));
+        return new AxisWindows(numbers.Min(end - 1).Value, (numbers < end).Value, (end - start).Value);
+    }
+
+    /// <summary>The windows of all spatial axes as the last axis.</summary>
+    private static GraphValue WithWindows(LoweringContext c, GraphValue x, AxisWindows[] windows)
+    {
+        var spatial = windows.Length;
+        for (var i = 0; i < spatial; i++) x = Layout.Gather(c, x, windows[i].Numbers, 2 + (2 * i));
+        // [N, C, oh, kh, ow, kw] to [N, C, oh, ow, kh kw]
+        long[] order = [0, 1, .. Enumerable.Range(0, spatial).Select(i => 2L + (2 * i)), .. Enumerable.Range(0, spatial).Select(i => 3L + (2 * i))];
+        var ordered = Layout.Permute(c, x, order);
+        if (spatial == 1) return ordered;
+        var kept = Layout.Slice(c, Layout.Sizes(c, ordered), 0, 0, 2 + spatial);
+        var width = Reductions.Reduce(c, "ReduceProd", Layout.Slice(c, Layout.Sizes(c, ordered), 0, 2 + spatial, long.MaxValue), [0], keep: true);
+        return Layout.Reshape(c, ordered, Layout.Concat(c, 0, kept, width), 3 + spatial);
+    }
+
+    /// <summary>Averages of windows that cover the argument evenly.</summary>
+    public static GraphValue AdaptiveAverage(LoweringContext c, GraphValue input, object?[] sizes)
+    {
+        var spatial = sizes.Length;
+        var argument = c.Tensor();
+        if (sizes.All(size => size is 1L)) return c.Like("GlobalAveragePool", [input]);
+        long?[] from = [.. Enumerable.Range(0, spatial).Select(i => c.FixedSize(argument, argument.Rank - spatial + i))];
+        if (Kernels.TypeFor("AveragePool", input.Type) is not null && from.Zip(sizes).All(pair => pair is { First: > 0 and var size, Second: long and > 0 and var to } && size % to == 0))
+        {
+            // Windows of one width that stand side by side.
+            long[] kernel = [.. from.Zip(sizes, (size, to) => size!.Value / (long)to!)];
+            return c.Like("AveragePool", [input], ("kernel_shape", kernel), ("strides", kernel));
+        }
+
+        var value = new Formula(c, input).To(Kernels.Wide(input.Type));
         for (var i = 0; i < spatial; i++)
         {
-            if (c.FixedSize(input, first + i) is not { } from || sizes[i] is not { } to) throw c.Refuse("adaptive pooling of a free axis to another size than 1");
-            if (from != to) value = max ? AdaptiveMaxAxis(c, value, first + i, from, to) : AdaptiveAverageAxis(c, value, first + i, from, to);
+            if (from[i] is { } same && sizes[i] is long result && same == result) continue;
+            var windows = WindowsOf(c, input, i, sizes);
+            var gathered = new Formula(c, Layout.Gather(c, value.Value, windows.Numbers, 2 + i));
+            var chosen = Formula.Where(new Formula(c, Layout.Behind(c, windows.Mask, spatial - 1 - i)), gathered, 0);
+            var sum = new Formula(c, Reductions.Reduce(c, "ReduceSum", chosen.Value, [3 + i], keep: false));
+            value = sum / new Formula(c, Layout.Behind(c, c.Cast(Layout.Squeeze(c, windows.Counts, 1), value.Type), spatial - 1 - i));
         }
 
-        c.Result(value);
-    }
-
-    private static (long Start, long End)[] AdaptiveWindows(long from, long to) => [.. Enumerable.Range(0, (int)to).Select(i => (i * from / to, ((i + 1) * from + to - 1) / to))];
-
-    private static GraphValue AdaptiveAverageAxis(LoweringContext c, GraphValue value, int axis, long from, long to)
-    {
-        using var scope = NewDisposeScope();
-        var weights = new float[from * to];
-        foreach (var ((start, end), i) in AdaptiveWindows(from, to).Select((window, i) => (window, i)))
-        {
-            for (var at = start; at < end; at++) weights[(at * to) + i] = 1f / (end - start);
-        }
-
-        var matrix = c.Computed(tensor(weights).reshape(from, to).to(value.Type), "adaptive");
-        if (axis == value.Rank - 1) return c.Like("MatMul", [value, matrix]);
-        var perm = Enumerable.Range(0, value.Rank).Select(i => (long)i).ToArray();
-        (perm[axis], perm[^1]) = (perm[^1], perm[axis]);
-        return Shapes.Permute(c, c.Like("MatMul", [Shapes.Permute(c, value, perm), matrix]), perm);
-    }
-
-    private static GraphValue AdaptiveMaxAxis(LoweringContext c, GraphValue value, int axis, long from, long to)
-    {
-        using var scope = NewDisposeScope();
-        var windows = AdaptiveWindows(from, to);
-        var widest = windows.Max(window => window.End - window.Start);
-        // A shorter window repeats its last element, which changes no maximum.
-        var index = windows.SelectMany(window => Enumerable.Range(0, (int)widest).Select(i => Math.Min(window.Start + i, window.End - 1))).ToArray();
-        var gathered = c.Node("Gather", value.Type, value.Rank + 1, [value, c.Computed(tensor(index).reshape(to, widest), "windows")], ("axis", (long)axis));
-        return Reductions.Reduce(c, "ReduceMax", gathered, [axis + 1], keep: false);
+        return value.Value;
     }
 
     private static void LpPool(LoweringContext c, int spatial)
     {
-        var input = Batched(c, spatial);
-        var p = ModuleFields.Double(c.Module!, 2, "norm_type");
+        var (input, back) = Batched(c, spatial);
+        var p = c.Module is { } module ? ModuleFields.Double(module, 2, "norm_type") : c.Number(2, "norm_type");
         var w = WindowOf(c, spatial);
-        var count = w.Kernel.Aggregate(1L, (a, b) => a * b);
-        var average = AveragePool(c, c.Like("Pow", [input, c.Scalar(p, input.Type)]), input, w, includePad: true, divisor: null);
-        var positive = c.Like("Mul", [c.Like("Sign", [average]), c.Like("Relu", [c.Like("Abs", [average])])]);
-        c.Result(c.Like("Pow", [c.Like("Mul", [positive, c.Scalar(count, input.Type)]), c.Scalar(1 / p, input.Type)]));
+        var x = new Formula(c, input);
+        var average = new Formula(c, AveragePool(c, x.Binary("Pow", x.Number(p)).Value, w, includePad: true, divisor: null));
+        var positive = Pointwise.Sign(average) * average.Abs().Max(average.Number(0)) * w.Kernel.Aggregate(1L, (a, b) => a * b);
+        c.Result(back(positive.Binary("Pow", positive.Number(1 / p)).Value));
     }
 
     private static void Unpool(LoweringContext c, int spatial)
     {
-        var input = Batched(c, spatial);
-        var sizes = LoweringContext.ToSizes(c.ResultSizes());
-        if (sizes.Skip(2).Any(size => size is not long)) throw c.Refuse("unpooling to a free size");
-        var map = sizes.Skip(2).Aggregate(1L, (product, size) => product * (long)size!);
-        var flat = c.Node("Reshape", input.Type, 3, [input, c.Constants([0, 0, -1])]);
-        var indices = c.Node("Reshape", ScalarType.Int64, 3, [c.Tensor(1), c.Constants([0, 0, -1])]);
-        var empty = c.Node("Expand", input.Type, 3, [c.Scalar(0, input.Type), c.SizeVector([sizes[0], sizes[1], map])]);
-        var written = c.Like("ScatterElements", [empty, indices, flat], ("axis", 2L));
-        c.Result(c.Node("Reshape", input.Type, input.Rank, [written, c.SizeVector([0L, 0L, .. sizes[2..]])]));
+        _ = WindowOf(c, spatial); // what it says is in the result's sizes
+        var (input, back) = Batched(c, spatial);
+        var indices = c.Tensor(1).Rank == spatial + 2 ? c.Tensor(1) : Layout.Unsqueeze(c, c.Tensor(1), 0);
+        var map = c.SizeVector(LoweringContext.ToSizes(c.ResultSizes())[^spatial..]);
+        var leading = Layout.Slice(c, Layout.Sizes(c, input), 0, 0, 2);
+        GraphValue Flat(GraphValue value) => Layout.Reshape(c, value, Layout.Concat(c, 0, leading, Reductions.Reduce(c, "ReduceProd", Layout.Slice(c, Layout.Sizes(c, input), 0, 2, long.MaxValue), [0], keep: true)), 3);
+        var empty = Layout.Expand(c, c.Scalar(0, input.Type), Layout.Concat(c, 0, leading, Reductions.Reduce(c, "ReduceProd", map, [0], keep: true)), 3);
+        var written = c.Like("ScatterElements", [empty, Flat(indices), Flat(input)], ("axis", 2L));
+        c.Result(back(Layout.Reshape(c, written, Layout.Concat(c, 0, leading, map), spatial + 2)));
     }
 }

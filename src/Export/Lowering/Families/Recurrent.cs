@@ -36,7 +36,7 @@ internal static class Recurrent
         var weights = module.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter, StringComparer.Ordinal);
         var x = c.Tensor();
         if (x.Rank != 3) throw c.Refuse("an input without a batch axis; add one with unsqueeze");
-        if (shape.BatchFirst) x = Shapes.Permute(c, x, 1, 0, 2);
+        if (shape.BatchFirst) x = Layout.Permute(c, x, 1, 0, 2);
         var (hidden, cell) = (InitialState(c, 1), onnx == "LSTM" ? InitialState(c, 2) : null);
         var directions = shape.Bidirectional ? 2 : 1;
         List<GraphValue> lastHidden = [], lastCell = [];
@@ -49,7 +49,7 @@ internal static class Recurrent
             if (cc is { } lastOfCell) lastCell.Add(lastOfCell);
         }
 
-        c.Result(shape.BatchFirst ? Shapes.Permute(c, x, 1, 0, 2) : x);
+        c.Result(shape.BatchFirst ? Layout.Permute(c, x, 1, 0, 2) : x);
         c.Result(Joined(c, lastHidden), 1);
         if (lastCell.Count > 0) c.Result(Joined(c, lastCell), 2);
     }
@@ -76,7 +76,7 @@ internal static class Recurrent
         (ScalarType, int)[] outputs = onnx == "LSTM" ? [(x.Type, 4), (x.Type, 3), (x.Type, 3)] : [(x.Type, 4), (x.Type, 3)];
         var made = c.Nodes(onnx, outputs, [.. inputs], [.. attributes]);
         var sequence = shape.Bidirectional
-            ? c.Node("Reshape", x.Type, 3, [Shapes.Permute(c, made[0], 0, 2, 1, 3), c.Constants([0, 0, 2 * shape.Hidden])])
+            ? c.Node("Reshape", x.Type, 3, [Layout.Permute(c, made[0], 0, 2, 1, 3), c.Constants([0, 0, 2 * shape.Hidden])])
             : c.Node("Squeeze", x.Type, 3, [made[0], c.Constant(1)]);
         return (sequence, made[1], onnx == "LSTM" ? made[2] : null);
     }

@@ -1,6 +1,11 @@
-// Resampling. TorchSharp's coordinate rules in ONNX's words: nearest is asymmetric and floor; linear and cubic are half-pixel, or
-// align_corners; cubic has a = -0.75. Unfold and Fold are a convolution and a transposed one with one-hot kernels, a group a channel:
-// exact for every stride, padding and dilation, and at any size.
+// Resampling. Where ONNX Runtime's Resize computes what libtorch does, it is Resize: nearest is asymmetric and floor; linear and cubic are
+// half-pixel, or align_corners; cubic has a = -0.75. Elsewhere the elements and their weights are computed as libtorch does and gathered:
+//   nearest    element floor(i scale), scale = in / out or 1 / scale_factor in float32, which Resize rounds otherwise unless out = 2^k in
+//   linear     at s = max((i + 1/2) scale - 1/2, 0), or i (in - 1) / (out - 1): (1 - t) x[floor s] + t x[floor s + 1], t = s - floor s
+//   cubic      four elements around s, with Keys' weights
+// Unfold gathers the windows, Fold adds them up again. Area is adaptive average pooling.
+using System.Globalization;
+using System.Numerics;
 using TorchBridge.Export.Capture;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -12,87 +17,259 @@ internal static class Resampling
 {
     public static void Register(OperatorTable table)
     {
-        const string options = "size, scale_factor, mode, align_corners";
-        table.Module<Upsample>("Resize", c => Resize(c, ModuleFields.OptionalLongs(c.Module!, "_size"), (double[]?)ModuleFields.Find(c.Module!, "_scale_factor"), ((Upsample)c.Module!).mode.ToString(), ((Upsample)c.Module!).align_corners ?? false), options);
-        table.Operation("interpolate", "Resize", Interpolate, options);
-        table.Operation("upsample_bilinear", "Resize", c => Resize(c, c.Integers("size"), Scales(c), "Bilinear", c.Flag(false, "align_corners")), "size, scale_factor");
-        table.Module<Unfold>("Conv, Reshape", UnfoldModule, "kernel_size, dilation, padding, stride");
-        table.Module<Fold>("Reshape, ConvTranspose", FoldModule, "output_size, kernel_size, dilation, padding, stride");
+        const string options = "size, scale_factor, recompute_scale_factor, mode, align_corners";
+        table.Module<Upsample>("Resize; Gather, Mul, Add", c =>
+        {
+            var module = (Upsample)c.Module!;
+            Resize(c, module.recompute_scale_factor == true ? null : (double[]?)ModuleFields.Find(module, "_scale_factor"), module.mode.ToString(), module.align_corners ?? false);
+        }, options);
+        table.Operation("interpolate", "Resize; Gather, Mul, Add; AveragePool", Interpolate, options);
+        table.Operation("upsample", "Resize; Gather, Mul, Add", c => Resize(c, Scales(c), c.Text("mode") ?? "Nearest", c.Flag(false, "align_corners")), "size, scale_factor, mode, align_corners");
+        table.Operation("upsample_bilinear", "Resize; Gather, Mul, Add", c => Resize(c, Scales(c), "Bilinear", c.Flag(false, "align_corners")), "size, scale_factor, align_corners");
+        foreach (var name in (string[])["upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"])
+            table.Operation(name, "Resize; Gather", c => Resize(c, Scales(c), "Nearest", c.Flag(false, "align_corners")), "size, scale_factor");
+        table.Operation("grid_sample", "GridSample", GridSample, "mode, padding_mode, align_corners");
+        table.Operation("affine_grid", "MatMul", AffineGrid, "size, align_corners");
+        const string window = "kernel_size, dilation, padding, stride";
+        table.Module<Unfold>("Pad, Gather, Reshape", c => Unfold(c, new Window(c.Module!)), window);
+        table.Module<Fold>("Reshape, ScatterElements (add), Slice", c => Fold(c, new Window(c.Module!), ModuleFields.Longs(c.Module!, "output_size")), "output_size, " + window);
+        table.Operation("fold", "Reshape, ScatterElements (add), Slice", c => Fold(c, Window.Of(c), Window.Wide(c.Integers("output_size")!)), "output_size, " + window);
     }
 
-    private static double[]? Scales(LoweringContext c) => c.Raw("scale_factor") switch
+    // ---- interpolation -------------------------------------------------------------------------------------------------------
+
+    private static double[]? Scales(LoweringContext c) => c.Raw("scale_factor", "scaleFactor", "scaleFactors") switch
     {
         null => null,
         double scale => [scale],
         long scale => [scale],
-        object?[] list => [.. list.Select(item => Convert.ToDouble(item, System.Globalization.CultureInfo.InvariantCulture))],
-        _ => throw c.Refuse("scale_factor follows a free axis"),
+        object?[] list when list.All(item => item is double or long) => [.. list.Select(item => Convert.ToDouble(item, CultureInfo.InvariantCulture))],
+        _ => throw c.Refuse("scale_factor follows a free axis; give the size instead"),
     };
 
     private static void Interpolate(LoweringContext c)
     {
-        if (c.Flag(false, "antialias")) throw c.Refuse("antialias");
-        if (c.Flag(false, "recompute_scale_factor")) throw c.Refuse("recompute_scale_factor");
-        Resize(c, c.Raw("size") is null ? null : [], Scales(c), c.Text("mode") ?? "Nearest", c.Flag(false, "align_corners"));
+        if (c.Flag(false, "antialias")) throw c.Refuse("antialias: ONNX has it from opset 18 on, with other weights. Blur with a fixed convolution first, or resize outside of the model");
+        var mode = c.Text("mode") ?? "Nearest";
+        var corners = c.Flag(false, "align_corners");
+        // Recomputed from the sizes, the scale is what it is without one.
+        var scales = c.Flag(false, "recompute_scale_factor") ? null : Scales(c);
+        if (mode.Equals("Area", StringComparison.OrdinalIgnoreCase)) c.Result(Poolings.AdaptiveAverage(c, c.Tensor(), LoweringContext.ToSizes(c.ResultSizes())[2..]));
+        else Resize(c, scales, mode, corners);
     }
 
-    private static void Resize(LoweringContext c, long[]? size, double[]? scales, string mode, bool alignCorners)
+    private static void Resize(LoweringContext c, double[]? scales, string mode, bool alignCorners)
     {
         var x = c.Tensor();
         var spatial = x.Rank - 2;
-        var (onnxMode, coordinates) = mode.ToUpperInvariant() switch
+        if (scales is { Length: 1 } && spatial > 1) scales = [.. Enumerable.Repeat(scales[0], spatial)];
+        var kind = mode.ToUpperInvariant() switch
         {
-            "NEAREST" => ("nearest", "asymmetric"),
-            "LINEAR" or "BILINEAR" or "TRILINEAR" => ("linear", alignCorners ? "align_corners" : "half_pixel"),
-            "BICUBIC" => ("cubic", alignCorners ? "align_corners" : "half_pixel"),
-            _ => throw c.Refuse($"mode {mode}; nearest, linear, bilinear, trilinear and bicubic are supported"),
+            "NEAREST" => "nearest",
+            "LINEAR" or "BILINEAR" or "TRILINEAR" => "linear",
+            "BICUBIC" => "cubic",
+            _ => throw c.Refuse($"mode {mode}; nearest, linear, bilinear, trilinear, bicubic and area are supported"),
         };
-        (string, object)[] attributes = [("mode", onnxMode), ("coordinate_transformation_mode", coordinates), ("nearest_mode", "floor"), ("cubic_coeff_a", -0.75f)];
-        if (size is null && scales is not null)
+        var hasKernel = x.Type is ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16;
+        var isExact = Enumerable.Range(0, spatial).All(i => kind == "nearest" ? IsPowerOfTwo(c, i, scales) : IsRatioOfSizes(c, i, scales));
+        if (hasKernel && isExact && !(kind == "cubic" && spatial != 2))
         {
-            using var scope = NewDisposeScope();
-            var all = Enumerable.Repeat(1f, 2).Concat((scales.Length == 1 ? Enumerable.Repeat(scales[0], spatial) : scales).Select(scale => (float)scale)).ToArray();
-            c.Result(c.Like("Resize", [x, GraphValue.None, c.Computed(tensor(all), "scales")], attributes));
+            (string, object)[] attributes =
+            [
+                ("mode", kind), ("coordinate_transformation_mode", kind == "nearest" ? "asymmetric" : alignCorners ? "align_corners" : "half_pixel"), ("nearest_mode", "floor"), ("cubic_coeff_a", -0.75f),
+            ];
+            c.Result(c.Like("Resize", [x, GraphValue.None, GraphValue.None, c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))], attributes));
             return;
         }
 
-        var sizes = LoweringContext.ToSizes(c.ResultSizes());
-        c.Result(c.Like("Resize", [x, GraphValue.None, GraphValue.None, c.SizeVector(sizes)], attributes));
+        if (kind != "nearest" && !is_floating_point(x.Type)) throw c.Refuse($"{mode} of {x.Type}; cast to float32 first");
+        var value = kind == "nearest" ? new Formula(c, x) : new Formula(c, x).To(Kernels.Wide(x.Type));
+        for (var i = 0; i < spatial; i++)
+        {
+            if (IsCopied(c, i, scales)) continue;
+            var axis = new ResizedAxis(c, i, scales?[i], alignCorners, value.Type == ScalarType.Float64 && kind != "nearest" ? ScalarType.Float64 : ScalarType.Float32);
+            value = axis.Apply(value, kind);
+        }
+
+        c.Result(value.Value);
     }
 
-    private static (long[] Kernel, long[] Dilation, long[] Padding, long[] Stride) Window(nn.Module module) =>
-        (ModuleFields.Longs(module, "kernel_size"), ModuleFields.Longs(module, "dilation"), ModuleFields.Longs(module, "padding"), ModuleFields.Longs(module, "stride"));
+    private static (long[] In, long[] Out) SizesOf(LoweringContext c, int axis) =>
+        ([.. c.SizesOf(c.Tensor()).Select(shape => shape[2 + axis])], [.. c.ResultSizes().Select(shape => shape[2 + axis])]);
 
-    /// <summary>[channels * kh * kw, 1, kh, kw]: kernel k of each channel picks its k-th element.</summary>
-    private static GraphValue OneHotKernels(LoweringContext c, long channels, long[] kernel, ScalarType type)
+    /// <summary>Whether each element becomes 2^k.</summary>
+    private static bool IsPowerOfTwo(LoweringContext c, int axis, double[]? scales)
+    {
+        var (from, to) = SizesOf(c, axis);
+        var factor = from[0] > 0 ? to[0] / from[0] : 0;
+        return factor > 0 && BitOperations.IsPow2(factor) && from.Zip(to).All(pair => pair.Second == factor * pair.First) && (scales is null || scales[axis] == factor);
+    }
+
+    /// <summary>Whether the scale is that of the sizes.</summary>
+    private static bool IsRatioOfSizes(LoweringContext c, int axis, double[]? scales)
+    {
+        var (from, to) = SizesOf(c, axis);
+        return scales is null || from.Zip(to).All(pair => pair.First * scales[axis] == pair.Second);
+    }
+
+    private static bool IsCopied(LoweringContext c, int axis, double[]? scales)
+    {
+        var (from, to) = SizesOf(c, axis);
+        return from.SequenceEqual(to) && (scales is null || scales[axis] == 1 || from.All(size => size == from[0]));
+    }
+
+    /// <summary>An axis that is resized: its sizes and its scale.</summary>
+    private sealed class ResizedAxis
+    {
+        private readonly LoweringContext c;
+        private readonly int axis;
+        private readonly bool alignCorners;
+        private readonly ScalarType type;
+        private readonly Formula from;
+        private readonly Formula to;
+        private readonly Formula scale;
+        private readonly Formula places;
+
+        public ResizedAxis(LoweringContext c, int spatialAxis, double? factor, bool alignCorners, ScalarType type)
+        {
+            this.c = c;
+            this.alignCorners = alignCorners;
+            this.type = type;
+            axis = 2 + spatialAxis;
+            var sizes = LoweringContext.ToSizes(c.ResultSizes());
+            from = new Formula(c, c.FixedSize(c.Tensor(), axis) is { } known ? c.Constant(known) : Layout.Size(c, c.Tensor(), axis));
+            to = new Formula(c, c.SizeValue(sizes[axis]));
+            var ratio = from.To(type) / to.To(type);
+            // Where the size stays or doubles, libtorch copies, whatever the factor is.
+            scale = factor is { } given ? Formula.Where(from.EqualTo(to) | (from * 2).EqualTo(to), ratio, ratio.Number(1 / given)) : ratio;
+            places = new Formula(c, Layout.Range(c, to.Value)).To(type);
+        }
+
+        public Formula Apply(Formula x, string kind)
+        {
+            if (kind == "nearest") return Take(x, (places * scale).Apply("Floor"));
+            var at = alignCorners ? places * ((from - 1).To(type) / (to - 1).Max(to.Number(1)).To(type)) : (places + 0.5) * scale - 0.5;
+            if (kind == "linear" && !alignCorners) at = at.Max(at.Number(0));
+            var first = at.Apply("Floor");
+            if (kind == "linear") first = first.Min((from - 1).To(type));
+            var rest = at - first;
+            if (kind == "linear") return Take(x, first) * Weight(x, 1 - rest) + Take(x, first + 1) * Weight(x, rest);
+            // Keys: of distances t + 1, t, 1 - t, 2 - t.
+            const double a = -0.75;
+            Formula Near(Formula t) => (t * (a + 2) - (a + 3)) * t * t + 1;
+            Formula Far(Formula t) => ((t * a - 5 * a) * t + 8 * a) * t - 4 * a;
+            return Take(x, first - 1) * Weight(x, Far(rest + 1)) + Take(x, first) * Weight(x, Near(rest)) + Take(x, first + 1) * Weight(x, Near(1 - rest)) + Take(x, first + 2) * Weight(x, Far(2 - rest));
+        }
+
+        private Formula Take(Formula x, Formula number)
+        {
+            var inside = number.To(ScalarType.Int64).Max(from.Number(0)).Min(from - 1);
+            return new Formula(c, Layout.Gather(c, x.Value, inside.Value, axis));
+        }
+
+        private Formula Weight(Formula x, Formula weight) => new(c, Layout.Behind(c, weight.To(x.Type).Value, x.Value.Rank - 1 - axis));
+    }
+
+    private static void GridSample(LoweringContext c)
+    {
+        var (x, grid) = (c.Tensor(), c.Tensor(1));
+        if (x.Rank != 4) throw c.Refuse("grid_sample of volumes: ONNX has it from opset 20 on, and ONNX Runtime for pictures [N, C, H, W]");
+        var mode = (c.Text("mode") ?? "Bilinear").ToLowerInvariant();
+        var padding = (c.Text("padding_mode") ?? "Zeros").ToLowerInvariant();
+        var corners = c.Flag(false, "align_corners") ? 1L : 0L;
+        c.Result(c.Node("GridSample", x.Type, 4, [x, c.Cast(grid, x.Type)], ("mode", mode), ("padding_mode", padding), ("align_corners", corners)));
+    }
+
+    private static void AffineGrid(LoweringContext c)
+    {
+        // Of the identity, a grid is its own base: [x, y, 1] of each place.
+        using var scope = NewDisposeScope();
+        var theta = c.Tensor();
+        var sizes = LoweringContext.ToSizes(c.ResultSizes());
+        if (sizes[1..].Any(size => size is not long)) throw c.Refuse("a size that follows a free axis");
+        c.Raw("size");
+        long[] map = [.. sizes[1..^1].Cast<long>()];
+        var spatial = map.Length;
+        var type = Kernels.Wide(theta.Type);
+        var identity = eye(spatial, spatial + 1, type).unsqueeze(0);
+        var places = nn.functional.affine_grid(identity, [1, 1, .. map], c.Flag(false, "align_corners")).reshape(-1, spatial);
+        var with = c.Computed(cat([places, ones(places.shape[0], 1, type)], 1), "grid");
+        var grid = c.Node("MatMul", type, 3, [with, Layout.Swap(c, c.Cast(theta, type), 1, 2)]);
+        c.Result(Layout.Reshape(c, grid, c.SizeVector(sizes), sizes.Length));
+    }
+
+    // ---- windows -------------------------------------------------------------------------------------------------------------
+
+    private sealed record Window(long[] Kernel, long[] Dilation, long[] Padding, long[] Stride)
+    {
+        public Window(nn.Module module) : this(ModuleFields.Longs(module, "kernel_size"), ModuleFields.Longs(module, "dilation"), ModuleFields.Longs(module, "padding"), ModuleFields.Longs(module, "stride"))
+        {
+        }
+
+        public static Window Of(LoweringContext c)
+        {
+            long[] Option(string name, long fallback) => Wide(c.Integers(name) ?? [fallback]);
+            return new Window(Option("kernel_size", 1), Option("dilation", 1), Option("padding", 0), Option("stride", 1));
+        }
+
+        public static long[] Wide(long[] sizes) => sizes.Length == 1 ? [sizes[0], sizes[0]] : sizes;
+    }
+
+    /// <summary>nn.functional.unfold.</summary>
+    public static void UnfoldFunction(LoweringContext c) => Unfold(c, Window.Of(c));
+
+    private static void Unfold(LoweringContext c, Window w)
+    {
+        var unbatched = c.Tensor().Rank == 3;
+        var x = unbatched ? Layout.Unsqueeze(c, c.Tensor(), 0) : c.Tensor();
+        var channels = c.FixedSize(c.Tensor(), unbatched ? 0 : 1) ?? throw c.Refuse("a free channel axis");
+        if (w.Padding.Any(size => size != 0)) x = Paddings.Pad(c, x, [0, 0, .. w.Padding, 0, 0, .. w.Padding], "constant", 0);
+        var blocks = new Formula[2];
+        for (var i = 0; i < 2; i++)
+        {
+            // [N, C, H, W] to [N, C, kh, nh, kw, nw]
+            var size = new Formula(c, Layout.Size(c, x, 2 + (2 * i)));
+            blocks[i] = (size - (w.Dilation[i] * (w.Kernel[i] - 1)) - 1) / w.Stride[i] + 1;
+            var starts = new Formula(c, Layout.Unsqueeze(c, Layout.Range(c, blocks[i].Value), 0)) * w.Stride[i];
+            var offsets = c.Constants([.. Enumerable.Range(0, (int)w.Kernel[i]).Select(k => k * w.Dilation[i])]);
+            x = Layout.Gather(c, x, (starts + new Formula(c, Layout.Unsqueeze(c, offsets, 1))).Value, 2 + (2 * i));
+        }
+
+        var columns = Layout.Permute(c, x, 0, 1, 2, 4, 3, 5);
+        var sizes = Layout.Concat(c, 0, Layout.Size(c, x, 0), c.Constant(channels * w.Kernel[0] * w.Kernel[1]), (blocks[0] * blocks[1]).Value);
+        var result = Layout.Reshape(c, columns, sizes, 3);
+        c.Result(unbatched ? Layout.Squeeze(c, result, 0) : result);
+    }
+
+    private static void Fold(LoweringContext c, Window w, long[] output)
     {
         using var scope = NewDisposeScope();
-        var count = kernel[0] * kernel[1];
-        return c.Computed(eye(count, dtype: type).reshape(count, 1, kernel[0], kernel[1]).repeat(channels, 1, 1, 1), "one_hot");
-    }
+        var unbatched = c.Tensor().Rank == 2;
+        var x = unbatched ? Layout.Unsqueeze(c, c.Tensor(), 0) : c.Tensor();
+        var rows = c.FixedSize(c.Tensor(), unbatched ? 0 : 1) ?? throw c.Refuse("a free channel axis");
+        var channels = rows / (w.Kernel[0] * w.Kernel[1]);
+        long[] padded = [.. output.Select((size, i) => size + (2 * w.Padding[i]))];
+        // Where each element of each block goes in the padded map: [kh, kw, nh, nw].
+        Tensor Places(int i)
+        {
+            var count = ((padded[i] - (w.Dilation[i] * (w.Kernel[i] - 1)) - 1) / w.Stride[i]) + 1;
+            return (arange(w.Kernel[i]) * w.Dilation[i]).unsqueeze(1) + (arange(count) * w.Stride[i]).unsqueeze(0);
+        }
 
-    private static void UnfoldModule(LoweringContext c)
-    {
-        var x = c.Tensor();
-        if (x.Rank != 4) throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
-        var (kernel, dilation, padding, stride) = Window(c.Module!);
-        var channels = c.FixedSize(x, 1) ?? throw c.Refuse("a free channel axis");
-        var columns = c.Like("Conv", [x, OneHotKernels(c, channels, kernel, x.Type)], ("kernel_shape", kernel), ("strides", stride), ("dilations", dilation), ("pads", (long[])[.. padding, .. padding]), ("group", channels));
-        c.Result(c.Node("Reshape", x.Type, 3, [columns, c.Constants([0, channels * kernel[0] * kernel[1], -1])]));
-    }
+        var (vertical, horizontal) = (Places(0), Places(1));
+        var places = (vertical.unsqueeze(1).unsqueeze(3) * padded[1]) + horizontal.unsqueeze(0).unsqueeze(2);
+        var batch = Layout.Size(c, x, 0);
+        GraphValue Sizes(long width) => Layout.Concat(c, 0, batch, c.Constants([channels, width]));
+        var flat = Layout.Reshape(c, x, Sizes(places.numel()), 3);
+        var index = Layout.Expand(c, c.Computed(places.reshape(1, 1, -1), "places"), Sizes(places.numel()), 3);
+        var canvas = Layout.Expand(c, c.Scalar(0, x.Type), Sizes(padded[0] * padded[1]), 3);
+        var summed = Indexing.Scattered(c, canvas, index, flat, 2, "add");
+        var map = Layout.Reshape(c, summed, Layout.Concat(c, 0, batch, c.Constants([channels, padded[0], padded[1]])), 4);
+        for (var i = 0; i < 2; i++)
+        {
+            if (w.Padding[i] > 0) map = Layout.Slice(c, map, 2 + i, w.Padding[i], w.Padding[i] + output[i]);
+        }
 
-    private static void FoldModule(LoweringContext c)
-    {
-        var x = c.Tensor();
-        if (x.Rank != 3) throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
-        var (kernel, dilation, padding, stride) = Window(c.Module!);
-        var output = ModuleFields.Longs(c.Module!, "output_size");
-        var rows = c.FixedSize(x, 1) ?? throw c.Refuse("a free channel axis");
-        var channels = rows / (kernel[0] * kernel[1]);
-        var blocks = output.Select((size, i) => ((size + (2 * padding[i]) - (dilation[i] * (kernel[i] - 1)) - 1) / stride[i]) + 1).ToArray();
-        // What the last stride leaves uncovered is output_padding.
-        var rest = output.Select((size, i) => size - (((blocks[i] - 1) * stride[i]) - (2 * padding[i]) + (dilation[i] * (kernel[i] - 1)) + 1)).ToArray();
-        var grid = c.Node("Reshape", x.Type, 4, [x, c.Constants([0, rows, blocks[0], blocks[1]])]);
-        c.Result(c.Node("ConvTranspose", x.Type, 4, [grid, OneHotKernels(c, channels, kernel, x.Type)], ("kernel_shape", kernel), ("strides", stride), ("dilations", dilation), ("pads", (long[])[.. padding, .. padding]), ("output_padding", rest), ("group", channels)));
+        c.Result(unbatched ? Layout.Squeeze(c, map, 0) : map);
     }
 }

@@ -16,23 +16,34 @@ internal static class Shapes
         table.Module<Flatten>("Flatten; Reshape", c => Flatten(c, ((Flatten)c.Module!).start_dim, ((Flatten)c.Module!).end_dim), "start_dim, end_dim");
         table.Operation("squeeze", "Squeeze", Squeeze, "dim");
         table.Operation("unsqueeze", "Unsqueeze", c => c.Result(c.Node("Unsqueeze", c.ResultType(), c.ResultRank(), [c.Tensor(), c.Constant(c.Axis(c.Integer(0, "dim"), c.ResultRank()))])), "dim");
-        table.Operation("permute", "Transpose", c => Transpose(c, [.. c.Integers("permutation", "dims", "dim")!.Select(axis => c.Axis(axis, c.Tensor().Rank))]), "dims");
-        table.Operation("transpose", "Transpose", c => Swap(c, c.Integer(0, "dim0"), c.Integer(1, "dim1")), "dim0, dim1");
-        foreach (var name in (string[])["t", "T", "mT", "adjoint"]) table.Operation(name, "Transpose", TransposeAll);
+        table.Operation("permute", "Transpose", c => c.Result(Layout.Permute(c, c.Tensor(), [.. c.Integers("permutation", "dims", "dim")!.Select(axis => c.Axis(axis, c.Tensor().Rank))])), "dims");
+        table.Operation("transpose", "Transpose", c => c.Result(Swap(c, c.Tensor(), c.Integer(0, "dim0", "axis0"), c.Integer(1, "dim1", "axis1"))), "dim0, dim1");
+        foreach (var name in (string[])["t", "mT", "adjoint"]) table.Operation(name, "Transpose", c => c.Result(c.Tensor().Rank < 2 ? c.Tensor() : Swap(c, c.Tensor(), -1, -2)));
+        table.Operation("T", "Transpose", c => c.Result(Layout.Permute(c, c.Tensor(), [.. Enumerable.Range(0, c.Tensor().Rank).Reverse().Select(axis => (long)axis)])));
         table.Operation("movedim", "Transpose", MoveDim, "source, destination");
         foreach (var name in (string[])["expand", "broadcast_to", "expand_as"]) table.Operation(name, "Expand", Expand, "sizes that follow free axes, -1");
         foreach (var name in (string[])["repeat", "tile"]) table.Operation(name, "Tile", Repeat, "repeats");
         table.Operation("repeat_interleave", "Unsqueeze, Tile, Reshape", RepeatInterleave, "repeats: a number, dim");
-        table.Operation("flip", "Slice", c => Flip(c, c.Integers("dims", "dim")!), "dims");
-        table.Operation("fliplr", "Slice", c => Flip(c, [1]));
-        table.Operation("flipud", "Slice", c => Flip(c, [0]));
+        table.Operation("flip", "Slice", c => c.Result(Flip(c, c.Tensor(), c.Integers("dims", "dim")!)), "dims");
+        table.Operation("fliplr", "Slice", c => c.Result(Flip(c, c.Tensor(), [1])));
+        table.Operation("flipud", "Slice", c => c.Result(Flip(c, c.Tensor(), [0])));
+        table.Operation("rot90", "Slice, Transpose", Rotate, "k, dims");
         table.Operation("roll", "Slice, Concat", Roll, "shifts, dims");
-        table.Operation("pixel_shuffle", "DepthToSpace", c => PixelShuffle(c, c.Integer(1, "upscale_factor")), "upscale_factor");
-        table.Module<PixelShuffle>("DepthToSpace", c => PixelShuffle(c, ((PixelShuffle)c.Module!).upscale_factor), "upscale_factor");
+        table.Operation("pixel_shuffle", "DepthToSpace; Reshape, Transpose", c => PixelShuffle(c, c.Integer(1, "upscale_factor")), "upscale_factor");
+        table.Module<PixelShuffle>("DepthToSpace; Reshape, Transpose", c => PixelShuffle(c, ((PixelShuffle)c.Module!).upscale_factor), "upscale_factor");
         table.Operation("pixel_unshuffle", "Reshape, Transpose", c => PixelUnshuffle(c, c.Integer(1, "downscale_factor")), "downscale_factor");
         table.Module<PixelUnshuffle>("Reshape, Transpose", c => PixelUnshuffle(c, ((PixelUnshuffle)c.Module!).downscale_factor), "downscale_factor");
         table.Module<ChannelShuffle>("Reshape, Transpose", c => ChannelShuffle(c, ((ChannelShuffle)c.Module!).groups), "groups");
         table.Operation("channel_shuffle", "Reshape, Transpose", c => ChannelShuffle(c, c.Integer(1, "groups")), "groups");
+        table.Operation("unfold", "Range, Mul, Add, Gather, Transpose; Pad, Gather, Reshape", c =>
+        {
+            if (c.Method.IsStatic) Resampling.UnfoldFunction(c);
+            else Windows(c);
+        }, "dimension, size, step; of nn.functional: kernel_size, dilation, padding, stride");
+        foreach (var name in (string[])["diagonal", "linalg.diagonal"])
+            table.Operation(name, "Reshape, Gather", c => c.Result(Diagonal(c, c.Tensor(), c.Integer(0, "offset"), c.Integer(name == "diagonal" ? 0 : -2, "dim1"), c.Integer(name == "diagonal" ? 1 : -1, "dim2"))), "offset, dim1, dim2");
+        table.Operation("diag", "Reshape, Gather; Pad, Equal, Where", c => c.Result(c.Tensor().Rank == 2 ? Diagonal(c, c.Tensor(), c.Integer(0, "diagonal"), 0, 1) : EmbedDiagonal(c, c.Integer(0, "diagonal"), 0, 1)), "diagonal");
+        table.Operation("diag_embed", "Pad, Equal, Where", c => c.Result(EmbedDiagonal(c, c.Integer(0, "offset"), c.Integer(-2, "dim1"), c.Integer(-1, "dim2"))), "offset, dim1, dim2");
     }
 
     /// <summary>Reshapes the first tensor to the result's shape.</summary>
@@ -64,9 +75,6 @@ internal static class Shapes
         return c.Node("Reshape", input.Type, to.Length, [input, c.SizeVector(target)]);
     }
 
-    /// <summary>Reorders axes.</summary>
-    public static GraphValue Permute(LoweringContext c, GraphValue x, params long[] perm) => c.Like("Transpose", [x], ("perm", perm));
-
     private static void Flatten(LoweringContext c, long start, long end)
     {
         var input = c.Tensor();
@@ -79,36 +87,21 @@ internal static class Shapes
         var input = c.Tensor();
         var given = c.Integers("dim", "dims");
         var axes = given?.Select(axis => c.Axis(axis, input.Rank)) ?? Enumerable.Range(0, input.Rank).Select(axis => (long)axis);
-        var ones = axes.Where(axis => c.FixedSize(input, (int)axis) == 1).ToArray();
+        var ones = axes.Where(axis => axis < input.Rank && c.FixedSize(input, (int)axis) == 1).ToArray();
         c.Result(ones.Length == 0 ? input : c.Node("Squeeze", input.Type, c.ResultRank(), [input, c.Constants(ones)]));
     }
 
-    private static void Transpose(LoweringContext c, long[] perm) => c.Result(c.Like("Transpose", [c.Tensor()], ("perm", perm)));
-
-    private static void Swap(LoweringContext c, long a, long b)
-    {
-        var perm = Enumerable.Range(0, c.Tensor().Rank).Select(axis => (long)axis).ToArray();
-        (a, b) = (c.Axis(a, perm.Length), c.Axis(b, perm.Length));
-        (perm[a], perm[b]) = (perm[b], perm[a]);
-        Transpose(c, perm);
-    }
-
-    private static void TransposeAll(LoweringContext c)
-    {
-        var rank = c.Tensor().Rank;
-        if (rank < 2) c.Result(c.Tensor());
-        else Swap(c, -1, -2);
-    }
+    private static GraphValue Swap(LoweringContext c, GraphValue x, long a, long b) => Layout.Swap(c, x, c.Axis(a, x.Rank), c.Axis(b, x.Rank));
 
     private static void MoveDim(LoweringContext c)
     {
-        var rank = c.Tensor().Rank;
-        var from = c.Integers("source")!.Select(axis => c.Axis(axis, rank)).ToArray();
-        var to = c.Integers("destination")!.Select(axis => c.Axis(axis, rank)).ToArray();
-        var perm = Enumerable.Repeat(-1L, rank).ToArray();
-        for (var i = 0; i < from.Length; i++) perm[to[i]] = from[i];
-        var rest = new Queue<long>(Enumerable.Range(0, rank).Select(axis => (long)axis).Except(from));
-        Transpose(c, [.. perm.Select(axis => axis >= 0 ? axis : rest.Dequeue())]);
+        var x = c.Tensor();
+        var from = c.Integers("source")!.Select(axis => c.Axis(axis, x.Rank)).ToArray();
+        var to = c.Integers("destination")!.Select(axis => c.Axis(axis, x.Rank)).ToArray();
+        var perm = Enumerable.Repeat(-1L, x.Rank).ToArray();
+        var rest = new Queue<long>(Enumerable.Range(0, x.Rank).Select(axis => (long)axis).Except(from));
+        for (var i = 0; i < Math.Min(from.Length, x.Rank); i++) perm[to[i]] = from[i];
+        c.Result(Layout.Permute(c, x, [.. perm.Select(axis => axis >= 0 ? axis : rest.Dequeue())]));
     }
 
     private static void Expand(LoweringContext c) => c.Result(c.Node("Expand", c.ResultType(), c.ResultRank(), [c.Tensor(), c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))]));
@@ -124,59 +117,146 @@ internal static class Shapes
 
     private static void RepeatInterleave(LoweringContext c)
     {
-        if (c.Raw("repeats") is not long repeats || c.Raw("dim") is not long dim) throw c.Refuse("only a number of repeats along a given dim");
-        var input = c.Tensor();
-        var axis = c.Axis(dim, input.Rank);
-        var wide = c.Node("Unsqueeze", input.Type, input.Rank + 1, [input, c.Constant(axis + 1)]);
+        if (c.Raw("repeats") is not long repeats) throw c.Refuse("repeats that are a tensor: the size of the result would depend on the data. Pass one number, or index with a tensor of positions");
+        c.Raw("output_size");
+        var input = c.Raw("dim") is null ? Ranks.Vector(c, c.Tensor()) : c.Tensor();
+        var axis = c.Axis(c.Integer(0, "dim"), input.Rank);
+        var wide = Layout.Unsqueeze(c, input, axis + 1);
         var tiled = c.Like("Tile", [wide, c.Constants([.. Enumerable.Range(0, wide.Rank).Select(i => i == axis + 1 ? repeats : 1)])]);
-        c.Result(c.Node("Reshape", input.Type, input.Rank, [tiled, c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))]));
+        c.Result(Layout.Reshape(c, tiled, c.SizeVector(LoweringContext.ToSizes(c.ResultSizes())), input.Rank));
     }
 
-    private static void Flip(LoweringContext c, long[] dims)
+    private static GraphValue Flip(LoweringContext c, GraphValue input, long[] dims)
     {
-        var input = c.Tensor();
         var axes = dims.Select(axis => c.Axis(axis, input.Rank)).ToArray();
+        if (axes.Length == 0 || input.Rank == 0) return input;
         GraphValue All(long value) => c.Constants([.. axes.Select(_ => value)]);
-        c.Result(c.Like("Slice", [input, All(-1), All(long.MinValue), c.Constants(axes), All(-1)]));
+        return c.Like("Slice", [input, All(-1), All(long.MinValue), c.Constants(axes), All(-1)]);
+    }
+
+    private static void Rotate(LoweringContext c)
+    {
+        var x = c.Tensor();
+        var dims = c.Integers("dims") ?? [0, 1];
+        var rotated = (((c.Integer(1, "k") % 4) + 4) % 4) switch
+        {
+            0 => x,
+            1 => Swap(c, Flip(c, x, [dims[1]]), dims[0], dims[1]),
+            2 => Flip(c, x, dims),
+            _ => Swap(c, Flip(c, x, [dims[0]]), dims[0], dims[1]),
+        };
+        c.Result(rotated);
     }
 
     private static void Roll(LoweringContext c)
     {
-        var value = c.Tensor();
+        var x = c.Tensor();
         var shifts = c.Integers("shifts", "shift")!;
-        var dims = c.Integers("dims", "dim") ?? throw c.Refuse("roll without dims; name the axes");
-        for (var i = 0; i < shifts.Length; i++)
+        if (c.Integers("dims", "dim") is { Length: > 0 } dims)
         {
-            // The last `shift` elements come first; a slice counts from the end, so the size may be free.
-            if (shifts[i] == 0) continue;
-            var axis = c.Axis(dims[i], value.Rank);
-            var tail = c.Like("Slice", [value, c.Constant(-shifts[i]), c.Constant(long.MaxValue), c.Constant(axis)]);
-            var head = c.Like("Slice", [value, c.Constant(0), c.Constant(-shifts[i]), c.Constant(axis)]);
-            value = c.Like("Concat", [tail, head], ("axis", axis));
+            for (var i = 0; i < shifts.Length && x.Rank > 0; i++) x = Rolled(c, x, shifts[i], c.Axis(dims[i], x.Rank), c.FixedSize(c.Tensor(), (int)c.Axis(dims[i], x.Rank)));
+            c.Result(x);
+            return;
         }
 
-        c.Result(value);
+        var sizes = LoweringContext.ToSizes(c.ResultSizes());
+        var whole = sizes.Aggregate((long?)1, (product, size) => product * (size as long?));
+        c.Result(Layout.Reshape(c, Rolled(c, Ranks.Vector(c, x), shifts.Sum(), 0, whole), Layout.Sizes(c, x), x.Rank));
     }
 
-    private static void PixelShuffle(LoweringContext c, long factor) => c.Result(c.Like("DepthToSpace", [c.Tensor()], ("blocksize", factor), ("mode", "CRD")));
+    /// <summary>Puts what stands from element -shift mod size on before the rest.</summary>
+    private static GraphValue Rolled(LoweringContext c, GraphValue x, long shift, long axis, long? size)
+    {
+        if (size == 0 || (size is { } known && shift % known == 0)) return x;
+        var first = size is { } fixedSize
+            ? c.Constant(((-shift % fixedSize) + fixedSize) % fixedSize)
+            : new Formula(c, c.Constant(-shift)).Binary("Mod", new Formula(c, Layout.Size(c, x, axis)).Max(new Formula(c, c.Constant(1)))).Value;
+        return Layout.Concat(c, axis, Layout.Slice(c, x, axis, first, c.Constant(long.MaxValue)), Layout.Slice(c, x, axis, c.Constant(0), first));
+    }
+
+    private static void PixelShuffle(LoweringContext c, long factor)
+    {
+        var x = c.Tensor();
+        if (x.Rank == 4 && x.Type == ScalarType.Float32)
+        {
+            c.Result(c.Like("DepthToSpace", [x], ("blocksize", factor), ("mode", "CRD")));
+            return;
+        }
+
+        // [..., C r r, H, W] to [..., C, r, r, H, W], then r behind H and r behind W.
+        var (from, to) = (LoweringContext.ToSizes(c.SizesOf(x)), LoweringContext.ToSizes(c.ResultSizes()));
+        var split = Layout.Reshape(c, x, c.SizeVector([.. to[..^2], factor, factor, .. from[^2..]]), x.Rank + 2);
+        c.Result(Layout.Reshape(c, Layout.Permute(c, split, BehindSpatial(x.Rank, 0, 3, 1, 4, 2)), c.SizeVector(to), x.Rank));
+    }
 
     private static void PixelUnshuffle(LoweringContext c, long factor)
     {
-        // [N, C, H r, W r] to [N, C, H, r, W, r], then r r before H W.
+        // [..., C, H r, W r] to [..., C, H, r, W, r], then r r before H W.
         var x = c.Tensor();
-        var sizes = LoweringContext.ToSizes(c.ResultSizes());
-        var channels = c.FixedSize(x, 1) ?? throw c.Refuse("a free channel axis");
-        var split = c.Node("Reshape", x.Type, 6, [x, c.SizeVector([0L, channels, sizes[2], factor, sizes[3], factor])]);
-        c.Result(c.Node("Reshape", x.Type, 4, [Permute(c, split, 0, 1, 3, 5, 2, 4), c.SizeVector([0L, channels * factor * factor, sizes[2], sizes[3]])]));
+        var (from, to) = (LoweringContext.ToSizes(c.SizesOf(x)), LoweringContext.ToSizes(c.ResultSizes()));
+        var split = Layout.Reshape(c, x, c.SizeVector([.. from[..^2], to[^2], factor, to[^1], factor]), x.Rank + 2);
+        c.Result(Layout.Reshape(c, Layout.Permute(c, split, BehindSpatial(x.Rank, 0, 2, 4, 1, 3)), c.SizeVector(to), x.Rank));
     }
+
+    /// <summary>An order of axes that changes the last five only, which are given from the first of them on.</summary>
+    private static long[] BehindSpatial(int rank, params long[] lastFive) => [.. Enumerable.Range(0, rank - 3).Select(axis => (long)axis), .. lastFive.Select(axis => rank - 3 + axis)];
 
     private static void ChannelShuffle(LoweringContext c, long groups)
     {
         var x = c.Tensor();
         var channels = c.FixedSize(x, 1) ?? throw c.Refuse("a free channel axis");
         var sizes = LoweringContext.ToSizes(c.ResultSizes());
-        var split = c.Node("Reshape", x.Type, 4, [x, c.Constants([0, groups, channels / groups, -1])]);
-        c.Result(c.Node("Reshape", x.Type, x.Rank, [Permute(c, split, 0, 2, 1, 3), c.SizeVector([0L, .. sizes[1..]])]));
+        var split = Layout.Reshape(c, x, c.SizeVector([sizes[0], groups, channels / groups, .. sizes[2..]]), x.Rank + 1);
+        c.Result(Layout.Reshape(c, Layout.Swap(c, split, 1, 2), c.SizeVector(sizes), x.Rank));
+    }
+
+    /// <summary>Windows of an axis: their elements become the last axis.</summary>
+    private static void Windows(LoweringContext c)
+    {
+        var x = Ranks.Vector(c, c.Tensor(), onlyScalar: true);
+        var axis = c.Axis(c.Integer(0, "dimension", "dim"), x.Rank);
+        var (size, step) = (c.Integer(1, "size"), c.Integer(1, "step"));
+        var count = c.SizeValue(LoweringContext.ToSizes(c.ResultSizes()) is { Length: > 1 } sizes ? sizes[axis] : 1L);
+        var starts = new Formula(c, Layout.Unsqueeze(c, Layout.Range(c, count), 1)) * step;
+        var numbers = starts + new Formula(c, c.Constants([.. Enumerable.Range(0, (int)size).Select(i => (long)i)]));
+        var windows = Layout.Move(c, Layout.Gather(c, x, numbers.Value, axis), axis + 1, x.Rank);
+        c.Result(c.Tensor().Rank == 0 ? Layout.Reshape(c, windows, c.Constants([size]), 1) : windows);
+    }
+
+    /// <summary>Elements whose places on two axes differ by an offset, as the last axis.</summary>
+    public static GraphValue Diagonal(LoweringContext c, GraphValue x, long offset, long dim1, long dim2)
+    {
+        var (rows, columns) = (c.Axis(dim1, x.Rank), c.Axis(dim2, x.Rank));
+        long[] rest = [.. Enumerable.Range(0, x.Rank).Select(axis => (long)axis).Where(axis => axis != rows && axis != columns)];
+        Formula Extent(long axis) => new(c, Layout.Size(c, x, axis));
+        var (height, width) = (Extent(rows), Extent(columns));
+        var zero = new Formula(c, c.Constant(0));
+        var count = offset >= 0 ? height.Min(width - offset) : width.Min(height + offset);
+        // Element i of the diagonal stands at (first + i)(width + 1) of the flat matrix, from its first element on.
+        var first = offset >= 0 ? zero + offset : width * -offset;
+        var numbers = new Formula(c, Layout.Range(c, count.Max(zero).Value)) * (width + 1) + first;
+        var sizes = Layout.Concat(c, 0, [.. rest.Length > 0 ? [c.Node("Gather", ScalarType.Int64, 1, [Layout.Sizes(c, x), c.Constants(rest)])] : Array.Empty<GraphValue>(), (height * width).Value]);
+        var flat = Layout.Reshape(c, Layout.Permute(c, x, [.. rest, rows, columns]), sizes, rest.Length + 1);
+        return Layout.Gather(c, flat, numbers.Value, rest.Length);
+    }
+
+    private static GraphValue EmbedDiagonal(LoweringContext c, long offset, long dim1, long dim2)
+    {
+        // Each element stands in its row and in its column; one of both begins later.
+        var x = c.Tensor();
+        var rank = x.Rank + 1;
+        var missing = Math.Abs(offset);
+        var longer = Paddings.Pad(c, x, [.. new long[(2 * x.Rank) - 1], missing], "constant", 0);
+        var spread = Layout.Unsqueeze(c, longer, offset >= 0 ? rank - 1 : rank - 2);
+        var places = Layout.Range(c, Layout.Size(c, longer, x.Rank - 1));
+        var mask = new Formula(c, Layout.Unsqueeze(c, places, 0)) - new Formula(c, Layout.Unsqueeze(c, places, 1));
+        var value = Formula.Where(mask.EqualTo(offset), new Formula(c, spread), 0).Value;
+        var (rows, columns) = (c.Axis(dim1, rank), c.Axis(dim2, rank));
+        var perm = Enumerable.Repeat(-1L, rank).ToArray();
+        (perm[rows], perm[columns]) = (rank - 2, rank - 1);
+        var rest = 0L;
+        for (var axis = 0; axis < rank; axis++) perm[axis] = perm[axis] < 0 ? rest++ : perm[axis];
+        return Layout.Permute(c, value, perm);
     }
 
     private static bool Same(object? a, object? b) => (a, b) switch

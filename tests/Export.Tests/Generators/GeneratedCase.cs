@@ -1,0 +1,37 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Tests.Generators;
+
+/// <summary>What floating-point results are compared by; integers and booleans are always compared exactly, NaN equals only NaN.</summary>
+internal enum Closeness
+{
+    /// <summary>Each element by its own size: functions of single elements.</summary>
+    Element,
+
+    /// <summary>Each element by the largest one of its row (the last axis): sums of products.</summary>
+    Row,
+
+    /// <summary>As <see cref="Element"/>, and the sign of a zero counts too.</summary>
+    ElementAndSignOfZero,
+}
+
+/// <summary>A module with an example, and other inputs on which its file must give what it gives.</summary>
+/// <param name="Name">What it is, for the report.</param>
+/// <param name="Module">The module, in eval mode.</param>
+/// <param name="Example">What it is exported with.</param>
+/// <param name="Others">Inputs that the export has not seen, by what they are.</param>
+internal sealed record GeneratedCase(string Name, nn.Module Module, Tensor[] Example, IReadOnlyList<(string What, Tensor[] Inputs)> Others)
+{
+    /// <summary>How exactly results must agree.</summary>
+    public Closeness Closeness { get; init; } = Closeness.Row;
+
+    /// <summary>Factor on the usual tolerance, for functions that amplify roundings.</summary>
+    public double Slack { get; init; } = 1;
+
+    /// <summary>What a float32 result near zero may be off by: ONNX Runtime's kernels for sigmoid, tanh and erf are exact to 1e-7 of one, not of their value.</summary>
+    public double Floor { get; init; } = 1e-7;
+
+    /// <summary>Options of the export.</summary>
+    public ExportOptions Options { get; init; } = new() { Verify = false };
+}
