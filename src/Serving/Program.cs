@@ -1,0 +1,6 @@
+namespace TorchBridge.Serving;
+
+internal static class Program
+{
+    public static int Main() => 0;
+}
