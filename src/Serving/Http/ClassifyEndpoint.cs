@@ -36,7 +36,7 @@ internal sealed class ClassifyEndpoint(ModelRegistry registry, InferenceEngine e
         {
             using var body = await RequestBody.ReadAsync(context, gate, options).ConfigureAwait(false);
             var picture = await UploadedPictures.ReadAsync(context, body).ConfigureAwait(false);
-            if (name.Length == 0 && context.Request.HasFormContentType) name = context.Request.Form["model"].ToString();
+            if (name.Length == 0 && UploadedPictures.IsForm(context.Request)) name = context.Request.Form["model"].ToString();
             using var lease = AcquireClassifier(name);
             model = lease.Version;
             var tensor = picture.IsEmpty ? ExampleOf(context, model) : Tensor.OfStrings(RequestBinder.PictureInput, [1], [picture]);
@@ -73,7 +73,7 @@ internal sealed class ClassifyEndpoint(ModelRegistry registry, InferenceEngine e
     /// <summary>The model's own picture whose number a form names.</summary>
     private static Tensor ExampleOf(HttpContext context, ModelVersion model)
     {
-        var text = context.Request.HasFormContentType ? context.Request.Form["example"].ToString() : "";
+        var text = UploadedPictures.IsForm(context.Request) ? context.Request.Form["example"].ToString() : "";
         if (text.Length == 0) throw RequestRefusedException.Invalid("there is no picture in the request");
         return model.Identity.Pictures is { } pictures && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var index) && index < pictures.Count
             ? pictures.Pixels(index, model.PixelInput!.Name, model.Identity.Card!)

@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using TorchBridge.Serving.Protocol;
 
@@ -7,6 +8,9 @@ namespace TorchBridge.Serving.Http;
 internal static class ErrorReply
 {
     private const string RetryAfterSeconds = "1";
+
+    /// <summary>Quotes and letters as they are: it is JSON, and says so (nosniff).</summary>
+    private static readonly JsonSerializerOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The status of a refusal.</summary>
     public static int StatusOf(RefusalKind kind) => kind switch
@@ -38,7 +42,7 @@ internal static class ErrorReply
         if (status == StatusCodes.Status401Unauthorized) context.Response.Headers.WWWAuthenticate = "Bearer, Basic realm=\"models\", charset=\"UTF-8\"";
         // A body that was not read to its end would be taken for the next request, or be drained first.
         if (status is StatusCodes.Status413PayloadTooLarge or StatusCodes.Status408RequestTimeout) context.Response.Headers.Connection = "close";
-        var json = JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, string> { ["error"] = message });
+        var json = JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, string> { ["error"] = message }, Options);
         context.Response.ContentLength = json.Length;
         if (!HttpMethods.IsHead(context.Request.Method)) await context.Response.Body.WriteAsync(json).ConfigureAwait(false);
     }

@@ -14,7 +14,10 @@ internal static class UploadedPictures
     /// <param name="body">Its body, read already.</param>
     /// <exception cref="RequestRefusedException">A form that is none.</exception>
     public static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpContext context, RequestBody body) =>
-        context.Request.HasFormContentType ? await FromFormAsync(context, body).ConfigureAwait(false) : body.Bytes;
+        IsForm(context.Request) ? await FromFormAsync(context, body).ConfigureAwait(false) : body.Bytes;
+
+    /// <summary>Whether the body is a form with files. What curl calls a form where nobody says otherwise is a body.</summary>
+    public static bool IsForm(HttpRequest request) => request.ContentType?.StartsWith("multipart/form-data", StringComparison.OrdinalIgnoreCase) == true;
 
     private static async Task<ReadOnlyMemory<byte>> FromFormAsync(HttpContext context, RequestBody body)
     {

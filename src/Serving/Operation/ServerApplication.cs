@@ -25,6 +25,8 @@ internal static partial class ServerApplication
         builder.Services.AddModelServer();
         AddTraces(builder);
         var addresses = ListenAddresses.Read(builder.Configuration);
+        // Kestrel would warn that both are set: where it listens is said here.
+        if (addresses is not null) builder.WebHost.UseSetting(WebHostDefaults.ServerUrlsKey, "");
         builder.WebHost.ConfigureKestrel((_, kestrel) => Configure(kestrel, addresses));
         builder.Services.AddOptions<HostOptions>().Configure<ModelServerOptions>((host, options) =>
             host.ShutdownTimeout = TimeSpan.FromMilliseconds(options.DrainMilliseconds + options.GraceMilliseconds));
