@@ -27,6 +27,7 @@ internal static class Program
             }
 
             await using var app = ServerApplication.Build(settings);
+            app.Lifetime.ApplicationStarted.Register(() => ServerApplication.Announce(app));
             await app.RunAsync().ConfigureAwait(false);
             return 0;
         }

@@ -102,13 +102,13 @@ internal sealed class TestServer : IAsyncDisposable
         Assert.Equal(HttpStatusCode.OK, (await Get("v2/health/live")).Status);
         var answer = await Infer(model, Affine(1));
         Assert.Equal(HttpStatusCode.OK, answer.Status);
-        Assert.Equal((double[])[1, 2, 3], Values(answer.Json));
+        Assert.Equal([1, 2, 3], Values(answer.Json));
     }
 
     /// <summary>A request of the affine model: [start, start + 1, start + 2].</summary>
     public static string Affine(int start) => JsonSerializer.Serialize(new { inputs = new[] { new { name = "x", datatype = "FP32", shape = new[] { 1, 3 }, data = new[] { start, start + 1, start + 2 } } } });
 
-    public static double[] Values(JsonNode? reply, int output = 0) => [.. reply!["outputs"]![output]!["data"]!.AsArray().Select(item => item!.GetValue<double>())];
+    public static IReadOnlyList<double> Values(JsonNode? reply, int output = 0) => [.. reply!["outputs"]![output]!["data"]!.AsArray().Select(item => item!.GetValue<double>())];
 
     public async ValueTask DisposeAsync()
     {

@@ -9,7 +9,8 @@ namespace TorchBridge.Serving.Models;
 internal sealed partial class ModelRepository(string folder, ModelLoader loader, ModelRegistry registry, ILogger<ModelRepository> log)
 {
     private readonly Dictionary<(string Model, long Version), string> loadedStamps = [];
-    private readonly Dictionary<string, string> failedStamps = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (string Stamp, string Problem)> failures = new(StringComparer.Ordinal);
+    private readonly HashSet<string> told = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> plainVersions = new(StringComparer.Ordinal);
     private Dictionary<string, string> lastLook = new(StringComparer.Ordinal);
     private HashSet<string> missing = new(StringComparer.Ordinal);
@@ -35,74 +36,71 @@ internal sealed partial class ModelRepository(string folder, ModelLoader loader,
 
         var models = scan.Entries.Select(entry => entry.Model).Concat(scan.Problems.Keys.Where(ModelNames.IsValid)).ToHashSet(StringComparer.Ordinal);
         if (isFirstLook) foreach (var model in models) registry.Change(model, before => before);
-        foreach (var (model, problem) in scan.Problems) Report(model, problem);
-        foreach (var group in scan.Entries.GroupBy(entry => entry.Model, StringComparer.Ordinal)) Update(group.Key, [.. group]);
+        foreach (var (_, problem) in scan.Problems) LogOnce(problem);
+        var entries = scan.Entries.ToLookup(entry => entry.Model, StringComparer.Ordinal);
+        foreach (var model in models) Update(model, [.. entries[model]], scan.Problems.GetValueOrDefault(model));
         Remove(models);
         lastLook = scan.Entries.ToDictionary(entry => entry.Path, entry => entry.Stamp, StringComparer.Ordinal);
         isFirstLook = false;
         registry.IsFirstLoadDone = true;
     }
 
-    private void Update(string model, ModelFileEntry[] entries)
+    private void Update(string model, ModelFileEntry[] entries, string? problem)
     {
-        string? problem = null;
         var wanted = new HashSet<long>();
         foreach (var entry in entries)
         {
             var version = entry.Version ?? plainVersions.GetValueOrDefault(model, 1);
             var isLoaded = loadedStamps.TryGetValue((model, version), out var stamp);
+            if (stamp != entry.Stamp && IsSettled(entry))
+            {
+                // A plain file's versions are counted, so that a reply names what computed it.
+                var next = entry.Version is null && isLoaded ? version + 1 : version;
+                if (TryLoad(entry, next, ref problem)) version = next;
+            }
+
             wanted.Add(version);
-            if (stamp == entry.Stamp) continue;
-            if (failedStamps.GetValueOrDefault(entry.Path) == entry.Stamp)
-            {
-                problem = registry.Find(model)?.Problem;
-                continue;
-            }
-
-            if (!isFirstLook && lastLook.GetValueOrDefault(entry.Path) != entry.Stamp) continue; // still being written, perhaps
-            // A plain file's versions are counted, so that a reply names what computed it.
-            var next = entry.Version is null && isLoaded ? version + 1 : version;
-            if (TryLoad(entry, next) is not { } loaded)
-            {
-                problem = registry.Find(model)?.Problem;
-                continue;
-            }
-
-            if (entry.Version is null) plainVersions[model] = next;
-            wanted.Remove(version);
-            wanted.Add(next);
-            loadedStamps[(model, next)] = entry.Stamp;
-            failedStamps.Remove(entry.Path);
-            // The version of the same number goes at once; others when all that are wanted are there.
-            registry.Change(model, before => before with { Versions = before.Versions.SetItem(next, loaded), Problem = null });
-            LogLoaded(model, next, loaded.Settings.MaxRows, loaded.Identity.Digest);
         }
 
-        // A version that has gone from the folder goes when the ones that are wanted answer.
-        var now = registry.Find(model);
-        if (now is not null && wanted.All(now.Versions.ContainsKey)) Retire(model, now.Versions.Keys.Where(version => !wanted.Contains(version)));
-        if (problem is not null) registry.Change(model, before => before with { Problem = problem });
+        // A version that has gone from the folder goes when those that are wanted answer.
+        if (registry.Find(model) is { } now && entries.Length > 0 && wanted.All(now.Versions.ContainsKey)) Retire(model, now.Versions.Keys.Where(version => !wanted.Contains(version)));
+        registry.Change(model, before => before with { Problem = problem ?? (before.IsReady ? null : before.Problem) });
     }
 
-    private ModelVersion? TryLoad(ModelFileEntry entry, long version)
+    /// <summary>Whether a file is as it was at the last look: it is not being written.</summary>
+    private bool IsSettled(ModelFileEntry entry) => isFirstLook || lastLook.GetValueOrDefault(entry.Path) == entry.Stamp;
+
+    private bool TryLoad(ModelFileEntry entry, long version, ref string? problem)
     {
+        if (failures.TryGetValue(entry.Path, out var failure) && failure.Stamp == entry.Stamp)
+        {
+            problem = failure.Problem; // as it was: it is not tried again
+            return false;
+        }
+
         try
         {
-            return loader.Load(entry, version);
+            var loaded = loader.Load(entry, version);
+            failures.Remove(entry.Path);
+            loadedStamps[(entry.Model, version)] = entry.Stamp;
+            if (entry.Version is null) plainVersions[entry.Model] = version;
+            // The old version of the same number goes now, in one step; others when all that are wanted answer.
+            registry.Change(entry.Model, before => before with { Versions = before.Versions.SetItem(version, loaded) });
+            LogLoaded(entry.Model, version, loaded.Settings.MaxRows, loaded.Identity.Digest);
+            return true;
         }
         catch (ModelLoadException error)
         {
-            failedStamps[entry.Path] = entry.Stamp;
-            Report(entry.Model, error.Message);
-            return null;
+            problem = error.Message;
+            failures[entry.Path] = (entry.Stamp, error.Message);
+            LogRefused(error.Message, registry.Find(entry.Model)?.IsReady == true ? "the version that was loaded before goes on serving" : "it is not served");
+            return false;
         }
     }
 
-    private void Report(string model, string problem)
+    private void LogOnce(string problem)
     {
-        if (registry.Find(model)?.Problem == problem) return;
-        if (ModelNames.IsValid(model)) registry.Change(model, before => before with { Problem = problem });
-        LogRefused(problem, registry.Find(model)?.IsReady == true ? "the version that was loaded before goes on serving" : "it is not served");
+        if (told.Add(problem)) LogRefused(problem, "what was loaded before goes on serving");
     }
 
     private void Retire(string model, IEnumerable<long> versions)

@@ -27,6 +27,7 @@ internal static partial class ServerApplication
         var addresses = ListenAddresses.Read(builder.Configuration);
         // Kestrel would warn that both are set: where it listens is said here.
         if (addresses is not null) builder.WebHost.UseSetting(WebHostDefaults.ServerUrlsKey, "");
+        if (addresses is not null) builder.Services.AddSingleton(addresses);
         builder.WebHost.ConfigureKestrel((_, kestrel) => Configure(kestrel, addresses));
         builder.Services.AddOptions<HostOptions>().Configure<ModelServerOptions>((host, options) =>
             host.ShutdownTimeout = TimeSpan.FromMilliseconds(options.DrainMilliseconds + options.GraceMilliseconds));
@@ -39,7 +40,6 @@ internal static partial class ServerApplication
         app.MapOpenInference();
         app.MapModelPage();
         if (addresses?.Metrics is not null) MapMetrics(app, addresses);
-        app.Lifetime.ApplicationStarted.Register(() => Announce(app, options, addresses));
         return app;
     }
 
@@ -86,8 +86,11 @@ internal static partial class ServerApplication
             : ErrorReply.WriteAsync(context, StatusCodes.Status404NotFound, $"here is {MetricsPath} only"));
     }
 
-    private static void Announce(WebApplication app, ModelServerOptions options, ListenAddresses? addresses)
+    /// <summary>Says where it listens.</summary>
+    public static void Announce(WebApplication app)
     {
+        var options = app.Services.GetRequiredService<ModelServerOptions>();
+        var addresses = app.Services.GetService<ListenAddresses>();
         Console.WriteLine($"TorchBridge serves the models of {Path.GetFullPath(options.Models)}");
         if (addresses is null) return;
         var log = app.Services.GetRequiredService<ILogger<ModelServerOptions>>();
