@@ -48,10 +48,11 @@ internal sealed class RequestBody : IDisposable
             body.Dispose();
             throw new RequestRefusedException(RefusalKind.TooSlow, $"the body did not arrive within {options.RequestTimeoutMilliseconds} ms", error);
         }
-        catch (InvalidDataException error)
+        catch (Exception error) when (error is InvalidDataException || (error is IOException and not BadHttpRequestException && !context.RequestAborted.IsCancellationRequested))
         {
+            // Not packed as it says, or a chunk that is none.
             body.Dispose();
-            throw new RequestRefusedException(RefusalKind.Invalid, $"the body is not {context.Request.Headers.ContentEncoding}", error);
+            throw new RequestRefusedException(RefusalKind.Invalid, "the body cannot be read: it is not packed or framed as its headers say", error);
         }
         catch
         {

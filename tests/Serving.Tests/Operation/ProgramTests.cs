@@ -1,0 +1,116 @@
+using System.Diagnostics;
+using System.Net;
+using System.Text;
+
+namespace TorchBridge.Serving.Tests.Operation;
+
+/// <summary>The program, as a process.</summary>
+public class ProgramTests
+{
+    private static string Dll => Path.Combine(Run.OutputOf("src", "Serving"), "TorchBridge.Serving.dll");
+
+    [Fact]
+    public void Help_lists_every_option_with_its_default()
+    {
+        var result = Run.Program(Dll, ["--help"]);
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        foreach (var option in (string[])["--models", "--urls", "--grpc-url", "--metrics-url", "--max-batch-size", "--api-key", "--probe"])
+            Assert.Contains(option, result.Output, StringComparison.Ordinal);
+        Assert.Contains("Default: 32.", result.Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(2, "--modles", "--modles", "models")]
+    [InlineData(2, "--models needs a value", "--models")]
+    [InlineData(2, "twice", "--models", ".", "--models", ".")]
+    [InlineData(2, "no folder", "--models", "/no/such/folder")]
+    [InlineData(2, "MaxBatchSize", "--models", ".", "--max-batch-size", "0")]
+    [InlineData(1, "MaxBatchSize", "--models", ".", "--max-batch-size", "many")]
+    [InlineData(2, "ApiKey", "--models", ".", "--api-key", "short")]
+    [InlineData(2, "'*'", "--models", ".", "--allowed-origins", "*")]
+    [InlineData(2, "no room", "--models", ".", "--max-request-bytes", "2000000", "--max-bytes-in-flight", "1000000")]
+    [InlineData(2, "not an address", "--models", ".", "--urls", "nonsense")]
+    [InlineData(2, "Kestrel:Endpoints", "--models", ".", "--urls", "https://127.0.0.1:8443")]
+    [InlineData(2, "IP address", "--models", ".", "--urls", "http://example.org:80")]
+    public void What_cannot_be_is_said_at_start_without_a_trace(int exitCode, string message, params string[] arguments)
+    {
+        var result = Run.Program(Dll, arguments);
+        Assert.Equal(exitCode, result.ExitCode);
+        Assert.Contains(message, result.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Told_to_stop_under_load_it_answers_what_it_has_accepted_and_exits_with_0()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "there is no SIGTERM");
+        using var folder = new TempFolder();
+        File.WriteAllBytes(folder["affine.onnx"], TestModels.Affine());
+        await using var program = await ServingProcess.Start(folder.Path, "--probe", "None", "--drain-milliseconds", "300");
+        using var http = new HttpClient { BaseAddress = new Uri(program.Rest) };
+        var (answered, failed) = (0, 0);
+        var clients = Enumerable.Range(0, 16).Select(client => Task.Run(
+            async () =>
+            {
+                while (true)
+                {
+                    try
+                    {
+                        using var content = new StringContent(TestServer.Affine(client), Encoding.UTF8, "application/json");
+                        using var answer = await http.PostAsync(new Uri("v2/models/affine/infer", UriKind.Relative), content);
+                        Interlocked.Increment(ref answer.StatusCode == HttpStatusCode.OK ? ref answered : ref failed);
+                    }
+                    catch (HttpRequestException error) when (error.HttpRequestError == HttpRequestError.ConnectionError)
+                    {
+                        return; // it listens no more: not accepted
+                    }
+                    catch (HttpRequestException)
+                    {
+                        Interlocked.Increment(ref failed);
+                    }
+                }
+            },
+            TestContext.Current.CancellationToken)).ToArray();
+        while (Volatile.Read(ref answered) < 500) await Task.Yield();
+        Assert.Equal(0, Run.Command("kill", ["-TERM", $"{program.Id}"]).ExitCode);
+        await Task.WhenAll(clients);
+        Assert.Equal(0, await program.ExitCode());
+        Assert.Equal(0, failed);
+    }
+
+    [Fact]
+    public async Task The_environment_and_a_file_configure_it_too()
+    {
+        using var folder = new TempFolder();
+        File.WriteAllBytes(folder["affine.onnx"], TestModels.Affine());
+        File.WriteAllText(folder["appsettings.json"], """{ "Server": { "MaxBatchSize": 7 } }""");
+        await using var program = await ServingProcess.Start(folder.Path, new Dictionary<string, string> { ["Server__Probe"] = "None" });
+        using var http = new HttpClient { BaseAddress = new Uri(program.Rest) };
+        Assert.Contains("\"max_batch_size\":\"7\"", await http.GetStringAsync(new Uri("v2/models/affine", UriKind.Relative), TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_file_that_crashes_its_loader_does_not_take_the_server_down()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "the loader is told to die by a signal");
+        using var folder = new TempFolder();
+        File.WriteAllBytes(folder["affine.onnx"], TestModels.Affine());
+        await using var program = await ServingProcess.Start(folder.Path, "--probe", "All", "--reload-milliseconds", "50");
+        // A model that takes minutes to run: its loader is at work until it is killed, as a crash would end it.
+        File.WriteAllBytes(folder["staged"], TestModels.Slow(200_000));
+        File.Move(folder["staged"], folder["slow.onnx"]);
+        while (Children(program.Id) is not [_, ..]) await Task.Yield();
+        foreach (var child in Children(program.Id)) Run.Command("kill", ["-SEGV", child]);
+        using var http = new HttpClient { BaseAddress = new Uri(program.Rest) };
+        Assert.Contains("crashes the process that loads it", await program.Until("crashes"), StringComparison.Ordinal);
+        using var answer = await http.PostAsync(new Uri("v2/models/affine/infer", UriKind.Relative), new StringContent(TestServer.Affine(1)), TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+    }
+
+    private static string[] Children(int id)
+    {
+        var file = $"/proc/{id}/task";
+        if (!Directory.Exists(file)) return [];
+        return [.. Directory.EnumerateDirectories(file).Select(task => Path.Combine(task, "children")).Where(File.Exists).SelectMany(path => File.ReadAllText(path).Split(' ', StringSplitOptions.RemoveEmptyEntries))];
+    }
+}
