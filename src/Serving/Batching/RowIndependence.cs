@@ -2,6 +2,7 @@
 // whose scale is of the whole batch answer otherwise. So random rows are run alone and together, and must give the same:
 //   |together - alone| <= 1e-4 max|alone| for floats (float32 sums in another order show about 1e-6), every other datatype equal.
 using System.Runtime.InteropServices;
+using TorchBridge.Onnx.Compare;
 using TorchBridge.Serving.Protocol;
 using TorchBridge.Serving.Runtime;
 
@@ -68,17 +69,10 @@ internal static class RowIndependence
         return isSame ? null : $"output '{alone.Name}' of a row depends on the rows beside it";
     }
 
-    private static bool IsClose<T>(ReadOnlySpan<T> alone, ReadOnlySpan<T> together) where T : System.Numerics.INumber<T>
+    /// <summary>Equal infinities, and NaN in both places, are the model's own.</summary>
+    private static bool IsClose<T>(ReadOnlySpan<T> alone, ReadOnlySpan<T> together) where T : System.Numerics.IBinaryFloatingPointIeee754<T>
     {
-        double largest = 0;
-        foreach (var value in alone) largest = Math.Max(largest, double.IsFinite(double.CreateChecked(value)) ? Math.Abs(double.CreateChecked(value)) : 0);
-        for (var i = 0; i < alone.Length; i++)
-        {
-            var (one, other) = (double.CreateChecked(alone[i]), double.CreateChecked(together[i]));
-            // Equal infinities and NaN in both places are the model's own.
-            if (!one.Equals(other) && !(Math.Abs(one - other) <= Tolerance * largest)) return false;
-        }
-
-        return true;
+        var difference = ArrayComparison.Compare(together, alone);
+        return difference.LargestAbsolute <= Tolerance * difference.LargestValue;
     }
 }

@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using TorchBridge.Onnx.Runtime;
 using TorchBridge.Serving.Protocol;
 using SessionOptions = Microsoft.ML.OnnxRuntime.SessionOptions;
 
@@ -29,17 +30,11 @@ internal sealed class RuntimeSession : IDisposable
     /// <exception cref="ModelLoadException">ONNX Runtime does not load it, or it takes what the protocol cannot carry.</exception>
     public static RuntimeSession Open(ModelSource source, RuntimeSettings settings)
     {
-        using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
-        if (settings.Threads > 0) options.IntraOpNumThreads = settings.Threads;
-        // Threads that wait in a loop for the next run would take the cores from those that read requests.
-        options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
-        // Exact kernels for int8 models, at half the speed: only where the fast ones overflow.
-        if (Processor.MayOverflow) options.AddSessionConfigEntry("session.x64quantprecision", "1");
-        settings.Configure?.Invoke(options);
+        var opener = OrtSession.Quiet with { Threads = settings.Threads > 0 ? settings.Threads : null, ExactInt8 = true, Configure = Configure };
         InferenceSession? session = null;
         try
         {
-            session = source.Scan.ExternalFiles.Count == 0 ? new InferenceSession(source.Bytes, options) : new InferenceSession(source.Path, options);
+            session = source.Scan.ExternalFiles.Count == 0 ? opener.Open(source.Bytes) : opener.Open(source.Path);
             return new RuntimeSession(session, ReadSignature(session, source.Path));
         }
         catch (OnnxRuntimeException error)
@@ -51,6 +46,13 @@ internal sealed class RuntimeSession : IDisposable
         {
             session?.Dispose();
             throw;
+        }
+
+        void Configure(SessionOptions options)
+        {
+            // Threads that wait in a loop for the next run would take the cores from those that read requests.
+            options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
+            settings.Configure?.Invoke(options);
         }
     }
 
