@@ -35,7 +35,7 @@ public static class ModelServerEndpointExtensions
         endpoints.Only(HttpMethods.Post, "/classify", guard.Guard(classify.Handle));
         endpoints.Only(HttpMethods.Get, "/openapi", guard.Guard(OpenApiDocument.Send));
         endpoints.Map("/v2/{**rest}", guard.Guard(context => ErrorReply.WriteAsync(context, StatusCodes.Status404NotFound, "the protocol has no such address"))).WithOrder(2);
-        endpoints.MapGrpcService<InferenceService>();
+        endpoints.MapGrpcService<InferenceService>().WithMetadata(new MessageLimitOnly());
         return endpoints;
     }
 

@@ -62,6 +62,14 @@ internal sealed class ServingProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>Its resident size in bytes, and how many files it has open, where the system tells.</summary>
+    public (long Bytes, int Files) Memory()
+    {
+        process.Refresh();
+        var files = $"/proc/{process.Id}/fd";
+        return (process.WorkingSet64, Directory.Exists(files) ? Directory.GetFiles(files).Length : 0);
+    }
+
     /// <summary>Waits for its end.</summary>
     public async Task<int> ExitCode()
     {

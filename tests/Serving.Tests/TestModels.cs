@@ -59,6 +59,23 @@ internal static class TestModels
         return model.ToByteArray();
     }
 
+    /// <summary>A megabyte of weights that add up to a number: y = x W, W[512, 512] with the number in its corner.</summary>
+    public static byte[] Weights(float number)
+    {
+        const int width = 512;
+        var model = Model([("x", DataType.Float, ["N", width])], [("y", DataType.Float, ["N", 1])]);
+        var weights = new float[width * width];
+        weights[0] = number;
+        model.Graph.Initializer.Add(Floats("w", [width, width], weights));
+        model.Graph.Initializer.Add(Longs("axis", [1], 1));
+        Add(model, "MatMul", ["x", "w"], ["xw"]);
+        Add(model, "ReduceSum", ["xw", "axis"], ["y"]);
+        return model.ToByteArray();
+    }
+
+    /// <summary>A request of <see cref="Weights"/>, which is answered with the number.</summary>
+    public static string WeightsRequest { get; } = $$"""{"inputs":[{"name":"x","datatype":"FP32","shape":[1,512],"data":[{{string.Join(',', Enumerable.Repeat("1", 512))}}]}]}""";
+
     /// <summary>The sum and the difference of two vectors: what the protocol's sample clients ask for.</summary>
     public static byte[] Simple()
     {

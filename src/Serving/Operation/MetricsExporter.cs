@@ -11,10 +11,13 @@ internal sealed class MetricsExporter : IDisposable
     private readonly IDisposable adapter;
 
     /// <summary>Starts to listen.</summary>
-    public MetricsExporter(CollectorRegistry registry) => adapter = MeterAdapter.StartListening(new MeterAdapterOptions
+    /// <param name="registry">Where the metrics go.</param>
+    /// <param name="meters">The application's: another application in the same process has its own.</param>
+    public MetricsExporter(CollectorRegistry registry, IMeterFactory meters) => adapter = MeterAdapter.StartListening(new MeterAdapterOptions
     {
         Registry = registry,
-        InstrumentFilterPredicate = instrument => instrument.Meter.Name is ServingMetrics.Name or "Microsoft.AspNetCore.Server.Kestrel" or "System.Runtime",
+        InstrumentFilterPredicate = instrument => instrument.Meter is { Name: "System.Runtime" }
+            || (instrument.Meter is { Name: ServingMetrics.Name or "Microsoft.AspNetCore.Server.Kestrel" } meter && ReferenceEquals(meter.Scope, meters)),
         ResolveHistogramBuckets = BucketsOf,
     });
 

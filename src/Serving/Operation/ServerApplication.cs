@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using OpenTelemetry.Trace;
@@ -53,6 +54,7 @@ internal static partial class ServerApplication
         kestrel.Limits.MinRequestBodyDataRate = options.MinBytesPerSecond == 0 ? null : new(options.MinBytesPerSecond, TimeSpan.FromSeconds(5));
         // A gRPC message is in memory before it is counted: a connection has few at once.
         kestrel.Limits.Http2.MaxStreamsPerConnection = Math.Min(100, options.MaxConcurrentRequests);
+        kestrel.ConfigureEndpointDefaults(listen => listen.UseLingeringClose());
         addresses?.Listen(kestrel);
     }
 
@@ -68,7 +70,7 @@ internal static partial class ServerApplication
     {
         var guard = app.Services.GetRequiredService<GuardedHandler>();
         var registry = Metrics.NewCustomRegistry();
-        var exporter = new MetricsExporter(registry);
+        var exporter = new MetricsExporter(registry, app.Services.GetRequiredService<IMeterFactory>());
         app.Lifetime.ApplicationStopped.Register(exporter.Dispose);
         app.Map(MetricsPath, guard.Guard(async context =>
         {

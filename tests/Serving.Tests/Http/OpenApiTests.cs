@@ -64,7 +64,10 @@ public sealed class OpenApiTests : IAsyncLifetime
             Assert.True(IsValid(document, reference, json!), $"{path}: {json!.ToJsonString()} is not as described");
         }
 
-        Assert.Equal(10, seen.Count); // it looked at all of them
+        // It looked at every kind of answer that is described.
+        var described = document["paths"]!.AsObject().SelectMany(path => path.Value!.AsObject()).Where(verb => verb.Key is "get" or "post").SelectMany(verb => verb.Value!["responses"]!.AsObject())
+            .Select(response => (string)response.Value!["content"]!["application/json"]!["schema"]!["$ref"]!);
+        Assert.Equal(described.Distinct().Order(), seen.Order());
     }
 
     [Fact]

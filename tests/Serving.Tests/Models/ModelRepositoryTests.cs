@@ -130,7 +130,7 @@ public class ModelRepositoryTests
     [Fact]
     public async Task Replacing_a_model_under_load_fails_and_mixes_nothing()
     {
-        const int replacements = 10;
+        const int replacements = 100;
         await using var server = await TestServer.Start(folder => Version(folder, "m", 1, TestModels.Affine(1)));
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         var answered = 0;
@@ -152,7 +152,7 @@ public class ModelRepositoryTests
             Version(server.Folder, "m", version, TestModels.Affine(version));
             server.Look();
             var seen = Volatile.Read(ref answered);
-            while (Volatile.Read(ref answered) < seen + 20 && !clients.Any(client => client.IsFaulted)) await Task.Yield();
+            while (Volatile.Read(ref answered) < seen + 10 && !clients.Any(client => client.IsFaulted)) await Task.Yield();
         }
 
         await stop.CancelAsync();

@@ -1,48 +1,59 @@
 using System.Net;
-using System.Text;
-using Microsoft.Extensions.DependencyInjection;
-using TorchBridge.Serving.Models;
-using TorchBridge.Serving.Operation;
+using TorchBridge.Serving.Batching;
 
 namespace TorchBridge.Serving.Tests.Operation;
 
-/// <summary>More requests than there is room for. The model takes its time: while one runs, the next wait.</summary>
+/// <summary>More requests than there is room for.</summary>
 public class OverloadTests
 {
-    private const int Rounds = 400;
-
     [Fact]
     public async Task A_full_queue_answers_503_with_Retry_After_at_once_and_what_waits_is_answered()
     {
-        await using var server = await TestServer.Start(TestServer.Plain(("slow", TestModels.Slow(Rounds))), ("MaxBatchSize", "1"), ("QueueCapacity", "1"));
-        var model = Version(server);
-        var running = Ask(server, TestContext.Current.CancellationToken);
-        await Until(() => model.Queue.Count == 0 && model.Statistics.Read().Runs == 0 && IsRunning(server));
-        var waiting = Ask(server, TestContext.Current.CancellationToken);
-        await Until(() => model.Queue.Count == 1 || running.IsCompleted);
-        Assert.SkipWhen(running.IsCompleted, "this machine was too fast, or too slow, for the requests to meet");
-        var refused = await Ask(server, TestContext.Current.CancellationToken);
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
-        Assert.Equal(TimeSpan.FromSeconds(1), refused.Headers.RetryAfter!.Delta);
-        Assert.Equal(HttpStatusCode.OK, (await running).StatusCode);
-        Assert.Equal(HttpStatusCode.OK, (await waiting).StatusCode);
+        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())), ("QueueCapacity", "1"));
+        using var worker = new HeldWorker(server);
+        var running = server.Infer("affine", TestServer.Affine(1));
+        await worker.IsHeld;
+        var waiting = server.Infer("affine", TestServer.Affine(1));
+        await Until(() => QueueOf(server).Count == 1);
+        var refused = await server.Infer("affine", TestServer.Affine(1));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.Status);
+        Assert.Equal(TimeSpan.FromSeconds(1), refused.Response.Headers.RetryAfter!.Delta);
+        worker.LetGo();
+        Assert.Equal(HttpStatusCode.OK, (await running).Status);
+        Assert.Equal(HttpStatusCode.OK, (await waiting).Status);
     }
 
     [Fact]
     public async Task A_client_that_goes_away_leaves_the_queue()
     {
-        await using var server = await TestServer.Start(TestServer.Plain(("slow", TestModels.Slow(Rounds))), ("MaxBatchSize", "1"));
-        var model = Version(server);
-        var running = Ask(server, TestContext.Current.CancellationToken);
-        await Until(() => IsRunning(server) || running.IsCompleted);
+        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())));
+        using var worker = new HeldWorker(server);
+        var running = server.Infer("affine", TestServer.Affine(1));
+        await worker.IsHeld;
         using var away = new CancellationTokenSource();
-        var waiting = Ask(server, away.Token);
-        await Until(() => model.Queue.Count == 1 || running.IsCompleted);
-        Assert.SkipWhen(running.IsCompleted, "this machine was too fast, or too slow, for the requests to meet");
+        var waiting = server.Http.PostAsync(new Uri("v2/models/affine/infer", UriKind.Relative), new StringContent(TestServer.Affine(1)), away.Token);
+        await Until(() => QueueOf(server).Count == 1);
         await away.CancelAsync();
-        await Until(() => model.Queue.Count == 0);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
-        Assert.Equal(HttpStatusCode.OK, (await running).StatusCode);
+        await Until(() => QueueOf(server).Count == 0);
+        worker.LetGo();
+        Assert.Equal(HttpStatusCode.OK, (await running).Status);
+        Assert.Equal(1, server.Registry.Find("affine")!.Latest!.Statistics.Read().Rows); // it was never run
+    }
+
+    [Fact]
+    public async Task What_waits_while_a_batch_runs_is_the_next_batch()
+    {
+        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())), ("MaxBatchSize", "4"));
+        using var worker = new HeldWorker(server);
+        var running = server.Infer("affine", TestServer.Affine(0));
+        await worker.IsHeld;
+        var waiting = Enumerable.Range(1, 6).Select(i => server.Infer("affine", TestServer.Affine(i))).ToArray();
+        await Until(() => QueueOf(server).Count == 6);
+        worker.LetGo();
+        await running;
+        for (var i = 0; i < waiting.Length; i++) Assert.Equal([i + 1, i + 2, i + 3], TestServer.Values((await waiting[i]).Json));
+        Assert.Equal(new Dictionary<int, long> { [1] = 1, [4] = 1, [2] = 1 }, new Dictionary<int, long>(server.Registry.Find("affine")!.Latest!.Statistics.Read().RunsBySize));
     }
 
     [Fact]
@@ -75,15 +86,7 @@ public class OverloadTests
         await server.StillLive();
     }
 
-    private static ModelVersion Version(TestServer server) => server.Registry.Find("slow")!.Latest!;
-
-    private static bool IsRunning(TestServer server) => server.Services.GetRequiredService<RequestGate>().Requests > 0;
-
-    private static Task<HttpResponseMessage> Ask(TestServer server, CancellationToken stop)
-    {
-        var json = $"{{\"inputs\":[{{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[1,64,64],\"data\":[{string.Join(',', Enumerable.Repeat("0.5", 64 * 64))}]}}]}}";
-        return server.Http.PostAsync(new Uri("v2/models/slow/infer", UriKind.Relative), new StringContent(json, Encoding.UTF8, "application/json"), stop);
-    }
+    private static BatchQueue QueueOf(TestServer server) => server.Registry.Find("affine")!.Latest!.Queue;
 
     private static async Task Until(Func<bool> condition)
     {
