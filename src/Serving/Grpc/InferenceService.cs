@@ -50,6 +50,7 @@ internal sealed class InferenceService(
         response.Versions.AddRange(registry.Find(response.Name)?.Versions.Values.Select(version => version.Identity.VersionText) ?? []);
         response.Inputs.AddRange(lease.Version.Signature.Inputs.Select(Describe));
         response.Outputs.AddRange(lease.Version.Signature.Outputs.Select(Describe));
+        foreach (var (name, value) in ProtocolDescription.Properties(lease.Version)) response.Properties.Add(name, value);
         return Task.FromResult(response);
     });
 

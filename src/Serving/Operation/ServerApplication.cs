@@ -69,8 +69,7 @@ internal static partial class ServerApplication
     private static void MapMetrics(WebApplication app, ListenAddresses addresses)
     {
         var guard = app.Services.GetRequiredService<GuardedHandler>();
-        var registry = Metrics.NewCustomRegistry();
-        var exporter = new MetricsExporter(registry, app.Services.GetRequiredService<IMeterFactory>());
+        var exporter = new MetricsExporter(app.Services.GetRequiredService<IMeterFactory>());
         app.Lifetime.ApplicationStopped.Register(exporter.Dispose);
         app.Map(MetricsPath, guard.Guard(async context =>
         {
@@ -81,7 +80,7 @@ internal static partial class ServerApplication
             }
 
             context.Response.ContentType = PrometheusConstants.TextContentType;
-            await registry.CollectAndExportAsTextAsync(context.Response.Body, context.RequestAborted).ConfigureAwait(false);
+            await exporter.WriteAsync(context.Response.Body, context.RequestAborted).ConfigureAwait(false);
         }));
         app.Use((context, next) => context.Connection.LocalPort != PortOf(app, addresses.All.Count() - 1) || context.Request.Path == MetricsPath
             ? next(context)

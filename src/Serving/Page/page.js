@@ -46,7 +46,7 @@
         make('figure', { class: 'seen' }, make('img', { src: `data:image/png;base64,${answer.seen}`, alt: 'The picture as the network saw it' }),
           make('figcaption', {}, 'As the network saw it'))),
       make('h3', {}, 'Time'),
-      make('table', {}, make('caption', {}, `In milliseconds; in a batch of ${times.batch_rows}`), headings(['Phase'], ['ms', 'number']),
+      make('table', { class: 'times' }, make('caption', {}, `In milliseconds; in a batch of ${times.batch_rows}`), headings(['Phase'], ['ms', 'number']),
         make('tbody', {}, ...phases.map(([phase, ms]) => make('tr', {}, make('th', { scope: 'row' }, phase), make('td', { class: 'number' }, ms.toFixed(2)))))));
     $('result').replaceChildren(result);
     showMap(answer);

@@ -22,7 +22,12 @@ internal sealed record OnnxScan(IReadOnlyDictionary<string, string> Metadata, IR
         [Message.Node] = new() { [5] = Message.Attribute },
         [Message.Attribute] = new()
         {
-            [5] = Message.Tensor, [6] = Message.Graph, [10] = Message.Tensor, [11] = Message.Graph, [22] = Message.SparseTensor, [23] = Message.SparseTensor,
+            [5] = Message.Tensor,
+            [6] = Message.Graph,
+            [10] = Message.Tensor,
+            [11] = Message.Graph,
+            [22] = Message.SparseTensor,
+            [23] = Message.SparseTensor,
         },
         [Message.SparseTensor] = new() { [1] = Message.Tensor, [2] = Message.Tensor },
         [Message.Tensor] = new() { [13] = Message.ExternalEntry },
