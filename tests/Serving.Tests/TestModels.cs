@@ -97,6 +97,17 @@ internal static class TestModels
     /// <summary>The datatypes that ONNX and the protocol share.</summary>
     public static IEnumerable<DataType> AllTypes => Enum.GetValues<DataType>().Where(type => type is not (DataType.Undefined or DataType.Complex64 or DataType.Complex128));
 
+    /// <summary>The protocol's datatype of ONNX's.</summary>
+    public static TensorType TypeOf(DataType type) => TensorTypes.Find(type switch
+    {
+        DataType.Float => "FP32",
+        DataType.Double => "FP64",
+        DataType.Float16 => "FP16",
+        DataType.Bfloat16 => "BF16",
+        DataType.String => "BYTES",
+        _ => type.ToString().ToUpperInvariant(),
+    })!.Value;
+
     /// <summary>A softmax over axis 0: rows that depend on each other, whatever the free axis says.</summary>
     public static byte[] MixedRows()
     {

@@ -44,9 +44,9 @@ internal static partial class PackageCommand
     }
 
     /// <summary>What Kubernetes takes for the name of a service.</summary>
-    [GeneratedRegex("^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    [GeneratedRegex(@"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?\z")]
     private static partial Regex ServiceName();
 
-    [GeneratedRegex("^[a-z0-9][A-Za-z0-9._:/@-]{0,254}$")]
+    [GeneratedRegex(@"^[a-z0-9][A-Za-z0-9._:/@-]{0,254}\z")]
     private static partial Regex ImageName();
 }

@@ -32,7 +32,7 @@ public sealed class FuzzTests : IAsyncLifetime
         var handler = Guarded<InferEndpoint>(endpoint => endpoint.Handle);
         var counts = await Run(Binary, handler, (random, context) =>
         {
-            var tensors = TestModels.AllTypes.Select(type => RandomTensors.Make(random, $"in_{type}", Protocol(type.ToString()), 1, 2)).ToArray();
+            var tensors = TestModels.AllTypes.Select(type => RandomTensors.Make(random, $"in_{type}", TestModels.TypeOf(type), 1, 2)).ToArray();
             var isRaw = random.Next(20) == 0;
             var (body, length) = isRaw ? (new byte[12], 0) : Body(tensors, random);
             context.Request.RouteValues = new RouteValueDictionary { ["model"] = isRaw ? "affine" : "identity" };
@@ -45,7 +45,8 @@ public sealed class FuzzTests : IAsyncLifetime
                 if (isDamaged) return;
                 Assert.Equal(200, status);
                 if (!isRaw) Check(tensors, reply);
-            });
+            }
+            );
         });
         Assert.True(counts[200] > Binary / 20 && counts[400] > Binary / 3, $"the generator makes only one kind of request: {string.Join(", ", counts)}");
     }
@@ -72,7 +73,8 @@ public sealed class FuzzTests : IAsyncLifetime
             return (picture, isDamaged, (status, _) =>
             {
                 if (!isDamaged && index < 4) Assert.Equal(200, status);
-            });
+            }
+            );
         });
         Assert.True(counts[200] > Pictures / 20 && counts[400] > Pictures / 10, $"the generator makes only one kind of request: {string.Join(", ", counts)}");
     }
@@ -167,6 +169,4 @@ public sealed class FuzzTests : IAsyncLifetime
 
         return bytes;
     }
-
-    private static TensorType Protocol(string onnx) => TensorTypes.Find(onnx.ToUpperInvariant() switch { "FLOAT" => "FP32", "DOUBLE" => "FP64", "FLOAT16" => "FP16", "BFLOAT16" => "BF16", "STRING" => "BYTES", var same => same })!.Value;
 }

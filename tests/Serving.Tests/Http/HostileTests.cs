@@ -241,6 +241,14 @@ public sealed class HostileTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Pictures_that_are_rare_are_read()
+    {
+        foreach (var picture in (byte[][])[PictureBombs.Png16(9, 5), PictureBombs.Png16(9, 5, frames: uint.MaxValue), PictureBombs.CmykJpeg()])
+            Assert.Equal(HttpStatusCode.OK, (await server.Post("classify", new ByteArrayContent(picture))).Status);
+        await server.StillLive();
+    }
+
+    [Fact]
     public async Task A_form_that_is_none()
     {
         foreach (var (type, body) in ((string, string)[])[

@@ -60,7 +60,7 @@ public sealed class RestTests : IAsyncLifetime
         foreach (var seed in Enumerable.Range(0, 5))
         {
             var random = new Random(seed);
-            Tensor[] tensors = [.. TestModels.AllTypes.Select(type => RandomTensors.Make(random, $"in_{type}", TypeOf(type.ToString()), 2, 3))];
+            Tensor[] tensors = [.. TestModels.AllTypes.Select(type => RandomTensors.Make(random, $"in_{type}", TestModels.TypeOf(type), 2, 3))];
             var body = new List<byte>();
             var inputs = new StringBuilder();
             foreach (var tensor in tensors)
@@ -156,8 +156,6 @@ public sealed class RestTests : IAsyncLifetime
     }
 
     private static string Vector(string name, int start) => $"{{\"name\":\"{name}\",\"datatype\":\"INT32\",\"shape\":[1,16],\"data\":[{string.Join(',', Enumerable.Range(start, 16))}]}}";
-
-    private static TensorType TypeOf(string onnx) => TensorTypes.Find(onnx.ToUpperInvariant() switch { "FLOAT" => "FP32", "DOUBLE" => "FP64", "FLOAT16" => "FP16", "BFLOAT16" => "BF16", "STRING" => "BYTES", var same => same })!.Value;
 
     private async Task ReadBack(JsonNode reply, Tensor[] want)
     {

@@ -40,6 +40,21 @@ public class ProgramTests
         Assert.DoesNotContain("   at ", result.Error, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("http://0.0.0.0:0", true)]
+    [InlineData("http://127.0.0.1:0", false)]
+    public async Task It_warns_where_other_machines_reach_it(string address, bool isOpen)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "there is no SIGTERM");
+        using var folder = new TempFolder();
+        File.WriteAllBytes(folder["affine.onnx"], TestModels.Affine());
+        await using var program = await ServingProcess.StartAt(address, folder.Path, new Dictionary<string, string>(), "--probe", "None");
+        await program.Until("answers");
+        Assert.Equal(0, Run.Command("kill", ["-TERM", $"{program.Id}"]).ExitCode);
+        Assert.Equal(0, await program.ExitCode());
+        Assert.Equal(isOpen, program.Said.Contains("is open to other machines, without a key", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Told_to_stop_under_load_it_answers_what_it_has_accepted_and_exits_with_0()
     {
