@@ -1,6 +1,9 @@
 using System.Diagnostics;
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
+using System.Text.Json.Nodes;
+using TorchBridge.Serving.Operation;
 
 namespace TorchBridge.Serving.Tests.Operation;
 
@@ -61,38 +64,51 @@ public class ProgramTests
         Assert.SkipWhen(OperatingSystem.IsWindows(), "there is no SIGTERM");
         using var folder = new TempFolder();
         File.WriteAllBytes(folder["affine.onnx"], TestModels.Affine());
-        await using var program = await ServingProcess.Start(folder.Path, "--probe", "None", "--drain-milliseconds", "300");
-        using var http = new HttpClient { BaseAddress = new Uri(program.Rest) };
-        var answered = 0;
-        var failed = new System.Collections.Concurrent.ConcurrentBag<string>();
+        await using var program = await ServingProcess.Start(folder.Path, "--probe", "None", "--drain-milliseconds", "2000");
+        var (answered, isToStop) = (0, new TaskCompletionSource());
+        // Each has a connection, and asks until it is told that this was the last answer on it. Nothing may fail until then.
         var clients = Enumerable.Range(0, 16).Select(client => Task.Run(
             async () =>
             {
+                using var http = new HttpClient { BaseAddress = new Uri(program.Rest) };
                 while (true)
                 {
-                    try
-                    {
-                        using var content = new StringContent(TestServer.Affine(client), Encoding.UTF8, "application/json");
-                        using var answer = await http.PostAsync(new Uri("v2/models/affine/infer", UriKind.Relative), content);
-                        if (answer.StatusCode == HttpStatusCode.OK) Interlocked.Increment(ref answered);
-                        else failed.Add($"{answer.StatusCode}");
-                    }
-                    catch (HttpRequestException error) when (error.HttpRequestError == HttpRequestError.ConnectionError)
-                    {
-                        return; // it listens no more: not accepted
-                    }
-                    catch (HttpRequestException error)
-                    {
-                        failed.Add($"{error}");
-                    }
+                    using var content = new StringContent(TestServer.Affine(client), Encoding.UTF8, "application/json");
+                    using var answer = await http.PostAsync(new Uri("v2/models/affine/infer", UriKind.Relative), content);
+                    Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+                    Assert.Equal([client, client + 1, client + 2], TestServer.Values(JsonNode.Parse(await answer.Content.ReadAsStringAsync())));
+                    if (Interlocked.Increment(ref answered) == 500) isToStop.SetResult();
+                    if (answer.Headers.ConnectionClose == true) return;
                 }
             },
             TestContext.Current.CancellationToken)).ToArray();
-        while (Volatile.Read(ref answered) < 500) await Task.Yield();
+        await Task.WhenAny(isToStop.Task, Task.WhenAll(clients));
         Assert.Equal(0, Run.Command("kill", ["-TERM", $"{program.Id}"]).ExitCode);
         await Task.WhenAll(clients);
+        Assert.True(answered >= 500, $"{answered}");
         Assert.Equal(0, await program.ExitCode());
-        Assert.Empty(failed);
+    }
+
+    [Fact]
+    public async Task A_request_that_was_on_its_way_when_it_stopped_listening_is_answered()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "there is no SIGTERM");
+        using var folder = new TempFolder();
+        File.WriteAllBytes(folder["affine.onnx"], TestModels.Affine());
+        await using var program = await ServingProcess.Start(folder.Path, "--probe", "None", "--drain-milliseconds", "0");
+        var (address, stop) = (new Uri(program.Rest), TestContext.Current.CancellationToken);
+        using var client = new TcpClient();
+        await client.ConnectAsync(address.Host, address.Port, stop);
+        Assert.Equal(0, Run.Command("kill", ["-TERM", $"{program.Id}"]).ExitCode);
+        var listened = Stopwatch.GetTimestamp();
+        while (await IsListening(address)) listened = Stopwatch.GetTimestamp();
+        await client.GetStream().WriteAsync("GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray(), stop);
+        Assert.SkipWhen(Stopwatch.GetElapsedTime(listened) > LingeringClose.Time / 2, "this machine was too slow to ask in time");
+        using var reader = new StreamReader(client.GetStream());
+        var answer = await reader.ReadToEndAsync(stop);
+        Assert.StartsWith("HTTP/1.1 200 ", answer, StringComparison.Ordinal);
+        Assert.Contains("Connection: close", answer, StringComparison.Ordinal);
+        Assert.Equal(0, await program.ExitCode());
     }
 
     [Fact]
@@ -147,6 +163,20 @@ public class ProgramTests
         var after = program.Memory();
         Assert.True(after.Bytes - before.Bytes < allowed, $"resident size grew from {before.Bytes >> 20} to {after.Bytes >> 20} MB over {loads - warm} loads");
         Assert.True(after.Files - before.Files < 20, $"open files grew from {before.Files} to {after.Files}");
+    }
+
+    private static async Task<bool> IsListening(Uri address)
+    {
+        using var client = new TcpClient();
+        try
+        {
+            await client.ConnectAsync(address.Host, address.Port, TestContext.Current.CancellationToken);
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
     }
 
     private static string[] Children(int id)
