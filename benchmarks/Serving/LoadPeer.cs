@@ -6,16 +6,21 @@ using System.Text;
 
 namespace TorchBridge.Benchmarks.Serving;
 
-/// <summary>Makes load on a server, in a process of its own: as many connections as there are, or a rate, whatever the answers do.</summary>
+/// <summary>
+/// Makes load on a server, in a process of its own: as many connections as there are, or a rate, whatever the answers do.
+/// </summary>
 internal static class LoadPeer
 {
     private const int Pixels = 3 * 32 * 32;
 
     /// <summary>The peers, by name. The first argument is the kind of request, the second the server's address.</summary>
-    public static IReadOnlyDictionary<string, Func<string[], double[]>> Peers { get; } = new Dictionary<string, Func<string[], double[]>>(StringComparer.Ordinal)
+    public static IReadOnlyDictionary<string, Func<string[], double[]>> Peers { get; } = new Dictionary<string,
+        Func<string[], double[]>>(StringComparer.Ordinal)
     {
-        ["load_closed"] = arguments => Closed(arguments[0], arguments[1], int.Parse(arguments[2]), int.Parse(arguments[3])).GetAwaiter().GetResult(),
-        ["load_open"] = arguments => Open(arguments[0], arguments[1], double.Parse(arguments[2]), int.Parse(arguments[3])).GetAwaiter().GetResult(),
+        ["load_closed"] = arguments => Closed(arguments[0], arguments[1], int.Parse(arguments[2]), int.Parse(arguments[3])).GetAwaiter()
+            .GetResult(),
+        ["load_open"] = arguments => Open(arguments[0], arguments[1], double.Parse(arguments[2]), int.Parse(arguments[3])).GetAwaiter()
+            .GetResult(),
     };
 
     /// <summary>Connections that each ask again when they were answered.</summary>
@@ -32,15 +37,19 @@ internal static class LoadPeer
             while (Interlocked.Decrement(ref left) >= 0)
             {
                 var began = Stopwatch.GetTimestamp();
-                if (await Ask(client, kind).ConfigureAwait(false) == HttpStatusCode.OK) times.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
+                if (await Ask(client, kind).ConfigureAwait(false) == HttpStatusCode.OK)
+                    times.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
                 else Interlocked.Increment(ref failed);
             }
         }))).ConfigureAwait(false);
         return [times.Count / Stopwatch.GetElapsedTime(started).TotalSeconds, Quantile(times, 0.5), failed];
     }
 
-    /// <summary>Requests at random times of a fixed rate (a Poisson process). A time counts from when the request should have been sent.</summary>
-    /// <returns>Answers; median and 99 % of their times; refusals; median and 99 % of theirs; failures of any other kind. Times in milliseconds.</returns>
+    /// <summary>
+    /// Requests at random times of a fixed rate (a Poisson process). A time counts from when the request should have been sent.
+    /// </summary>
+    /// <returns>Answers; median and 99 % of their times; refusals; median and 99 % of theirs; failures of any other kind. Times in
+    /// milliseconds.</returns>
     private static async Task<double[]> Open(string kind, string address, double rate, int requests)
     {
         using var client = Client(address, 1024);
@@ -59,7 +68,8 @@ internal static class LoadPeer
         }
 
         await Task.WhenAll(running).ConfigureAwait(false);
-        return [answered.Count, Quantile(answered, 0.5), Quantile(answered, 0.99), refused.Count, Quantile(refused, 0.5), Quantile(refused, 0.99), failed];
+        return [answered.Count, Quantile(answered, 0.5), Quantile(answered, 0.99), refused.Count, Quantile(refused, 0.5),
+            Quantile(refused, 0.99), failed];
 
         async Task Send(long when)
         {
@@ -71,7 +81,8 @@ internal static class LoadPeer
         }
     }
 
-    private static HttpClient Client(string address, int connections) => new(new SocketsHttpHandler { MaxConnectionsPerServer = connections }) { BaseAddress = new Uri(address) };
+    private static HttpClient Client(string address, int connections) =>
+        new(new SocketsHttpHandler { MaxConnectionsPerServer = connections }) { BaseAddress = new Uri(address) };
 
     private static async Task<HttpStatusCode> Ask(HttpClient client, string kind)
     {

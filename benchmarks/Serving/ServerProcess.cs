@@ -23,15 +23,19 @@ internal sealed class ServerProcess : IDisposable
     /// <param name="ready">What it says last.</param>
     public static ServerProcess Start(string program, string[] arguments, string before, string ready)
     {
-        var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardInput = true })!;
+        var process = Process.Start(new ProcessStartInfo(program, arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardInput = true,
+        })!;
         var address = "";
         while (process.StandardOutput.ReadLine() is { } line)
         {
-            if (line.IndexOf(before, StringComparison.Ordinal) is >= 0 and var at) address = line[(at + before.Length)..].Split(' ')[0].TrimEnd('/');
+            if (line.IndexOf(before, StringComparison.Ordinal) is >= 0 and var at)
+                address = line[(at + before.Length)..].Split(' ')[0].TrimEnd('/');
             if (!line.Contains(ready, StringComparison.Ordinal)) continue;
             // Read on, or the server waits for room in the pipe.
-            process.OutputDataReceived += (_, _) => { };
-            process.BeginOutputReadLine();
+            _ = Task.Run(process.StandardOutput.ReadToEnd);
             return new ServerProcess(process, $"{address}/");
         }
 

@@ -9,8 +9,8 @@ using TorchBridge.Training.Networks;
 namespace TorchBridge.Benchmarks.Serving;
 
 /// <summary>
-/// The model server on loopback, load from another process: beside raw ONNX Runtime, beside stock ML.NET in ASP.NET and onnxruntime-node in fastify;
-/// then at fixed rates, below and beyond what it can do. The full-size Plain network in float32.
+/// The model server on loopback, load from another process: beside raw ONNX Runtime, beside stock ML.NET in ASP.NET and onnxruntime-node in
+/// fastify; then at fixed rates, below and beyond what it can do. The full-size Plain network in float32.
 /// </summary>
 internal static class ServingSubject
 {
@@ -23,8 +23,11 @@ internal static class ServingSubject
         {
             var onnx = ScoringSubject.Export(folder, "plain", BlockForm.Plain, 64);
             Environment.SetEnvironmentVariable("BENCHMARK_JPEG", Jpeg(folder));
-            using var ours = ServerProcess.Start("dotnet", [ServerDll, "--models", folder, "--reload-milliseconds", "0", "--urls", "http://127.0.0.1:0", "--grpc-url", "none"], "REST ", "answers");
-            using var stock = ServerProcess.Start("dotnet", [typeof(ServingSubject).Assembly.Location, Peer.Option, "serve_stock", onnx], "listening ", "listening ");
+            using var ours = ServerProcess.Start("dotnet",
+                [ServerDll, "--models", folder, "--reload-milliseconds", "0", "--urls", "http://127.0.0.1:0", "--grpc-url", "none"],
+                "REST ", "answers");
+            using var stock = ServerProcess.Start("dotnet", [typeof(ServingSubject).Assembly.Location, Peer.Option, "serve_stock", onnx],
+                "listening ", "listening ");
             using var node = StartNode(onnx);
             return Measure(onnx, new Uri(ours.Address), stock.Address, node?.Address);
         }
@@ -34,7 +37,8 @@ internal static class ServingSubject
         }
     }
 
-    private static string ServerDll => Path.Combine(Shared.Repository, "src", "Serving", "bin", "Release", "net10.0", "TorchBridge.Serving.dll");
+    private static string ServerDll =>
+        Path.Combine(Shared.Repository, "src", "Serving", "bin", "Release", "net10.0", "TorchBridge.Serving.dll");
 
     private static Measurement Measure(string onnx, Uri ours, string stock, string? node)
     {
@@ -66,9 +70,12 @@ internal static class ServingSubject
 
     private static void Open(Measurement measurement, Uri ours, double rate, int percent)
     {
-        var got = Peer.Numbers("load_open", "binary", ours.ToString(), FormattableString.Invariant($"{rate}"), $"{(int)(rate * OpenSeconds)}");
-        measurement.Figure($"open_{percent}_answered", got[0]).Figure($"open_{percent}_p50_ms", got[1]).Figure($"open_{percent}_p99_ms", got[2])
-            .Figure($"open_{percent}_refused", got[3]).Figure($"open_{percent}_refused_p50_ms", got[4]).Figure($"open_{percent}_refused_p99_ms", got[5])
+        var got = Peer.Numbers("load_open", "binary", ours.ToString(), FormattableString.Invariant($"{rate}"),
+            $"{(int)(rate * OpenSeconds)}");
+        measurement.Figure($"open_{percent}_answered", got[0]).Figure($"open_{percent}_p50_ms", got[1])
+            .Figure($"open_{percent}_p99_ms", got[2])
+            .Figure($"open_{percent}_refused", got[3]).Figure($"open_{percent}_refused_p50_ms", got[4])
+                .Figure($"open_{percent}_refused_p99_ms", got[5])
             .Figure($"open_{percent}_failed", got[6]);
     }
 
@@ -93,7 +100,8 @@ internal static class ServingSubject
             {
                 times[i] = 1000 * Measurement.Seconds(() =>
                 {
-                    using var input = OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, pixels.AsMemory(), [1, 3, 32, 32]);
+                    using var input = OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, pixels.AsMemory(),
+                        [1, 3, 32, 32]);
                     using var results = session.Run(options, ["pixels"], [input], ["probabilities"]);
                 });
             }
@@ -106,7 +114,8 @@ internal static class ServingSubject
     private static void PrintBatches(Uri ours, string when)
     {
         using var client = new HttpClient { BaseAddress = ours };
-        var stats = client.GetFromJsonAsync<JsonNode>(new Uri("v2/models/plain/stats", UriKind.Relative)).GetAwaiter().GetResult()!["model_stats"]![0]!;
+        var stats = client.GetFromJsonAsync<JsonNode>(new Uri("v2/models/plain/stats", UriKind.Relative)).GetAwaiter()
+            .GetResult()!["model_stats"]![0]!;
         Console.WriteLine($"batches, {when}: {string.Join(", ", stats["batch_stats"]!.AsArray().Select(item => $"{item!["batch_size"]} x {item["compute_infer"]!["count"]}"))}");
     }
 

@@ -10,7 +10,9 @@ using Microsoft.ML.Data;
 
 namespace TorchBridge.Benchmarks.Serving;
 
-/// <summary>What one writes with stock ML.NET: an ASP.NET endpoint with a pool of PredictionEngines, one request at a time in each.</summary>
+/// <summary>
+/// What one writes with stock ML.NET: an ASP.NET endpoint with a pool of PredictionEngines, one request at a time in each.
+/// </summary>
 internal static class StockServer
 {
     private const int Pixels = 3 * 32 * 32;
@@ -34,7 +36,8 @@ internal static class StockServer
             if (!pool.TryTake(out var engine)) engine = context.Model.CreatePredictionEngine<Row, Score>(model);
             var score = engine.Predict(new Row { pixels = MemoryMarshal.Cast<byte, float>(body).ToArray() });
             pool.Add(engine);
-            await request.Response.Body.WriteAsync(MemoryMarshal.AsBytes(score.probabilities.AsSpan()).ToArray(), request.RequestAborted).ConfigureAwait(false);
+            await request.Response.Body.WriteAsync(MemoryMarshal.AsBytes(score.probabilities.AsSpan()).ToArray(), request.RequestAborted)
+                .ConfigureAwait(false);
         });
         app.Start();
         Console.WriteLine($"listening {app.Urls.First()}");

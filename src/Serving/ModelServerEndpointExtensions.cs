@@ -4,12 +4,15 @@ using TorchBridge.Serving.Page;
 
 namespace TorchBridge.Serving;
 
-/// <summary>The model server's endpoints in a user's own application. <see cref="ModelServerServiceExtensions.AddModelServer"/> must have been called.</summary>
+/// <summary>
+/// The model server's endpoints in a user's own application. <see cref="ModelServerServiceExtensions.AddModelServer"/> must have been
+/// called.
+/// </summary>
 public static class ModelServerEndpointExtensions
 {
     /// <summary>
-    /// Maps the Open Inference Protocol: REST under <c>/v2</c>, the gRPC service <c>inference.GRPCInferenceService</c> (on endpoints that speak HTTP/2),
-    /// <c>POST /classify</c> and the OpenAPI document at <c>/openapi</c>.
+    /// Maps the Open Inference Protocol: REST under <c>/v2</c>, the gRPC service <c>inference.GRPCInferenceService</c> (on endpoints that
+    /// speak HTTP/2), <c>POST /classify</c> and the OpenAPI document at <c>/openapi</c>.
     /// </summary>
     /// <param name="endpoints">The application.</param>
     public static IEndpointRouteBuilder MapOpenInference(this IEndpointRouteBuilder endpoints)
@@ -34,7 +37,9 @@ public static class ModelServerEndpointExtensions
 
         endpoints.Only(HttpMethods.Post, "/classify", guard.Guard(classify.Handle));
         endpoints.Only(HttpMethods.Get, "/openapi", guard.Guard(OpenApiDocument.Send));
-        endpoints.Map("/v2/{**rest}", guard.Guard(context => ErrorReply.WriteAsync(context, StatusCodes.Status404NotFound, "the protocol has no such address"))).WithOrder(2);
+        endpoints.Map("/v2/{**rest}",
+            guard.Guard(context => ErrorReply.WriteAsync(context, StatusCodes.Status404NotFound, "the protocol has no such address")))
+            .WithOrder(2);
         endpoints.MapGrpcService<InferenceService>().WithMetadata(new MessageLimitOnly());
         return endpoints;
     }

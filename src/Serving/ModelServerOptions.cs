@@ -5,15 +5,17 @@ using SessionOptions = Microsoft.ML.OnnxRuntime.SessionOptions;
 namespace TorchBridge.Serving;
 
 /// <summary>
-/// How models are served. The program reads them from its arguments (<c>--max-batch-size 16</c>), the environment (<c>Server__MaxBatchSize=16</c>) and
-/// <c>appsettings.json</c> (<c>{ "Server": { "MaxBatchSize": 16 } }</c>); all are checked at start.
+/// How models are served. The program reads them from its arguments (<c>--max-batch-size 16</c>), the environment
+/// (<c>Server__MaxBatchSize=16</c>) and <c>appsettings.json</c> (<c>{ "Server": { "MaxBatchSize": 16 } }</c>); all are checked at start.
 /// </summary>
 public sealed class ModelServerOptions
 {
     /// <summary>The configuration's section.</summary>
     public const string Section = "Server";
 
-    /// <summary>Folder of the models: NAME.onnx files, or Triton's layout NAME/1/model.onnx. It is trusted: who writes there decides what runs.</summary>
+    /// <summary>
+    /// Folder of the models: NAME.onnx files, or Triton's layout NAME/1/model.onnx. It is trusted: who writes there decides what runs.
+    /// </summary>
     [Description("Folder of the models: NAME.onnx files, or NAME/1/model.onnx as Triton has them."), Required]
     public string Models { get; set; } = "models";
 
@@ -41,7 +43,9 @@ public sealed class ModelServerOptions
     [Description("Threads for one batch; 0 for one a core."), Range(0, 1024)]
     public int Threads { get; set; }
 
-    /// <summary>How long a request may take, from its first byte to its turn, in milliseconds. A request's own <c>timeout</c> may be shorter.</summary>
+    /// <summary>
+    /// How long a request may take, from its first byte to its turn, in milliseconds. A request's own <c>timeout</c> may be shorter.
+    /// </summary>
     [Description("Milliseconds that a request may take until it runs."), Range(1, 3_600_000)]
     public int RequestTimeoutMilliseconds { get; set; } = 30_000;
 
@@ -97,7 +101,9 @@ public sealed class ModelServerOptions
     [Description("Bytes of memory that a model's first load may take."), Range(1L << 26, 1L << 42)]
     public long ProbeBytes { get; set; } = 4L << 30;
 
-    /// <summary>A key that requests must carry (Authorization: Bearer, X-Api-Key, or Basic's password); null for none. Health needs none.</summary>
+    /// <summary>
+    /// A key that requests must carry (Authorization: Bearer, X-Api-Key, or Basic's password); null for none. Health needs none.
+    /// </summary>
     [Description("Key that requests must carry; health needs none.")]
     public string? ApiKey { get; set; }
 
@@ -105,6 +111,8 @@ public sealed class ModelServerOptions
     [Description("Origins, comma-separated, whose pages may call the server.")]
     public string? AllowedOrigins { get; set; }
 
-    /// <summary>More settings of ONNX Runtime's own, execution providers say: called for every session before its model is loaded.</summary>
+    /// <summary>
+    /// More settings of ONNX Runtime's own, execution providers say: called for every session before its model is loaded.
+    /// </summary>
     public Action<SessionOptions>? ConfigureSession { get; set; }
 }

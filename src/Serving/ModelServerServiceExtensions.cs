@@ -34,7 +34,8 @@ public static class ModelServerServiceExtensions
         services.AddSingleton<ModelRegistry>();
         services.TryAddSingleton<IModelProbe, ChildProcessProbe>();
         services.AddSingleton<ModelLoader>();
-        services.AddSingleton(provider => ActivatorUtilities.CreateInstance<ModelRepository>(provider, provider.GetRequiredService<ModelServerOptions>().Models));
+        services.AddSingleton(provider =>
+            ActivatorUtilities.CreateInstance<ModelRepository>(provider, provider.GetRequiredService<ModelServerOptions>().Models));
         services.AddSingleton<ServingMetrics>();
         services.AddSingleton<PictureDoor>();
         services.AddSingleton<InferenceEngine>();
@@ -49,7 +50,11 @@ public static class ModelServerServiceExtensions
         services.AddHostedService<ModelWatcher>();
         services.AddHostedService<DrainService>();
         services.AddGrpc();
-        services.AddOptions<GrpcServiceOptions>().Configure<ModelServerOptions>((grpc, options) => (grpc.MaxReceiveMessageSize, grpc.MaxSendMessageSize) = (options.MaxRequestBytes, null));
+        services.AddOptions<GrpcServiceOptions>().Configure<ModelServerOptions>((grpc, options) =>
+        {
+            grpc.MaxReceiveMessageSize = options.MaxRequestBytes;
+            grpc.MaxSendMessageSize = null;
+        });
         return services;
     }
 

@@ -8,7 +8,8 @@ internal static class RandomTensors
     public static Tensor Make(Random random, string name, TensorType type, params long[] shape)
     {
         var count = (int)shape.Aggregate(1L, (product, axis) => product * axis);
-        if (type == TensorType.Bytes) return Tensor.OfStrings(name, shape, [.. Enumerable.Range(0, count).Select(_ => (ReadOnlyMemory<byte>)Text(random))]);
+        if (type == TensorType.Bytes)
+            return Tensor.OfStrings(name, shape, [.. Enumerable.Range(0, count).Select(_ => (ReadOnlyMemory<byte>)Text(random))]);
         var data = new byte[count * type.SizeOf()];
         random.NextBytes(data);
         switch (type)
@@ -32,7 +33,8 @@ internal static class RandomTensors
     }
 
     private static byte[] Text(Random random) =>
-        System.Text.Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, random.Next(8)).Select(_ => new[] { "a", "é", "\"", "\\", "\n", "雪", "🐱", "\0", "<" }[random.Next(9)])));
+        System.Text.Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, random.Next(8))
+            .Select(_ => new[] { "a", "é", "\"", "\\", "\n", "雪", "🐱", "\0", "<" }[random.Next(9)])));
 
     private static void Fill<T>(byte[] data, Func<T> next) where T : unmanaged
     {

@@ -33,17 +33,20 @@ internal sealed class ServingProcess : IAsyncDisposable
 
     public string Grpc { get; private set; } = "";
 
-    public static Task<ServingProcess> Start(string models, params string[] arguments) => Start(models, new Dictionary<string, string>(), arguments);
+    public static Task<ServingProcess> Start(string models, params string[] arguments) =>
+        Start(models, new Dictionary<string, string>(), arguments);
 
     /// <summary>Starts it, in the models' folder, and waits until a model answers.</summary>
     public static Task<ServingProcess> Start(string models, IReadOnlyDictionary<string, string> environment, params string[] arguments) =>
         StartAt("http://127.0.0.1:0", models, environment, arguments);
 
     /// <summary>Starts it at an address of this machine.</summary>
-    public static async Task<ServingProcess> StartAt(string address, string models, IReadOnlyDictionary<string, string> environment, params string[] arguments)
+    public static async Task<ServingProcess> StartAt(string address, string models, IReadOnlyDictionary<string, string> environment,
+        params string[] arguments)
     {
         var dll = Path.Combine(Run.OutputOf("src", "Serving"), "TorchBridge.Serving.dll");
-        var start = new ProcessStartInfo("dotnet", [dll, "--models", models, "--urls", address, "--grpc-url", "http://127.0.0.1:0", .. arguments])
+        var start = new ProcessStartInfo("dotnet",
+            [dll, "--models", models, "--urls", address, "--grpc-url", "http://127.0.0.1:0", .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

@@ -14,7 +14,9 @@ internal static class TestModels
 
     public static readonly string[] ClassNames = ["cat", "dog", "frog"];
 
-    /// <summary>A classifier of pictures as the training program writes it, with self-check pictures and, where wanted, an activation map.</summary>
+    /// <summary>
+    /// A classifier of pictures as the training program writes it, with self-check pictures and, where wanted, an activation map.
+    /// </summary>
     /// <param name="seed">Of the weights: another model.</param>
     /// <param name="names">Names of the classes.</param>
     /// <param name="map">Whether it has an output `activation_map`.</param>
@@ -25,7 +27,8 @@ internal static class TestModels
         var random = new Random(seed);
         const int pixels = 3 * Size * Size;
         float[] weights = [.. Enumerable.Range(0, pixels * names.Length).Select(_ => (float)(random.NextDouble() - 0.5) / 100)];
-        (string, DataType, object[])[] outputs = [("logits", DataType.Float, ["N", names.Length]), ("probabilities", DataType.Float, ["N", names.Length])];
+        (string, DataType, object[])[] outputs = [("logits", DataType.Float, ["N", names.Length]),
+            ("probabilities", DataType.Float, ["N", names.Length])];
         if (map) outputs = [.. outputs, ("activation_map", DataType.Float, ["N", Size, Size])];
         var model = Model([("pixels", DataType.Float, ["N", 3, Size, Size])], outputs);
         model.Graph.Initializer.Add(Floats("w", [pixels, names.Length], weights));
@@ -43,7 +46,8 @@ internal static class TestModels
         random.NextBytes(planes);
         float[] logits = [.. Enumerable.Range(0, 2).SelectMany(row => Logits(planes.AsSpan(row * pixels, pixels), weights, names.Length))];
         if (wrong) logits[0] += 1;
-        var metadata = new ModelCard(names, Size, Size) { Reading = PictureReading.Stock }.ToMetadata().Append(new SelfCheck(planes, logits, SelfCheck.Float32Tolerance).ToMetadata());
+        var metadata = new ModelCard(names, Size, Size) { Reading = PictureReading.Stock }.ToMetadata()
+            .Append(new SelfCheck(planes, logits, SelfCheck.Float32Tolerance).ToMetadata());
         model.MetadataProps.AddRange(metadata.Select(pair => new StringStringEntryProto { Key = pair.Key, Value = pair.Value }));
         return model.ToByteArray();
     }
@@ -79,7 +83,8 @@ internal static class TestModels
     /// <summary>The sum and the difference of two vectors: what the protocol's sample clients ask for.</summary>
     public static byte[] Simple()
     {
-        var model = Model([("INPUT0", DataType.Int32, ["N", 16]), ("INPUT1", DataType.Int32, ["N", 16])], [("OUTPUT0", DataType.Int32, ["N", 16]), ("OUTPUT1", DataType.Int32, ["N", 16])]);
+        var model = Model([("INPUT0", DataType.Int32, ["N", 16]), ("INPUT1", DataType.Int32, ["N", 16])],
+            [("OUTPUT0", DataType.Int32, ["N", 16]), ("OUTPUT1", DataType.Int32, ["N", 16])]);
         Add(model, "Add", ["INPUT0", "INPUT1"], ["OUTPUT0"]);
         Add(model, "Sub", ["INPUT0", "INPUT1"], ["OUTPUT1"]);
         return model.ToByteArray();
@@ -89,13 +94,15 @@ internal static class TestModels
     public static byte[] Identity()
     {
         var types = AllTypes.ToArray();
-        var model = Model([.. types.Select(type => ($"in_{type}", type, (object[])["N", "L"]))], [.. types.Select(type => ($"out_{type}", type, (object[])["N", "L"]))]);
+        var model = Model([.. types.Select(type => ($"in_{type}", type, (object[])["N", "L"]))],
+            [.. types.Select(type => ($"out_{type}", type, (object[])["N", "L"]))]);
         foreach (var type in types) Add(model, "Identity", [$"in_{type}"], [$"out_{type}"]);
         return model.ToByteArray();
     }
 
     /// <summary>The datatypes that ONNX and the protocol share.</summary>
-    public static IEnumerable<DataType> AllTypes => Enum.GetValues<DataType>().Where(type => type is not (DataType.Undefined or DataType.Complex64 or DataType.Complex128));
+    public static IEnumerable<DataType> AllTypes => Enum.GetValues<DataType>()
+        .Where(type => type is not (DataType.Undefined or DataType.Complex64 or DataType.Complex128));
 
     /// <summary>The protocol's datatype of ONNX's.</summary>
     public static TensorType TypeOf(DataType type) => TensorTypes.Find(type switch
@@ -195,7 +202,8 @@ internal static class TestModels
         tensor.Dims.Add(3);
         tensor.ExternalData.Add(new StringStringEntryProto { Key = "location", Value = location });
         tensor.ExternalData.Add(new StringStringEntryProto { Key = "length", Value = "12" });
-        if (inSubgraph) Add(model, "Constant", [], ["w"]).Attribute.Add(new AttributeProto { Name = "value", T = tensor, Type = AttributeProto.Types.AttributeType.Tensor });
+        if (inSubgraph) Add(model, "Constant", [], ["w"])
+            .Attribute.Add(new AttributeProto { Name = "value", T = tensor, Type = AttributeProto.Types.AttributeType.Tensor });
         else model.Graph.Initializer.Add(tensor);
         Add(model, "Mul", ["x", "w"], ["y"]);
         return model.ToByteArray();
@@ -230,19 +238,30 @@ internal static class TestModels
         return [.. sums.Select((sum, c) => (float)(sum + (c / 10f)))];
     }
 
-    private static AttributeProto Int(string name, long value) => new() { Name = name, I = value, Type = AttributeProto.Types.AttributeType.Int };
+    private static AttributeProto Int(string name, long value) =>
+        new() { Name = name, I = value, Type = AttributeProto.Types.AttributeType.Int };
 
     private static ValueInfoProto Info((string Name, DataType Type, object[] Dims) value)
     {
         var shape = new TensorShapeProto();
         foreach (var dim in value.Dims)
-            shape.Dim.Add(dim is string name ? new TensorShapeProto.Types.Dimension { DimParam = name } : new TensorShapeProto.Types.Dimension { DimValue = Convert.ToInt64(dim, System.Globalization.CultureInfo.InvariantCulture) });
-        return new ValueInfoProto { Name = value.Name, Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)value.Type, Shape = shape } } };
+            shape.Dim.Add(dim is string name ? new TensorShapeProto.Types.Dimension { DimParam = name }
+                : new TensorShapeProto.Types.Dimension
+                {
+                    DimValue = Convert.ToInt64(dim, System.Globalization.CultureInfo.InvariantCulture),
+                });
+        return new ValueInfoProto
+        {
+            Name = value.Name,
+            Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)value.Type, Shape = shape } },
+        };
     }
 
-    private static TensorProto Floats(string name, long[] dims, params float[] values) => Tensor(name, dims, DataType.Float, MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
+    private static TensorProto Floats(string name, long[] dims, params float[] values) =>
+        Tensor(name, dims, DataType.Float, MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
 
-    private static TensorProto Longs(string name, long[] dims, params long[] values) => Tensor(name, dims, DataType.Int64, MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
+    private static TensorProto Longs(string name, long[] dims, params long[] values) =>
+        Tensor(name, dims, DataType.Int64, MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
 
     private static TensorProto Tensor(string name, long[] dims, DataType type, byte[] bytes)
     {

@@ -44,7 +44,9 @@ internal sealed class TestServer : IAsyncDisposable
 
     public IServiceProvider Services => app.Services;
 
-    /// <summary>Starts a server whose models are loaded. The folder is not watched: tests look themselves, with <see cref="Look"/>.</summary>
+    /// <summary>
+    /// Starts a server whose models are loaded. The folder is not watched: tests look themselves, with <see cref="Look"/>.
+    /// </summary>
     public static async Task<TestServer> Start(Action<TempFolder> fill, params (string Name, string Value)[] settings)
     {
         var folder = new TempFolder();
@@ -59,7 +61,8 @@ internal sealed class TestServer : IAsyncDisposable
             [ProgramArguments.Urls] = "http://127.0.0.1:0",
             [ProgramArguments.GrpcUrl] = "http://127.0.0.1:0",
         };
-        foreach (var (name, value) in settings) configuration[name.Contains('-', StringComparison.Ordinal) || name == "urls" ? name : $"Server:{name}"] = value;
+        foreach (var (name, value) in settings)
+            configuration[name.Contains('-', StringComparison.Ordinal) || name == "urls" ? name : $"Server:{name}"] = value;
         var app = ServerApplication.Build(configuration);
         await app.StartAsync(TestContext.Current.CancellationToken);
         var registry = app.Services.GetRequiredService<ModelRegistry>();
@@ -85,7 +88,8 @@ internal sealed class TestServer : IAsyncDisposable
         return (response.StatusCode, await Json(response), response);
     }
 
-    public async Task<(HttpStatusCode Status, JsonNode? Json, HttpResponseMessage Response)> Post(string path, HttpContent content, params (string Name, string Value)[] headers)
+    public async Task<(HttpStatusCode Status, JsonNode? Json, HttpResponseMessage Response)> Post(string path, HttpContent content,
+        params (string Name, string Value)[] headers)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(path, UriKind.Relative)) { Content = content };
         foreach (var (name, value) in headers) request.Headers.TryAddWithoutValidation(name, value);
@@ -106,9 +110,12 @@ internal sealed class TestServer : IAsyncDisposable
     }
 
     /// <summary>A request of the affine model: [start, start + 1, start + 2].</summary>
-    public static string Affine(int start) => JsonSerializer.Serialize(new { inputs = new[] { new { name = "x", datatype = "FP32", shape = new[] { 1, 3 }, data = new[] { start, start + 1, start + 2 } } } });
+    public static string Affine(int start) =>
+        JsonSerializer.Serialize(new { inputs = new[] { new { name = "x", datatype = "FP32", shape = new[] { 1, 3 },
+        data = new[] { start, start + 1, start + 2 } } } });
 
-    public static IReadOnlyList<double> Values(JsonNode? reply, int output = 0) => [.. reply!["outputs"]![output]!["data"]!.AsArray().Select(item => item!.GetValue<double>())];
+    public static IReadOnlyList<double> Values(JsonNode? reply, int output = 0) =>
+        [.. reply!["outputs"]![output]!["data"]!.AsArray().Select(item => item!.GetValue<double>())];
 
     public async ValueTask DisposeAsync()
     {

@@ -1,5 +1,6 @@
-// What it does: one bounded queue a model version. A worker that is free takes what is there, oldest first, up to the batch limit, at the moment
-// at which it runs it: a batch grows until it starts. A delay holds back only a batch that is not full, and is counted from its oldest request.
+// What it does: one bounded queue a model version. A worker that is free takes what is there, oldest first, up to the batch limit, at the
+// moment at which it runs it: a batch grows until it starts. A delay holds back only a batch that is not full, and is counted from its
+// oldest request.
 using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Batching;
@@ -93,7 +94,9 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
         lock (gate) Monitor.PulseAll(gate);
     }
 
-    /// <summary>The requests that run with the oldest: the first that fit together. Those of other shapes wait for the next worker.</summary>
+    /// <summary>
+    /// The requests that run with the oldest: the first that fit together. Those of other shapes wait for the next worker.
+    /// </summary>
     private (List<PendingRequest> Batch, bool IsFull) Collect(PendingRequest oldest)
     {
         var batch = new List<PendingRequest>();
@@ -117,7 +120,8 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
         {
             var (request, next) = (place.Value, place.Next);
             if (request.Deadline < now && Remove(request))
-                request.Fail(new RequestRefusedException(RefusalKind.Expired, "the request has waited longer than it may; the server is busy"));
+                request.Fail(new RequestRefusedException(RefusalKind.Expired,
+                    "the request has waited longer than it may; the server is busy"));
             place = next;
         }
     }

@@ -31,6 +31,7 @@ internal sealed class BatchStatistics
     /// <summary>The figures of now.</summary>
     public BatchFigures Read()
     {
-        lock (gate) return new BatchFigures(rows, runsBySize.Values.Sum(), failures, queued, computed, new SortedDictionary<int, long>(runsBySize));
+        lock (gate) return new BatchFigures(rows, runsBySize.Values.Sum(), failures, queued, computed,
+            new SortedDictionary<int, long>(runsBySize));
     }
 }

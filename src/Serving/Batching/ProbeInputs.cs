@@ -14,13 +14,15 @@ internal static class ProbeInputs
     /// <param name="freeSize">Size of the free axes beside axis 0.</param>
     /// <param name="rows">Size of axis 0, where it is free.</param>
     public static Tensor[] Random(ModelSignature signature, Random random, int freeSize, int rows) =>
-        [.. signature.Inputs.Select(input => Fill(input, random, [.. input.Shape.Select((axis, i) => axis != TensorSpec.Free ? axis : i == 0 ? rows : freeSize)]))];
+        [.. signature.Inputs.Select(input =>
+            Fill(input, random, [.. input.Shape.Select((axis, i) => axis != TensorSpec.Free ? axis : i == 0 ? rows : freeSize)]))];
 
     private static Tensor Fill(TensorSpec input, Random random, long[] shape)
     {
         var count = checked((int)shape.Aggregate(1L, (product, axis) => product * axis));
         if (input.Type == TensorType.Bytes)
-            return Tensor.OfStrings(input.Name, shape, [.. Enumerable.Range(0, count).Select(_ => (ReadOnlyMemory<byte>)Encoding.UTF8.GetBytes(random.Next(2) == 0 ? "0" : "1"))]);
+            return Tensor.OfStrings(input.Name, shape,
+                [.. Enumerable.Range(0, count).Select(_ => (ReadOnlyMemory<byte>)Encoding.UTF8.GetBytes(random.Next(2) == 0 ? "0" : "1"))]);
         var data = new byte[count * input.Type.SizeOf()];
         // Every row of another size: a scale that is taken over the whole batch shows.
         var size = 0.1f + random.NextSingle();

@@ -1,5 +1,5 @@
-// Whether rows may run together. A free axis 0 does not say so: a softmax over axis 0, a recurrent network whose axis 0 is time, an int8 model
-// whose scale is of the whole batch answer otherwise. So random rows are run alone and together, and must give the same:
+// Whether rows may run together. A free axis 0 does not say so: a softmax over axis 0, a recurrent network whose axis 0 is time, an int8
+// model whose scale is of the whole batch answer otherwise. So random rows are run alone and together, and must give the same:
 //   |together - alone| <= 1e-4 max|alone| for floats (float32 sums in another order show about 1e-6), every other datatype equal.
 using System.Runtime.InteropServices;
 using TorchBridge.Onnx.Compare;
@@ -44,7 +44,9 @@ internal static class RowIndependence
             try
             {
                 var together = session.Run(memory, rows, outputs);
-                return Enumerable.Range(0, Rows).SelectMany(row => outputs.Select(output => Difference(alone[row][output], together[row][output]))).FirstOrDefault(text => text is not null);
+                return Enumerable.Range(0, Rows)
+                    .SelectMany(row => outputs.Select(output => Difference(alone[row][output], together[row][output])))
+                    .FirstOrDefault(text => text is not null);
             }
             catch (ModelRunException error)
             {
@@ -61,8 +63,10 @@ internal static class RowIndependence
         if (!alone.Shape.SequenceEqual(together.Shape)) return $"output '{alone.Name}' is {ShapeRules.Text(alone.Shape)} alone and {ShapeRules.Text(together.Shape)} in a batch";
         var isSame = alone.Type switch
         {
-            TensorType.FP32 => IsClose(MemoryMarshal.Cast<byte, float>(alone.Data.Span), MemoryMarshal.Cast<byte, float>(together.Data.Span)),
-            TensorType.FP64 or TensorType.FP16 or TensorType.BF16 => IsClose<double>(Classification.Numbers(alone), Classification.Numbers(together)),
+            TensorType.FP32 => IsClose(MemoryMarshal.Cast<byte, float>(alone.Data.Span),
+                MemoryMarshal.Cast<byte, float>(together.Data.Span)),
+            TensorType.FP64 or TensorType.FP16 or TensorType.BF16 =>
+                IsClose<double>(Classification.Numbers(alone), Classification.Numbers(together)),
             TensorType.Bytes => alone.Strings.Zip(together.Strings).All(pair => pair.First.Span.SequenceEqual(pair.Second.Span)),
             _ => alone.Data.Span.SequenceEqual(together.Data.Span),
         };

@@ -10,11 +10,13 @@ namespace TorchBridge.Serving.Grpc;
 
 /// <summary>The gRPC half of the protocol.</summary>
 internal sealed class InferenceService(
-    ModelRegistry registry, InferenceEngine engine, ServerState state, ApiKey key, RequestGate gate, ProtocolLimits limits, ServingMetrics metrics, ILogger<InferenceService> log)
+    ModelRegistry registry, InferenceEngine engine, ServerState state, ApiKey key, RequestGate gate, ProtocolLimits limits,
+        ServingMetrics metrics, ILogger<InferenceService> log)
     : GRPCInferenceService.GRPCInferenceServiceBase
 {
     /// <inheritdoc/>
-    public override Task<ServerLiveResponse> ServerLive(ServerLiveRequest request, ServerCallContext context) => Task.FromResult(new ServerLiveResponse { Live = true });
+    public override Task<ServerLiveResponse> ServerLive(ServerLiveRequest request, ServerCallContext context) =>
+        Task.FromResult(new ServerLiveResponse { Live = true });
 
     /// <inheritdoc/>
     public override Task<ServerReadyResponse> ServerReady(ServerReadyRequest request, ServerCallContext context) =>
@@ -35,7 +37,8 @@ internal sealed class InferenceService(
     });
 
     /// <inheritdoc/>
-    public override Task<ServerMetadataResponse> ServerMetadata(ServerMetadataRequest request, ServerCallContext context) => Guarded(context, () =>
+    public override Task<ServerMetadataResponse> ServerMetadata(ServerMetadataRequest request, ServerCallContext context) =>
+        Guarded(context, () =>
     {
         var response = new ServerMetadataResponse { Name = ProtocolDescription.Name, Version = ProtocolDescription.Version };
         response.Extensions.AddRange(ProtocolDescription.Extensions);
@@ -43,7 +46,8 @@ internal sealed class InferenceService(
     });
 
     /// <inheritdoc/>
-    public override Task<ModelMetadataResponse> ModelMetadata(ModelMetadataRequest request, ServerCallContext context) => Guarded(context, () =>
+    public override Task<ModelMetadataResponse> ModelMetadata(ModelMetadataRequest request, ServerCallContext context) =>
+        Guarded(context, () =>
     {
         using var lease = registry.Acquire(request.Name, request.Version);
         var response = new ModelMetadataResponse { Name = lease.Version.Identity.Model, Platform = ProtocolDescription.Platform };
@@ -55,7 +59,8 @@ internal sealed class InferenceService(
     });
 
     /// <inheritdoc/>
-    public override Task<ModelInferResponse> ModelInfer(ModelInferRequest request, ServerCallContext context) => Guarded(context, async () =>
+    public override Task<ModelInferResponse> ModelInfer(ModelInferRequest request, ServerCallContext context) =>
+        Guarded(context, async () =>
     {
         var started = Stopwatch.GetTimestamp();
         ModelVersion? model = null;
@@ -66,7 +71,8 @@ internal sealed class InferenceService(
         {
             using var lease = registry.Acquire(request.ModelName, request.ModelVersion);
             model = lease.Version;
-            var result = await engine.RunAsync(model, GrpcRequestReader.Read(request, limits), context.CancellationToken).ConfigureAwait(false);
+            var result = await engine.RunAsync(model, GrpcRequestReader.Read(request, limits), context.CancellationToken)
+                .ConfigureAwait(false);
             outcome = "ok";
             return GrpcReplyWriter.Write(result.Reply);
         }

@@ -28,7 +28,8 @@ internal sealed record ClassifyAnswer(string Model, string Version, string Label
         var labels = model.Identity.Card!.ClassNames;
         var scores = Classification.Numbers(result.Reply.Outputs.First(output => output.Tensor.Name == "probabilities").Tensor);
         // A stable sort: of equals the first. NaN is the least of all.
-        ClassScore[] best = [.. Enumerable.Range(0, labels.Count).OrderByDescending(i => scores[i]).Take(top).Select((index, rank) => new ClassScore(rank + 1, labels[index], index, Finite(scores[index])))];
+        ClassScore[] best = [.. Enumerable.Range(0, labels.Count).OrderByDescending(i => scores[i]).Take(top)
+            .Select((index, rank) => new ClassScore(rank + 1, labels[index], index, Finite(scores[index])))];
         var answer = new ClassifyAnswer(model.Identity.Model, model.Identity.VersionText, best[0].Label, best[0].Probability, best);
         if (!details) return answer;
         return answer with
@@ -64,6 +65,7 @@ internal sealed record ClassScore(int Rank, string Label, int Index, double Prob
 internal sealed record ClassifyTimes(double Decode, double Queue, double Run, double Total, int BatchRows);
 
 /// <summary>Writes the answer.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ClassifyAnswer))]
 internal sealed partial class ClassifyJson : JsonSerializerContext;

@@ -7,10 +7,12 @@ using TorchBridge.Serving.Protocol;
 namespace TorchBridge.Serving.Http;
 
 /// <summary>
-/// POST /classify: a picture in (the body, or a form's file), its most probable classes out. <c>?model=</c> names the model (else the only classifier, or the
-/// first by name), <c>?top=</c> how many classes, <c>?details=true</c> adds times, what the network saw and its activation map.
+/// POST /classify: a picture in (the body, or a form's file), its most probable classes out. <c>?model=</c> names the model (else the only
+/// classifier, or the first by name), <c>?top=</c> how many classes, <c>?details=true</c> adds times, what the network saw and its
+/// activation map.
 /// </summary>
-internal sealed class ClassifyEndpoint(ModelRegistry registry, InferenceEngine engine, RequestGate gate, ModelServerOptions options, ServingMetrics metrics)
+internal sealed class ClassifyEndpoint(ModelRegistry registry, InferenceEngine engine, RequestGate gate, ModelServerOptions options,
+    ServingMetrics metrics)
 {
     /// <summary>Classes that are told where nobody says how many.</summary>
     public const int DefaultTop = 5;
@@ -21,7 +23,8 @@ internal sealed class ClassifyEndpoint(ModelRegistry registry, InferenceEngine e
     public async Task Handle(HttpContext context)
     {
         var query = context.Request.Query;
-        var answer = await AnswerAsync(context, query["model"].ToString(), TopOf(query["top"].ToString()), query["details"] == "true").ConfigureAwait(false);
+        var answer = await AnswerAsync(context, query["model"].ToString(), TopOf(query["top"].ToString()), query["details"] == "true")
+            .ConfigureAwait(false);
         await context.Response.WriteAsJsonAsync(answer, ClassifyJson.Default.ClassifyAnswer).ConfigureAwait(false);
     }
 
@@ -75,7 +78,8 @@ internal sealed class ClassifyEndpoint(ModelRegistry registry, InferenceEngine e
     {
         var text = UploadedPictures.IsForm(context.Request) ? context.Request.Form["example"].ToString() : "";
         if (text.Length == 0) throw RequestRefusedException.Invalid("there is no picture in the request");
-        return model.Identity.Pictures is { } pictures && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var index) && index < pictures.Count
+        return model.Identity.Pictures is { } pictures && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var index)
+            && index < pictures.Count
             ? pictures.Pixels(index, model.PixelInput!.Name, model.Identity.Card!)
             : throw RequestRefusedException.Invalid("the model has no such picture");
     }

@@ -27,7 +27,8 @@ internal sealed class GuardedHandler(ApiKey key, RequestGate gate, ServerState s
             {
                 if (!key.Allows(context.Request.Headers.Authorization, context.Request.Headers["X-Api-Key"]))
                 {
-                    await ErrorReply.WriteAsync(context, StatusCodes.Status401Unauthorized, "this server asks for a key").ConfigureAwait(false);
+                    await ErrorReply.WriteAsync(context, StatusCodes.Status401Unauthorized, "this server asks for a key")
+                        .ConfigureAwait(false);
                     return;
                 }
 
@@ -46,14 +47,16 @@ internal sealed class GuardedHandler(ApiKey key, RequestGate gate, ServerState s
             // The web server's own: chunks that are none, a body that ends early, a client that is too slow.
             await ErrorReply.WriteAsync(context, error.StatusCode, "the request's body cannot be read").ConfigureAwait(false);
         }
-        catch (Exception error) when (error is OperationCanceledException or ConnectionResetException or IOException && context.RequestAborted.IsCancellationRequested)
+        catch (Exception error) when (error is OperationCanceledException or ConnectionResetException or IOException
+            && context.RequestAborted.IsCancellationRequested)
         {
             if (!context.Response.HasStarted) context.Response.StatusCode = ClientClosedRequest; // nobody reads it
         }
         catch (Exception error) when (error is not OutOfMemoryException)
         {
             ServingLog.RequestFailed(log, context.TraceIdentifier, error);
-            await ErrorReply.WriteAsync(context, StatusCodes.Status500InternalServerError, $"the server failed; its log has more under request {context.TraceIdentifier}").ConfigureAwait(false);
+            await ErrorReply.WriteAsync(context, StatusCodes.Status500InternalServerError,
+                $"the server failed; its log has more under request {context.TraceIdentifier}").ConfigureAwait(false);
         }
         finally
         {

@@ -8,7 +8,8 @@ using TorchBridge.Serving.Protocol;
 namespace TorchBridge.Serving.Http;
 
 /// <summary>POST /v2/models/M[/versions/V]/infer: JSON, JSON with binary tensors, or raw.</summary>
-internal sealed class InferEndpoint(ModelRegistry registry, InferenceEngine engine, RequestGate gate, ModelServerOptions options, ProtocolLimits limits, ServingMetrics metrics)
+internal sealed class InferEndpoint(ModelRegistry registry, InferenceEngine engine, RequestGate gate, ModelServerOptions options,
+    ProtocolLimits limits, ServingMetrics metrics)
 {
     /// <summary>Answers a request.</summary>
     public async Task Handle(HttpContext context)

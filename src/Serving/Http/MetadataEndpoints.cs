@@ -9,7 +9,12 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
 {
     /// <summary>GET /v2</summary>
     public static Task Server(HttpContext context) =>
-        context.Response.WriteAsJsonAsync(new { name = ProtocolDescription.Name, version = ProtocolDescription.Version, extensions = ProtocolDescription.Extensions });
+        context.Response.WriteAsJsonAsync(new
+        {
+            name = ProtocolDescription.Name,
+            version = ProtocolDescription.Version,
+            extensions = ProtocolDescription.Extensions,
+        });
 
     /// <summary>GET /v2/health/live</summary>
     public static Task Live(HttpContext context) => context.Response.WriteAsJsonAsync(new { live = true });
@@ -49,7 +54,8 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
         return context.Response.WriteAsJsonAsync(new
         {
             name,
-            versions = registry.Find(name)?.Versions.Values.Select(item => item.Identity.VersionText).ToArray() ?? [version.Identity.VersionText],
+            versions = registry.Find(name)?.Versions.Values.Select(item => item.Identity.VersionText).ToArray()
+                ?? [version.Identity.VersionText],
             platform = ProtocolDescription.Platform,
             inputs = version.Signature.Inputs.Select(Describe),
             outputs = version.Signature.Outputs.Select(Describe),
@@ -57,7 +63,9 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
         });
     }
 
-    /// <summary>GET /v2/models/M[/versions/V]/stats: what was computed since the version was loaded, in the words of the statistics extension.</summary>
+    /// <summary>
+    /// GET /v2/models/M[/versions/V]/stats: what was computed since the version was loaded, in the words of the statistics extension.
+    /// </summary>
     public Task Statistics(HttpContext context)
     {
         using var lease = registry.Acquire(RouteOf(context, "model"), RouteOf(context, "version"));
@@ -78,7 +86,8 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
                         queue = new { ns = Nanoseconds(figures.Queued) },
                         compute_infer = new { count = figures.Runs, ns = Nanoseconds(figures.Computed) },
                     },
-                    batch_stats = figures.RunsBySize.Select(pair => new { batch_size = pair.Key, compute_infer = new { count = pair.Value } }),
+                    batch_stats = figures.RunsBySize.Select(pair =>
+                        new { batch_size = pair.Key, compute_infer = new { count = pair.Value } }),
                 },
             },
         });

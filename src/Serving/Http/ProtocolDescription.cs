@@ -23,7 +23,8 @@ internal static class ProtocolDescription
         var properties = new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["sha256"] = version.Identity.Digest,
-            ["max_batch_size"] = version.IsBatched ? version.Settings.MaxRows.ToString(System.Globalization.CultureInfo.InvariantCulture) : "0",
+            ["max_batch_size"] = version.IsBatched ? version.Settings.MaxRows.ToString(System.Globalization.CultureInfo.InvariantCulture)
+                : "0",
         };
         if (version.Identity.WhyAlone is { } reason) properties["not_batched"] = reason.Split('\n')[0];
         if (version.Signature.LeftOut.Count > 0) properties["outputs_left_out"] = string.Join(", ", version.Signature.LeftOut);

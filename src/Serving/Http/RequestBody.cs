@@ -46,13 +46,16 @@ internal sealed class RequestBody : IDisposable
         catch (OperationCanceledException error) when (!context.RequestAborted.IsCancellationRequested)
         {
             body.Dispose();
-            throw new RequestRefusedException(RefusalKind.TooSlow, $"the body did not arrive within {options.RequestTimeoutMilliseconds} ms", error);
+            throw new RequestRefusedException(RefusalKind.TooSlow,
+                $"the body did not arrive within {options.RequestTimeoutMilliseconds} ms", error);
         }
-        catch (Exception error) when (error is InvalidDataException || (error is IOException and not BadHttpRequestException && !context.RequestAborted.IsCancellationRequested))
+        catch (Exception error) when (error is InvalidDataException
+            || (error is IOException and not BadHttpRequestException && !context.RequestAborted.IsCancellationRequested))
         {
             // Not packed as it says, or a chunk that is none.
             body.Dispose();
-            throw new RequestRefusedException(RefusalKind.Invalid, "the body cannot be read: it is not packed or framed as its headers say", error);
+            throw new RequestRefusedException(RefusalKind.Invalid, "the body cannot be read: it is not packed or framed as its headers say",
+                error);
         }
         catch
         {
@@ -115,5 +118,6 @@ internal sealed class RequestBody : IDisposable
         };
     }
 
-    private static RequestRefusedException TooLarge(ModelServerOptions options) => new(RefusalKind.TooLarge, $"the body is larger than {options.MaxRequestBytes} bytes");
+    private static RequestRefusedException TooLarge(ModelServerOptions options) =>
+        new(RefusalKind.TooLarge, $"the body is larger than {options.MaxRequestBytes} bytes");
 }

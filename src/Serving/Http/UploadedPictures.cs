@@ -17,7 +17,8 @@ internal static class UploadedPictures
         IsForm(context.Request) ? await FromFormAsync(context, body).ConfigureAwait(false) : body.Bytes;
 
     /// <summary>Whether the body is a form with files. What curl calls a form where nobody says otherwise is a body.</summary>
-    public static bool IsForm(HttpRequest request) => request.ContentType?.StartsWith("multipart/form-data", StringComparison.OrdinalIgnoreCase) == true;
+    public static bool IsForm(HttpRequest request) =>
+        request.ContentType?.StartsWith("multipart/form-data", StringComparison.OrdinalIgnoreCase) == true;
 
     private static async Task<ReadOnlyMemory<byte>> FromFormAsync(HttpContext context, RequestBody body)
     {

@@ -4,7 +4,8 @@ using TorchBridge.Serving.Runtime;
 namespace TorchBridge.Serving.Models;
 
 /// <summary>
-/// Loads a model in a child process first: a file that crashes the runtime ends that process, and not the server. Time and memory of it are bounded.
+/// Loads a model in a child process first: a file that crashes the runtime ends that process, and not the server. Time and memory of it are
+/// bounded.
 /// </summary>
 internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProbe
 {
@@ -22,7 +23,8 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
         var started = Stopwatch.StartNew();
         while (!process.WaitForExit(LookMilliseconds))
         {
-            var reason = started.ElapsedMilliseconds > options.ProbeMilliseconds ? $"takes longer than {options.ProbeMilliseconds} ms to load and run"
+            var reason = started.ElapsedMilliseconds > options.ProbeMilliseconds
+                ? $"takes longer than {options.ProbeMilliseconds} ms to load and run"
                 : Memory(process) > options.ProbeBytes ? $"takes more than {options.ProbeBytes} bytes of memory to load and run"
                 : null;
             if (reason is null) continue;
@@ -46,7 +48,8 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
         var entry = System.Reflection.Assembly.GetEntryAssembly()?.Location;
         if (assembly.Length == 0 || host is null || string.IsNullOrEmpty(entry))
             throw new ModelLoadException($"{source.Path} is foreign and cannot be tried in a process of its own here (a single-file program has no assembly to start); the option Probe = None loads it at once");
-        var dotnet = Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
+        var dotnet = Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : Environment.GetEnvironmentVariable("DOTNET_HOST_PATH")
+            ?? "dotnet";
         // The entry program's settings and list of libraries fit this library: it is one of them.
         string[] settings = [.. Setting("--runtimeconfig", entry, ".runtimeconfig.json"), .. Setting("--depsfile", entry, ".deps.json")];
         var start = new ProcessStartInfo(dotnet, ["exec", .. settings, assembly, Argument, source.Path, source.Digest])

@@ -15,7 +15,9 @@ internal sealed record DeclaredTensor(bool IsInput, string Name, string? Type, I
         if (text.Message("reshape") is not null) throw new FormatException("`reshape` is not something that this server does");
         if (text.Text("allow_ragged_batch") == "true") throw new FormatException("`allow_ragged_batch` is not something that this server does");
         var labels = text.Text("label_filename");
-        if (labels is not null && labels.AsSpan().IndexOfAny('/', '\\', ':') >= 0) throw new FormatException($"label_filename is '{labels}', which is no plain file name");
-        return new DeclaredTensor(isInput, text.Text("name") ?? throw new FormatException("an input or output has no name"), text.Text("data_type"), [.. text.Numbers("dims")], labels is { Length: > 0 } ? labels : null);
+        if (labels is not null && labels.AsSpan().IndexOfAny('/', '\\', ':') >= 0)
+            throw new FormatException($"label_filename is '{labels}', which is no plain file name");
+        return new DeclaredTensor(isInput, text.Text("name") ?? throw new FormatException("an input or output has no name"),
+            text.Text("data_type"), [.. text.Numbers("dims")], labels is { Length: > 0 } ? labels : null);
     }
 }

@@ -25,10 +25,13 @@ internal sealed class InferenceEngine(ModelServerOptions options, PictureDoor pi
         var (read, decode) = await ReadPicturesAsync(model, request, stop).ConfigureAwait(false);
         var pending = RequestBinder.Bind(read, model, deadline);
         if (!model.Queue.TryAdd(pending))
-            throw new RequestRefusedException(RefusalKind.Unavailable, $"model '{model.Identity.Model}' has {model.Settings.Capacity} requests waiting; try again");
+            throw new RequestRefusedException(RefusalKind.Unavailable,
+                $"model '{model.Identity.Model}' has {model.Settings.Capacity} requests waiting; try again");
         var computed = await WaitAsync(model, pending, stop).ConfigureAwait(false);
-        activity?.SetTag("queue_ms", computed.Queued.TotalMilliseconds).SetTag("run_ms", computed.Run.TotalMilliseconds).SetTag("batch_rows", computed.BatchRows);
-        return new InferenceResult(Reply(model, request, computed), read.Inputs, new InferenceTimes(decode, computed.Queued, computed.Run), computed.BatchRows);
+        activity?.SetTag("queue_ms", computed.Queued.TotalMilliseconds).SetTag("run_ms", computed.Run.TotalMilliseconds)
+            .SetTag("batch_rows", computed.BatchRows);
+        return new InferenceResult(Reply(model, request, computed), read.Inputs, new InferenceTimes(decode, computed.Queued, computed.Run),
+            computed.BatchRows);
     }
 
     private TimeSpan TimeoutOf(InferenceRequest request, ModelVersion model)
@@ -40,9 +43,12 @@ internal sealed class InferenceEngine(ModelServerOptions options, PictureDoor pi
         return (long)asked > 0 && (long)asked < most.TotalMicroseconds ? TimeSpan.FromMicroseconds((long)asked) : most;
     }
 
-    private async Task<(InferenceRequest Request, TimeSpan Time)> ReadPicturesAsync(ModelVersion model, InferenceRequest request, CancellationToken stop)
+    private async Task<(InferenceRequest Request, TimeSpan Time)> ReadPicturesAsync(ModelVersion model, InferenceRequest request,
+        CancellationToken stop)
     {
-        if (model.PixelInput is not { } pixels || request.Inputs is not [{ Name: RequestBinder.PictureInput, Type: TensorType.Bytes } tensor] || pixels.Name == RequestBinder.PictureInput)
+        if (model.PixelInput is not { } pixels
+            || request.Inputs is not [{ Name: RequestBinder.PictureInput, Type: TensorType.Bytes } tensor]
+            || pixels.Name == RequestBinder.PictureInput)
             return (request, TimeSpan.Zero);
         var started = clock.GetTimestamp();
         var read = await pictures.ReadAsync(tensor, model, stop).ConfigureAwait(false);
@@ -92,7 +98,8 @@ internal sealed class InferenceEngine(ModelServerOptions options, PictureDoor pi
     {
         // ONNX Runtime's own text names its source files; what the client may know is that its inputs do not fit each other.
         ServingLog.RunFailed(log, model.Identity.Model, model.Identity.Version, error.Message);
-        return new RequestRefusedException(RefusalKind.Invalid, $"model '{model.Identity.Model}' does not run over these inputs; the server's log says where it stopped", error);
+        return new RequestRefusedException(RefusalKind.Invalid,
+            $"model '{model.Identity.Model}' does not run over these inputs; the server's log says where it stopped", error);
     }
 
     private static InferenceReply Reply(ModelVersion model, InferenceRequest request, ComputedOutputs computed)
@@ -106,7 +113,8 @@ internal sealed class InferenceEngine(ModelServerOptions options, PictureDoor pi
             outputs[i] = (tensor, asked?.Binary ?? request.BinaryByDefault);
         }
 
-        var given = request.Parameters.Where(pair => !OwnParameters.Contains(pair.Key)).ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
+        var given = request.Parameters.Where(pair => !OwnParameters.Contains(pair.Key))
+            .ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
         return new InferenceReply(model.Identity.Model, model.Identity.VersionText, request.Id, given, outputs);
     }
 }

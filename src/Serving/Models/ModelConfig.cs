@@ -10,11 +10,13 @@ internal sealed record ModelConfig
     public const string FileName = "config.pbtxt";
 
     /// <summary>Fields that may stand there and change nothing here: how other back ends load, warm up and observe a model.</summary>
-    private static readonly string[] Unused = ["optimization", "model_warmup", "cc_model_filenames", "metric_tags", "runtime", "model_operations", "model_metrics", "response_cache"];
+    private static readonly string[] Unused = ["optimization", "model_warmup", "cc_model_filenames", "metric_tags", "runtime",
+        "model_operations", "model_metrics", "response_cache"];
 
     private static readonly string[] Used =
     [
-        "name", "platform", "backend", "max_batch_size", "input", "output", "version_policy", "dynamic_batching", "instance_group", "default_model_filename", "parameters",
+        "name", "platform", "backend", "max_batch_size", "input", "output", "version_policy", "dynamic_batching", "instance_group",
+            "default_model_filename", "parameters",
     ];
 
     /// <summary>The model's name.</summary>
@@ -79,7 +81,8 @@ internal sealed record ModelConfig
             if (declared.Type is { } type && type != spec.Type.TritonNameOf())
                 throw new ModelLoadException($"{path}: '{declared.Name}' is {spec.Type.TritonNameOf()} in the model, and {type} here");
             long[] dims = [.. MaxBatchSize > 0 ? spec.Shape.Skip(1) : spec.Shape];
-            if (declared.Dims.Count > 0 && (declared.Dims.Count != dims.Length || declared.Dims.Zip(dims).Any(pair => pair.First != pair.Second && pair.First >= 0 && pair.Second >= 0)))
+            var differs = declared.Dims.Zip(dims).Any(pair => pair.First != pair.Second && pair.First >= 0 && pair.Second >= 0);
+            if (declared.Dims.Count > 0 && (declared.Dims.Count != dims.Length || differs))
                 throw new ModelLoadException($"{path}: '{declared.Name}' is {ShapeRules.Text(dims)} in the model, and {ShapeRules.Text(declared.Dims)} here");
         }
     }
@@ -94,33 +97,41 @@ internal sealed record ModelConfig
         var queue = batching?.Message("default_queue_policy");
         var policy = text.Message("version_policy");
         var file = text.Text("default_model_filename") is { Length: > 0 } name ? name : "model.onnx";
-        if (file is "." or ".." || file.AsSpan().IndexOfAny('/', '\\', ':') >= 0) throw new FormatException($"default_model_filename is '{file}', which is no plain file name");
+        if (file is "." or ".." || file.AsSpan().IndexOfAny('/', '\\', ':') >= 0)
+            throw new FormatException($"default_model_filename is '{file}', which is no plain file name");
         return new ModelConfig
         {
             Name = text.Text("name"),
             MaxBatchSize = Limited(text.Number("max_batch_size"), "max_batch_size", 0, 4096),
-            Delay = Limited(batching?.Number("max_queue_delay_microseconds"), "max_queue_delay_microseconds", 0, 10_000_000) is { } delay ? TimeSpan.FromMicroseconds(delay) : null,
-            QueueCapacity = Limited(queue?.Number("max_queue_size"), "max_queue_size", 0, 1_000_000) is > 0 and var capacity ? capacity : null,
+            Delay = Limited(batching?.Number("max_queue_delay_microseconds"), "max_queue_delay_microseconds", 0, 10_000_000) is { } delay
+                ? TimeSpan.FromMicroseconds(delay) : null,
+            QueueCapacity = Limited(queue?.Number("max_queue_size"), "max_queue_size", 0, 1_000_000) is > 0 and var capacity ? capacity
+                : null,
             Timeout = queue?.Number("default_timeout_microseconds") is > 0 and var timeout ? TimeSpan.FromMicroseconds(timeout) : null,
             Sessions = SessionsOf(text),
             Threads = ThreadsOf(text),
             ModelFile = file,
-            LatestVersions = policy?.Message("all") is not null ? null : Limited(policy?.Message("latest")?.Number("num_versions"), "num_versions", 1, 1000) ?? 1,
+            LatestVersions = policy?.Message("all") is not null ? null
+                : Limited(policy?.Message("latest")?.Number("num_versions"), "num_versions", 1, 1000) ?? 1,
             Versions = policy?.Message("specific")?.Numbers("versions").ToHashSet(),
-            Tensors = [.. text.Messages("input").Select(item => DeclaredTensor.Read(item, isInput: true)), .. text.Messages("output").Select(item => DeclaredTensor.Read(item, isInput: false))],
+            Tensors = [.. text.Messages("input").Select(item => DeclaredTensor.Read(item, isInput: true)),
+                .. text.Messages("output").Select(item => DeclaredTensor.Read(item, isInput: false))],
         };
     }
 
     private static int? SessionsOf(TextMessage text)
     {
-        if (text.Messages("instance_group").FirstOrDefault(group => group.Text("kind") is "KIND_GPU") is not null) throw new FormatException("an instance_group is on a GPU; this server has the CPU");
+        if (text.Messages("instance_group").FirstOrDefault(group => group.Text("kind") is "KIND_GPU") is not null)
+            throw new FormatException("an instance_group is on a GPU; this server has the CPU");
         var count = text.Messages("instance_group").Sum(group => group.Number("count") ?? 1);
         return count == 0 ? null : Limited(count, "instance_group's count", 1, 64);
     }
 
     private static int? ThreadsOf(TextMessage text) =>
-        text.Messages("parameters").FirstOrDefault(item => item.Text("key") == "intra_op_thread_count")?.Message("value")?.Text("string_value") is { } threads
-            ? int.TryParse(threads, System.Globalization.CultureInfo.InvariantCulture, out var count) && count is >= 0 and <= 1024 ? count : throw new FormatException($"intra_op_thread_count is '{threads}'")
+        text.Messages("parameters")
+            .FirstOrDefault(item => item.Text("key") == "intra_op_thread_count")?.Message("value")?.Text("string_value") is { } threads
+            ? int.TryParse(threads, System.Globalization.CultureInfo.InvariantCulture, out var count) && count is >= 0 and <= 1024 ? count
+                : throw new FormatException($"intra_op_thread_count is '{threads}'")
             : null;
 
     private static int? Limited(long? value, string name, int least, int most) => value is null || (value >= least && value <= most)

@@ -7,7 +7,8 @@ using TorchBridge.Serving.Runtime;
 namespace TorchBridge.Serving.Models;
 
 /// <summary>Loads a version: reads, tries in a child process where it is foreign, opens, checks, warms. Only then it may answer.</summary>
-internal sealed partial class ModelLoader(ModelServerOptions options, IModelProbe probe, ServingMetrics metrics, TimeProvider clock, ILogger<ModelLoader> log)
+internal sealed partial class ModelLoader(ModelServerOptions options, IModelProbe probe, ServingMetrics metrics, TimeProvider clock,
+    ILogger<ModelLoader> log)
 {
     private const int IndependenceSeed = 1;
 
@@ -38,26 +39,32 @@ internal sealed partial class ModelLoader(ModelServerOptions options, IModelProb
         var whyAlone = config.MaxBatchSize == 0 ? "its config.pbtxt says so" : RowIndependence.Check(session, IndependenceSeed);
         if (whyAlone is not null && source.Card is null) LogAlone(entry.Model, version, whyAlone);
         var maxRows = whyAlone is null ? config.MaxBatchSize ?? options.MaxBatchSize : 1;
-        var settings = new BatchSettings(maxRows, config.Delay ?? TimeSpan.FromMicroseconds(options.BatchDelayMicroseconds), config.QueueCapacity ?? options.QueueCapacity);
+        var settings = new BatchSettings(maxRows, config.Delay ?? TimeSpan.FromMicroseconds(options.BatchDelayMicroseconds),
+            config.QueueCapacity ?? options.QueueCapacity);
         ModelWarmUp.Run(session, maxRows);
-        var identity = new ModelIdentity(entry.Model, version, source.Digest, whyAlone is null, whyAlone, ModelLabels.Of(source, config, session.Signature, entry))
+        var identity = new ModelIdentity(entry.Model, version, source.Digest, whyAlone is null, whyAlone,
+            ModelLabels.Of(source, config, session.Signature, entry))
         {
             Card = source.Card,
             Pictures = pictures,
             Timeout = config.Timeout,
         };
-        return new ModelVersion(identity, session, settings, config.Sessions ?? options.Sessions, clock, loaded => metrics.ObserverOf(loaded));
+        return new ModelVersion(identity, session, settings, config.Sessions ?? options.Sessions, clock, loaded =>
+            metrics.ObserverOf(loaded));
     }
 
     /// <summary>A classifier of ours must compute here what it computed in training.</summary>
     private static void CheckClassifier(RuntimeSession session, ModelCard card, SelfCheckPictures? pictures, string path)
     {
         var signature = session.Signature;
-        if (signature.Inputs is not [{ Type: TensorType.FP32, Shape: [TensorSpec.Free or 1, 3, var height, var width] }] || height != card.Height || width != card.Width)
+        if (signature.Inputs is not [{ Type: TensorType.FP32, Shape: [TensorSpec.Free or 1, 3, var height, var width] }]
+            || height != card.Height || width != card.Width)
             throw new ModelLoadException($"{path} says it takes pictures of {card.Width} x {card.Height}, and its inputs are {string.Join(", ", signature.Inputs.Select(input => input.ShapeText))}");
         foreach (var output in (string[])["logits", "probabilities"])
         {
-            if (signature.OutputIndex(output) is >= 0 and var at && signature.Outputs[at] is { Type: TensorType.FP32, Shape: [_, var classes] } && classes == card.ClassNames.Count) continue;
+            if (signature.OutputIndex(output) is >= 0 and var at
+                && signature.Outputs[at] is { Type: TensorType.FP32, Shape: [_, var classes] }
+                && classes == card.ClassNames.Count) continue;
             throw new ModelLoadException($"{path} has {card.ClassNames.Count} classes, and no output '{output}' of as many");
         }
 

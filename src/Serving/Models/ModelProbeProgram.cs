@@ -3,7 +3,9 @@ using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>What the child process of <see cref="ChildProcessProbe"/> does: all that the server will do with the model before it answers.</summary>
+/// <summary>
+/// What the child process of <see cref="ChildProcessProbe"/> does: all that the server will do with the model before it answers.
+/// </summary>
 internal static class ModelProbeProgram
 {
     /// <summary>Exit code of a model that was refused in good order.</summary>

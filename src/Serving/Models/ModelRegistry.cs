@@ -8,7 +8,8 @@ namespace TorchBridge.Serving.Models;
 internal sealed class ModelRegistry
 {
     private readonly Lock gate = new();
-    private ImmutableSortedDictionary<string, ServedModel> table = ImmutableSortedDictionary.Create<string, ServedModel>(StringComparer.Ordinal);
+    private ImmutableSortedDictionary<string, ServedModel> table =
+        ImmutableSortedDictionary.Create<string, ServedModel>(StringComparer.Ordinal);
 
     /// <summary>All models, by name.</summary>
     public IEnumerable<ServedModel> Models => Volatile.Read(ref table).Values;
@@ -63,11 +64,15 @@ internal sealed class ModelRegistry
 
     private ModelVersion Find(string name, string? version)
     {
-        var model = Find(name) ?? throw new RequestRefusedException(RefusalKind.NotFound, ModelNames.IsValid(name) ? $"there is no model '{name}'" : "there is no model of this name");
+        var model = Find(name)
+            ?? throw new RequestRefusedException(RefusalKind.NotFound, ModelNames.IsValid(name) ? $"there is no model '{name}'"
+            : "there is no model of this name");
         if (model.Latest is not { } latest) throw new RequestRefusedException(RefusalKind.Unavailable, $"model '{name}' is not ready");
         if (string.IsNullOrEmpty(version)) return latest;
         return ModelNames.TryVersion(version, out var number) && model.Versions.TryGetValue(number, out var found)
             ? found
-            : throw new RequestRefusedException(RefusalKind.NotFound, string.Create(CultureInfo.InvariantCulture, $"model '{name}' has no such version; there is {string.Join(", ", model.Versions.Keys)}"));
+            : throw new RequestRefusedException(RefusalKind.NotFound,
+                string.Create(CultureInfo.InvariantCulture,
+                $"model '{name}' has no such version; there is {string.Join(", ", model.Versions.Keys)}"));
     }
 }

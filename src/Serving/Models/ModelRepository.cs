@@ -1,6 +1,6 @@
-// What it does: brings the table of loaded models to what lies in the folder. A change is acted on when two looks in a row have seen the same, so that a
-// file that is being written is not loaded by halves. The new version is loaded, checked and warm before it takes the old one's place; where it is broken,
-// the old one stays.
+// What it does: brings the table of loaded models to what lies in the folder. A change is acted on when two looks in a row have seen the
+// same, so that a file that is being written is not loaded by halves. The new version is loaded, checked and warm before it takes the old
+// one's place; where it is broken, the old one stays.
 using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Models;
@@ -34,7 +34,8 @@ internal sealed partial class ModelRepository(string folder, ModelLoader loader,
             return;
         }
 
-        var models = scan.Entries.Select(entry => entry.Model).Concat(scan.Problems.Keys.Where(ModelNames.IsValid)).ToHashSet(StringComparer.Ordinal);
+        var models = scan.Entries.Select(entry => entry.Model).Concat(scan.Problems.Keys.Where(ModelNames.IsValid))
+            .ToHashSet(StringComparer.Ordinal);
         if (isFirstLook) foreach (var model in models) registry.Change(model, before => before);
         foreach (var (_, problem) in scan.Problems) LogOnce(problem);
         var entries = scan.Entries.ToLookup(entry => entry.Model, StringComparer.Ordinal);
@@ -63,7 +64,8 @@ internal sealed partial class ModelRepository(string folder, ModelLoader loader,
         }
 
         // A version that has gone from the folder goes when those that are wanted answer.
-        if (registry.Find(model) is { } now && entries.Length > 0 && wanted.All(now.Versions.ContainsKey)) Retire(model, now.Versions.Keys.Where(version => !wanted.Contains(version)));
+        if (registry.Find(model) is { } now && entries.Length > 0 && wanted.All(now.Versions.ContainsKey))
+            Retire(model, now.Versions.Keys.Where(version => !wanted.Contains(version)));
         registry.Change(model, before => before with { Problem = problem ?? (before.IsReady ? null : before.Problem) });
     }
 
@@ -93,7 +95,8 @@ internal sealed partial class ModelRepository(string folder, ModelLoader loader,
         {
             problem = error.Message;
             failures[entry.Path] = (entry.Stamp, error.Message);
-            LogRefused(error.Message, registry.Find(entry.Model)?.IsReady == true ? "the version that was loaded before goes on serving" : "it is not served");
+            LogRefused(error.Message, registry.Find(entry.Model)?.IsReady == true ? "the version that was loaded before goes on serving"
+                : "it is not served");
             return false;
         }
     }

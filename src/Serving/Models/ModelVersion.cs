@@ -5,7 +5,9 @@ using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>A loaded version of a model with its queue and workers. It lives until it is retired and the last request that has it is done.</summary>
+/// <summary>
+/// A loaded version of a model with its queue and workers. It lives until it is retired and the last request that has it is done.
+/// </summary>
 internal sealed class ModelVersion
 {
     private readonly RuntimeSession session;
@@ -14,14 +16,16 @@ internal sealed class ModelVersion
     private int users = 1; // itself
 
     /// <summary>Starts the workers of a session, which is disposed with the version.</summary>
-    public ModelVersion(ModelIdentity identity, RuntimeSession session, BatchSettings settings, int sessions, TimeProvider clock, Func<ModelVersion, IBatchObserver> observer)
+    public ModelVersion(ModelIdentity identity, RuntimeSession session, BatchSettings settings, int sessions, TimeProvider clock,
+        Func<ModelVersion, IBatchObserver> observer)
     {
         this.session = session;
         Identity = identity;
         Settings = settings;
         Queue = new BatchQueue(settings, clock);
         var told = observer(this);
-        workers = [.. Enumerable.Range(0, sessions).Select(i => new BatchWorker(session, Queue, clock, told, $"{Identity.Model} {Identity.Version} worker {i}"))];
+        workers = [.. Enumerable.Range(0, sessions)
+            .Select(i => new BatchWorker(session, Queue, clock, told, $"{Identity.Model} {Identity.Version} worker {i}"))];
     }
 
     /// <summary>What it is.</summary>

@@ -1,7 +1,8 @@
 namespace TorchBridge.Serving.Models;
 
 /// <summary>Looks into the models' folder at start and again and again; retires all models at the end.</summary>
-internal sealed partial class ModelWatcher(ModelRepository repository, ModelRegistry registry, ModelServerOptions options, TimeProvider clock, ILogger<ModelWatcher> log) : BackgroundService
+internal sealed partial class ModelWatcher(ModelRepository repository, ModelRegistry registry, ModelServerOptions options,
+    TimeProvider clock, ILogger<ModelWatcher> log) : BackgroundService
 {
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -12,7 +13,8 @@ internal sealed partial class ModelWatcher(ModelRepository repository, ModelRegi
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(options.ReloadMilliseconds), clock);
         try
         {
-            while (await timer.WaitForNextTickAsync(stoppingToken).ConfigureAwait(false)) await LookAsync(stoppingToken).ConfigureAwait(false);
+            while (await timer.WaitForNextTickAsync(stoppingToken).ConfigureAwait(false))
+                await LookAsync(stoppingToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {

@@ -15,7 +15,8 @@ internal sealed record RepositoryScan(IReadOnlyList<ModelFileEntry> Entries, IRe
         var problems = new Dictionary<string, string>(StringComparer.Ordinal);
         try
         {
-            foreach (var path in Directory.EnumerateFiles(folder, "*.onnx").Order(StringComparer.Ordinal)) AddPlain(path, entries, problems);
+            foreach (var path in Directory.EnumerateFiles(folder, "*.onnx").Order(StringComparer.Ordinal))
+                AddPlain(path, entries, problems);
             foreach (var path in Directory.EnumerateDirectories(folder).Order(StringComparer.Ordinal)) AddFolder(path, entries, problems);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -55,7 +56,8 @@ internal sealed record RepositoryScan(IReadOnlyList<ModelFileEntry> Entries, IRe
             var configPath = Path.Combine(folder, ModelConfig.FileName);
             var configStamp = FileStamp.Of(configPath);
             var config = configStamp is null ? new ModelConfig() : ModelConfig.Read(configPath);
-            if (config.Name is { Length: > 0 } said && said != name) throw new ModelLoadException($"{configPath}: the name is '{said}', and the folder's is '{name}'");
+            if (config.Name is { Length: > 0 } said && said != name)
+                throw new ModelLoadException($"{configPath}: the name is '{said}', and the folder's is '{name}'");
             entries.AddRange(Served(versions, config)
                 .Select(version => Entry(name, version, config, configStamp is null ? null : configPath, $"{configStamp}"))
                 .OfType<ModelFileEntry>());

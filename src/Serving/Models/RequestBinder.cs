@@ -25,7 +25,8 @@ internal static class RequestBinder
             inputs[index] = tensor;
         }
 
-        if (Array.IndexOf(inputs, null) is >= 0 and var missing) throw Invalid($"input '{signature.Inputs[missing].Name}' is missing; the model takes {Names(signature.Inputs)}");
+        if (Array.IndexOf(inputs, null) is >= 0 and var missing)
+            throw Invalid($"input '{signature.Inputs[missing].Name}' is missing; the model takes {Names(signature.Inputs)}");
         return new PendingRequest(inputs, OutputsOf(request, model), RowsOf(inputs, model), deadline);
     }
 
@@ -49,9 +50,11 @@ internal static class RequestBinder
     {
         if (!model.IsBatched) return 1;
         var rows = inputs[0].Shape[0];
-        if (Array.Find(inputs, input => input.Shape[0] != rows) is { } other) throw Invalid($"input '{inputs[0].Name}' has {rows} rows and input '{other.Name}' has {other.Shape[0]}");
+        if (Array.Find(inputs, input => input.Shape[0] != rows) is { } other)
+            throw Invalid($"input '{inputs[0].Name}' has {rows} rows and input '{other.Name}' has {other.Shape[0]}");
         if (rows == 0) throw Invalid($"input '{inputs[0].Name}' has no row");
-        return rows <= model.Settings.MaxRows ? (int)rows : throw Invalid($"the request has {rows} rows; the model takes up to {model.Settings.MaxRows} at once");
+        return rows <= model.Settings.MaxRows ? (int)rows
+            : throw Invalid($"the request has {rows} rows; the model takes up to {model.Settings.MaxRows} at once");
     }
 
     private static void Check(Tensor tensor, TensorSpec spec)

@@ -6,13 +6,15 @@ namespace TorchBridge.Serving.Operation;
 /// <summary>Compares keys in a time that does not depend on them.</summary>
 internal sealed class ApiKey(ModelServerOptions options)
 {
-    private readonly byte[]? expected = string.IsNullOrEmpty(options.ApiKey) ? null : SHA256.HashData(Encoding.UTF8.GetBytes(options.ApiKey));
+    private readonly byte[]? expected = string.IsNullOrEmpty(options.ApiKey) ? null
+        : SHA256.HashData(Encoding.UTF8.GetBytes(options.ApiKey));
 
     /// <summary>Whether requests must carry one.</summary>
     public bool IsRequired => expected is not null;
 
     /// <summary>Whether a request may come in.</summary>
-    /// <param name="authorization">Its header Authorization: <c>Bearer KEY</c>, or <c>Basic</c> with the key as password, as browsers ask for it.</param>
+    /// <param name="authorization">Its header Authorization: <c>Bearer KEY</c>, or <c>Basic</c> with the key as password, as browsers ask
+    /// for it.</param>
     /// <param name="apiKey">Its header X-Api-Key.</param>
     public bool Allows(string? authorization, string? apiKey)
     {

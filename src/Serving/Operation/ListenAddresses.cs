@@ -3,7 +3,9 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace TorchBridge.Serving.Operation;
 
-/// <summary>Where the program listens: REST and page, gRPC, metrics, each at an address of its own. Loopback unless told otherwise.</summary>
+/// <summary>
+/// Where the program listens: REST and page, gRPC, metrics, each at an address of its own. Loopback unless told otherwise.
+/// </summary>
 /// <param name="Rest">REST and the page: HTTP/1.1.</param>
 /// <param name="Grpc">gRPC: HTTP/2 without TLS; null for none.</param>
 /// <param name="Metrics">Metrics; null for none.</param>
@@ -12,15 +14,20 @@ internal sealed record ListenAddresses(IReadOnlyList<BindingAddress> Rest, Bindi
     private const string DefaultRest = "http://127.0.0.1:8080", DefaultGrpc = "http://127.0.0.1:9000", None = "none";
 
     /// <summary>All of them, in the order in which they are opened.</summary>
-    public IEnumerable<BindingAddress> All => [.. Rest, .. Grpc is null ? Array.Empty<BindingAddress>() : [Grpc], .. Metrics is null ? Array.Empty<BindingAddress>() : [Metrics]];
+    public IEnumerable<BindingAddress> All =>
+        [.. Rest, .. Grpc is null ? Array.Empty<BindingAddress>() : [Grpc], .. Metrics is null ? Array.Empty<BindingAddress>() : [Metrics]];
 
-    /// <summary>Reads them from the configuration; null where its section Kestrel:Endpoints says where to listen, certificates and all.</summary>
+    /// <summary>
+    /// Reads them from the configuration; null where its section Kestrel:Endpoints says where to listen, certificates and all.
+    /// </summary>
     /// <exception cref="UsageException">One is no address.</exception>
     public static ListenAddresses? Read(IConfiguration configuration)
     {
         if (configuration.GetSection("Kestrel:Endpoints").Exists()) return null;
-        var rest = (configuration[ProgramArguments.Urls] ?? DefaultRest).Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        return new ListenAddresses([.. rest.Select(Parse)], Optional(configuration[ProgramArguments.GrpcUrl] ?? DefaultGrpc), Optional(configuration[ProgramArguments.MetricsUrl] ?? None));
+        var rest = (configuration[ProgramArguments.Urls] ?? DefaultRest)
+            .Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        return new ListenAddresses([.. rest.Select(Parse)], Optional(configuration[ProgramArguments.GrpcUrl] ?? DefaultGrpc),
+            Optional(configuration[ProgramArguments.MetricsUrl] ?? None));
     }
 
     /// <summary>Opens them.</summary>
@@ -32,7 +39,8 @@ internal sealed record ListenAddresses(IReadOnlyList<BindingAddress> Rest, Bindi
     }
 
     /// <summary>Whether only this machine reaches an address.</summary>
-    public static bool IsLoopback(BindingAddress address) => address.Host == "localhost" || (IPAddress.TryParse(address.Host.Trim('[', ']'), out var ip) && IPAddress.IsLoopback(ip));
+    public static bool IsLoopback(BindingAddress address) => address.Host == "localhost"
+        || (IPAddress.TryParse(address.Host.Trim('[', ']'), out var ip) && IPAddress.IsLoopback(ip));
 
     private static BindingAddress? Optional(string text) => text is None or "" ? null : Parse(text);
 

@@ -3,7 +3,10 @@ using Prometheus;
 
 namespace TorchBridge.Serving.Operation;
 
-/// <summary>Turns the instruments of <see cref="ServingMetrics"/> into Prometheus metrics, and adds the process's own (memory, time of the processor).</summary>
+/// <summary>
+/// Turns the instruments of <see cref="ServingMetrics"/> into Prometheus metrics, and adds the process's own (memory, time of the
+/// processor).
+/// </summary>
 internal sealed class MetricsExporter : IDisposable
 {
     private static readonly double[] Seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -20,7 +23,8 @@ internal sealed class MetricsExporter : IDisposable
         DotNetStats.Register(registry);
         listener.InstrumentPublished = (instrument, self) =>
         {
-            if (instrument.Meter.Name == ServingMetrics.Name && ReferenceEquals(instrument.Meter.Scope, meters)) self.EnableMeasurementEvents(instrument);
+            if (instrument.Meter.Name == ServingMetrics.Name && ReferenceEquals(instrument.Meter.Scope, meters))
+                self.EnableMeasurementEvents(instrument);
         };
         listener.SetMeasurementEventCallback<double>((instrument, value, labels, _) => Record(instrument, value, labels));
         listener.SetMeasurementEventCallback<int>((instrument, value, labels, _) => Record(instrument, value, labels));
@@ -59,7 +63,8 @@ internal sealed class MetricsExporter : IDisposable
                 break;
             default:
                 var buckets = instrument.Unit == "{row}" ? Rows : Seconds;
-                factory.CreateHistogram(instrument.Name, help, names, new HistogramConfiguration { Buckets = buckets }).WithLabels(values).Observe(value);
+                factory.CreateHistogram(instrument.Name, help, names, new HistogramConfiguration { Buckets = buckets }).WithLabels(values)
+                    .Observe(value);
                 break;
         }
     }

@@ -16,7 +16,8 @@ internal sealed class ModelServerOptionsCheck : IValidateOptions<ModelServerOpti
         if (options.ApiKey is { Length: < LeastKeyLength }) errors.Add($"ApiKey has {options.ApiKey.Length} characters; at least {LeastKeyLength} are safe.");
         foreach (var origin in OriginsOf(options))
         {
-            if (!Uri.TryCreate(origin, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https") || uri.GetLeftPart(UriPartial.Authority) != origin.TrimEnd('/'))
+            if (!Uri.TryCreate(origin, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https")
+                || uri.GetLeftPart(UriPartial.Authority) != origin.TrimEnd('/'))
                 errors.Add($"AllowedOrigins: '{origin}' is no origin such as https://example.org; '*' is not taken.");
         }
 

@@ -54,8 +54,10 @@ internal static class ProgramArguments
         for (var i = 0; i < args.Length; i++)
         {
             if (args[i] is "--help" or "-h" or "-?") return null;
-            var (name, value) = args[i].IndexOf('=', StringComparison.Ordinal) is > 0 and var equals ? (args[i][..equals], args[i][(equals + 1)..]) : (args[i], null);
-            if (!name.StartsWith("--", StringComparison.Ordinal) || !keys.TryGetValue(name[2..], out var key)) throw new UsageException($"{name} is not an option; `--help` lists what there is.");
+            var (name, value) = args[i].IndexOf('=', StringComparison.Ordinal) is > 0 and var equals
+                ? (args[i][..equals], args[i][(equals + 1)..]) : (args[i], null);
+            if (!name.StartsWith("--", StringComparison.Ordinal) || !keys.TryGetValue(name[2..], out var key))
+                throw new UsageException($"{name} is not an option; `--help` lists what there is.");
             if (value is null && ++i == args.Length) throw new UsageException($"{name} needs a value.");
             if (!settings.TryAdd(key, value ?? args[i])) throw new UsageException($"{name} is there twice.");
         }
@@ -63,5 +65,7 @@ internal static class ProgramArguments
         return settings;
     }
 
-    private static string KebabCase(string name) => string.Concat(name.Select((letter, i) => char.IsUpper(letter) ? $"{(i > 0 ? "-" : "")}{char.ToLowerInvariant(letter)}" : $"{letter}"));
+    private static string KebabCase(string name) =>
+        string.Concat(name.Select((letter, i) =>
+            char.IsUpper(letter) && i > 0 ? $"-{char.ToLowerInvariant(letter)}" : $"{char.ToLowerInvariant(letter)}"));
 }

@@ -20,7 +20,8 @@ internal sealed class RequestGate(ModelServerOptions options)
     {
         if (Interlocked.Increment(ref requests) <= options.MaxConcurrentRequests) return;
         Leave();
-        throw new RequestRefusedException(RefusalKind.Unavailable, $"the server has {options.MaxConcurrentRequests} requests at hand; try again");
+        throw new RequestRefusedException(RefusalKind.Unavailable,
+            $"the server has {options.MaxConcurrentRequests} requests at hand; try again");
     }
 
     /// <summary>A request has gone.</summary>

@@ -22,7 +22,8 @@ internal static partial class ServerApplication
             ApplicationName = typeof(ServerApplication).Assembly.GetName().Name,
         });
         builder.Configuration.AddInMemoryCollection(settings);
-        builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning).AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning);
+        builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning)
+            .AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning);
         builder.Services.AddModelServer();
         AddTraces(builder);
         var addresses = ListenAddresses.Read(builder.Configuration);
@@ -37,7 +38,8 @@ internal static partial class ServerApplication
         var app = builder.Build();
         var options = app.Services.GetRequiredService<ModelServerOptions>();
         if (ModelServerOptionsCheck.OriginsOf(options) is { Length: > 0 } origins)
-            app.UseCors(policy => policy.WithOrigins(origins).AllowAnyHeader().AllowAnyMethod().WithExposedHeaders(Protocol.BinaryBody.LengthHeader));
+            app.UseCors(policy => policy.WithOrigins(origins).AllowAnyHeader().AllowAnyMethod()
+                .WithExposedHeaders(Protocol.BinaryBody.LengthHeader));
         app.MapOpenInference();
         app.MapModelPage();
         if (addresses?.Metrics is not null) MapMetrics(app, addresses);
@@ -51,7 +53,8 @@ internal static partial class ServerApplication
         kestrel.Limits.MaxConcurrentConnections = options.MaxConnections;
         kestrel.Limits.MaxRequestBodySize = options.MaxRequestBytes;
         kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
-        kestrel.Limits.MinRequestBodyDataRate = options.MinBytesPerSecond == 0 ? null : new(options.MinBytesPerSecond, TimeSpan.FromSeconds(5));
+        kestrel.Limits.MinRequestBodyDataRate = options.MinBytesPerSecond == 0 ? null
+            : new(options.MinBytesPerSecond, TimeSpan.FromSeconds(5));
         // A gRPC message is in memory before it is counted: a connection has few at once.
         kestrel.Limits.Http2.MaxStreamsPerConnection = Math.Min(100, options.MaxConcurrentRequests);
         kestrel.ConfigureEndpointDefaults(listen => listen.UseLingeringClose());
@@ -62,7 +65,8 @@ internal static partial class ServerApplication
     private static void AddTraces(WebApplicationBuilder builder)
     {
         if (string.IsNullOrEmpty(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"])) return;
-        builder.Services.AddOpenTelemetry().WithTracing(tracing => tracing.AddSource(ServingMetrics.Name, "Microsoft.AspNetCore").AddOtlpExporter());
+        builder.Services.AddOpenTelemetry()
+            .WithTracing(tracing => tracing.AddSource(ServingMetrics.Name, "Microsoft.AspNetCore").AddOtlpExporter());
     }
 
     /// <summary>Metrics have a port of their own: who may ask for answers need not see how many others ask.</summary>
@@ -75,14 +79,16 @@ internal static partial class ServerApplication
         {
             if (context.Connection.LocalPort != PortOf(app, addresses.All.Count() - 1))
             {
-                await ErrorReply.WriteAsync(context, StatusCodes.Status404NotFound, "metrics have an address of their own").ConfigureAwait(false);
+                await ErrorReply.WriteAsync(context, StatusCodes.Status404NotFound, "metrics have an address of their own")
+                    .ConfigureAwait(false);
                 return;
             }
 
             context.Response.ContentType = PrometheusConstants.TextContentType;
             await exporter.WriteAsync(context.Response.Body, context.RequestAborted).ConfigureAwait(false);
         }));
-        app.Use((context, next) => context.Connection.LocalPort != PortOf(app, addresses.All.Count() - 1) || context.Request.Path == MetricsPath
+        app.Use((context, next) => context.Connection.LocalPort != PortOf(app, addresses.All.Count() - 1)
+            || context.Request.Path == MetricsPath
             ? next(context)
             : ErrorReply.WriteAsync(context, StatusCodes.Status404NotFound, $"here is {MetricsPath} only"));
     }
@@ -99,10 +105,12 @@ internal static partial class ServerApplication
         for (var i = 0; i < addresses.Rest.Count; i++) Console.WriteLine($"  page {urls[i]}/  REST {urls[i]}/v2");
         if (addresses.Grpc is not null) Console.WriteLine($"  gRPC {urls[addresses.Rest.Count]}");
         if (addresses.Metrics is not null) Console.WriteLine($"  metrics {urls[^1]}{MetricsPath}");
-        foreach (var address in addresses.All.Where(address => !ListenAddresses.IsLoopback(address))) LogOpen(log, address.ToString(), options.ApiKey is null ? "without a key" : "with a key");
+        foreach (var address in addresses.All.Where(address => !ListenAddresses.IsLoopback(address)))
+            LogOpen(log, address.ToString(), options.ApiKey is null ? "without a key" : "with a key");
     }
 
-    private static string[] UrlsOf(WebApplication app) => [.. app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses];
+    private static string[] UrlsOf(WebApplication app) =>
+        [.. app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses];
 
     private static int PortOf(WebApplication app, int index) => BindingAddress.Parse(UrlsOf(app)[index]).Port;
 

@@ -5,7 +5,10 @@ using TorchBridge.Serving.Models;
 
 namespace TorchBridge.Serving.Operation;
 
-/// <summary>What the server measures, under the meter and the activity source <c>TorchBridge.Serving</c>. Labels come from the table of models, never from requests.</summary>
+/// <summary>
+/// What the server measures, under the meter and the activity source <c>TorchBridge.Serving</c>. Labels come from the table of models,
+/// never from requests.
+/// </summary>
 internal sealed class ServingMetrics : IDisposable
 {
     /// <summary>Name of the meter and of the activity source.</summary>
@@ -24,14 +27,21 @@ internal sealed class ServingMetrics : IDisposable
     {
         this.log = log;
         meter = meters.Create(Name);
-        requestTime = meter.CreateHistogram<double>("torchbridge_request_seconds", "s", "Time from a request's first byte to its answer, by what became of it.");
+        requestTime = meter.CreateHistogram<double>("torchbridge_request_seconds", "s",
+            "Time from a request's first byte to its answer, by what became of it.");
         queueTime = meter.CreateHistogram<double>("torchbridge_queue_seconds", "s", "Time that a request waited for its run.");
         runTime = meter.CreateHistogram<double>("torchbridge_run_seconds", "s", "Time of a run of a batch.");
         batchRows = meter.CreateHistogram<int>("torchbridge_batch_rows", "{row}", "Rows of a batch that was run.");
         failures = meter.CreateCounter<long>("torchbridge_run_failures", "{run}", "Runs that failed.");
-        meter.CreateObservableGauge("torchbridge_queue_length", () => Versions(registry).Select(version => new Measurement<int>(version.Queue.Count, Labels(version))), "{request}", "Requests that wait.");
-        meter.CreateObservableGauge("torchbridge_model_ready", () => registry.Models.Select(model => new Measurement<int>(model.IsReady ? 1 : 0, new TagList { { "model", model.Name } })), null, "1 where a model answers.");
-        meter.CreateObservableGauge("torchbridge_model_problem", () => registry.Models.Select(model => new Measurement<int>(model.Problem is null ? 0 : 1, new TagList { { "model", model.Name } })), null, "1 where something of a model is not served.");
+        meter.CreateObservableGauge("torchbridge_queue_length", () =>
+            Versions(registry).Select(version => new Measurement<int>(version.Queue.Count, Labels(version))), "{request}",
+            "Requests that wait.");
+        meter.CreateObservableGauge("torchbridge_model_ready", () =>
+            registry.Models.Select(model => new Measurement<int>(model.IsReady ? 1 : 0, new TagList { { "model", model.Name } })), null,
+            "1 where a model answers.");
+        meter.CreateObservableGauge("torchbridge_model_problem", () =>
+            registry.Models.Select(model => new Measurement<int>(model.Problem is null ? 0 : 1, new TagList { { "model", model.Name } })),
+            null, "1 where something of a model is not served.");
     }
 
     /// <summary>Where activities come from.</summary>
@@ -52,7 +62,8 @@ internal sealed class ServingMetrics : IDisposable
 
     private static IEnumerable<ModelVersion> Versions(ModelRegistry registry) => registry.Models.SelectMany(model => model.Versions.Values);
 
-    private static TagList Labels(ModelVersion version) => new() { { "model", version.Identity.Model }, { "version", version.Identity.VersionText } };
+    private static TagList Labels(ModelVersion version) =>
+        new() { { "model", version.Identity.Model }, { "version", version.Identity.VersionText } };
 
     private sealed class Observer(ServingMetrics metrics, ModelVersion version) : IBatchObserver
     {

@@ -14,7 +14,8 @@ internal static class ActivationMap
     /// <summary>The first row's map of a class, scaled to 0 to 1; null where the model has none, or it holds NaN.</summary>
     public static double[][]? Of(InferenceReply reply, int classIndex)
     {
-        if (reply.Outputs.FirstOrDefault(output => output.Tensor.Name == Output).Tensor is not { } tensor || tensor.Type == TensorType.Bytes) return null;
+        if (reply.Outputs.FirstOrDefault(output => output.Tensor.Name == Output).Tensor is not { } tensor
+            || tensor.Type == TensorType.Bytes) return null;
         var (channels, height, width) = tensor.Shape switch
         {
             [_, var h, var w] => (1, (int)h, (int)w),
@@ -27,6 +28,7 @@ internal static class ActivationMap
         if (!values.All(double.IsFinite)) return null;
         var (least, most) = (values.Min(), values.Max());
         var range = most > least ? most - least : 1;
-        return [.. Enumerable.Range(0, height).Select(y => Enumerable.Range(0, width).Select(x => Math.Round((values[(y * width) + x] - least) / range, 4)).ToArray())];
+        return [.. Enumerable.Range(0, height)
+            .Select(y => Enumerable.Range(0, width).Select(x => Math.Round((values[(y * width) + x] - least) / range, 4)).ToArray())];
     }
 }

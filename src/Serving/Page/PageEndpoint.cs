@@ -5,7 +5,9 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Page;
 
-/// <summary>GET /: the page. POST /: the page with a result, for browsers without script. GET /examples/M/I: a picture that a model carries.</summary>
+/// <summary>
+/// GET /: the page. POST /: the page with a result, for browsers without script. GET /examples/M/I: a picture that a model carries.
+/// </summary>
 internal sealed class PageEndpoint(ModelRegistry registry, ClassifyEndpoint classify, ModelServerOptions options)
 {
     private readonly PageTemplate template = new(options.MaxRequestBytes);
@@ -43,7 +45,8 @@ internal sealed class PageEndpoint(ModelRegistry registry, ClassifyEndpoint clas
 
     private Task SendAsync(HttpContext context, string selected, string result, string problem)
     {
-        ModelVersion[] classifiers = [.. registry.Models.Select(model => model.Latest).OfType<ModelVersion>().Where(version => version.PixelInput is not null)];
+        ModelVersion[] classifiers = [.. registry.Models.Select(model => model.Latest).OfType<ModelVersion>()
+            .Where(version => version.PixelInput is not null)];
         if (selected.Length == 0 && classifiers.Length > 0) selected = classifiers[0].Identity.Model;
         var headers = context.Response.Headers;
         headers.ContentSecurityPolicy = template.ContentSecurityPolicy;

@@ -18,7 +18,8 @@ internal static class PageHtml
         if (classifiers.Count == 0) return "<option value=\"\">no picture classifier is loaded</option>";
         var text = new StringBuilder();
         foreach (var name in classifiers.Select(version => version.Identity.Model))
-            text.Append(CultureInfo.InvariantCulture, $"<option value=\"{Encode(name)}\"{(name == selected ? " selected" : "")}>{Encode(name)}</option>");
+            text.Append(CultureInfo.InvariantCulture,
+                $"<option value=\"{Encode(name)}\"{(name == selected ? " selected" : "")}>{Encode(name)}</option>");
         return text.ToString();
     }
 

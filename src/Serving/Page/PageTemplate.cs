@@ -20,7 +20,8 @@ internal sealed class PageTemplate
             .Replace("{{style}}", style, StringComparison.Ordinal)
             .Replace("{{script}}", script, StringComparison.Ordinal)
             .Replace("{{megabytes}}", (mostBytes >> 20).ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
-        // Only this very style and this very script may run: whatever else a page may be made to hold, a class named <script> say, does not.
+        // Only this very style and this very script may run: whatever else a page may be made to hold, a class named <script> say, does
+        // not.
         ContentSecurityPolicy =
             $"default-src 'none'; script-src '{HashOf(script)}'; style-src '{HashOf(style)}'; img-src 'self' blob: data:; connect-src 'self'; " +
             "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -35,7 +36,8 @@ internal sealed class PageTemplate
     {
         var text = new StringBuilder(html.Length);
         var rest = html.AsSpan();
-        while (rest.IndexOf("{{", StringComparison.Ordinal) is >= 0 and var open && rest[open..].IndexOf("}}", StringComparison.Ordinal) is > 0 and var close)
+        while (rest.IndexOf("{{", StringComparison.Ordinal) is >= 0 and var open
+            && rest[open..].IndexOf("}}", StringComparison.Ordinal) is > 0 and var close)
         {
             // One pass: what is filled in is not looked at again.
             text.Append(rest[..open]);

@@ -18,7 +18,8 @@ internal static class BinaryBody
         if (values.Count > 1) throw Invalid($"{LengthHeader} is there {values.Count} times");
         var text = values[0] ?? "";
         // Ten digits: an int has no more, and longer ones are refused before they are computed with.
-        if (text.Length is 0 or > 10 || text.AsSpan().IndexOfAnyExceptInRange('0', '9') >= 0) throw Invalid($"{LengthHeader} is not a number of bytes");
+        if (text.Length is 0 or > 10 || text.AsSpan().IndexOfAnyExceptInRange('0', '9') >= 0)
+            throw Invalid($"{LengthHeader} is not a number of bytes");
         var length = long.Parse(text, System.Globalization.CultureInfo.InvariantCulture);
         return length <= bodyLength ? (int)length : throw Invalid($"{LengthHeader} is {length}, and the body has {bodyLength} bytes");
     }
@@ -28,7 +29,8 @@ internal static class BinaryBody
     /// <param name="inputs">What the model takes: one input with at most one free axis beside the batch.</param>
     /// <param name="isBatched">Whether axis 0 is a batch, which is one here.</param>
     /// <param name="limits">What is too large.</param>
-    public static InferenceRequest ReadRaw(ReadOnlyMemory<byte> body, IReadOnlyList<TensorSpec> inputs, bool isBatched, ProtocolLimits limits)
+    public static InferenceRequest ReadRaw(ReadOnlyMemory<byte> body, IReadOnlyList<TensorSpec> inputs, bool isBatched,
+        ProtocolLimits limits)
     {
         if (inputs.Count != 1) throw Invalid($"a raw request needs a model of one input; this one takes {inputs.Count}");
         var input = inputs[0];
@@ -40,7 +42,8 @@ internal static class BinaryBody
 
     private static Tensor RawString(ReadOnlyMemory<byte> body, TensorSpec input)
     {
-        if (input.Shape.Any(axis => axis is not (1 or TensorSpec.Free))) throw Invalid($"a raw request of BYTES is one element, and input '{input.Name}' is {input.ShapeText}");
+        if (input.Shape.Any(axis => axis is not (1 or TensorSpec.Free)))
+            throw Invalid($"a raw request of BYTES is one element, and input '{input.Name}' is {input.ShapeText}");
         return Tensor.OfStrings(input.Name, [.. input.Shape.Select(_ => 1L)], [body]);
     }
 

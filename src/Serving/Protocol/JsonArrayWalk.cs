@@ -40,7 +40,8 @@ internal struct JsonArrayWalk(string name, long[] shape, long count)
                     throw Contradiction("holds an object");
                 default:
                     if (elementDepth == 0) elementDepth = depth;
-                    if (elementDepth != depth || (depth > 1 && depth < shape.Length)) throw Contradiction("is nested otherwise than its shape");
+                    if (elementDepth != depth || (depth > 1 && depth < shape.Length))
+                        throw Contradiction("is nested otherwise than its shape");
                     if (next == count) throw Contradiction($"has more than {count} elements");
                     children[depth]++;
                     next++;

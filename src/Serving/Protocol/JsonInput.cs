@@ -41,7 +41,9 @@ internal sealed class JsonInput
                     break;
                 case "parameters":
                     var parameters = JsonParameters.Read(ref reader, "an input", limits);
-                    if (parameters.TryGetValue("binary_data_size", out var size)) input.BinarySize = size is long and >= 0 ? (long)size : throw Invalid($"input '{name}': binary_data_size is no length");
+                    if (parameters.TryGetValue("binary_data_size", out var size))
+                        input.BinarySize = size is long and >= 0 ? (long)size
+                            : throw Invalid($"input '{name}': binary_data_size is no length");
                     if (parameters.ContainsKey("shared_memory_region")) throw Invalid($"input '{name}' is in shared memory, which this server does not read");
                     break;
                 case "data":
@@ -90,7 +92,8 @@ internal sealed class JsonInput
         var axes = new List<long>();
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
-            if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt64(out var axis)) throw Invalid("an axis of a `shape` is not a whole number of 64 bits");
+            if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt64(out var axis))
+                throw Invalid("an axis of a `shape` is not a whole number of 64 bits");
             if (axes.Count == limits.Rank) throw Invalid($"a `shape` has more than {limits.Rank} axes");
             axes.Add(axis);
         }

@@ -14,7 +14,8 @@ internal static class JsonParameters
         var keys = new JsonKeys($"the parameters of {owner}");
         while (keys.Next(ref reader))
         {
-            if (parameters.Count == limits.Parameters) throw new RequestRefusedException(RefusalKind.TooLarge, $"{owner} has more than {limits.Parameters} parameters");
+            if (parameters.Count == limits.Parameters)
+                throw new RequestRefusedException(RefusalKind.TooLarge, $"{owner} has more than {limits.Parameters} parameters");
             limits.CheckText(keys.Current, "the name of a parameter");
             parameters.Add(keys.Current, Value(ref reader, keys.Current, limits));
         }

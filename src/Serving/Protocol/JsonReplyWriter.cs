@@ -103,9 +103,11 @@ internal static class JsonReplyWriter
         }
     }
 
-    private static float Finite(float value, Tensor tensor) => float.IsFinite(value) ? value : throw NoJson(tensor, value.ToString(System.Globalization.CultureInfo.InvariantCulture));
+    private static float Finite(float value, Tensor tensor) => float.IsFinite(value) ? value
+        : throw NoJson(tensor, value.ToString(System.Globalization.CultureInfo.InvariantCulture));
 
-    private static double Finite(double value, Tensor tensor) => double.IsFinite(value) ? value : throw NoJson(tensor, value.ToString(System.Globalization.CultureInfo.InvariantCulture));
+    private static double Finite(double value, Tensor tensor) => double.IsFinite(value) ? value
+        : throw NoJson(tensor, value.ToString(System.Globalization.CultureInfo.InvariantCulture));
 
     private static void WriteText(Utf8JsonWriter writer, ReadOnlySpan<byte> text, Tensor tensor)
     {

@@ -26,7 +26,8 @@ internal static class JsonRequestReader
         }
     }
 
-    private static InferenceRequest ReadObject(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, ReadOnlyMemory<byte> blobs, ProtocolLimits limits)
+    private static InferenceRequest ReadObject(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, ReadOnlyMemory<byte> blobs,
+        ProtocolLimits limits)
     {
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject) throw Invalid("the request is not a JSON object");
         string? id = null;
@@ -55,14 +56,16 @@ internal static class JsonRequestReader
 
     private delegate T ItemReader<T>(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, ProtocolLimits limits);
 
-    private static List<T> ReadList<T>(ref Utf8JsonReader reader, string name, ProtocolLimits limits, ReadOnlyMemory<byte> json, ItemReader<T> read)
+    private static List<T> ReadList<T>(ref Utf8JsonReader reader, string name, ProtocolLimits limits, ReadOnlyMemory<byte> json,
+        ItemReader<T> read)
     {
         if (reader.TokenType != JsonTokenType.StartArray) throw Invalid($"`{name}` is not an array");
         var items = new List<T>();
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             if (reader.TokenType != JsonTokenType.StartObject) throw Invalid($"`{name}` holds something that is not an object");
-            if (items.Count == limits.Tensors) throw new RequestRefusedException(RefusalKind.TooLarge, $"`{name}` has more than {limits.Tensors} entries");
+            if (items.Count == limits.Tensors)
+                throw new RequestRefusedException(RefusalKind.TooLarge, $"`{name}` has more than {limits.Tensors} entries");
             items.Add(read(ref reader, json, limits));
         }
 
@@ -84,7 +87,8 @@ internal static class JsonRequestReader
             tensors[i] = input.Resolve(json, blobs.Slice(at, (int)size), limits);
             at += (int)size;
             bytes += RawTensorWriter.SizeOf(tensors[i]);
-            if (bytes > limits.Bytes) throw new RequestRefusedException(RefusalKind.TooLarge, $"the inputs are more than {limits.Bytes} bytes");
+            if (bytes > limits.Bytes)
+                throw new RequestRefusedException(RefusalKind.TooLarge, $"the inputs are more than {limits.Bytes} bytes");
         }
 
         return at == blobs.Length ? tensors : throw Invalid($"{blobs.Length - at} bytes behind the JSON belong to no input");

@@ -17,7 +17,8 @@ internal static class JsonTensorReader
     /// <param name="shape">Its shape.</param>
     /// <param name="limits">What is too large.</param>
     /// <exception cref="RequestRefusedException">The data contradict shape or datatype.</exception>
-    public static Tensor Read(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, string name, TensorType type, long[] shape, ProtocolLimits limits)
+    public static Tensor Read(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, string name, TensorType type, long[] shape,
+        ProtocolLimits limits)
     {
         var count = ShapeRules.Count(shape, type, limits, $"input '{name}'");
         // Two characters an element at least: a shape that claims more is refused before memory is taken.
@@ -79,7 +80,8 @@ internal static class JsonTensorReader
             return read;
         }
 
-        if (typeof(T) == typeof(double) || typeof(T) == typeof(Half) || typeof(T) == typeof(BFloat16Bits)) return TryReadFloating(ref reader, out value);
+        if (typeof(T) == typeof(double) || typeof(T) == typeof(Half) || typeof(T) == typeof(BFloat16Bits))
+            return TryReadFloating(ref reader, out value);
         return TryReadInteger(ref reader, out value);
     }
 
@@ -110,7 +112,8 @@ internal static class JsonTensorReader
         value = default;
         if (typeof(T) == typeof(ulong))
         {
-            var read = reader.TryGetUInt64(out var unsigned) || (TryGetWhole(ref reader, out var whole) && whole >= 0 && (unsigned = (ulong)whole) >= 0);
+            var read = reader.TryGetUInt64(out var unsigned)
+                || (TryGetWhole(ref reader, out var whole) && whole >= 0 && (unsigned = (ulong)whole) >= 0);
             value = (T)(object)unsigned;
             return read;
         }

@@ -7,7 +7,8 @@ internal sealed class RequestRefusedException : Exception
     public RequestRefusedException(RefusalKind kind, string message) : base(message) => Kind = kind;
 
     /// <summary>Makes a refusal with a cause, which is logged and not sent.</summary>
-    public RequestRefusedException(RefusalKind kind, string message, Exception innerException) : base(message, innerException) => Kind = kind;
+    public RequestRefusedException(RefusalKind kind, string message, Exception innerException) : base(message, innerException) =>
+        Kind = kind;
 
     /// <summary>Why.</summary>
     public RefusalKind Kind { get; }

@@ -3,7 +3,8 @@ namespace TorchBridge.Serving.Protocol;
 /// <summary>Names and sizes of the datatypes.</summary>
 internal static class TensorTypes
 {
-    private static readonly Dictionary<string, TensorType> ByName = Enum.GetValues<TensorType>().ToDictionary(NameOf, StringComparer.Ordinal);
+    private static readonly Dictionary<string, TensorType> ByName = Enum.GetValues<TensorType>()
+        .ToDictionary(NameOf, StringComparer.Ordinal);
 
     /// <summary>The protocol's name, <c>FP32</c> say.</summary>
     public static string NameOf(this TensorType type) => type.ToString().ToUpperInvariant();

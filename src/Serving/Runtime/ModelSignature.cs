@@ -9,7 +9,8 @@ namespace TorchBridge.Serving.Runtime;
 internal sealed record ModelSignature(IReadOnlyList<TensorSpec> Inputs, IReadOnlyList<TensorSpec> Outputs, IReadOnlyList<string> LeftOut)
 {
     /// <summary>Whether axis 0 of every input and output is free, so that it may be a batch.</summary>
-    public bool MayBatch => Inputs.Count > 0 && Inputs.Concat(Outputs).All(tensor => tensor.Shape.Count > 0 && tensor.Shape[0] == TensorSpec.Free);
+    public bool MayBatch => Inputs.Count > 0 && Inputs.Concat(Outputs)
+        .All(tensor => tensor.Shape.Count > 0 && tensor.Shape[0] == TensorSpec.Free);
 
     /// <summary>Whether an axis other than the batch is free.</summary>
     public bool HasFreeAxes => Inputs.Any(input => input.Shape.Skip(1).Contains(TensorSpec.Free));

@@ -15,7 +15,14 @@ internal sealed record OnnxScan(IReadOnlyDictionary<string, string> Metadata, IR
     /// <summary>Which fields of a message lead on to others.</summary>
     private static readonly Dictionary<Message, Dictionary<int, Message>> Fields = new()
     {
-        [Message.Model] = new() { [7] = Message.Graph, [8] = Message.OperatorSet, [14] = Message.Entry, [20] = Message.Training, [25] = Message.Function },
+        [Message.Model] = new()
+        {
+            [7] = Message.Graph,
+            [8] = Message.OperatorSet,
+            [14] = Message.Entry,
+            [20] = Message.Training,
+            [25] = Message.Function,
+        },
         [Message.Training] = new() { [1] = Message.Graph, [2] = Message.Graph },
         [Message.Function] = new() { [7] = Message.Node },
         [Message.Graph] = new() { [1] = Message.Node, [5] = Message.Tensor, [15] = Message.SparseTensor },
@@ -68,7 +75,8 @@ internal sealed record OnnxScan(IReadOnlyDictionary<string, string> Metadata, IR
                 throw new ModelLoadException($"{path} keeps tensors in '{file}'; only a file in the model's own folder is read");
             var info = new FileInfo(Path.Combine(folder, file));
             if (!info.Exists) throw new ModelLoadException($"{path} keeps tensors in '{file}', which is not beside it");
-            if (info.LinkTarget is { } target && Path.GetDirectoryName(info.ResolveLinkTarget(true)!.FullName) != Path.GetDirectoryName(ResolvedPath(path)))
+            if (info.LinkTarget is { } target
+                && Path.GetDirectoryName(info.ResolveLinkTarget(true)!.FullName) != Path.GetDirectoryName(ResolvedPath(path)))
                 throw new ModelLoadException($"{path} keeps tensors in '{file}', which is a link to '{target}'; links to other folders are not followed");
         }
     }
@@ -84,9 +92,12 @@ internal sealed record OnnxScan(IReadOnlyDictionary<string, string> Metadata, IR
         {
             if (message == Message.OperatorSet && reader.Field == 2) opset = (long)reader.Number;
             if (!reader.HasLength) continue;
-            if (Fields.TryGetValue(message, out var fields) && fields.TryGetValue(reader.Field, out var next)) Walk(reader.Bytes, next, found, level + 1);
-            else if ((message is Message.Entry or Message.ExternalEntry or Message.OperatorSet) && reader.Field == 1) key = Encoding.UTF8.GetString(reader.Bytes);
-            else if ((message is Message.Entry or Message.ExternalEntry) && reader.Field == 2) value = Encoding.UTF8.GetString(reader.Bytes);
+            if (Fields.TryGetValue(message, out var fields) && fields.TryGetValue(reader.Field, out var next))
+                Walk(reader.Bytes, next, found, level + 1);
+            else if ((message is Message.Entry or Message.ExternalEntry or Message.OperatorSet) && reader.Field == 1)
+                key = Encoding.UTF8.GetString(reader.Bytes);
+            else if ((message is Message.Entry or Message.ExternalEntry) && reader.Field == 2)
+                value = Encoding.UTF8.GetString(reader.Bytes);
         }
 
         if (message == Message.OperatorSet && key.Length == 0) found.Opset = opset; // of other domains than ONNX's own the name is given

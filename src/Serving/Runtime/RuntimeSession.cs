@@ -6,7 +6,8 @@ using SessionOptions = Microsoft.ML.OnnxRuntime.SessionOptions;
 namespace TorchBridge.Serving.Runtime;
 
 /// <summary>
-/// An open model: the one place that knows ONNX Runtime. Tensors go in and come out; it may be run from several threads, each with a memory of its own.
+/// An open model: the one place that knows ONNX Runtime. Tensors go in and come out; it may be run from several threads, each with a memory
+/// of its own.
 /// </summary>
 internal sealed class RuntimeSession : IDisposable
 {
@@ -30,7 +31,12 @@ internal sealed class RuntimeSession : IDisposable
     /// <exception cref="ModelLoadException">ONNX Runtime does not load it, or it takes what the protocol cannot carry.</exception>
     public static RuntimeSession Open(ModelSource source, RuntimeSettings settings)
     {
-        var opener = OrtSession.Quiet with { Threads = settings.Threads > 0 ? settings.Threads : null, ExactInt8 = true, Configure = Configure };
+        var opener = OrtSession.Quiet with
+        {
+            Threads = settings.Threads > 0 ? settings.Threads : null,
+            ExactInt8 = true,
+            Configure = Configure,
+        };
         InferenceSession? session = null;
         try
         {
@@ -101,9 +107,11 @@ internal sealed class RuntimeSession : IDisposable
             : new ModelSignature(inputs, [.. outputs.Where(output => output.Spec is not null).Select(output => output.Spec!)], left);
     }
 
-    private static TensorSpec? Describe(string name, NodeMetadata metadata) => metadata.IsTensor && OnnxTypes.Find(metadata.ElementDataType) is { } type
+    private static TensorSpec? Describe(string name, NodeMetadata metadata) => metadata.IsTensor
+        && OnnxTypes.Find(metadata.ElementDataType) is { } type
         ? new TensorSpec(name, type, [.. metadata.Dimensions.Select(axis => axis < 0 ? TensorSpec.Free : axis)])
         : null;
 
-    private static string Kind(NodeMetadata metadata) => metadata.IsTensor ? $"a tensor of {metadata.ElementDataType}" : $"{metadata.OnnxValueType}";
+    private static string Kind(NodeMetadata metadata) => metadata.IsTensor ? $"a tensor of {metadata.ElementDataType}"
+        : $"{metadata.OnnxValueType}";
 }

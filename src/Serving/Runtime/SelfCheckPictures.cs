@@ -41,7 +41,8 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
     public Tensor Pixels(int index, string input, ModelCard card) => ToPixels(Plane(index, card), input, card);
 
     /// <summary>Planes of one picture.</summary>
-    public ReadOnlySpan<byte> Plane(int index, ModelCard card) => Planes.AsSpan(index * 3 * card.Width * card.Height, 3 * card.Width * card.Height);
+    public ReadOnlySpan<byte> Plane(int index, ModelCard card) =>
+        Planes.AsSpan(index * 3 * card.Width * card.Height, 3 * card.Width * card.Height);
 
     /// <summary>Compares what a run gave with what the trained network gave; null where they agree. NaN never does.</summary>
     public string? Compare(ReadOnlySpan<float> logits)
@@ -62,6 +63,7 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
         var data = new byte[planes.Length * sizeof(float)];
         var target = MemoryMarshal.Cast<byte, float>(data.AsSpan());
         for (var i = 0; i < planes.Length; i++) target[i] = planes[i];
-        return new Tensor(input, TensorType.FP32, [planes.Length / (3 * card.Width * card.Height), 3, card.Height, card.Width]) { Data = data };
+        return new Tensor(input, TensorType.FP32,
+            [planes.Length / (3 * card.Width * card.Height), 3, card.Height, card.Width]) { Data = data };
     }
 }

@@ -15,10 +15,24 @@ internal static partial class PackageCommand
         var targets = Enum.GetValues<DeploymentTarget>().ToDictionary(value => value.ToString().ToLowerInvariant(), StringComparer.Ordinal);
         Option<string> target = new("--target") { Description = "triton: a model repository. kserve: and an InferenceService. docker: and a Dockerfile of our own server. kubernetes: and a Deployment.", Required = true, HelpName = string.Join('|', targets.Keys) };
         target.AcceptOnlyFromAmong([.. targets.Keys]);
-        Option<string?> to = new("--to") { Description = "Folder to write; it must not be there. Default: deploy/TARGET.", HelpName = "DIR" };
-        Option<string> name = new("--name") { Description = "Name of the model and the service: small letters, digits and '-'.", DefaultValueFactory = _ => "modern-cnn", HelpName = "NAME" };
+        Option<string?> to = new("--to")
+        {
+            Description = "Folder to write; it must not be there. Default: deploy/TARGET.",
+            HelpName = "DIR",
+        };
+        Option<string> name = new("--name")
+        {
+            Description = "Name of the model and the service: small letters, digits and '-'.",
+            DefaultValueFactory = _ => "modern-cnn",
+            HelpName = "NAME",
+        };
         Option<string?> image = new("--image") { Description = "Name of the container's image. Default: NAME:latest.", HelpName = "IMAGE" };
-        Option<string> storage = new("--storage") { Description = "Where you will put the repository for KServe.", DefaultValueFactory = _ => "pvc://models", HelpName = "URI" };
+        Option<string> storage = new("--storage")
+        {
+            Description = "Where you will put the repository for KServe.",
+            DefaultValueFactory = _ => "pvc://models",
+            HelpName = "URI",
+        };
         Option<string?> variant = new("--variant") { Description = "A quantized copy of the model, as `quantize` makes it: int8, weights-int8 or float16.", HelpName = "int8|weights-int8|float16" };
         variant.AcceptOnlyFromAmong("int8", "weights-int8", "float16");
         var outFolder = CommonOptions.Out();
@@ -26,11 +40,13 @@ internal static partial class PackageCommand
         command.SetAction(parsed => CommandRunner.Run(() =>
         {
             var chosen = parsed.GetValue(name)!;
-            RecipeOptions.Require(ServiceName().IsMatch(chosen), "--name", chosen, "small letters, digits and '-', at most 63, a letter first and no '-' last");
+            RecipeOptions.Require(ServiceName().IsMatch(chosen), "--name", chosen,
+                "small letters, digits and '-', at most 63, a letter first and no '-' last");
             var container = parsed.GetValue(image) ?? $"{chosen}:latest";
             RecipeOptions.Require(ImageName().IsMatch(container), "--image", container, "a name as registry.example.org/team/name:tag");
             var written = parsed.GetValue(to) ?? Path.Combine("deploy", parsed.GetValue(target)!);
-            RecipeOptions.Require(!written.Any(letter => char.IsControl(letter) || letter is '"' or '$' or '`'), "--to", written, "a path that a shell takes as it is");
+            RecipeOptions.Require(!written.Any(letter => char.IsControl(letter) || letter is '"' or '$' or '`'), "--to", written,
+                "a path that a shell takes as it is");
             var folder = new ModelFolder(parsed.GetValue(outFolder)!);
             FileSet.Recover(folder.Path);
             if (parsed.GetValue(variant) is { } which) folder = folder.Variant(which);

@@ -1,5 +1,5 @@
-// What it does: writes a complete config.pbtxt, so that Triton takes it with --disable-auto-complete-config: what Triton would complete by itself
-// is not what the model says (a batch limit of 4). Field names: model_config.proto of triton-inference-server/common.
+// What it does: writes a complete config.pbtxt, so that Triton takes it with --disable-auto-complete-config: what Triton would complete by
+// itself is not what the model says (a batch limit of 4). Field names: model_config.proto of triton-inference-server/common.
 using System.Globalization;
 using System.Text;
 using TorchBridge.Onnx.Contract;
@@ -26,13 +26,15 @@ internal static class ConfigPbtxt
         // Triton takes a batch limit only where axis 0 of every input and output is free.
         var isBatched = inputs.Concat(graph.Outputs).All(value => value.Dims is [string, ..]);
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"name: {Quoted(name)}\nbackend: \"onnxruntime\"\nmax_batch_size: {(isBatched ? MaxBatchSize : 0)}\n");
+        text.Append(CultureInfo.InvariantCulture,
+            $"name: {Quoted(name)}\nbackend: \"onnxruntime\"\nmax_batch_size: {(isBatched ? MaxBatchSize : 0)}\n");
         foreach (var input in inputs) Append(text, "input", input, isBatched, null);
         foreach (var output in graph.Outputs) Append(text, "output", output, isBatched, HasLabels(graph, output) ? Labels : null);
         text.Append("version_policy { latest { num_versions: 1 } }\n");
         text.Append("instance_group [ { count: 1 kind: KIND_CPU } ]\n");
         // Requests that wait while a batch runs are the next batch; beyond the queue they are refused at once.
-        if (isBatched) text.Append(CultureInfo.InvariantCulture, $"dynamic_batching {{ default_queue_policy {{ max_queue_size: {QueueSize} }} }}\n");
+        if (isBatched) text.Append(CultureInfo.InvariantCulture,
+            $"dynamic_batching {{ default_queue_policy {{ max_queue_size: {QueueSize} }} }}\n");
         text.Append(CultureInfo.InvariantCulture, $"model_warmup [ {{ name: \"zeros\" batch_size: {(isBatched ? 1 : 0)}");
         foreach (var input in inputs)
             text.Append(CultureInfo.InvariantCulture, $"\n  inputs {{ key: {Quoted(input.Name)} value {{ data_type: {TypeOf(input)} dims: [ {string.Join(", ", DimsOf(input, isBatched, free: 1))} ] zero_data: true }} }}");
@@ -49,9 +51,11 @@ internal static class ConfigPbtxt
         text.Append(" } ]\n");
     }
 
-    private static bool HasLabels(OnnxGraph graph, ValueInfo output) => graph.Metadata.ContainsKey(MetadataKeys.ClassNames) && output.Name is ModelNames.Logits or ModelNames.Probabilities;
+    private static bool HasLabels(OnnxGraph graph, ValueInfo output) => graph.Metadata.ContainsKey(MetadataKeys.ClassNames)
+        && output.Name is ModelNames.Logits or ModelNames.Probabilities;
 
-    private static long[] DimsOf(ValueInfo value, bool isBatched, long free) => [.. value.Dims.Skip(isBatched ? 1 : 0).Select(axis => axis is long size ? size : free)];
+    private static long[] DimsOf(ValueInfo value, bool isBatched, long free) =>
+        [.. value.Dims.Skip(isBatched ? 1 : 0).Select(axis => axis is long size ? size : free)];
 
     private static string TypeOf(ValueInfo value) => value.Type switch
     {

@@ -13,7 +13,14 @@ internal static class DeploymentPackager
     private const string Repository = "models";
 
     /// <summary>ONNX Runtime's first versions with an opset (onnxruntime.ai/docs/reference/compatibility.html).</summary>
-    private static readonly Dictionary<int, string> FirstRuntime = new() { [17] = "1.12", [18] = "1.14", [19] = "1.15", [20] = "1.17", [21] = "1.18" };
+    private static readonly Dictionary<int, string> FirstRuntime = new()
+    {
+        [17] = "1.12",
+        [18] = "1.14",
+        [19] = "1.15",
+        [20] = "1.17",
+        [21] = "1.18",
+    };
 
     /// <summary>Writes it: made beside the folder under another name, and renamed whole.</summary>
     /// <param name="onnx">The model.</param>
@@ -25,7 +32,8 @@ internal static class DeploymentPackager
     {
         var graph = Read(onnx);
         var folder = Path.GetFullPath(place.Folder);
-        if (Directory.Exists(folder) || File.Exists(folder)) throw new UserException($"{place.Folder} is there. Delete it, or name another folder with --to.");
+        if (Directory.Exists(folder) || File.Exists(folder))
+            throw new UserException($"{place.Folder} is there. Delete it, or name another folder with --to.");
         var staging = $"{folder}.{Guid.NewGuid():N}.tmp";
         try
         {
@@ -53,14 +61,17 @@ internal static class DeploymentPackager
         File.Copy(onnx, Path.Combine(version, "model.onnx"));
         AtomicFile.Text(Path.Combine(model, "config.pbtxt"), ConfigPbtxt.Of(place.Name, graph));
         if (LabelsOf(graph) is { } labels) AtomicFile.Text(Path.Combine(model, ConfigPbtxt.Labels), labels);
-        if (target == DeploymentTarget.KServe) AtomicFile.Text(Path.Combine(staging, "inferenceservice.yaml"), Manifests.InferenceService(place.Name, place.Storage));
+        if (target == DeploymentTarget.KServe)
+            AtomicFile.Text(Path.Combine(staging, "inferenceservice.yaml"), Manifests.InferenceService(place.Name, place.Storage));
         if (target is DeploymentTarget.Docker or DeploymentTarget.Kubernetes)
         {
-            AtomicFile.Text(Path.Combine(staging, "Dockerfile"), Manifests.Dockerfile(place.Folder.Replace('\\', '/').TrimEnd('/'), place.Image));
+            AtomicFile.Text(Path.Combine(staging, "Dockerfile"),
+                Manifests.Dockerfile(place.Folder.Replace('\\', '/').TrimEnd('/'), place.Image));
             AtomicFile.Text(Path.Combine(staging, "Dockerfile.dockerignore"), Manifests.DockerIgnore);
         }
 
-        if (target == DeploymentTarget.Kubernetes) AtomicFile.Text(Path.Combine(staging, "deployment.yaml"), Manifests.Deployment(place.Name, place.Image));
+        if (target == DeploymentTarget.Kubernetes)
+            AtomicFile.Text(Path.Combine(staging, "deployment.yaml"), Manifests.Deployment(place.Name, place.Image));
     }
 
     private static OnnxGraph Read(string onnx)

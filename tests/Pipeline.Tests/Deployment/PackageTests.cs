@@ -38,7 +38,8 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
         Assert.Equal(["models/modern-cnn/1/model.onnx", "models/modern-cnn/config.pbtxt", "models/modern-cnn/labels.txt"], FilesOf(folder));
         Assert.Equal(Config, File.ReadAllText(folder["to", "models", "modern-cnn", "config.pbtxt"]));
         Assert.Equal(10, File.ReadAllLines(folder["to", "models", "modern-cnn", "labels.txt"]).Length);
-        Assert.Equal(File.ReadAllBytes(Path.Combine(model.Out, "modern-cnn.onnx")), File.ReadAllBytes(folder["to", "models", "modern-cnn", "1", "model.onnx"]));
+        Assert.Equal(File.ReadAllBytes(Path.Combine(model.Out, "modern-cnn.onnx")),
+            File.ReadAllBytes(folder["to", "models", "modern-cnn", "1", "model.onnx"]));
     }
 
     [Fact]
@@ -48,8 +49,11 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
         Directory.CreateDirectory(folder["to"]);
         Assert.Contains("is there", Refused(Package(folder, "triton")), StringComparison.Ordinal);
         Directory.Delete(folder["to"]);
-        Assert.Contains("no-model", Refused(TinyModel.Program("package", "--target", "triton", "--out", folder["no-model"], "--to", folder["to"])), StringComparison.Ordinal);
-        foreach (var name in (string[])["Modern", "-a", "a_b", "../a", "", "a\n"]) Assert.Contains("--name", Refused(Package(folder, "triton", "--name", name)), StringComparison.Ordinal);
+        Assert.Contains("no-model",
+            Refused(TinyModel.Program("package", "--target", "triton", "--out", folder["no-model"], "--to", folder["to"])),
+            StringComparison.Ordinal);
+        foreach (var name in (string[])["Modern", "-a", "a_b", "../a", "", "a\n"])
+            Assert.Contains("--name", Refused(Package(folder, "triton", "--name", name)), StringComparison.Ordinal);
         Assert.Contains("--image", Refused(Package(folder, "docker", "--image", "a b")), StringComparison.Ordinal);
         Assert.Equal(2, Package(folder, "heroku").ExitCode);
         Assert.Empty(folder.Files);
@@ -86,11 +90,15 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
         Assert.Equal((name, image), (deployment.Metadata.Name, container.Image));
         Assert.Equal(deployment.Spec.Selector.MatchLabels, deployment.Spec.Template.Metadata.Labels);
         Assert.Equal(deployment.Spec.Selector.MatchLabels, service.Spec.Selector);
-        Assert.Equal((true, true, false), (pod.SecurityContext.RunAsNonRoot, container.SecurityContext.ReadOnlyRootFilesystem, container.SecurityContext.AllowPrivilegeEscalation));
+        Assert.Equal((true, true, false),
+            (pod.SecurityContext.RunAsNonRoot, container.SecurityContext.ReadOnlyRootFilesystem,
+            container.SecurityContext.AllowPrivilegeEscalation));
         Assert.Equal(["ALL"], container.SecurityContext.Capabilities.Drop);
         Assert.False(pod.AutomountServiceAccountToken);
-        Assert.Equal(("/v2/health/live", "/v2/health/ready"), (container.LivenessProbe.HttpGet.Path, container.ReadinessProbe.HttpGet.Path));
-        Assert.Equal(container.Ports.Select(port => port.Name).Where(port => port != "metrics"), service.Spec.Ports.Select(port => port.TargetPort.Value));
+        Assert.Equal(("/v2/health/live", "/v2/health/ready"),
+            (container.LivenessProbe.HttpGet.Path, container.ReadinessProbe.HttpGet.Path));
+        Assert.Equal(container.Ports.Select(port => port.Name).Where(port => port != "metrics"),
+            service.Spec.Ports.Select(port => port.TargetPort.Value));
     }
 
     [Fact]
@@ -100,19 +108,28 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
         Assert.Equal(0, Package(folder, "docker").ExitCode);
         var lines = File.ReadAllLines(folder["to", "Dockerfile"]);
         Assert.Contains("USER $APP_UID", lines);
-        Assert.Contains(lines, line => line.StartsWith("FROM mcr.microsoft.com/dotnet/aspnet:10.0-", StringComparison.Ordinal) && line.EndsWith("-chiseled", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.StartsWith("FROM mcr.microsoft.com/dotnet/aspnet:10.0-", StringComparison.Ordinal)
+            && line.EndsWith("-chiseled", StringComparison.Ordinal));
         // The very arguments of the image, but for where the models are and where it listens: the server starts and answers.
-        var entry = JsonNode.Parse(lines.Single(line => line.StartsWith("ENTRYPOINT ", StringComparison.Ordinal))["ENTRYPOINT ".Length..])!.AsArray().Select(item => (string)item!).ToList();
+        const string key = "ENTRYPOINT ";
+        var command = lines.Single(line => line.StartsWith(key, StringComparison.Ordinal))[key.Length..];
+        var entry = JsonNode.Parse(command)!.AsArray().Select(item => (string)item!).ToList();
         entry[1] = Path.Combine(Run.OutputOf("src", "Serving"), entry[1]);
         entry[entry.IndexOf("--models") + 1] = folder["to", "models"];
         for (var i = 0; i < entry.Count; i++) if (entry[i].StartsWith("http://*:", StringComparison.Ordinal)) entry[i] = "http://127.0.0.1:0";
-        using var server = Process.Start(new ProcessStartInfo(entry[0], entry[1..]) { RedirectStandardOutput = true, WorkingDirectory = folder.Path })!;
+        using var server = Process.Start(new ProcessStartInfo(entry[0], entry[1..])
+        {
+            RedirectStandardOutput = true,
+            WorkingDirectory = folder.Path,
+        })!;
         try
         {
             var said = "";
-            while (!said.Contains("answers", StringComparison.Ordinal) && await server.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line) said += $"{line}\n";
+            while (!said.Contains("answers", StringComparison.Ordinal)
+                && await server.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line) said += $"{line}\n";
             Assert.Contains("modern-cnn version 1 answers, in batches of up to 32", said, StringComparison.Ordinal);
-            using var http = new HttpClient { BaseAddress = new Uri(said[(said.IndexOf("REST ", StringComparison.Ordinal) + 5)..].Split("/v2")[0]) };
+            var address = said[(said.IndexOf("REST ", StringComparison.Ordinal) + 5)..].Split("/v2")[0];
+            using var http = new HttpClient { BaseAddress = new Uri(address) };
             using var picture = new ByteArrayContent(TestPictures.Encode(40, 30, SkiaSharp.SKEncodedImageFormat.Png));
             using var answer = await http.PostAsync(new Uri("classify", UriKind.Relative), picture, TestContext.Current.CancellationToken);
             var labels = File.ReadAllLines(folder["to", "models", "modern-cnn", "labels.txt"]);
@@ -147,7 +164,8 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
     public void A_fixed_batch_is_no_batch_and_a_number_a_row_has_an_axis()
     {
         var configs = Graphs().ToDictionary(item => item.Name, item => ConfigPbtxt.Of(item.Name, item.Graph));
-        Assert.Contains("max_batch_size: 0\ninput [ { name: \"x\" data_type: TYPE_INT64 dims: [ 1, 3 ] } ]", configs["fixed"], StringComparison.Ordinal);
+        Assert.Contains("max_batch_size: 0\ninput [ { name: \"x\" data_type: TYPE_INT64 dims: [ 1, 3 ] } ]", configs["fixed"],
+            StringComparison.Ordinal);
         Assert.DoesNotContain("dynamic_batching", configs["fixed"], StringComparison.Ordinal);
         Assert.Contains("dims: [ 1 ] reshape { shape: [ ] }", configs["number"], StringComparison.Ordinal);
         Assert.Contains("dims: [ 3, -1, -1 ]", configs["free"], StringComparison.Ordinal);
@@ -166,7 +184,13 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
 
     private static (int ExitCode, string Error) Protoc(string config)
     {
-        var start = new ProcessStartInfo("protoc", ["--encode=inference.ModelConfig", $"--proto_path={Schema}", "model_config.proto"]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        string[] arguments = ["--encode=inference.ModelConfig", $"--proto_path={Schema}", "model_config.proto"];
+        var start = new ProcessStartInfo("protoc", arguments)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         using var process = Process.Start(start)!;
         process.StandardInput.Write(File.ReadAllText(config));
         process.StandardInput.Close();
@@ -177,7 +201,8 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
         return (process.ExitCode, error);
     }
 
-    private RunResult Package(TempFolder folder, string target, params string[] more) => TinyModel.Program(["package", "--target", target, "--out", model.Out, "--to", folder["to"], .. more]);
+    private RunResult Package(TempFolder folder, string target, params string[] more) =>
+        TinyModel.Program(["package", "--target", target, "--out", model.Out, "--to", folder["to"], .. more]);
 
     private static string Refused(RunResult result)
     {
@@ -186,7 +211,9 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
         return result.Error;
     }
 
-    private static string[] FilesOf(TempFolder folder) => [.. Directory.EnumerateFiles(folder["to"], "*", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(folder["to"], file).Replace('\\', '/')).Order(StringComparer.Ordinal)];
+    private static string[] FilesOf(TempFolder folder) =>
+        [.. Directory.EnumerateFiles(folder["to"], "*", SearchOption.AllDirectories)
+        .Select(file => Path.GetRelativePath(folder["to"], file).Replace('\\', '/')).Order(StringComparer.Ordinal)];
 
     private static object At(object node, params string[] path) => path.Aggregate(node, (here, key) => here switch
     {

@@ -80,7 +80,8 @@ public class BatchQueueTests
         Add(queue, 1);
         clock.Advance(TimeSpan.FromMilliseconds(3));
         Assert.False(taken.IsCompleted);
-        // Ten milliseconds after the first, not after the second. The worker may not have set its timer yet: the clock goes on until it has.
+        // Ten milliseconds after the first, not after the second. The worker may not have set its timer yet: the clock goes on until it
+        // has.
         while (!taken.IsCompleted) clock.Advance(TimeSpan.FromMilliseconds(1));
         Assert.Equal(2, (await taken)!.Count);
     }
@@ -106,7 +107,8 @@ public class BatchQueueTests
         Assert.Null(await Task.Run(queue.Take, TestContext.Current.CancellationToken));
     }
 
-    private BatchQueue Queue(int maxRows = 8, TimeSpan delay = default, int capacity = 100) => new(new BatchSettings(maxRows, delay, capacity), clock);
+    private BatchQueue Queue(int maxRows = 8, TimeSpan delay = default, int capacity = 100) =>
+        new(new BatchSettings(maxRows, delay, capacity), clock);
 
     private static PendingRequest[] Add(BatchQueue queue, params int[] rows)
     {
@@ -115,5 +117,6 @@ public class BatchQueueTests
         return requests;
     }
 
-    private static PendingRequest Request(int rows, int width = 3, long deadline = long.MaxValue) => new([new Tensor("x", TensorType.FP32, [rows, width])], [0], rows, deadline);
+    private static PendingRequest Request(int rows, int width = 3, long deadline = long.MaxValue) =>
+        new([new Tensor("x", TensorType.FP32, [rows, width])], [0], rows, deadline);
 }

@@ -16,7 +16,8 @@ public class BatchWorkerTests
         PendingRequest[] requests = [.. Enumerable.Range(0, 200).Select(_ => Pixels(random, random.Next(1, 5)))];
         foreach (var request in requests) Assert.True(queue.TryAdd(request));
         // Two workers share the session.
-        BatchWorker[] workers = [.. Enumerable.Range(0, 2).Select(i => new BatchWorker(session, queue, TimeProvider.System, observer, $"worker {i}"))];
+        BatchWorker[] workers = [.. Enumerable.Range(0, 2)
+            .Select(i => new BatchWorker(session, queue, TimeProvider.System, observer, $"worker {i}"))];
         queue.Close();
         foreach (var worker in workers) worker.Join();
 
@@ -37,7 +38,9 @@ public class BatchWorkerTests
     {
         using var session = Sessions.Open(TestModels.Table());
         var queue = new BatchQueue(new BatchSettings(8, default, 100), TimeProvider.System);
-        PendingRequest[] requests = [.. ((long[])[0, 1, 99, 3]).Select(index => new PendingRequest([new Tensor("i", TensorType.Int64, [1, 1]) { Data = BitConverter.GetBytes(index) }], [0], 1, long.MaxValue))];
+        PendingRequest[] requests = [.. ((long[])[0, 1, 99, 3])
+            .Select(index => new PendingRequest([new Tensor("i", TensorType.Int64, [1, 1]) { Data = BitConverter.GetBytes(index) }], [0], 1,
+            long.MaxValue))];
         foreach (var request in requests) queue.TryAdd(request);
         var worker = new BatchWorker(session, queue, TimeProvider.System, new Recorder(), "worker");
         queue.Close();
@@ -51,7 +54,8 @@ public class BatchWorkerTests
     {
         float[] values = [.. Enumerable.Range(0, rows * 192).Select(_ => (float)random.Next(256))];
         // Each asks for another of the outputs.
-        return new PendingRequest([new Tensor("pixels", TensorType.FP32, [rows, 3, 8, 8]) { Data = MemoryMarshal.AsBytes(values.AsSpan()).ToArray() }], [random.Next(2)], rows, long.MaxValue);
+        return new PendingRequest([new Tensor("pixels", TensorType.FP32,
+            [rows, 3, 8, 8]) { Data = MemoryMarshal.AsBytes(values.AsSpan()).ToArray() }], [random.Next(2)], rows, long.MaxValue);
     }
 
     private sealed class Recorder : IBatchObserver

@@ -4,7 +4,9 @@ using TorchBridge.Inference;
 
 namespace TorchBridge.Serving.Tests.Clients;
 
-/// <summary>Clients of other makers against the program's own application. Where one is not installed its test skips; .ci/run installs them.</summary>
+/// <summary>
+/// Clients of other makers against the program's own application. Where one is not installed its test skips; .ci/run installs them.
+/// </summary>
 public sealed class ClientTests : IAsyncLifetime
 {
     private static readonly int[] Ones = [.. Enumerable.Repeat(1, 16)], Counting = [.. Enumerable.Range(0, 16)];
@@ -29,9 +31,11 @@ public sealed class ClientTests : IAsyncLifetime
     public async Task Node_over_gRPC()
     {
         Assert.SkipUnless(Run.IsInstalled("node"), "Node is not installed");
-        Assert.SkipUnless(Directory.Exists(Path.Combine(Folder, "node_modules")), "the Node packages are not installed (`npm ci` in tests/Serving.Tests/Clients)");
+        Assert.SkipUnless(Directory.Exists(Path.Combine(Folder, "node_modules")),
+            "the Node packages are not installed (`npm ci` in tests/Serving.Tests/Clients)");
         var proto = Path.Combine(Shared.Repository, "src", "Serving", "Grpc", "open_inference.proto");
-        var result = await Task.Run(() => Run.Command("node", [Path.Combine(Folder, "client.mjs"), new Uri(server.Addresses[1]).Authority, proto, folder["cat.png"]]));
+        var result = await Task.Run(() =>
+            Run.Command("node", [Path.Combine(Folder, "client.mjs"), new Uri(server.Addresses[1]).Authority, proto, folder["cat.png"]]));
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
         var got = JsonNode.Parse(result.Output)!;
         foreach (var flag in (string[])["live", "ready", "modelReady", "many", "refused"]) Assert.True((bool)got[flag]!, flag);
@@ -56,10 +60,13 @@ public sealed class ClientTests : IAsyncLifetime
         Assert.Equal(Counting.Select(value => value + 1), reply["outputs"]![0]!["data"]!.Deserialize<int[]>()!);
         // 2 MB: curl asks first (Expect: 100-continue).
         File.WriteAllBytes(folder["large"], new byte[2_000_000]);
-        Assert.Contains("JPEG", (string)(await Ask("--data-binary", $"@{folder["large"]}", $"{rest}/classify"))["error"]!, StringComparison.Ordinal);
+        Assert.Contains("JPEG", (string)(await Ask("--data-binary", $"@{folder["large"]}", $"{rest}/classify"))["error"]!,
+            StringComparison.Ordinal);
         // Packed by the client, unpacked here.
-        using (var packed = new System.IO.Compression.GZipStream(File.Create(folder["packed"]), System.IO.Compression.CompressionLevel.Fastest)) packed.Write(System.Text.Encoding.UTF8.GetBytes(json));
-        Assert.NotNull((await Ask("-H", "Content-Encoding: gzip", "--data-binary", $"@{folder["packed"]}", $"{rest}/v2/models/simple/infer"))["outputs"]);
+        using (var packed = new System.IO.Compression.GZipStream(File.Create(folder["packed"]),
+            System.IO.Compression.CompressionLevel.Fastest)) packed.Write(System.Text.Encoding.UTF8.GetBytes(json));
+        Assert.NotNull((await Ask("-H", "Content-Encoding: gzip", "--data-binary", $"@{folder["packed"]}",
+            $"{rest}/v2/models/simple/infer"))["outputs"]);
     }
 
     private string Label()

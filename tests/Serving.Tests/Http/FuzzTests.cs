@@ -12,8 +12,8 @@ using TorchBridge.Serving.Http;
 namespace TorchBridge.Serving.Tests.Http;
 
 /// <summary>
-/// 200,000 requests that a generator makes, most of them damaged, through the very handlers of the server, body reader and guard included: none
-/// may end in 500, and one that is not damaged must be answered with what was sent.
+/// 200,000 requests that a generator makes, most of them damaged, through the very handlers of the server, body reader and guard included:
+/// none may end in 500, and one that is not damaged must be answered with what was sent.
 /// </summary>
 public sealed class FuzzTests : IAsyncLifetime
 {
@@ -32,7 +32,8 @@ public sealed class FuzzTests : IAsyncLifetime
         var handler = Guarded<InferEndpoint>(endpoint => endpoint.Handle);
         var counts = await Run(Binary, handler, (random, context) =>
         {
-            var tensors = TestModels.AllTypes.Select(type => RandomTensors.Make(random, $"in_{type}", TestModels.TypeOf(type), 1, 2)).ToArray();
+            var tensors = TestModels.AllTypes.Select(type => RandomTensors.Make(random, $"in_{type}", TestModels.TypeOf(type), 1, 2))
+                .ToArray();
             var isRaw = random.Next(20) == 0;
             var (body, length) = isRaw ? (new byte[12], 0) : Body(tensors, random);
             context.Request.RouteValues = new RouteValueDictionary { ["model"] = isRaw ? "affine" : "identity" };
@@ -48,14 +49,17 @@ public sealed class FuzzTests : IAsyncLifetime
             }
             );
         });
-        Assert.True(counts[200] > Binary / 20 && counts[400] > Binary / 3, $"the generator makes only one kind of request: {string.Join(", ", counts)}");
+        Assert.True(counts[200] > Binary / 20 && counts[400] > Binary / 3,
+            $"the generator makes only one kind of request: {string.Join(", ", counts)}");
     }
 
     [Fact]
     public async Task Pictures_and_forms()
     {
-        SkiaSharp.SKEncodedImageFormat[] formats = [SkiaSharp.SKEncodedImageFormat.Png, SkiaSharp.SKEncodedImageFormat.Jpeg, SkiaSharp.SKEncodedImageFormat.Webp];
-        byte[][] seeds = [.. formats.Select(format => TestPictures.Encode(12, 9, format)), TestPictures.Encode(9, 12, formats[0], SkiaSharp.SKAlphaType.Unpremul), PictureBombs.Bmp(3, 2), PictureBombs.Png(50, 50)];
+        SkiaSharp.SKEncodedImageFormat[] formats = [SkiaSharp.SKEncodedImageFormat.Png, SkiaSharp.SKEncodedImageFormat.Jpeg,
+            SkiaSharp.SKEncodedImageFormat.Webp];
+        byte[][] seeds = [.. formats.Select(format => TestPictures.Encode(12, 9, format)),
+            TestPictures.Encode(9, 12, formats[0], SkiaSharp.SKAlphaType.Unpremul), PictureBombs.Bmp(3, 2), PictureBombs.Png(50, 50)];
         var handler = Guarded<ClassifyEndpoint>(endpoint => endpoint.Handle);
         var counts = await Run(Pictures, handler, (random, context) =>
         {
@@ -66,7 +70,8 @@ public sealed class FuzzTests : IAsyncLifetime
             if (random.Next(3) == 0)
             {
                 context.Request.ContentType = "multipart/form-data; boundary=b";
-                picture = [.. "--b\r\nContent-Disposition: form-data; name=\"picture\"; filename=\"a\"\r\n\r\n"u8, .. picture, .. "\r\n--b--\r\n"u8];
+                picture = [.. "--b\r\nContent-Disposition: form-data; name=\"picture\"; filename=\"a\"\r\n\r\n"u8, .. picture,
+                    .. "\r\n--b--\r\n"u8];
                 if (isDamaged && random.Next(2) == 0) picture = Damage(random, picture);
             }
 
@@ -76,19 +81,22 @@ public sealed class FuzzTests : IAsyncLifetime
             }
             );
         });
-        Assert.True(counts[200] > Pictures / 20 && counts[400] > Pictures / 10, $"the generator makes only one kind of request: {string.Join(", ", counts)}");
+        Assert.True(counts[200] > Pictures / 20 && counts[400] > Pictures / 10,
+            $"the generator makes only one kind of request: {string.Join(", ", counts)}");
     }
 
     private RequestDelegate Guarded<T>(Func<T, RequestDelegate> handle) where T : notnull =>
         server.Services.GetRequiredService<GuardedHandler>().Guard(handle(server.Services.GetRequiredService<T>()));
 
     /// <summary>Sends requests; what is asserted of one names its seed.</summary>
-    private async Task<Dictionary<int, int>> Run(int count, RequestDelegate handler, Func<Random, HttpContext, (byte[] Body, bool IsDamaged, Action<int, byte[]> Check)> make)
+    private async Task<Dictionary<int, int>> Run(int count, RequestDelegate handler,
+        Func<Random, HttpContext, (byte[] Body, bool IsDamaged, Action<int, byte[]> Check)> make)
     {
         var counts = new int[600];
         await Parallel.ForAsync(0, count, TestContext.Current.CancellationToken, async (seed, _) =>
         {
-            var (random, context, reply) = (new Random(seed), new DefaultHttpContext { RequestServices = server.Services }, new MemoryStream());
+            var (random, context, reply) = (new Random(seed), new DefaultHttpContext { RequestServices = server.Services },
+                new MemoryStream());
             context.Request.Method = "POST";
             context.Features.Set<IHttpResponseBodyFeature>(new StreamResponseBodyFeature(reply));
             var (body, _, check) = make(random, context);
@@ -96,7 +104,8 @@ public sealed class FuzzTests : IAsyncLifetime
             if (random.Next(2) == 0) context.Request.ContentLength = body.Length;
             await handler(context);
             var status = context.Response.StatusCode;
-            Assert.True(status is 200 or 400 or 413 or 415 or 503, $"seed {seed} ended in {status}: {Encoding.UTF8.GetString(reply.ToArray())}");
+            Assert.True(status is 200 or 400 or 413 or 415 or 503,
+                $"seed {seed} ended in {status}: {Encoding.UTF8.GetString(reply.ToArray())}");
             try
             {
                 check(status, reply.ToArray());
@@ -109,7 +118,8 @@ public sealed class FuzzTests : IAsyncLifetime
             Interlocked.Increment(ref counts[status]);
         });
         Assert.Equal(HttpStatusCode.OK, (await server.Get("v2/health/live")).Status);
-        return counts.Select((number, status) => (status, number)).Where(pair => pair.number > 0).ToDictionary(pair => pair.status, pair => pair.number);
+        return counts.Select((number, status) => (status, number)).Where(pair => pair.number > 0)
+            .ToDictionary(pair => pair.status, pair => pair.number);
     }
 
     /// <summary>The identity gives back what it was given, under the outputs' names. A reply reads as a request does.</summary>
@@ -124,7 +134,9 @@ public sealed class FuzzTests : IAsyncLifetime
     {
         // A reply holds what a request holds, under another name.
         var target = new ArrayBufferWriter<byte>();
-        var length = JsonReplyWriter.Write(new InferenceReply("m", "1", "7", InferenceRequest.NoParameters, [.. tensors.Select(tensor => (tensor, random.Next(2) == 0 || tensor.Type is TensorType.FP16 or TensorType.BF16))]), target)!.Value;
+        var length = JsonReplyWriter.Write(new InferenceReply("m", "1", "7", InferenceRequest.NoParameters,
+            [.. tensors.Select(tensor => (tensor, random.Next(2) == 0 || tensor.Type is TensorType.FP16 or TensorType.BF16))]),
+            target)!.Value;
         var json = Encoding.UTF8.GetString(target.WrittenSpan[..length]).Replace("\"outputs\":", "\"inputs\":", StringComparison.Ordinal);
         var bytes = Encoding.UTF8.GetBytes(json);
         return ([.. bytes, .. target.WrittenSpan[length..]], bytes.Length);
@@ -141,7 +153,8 @@ public sealed class FuzzTests : IAsyncLifetime
     /// <summary>Changes a number or a word of the JSON to one that is at the edge.</summary>
     private static byte[] Words(Random random, byte[] body)
     {
-        string[] edges = ["-1", "0", "9223372036854775807", "4611686018427387904", "1e308", "null", "[]", "{}", "\"\"", "[[[[]]]]", "true", "0.5", "18446744073709551616"];
+        string[] edges = ["-1", "0", "9223372036854775807", "4611686018427387904", "1e308", "null", "[]", "{}", "\"\"", "[[[[]]]]", "true",
+            "0.5", "18446744073709551616"];
         var text = Encoding.Latin1.GetString(body);
         int[] places = [.. Enumerable.Range(0, text.Length).Where(i => char.IsAsciiDigit(text[i]) || text[i] == '"')];
         if (places.Length == 0) return body;

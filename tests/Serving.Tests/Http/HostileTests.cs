@@ -48,8 +48,10 @@ public sealed class HostileTests : IAsyncLifetime
     [Fact]
     public async Task More_rows_than_a_batch_has()
     {
-        var answer = await server.Infer("affine", $$"""{"inputs":[{"name":"x","datatype":"FP32","shape":[33,3],"data":[{{string.Join(',', Enumerable.Repeat("1", 99))}}]}]}""");
-        Assert.Equal((HttpStatusCode.BadRequest, true), (answer.Status, ((string)answer.Json!["error"]!).Contains("up to 32", StringComparison.Ordinal)));
+        var answer = await server.Infer("affine",
+            $$"""{"inputs":[{"name":"x","datatype":"FP32","shape":[33,3],"data":[{{string.Join(',', Enumerable.Repeat("1", 99))}}]}]}""");
+        Assert.Equal((HttpStatusCode.BadRequest, true),
+            (answer.Status, ((string)answer.Json!["error"]!).Contains("up to 32", StringComparison.Ordinal)));
         await server.StillLive();
     }
 
@@ -69,7 +71,8 @@ public sealed class HostileTests : IAsyncLifetime
     [InlineData("%ff%fe")]
     public async Task A_name_is_looked_up_and_nothing_else(string name)
     {
-        foreach (var path in (string[])["/v2/models/{0}", "/v2/models/{0}/ready", "/v2/models/{0}/versions/1/infer", "/v2/models/{0}/infer", "/examples/{0}/0"])
+        foreach (var path in (string[])["/v2/models/{0}", "/v2/models/{0}/ready", "/v2/models/{0}/versions/1/infer", "/v2/models/{0}/infer",
+            "/examples/{0}/0"])
         {
             var verb = path.EndsWith("infer", StringComparison.Ordinal) ? "POST" : "GET";
             var answer = await Raw($"{verb} {path.Replace("{0}", name, StringComparison.Ordinal)} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
@@ -89,7 +92,8 @@ public sealed class HostileTests : IAsyncLifetime
     [InlineData("/v2/models/affine/versions/1%20")]
     public async Task A_version_is_a_number_of_the_table(string path)
     {
-        Assert.StartsWith("HTTP/1.1 404 ", await Raw($"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 404 ", await Raw($"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
+            StringComparison.Ordinal);
         await server.StillLive();
     }
 
@@ -102,7 +106,8 @@ public sealed class HostileTests : IAsyncLifetime
     public async Task A_header_length_that_does_not_fit(string length)
     {
         using var content = new StringContent(TestServer.Affine(1));
-        Assert.Equal(HttpStatusCode.BadRequest, (await server.Post("v2/models/affine/infer", content, (BinaryBody.LengthHeader, length))).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await server.Post("v2/models/affine/infer", content, (BinaryBody.LengthHeader, length)))
+            .Status);
         await server.StillLive();
     }
 
@@ -116,7 +121,9 @@ public sealed class HostileTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, (await server.Post("v2/models/affine/infer", chunked)).Status);
         server.Http.DefaultRequestHeaders.TransferEncodingChunked = null;
         // It claims more than there will ever be; nothing is allocated for a claim.
-        Assert.StartsWith("HTTP/1.1 413 ", await Raw("POST /v2/models/affine/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9223372036854775807\r\n\r\n"), StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 413 ",
+            await Raw("POST /v2/models/affine/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9223372036854775807\r\n\r\n"),
+            StringComparison.Ordinal);
         await server.StillLive();
     }
 
@@ -188,7 +195,9 @@ public sealed class HostileTests : IAsyncLifetime
     public async Task A_client_that_does_not_send_what_it_promised()
     {
         // The test waits for the answer, not for a time: the server ends the wait after its own limit.
-        Assert.StartsWith("HTTP/1.1 408 ", await Raw("POST /v2/models/affine/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"), StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 408 ",
+            await Raw("POST /v2/models/affine/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"),
+            StringComparison.Ordinal);
         await server.StillLive();
     }
 
@@ -227,7 +236,8 @@ public sealed class HostileTests : IAsyncLifetime
     [Fact]
     public async Task A_picture_that_is_damaged_or_none()
     {
-        foreach (var format in (SkiaSharp.SKEncodedImageFormat[])[SkiaSharp.SKEncodedImageFormat.Png, SkiaSharp.SKEncodedImageFormat.Jpeg, SkiaSharp.SKEncodedImageFormat.Webp])
+        foreach (var format in (SkiaSharp.SKEncodedImageFormat[])[SkiaSharp.SKEncodedImageFormat.Png, SkiaSharp.SKEncodedImageFormat.Jpeg,
+            SkiaSharp.SKEncodedImageFormat.Webp])
         {
             var whole = TestPictures.Encode(40, 30, format);
             Assert.Equal(HttpStatusCode.OK, (await server.Post("classify?model=cats", new ByteArrayContent(whole))).Status);
@@ -235,15 +245,18 @@ public sealed class HostileTests : IAsyncLifetime
                 Assert.Equal(HttpStatusCode.BadRequest, (await server.Post("classify", new ByteArrayContent(whole[..length]))).Status);
         }
 
-        byte[][] others = ["GIF89a"u8.ToArray(), "%PDF-1.4"u8.ToArray(), "<svg xmlns='http://www.w3.org/2000/svg'/>"u8.ToArray(), [0, 0, 1, 0, 1, 0], []];
-        foreach (var other in others) Assert.Equal(HttpStatusCode.BadRequest, (await server.Post("classify", new ByteArrayContent(other))).Status);
+        byte[][] others = ["GIF89a"u8.ToArray(), "%PDF-1.4"u8.ToArray(), "<svg xmlns='http://www.w3.org/2000/svg'/>"u8.ToArray(),
+            [0, 0, 1, 0, 1, 0], []];
+        foreach (var other in others)
+            Assert.Equal(HttpStatusCode.BadRequest, (await server.Post("classify", new ByteArrayContent(other))).Status);
         await server.StillLive();
     }
 
     [Fact]
     public async Task Pictures_that_are_rare_are_read()
     {
-        foreach (var picture in (byte[][])[PictureBombs.Png16(9, 5), PictureBombs.Png16(9, 5, frames: uint.MaxValue), PictureBombs.CmykJpeg()])
+        foreach (var picture in (byte[][])[PictureBombs.Png16(9, 5), PictureBombs.Png16(9, 5, frames: uint.MaxValue),
+            PictureBombs.CmykJpeg()])
             Assert.Equal(HttpStatusCode.OK, (await server.Post("classify", new ByteArrayContent(picture))).Status);
         await server.StillLive();
     }
@@ -278,7 +291,8 @@ public sealed class HostileTests : IAsyncLifetime
         using var answer = await server.Http.SendAsync(request, TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.MethodNotAllowed, answer.StatusCode);
         Assert.NotEmpty(answer.Content.Headers.Allow);
-        Assert.Contains("\"error\"", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains("\"error\"", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken),
+            StringComparison.Ordinal);
         await server.StillLive();
     }
 

@@ -13,7 +13,8 @@ public sealed class RestTests : IAsyncLifetime
     private TestServer server = null!;
 
     public async ValueTask InitializeAsync() => server = await TestServer.Start(TestServer.Plain(
-        ("affine", TestModels.Affine()), ("simple", TestModels.Simple()), ("identity", TestModels.Identity()), ("cats", TestModels.Classifier()), ("log", TestModels.Logarithm()), ("texts", TestModels.Texts())));
+        ("affine", TestModels.Affine()), ("simple", TestModels.Simple()), ("identity", TestModels.Identity()),
+            ("cats", TestModels.Classifier()), ("log", TestModels.Logarithm()), ("texts", TestModels.Texts())));
 
     public ValueTask DisposeAsync() => server.DisposeAsync();
 
@@ -37,7 +38,8 @@ public sealed class RestTests : IAsyncLifetime
             var json = (await server.Get(path)).Json!;
             Assert.Equal(("simple", "onnx_onnxv1"), ((string)json["name"]!, (string)json["platform"]!));
             Assert.Equal("""["1"]""", json["versions"]!.ToJsonString());
-            Assert.Equal("""[{"name":"INPUT0","datatype":"INT32","shape":[-1,16]},{"name":"INPUT1","datatype":"INT32","shape":[-1,16]}]""", json["inputs"]!.ToJsonString());
+            Assert.Equal("""[{"name":"INPUT0","datatype":"INT32","shape":[-1,16]},{"name":"INPUT1","datatype":"INT32","shape":[-1,16]}]""",
+                json["inputs"]!.ToJsonString());
         }
     }
 
@@ -46,12 +48,15 @@ public sealed class RestTests : IAsyncLifetime
     {
         var answer = await server.Infer("simple", $$$"""{"id":"42","parameters":{"a":1,"b":"x","timeout":1000000},"inputs":[{{{Vector("INPUT1", 1)}}},{{{Vector("INPUT0", 10)}}}],"outputs":[{"name":"OUTPUT1"},{"name":"OUTPUT0"}]}""");
         Assert.Equal(HttpStatusCode.OK, answer.Status);
-        Assert.Equal(("simple", "1", "42"), ((string)answer.Json!["model_name"]!, (string)answer.Json["model_version"]!, (string)answer.Json["id"]!));
+        Assert.Equal(("simple", "1", "42"),
+            ((string)answer.Json!["model_name"]!, (string)answer.Json["model_version"]!, (string)answer.Json["id"]!));
         Assert.Equal("""{"a":1,"b":"x"}""", answer.Json["parameters"]!.ToJsonString());
         Assert.Equal("OUTPUT1", (string)answer.Json["outputs"]![0]!["name"]!);
         Assert.Equal(Enumerable.Repeat(9.0, 16), TestServer.Values(answer.Json));
         Assert.Equal(Enumerable.Range(0, 16).Select(i => 11.0 + (2 * i)), TestServer.Values(answer.Json, 1));
-        Assert.Single((await server.Infer("simple", $$"""{"inputs":[{{Vector("INPUT0", 1)}},{{Vector("INPUT1", 1)}}],"outputs":[{"name":"OUTPUT1"}]}""")).Json!["outputs"]!.AsArray());
+        Assert.Single((await server.Infer("simple",
+            $$"""{"inputs":[{{Vector("INPUT0", 1)}},{{Vector("INPUT1", 1)}}],"outputs":[{"name":"OUTPUT1"}]}"""))
+            .Json!["outputs"]!.AsArray());
     }
 
     [Fact]
@@ -60,7 +65,8 @@ public sealed class RestTests : IAsyncLifetime
         foreach (var seed in Enumerable.Range(0, 5))
         {
             var random = new Random(seed);
-            Tensor[] tensors = [.. TestModels.AllTypes.Select(type => RandomTensors.Make(random, $"in_{type}", TestModels.TypeOf(type), 2, 3))];
+            Tensor[] tensors = [.. TestModels.AllTypes.Select(type =>
+                RandomTensors.Make(random, $"in_{type}", TestModels.TypeOf(type), 2, 3))];
             var body = new List<byte>();
             var inputs = new StringBuilder();
             foreach (var tensor in tensors)
@@ -132,7 +138,8 @@ public sealed class RestTests : IAsyncLifetime
         var classified = (await server.Post("classify?top=3", new ByteArrayContent(picture))).Json!;
         Assert.Equal((want.Label, 3), ((string)classified["label"]!, classified["top"]!.AsArray().Count));
         Assert.Equal(want.Probabilities.Max(), (double)classified["probability"]!, 1e-6);
-        using var form = new MultipartFormDataContent { { new ByteArrayContent(picture), "picture", "cat.png" }, { new StringContent("cats"), "model" } };
+        using var form = new MultipartFormDataContent { { new ByteArrayContent(picture), "picture", "cat.png" },
+            { new StringContent("cats"), "model" } };
         Assert.Equal(want.Label, (string)(await server.Post("classify", form)).Json!["label"]!);
         // As curl sends it where nobody says what it is.
         using var likeCurl = new ByteArrayContent(picture) { Headers = { ContentType = new MediaTypeHeaderValue("application/x-www-form-urlencoded") } };
@@ -147,15 +154,18 @@ public sealed class RestTests : IAsyncLifetime
     [Fact]
     public async Task Several_pictures_are_a_batch()
     {
-        byte[][] pictures = [.. Enumerable.Range(0, 3).Select(seed => TestPictures.Encode(8, 8, SkiaSharp.SKEncodedImageFormat.Png, seed: seed))];
+        byte[][] pictures = [.. Enumerable.Range(0, 3)
+            .Select(seed => TestPictures.Encode(8, 8, SkiaSharp.SKEncodedImageFormat.Png, seed: seed))];
         using var classifier = ImageClassifier.Load(TestModels.Classifier(), "m");
         float[] want = [.. pictures.SelectMany(picture => classifier.Classify(picture).Logits)];
         var data = string.Join(',', pictures.Select(picture => $"\"{Convert.ToBase64String(picture)}\""));
-        var answer = await server.Infer("cats", $$"""{"inputs":[{"name":"image","datatype":"BYTES","shape":[3],"data":[{{data}}]}],"outputs":[{"name":"logits"}]}""");
+        var answer = await server.Infer("cats",
+            $$"""{"inputs":[{"name":"image","datatype":"BYTES","shape":[3],"data":[{{data}}]}],"outputs":[{"name":"logits"}]}""");
         Close.To(want, [.. TestServer.Values(answer.Json).Select(value => (float)value)], 1e-5, 1e-5, "rows of a batch");
     }
 
-    private static string Vector(string name, int start) => $"{{\"name\":\"{name}\",\"datatype\":\"INT32\",\"shape\":[1,16],\"data\":[{string.Join(',', Enumerable.Range(start, 16))}]}}";
+    private static string Vector(string name, int start) =>
+        $"{{\"name\":\"{name}\",\"datatype\":\"INT32\",\"shape\":[1,16],\"data\":[{string.Join(',', Enumerable.Range(start, 16))}]}}";
 
     private async Task ReadBack(JsonNode reply, Tensor[] want)
     {
@@ -168,7 +178,8 @@ public sealed class RestTests : IAsyncLifetime
     private async Task<(HttpStatusCode Status, JsonNode Reply, byte[] Blobs)> Binary(string model, byte[] body, int jsonLength)
     {
         using var content = new ByteArrayContent(body);
-        var (status, json, response) = await server.Post($"v2/models/{model}/infer", content, (BinaryBody.LengthHeader, jsonLength.ToString(CultureInfo.InvariantCulture)));
+        var (status, json, response) = await server.Post($"v2/models/{model}/infer", content,
+            (BinaryBody.LengthHeader, jsonLength.ToString(CultureInfo.InvariantCulture)));
         if (json is not null) return (status, json, []);
         var bytes = await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken);
         var length = int.Parse(response.Headers.GetValues(BinaryBody.LengthHeader).Single(), CultureInfo.InvariantCulture);

@@ -18,7 +18,8 @@ public class ModelConfigTests
             model_warmup [ { name: "w" batch_size: 1 } ]
             """);
         Assert.Equal(("m", 16, "net.onnx"), (config.Name, config.MaxBatchSize, config.ModelFile));
-        Assert.Equal((TimeSpan.FromMicroseconds(500), 7, TimeSpan.FromMilliseconds(200)), (config.Delay, config.QueueCapacity, config.Timeout));
+        Assert.Equal((TimeSpan.FromMicroseconds(500), 7, TimeSpan.FromMilliseconds(200)),
+            (config.Delay, config.QueueCapacity, config.Timeout));
         Assert.Equal((2, 3), (config.Sessions, config.Threads));
         Assert.Equal([1, 4], config.Versions!.Order());
         Assert.Null(Read("version_policy { all { } }").LatestVersions);
@@ -39,7 +40,8 @@ public class ModelConfigTests
     [InlineData("output [ { name: \"y\" label_filename: \"../labels.txt\" } ]", "plain file name")]
     [InlineData("input [ { name: \"x\" reshape { shape: [ 1 ] } } ]", "reshape")]
     [InlineData("instance_group [ { kind: KIND_GPU } ]", "GPU")]
-    public void What_this_server_has_not_is_refused(string text, string named) => Assert.Contains(named, Assert.Throws<ModelLoadException>(() => Read(text)).Message, StringComparison.Ordinal);
+    public void What_this_server_has_not_is_refused(string text, string named) =>
+        Assert.Contains(named, Assert.Throws<ModelLoadException>(() => Read(text)).Message, StringComparison.Ordinal);
 
     [Theory]
     [InlineData("max_batch_size: 4 input [ { name: \"x\" data_type: TYPE_FP32 dims: [ 3 ] } ] output [ { name: \"y\" data_type: TYPE_FP32 dims: [ -1 ] } ]", null)]
@@ -53,7 +55,8 @@ public class ModelConfigTests
         using var session = Sessions.Open(TestModels.Affine());
         var config = Read(text);
         if (named is null) config.Check(session.Signature, "config.pbtxt");
-        else Assert.Contains(named, Assert.Throws<ModelLoadException>(() => config.Check(session.Signature, "config.pbtxt")).Message, StringComparison.Ordinal);
+        else Assert.Contains(named, Assert.Throws<ModelLoadException>(() => config.Check(session.Signature, "config.pbtxt")).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -49,7 +49,8 @@ public class ModelRepositoryTests
         Version(server.Folder, "m", 2, "half a model"u8.ToArray());
         server.Look();
         Assert.Equal("1", await VersionOf(server));
-        Assert.Contains("m.onnx", server.Registry.Find("m")!.Problem!.Replace("model.onnx", "m.onnx", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Contains("m.onnx", server.Registry.Find("m")!.Problem!.Replace("model.onnx", "m.onnx", StringComparison.Ordinal),
+            StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.OK, (await server.Get("v2/health/ready")).Status);
         Version(server.Folder, "m", 2, TestModels.Affine(2));
         server.Look();
@@ -103,7 +104,8 @@ public class ModelRepositoryTests
     [Fact]
     public async Task A_classifier_that_computes_something_else_here_is_not_taken()
     {
-        await using var server = await TestServer.Start(TestServer.Plain(("good", TestModels.Classifier()), ("wrong", TestModels.Classifier(wrong: true))));
+        await using var server = await TestServer.Start(TestServer.Plain(("good", TestModels.Classifier()),
+            ("wrong", TestModels.Classifier(wrong: true))));
         Assert.True(server.Registry.Find("good")!.IsReady);
         Assert.Contains("in training", server.Registry.Find("wrong")!.Problem, StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await server.Get("v2/health/ready")).Status);

@@ -46,5 +46,6 @@ public class TextFormatTests
     }
 
     [Fact]
-    public void Deep_nesting_is_refused() => Assert.Throws<FormatException>(() => TextFormat.Read(string.Concat(Enumerable.Repeat("a {", 100_000))));
+    public void Deep_nesting_is_refused() =>
+        Assert.Throws<FormatException>(() => TextFormat.Read(string.Concat(Enumerable.Repeat("a {", 100_000))));
 }

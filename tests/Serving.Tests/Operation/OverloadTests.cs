@@ -31,7 +31,8 @@ public class OverloadTests
         var running = server.Infer("affine", TestServer.Affine(1));
         await worker.IsHeld;
         using var away = new CancellationTokenSource();
-        var waiting = server.Http.PostAsync(new Uri("v2/models/affine/infer", UriKind.Relative), new StringContent(TestServer.Affine(1)), away.Token);
+        var waiting = server.Http.PostAsync(new Uri("v2/models/affine/infer", UriKind.Relative), new StringContent(TestServer.Affine(1)),
+            away.Token);
         await Until(() => QueueOf(server).Count == 1);
         await away.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
@@ -53,7 +54,8 @@ public class OverloadTests
         worker.LetGo();
         await running;
         for (var i = 0; i < waiting.Length; i++) Assert.Equal([i + 1, i + 2, i + 3], TestServer.Values((await waiting[i]).Json));
-        Assert.Equal(new Dictionary<int, long> { [1] = 1, [4] = 1, [2] = 1 }, new Dictionary<int, long>(server.Registry.Find("affine")!.Latest!.Statistics.Read().RunsBySize));
+        Assert.Equal(new Dictionary<int, long> { [1] = 1, [4] = 1, [2] = 1 },
+            new Dictionary<int, long>(server.Registry.Find("affine")!.Latest!.Statistics.Read().RunsBySize));
     }
 
     [Fact]
@@ -75,7 +77,8 @@ public class OverloadTests
     [Fact]
     public async Task No_more_requests_and_bytes_are_in_the_house_than_it_has_room_for()
     {
-        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())), ("MaxConcurrentRequests", "1"), ("MaxRequestBytes", "100000"), ("MaxBytesInFlight", "150000"));
+        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())), ("MaxConcurrentRequests", "1"),
+            ("MaxRequestBytes", "100000"), ("MaxBytesInFlight", "150000"));
         using var slow = new TricklingContent(80_000);
         var first = server.Post("v2/models/affine/infer", slow);
         await slow.HasBegun;

@@ -76,7 +76,8 @@ public class ProgramTests
                     using var content = new StringContent(TestServer.Affine(client), Encoding.UTF8, "application/json");
                     using var answer = await http.PostAsync(new Uri("v2/models/affine/infer", UriKind.Relative), content);
                     Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
-                    Assert.Equal([client, client + 1, client + 2], TestServer.Values(JsonNode.Parse(await answer.Content.ReadAsStringAsync())));
+                    Assert.Equal([client, client + 1, client + 2],
+                        TestServer.Values(JsonNode.Parse(await answer.Content.ReadAsStringAsync())));
                     if (Interlocked.Increment(ref answered) == 500) isToStop.SetResult();
                     if (answer.Headers.ConnectionClose == true) return;
                 }
@@ -119,7 +120,9 @@ public class ProgramTests
         File.WriteAllText(folder["appsettings.json"], """{ "Server": { "MaxBatchSize": 7 } }""");
         await using var program = await ServingProcess.Start(folder.Path, new Dictionary<string, string> { ["Server__Probe"] = "None" });
         using var http = new HttpClient { BaseAddress = new Uri(program.Rest) };
-        Assert.Contains("\"max_batch_size\":\"7\"", await http.GetStringAsync(new Uri("v2/models/affine", UriKind.Relative), TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains("\"max_batch_size\":\"7\"",
+            await http.GetStringAsync(new Uri("v2/models/affine", UriKind.Relative), TestContext.Current.CancellationToken),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -136,7 +139,8 @@ public class ProgramTests
         foreach (var child in Children(program.Id)) Run.Command("kill", ["-SEGV", child]);
         using var http = new HttpClient { BaseAddress = new Uri(program.Rest) };
         Assert.Contains("crashes the process that loads it", await program.Until("crashes"), StringComparison.Ordinal);
-        using var answer = await http.PostAsync(new Uri("v2/models/affine/infer", UriKind.Relative), new StringContent(TestServer.Affine(1)), TestContext.Current.CancellationToken);
+        using var answer = await http.PostAsync(new Uri("v2/models/affine/infer", UriKind.Relative),
+            new StringContent(TestServer.Affine(1)), TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }
 
@@ -155,13 +159,16 @@ public class ProgramTests
             File.WriteAllBytes(folder["staged"], TestModels.Weights(load));
             File.Move(folder["staged"], folder["m.onnx"], overwrite: true);
             await program.Until($"m version {load + 1} answers");
-            using var answer = await http.PostAsync(new Uri("v2/models/m/infer", UriKind.Relative), new StringContent(TestModels.WeightsRequest), TestContext.Current.CancellationToken);
-            Assert.Contains($"[{load}]", (await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).Replace(".0", "", StringComparison.Ordinal), StringComparison.Ordinal);
+            using var answer = await http.PostAsync(new Uri("v2/models/m/infer", UriKind.Relative),
+                new StringContent(TestModels.WeightsRequest), TestContext.Current.CancellationToken);
+            Assert.Contains($"[{load}]", (await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))
+                .Replace(".0", "", StringComparison.Ordinal), StringComparison.Ordinal);
             if (load == warm) before = program.Memory();
         }
 
         var after = program.Memory();
-        Assert.True(after.Bytes - before.Bytes < allowed, $"resident size grew from {before.Bytes >> 20} to {after.Bytes >> 20} MB over {loads - warm} loads");
+        Assert.True(after.Bytes - before.Bytes < allowed,
+            $"resident size grew from {before.Bytes >> 20} to {after.Bytes >> 20} MB over {loads - warm} loads");
         Assert.True(after.Files - before.Files < 20, $"open files grew from {before.Files} to {after.Files}");
     }
 
@@ -183,6 +190,7 @@ public class ProgramTests
     {
         var file = $"/proc/{id}/task";
         if (!Directory.Exists(file)) return [];
-        return [.. Directory.EnumerateDirectories(file).Select(task => Path.Combine(task, "children")).Where(File.Exists).SelectMany(path => File.ReadAllText(path).Split(' ', StringSplitOptions.RemoveEmptyEntries))];
+        return [.. Directory.EnumerateDirectories(file).Select(task => Path.Combine(task, "children")).Where(File.Exists)
+            .SelectMany(path => File.ReadAllText(path).Split(' ', StringSplitOptions.RemoveEmptyEntries))];
     }
 }

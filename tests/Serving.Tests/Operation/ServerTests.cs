@@ -12,22 +12,31 @@ public class ServerTests
     [Fact]
     public async Task A_key_is_asked_for_everywhere_but_at_health()
     {
-        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine()), ("cats", TestModels.Classifier())), ("ApiKey", Key));
+        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine()),
+            ("cats", TestModels.Classifier())), ("ApiKey", Key));
         foreach (var path in (string[])["v2", "v2/models/affine", "v2/models/affine/stats", "openapi", "", "examples/cats/0"])
             Assert.Equal(HttpStatusCode.Unauthorized, (await server.Get(path)).Status);
         Assert.Equal(HttpStatusCode.Unauthorized, (await server.Infer("affine", TestServer.Affine(1))).Status);
         Assert.Equal(HttpStatusCode.OK, (await server.Get("v2/health/live")).Status);
         Assert.Equal(HttpStatusCode.OK, (await server.Get("v2/health/ready")).Status);
-        (string Name, string Value)[] right = [("Authorization", $"Bearer {Key}"), ("X-Api-Key", Key), ("Authorization", $"Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes($"anybody:{Key}"))}")];
-        (string Name, string Value)[] wrong = [("Authorization", $"Bearer {Key}x"), ("X-Api-Key", ""), ("Authorization", "Basic !"), ("Authorization", $"Basic {Convert.ToBase64String("nocolon"u8)}"), ("Authorization", Key)];
-        foreach (var header in right) Assert.Equal(HttpStatusCode.OK, (await server.Post("v2/models/affine/infer", new StringContent(TestServer.Affine(1)), header)).Status);
-        foreach (var header in wrong) Assert.Equal(HttpStatusCode.Unauthorized, (await server.Post("v2/models/affine/infer", new StringContent(TestServer.Affine(1)), header)).Status);
+        (string Name, string Value)[] right = [("Authorization", $"Bearer {Key}"), ("X-Api-Key", Key),
+            ("Authorization", $"Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes($"anybody:{Key}"))}")];
+        (string Name, string Value)[] wrong = [("Authorization", $"Bearer {Key}x"), ("X-Api-Key", ""), ("Authorization", "Basic !"),
+            ("Authorization", $"Basic {Convert.ToBase64String("nocolon"u8)}"), ("Authorization", Key)];
+        foreach (var header in right)
+            Assert.Equal(HttpStatusCode.OK, (await server.Post("v2/models/affine/infer", new StringContent(TestServer.Affine(1)), header))
+                .Status);
+        foreach (var header in wrong)
+            Assert.Equal(HttpStatusCode.Unauthorized,
+                (await server.Post("v2/models/affine/infer", new StringContent(TestServer.Affine(1)), header)).Status);
 
         var stop = TestContext.Current.CancellationToken;
         Assert.True((await server.Grpc.ServerReadyAsync(new ServerReadyRequest(), cancellationToken: stop)).Ready);
-        var error = await Assert.ThrowsAsync<RpcException>(() => server.Grpc.ServerMetadataAsync(new ServerMetadataRequest(), cancellationToken: stop).ResponseAsync);
+        var error = await Assert.ThrowsAsync<RpcException>(() =>
+            server.Grpc.ServerMetadataAsync(new ServerMetadataRequest(), cancellationToken: stop).ResponseAsync);
         Assert.Equal(StatusCode.Unauthenticated, error.StatusCode);
-        await server.Grpc.ServerMetadataAsync(new ServerMetadataRequest(), new Metadata { { "authorization", $"Bearer {Key}" } }, cancellationToken: stop);
+        await server.Grpc.ServerMetadataAsync(new ServerMetadataRequest(), new Metadata { { "authorization", $"Bearer {Key}" } },
+            cancellationToken: stop);
     }
 
     [Fact]
@@ -35,15 +44,18 @@ public class ServerTests
     {
         await using (var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine()))))
             Assert.False((await Preflight(server, "https://example.org")).Headers.Contains("Access-Control-Allow-Origin"));
-        await using var named = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())), ("AllowedOrigins", "https://example.org, http://localhost:3000"));
-        Assert.Equal("https://example.org", (await Preflight(named, "https://example.org")).Headers.GetValues("Access-Control-Allow-Origin").Single());
+        await using var named = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())),
+            ("AllowedOrigins", "https://example.org, http://localhost:3000"));
+        Assert.Equal("https://example.org", (await Preflight(named, "https://example.org")).Headers.GetValues("Access-Control-Allow-Origin")
+            .Single());
         Assert.False((await Preflight(named, "https://evil.example")).Headers.Contains("Access-Control-Allow-Origin"));
     }
 
     [Fact]
     public async Task Metrics_have_a_port_of_their_own_and_tell_of_requests()
     {
-        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())), ("metrics-url", "http://127.0.0.1:0"));
+        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())),
+            ("metrics-url", "http://127.0.0.1:0"));
         using var metrics = new HttpClient { BaseAddress = new Uri(server.Addresses[2]) };
         var stop = TestContext.Current.CancellationToken;
         await metrics.GetStringAsync(new Uri("metrics", UriKind.Relative), stop); // the first look starts the listening

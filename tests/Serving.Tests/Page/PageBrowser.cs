@@ -2,7 +2,9 @@ using Microsoft.Playwright;
 
 namespace TorchBridge.Serving.Tests.Page;
 
-/// <summary>The machine's own Chromium without a window, driven by Playwright. Where there is none the tests that ask for it skip.</summary>
+/// <summary>
+/// The machine's own Chromium without a window, driven by Playwright. Where there is none the tests that ask for it skip.
+/// </summary>
 public sealed class PageBrowser : IAsyncLifetime
 {
     private static readonly string[] Names = ["chromium", "chromium-browser", "google-chrome", "chrome.exe", "msedge.exe"];
@@ -13,13 +15,15 @@ public sealed class PageBrowser : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         var folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator);
-        if (Names.SelectMany(name => folders.Select(folder => Path.Combine(folder, name))).FirstOrDefault(File.Exists) is not { } path) return;
+        if (Names.SelectMany(name => folders.Select(folder => Path.Combine(folder, name))).FirstOrDefault(File.Exists) is not { } path)
+            return;
         playwright = await Playwright.CreateAsync();
         browser = await playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions
         {
             ExecutablePath = path,
             // No sandbox: Chromium refuses one to root, which containers run as. The camera is a test pattern.
-            Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--use-fake-device-for-media-stream"],
+            Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+                "--use-fake-device-for-media-stream"],
         });
     }
 

@@ -15,7 +15,8 @@ public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>,
     private IBrowserContext? context;
 
     public async ValueTask InitializeAsync() => server = await TestServer.Start(
-        TestServer.Plain(("cats", TestModels.Classifier(map: true)), ("evil", TestModels.Classifier(names: [Evil, Formula])), ("affine", TestModels.Affine())),
+        TestServer.Plain(("cats", TestModels.Classifier(map: true)), ("evil", TestModels.Classifier(names: [Evil, Formula])),
+            ("affine", TestModels.Affine())),
         ("MaxRequestBytes", "1048576"));
 
     public async ValueTask DisposeAsync()
@@ -39,11 +40,13 @@ public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>,
             Assert.Contains(FormattableString.Invariant($"{100 * (double)row["probability"]!:F1} %"), text, StringComparison.Ordinal);
         }
 
-        Assert.Equal(TestModels.Size, await page.Locator(".seen img").EvaluateAsync<int>("image => image.decode().then(() => image.naturalWidth)"));
+        Assert.Equal(TestModels.Size, await page.Locator(".seen img")
+            .EvaluateAsync<int>("image => image.decode().then(() => image.naturalWidth)"));
         Assert.Equal(4, await page.Locator("#result table").Nth(1).Locator("tbody tr").CountAsync()); // the times
         Assert.True(await page.Locator("#map").IsVisibleAsync());
         await page.GetByRole(AriaRole.Button, new() { Name = "Copy as curl" }).ClickAsync();
-        Assert.Contains($"curl --data-binary @'dog.png' '{server.Addresses[0]}/classify?model=cats'", await page.Locator("#snippet").InnerTextAsync(), StringComparison.Ordinal);
+        Assert.Contains($"curl --data-binary @'dog.png' '{server.Addresses[0]}/classify?model=cats'",
+            await page.Locator("#snippet").InnerTextAsync(), StringComparison.Ordinal);
         await page.GetByRole(AriaRole.Button, new() { Name = "Copy as C#" }).ClickAsync();
         Assert.Contains("PostAsync(", await page.Locator("#snippet").InnerTextAsync(), StringComparison.Ordinal);
         AllWasWell();
@@ -100,7 +103,9 @@ public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>,
     {
         var page = await Open();
         await page.GetByLabel("Model").SelectOptionAsync("evil");
-        await page.GetByLabel("Pictures", new() { Exact = true }).SetInputFilesAsync([Picture("a,\"b\".png", 1), Picture("=1+1.png", 2), new FilePayload { Name = "none.png", MimeType = "image/png", Buffer = "no picture"u8.ToArray() }]);
+        await page.GetByLabel("Pictures", new() { Exact = true })
+            .SetInputFilesAsync([Picture("a,\"b\".png", 1), Picture("=1+1.png", 2),
+            new FilePayload { Name = "none.png", MimeType = "image/png", Buffer = "no picture"u8.ToArray() }]);
         await page.GetByText("Download as CSV").WaitForAsync();
         Assert.Equal(3, await page.Locator("#result tbody tr").CountAsync());
         Assert.Contains("JPEG, PNG, BMP or WebP", await page.Locator("#result tbody tr").Nth(2).InnerTextAsync(), StringComparison.Ordinal);
@@ -140,10 +145,12 @@ public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>,
         await page.GetByRole(AriaRole.Button, new() { Name = "Test picture 1 of 2" }).First.ClickAsync();
         await page.Locator(".answer").WaitForAsync();
         Assert.Equal(3, await page.Locator("#result tbody tr").CountAsync());
-        await page.GetByLabel("Pictures", new() { Exact = true }).SetInputFilesAsync(new FilePayload { Name = "none.png", MimeType = "image/png", Buffer = "no picture"u8.ToArray() });
+        await page.GetByLabel("Pictures", new() { Exact = true })
+            .SetInputFilesAsync(new FilePayload { Name = "none.png", MimeType = "image/png", Buffer = "no picture"u8.ToArray() });
         await page.GetByRole(AriaRole.Button, new() { Name = "Classify" }).ClickAsync();
         await Expect(page, "#problem", "JPEG, PNG, BMP or WebP");
-        Assert.DoesNotContain(requested, url => !url.StartsWith(server.Addresses[0], StringComparison.Ordinal) && !url.StartsWith("data:", StringComparison.Ordinal));
+        Assert.DoesNotContain(requested, url => !url.StartsWith(server.Addresses[0], StringComparison.Ordinal)
+            && !url.StartsWith("data:", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -170,7 +177,8 @@ public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>,
     public async Task A_file_that_is_too_large_is_not_even_sent()
     {
         var page = await Open();
-        await page.GetByLabel("Pictures", new() { Exact = true }).SetInputFilesAsync(new FilePayload { Name = "large.png", MimeType = "image/png", Buffer = new byte[1_100_000] });
+        await page.GetByLabel("Pictures", new() { Exact = true })
+            .SetInputFilesAsync(new FilePayload { Name = "large.png", MimeType = "image/png", Buffer = new byte[1_100_000] });
         await Expect(page, "#problem", "large.png has 1.0 MB; at most 1 MB are read.");
         Assert.DoesNotContain(requested, url => url.Contains("/classify", StringComparison.Ordinal));
     }
@@ -183,7 +191,8 @@ public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>,
     {
         var page = await Open(new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = 900 } });
         await Accessible(page);
-        await page.GetByLabel("Pictures", new() { Exact = true }).SetInputFilesAsync(Picture("a-picture-with-a-name-that-is-rather-long-for-a-narrow-window.png", 1));
+        await page.GetByLabel("Pictures", new() { Exact = true })
+            .SetInputFilesAsync(Picture("a-picture-with-a-name-that-is-rather-long-for-a-narrow-window.png", 1));
         await page.Locator(".answer").WaitForAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "Copy as C#" }).ClickAsync();
         await Accessible(page);
@@ -197,13 +206,16 @@ public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>,
     {
         var (_, _, response) = await server.Get("");
         var policy = response.Headers.GetValues("Content-Security-Policy").Single();
-        foreach (var part in (string[])["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'", "connect-src 'self'"]) Assert.Contains(part, policy, StringComparison.Ordinal);
+        foreach (var part in (string[])["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'",
+            "connect-src 'self'"]) Assert.Contains(part, policy, StringComparison.Ordinal);
         Assert.DoesNotContain("unsafe", policy, StringComparison.Ordinal);
         Assert.Equal("nosniff", response.Headers.GetValues("X-Content-Type-Options").Single());
-        Assert.DoesNotContain("http", (await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.DoesNotContain("http", (await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))
+            .Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal), StringComparison.Ordinal);
     }
 
-    private static async Task Expect(IPage page, string selector, string text) => await page.Locator(selector).Filter(new() { HasText = text }).WaitForAsync();
+    private static async Task Expect(IPage page, string selector, string text) =>
+        await page.Locator(selector).Filter(new() { HasText = text }).WaitForAsync();
 
     private static byte[] Encoded(int seed) => TestPictures.Encode(20, 12, SkiaSharp.SKEncodedImageFormat.Png, seed: seed);
 
@@ -213,7 +225,9 @@ public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>,
     {
         var result = await page.RunAxe();
         Assert.NotEmpty(result.Passes);
-        Assert.True(result.Violations.Length == 0, string.Join("\n", result.Violations.Select(item => $"{item.Id}: {item.Help} at {string.Join(", ", item.Nodes.Select(node => node.Html))}")));
+        Assert.True(result.Violations.Length == 0,
+            string.Join("\n", result.Violations.Select(item =>
+            $"{item.Id}: {item.Help} at {string.Join(", ", item.Nodes.Select(node => node.Html))}")));
     }
 
     private async Task<IPage> Open(BrowserNewContextOptions? options = null)

@@ -20,7 +20,8 @@ public class BinaryBodyTests
     [InlineData("4294967297")]
     [InlineData("18446744073709551617")]
     [InlineData("00000000000000000000000001")]
-    public void A_length_that_is_none_is_refused(string value) => TensorAssert.Refused(RefusalKind.Invalid, () => BinaryBody.ReadLength([value], 100));
+    public void A_length_that_is_none_is_refused(string value) =>
+        TensorAssert.Refused(RefusalKind.Invalid, () => BinaryBody.ReadLength([value], 100));
 
     [Fact]
     public void Two_lengths_are_refused() => TensorAssert.Refused(RefusalKind.Invalid, () => BinaryBody.ReadLength(["1", "2"], 100));
@@ -54,10 +55,13 @@ public class BinaryBodyTests
         Assert.Equal([1, 1], request.Inputs[0].Shape);
         Assert.Equal("cat"u8.ToArray(), request.Inputs[0].Strings.Single().ToArray());
         Assert.True(request.BinaryByDefault);
-        TensorAssert.Refused(RefusalKind.Invalid, () => BinaryBody.ReadRaw("cat"u8.ToArray(), [new("x", TensorType.Bytes, [TensorSpec.Free, 2])], true, Limits));
+        TensorAssert.Refused(RefusalKind.Invalid, () =>
+            BinaryBody.ReadRaw("cat"u8.ToArray(), [new("x", TensorType.Bytes, [TensorSpec.Free, 2])], true, Limits));
     }
 
-    private static Tensor Raw(int bytes, bool batched, params long[] shape) => BinaryBody.ReadRaw(new byte[bytes], [new("x", TensorType.FP32, shape)], batched, Limits).Inputs[0];
+    private static Tensor Raw(int bytes, bool batched, params long[] shape) =>
+        BinaryBody.ReadRaw(new byte[bytes], [new("x", TensorType.FP32, shape)], batched, Limits).Inputs[0];
 
-    private static void Refused(int bytes, bool batched, params long[] shape) => TensorAssert.Refused(RefusalKind.Invalid, () => Raw(bytes, batched, shape));
+    private static void Refused(int bytes, bool batched, params long[] shape) =>
+        TensorAssert.Refused(RefusalKind.Invalid, () => Raw(bytes, batched, shape));
 }

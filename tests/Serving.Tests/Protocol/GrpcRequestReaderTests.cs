@@ -13,10 +13,12 @@ public class GrpcRequestReaderTests
     [InlineData("FP16", 2)]
     [InlineData("FLOAT", 2)]
     [InlineData("", 2)]
-    public void Typed_contents_that_do_not_fit_are_refused(string type, long count) => Refused(Request(type, [count], new InferTensorContents { Fp32Contents = { 1, 2 } }));
+    public void Typed_contents_that_do_not_fit_are_refused(string type, long count) =>
+        Refused(Request(type, [count], new InferTensorContents { Fp32Contents = { 1, 2 } }));
 
     [Fact]
-    public void Contents_of_two_datatypes_are_refused() => Refused(Request("FP32", [2], new InferTensorContents { Fp32Contents = { 1, 2 }, IntContents = { 1 } }));
+    public void Contents_of_two_datatypes_are_refused() =>
+        Refused(Request("FP32", [2], new InferTensorContents { Fp32Contents = { 1, 2 }, IntContents = { 1 } }));
 
     [Fact]
     public void A_value_outside_of_its_datatype_is_refused()
@@ -46,7 +48,8 @@ public class GrpcRequestReaderTests
 
     [Fact]
     public void An_overflowing_shape_is_refused() =>
-        TensorAssert.Refused(RefusalKind.TooLarge, () => GrpcRequestReader.Read(Request("FP32", [long.MaxValue, 4, long.MaxValue], new InferTensorContents()), Limits));
+        TensorAssert.Refused(RefusalKind.TooLarge, () =>
+            GrpcRequestReader.Read(Request("FP32", [long.MaxValue, 4, long.MaxValue], new InferTensorContents()), Limits));
 
     [Fact]
     public void Shared_memory_and_too_many_tensors_are_refused()
@@ -65,7 +68,11 @@ public class GrpcRequestReaderTests
         var request = Request("FP32", [1], new InferTensorContents { Fp32Contents = { 1 } });
         request.Parameters.Add("u", new InferParameter { Uint64Param = ulong.MaxValue });
         request.Parameters.Add("i", new InferParameter { Uint64Param = 5 });
-        request.Outputs.Add(new ModelInferRequest.Types.InferRequestedOutputTensor { Name = "y", Parameters = { ["classification"] = new InferParameter { Int64Param = 3 } } });
+        request.Outputs.Add(new ModelInferRequest.Types.InferRequestedOutputTensor
+        {
+            Name = "y",
+            Parameters = { ["classification"] = new InferParameter { Int64Param = 3 } },
+        });
         var read = GrpcRequestReader.Read(request, Limits);
         Assert.Equal((ulong.MaxValue, 5L, 3), (read.Parameters["u"], read.Parameters["i"], read.Outputs[0].Classes));
         request.Parameters.Add("none", new InferParameter());
@@ -79,5 +86,6 @@ public class GrpcRequestReaderTests
         return new ModelInferRequest { ModelName = "m", Inputs = { input } };
     }
 
-    private static void Refused(ModelInferRequest request) => TensorAssert.Refused(RefusalKind.Invalid, () => GrpcRequestReader.Read(request, Limits));
+    private static void Refused(ModelInferRequest request) =>
+        TensorAssert.Refused(RefusalKind.Invalid, () => GrpcRequestReader.Read(request, Limits));
 }

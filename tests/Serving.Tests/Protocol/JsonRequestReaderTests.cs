@@ -11,7 +11,8 @@ public class JsonRequestReaderTests
     [InlineData("[[1,2,3],[4,5,6]]")]
     [InlineData("[1.0,2e0,3,4,5,6]")]
     [InlineData("  [ [1 ,2,3] , [4,5,6] ] ")]
-    public void Data_are_flat_or_nested(string data) => Assert.Equal(6, Read(Input($"\"shape\":[2,3],\"datatype\":\"INT32\",\"data\":{data}")).Inputs[0].Data.Span[20]);
+    public void Data_are_flat_or_nested(string data) =>
+        Assert.Equal(6, Read(Input($"\"shape\":[2,3],\"datatype\":\"INT32\",\"data\":{data}")).Inputs[0].Data.Span[20]);
 
     [Theory]
     [InlineData("[[1,2],[3,4],[5,6]]")] // the axes exchanged
@@ -63,7 +64,8 @@ public class JsonRequestReaderTests
     [InlineData("BOOL", "1")]
     [InlineData("BYTES", "1")]
     [InlineData("BYTES", "\"\\ud800\"")]
-    public void A_value_outside_of_its_datatype_is_refused(string type, string value) => Refused(Input($"\"shape\":[1],\"datatype\":\"{type}\",\"data\":[{value}]"));
+    public void A_value_outside_of_its_datatype_is_refused(string type, string value) =>
+        Refused(Input($"\"shape\":[1],\"datatype\":\"{type}\",\"data\":[{value}]"));
 
     [Theory]
     [InlineData("[-1]", false)]
@@ -81,7 +83,8 @@ public class JsonRequestReaderTests
     [InlineData("1", false)]
     [InlineData("[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", false)]
     public void A_shape_that_cannot_be_is_refused(string shape, bool isTooLarge) =>
-        TensorAssert.Refused(isTooLarge ? RefusalKind.TooLarge : RefusalKind.Invalid, () => Read(Input($"\"shape\":{shape},\"datatype\":\"FP32\",\"data\":[1]")));
+        TensorAssert.Refused(isTooLarge ? RefusalKind.TooLarge : RefusalKind.Invalid, () =>
+            Read(Input($"\"shape\":{shape},\"datatype\":\"FP32\",\"data\":[1]")));
 
     [Theory]
     [InlineData("")]
@@ -145,7 +148,8 @@ public class JsonRequestReaderTests
     public void Too_many_of_anything_is_refused()
     {
         string List(int count, string item) => string.Join(',', Enumerable.Repeat(item, count));
-        TensorAssert.Refused(RefusalKind.TooLarge, () => Read($"{{\"inputs\":[{List(65, """{"name":"x","shape":[1],"datatype":"FP32","data":[1]}""")}]}}"));
+        TensorAssert.Refused(RefusalKind.TooLarge, () =>
+            Read($"{{\"inputs\":[{List(65, """{"name":"x","shape":[1],"datatype":"FP32","data":[1]}""")}]}}"));
         TensorAssert.Refused(RefusalKind.TooLarge, () => Read($"{{\"inputs\":[],\"outputs\":[{List(65, """{"name":"y"}""")}]}}"));
         TensorAssert.Refused(RefusalKind.TooLarge, () => Read($"{{\"inputs\":[],\"id\":\"{new string('x', 1025)}\"}}"));
         var keys = string.Join(',', Enumerable.Range(0, 100_000).Select(i => $"\"k{i}\":1"));
@@ -176,7 +180,8 @@ public class JsonRequestReaderTests
 
     private static string Input(string fields) => $"{{\"inputs\":[{{\"name\":\"x\",{fields}}}]}}";
 
-    private static InferenceRequest Read(string json, byte[]? blobs = null) => JsonRequestReader.Read(Encoding.UTF8.GetBytes(json), blobs, Limits);
+    private static InferenceRequest Read(string json, byte[]? blobs = null) =>
+        JsonRequestReader.Read(Encoding.UTF8.GetBytes(json), blobs, Limits);
 
     private static void Refused(string json) => TensorAssert.Refused(RefusalKind.Invalid, () => Read(json));
 }

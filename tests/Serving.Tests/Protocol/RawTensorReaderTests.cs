@@ -32,7 +32,9 @@ public class RawTensorReaderTests
     public void A_boolean_is_0_or_1()
     {
         RawTensorReader.Read("x", TensorType.Bool, [3], new byte[] { 0, 1, 1 }, Limits);
-        Assert.Contains("holds 2 at element 1", TensorAssert.Refused(RefusalKind.Invalid, () => RawTensorReader.Read("x", TensorType.Bool, [3], new byte[] { 0, 2, 1 }, Limits)), StringComparison.Ordinal);
+        Assert.Contains("holds 2 at element 1",
+            TensorAssert.Refused(RefusalKind.Invalid, () =>
+            RawTensorReader.Read("x", TensorType.Bool, [3], new byte[] { 0, 2, 1 }, Limits)), StringComparison.Ordinal);
     }
 
     [Fact]

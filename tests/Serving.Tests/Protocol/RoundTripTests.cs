@@ -8,7 +8,9 @@ using TorchBridge.Serving.Grpc.Wire;
 
 namespace TorchBridge.Serving.Tests.Protocol;
 
-/// <summary>Tensors of every datatype through every codec. The writers here are the tests' own, so that two equal mistakes do not cancel out.</summary>
+/// <summary>
+/// Tensors of every datatype through every codec. The writers here are the tests' own, so that two equal mistakes do not cancel out.
+/// </summary>
 public class RoundTripTests
 {
     private static readonly ProtocolLimits Limits = new();
@@ -19,10 +21,13 @@ public class RoundTripTests
     public void Every_door_reads_the_same_tensors(int seed)
     {
         var random = new Random(seed);
-        var tensors = Enum.GetValues<TensorType>().Select((type, i) => RandomTensors.Make(random, $"in{i}", type, RandomTensors.Shape(random))).ToArray();
+        var tensors = Enum.GetValues<TensorType>()
+            .Select((type, i) => RandomTensors.Make(random, $"in{i}", type, RandomTensors.Shape(random))).ToArray();
 
-        Check(tensors, JsonRequestReader.Read(Json(tensors, nested: false, dataFirst: random.Next(2) == 0, binary: _ => false).Json, default, Limits));
-        Check(tensors, JsonRequestReader.Read(Json(tensors, nested: true, dataFirst: random.Next(2) == 0, binary: _ => false).Json, default, Limits));
+        Check(tensors, JsonRequestReader.Read(Json(tensors, nested: false, dataFirst: random.Next(2) == 0, binary: _ => false).Json,
+            default, Limits));
+        Check(tensors, JsonRequestReader.Read(Json(tensors, nested: true, dataFirst: random.Next(2) == 0, binary: _ => false).Json, default,
+            Limits));
         var mixed = Json(tensors, nested: true, dataFirst: false, binary: i => i % 2 == 0);
         Check(tensors, JsonRequestReader.Read(mixed.Json, mixed.Blobs, Limits));
         Check(tensors, GrpcRequestReader.Read(OnTheWire(GrpcRaw(tensors)), Limits));
@@ -34,14 +39,16 @@ public class RoundTripTests
     public void A_reply_says_what_was_computed(int seed)
     {
         var random = new Random(seed);
-        var tensors = Enum.GetValues<TensorType>().Select((type, i) => RandomTensors.Make(random, $"out{i}", type, RandomTensors.Shape(random))).ToArray();
+        var tensors = Enum.GetValues<TensorType>()
+            .Select((type, i) => RandomTensors.Make(random, $"out{i}", type, RandomTensors.Shape(random))).ToArray();
         Dictionary<string, object> parameters = new() { ["flag"] = true, ["whole"] = 7L, ["real"] = 0.5, ["text"] = "<é>" };
         var reply = new InferenceReply("m", "3", "42", parameters, [.. tensors.Select((tensor, i) => (tensor, i % 2 == 1))]);
 
         var target = new ArrayBufferWriter<byte>();
         var length = JsonReplyWriter.Write(reply, target)!.Value;
         var node = JsonNode.Parse(target.WrittenSpan[..length])!;
-        Assert.Equal("""{"flag":true,"whole":7,"real":0.5,"text":"<é>"}""", node["parameters"]!.ToJsonString(new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
+        Assert.Equal("""{"flag":true,"whole":7,"real":0.5,"text":"<é>"}""",
+            node["parameters"]!.ToJsonString(new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
         Assert.Equal(("m", "3", "42"), ((string)node["model_name"]!, (string)node["model_version"]!, (string)node["id"]!));
         // What a reply holds is read back as a request: the shape of both is the same.
         node["inputs"] = node["outputs"]!.DeepClone();
@@ -96,7 +103,8 @@ public class RoundTripTests
     private static string[] Elements(Tensor tensor)
     {
         var invariant = CultureInfo.InvariantCulture;
-        string[] Of<T>(Func<T, string> text) where T : unmanaged => [.. MemoryMarshal.Cast<byte, T>(tensor.Data.Span).ToArray().Select(text)];
+        string[] Of<T>(Func<T, string> text) where T : unmanaged =>
+            [.. MemoryMarshal.Cast<byte, T>(tensor.Data.Span).ToArray().Select(text)];
         return tensor.Type switch
         {
             TensorType.Bool => Of<byte>(item => item == 1 ? "true" : "false"),

@@ -33,7 +33,8 @@ public class OnnxScanTests
         {
             using var folder = new TempFolder();
             File.WriteAllBytes(folder["m.onnx"], TestModels.External(location, inSubgraph));
-            Assert.Contains("keeps tensors in", Assert.Throws<ModelLoadException>(() => ModelSource.Read(folder["m.onnx"])).Message, StringComparison.Ordinal);
+            Assert.Contains("keeps tensors in", Assert.Throws<ModelLoadException>(() => ModelSource.Read(folder["m.onnx"])).Message,
+                StringComparison.Ordinal);
         }
     }
 
@@ -45,13 +46,16 @@ public class OnnxScanTests
         File.WriteAllBytes(folder["m.onnx"], TestModels.External("w.bin"));
         File.WriteAllBytes(other["w.bin"], new byte[12]);
         File.CreateSymbolicLink(folder["w.bin"], other["w.bin"]);
-        Assert.Contains("link", Assert.Throws<ModelLoadException>(() => ModelSource.Read(folder["m.onnx"])).Message, StringComparison.Ordinal);
+        Assert.Contains("link", Assert.Throws<ModelLoadException>(() => ModelSource.Read(folder["m.onnx"])).Message,
+            StringComparison.Ordinal);
         File.Delete(folder["w.bin"]);
         File.WriteAllBytes(folder["w.bin"], [.. BitConverter.GetBytes(2f), .. BitConverter.GetBytes(3f), .. BitConverter.GetBytes(4f)]);
         using var session = RuntimeSession.Open(ModelSource.Read(folder["m.onnx"]), new RuntimeSettings());
         using var memory = new RunMemory();
-        var x = new Tensor("x", TensorType.FP32, [1, 3]) { Data = System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>([1, 1, 1]).ToArray() };
-        Assert.Equal([2, 3, 4], System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(session.Run(memory, [[x]], [0])[0][0].Data.Span).ToArray());
+        var x = new Tensor("x", TensorType.FP32, [1, 3]) { Data = System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>([1, 1, 1])
+            .ToArray() };
+        Assert.Equal([2, 3, 4],
+            System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(session.Run(memory, [[x]], [0])[0][0].Data.Span).ToArray());
     }
 
     [Fact]
