@@ -25,7 +25,7 @@ internal static class ServingSubject
             Environment.SetEnvironmentVariable("BENCHMARK_JPEG", Jpeg(folder));
             using var ours = ServerProcess.Start("dotnet",
                 [ServerDll, "--models", folder, "--reload-milliseconds", "0", "--urls", "http://127.0.0.1:0", "--grpc-url", "none"],
-                "REST ", "answers");
+                "page ", "answers");
             using var stock = ServerProcess.Start("dotnet", [typeof(ServingSubject).Assembly.Location, Peer.Option, "serve_stock", onnx],
                 "listening ", "listening ");
             using var node = StartNode(onnx);

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Grpc.Net.Client;
 using Microsoft.AspNetCore.Builder;
@@ -111,8 +110,7 @@ internal sealed class TestServer : IAsyncDisposable
 
     /// <summary>A request of the affine model: [start, start + 1, start + 2].</summary>
     public static string Affine(int start) =>
-        JsonSerializer.Serialize(new { inputs = new[] { new { name = "x", datatype = "FP32", shape = new[] { 1, 3 },
-        data = new[] { start, start + 1, start + 2 } } } });
+        $$"""{"inputs":[{"name":"x","datatype":"FP32","shape":[1,3],"data":[{{start}},{{start + 1}},{{start + 2}}]}]}""";
 
     public static IReadOnlyList<double> Values(JsonNode? reply, int output = 0) =>
         [.. reply!["outputs"]![output]!["data"]!.AsArray().Select(item => item!.GetValue<double>())];

@@ -63,7 +63,7 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
         var data = new byte[planes.Length * sizeof(float)];
         var target = MemoryMarshal.Cast<byte, float>(data.AsSpan());
         for (var i = 0; i < planes.Length; i++) target[i] = planes[i];
-        return new Tensor(input, TensorType.FP32,
-            [planes.Length / (3 * card.Width * card.Height), 3, card.Height, card.Width]) { Data = data };
+        var count = planes.Length / (3 * card.Width * card.Height);
+        return new Tensor(input, TensorType.FP32, [count, 3, card.Height, card.Width]) { Data = data };
     }
 }

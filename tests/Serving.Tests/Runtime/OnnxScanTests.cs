@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Google.Protobuf;
 using TorchBridge.Onnx.Proto;
 using TorchBridge.Serving.Runtime;
@@ -52,10 +53,9 @@ public class OnnxScanTests
         File.WriteAllBytes(folder["w.bin"], [.. BitConverter.GetBytes(2f), .. BitConverter.GetBytes(3f), .. BitConverter.GetBytes(4f)]);
         using var session = RuntimeSession.Open(ModelSource.Read(folder["m.onnx"]), new RuntimeSettings());
         using var memory = new RunMemory();
-        var x = new Tensor("x", TensorType.FP32, [1, 3]) { Data = System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>([1, 1, 1])
-            .ToArray() };
-        Assert.Equal([2, 3, 4],
-            System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(session.Run(memory, [[x]], [0])[0][0].Data.Span).ToArray());
+        var x = new Tensor("x", TensorType.FP32, [1, 3]) { Data = MemoryMarshal.AsBytes<float>([1, 1, 1]).ToArray() };
+        var y = session.Run(memory, [[x]], [0])[0][0];
+        Assert.Equal([2, 3, 4], MemoryMarshal.Cast<byte, float>(y.Data.Span).ToArray());
     }
 
     [Fact]
