@@ -56,8 +56,8 @@ internal sealed class RuntimeSession : IDisposable
 
         void Configure(SessionOptions options)
         {
-            // Threads wait in a loop from layer to layer, but not from run to run: they would take the cores from those that read requests.
-            options.AddSessionConfigEntry("session.force_spinning_stop", "1");
+            // Threads that wait in a loop for the next layer or run would take the cores from those that read requests.
+            options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
             settings.Configure?.Invoke(options);
         }
     }
