@@ -10,7 +10,10 @@ internal static class Peer
     public const string Option = "--peer";
 
     /// <summary>Starts this program again for one figure.</summary>
-    public static double Run(string name, params string[] arguments)
+    public static double Run(string name, params string[] arguments) => Numbers(name, arguments)[0];
+
+    /// <summary>Starts this program again for several figures.</summary>
+    public static double[] Numbers(string name, params string[] arguments)
     {
         var host = Environment.ProcessPath!;
         var start = new ProcessStartInfo(host) { RedirectStandardOutput = true };
@@ -22,6 +25,6 @@ internal static class Peer
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         if (process.ExitCode != 0) throw new InvalidOperationException($"{name} ended with {process.ExitCode}");
-        return double.Parse(output.Trim().Split('\n')[^1], CultureInfo.InvariantCulture);
+        return [.. output.Trim().Split('\n')[^1].Split(' ').Select(number => double.Parse(number, CultureInfo.InvariantCulture))];
     }
 }

@@ -7,7 +7,7 @@ using TorchBridge.Benchmarks;
 
 if (args is [Peer.Option, var peer, .. var arguments])
 {
-    Console.WriteLine(Subjects.Peers[peer](arguments).ToString("R", System.Globalization.CultureInfo.InvariantCulture));
+    Console.WriteLine(string.Join(' ', Subjects.Peers[peer](arguments).Select(figure => figure.ToString("R", System.Globalization.CultureInfo.InvariantCulture))));
     return 0;
 }
 

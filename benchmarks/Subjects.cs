@@ -1,3 +1,5 @@
+using TorchBridge.Benchmarks.Serving;
+
 namespace TorchBridge.Benchmarks;
 
 /// <summary>The side-by-side subjects by name.</summary>
@@ -12,9 +14,13 @@ internal static class Subjects
         ["calibration"] = CalibrationSubject.Run,
         ["ingredients"] = IngredientsSubject.Run,
         ["soak"] = SoakSubject.Run,
+        ["serving"] = ServingSubject.Run,
     };
 
     /// <summary>Peers that are measured in a process of their own.</summary>
-    public static IReadOnlyDictionary<string, Func<string[], double>> Peers { get; } =
-        TrainingSubject.Peers.Concat(ScoringSubject.Peers).Concat(QuantizedSubject.Peers).ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
+    public static IReadOnlyDictionary<string, Func<string[], double[]>> Peers { get; } =
+        TrainingSubject.Peers.Concat(ScoringSubject.Peers).Concat(QuantizedSubject.Peers)
+            .Select(pair => KeyValuePair.Create<string, Func<string[], double[]>>(pair.Key, arguments => [pair.Value(arguments)]))
+            .Concat(LoadPeer.Peers).Append(new("serve_stock", StockServer.Run))
+            .ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
 }

@@ -44,6 +44,7 @@ internal static class Program
         root.Subcommands.Add(ModelCommands.Export());
         root.Subcommands.Add(ModelCommands.Parity());
         root.Subcommands.Add(QuantizeCommand.Build());
+        root.Subcommands.Add(PackageCommand.Build());
         root.Subcommands.Add(ModelCommands.Predict());
         root.Subcommands.Add(LabCommand.Build());
         root.Subcommands.Add(AblateCommand.Build());

@@ -14,6 +14,10 @@ public static class Run
 
     private static string Configuration => AppContext.BaseDirectory.Contains($"{Path.DirectorySeparatorChar}Release{Path.DirectorySeparatorChar}", StringComparison.Ordinal) ? "Release" : "Debug";
 
+    /// <summary>Whether a program is on the path.</summary>
+    public static bool IsInstalled(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
+        .Any(folder => File.Exists(Path.Combine(folder, program)) || File.Exists(Path.Combine(folder, $"{program}.exe")));
+
     /// <summary>Starts a program of ours and waits for its end.</summary>
     public static RunResult Program(string dll, string[] arguments, string? folder = null, IReadOnlyDictionary<string, string>? environment = null) => Command("dotnet", [dll, .. arguments], folder, environment);
 

@@ -1,0 +1,128 @@
+// What it does: one bounded queue a model version. A worker that is free takes what is there, oldest first, up to the batch limit, at the
+// moment at which it runs it: a batch grows until it starts. A delay holds back only a batch that is not full, and is counted from its
+// oldest request.
+using TorchBridge.Serving.Protocol;
+
+namespace TorchBridge.Serving.Batching;
+
+/// <summary>Requests that wait, and which of them run next.</summary>
+/// <param name="settings">Sizes and delay.</param>
+/// <param name="clock">What measures the delay and the deadlines.</param>
+internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
+{
+    private readonly object gate = new();
+    private readonly LinkedList<PendingRequest> waiting = new();
+    private readonly Dictionary<PendingRequest, LinkedListNode<PendingRequest>> places = [];
+    private bool isClosed;
+
+    /// <summary>How many wait.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (gate) return waiting.Count;
+        }
+    }
+
+    /// <summary>Puts a request at the end; false where the queue is full or closed.</summary>
+    public bool TryAdd(PendingRequest request)
+    {
+        lock (gate)
+        {
+            if (waiting.Count >= settings.Capacity) DropExpired();
+            if (isClosed || waiting.Count >= settings.Capacity) return false;
+            request.EnqueuedAt = clock.GetTimestamp();
+            places.Add(request, waiting.AddLast(request));
+            Monitor.PulseAll(gate);
+            return true;
+        }
+    }
+
+    /// <summary>Takes a request out before it runs; false where it runs already or is done.</summary>
+    public bool Remove(PendingRequest request)
+    {
+        lock (gate)
+        {
+            if (!places.Remove(request, out var place)) return false;
+            waiting.Remove(place);
+            return true;
+        }
+    }
+
+    /// <summary>Waits for the next batch; null when the queue is closed and empty.</summary>
+    public List<PendingRequest>? Take()
+    {
+        lock (gate)
+        {
+            while (true)
+            {
+                DropExpired();
+                if (waiting.First is not { Value: var oldest })
+                {
+                    if (isClosed) return null;
+                    Monitor.Wait(gate);
+                    continue;
+                }
+
+                var (batch, isFull) = Collect(oldest);
+                var left = settings.Delay - clock.GetElapsedTime(oldest.EnqueuedAt);
+                if (isFull || isClosed || left <= TimeSpan.Zero)
+                {
+                    foreach (var request in batch) Remove(request);
+                    return batch;
+                }
+
+                // The clock may be a test's: it wakes the worker, not Monitor's own time-out.
+                using var timer = clock.CreateTimer(_ => Wake(), null, left, Timeout.InfiniteTimeSpan);
+                Monitor.Wait(gate);
+            }
+        }
+    }
+
+    /// <summary>Takes no more requests; those that wait are still run.</summary>
+    public void Close()
+    {
+        lock (gate)
+        {
+            isClosed = true;
+            Monitor.PulseAll(gate);
+        }
+    }
+
+    private void Wake()
+    {
+        lock (gate) Monitor.PulseAll(gate);
+    }
+
+    /// <summary>
+    /// The requests that run with the oldest: the first that fit together. Those of other shapes wait for the next worker.
+    /// </summary>
+    private (List<PendingRequest> Batch, bool IsFull) Collect(PendingRequest oldest)
+    {
+        var batch = new List<PendingRequest>();
+        var rows = 0;
+        foreach (var request in waiting)
+        {
+            if (request.Key != oldest.Key) continue;
+            if (batch.Count > 0 && rows + request.Rows > settings.MaxRows) return (batch, true);
+            batch.Add(request);
+            rows += request.Rows;
+            if (rows >= settings.MaxRows) return (batch, true);
+        }
+
+        return (batch, false);
+    }
+
+    private void DropExpired()
+    {
+        var now = clock.GetTimestamp();
+        for (var place = waiting.First; place is not null;)
+        {
+            var (request, next) = (place.Value, place.Next);
+            if (request.Deadline < now && Remove(request))
+                request.Fail(new RequestRefusedException(RefusalKind.Expired,
+                    "the request has waited longer than it may; the server is busy"));
+            place = next;
+        }
+    }
+}

@@ -1,0 +1,37 @@
+namespace TorchBridge.Serving.Batching;
+
+/// <summary>What a model version has computed since it was loaded.</summary>
+internal sealed class BatchStatistics
+{
+    private readonly Lock gate = new();
+    private readonly SortedDictionary<int, long> runsBySize = [];
+    private long rows;
+    private long failures;
+    private TimeSpan queued;
+    private TimeSpan computed;
+
+    /// <summary>Counts a run.</summary>
+    public void Add(int batchRows, TimeSpan run, TimeSpan queuedInAll)
+    {
+        lock (gate)
+        {
+            runsBySize[batchRows] = runsBySize.GetValueOrDefault(batchRows) + 1;
+            rows += batchRows;
+            computed += run;
+            queued += queuedInAll;
+        }
+    }
+
+    /// <summary>Counts a run that failed.</summary>
+    public void AddFailure()
+    {
+        lock (gate) failures++;
+    }
+
+    /// <summary>The figures of now.</summary>
+    public BatchFigures Read()
+    {
+        lock (gate) return new BatchFigures(rows, runsBySize.Values.Sum(), failures, queued, computed,
+            new SortedDictionary<int, long>(runsBySize));
+    }
+}

@@ -1,0 +1,64 @@
+using TorchBridge.Serving.Protocol;
+using TorchBridge.Serving.Runtime;
+
+namespace TorchBridge.Serving.Batching;
+
+/// <summary>Runs batches of one model version, one after the other, on a thread of its own.</summary>
+internal sealed class BatchWorker
+{
+    private readonly RuntimeSession session;
+    private readonly BatchQueue queue;
+    private readonly TimeProvider clock;
+    private readonly IBatchObserver observer;
+    private readonly Thread thread;
+
+    /// <summary>Starts a worker; it ends when the queue is closed and empty.</summary>
+    public BatchWorker(RuntimeSession session, BatchQueue queue, TimeProvider clock, IBatchObserver observer, string name)
+    {
+        this.session = session;
+        this.queue = queue;
+        this.clock = clock;
+        this.observer = observer;
+        thread = new Thread(Work) { IsBackground = true, Name = name };
+        thread.Start();
+    }
+
+    /// <summary>Waits for the end.</summary>
+    public void Join() => thread.Join();
+
+    private void Work()
+    {
+        using var memory = new RunMemory();
+        while (queue.Take() is { } batch) Execute(memory, batch);
+    }
+
+    private void Execute(RunMemory memory, List<PendingRequest> batch)
+    {
+        var started = clock.GetTimestamp();
+        try
+        {
+            // Outputs that only one of the requests wants are computed for all: a run has one set of them.
+            int[] outputs = [.. batch.SelectMany(request => request.Outputs).Distinct().Order()];
+            var results = session.Run(memory, [.. batch.Select(request => request.Inputs)], outputs);
+            var run = clock.GetElapsedTime(started);
+            var rows = batch.Sum(request => request.Rows);
+            observer.Ran(rows, run, [.. batch.Select(request => clock.GetElapsedTime(request.EnqueuedAt, started))]);
+            for (var i = 0; i < batch.Count; i++)
+            {
+                var result = results[i];
+                Tensor[] wanted = [.. batch[i].Outputs.Select(output => result[Array.IndexOf(outputs, output)])];
+                batch[i].Complete(new ComputedOutputs(wanted, clock.GetElapsedTime(batch[i].EnqueuedAt, started), run, rows));
+            }
+        }
+        catch (ModelRunException) when (batch.Count > 1)
+        {
+            // One of them may have spoilt it for the others: each alone finds out which.
+            foreach (var request in batch) Execute(memory, [request]);
+        }
+        catch (Exception error)
+        {
+            observer.Failed(error);
+            foreach (var request in batch) request.Fail(error);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+namespace TorchBridge.Serving.Http;
+
+/// <summary>GET /openapi: the OpenAPI document of the REST half.</summary>
+internal static class OpenApiDocument
+{
+    /// <summary>The document.</summary>
+    public static string Text { get; } = Read();
+
+    /// <summary>Sends it.</summary>
+    public static Task Send(HttpContext context)
+    {
+        context.Response.ContentType = "application/json";
+        return context.Response.WriteAsync(Text);
+    }
+
+    private static string Read()
+    {
+        using var stream = typeof(OpenApiDocument).Assembly.GetManifestResourceStream("openapi.json")!;
+        using var reader = new StreamReader(stream);
+        return reader.ReadToEnd();
+    }
+}

@@ -1,0 +1,11 @@
+using TorchBridge.Serving.Runtime;
+
+namespace TorchBridge.Serving.Models;
+
+/// <summary>Tries a model where a crash does no harm.</summary>
+internal interface IModelProbe
+{
+    /// <summary>Loads and runs it.</summary>
+    /// <exception cref="ModelLoadException">It does not load, crashes, takes too long or too much memory.</exception>
+    void Try(ModelSource source);
+}

@@ -1,0 +1,140 @@
+using TorchBridge.Serving.Protocol;
+using TorchBridge.Serving.Runtime;
+
+namespace TorchBridge.Serving.Models;
+
+/// <summary>What a model's <c>config.pbtxt</c> says, as far as this server acts on it. Null is: not said.</summary>
+internal sealed record ModelConfig
+{
+    /// <summary>Name of a model's configuration.</summary>
+    public const string FileName = "config.pbtxt";
+
+    /// <summary>Fields that may stand there and change nothing here: how other back ends load, warm up and observe a model.</summary>
+    private static readonly string[] Unused = ["optimization", "model_warmup", "cc_model_filenames", "metric_tags", "runtime",
+        "model_operations", "model_metrics", "response_cache"];
+
+    private static readonly string[] Used =
+    [
+        "name", "platform", "backend", "max_batch_size", "input", "output", "version_policy", "dynamic_batching", "instance_group",
+            "default_model_filename", "parameters",
+    ];
+
+    /// <summary>The model's name.</summary>
+    public string? Name { get; private init; }
+
+    /// <summary>Rows of the largest batch; 0 where axis 0 is no batch.</summary>
+    public int? MaxBatchSize { get; private init; }
+
+    /// <summary>How long an incomplete batch waits.</summary>
+    public TimeSpan? Delay { get; private init; }
+
+    /// <summary>Requests that may wait.</summary>
+    public int? QueueCapacity { get; private init; }
+
+    /// <summary>How long a request may wait.</summary>
+    public TimeSpan? Timeout { get; private init; }
+
+    /// <summary>Batches that run at the same time.</summary>
+    public int? Sessions { get; private init; }
+
+    /// <summary>Threads of a batch.</summary>
+    public int? Threads { get; private init; }
+
+    /// <summary>Name of the file in a version's folder.</summary>
+    public string ModelFile { get; private init; } = "model.onnx";
+
+    /// <summary>How many of the latest versions are served; null for all.</summary>
+    public int? LatestVersions { get; private init; } = 1;
+
+    /// <summary>The versions that are served; null where <see cref="LatestVersions"/> says it.</summary>
+    public IReadOnlySet<long>? Versions { get; private init; }
+
+    /// <summary>Inputs and outputs as declared: name, datatype, axes without the batch, file of the labels.</summary>
+    public IReadOnlyList<DeclaredTensor> Tensors { get; private init; } = [];
+
+    /// <summary>Reads a configuration.</summary>
+    /// <exception cref="ModelLoadException">It cannot be read, or asks for what this server has not.</exception>
+    public static ModelConfig Read(string path)
+    {
+        const long most = 1 << 20;
+        try
+        {
+            if (new FileInfo(path).Length > most) throw new FormatException($"it has more than {most} bytes");
+            return Of(TextFormat.Read(File.ReadAllText(path)));
+        }
+        catch (Exception error) when (error is FormatException or IOException or UnauthorizedAccessException)
+        {
+            throw new ModelLoadException($"{path}: {error.Message}", error);
+        }
+    }
+
+    /// <summary>Compares the configuration with the file that it belongs to.</summary>
+    /// <exception cref="ModelLoadException">They contradict each other.</exception>
+    public void Check(ModelSignature signature, string path)
+    {
+        if (MaxBatchSize > 0 && !signature.MayBatch)
+            throw new ModelLoadException($"{path}: max_batch_size is {MaxBatchSize}, but axis 0 of the model's inputs and outputs is not free everywhere; 0 is right for it");
+        foreach (var declared in Tensors)
+        {
+            var spec = (declared.IsInput ? signature.Inputs : signature.Outputs).FirstOrDefault(tensor => tensor.Name == declared.Name)
+                ?? throw new ModelLoadException($"{path}: the model has no {(declared.IsInput ? "input" : "output")} '{declared.Name}'");
+            if (declared.Type is { } type && type != spec.Type.TritonNameOf())
+                throw new ModelLoadException($"{path}: '{declared.Name}' is {spec.Type.TritonNameOf()} in the model, and {type} here");
+            long[] dims = [.. MaxBatchSize > 0 ? spec.Shape.Skip(1) : spec.Shape];
+            var differs = declared.Dims.Zip(dims).Any(pair => pair.First != pair.Second && pair.First >= 0 && pair.Second >= 0);
+            if (declared.Dims.Count > 0 && (declared.Dims.Count != dims.Length || differs))
+                throw new ModelLoadException($"{path}: '{declared.Name}' is {ShapeRules.Text(dims)} in the model, and {ShapeRules.Text(declared.Dims)} here");
+        }
+    }
+
+    private static ModelConfig Of(TextMessage text)
+    {
+        if (text.Names.FirstOrDefault(name => !Used.Contains(name) && !Unused.Contains(name)) is { } unknown)
+            throw new FormatException($"`{unknown}` is not something that this server does; it acts on {string.Join(", ", Used)}");
+        if (text.Text("backend") is not (null or "onnxruntime")) throw new FormatException($"the backend is '{text.Text("backend")}'; only onnxruntime is there");
+        if (text.Text("platform") is not (null or "" or "onnxruntime_onnx" or "onnx_onnxv1")) throw new FormatException($"the platform is '{text.Text("platform")}'; only onnxruntime_onnx is there");
+        var batching = text.Message("dynamic_batching");
+        var queue = batching?.Message("default_queue_policy");
+        var policy = text.Message("version_policy");
+        var file = text.Text("default_model_filename") is { Length: > 0 } name ? name : "model.onnx";
+        if (file is "." or ".." || file.AsSpan().IndexOfAny('/', '\\', ':') >= 0)
+            throw new FormatException($"default_model_filename is '{file}', which is no plain file name");
+        return new ModelConfig
+        {
+            Name = text.Text("name"),
+            MaxBatchSize = Limited(text.Number("max_batch_size"), "max_batch_size", 0, 4096),
+            Delay = Limited(batching?.Number("max_queue_delay_microseconds"), "max_queue_delay_microseconds", 0, 10_000_000) is { } delay
+                ? TimeSpan.FromMicroseconds(delay) : null,
+            QueueCapacity = Limited(queue?.Number("max_queue_size"), "max_queue_size", 0, 1_000_000) is > 0 and var capacity ? capacity
+                : null,
+            Timeout = queue?.Number("default_timeout_microseconds") is > 0 and var timeout ? TimeSpan.FromMicroseconds(timeout) : null,
+            Sessions = SessionsOf(text),
+            Threads = ThreadsOf(text),
+            ModelFile = file,
+            LatestVersions = policy?.Message("all") is not null ? null
+                : Limited(policy?.Message("latest")?.Number("num_versions"), "num_versions", 1, 1000) ?? 1,
+            Versions = policy?.Message("specific")?.Numbers("versions").ToHashSet(),
+            Tensors = [.. text.Messages("input").Select(item => DeclaredTensor.Read(item, isInput: true)),
+                .. text.Messages("output").Select(item => DeclaredTensor.Read(item, isInput: false))],
+        };
+    }
+
+    private static int? SessionsOf(TextMessage text)
+    {
+        if (text.Messages("instance_group").FirstOrDefault(group => group.Text("kind") is "KIND_GPU") is not null)
+            throw new FormatException("an instance_group is on a GPU; this server has the CPU");
+        var count = text.Messages("instance_group").Sum(group => group.Number("count") ?? 1);
+        return count == 0 ? null : Limited(count, "instance_group's count", 1, 64);
+    }
+
+    private static int? ThreadsOf(TextMessage text) =>
+        text.Messages("parameters")
+            .FirstOrDefault(item => item.Text("key") == "intra_op_thread_count")?.Message("value")?.Text("string_value") is { } threads
+            ? int.TryParse(threads, System.Globalization.CultureInfo.InvariantCulture, out var count) && count is >= 0 and <= 1024 ? count
+                : throw new FormatException($"intra_op_thread_count is '{threads}'")
+            : null;
+
+    private static int? Limited(long? value, string name, int least, int most) => value is null || (value >= least && value <= most)
+        ? (int?)value
+        : throw new FormatException($"{name} is {value}; {least} to {most} may be");
+}

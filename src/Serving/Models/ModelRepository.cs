@@ -1,0 +1,141 @@
+// What it does: brings the table of loaded models to what lies in the folder. A change is acted on when two looks in a row have seen the
+// same, so that a file that is being written is not loaded by halves. The new version is loaded, checked and warm before it takes the old
+// one's place; where it is broken, the old one stays.
+using TorchBridge.Serving.Runtime;
+
+namespace TorchBridge.Serving.Models;
+
+/// <summary>Keeps the loaded models in step with the folder.</summary>
+internal sealed partial class ModelRepository(string folder, ModelLoader loader, ModelRegistry registry, ILogger<ModelRepository> log)
+{
+    private readonly Dictionary<(string Model, long Version), string> loadedStamps = [];
+    private readonly Dictionary<string, (string Stamp, string Problem)> failures = new(StringComparer.Ordinal);
+    private readonly HashSet<string> told = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, long> plainVersions = new(StringComparer.Ordinal);
+    private Dictionary<string, string> lastLook = new(StringComparer.Ordinal);
+    private HashSet<string> missing = new(StringComparer.Ordinal);
+    private bool isFirstLook = true;
+    private string? folderProblem;
+
+    /// <summary>Looks into the folder, and acts on what has changed.</summary>
+    public void Look()
+    {
+        RepositoryScan scan;
+        try
+        {
+            scan = RepositoryScan.Of(folder);
+            folderProblem = null;
+        }
+        catch (ModelLoadException error)
+        {
+            // A folder that is away for a moment unloads nothing.
+            if (folderProblem != error.Message) LogFolder(error.Message);
+            folderProblem = error.Message;
+            return;
+        }
+
+        var models = scan.Entries.Select(entry => entry.Model).Concat(scan.Problems.Keys.Where(ModelNames.IsValid))
+            .ToHashSet(StringComparer.Ordinal);
+        if (isFirstLook) foreach (var model in models) registry.Change(model, before => before);
+        foreach (var (_, problem) in scan.Problems) LogOnce(problem);
+        var entries = scan.Entries.ToLookup(entry => entry.Model, StringComparer.Ordinal);
+        foreach (var model in models) Update(model, [.. entries[model]], scan.Problems.GetValueOrDefault(model));
+        Remove(models);
+        lastLook = scan.Entries.ToDictionary(entry => entry.Path, entry => entry.Stamp, StringComparer.Ordinal);
+        isFirstLook = false;
+        registry.IsFirstLoadDone = true;
+    }
+
+    private void Update(string model, ModelFileEntry[] entries, string? problem)
+    {
+        var wanted = new HashSet<long>();
+        foreach (var entry in entries)
+        {
+            var version = entry.Version ?? plainVersions.GetValueOrDefault(model, 1);
+            var isLoaded = loadedStamps.TryGetValue((model, version), out var stamp);
+            if (stamp != entry.Stamp && IsSettled(entry))
+            {
+                // A plain file's versions are counted, so that a reply names what computed it.
+                var next = entry.Version is null && isLoaded ? version + 1 : version;
+                if (TryLoad(entry, next, ref problem)) version = next;
+            }
+
+            wanted.Add(version);
+        }
+
+        // A version that has gone from the folder goes when those that are wanted answer.
+        if (registry.Find(model) is { } now && entries.Length > 0 && wanted.All(now.Versions.ContainsKey))
+            Retire(model, now.Versions.Keys.Where(version => !wanted.Contains(version)));
+        registry.Change(model, before => before with { Problem = problem ?? (before.IsReady ? null : before.Problem) });
+    }
+
+    /// <summary>Whether a file is as it was at the last look: it is not being written.</summary>
+    private bool IsSettled(ModelFileEntry entry) => isFirstLook || lastLook.GetValueOrDefault(entry.Path) == entry.Stamp;
+
+    private bool TryLoad(ModelFileEntry entry, long version, ref string? problem)
+    {
+        if (failures.TryGetValue(entry.Path, out var failure) && failure.Stamp == entry.Stamp)
+        {
+            problem = failure.Problem; // as it was: it is not tried again
+            return false;
+        }
+
+        try
+        {
+            var loaded = loader.Load(entry, version);
+            failures.Remove(entry.Path);
+            loadedStamps[(entry.Model, version)] = entry.Stamp;
+            if (entry.Version is null) plainVersions[entry.Model] = version;
+            // The old version of the same number goes now, in one step; others when all that are wanted answer.
+            registry.Change(entry.Model, before => before with { Versions = before.Versions.SetItem(version, loaded) });
+            LogLoaded(entry.Model, version, loaded.Settings.MaxRows, loaded.Identity.Digest);
+            return true;
+        }
+        catch (ModelLoadException error)
+        {
+            problem = error.Message;
+            failures[entry.Path] = (entry.Stamp, error.Message);
+            LogRefused(error.Message, registry.Find(entry.Model)?.IsReady == true ? "the version that was loaded before goes on serving"
+                : "it is not served");
+            return false;
+        }
+    }
+
+    private void LogOnce(string problem)
+    {
+        if (told.Add(problem)) LogRefused(problem, "what was loaded before goes on serving");
+    }
+
+    private void Retire(string model, IEnumerable<long> versions)
+    {
+        long[] gone = [.. versions];
+        if (gone.Length == 0) return;
+        foreach (var version in gone) loadedStamps.Remove((model, version));
+        registry.Change(model, before => before with { Versions = before.Versions.RemoveRange(gone) });
+        foreach (var version in gone) LogRetired(model, version);
+    }
+
+    private void Remove(HashSet<string> models)
+    {
+        var gone = registry.Models.Select(model => model.Name).Where(name => !models.Contains(name)).ToHashSet(StringComparer.Ordinal);
+        foreach (var name in gone.Where(missing.Contains))
+        {
+            Retire(name, registry.Find(name)!.Versions.Keys);
+            registry.Change(name, _ => null);
+        }
+
+        missing = gone;
+    }
+
+    [LoggerMessage(LogLevel.Information, "{Model} version {Version} answers, in batches of up to {MaxRows} (sha256 {Digest}…)")]
+    private partial void LogLoaded(string model, long version, int maxRows, string digest);
+
+    [LoggerMessage(LogLevel.Information, "{Model} version {Version} takes no more requests")]
+    private partial void LogRetired(string model, long version);
+
+    [LoggerMessage(LogLevel.Error, "{Problem}; {Consequence}")]
+    private partial void LogRefused(string problem, string consequence);
+
+    [LoggerMessage(LogLevel.Error, "{Problem}")]
+    private partial void LogFolder(string problem);
+}

@@ -1,0 +1,32 @@
+using TorchBridge.Serving.Batching;
+using TorchBridge.Serving.Runtime;
+
+namespace TorchBridge.Serving.Models;
+
+/// <summary>Runs a model before its first request: the first run of every batch size is slower.</summary>
+internal static class ModelWarmUp
+{
+    private const int Seed = 2;
+    private static readonly int[] FreeSizes = [8, 32, 224, 1];
+
+    /// <summary>Runs batches of 1, 2, 4 … up to the largest. A model that does not run over random inputs is left cold.</summary>
+    public static void Run(RuntimeSession session, int maxRows)
+    {
+        using var memory = new RunMemory();
+        var random = new Random(Seed);
+        int[] outputs = [.. Enumerable.Range(0, session.Signature.Outputs.Count)];
+        foreach (var size in session.Signature.HasFreeAxes ? FreeSizes : [1])
+        {
+            try
+            {
+                for (var rows = 1; rows < 2 * maxRows; rows *= 2)
+                    session.Run(memory, [ProbeInputs.Random(session.Signature, random, size, Math.Min(rows, maxRows))], outputs);
+                return;
+            }
+            catch (ModelRunException)
+            {
+                // The next size of the free axes may do.
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+namespace TorchBridge.Serving.Operation;
+
+/// <summary>
+/// At the end the web server closes every connection that has no request at hand. One whose request has just been sent looks the same, and
+/// its client would see a failure: so connections are told to close a little later than the listeners, and answer what comes until then.
+/// </summary>
+internal static class LingeringClose
+{
+    /// <summary>How long a connection that waits for its next request outlives the listeners.</summary>
+    public static readonly TimeSpan Time = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>Adds it to an endpoint's connections.</summary>
+    public static void UseLingeringClose(this ListenOptions listen) => listen.Use(next => async connection =>
+    {
+        if (connection.Features.Get<IConnectionLifetimeNotificationFeature>() is not { } told)
+        {
+            await next(connection).ConfigureAwait(false);
+            return;
+        }
+
+        using var later = new LateNotification(told);
+        connection.Features.Set<IConnectionLifetimeNotificationFeature>(later);
+        await next(connection).ConfigureAwait(false);
+    });
+
+    private sealed class LateNotification : IConnectionLifetimeNotificationFeature, IDisposable
+    {
+        private readonly IConnectionLifetimeNotificationFeature told;
+        private readonly CancellationTokenSource later = new();
+        private readonly CancellationTokenRegistration registration;
+
+        public LateNotification(IConnectionLifetimeNotificationFeature told)
+        {
+            this.told = told;
+            ConnectionClosedRequested = later.Token;
+            registration = told.ConnectionClosedRequested.Register(() => later.CancelAfter(Time));
+        }
+
+        public CancellationToken ConnectionClosedRequested { get; set; }
+
+        public void RequestClose() => told.RequestClose();
+
+        public void Dispose()
+        {
+            registration.Dispose();
+            later.Dispose();
+        }
+    }
+}

@@ -1,0 +1,71 @@
+using System.Diagnostics.Metrics;
+using Prometheus;
+
+namespace TorchBridge.Serving.Operation;
+
+/// <summary>
+/// Turns the instruments of <see cref="ServingMetrics"/> into Prometheus metrics, and adds the process's own (memory, time of the
+/// processor).
+/// </summary>
+internal sealed class MetricsExporter : IDisposable
+{
+    private static readonly double[] Seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+    private static readonly double[] Rows = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+    private readonly CollectorRegistry registry = Metrics.NewCustomRegistry();
+    private readonly MetricFactory factory;
+    private readonly MeterListener listener = new();
+
+    /// <summary>Starts to listen.</summary>
+    /// <param name="meters">The application's: another application in the same process has its own.</param>
+    public MetricsExporter(IMeterFactory meters)
+    {
+        factory = Metrics.WithCustomRegistry(registry);
+        DotNetStats.Register(registry);
+        listener.InstrumentPublished = (instrument, self) =>
+        {
+            if (instrument.Meter.Name == ServingMetrics.Name && ReferenceEquals(instrument.Meter.Scope, meters))
+                self.EnableMeasurementEvents(instrument);
+        };
+        listener.SetMeasurementEventCallback<double>((instrument, value, labels, _) => Record(instrument, value, labels));
+        listener.SetMeasurementEventCallback<int>((instrument, value, labels, _) => Record(instrument, value, labels));
+        listener.SetMeasurementEventCallback<long>((instrument, value, labels, _) => Record(instrument, value, labels));
+        listener.Start();
+    }
+
+    /// <summary>Writes what was measured, in Prometheus' text format.</summary>
+    public async Task WriteAsync(Stream target, CancellationToken stop)
+    {
+        listener.RecordObservableInstruments();
+        await registry.CollectAndExportAsTextAsync(target, stop).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => listener.Dispose();
+
+    private void Record(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> labels)
+    {
+        string[] names = new string[labels.Length], values = new string[labels.Length];
+        for (var i = 0; i < labels.Length; i++)
+        {
+            names[i] = labels[i].Key;
+            values[i] = $"{labels[i].Value}";
+        }
+
+        // The factory gives back what it has made before.
+        var help = instrument.Description ?? "";
+        switch (instrument)
+        {
+            case Counter<long>:
+                factory.CreateCounter(instrument.Name, help, names).WithLabels(values).Inc(value);
+                break;
+            case ObservableInstrument<int>:
+                factory.CreateGauge(instrument.Name, help, names).WithLabels(values).Set(value);
+                break;
+            default:
+                var buckets = instrument.Unit == "{row}" ? Rows : Seconds;
+                factory.CreateHistogram(instrument.Name, help, names, new HistogramConfiguration { Buckets = buckets }).WithLabels(values)
+                    .Observe(value);
+                break;
+        }
+    }
+}

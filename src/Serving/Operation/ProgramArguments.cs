@@ -1,0 +1,71 @@
+using System.ComponentModel;
+using System.Globalization;
+using System.Reflection;
+using System.Text;
+
+namespace TorchBridge.Serving.Operation;
+
+/// <summary>The program's arguments: every option of the server in kebab case, and where it listens.</summary>
+internal static class ProgramArguments
+{
+    /// <summary>Configuration key of the address of REST and the page.</summary>
+    public const string Urls = "urls";
+
+    /// <summary>Configuration key of gRPC's address.</summary>
+    public const string GrpcUrl = "grpc-url";
+
+    /// <summary>Configuration key of the metrics' address.</summary>
+    public const string MetricsUrl = "metrics-url";
+
+    private static readonly (string Name, string Help)[] Listening =
+    [
+        (Urls, "Addresses of REST and the page, separated by ';'. Default: http://127.0.0.1:8080."),
+        (GrpcUrl, "Address of gRPC (HTTP/2 without TLS); `none` for no gRPC. Default: http://127.0.0.1:9000."),
+        (MetricsUrl, "Address of GET /metrics for Prometheus. Default: none."),
+        ("environment", "Name of the environment: which appsettings.NAME.json is read. Default: Production."),
+    ];
+
+    /// <summary>What <c>--help</c> prints.</summary>
+    public static string Help
+    {
+        get
+        {
+            var text = new StringBuilder("Serves ONNX models over the Open Inference Protocol (REST and gRPC), in batches, with a page to try them on.\n")
+                .Append("Example: dotnet run --project src/Serving -c Release -- --models models --urls http://127.0.0.1:8080\n\n");
+            foreach (var (name, help) in Listening) text.Append(CultureInfo.InvariantCulture, $"  --{name,-30} {help}\n");
+            var defaults = new ModelServerOptions();
+            foreach (var (name, property) in Options)
+                text.Append(CultureInfo.InvariantCulture, $"  --{name,-30} {property.GetCustomAttribute<DescriptionAttribute>()!.Description} Default: {property.GetValue(defaults) ?? "none"}.\n");
+            return text.Append("\nEach may stand in appsettings.json (\"Server\": { \"MaxBatchSize\": 16 }) or the environment (Server__MaxBatchSize=16), too.").ToString();
+        }
+    }
+
+    private static IEnumerable<(string Name, PropertyInfo Property)> Options => typeof(ModelServerOptions).GetProperties()
+        .Where(property => property.GetCustomAttribute<DescriptionAttribute>() is not null)
+        .Select(property => (KebabCase(property.Name), property));
+
+    /// <summary>Reads arguments to configuration keys and values; null where help is asked for.</summary>
+    /// <exception cref="UsageException">An argument is unknown, there twice, or has no value.</exception>
+    public static Dictionary<string, string?>? Read(string[] args)
+    {
+        var keys = Listening.ToDictionary(item => item.Name, item => item.Name, StringComparer.Ordinal);
+        foreach (var (name, property) in Options) keys[name] = $"{ModelServerOptions.Section}:{property.Name}";
+        var settings = new Dictionary<string, string?>(StringComparer.Ordinal);
+        for (var i = 0; i < args.Length; i++)
+        {
+            if (args[i] is "--help" or "-h" or "-?") return null;
+            var (name, value) = args[i].IndexOf('=', StringComparison.Ordinal) is > 0 and var equals
+                ? (args[i][..equals], args[i][(equals + 1)..]) : (args[i], null);
+            if (!name.StartsWith("--", StringComparison.Ordinal) || !keys.TryGetValue(name[2..], out var key))
+                throw new UsageException($"{name} is not an option; `--help` lists what there is.");
+            if (value is null && ++i == args.Length) throw new UsageException($"{name} needs a value.");
+            if (!settings.TryAdd(key, value ?? args[i])) throw new UsageException($"{name} is there twice.");
+        }
+
+        return settings;
+    }
+
+    private static string KebabCase(string name) =>
+        string.Concat(name.Select((letter, i) =>
+            char.IsUpper(letter) && i > 0 ? $"-{char.ToLowerInvariant(letter)}" : $"{char.ToLowerInvariant(letter)}"));
+}

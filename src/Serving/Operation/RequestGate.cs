@@ -1,0 +1,41 @@
+using TorchBridge.Serving.Protocol;
+
+namespace TorchBridge.Serving.Operation;
+
+/// <summary>Counts the requests in the house and the bytes of their bodies, and lets no more in than there is room for.</summary>
+internal sealed class RequestGate(ModelServerOptions options)
+{
+    private int requests;
+    private long bytes;
+
+    /// <summary>Requests in the house.</summary>
+    public int Requests => Volatile.Read(ref requests);
+
+    /// <summary>Bytes of their bodies.</summary>
+    public long Bytes => Interlocked.Read(ref bytes);
+
+    /// <summary>Lets a request in.</summary>
+    /// <exception cref="RequestRefusedException">The house is full.</exception>
+    public void Enter()
+    {
+        if (Interlocked.Increment(ref requests) <= options.MaxConcurrentRequests) return;
+        Leave();
+        throw new RequestRefusedException(RefusalKind.Unavailable,
+            $"the server has {options.MaxConcurrentRequests} requests at hand; try again");
+    }
+
+    /// <summary>A request has gone.</summary>
+    public void Leave() => Interlocked.Decrement(ref requests);
+
+    /// <summary>Takes room for bytes, before they are in memory.</summary>
+    /// <exception cref="RequestRefusedException">There is no room.</exception>
+    public void Take(long count)
+    {
+        if (Interlocked.Add(ref bytes, count) <= options.MaxBytesInFlight) return;
+        Give(count);
+        throw new RequestRefusedException(RefusalKind.Unavailable, "the server has no memory left for this request; try again");
+    }
+
+    /// <summary>Gives room back.</summary>
+    public void Give(long count) => Interlocked.Add(ref bytes, -count);
+}

@@ -1,0 +1,38 @@
+using System.Runtime.InteropServices;
+using SkiaSharp;
+using TorchBridge.Serving.Protocol;
+
+namespace TorchBridge.Serving.Page;
+
+/// <summary>Turns pixels back into a picture: what the network saw.</summary>
+internal static class SeenPicture
+{
+    /// <summary>The first picture of a tensor [n, 3, height, width] of values 0 to 255, as PNG.</summary>
+    public static byte[] ToPng(Tensor pixels)
+    {
+        var values = MemoryMarshal.Cast<byte, float>(pixels.Data.Span);
+        var (height, width) = ((int)pixels.Shape[2], (int)pixels.Shape[3]);
+        var planes = new byte[3 * height * width];
+        for (var i = 0; i < planes.Length; i++) planes[i] = (byte)values[i];
+        return ToPng(planes, width, height);
+    }
+
+    /// <summary>Planes of red, green and blue as PNG.</summary>
+    public static byte[] ToPng(ReadOnlySpan<byte> planes, int width, int height)
+    {
+        using var bitmap = new SKBitmap(new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque));
+        var count = width * height;
+        var target = new byte[4 * count];
+        for (var i = 0; i < count; i++)
+        {
+            target[4 * i] = planes[i];
+            target[(4 * i) + 1] = planes[count + i];
+            target[(4 * i) + 2] = planes[(2 * count) + i];
+            target[(4 * i) + 3] = byte.MaxValue;
+        }
+
+        Marshal.Copy(target, 0, bitmap.GetPixels(), target.Length);
+        using var data = bitmap.Encode(SKEncodedImageFormat.Png, 100);
+        return data.ToArray();
+    }
+}

@@ -1,0 +1,51 @@
+// The model server as a program:
+//   dotnet run --project src/Serving -c Release -- --models models
+using System.Globalization;
+using Microsoft.Extensions.Options;
+using TorchBridge.Serving.Models;
+using TorchBridge.Serving.Operation;
+
+namespace TorchBridge.Serving;
+
+/// <summary>Serves a folder of models until it is told to stop.</summary>
+internal static class Program
+{
+    private const int Failed = 1, Usage = 2;
+
+    /// <summary>Runs the server.</summary>
+    public static async Task<int> Main(string[] args)
+    {
+        CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+        if (args is [ChildProcessProbe.Argument, var path, var digest]) return ModelProbeProgram.Run(path, digest);
+        try
+        {
+            var settings = ProgramArguments.Read(args);
+            if (settings is null)
+            {
+                Console.WriteLine(ProgramArguments.Help);
+                return 0;
+            }
+
+            await using var app = ServerApplication.Build(settings);
+            app.Lifetime.ApplicationStarted.Register(() => ServerApplication.Announce(app));
+            await app.RunAsync().ConfigureAwait(false);
+            return 0;
+        }
+        catch (OptionsValidationException error)
+        {
+            Console.Error.WriteLine(string.Join(Environment.NewLine, error.Failures));
+            return Usage;
+        }
+        catch (UsageException error)
+        {
+            Console.Error.WriteLine(error.Message);
+            return Usage;
+        }
+        catch (Exception error) when (error is IOException or InvalidOperationException or FormatException or InvalidDataException)
+        {
+            // A port that is taken, a configuration that is not JSON, a value of the wrong type.
+            Console.Error.WriteLine(error.InnerException is { } inner ? $"{error.Message} {inner.Message}" : error.Message);
+            return Failed;
+        }
+    }
+}

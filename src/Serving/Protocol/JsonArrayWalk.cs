@@ -1,0 +1,57 @@
+using System.Text.Json;
+using static TorchBridge.Serving.Protocol.RequestRefusedException;
+
+namespace TorchBridge.Serving.Protocol;
+
+/// <summary>Goes through the elements of a flat or nested array, and checks the nesting against the shape.</summary>
+internal struct JsonArrayWalk(string name, long[] shape, long count)
+{
+    private readonly long[] children = new long[shape.Length + 2];
+    private int depth = 1;
+    private int elementDepth;
+    private long next;
+
+    /// <summary>Index of the element at which the reader stands.</summary>
+    public readonly int Index => (int)next - 1;
+
+    /// <summary>Where that is, for a message.</summary>
+    public readonly string Place => $"input '{name}', element {next - 1} of its data";
+
+    /// <summary>Goes to the next element; false at the end of the outermost array.</summary>
+    /// <exception cref="RequestRefusedException">The nesting or the number of elements contradicts the shape.</exception>
+    public bool Next(ref Utf8JsonReader reader)
+    {
+        while (reader.Read())
+        {
+            switch (reader.TokenType)
+            {
+                case JsonTokenType.StartArray:
+                    if (depth >= shape.Length || elementDepth == depth) throw Contradiction("is nested otherwise than its shape");
+                    children[depth++]++;
+                    children[depth] = 0;
+                    break;
+                case JsonTokenType.EndArray:
+                    var isFlat = depth == 1 && (elementDepth == 1 || children[1] == 0);
+                    if (!isFlat && children[depth] != shape[depth - 1])
+                        throw Contradiction($"has an array of {children[depth]} where the axis has {shape[depth - 1]}");
+                    if (--depth > 0) break;
+                    return next == count ? false : throw Contradiction($"has {next} elements");
+                case JsonTokenType.StartObject:
+                    throw Contradiction("holds an object");
+                default:
+                    if (elementDepth == 0) elementDepth = depth;
+                    if (elementDepth != depth || (depth > 1 && depth < shape.Length))
+                        throw Contradiction("is nested otherwise than its shape");
+                    if (next == count) throw Contradiction($"has more than {count} elements");
+                    children[depth]++;
+                    next++;
+                    return true;
+            }
+        }
+
+        throw Invalid($"input '{name}': its data does not end");
+    }
+
+    private readonly RequestRefusedException Contradiction(string what) =>
+        Invalid($"input '{name}' has the shape {ShapeRules.Text(shape)}, and its data {what}");
+}

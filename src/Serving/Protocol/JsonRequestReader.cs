@@ -1,0 +1,114 @@
+using System.Text.Json;
+using static TorchBridge.Serving.Protocol.RequestRefusedException;
+
+namespace TorchBridge.Serving.Protocol;
+
+/// <summary>Reads an inference request: JSON, with binary tensors behind it or without.</summary>
+internal static class JsonRequestReader
+{
+    /// <summary>Reads a request.</summary>
+    /// <param name="json">The JSON object.</param>
+    /// <param name="blobs">What follows it: the binary tensors, in the order of the inputs.</param>
+    /// <param name="limits">What is too large.</param>
+    /// <exception cref="RequestRefusedException">It is no request of the protocol.</exception>
+    public static InferenceRequest Read(ReadOnlyMemory<byte> json, ReadOnlyMemory<byte> blobs, ProtocolLimits limits)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(json.Span, new JsonReaderOptions { MaxDepth = limits.JsonDepth });
+            var request = ReadObject(ref reader, json, blobs, limits);
+            return reader.Read() ? throw Invalid("something follows the JSON object") : request;
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        {
+            // InvalidOperationException: a string that is no UTF-8, or half a surrogate pair.
+            throw new RequestRefusedException(RefusalKind.Invalid, $"the request is not JSON: {JsonText.Reason(error)}", error);
+        }
+    }
+
+    private static InferenceRequest ReadObject(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, ReadOnlyMemory<byte> blobs,
+        ProtocolLimits limits)
+    {
+        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject) throw Invalid("the request is not a JSON object");
+        string? id = null;
+        Dictionary<string, object>? parameters = null;
+        List<JsonInput>? inputs = null;
+        List<RequestedOutput>? outputs = null;
+        var keys = new JsonKeys("the request");
+        while (keys.Next(ref reader))
+        {
+            switch (keys.Current)
+            {
+                case "id": id = limits.CheckText(JsonText.String(ref reader, "id"), "id"); break;
+                case "parameters": parameters = JsonParameters.Read(ref reader, "the request", limits); break;
+                case "inputs": inputs = ReadList(ref reader, "inputs", limits, json, static (ref r, j, l) => JsonInput.Read(ref r, j, l)); break;
+                case "outputs": outputs = ReadList(ref reader, "outputs", limits, json, static (ref r, _, l) => ReadOutput(ref r, l)); break;
+                default: reader.Skip(); break;
+            }
+        }
+
+        if (inputs is null) throw Invalid("the request has no `inputs`");
+        return new InferenceRequest(id, parameters ?? InferenceRequest.NoParameters, Resolve(inputs, json, blobs, limits), outputs ?? [])
+        {
+            BinaryByDefault = parameters is not null && JsonParameters.Flag(parameters, "binary_data_output", "the request") == true,
+        };
+    }
+
+    private delegate T ItemReader<T>(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, ProtocolLimits limits);
+
+    private static List<T> ReadList<T>(ref Utf8JsonReader reader, string name, ProtocolLimits limits, ReadOnlyMemory<byte> json,
+        ItemReader<T> read)
+    {
+        if (reader.TokenType != JsonTokenType.StartArray) throw Invalid($"`{name}` is not an array");
+        var items = new List<T>();
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (reader.TokenType != JsonTokenType.StartObject) throw Invalid($"`{name}` holds something that is not an object");
+            if (items.Count == limits.Tensors)
+                throw new RequestRefusedException(RefusalKind.TooLarge, $"`{name}` has more than {limits.Tensors} entries");
+            items.Add(read(ref reader, json, limits));
+        }
+
+        return items;
+    }
+
+    /// <summary>Gives each input its data: from the JSON, or the next of the bytes behind it.</summary>
+    private static Tensor[] Resolve(List<JsonInput> inputs, ReadOnlyMemory<byte> json, ReadOnlyMemory<byte> blobs, ProtocolLimits limits)
+    {
+        long bytes = 0;
+        var at = 0;
+        var tensors = new Tensor[inputs.Count];
+        for (var i = 0; i < tensors.Length; i++)
+        {
+            var input = inputs[i];
+            var size = input.BinarySize ?? 0;
+            if (size > blobs.Length - at)
+                throw Invalid($"input '{input.Name}' claims {size} bytes of binary data, and {blobs.Length - at} are left behind the JSON");
+            tensors[i] = input.Resolve(json, blobs.Slice(at, (int)size), limits);
+            at += (int)size;
+            bytes += RawTensorWriter.SizeOf(tensors[i]);
+            if (bytes > limits.Bytes)
+                throw new RequestRefusedException(RefusalKind.TooLarge, $"the inputs are more than {limits.Bytes} bytes");
+        }
+
+        return at == blobs.Length ? tensors : throw Invalid($"{blobs.Length - at} bytes behind the JSON belong to no input");
+    }
+
+    private static RequestedOutput ReadOutput(ref Utf8JsonReader reader, ProtocolLimits limits)
+    {
+        string? name = null;
+        IReadOnlyDictionary<string, object> parameters = InferenceRequest.NoParameters;
+        var keys = new JsonKeys("an output");
+        while (keys.Next(ref reader))
+        {
+            switch (keys.Current)
+            {
+                case "name": name = limits.CheckText(JsonText.String(ref reader, "the name of an output"), "the name of an output"); break;
+                case "parameters": parameters = JsonParameters.Read(ref reader, "an output", limits); break;
+                default: reader.Skip(); break;
+            }
+        }
+
+        return OutputParameters.Read(name ?? throw Invalid("an output has no `name`"), parameters);
+    }
+}

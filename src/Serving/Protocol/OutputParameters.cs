@@ -1,0 +1,18 @@
+using static TorchBridge.Serving.Protocol.RequestRefusedException;
+
+namespace TorchBridge.Serving.Protocol;
+
+/// <summary>What the parameters of a requested output mean.</summary>
+internal static class OutputParameters
+{
+    /// <summary>Reads them.</summary>
+    public static RequestedOutput Read(string name, IReadOnlyDictionary<string, object> parameters)
+    {
+        int? classes = null;
+        if (parameters.TryGetValue("classification", out var wanted))
+            classes = wanted is long and >= 1 and <= int.MaxValue ? (int)(long)wanted
+                : throw Invalid($"output '{name}': classification is the number of classes, 1 or more");
+        if (parameters.ContainsKey("shared_memory_region")) throw Invalid($"output '{name}' is to go to shared memory, which this server does not write");
+        return new RequestedOutput(name, classes, JsonParameters.Flag(parameters, "binary_data", $"output '{name}'"));
+    }
+}

@@ -1,0 +1,44 @@
+using System.Runtime.InteropServices;
+
+namespace TorchBridge.Serving.Runtime;
+
+/// <summary>Aligned memory outside of the collector's heap, which grows as it is needed.</summary>
+internal sealed unsafe class NativeBuffer : IDisposable
+{
+    private const nuint Alignment = 64;
+    private void* pointer;
+    private long capacity;
+
+    /// <summary>Where it is.</summary>
+    public nint Pointer => (nint)pointer;
+
+    /// <summary>Memory of this many bytes; what it held is lost.</summary>
+    public Span<byte> Take(long bytes)
+    {
+        if (bytes > capacity || pointer is null)
+        {
+            Free();
+            capacity = Math.Max(bytes, (long)Alignment);
+            pointer = NativeMemory.AlignedAlloc((nuint)capacity, Alignment);
+        }
+
+        return new Span<byte>(pointer, checked((int)bytes));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Free();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Frees the memory.</summary>
+    ~NativeBuffer() => Free();
+
+    private void Free()
+    {
+        NativeMemory.AlignedFree(pointer);
+        pointer = null;
+        capacity = 0;
+    }
+}

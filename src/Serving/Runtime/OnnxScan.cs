@@ -1,0 +1,116 @@
+// What it does: walks the messages of an ONNX file that can hold tensors, without building them, and collects where tensors lie outside
+// of the file and what the metadata say. Field numbers: onnx.proto of the ONNX specification.
+using System.Text;
+
+namespace TorchBridge.Serving.Runtime;
+
+/// <summary>What an ONNX file says before anything is loaded.</summary>
+/// <param name="Metadata">Its metadata; of a key that is there twice the last value, as protobuf maps have it.</param>
+/// <param name="ExternalFiles">Names of the files that hold tensors beside it.</param>
+/// <param name="Opset">Version of ONNX's own operators.</param>
+internal sealed record OnnxScan(IReadOnlyDictionary<string, string> Metadata, IReadOnlySet<string> ExternalFiles, long Opset)
+{
+    private const int MostLevels = 64;
+
+    /// <summary>Which fields of a message lead on to others.</summary>
+    private static readonly Dictionary<Message, Dictionary<int, Message>> Fields = new()
+    {
+        [Message.Model] = new()
+        {
+            [7] = Message.Graph,
+            [8] = Message.OperatorSet,
+            [14] = Message.Entry,
+            [20] = Message.Training,
+            [25] = Message.Function,
+        },
+        [Message.Training] = new() { [1] = Message.Graph, [2] = Message.Graph },
+        [Message.Function] = new() { [7] = Message.Node },
+        [Message.Graph] = new() { [1] = Message.Node, [5] = Message.Tensor, [15] = Message.SparseTensor },
+        [Message.Node] = new() { [5] = Message.Attribute },
+        [Message.Attribute] = new()
+        {
+            [5] = Message.Tensor,
+            [6] = Message.Graph,
+            [10] = Message.Tensor,
+            [11] = Message.Graph,
+            [22] = Message.SparseTensor,
+            [23] = Message.SparseTensor,
+        },
+        [Message.SparseTensor] = new() { [1] = Message.Tensor, [2] = Message.Tensor },
+        [Message.Tensor] = new() { [13] = Message.ExternalEntry },
+    };
+
+    private enum Message
+    {
+        Model, Training, Function, Graph, Node, Attribute, SparseTensor, Tensor, OperatorSet, Entry, ExternalEntry,
+    }
+
+    /// <summary>Reads a file's bytes.</summary>
+    /// <exception cref="ModelLoadException">They are no ONNX file.</exception>
+    public static OnnxScan Of(byte[] onnx, string name)
+    {
+        var found = new Found();
+        try
+        {
+            Walk(onnx, Message.Model, found, 0);
+        }
+        catch (FormatException error)
+        {
+            throw new ModelLoadException($"{name} is not an ONNX file: {error.Message}", error);
+        }
+
+        return new OnnxScan(found.Metadata, found.Files, found.Opset);
+    }
+
+    /// <summary>
+    /// Refuses tensors in other files unless those are plain siblings: a name without a folder, no link, in the model's own folder.
+    /// </summary>
+    /// <exception cref="ModelLoadException">A tensor lies elsewhere, or its file is missing.</exception>
+    public void CheckExternalFiles(string path)
+    {
+        var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        foreach (var file in ExternalFiles)
+        {
+            if (file.Length == 0 || file is "." or ".." || file.AsSpan().IndexOfAny("/\\:\0") >= 0)
+                throw new ModelLoadException($"{path} keeps tensors in '{file}'; only a file in the model's own folder is read");
+            var info = new FileInfo(Path.Combine(folder, file));
+            if (!info.Exists) throw new ModelLoadException($"{path} keeps tensors in '{file}', which is not beside it");
+            if (info.LinkTarget is { } target
+                && Path.GetDirectoryName(info.ResolveLinkTarget(true)!.FullName) != Path.GetDirectoryName(ResolvedPath(path)))
+                throw new ModelLoadException($"{path} keeps tensors in '{file}', which is a link to '{target}'; links to other folders are not followed");
+        }
+    }
+
+    private static string ResolvedPath(string path) => new FileInfo(path).ResolveLinkTarget(true)?.FullName ?? Path.GetFullPath(path);
+
+    private static void Walk(ReadOnlySpan<byte> bytes, Message message, Found found, int level)
+    {
+        if (level > MostLevels) throw new FormatException($"its graphs are nested more than {MostLevels} deep");
+        var reader = new WireReader(bytes);
+        var (key, value, opset) = ("", "", 0L);
+        while (reader.Next())
+        {
+            if (message == Message.OperatorSet && reader.Field == 2) opset = (long)reader.Number;
+            if (!reader.HasLength) continue;
+            if (Fields.TryGetValue(message, out var fields) && fields.TryGetValue(reader.Field, out var next))
+                Walk(reader.Bytes, next, found, level + 1);
+            else if ((message is Message.Entry or Message.ExternalEntry or Message.OperatorSet) && reader.Field == 1)
+                key = Encoding.UTF8.GetString(reader.Bytes);
+            else if ((message is Message.Entry or Message.ExternalEntry) && reader.Field == 2)
+                value = Encoding.UTF8.GetString(reader.Bytes);
+        }
+
+        if (message == Message.OperatorSet && key.Length == 0) found.Opset = opset; // of other domains than ONNX's own the name is given
+        if (message == Message.Entry) found.Metadata[key] = value;
+        if (message == Message.ExternalEntry && key == "location") found.Files.Add(value);
+    }
+
+    private sealed class Found
+    {
+        public Dictionary<string, string> Metadata { get; } = new(StringComparer.Ordinal);
+
+        public HashSet<string> Files { get; } = new(StringComparer.Ordinal);
+
+        public long Opset { get; set; }
+    }
+}

@@ -1,0 +1,40 @@
+using Microsoft.ML.OnnxRuntime.Tensors;
+using TorchBridge.Serving.Protocol;
+
+namespace TorchBridge.Serving.Runtime;
+
+/// <summary>The datatypes of ONNX Runtime in the protocol's names, and back.</summary>
+internal static class OnnxTypes
+{
+    private static readonly (TensorType Protocol, TensorElementType Onnx)[] Pairs =
+    [
+        (TensorType.Bool, TensorElementType.Bool),
+        (TensorType.UInt8, TensorElementType.UInt8),
+        (TensorType.UInt16, TensorElementType.UInt16),
+        (TensorType.UInt32, TensorElementType.UInt32),
+        (TensorType.UInt64, TensorElementType.UInt64),
+        (TensorType.Int8, TensorElementType.Int8),
+        (TensorType.Int16, TensorElementType.Int16),
+        (TensorType.Int32, TensorElementType.Int32),
+        (TensorType.Int64, TensorElementType.Int64),
+        (TensorType.FP16, TensorElementType.Float16),
+        (TensorType.BF16, TensorElementType.BFloat16),
+        (TensorType.FP32, TensorElementType.Float),
+        (TensorType.FP64, TensorElementType.Double),
+        (TensorType.Bytes, TensorElementType.String),
+    ];
+
+    /// <summary>The protocol's datatype; null where it has none (complex numbers, 4 bits, 8-bit floats).</summary>
+    public static TensorType? Find(TensorElementType type)
+    {
+        foreach (var (protocol, onnx) in Pairs)
+        {
+            if (onnx == type) return protocol;
+        }
+
+        return null;
+    }
+
+    /// <summary>ONNX Runtime's datatype.</summary>
+    public static TensorElementType ToOnnx(this TensorType type) => Pairs.First(pair => pair.Protocol == type).Onnx;
+}

@@ -1,0 +1,102 @@
+using System.Net;
+using TorchBridge.Serving.Batching;
+
+namespace TorchBridge.Serving.Tests.Operation;
+
+/// <summary>More requests than there is room for.</summary>
+public class OverloadTests
+{
+    [Fact]
+    public async Task A_full_queue_answers_503_with_Retry_After_at_once_and_what_waits_is_answered()
+    {
+        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())), ("QueueCapacity", "1"));
+        using var worker = new HeldWorker(server);
+        var running = server.Infer("affine", TestServer.Affine(1));
+        await worker.IsHeld;
+        var waiting = server.Infer("affine", TestServer.Affine(1));
+        await Until(() => QueueOf(server).Count == 1);
+        var refused = await server.Infer("affine", TestServer.Affine(1));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.Status);
+        Assert.Equal(TimeSpan.FromSeconds(1), refused.Response.Headers.RetryAfter!.Delta);
+        worker.LetGo();
+        Assert.Equal(HttpStatusCode.OK, (await running).Status);
+        Assert.Equal(HttpStatusCode.OK, (await waiting).Status);
+    }
+
+    [Fact]
+    public async Task A_client_that_goes_away_leaves_the_queue()
+    {
+        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())));
+        using var worker = new HeldWorker(server);
+        var running = server.Infer("affine", TestServer.Affine(1));
+        await worker.IsHeld;
+        using var away = new CancellationTokenSource();
+        var waiting = server.Http.PostAsync(new Uri("v2/models/affine/infer", UriKind.Relative), new StringContent(TestServer.Affine(1)),
+            away.Token);
+        await Until(() => QueueOf(server).Count == 1);
+        await away.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+        await Until(() => QueueOf(server).Count == 0);
+        worker.LetGo();
+        Assert.Equal(HttpStatusCode.OK, (await running).Status);
+        Assert.Equal(1, server.Registry.Find("affine")!.Latest!.Statistics.Read().Rows); // it was never run
+    }
+
+    [Fact]
+    public async Task What_waits_while_a_batch_runs_is_the_next_batch()
+    {
+        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())), ("MaxBatchSize", "4"));
+        using var worker = new HeldWorker(server);
+        var running = server.Infer("affine", TestServer.Affine(0));
+        await worker.IsHeld;
+        var waiting = Enumerable.Range(1, 6).Select(i => server.Infer("affine", TestServer.Affine(i))).ToArray();
+        await Until(() => QueueOf(server).Count == 6);
+        worker.LetGo();
+        await running;
+        for (var i = 0; i < waiting.Length; i++) Assert.Equal([i + 1, i + 2, i + 3], TestServer.Values((await waiting[i]).Json));
+        Assert.Equal(new Dictionary<int, long> { [1] = 1, [4] = 1, [2] = 1 },
+            new Dictionary<int, long>(server.Registry.Find("affine")!.Latest!.Statistics.Read().RunsBySize));
+    }
+
+    [Fact]
+    public async Task A_request_that_has_waited_too_long_is_not_run()
+    {
+        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())));
+        // A microsecond is over before anybody takes it, or just not: answered or expired, nothing else.
+        var statuses = new HashSet<HttpStatusCode>();
+        for (var i = 0; i < 200; i++)
+        {
+            var answer = await server.Infer("affine", TestServer.Affine(1)[..^1] + ""","parameters":{"timeout":1}}""");
+            statuses.Add(answer.Status);
+        }
+
+        Assert.Subset(new HashSet<HttpStatusCode> { HttpStatusCode.OK, HttpStatusCode.ServiceUnavailable }, statuses);
+        await server.StillLive();
+    }
+
+    [Fact]
+    public async Task No_more_requests_and_bytes_are_in_the_house_than_it_has_room_for()
+    {
+        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())), ("MaxConcurrentRequests", "1"),
+            ("MaxRequestBytes", "100000"), ("MaxBytesInFlight", "150000"));
+        using var slow = new TricklingContent(80_000);
+        var first = server.Post("v2/models/affine/infer", slow);
+        await slow.HasBegun;
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await server.Infer("affine", TestServer.Affine(1))).Status);
+        Assert.Equal(HttpStatusCode.OK, (await server.Get("v2/health/live")).Status); // there is always room to say so
+        slow.Finish();
+        Assert.Equal(HttpStatusCode.BadRequest, (await first).Status); // zeros are no JSON
+        await server.StillLive();
+    }
+
+    private static BatchQueue QueueOf(TestServer server) => server.Registry.Find("affine")!.Latest!.Queue;
+
+    private static async Task Until(Func<bool> condition)
+    {
+        while (!condition())
+        {
+            TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
+    }
+}

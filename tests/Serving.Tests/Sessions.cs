@@ -1,0 +1,10 @@
+using TorchBridge.Serving.Runtime;
+
+namespace TorchBridge.Serving.Tests;
+
+/// <summary>Opens models from bytes.</summary>
+internal static class Sessions
+{
+    public static RuntimeSession Open(byte[] onnx) =>
+        RuntimeSession.Open(new ModelSource("test.onnx", onnx, OnnxScan.Of(onnx, "test.onnx")), new RuntimeSettings());
+}
