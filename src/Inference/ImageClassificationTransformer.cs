@@ -44,7 +44,11 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
 
     /// <summary>Runs the model's self-check on this machine.</summary>
     /// <exception cref="InvalidDataException">The model carries none.</exception>
-    public SelfCheckResult Verify() => classifier.Verify();
+    public SelfCheckResult Verify()
+    {
+        using var visit = lifetime.Enter();
+        return classifier.Verify();
+    }
 
     /// <inheritdoc/>
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema)

@@ -188,7 +188,7 @@ public sealed class RowErrorTests : IDisposable
         var good = context.Data.LoadFromEnumerable(rows.Where(row => row.Number != Bad).ToArray());
         var view = transformer.Transform(failing.Fit(good).Transform(good));
         Assert.Equal(Count - 1, Read<Scored>(view).Length);
-        Assert.Throws<TimeoutException>(() => Read<Other>(view));
+        Assert.Contains(nameof(TimeoutException), Assert.ThrowsAny<Exception>(() => Read<Other>(view)).ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -200,12 +200,20 @@ public sealed class RowErrorTests : IDisposable
         var view = transformer.Transform(loaded);
         foreach (var reuse in (bool[])[false, true])
         {
+            using var cursor = view.GetRowCursor(view.Schema);
+            var getter = cursor.GetGetter<MLImage>(view.Schema["Picture"]);
+            MLImage? picture = null;
             var seen = 0;
-            foreach (var row in context.Data.CreateEnumerable<WithPicture>(view, reuse))
+            for (; cursor.MoveNext(); seen++)
             {
-                Assert.Equal((8, 8), (row.Picture!.Width, row.Picture.Height));
-                Assert.False(row.Picture.Pixels.IsEmpty);
-                seen++;
+                if (!reuse) picture = null;
+                getter(ref picture!);
+                var first = picture;
+                getter(ref picture!); // again: the same one
+                Assert.Same(first, picture);
+                Assert.Equal((8, 8), (picture.Width, picture.Height));
+                Assert.Equal(rows.Where(row => row.Number != Bad).ElementAt(seen).ImagePath, picture.Tag);
+                Assert.False(picture.Pixels.IsEmpty);
             }
 
             Assert.Equal(Count - 1, seen);
@@ -250,14 +258,6 @@ public sealed class RowErrorTests : IDisposable
     private sealed class Other
     {
         public int Value { get; set; }
-    }
-
-    private sealed class WithPicture
-    {
-        [Microsoft.ML.Transforms.Image.ImageType(8, 8)]
-        public MLImage? Picture { get; set; }
-
-        public float[]? Score { get; set; }
     }
 
     private sealed class Index
