@@ -31,7 +31,7 @@ public class PackageTests
         Succeed(Run.Command("dotnet", ["build", "all.proj", "-restore", "-nodeReuse:false", "-v:quiet"], folder.Path));
 
         Assert.StartsWith("class ", Output(folder, "Console", model, folder["a.png"]), StringComparison.Ordinal);
-        Assert.Equal("Degraded", Output(folder, "Web", model)); // it runs, and carries no self-check
+        Assert.EndsWith("Degraded", Output(folder, "Web", model), StringComparison.Ordinal); // it runs, and carries no self-check
         Assert.Contains("exported", Output(folder, "FSharp", folder["relu.onnx"]), StringComparison.Ordinal);
 
         var skia = Run.Program(folder["Skia3", "bin", "Debug", "net10.0", "Skia3.dll"], [model, folder["a.png"]]);
