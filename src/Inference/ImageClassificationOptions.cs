@@ -2,39 +2,18 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Inference;
 
-/// <summary>What happens to a picture that cannot be read: one that is missing, truncated, or none at all.</summary>
-public enum OnInvalidImage
-{
-    /// <summary>The error is thrown; it names the picture.</summary>
-    Throw,
-
-    /// <summary>The row is left out.</summary>
-    Skip,
-
-    /// <summary>The row stays, with a missing label, scores of NaN and <c>IsValid</c> false.</summary>
-    MarkRow,
-}
-
-/// <summary>What <c>PredictedLabel</c> holds.</summary>
-public enum LabelKind
-{
-    /// <summary>The class name.</summary>
-    Text,
-
-    /// <summary>A key whose values are the class names, as ML.NET's evaluators take it.</summary>
-    Key,
-}
-
 /// <summary>How a column of pictures is classified.</summary>
 public sealed record ImageClassificationOptions
 {
+    internal const string DefaultImageColumn = "ImagePath";
+
     /// <summary>The column of pictures: paths (text), MLImage, encoded pictures (vector of bytes), or pixels (vector of floats).</summary>
-    public string ImageColumn { get; init; } = "ImagePath";
+    public string ImageColumn { get; init; } = DefaultImageColumn;
 
     /// <summary>Receives the probabilities, with the class names as slot names.</summary>
     public string ScoreColumn { get; init; } = "Score";
 
-    /// <summary>Receives the most probable class.</summary>
+    /// <summary>Receives the most probable class; missing where the network says NaN.</summary>
     public string PredictedLabelColumn { get; init; } = "PredictedLabel";
 
     /// <summary>What that column holds. Default text.</summary>
@@ -61,7 +40,7 @@ public sealed record ImageClassificationOptions
     /// <summary>Called with every picture that cannot be read, where it is not thrown.</summary>
     public Action<InvalidPictureException>? InvalidImage { get; init; }
 
-    /// <summary>Rows that are scored at once; null to find out on the first ones. The input is read by two cursors at once, whatever the size.</summary>
+    /// <summary>Rows that are scored at once; null to find out on the first ones.</summary>
     public int? BatchSize { get; init; }
 
     /// <summary>How the session is opened.</summary>

@@ -1,11 +1,11 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 using System.Threading.Channels;
 using Microsoft.ML.Data;
 using Microsoft.ML.OnnxRuntime;
-using Microsoft.ML.OnnxRuntime.Tensors;
 using TorchBridge.Inference.Pictures;
-using TorchBridge.Inference.Scoring;
+using TorchBridge.Inference.Sessions;
 using TorchBridge.Onnx.Compare;
 using TorchBridge.Onnx.Contract;
 
@@ -13,16 +13,25 @@ namespace TorchBridge.Inference;
 
 /// <summary>
 /// Classifies pictures with an exported ONNX file. No ML.NET pipeline and no libtorch is needed; all members may be called from many threads.
+/// <see cref="Dispose"/> waits for the calls that run; those that come later get an <see cref="ObjectDisposedException"/>.
 /// </summary>
 public sealed class ImageClassifier : IDisposable
 {
     private const int DefaultBatch = 32;
     private static readonly string[] InputNames = [ModelNames.Pixels];
     private static readonly string[] OutputNames = [ModelNames.Logits, ModelNames.Probabilities];
-    private readonly InferenceSession session;
-    private readonly RunOptions runOptions = new();
+    private readonly ModelSession session;
+    private readonly string name;
+    private volatile bool runsOneByOne;
 
-    private ImageClassifier(InferenceSession session, ModelCard card) => (this.session, Card) = (session, card);
+    private ImageClassifier(ModelSession session, ModelCard card, SelfCheck? check, string name)
+    {
+        this.session = session;
+        this.name = name;
+        Card = card;
+        SelfCheck = check;
+        runsOneByOne = ClassifierGraph.TakesOnePicture(session, card, name);
+    }
 
     /// <summary>Names of the classes, in the order of the probabilities.</summary>
     public IReadOnlyList<string> ClassNames => Card.ClassNames;
@@ -36,30 +45,43 @@ public sealed class ImageClassifier : IDisposable
     /// <summary>What the model says of itself.</summary>
     public ModelCard Card { get; }
 
-    private int Stride => 3 * Width * Height;
+    /// <summary>The pictures and logits that the model carries to check itself by; null where it carries none.</summary>
+    public SelfCheck? SelfCheck { get; }
+
+    /// <summary>Whether the network takes one picture at a time; several are then run one after another.</summary>
+    internal bool RunsOneByOne => runsOneByOne;
+
+    private int Stride => Card.Stride;
 
     /// <summary>Loads a classifier.</summary>
     /// <param name="path">An ONNX file that the training program wrote.</param>
     /// <param name="settings">Threads and execution providers; null for the defaults.</param>
-    /// <exception cref="InvalidDataException">The file is not an ONNX model, or not a classifier of ours.</exception>
+    /// <exception cref="InvalidDataException">The file is not an ONNX model, not a classifier of ours, or its metadata do not fit its graph.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="NotSupportedException">The program has SkiaSharp 3.</exception>
     public static ImageClassifier Load(string path, SessionSettings? settings = null)
     {
-        if (!File.Exists(path)) throw new FileNotFoundException($"there is no model at {path}", path);
-        return Load(File.ReadAllBytes(path), path, settings);
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        return Load(SessionSettings.ReadModel(path), path, settings);
     }
 
     /// <summary>Loads a classifier from a file's bytes.</summary>
     /// <param name="onnx">The bytes.</param>
     /// <param name="name">What to call it in an error.</param>
     /// <param name="settings">Threads and execution providers; null for the defaults.</param>
-    /// <exception cref="InvalidDataException">It is not an ONNX model, or not a classifier of ours.</exception>
+    /// <exception cref="InvalidDataException">It is not an ONNX model, not a classifier of ours, or its metadata do not fit its graph.</exception>
+    /// <exception cref="NotSupportedException">The program has SkiaSharp 3.</exception>
     public static ImageClassifier Load(byte[] onnx, string name, SessionSettings? settings = null)
     {
-        var session = (settings ?? new SessionSettings()).Open(onnx, name);
+        ArgumentNullException.ThrowIfNull(onnx);
+        ArgumentNullException.ThrowIfNull(name);
+        SkiaVersion.Check();
+        var session = (settings ?? new SessionSettings()).Open(onnx, name, nameof(ImageClassifier));
         try
         {
-            return new ImageClassifier(session, ModelCard.Read(session.ModelMetadata.CustomMetadataMap, name));
+            var metadata = ModelMetadata.Read(onnx, name);
+            var card = ModelCard.Read(metadata, name);
+            return new ImageClassifier(session, card, TorchBridge.Inference.SelfCheck.Read(metadata, card, name), name);
         }
         catch
         {
@@ -71,37 +93,55 @@ public sealed class ImageClassifier : IDisposable
     /// <summary>Classifies a picture file.</summary>
     /// <param name="path">JPEG, PNG, BMP or WebP of any size.</param>
     /// <exception cref="InvalidPictureException">The file is no picture, or ends too early.</exception>
-    public Prediction Classify(string path) => ClassifyOne(planes => PictureReader.ReadFile(path, Width, Height, planes, Card.Reading));
+    /// <exception cref="InvalidDataException">The network cannot run.</exception>
+    public Prediction Classify(string path)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        return ClassifyOne(planes => PictureReader.ReadFile(path, Width, Height, planes, Card.Reading));
+    }
 
     /// <summary>Classifies an encoded picture.</summary>
     /// <param name="encoded">The bytes of a JPEG, PNG, BMP or WebP file.</param>
     /// <param name="name">What to call it in an error.</param>
     /// <exception cref="InvalidPictureException">It is no picture, or ends too early.</exception>
-    public Prediction Classify(byte[] encoded, string name = "the picture") => ClassifyOne(planes => PictureReader.Read(encoded, name, Width, Height, planes, Card.Reading));
+    /// <exception cref="InvalidDataException">The network cannot run.</exception>
+    public Prediction Classify(byte[] encoded, string name = "the picture")
+    {
+        ArgumentNullException.ThrowIfNull(encoded);
+        return ClassifyOne(planes => PictureReader.Read(encoded, name, Width, Height, planes, Card.Reading));
+    }
 
     /// <summary>Classifies an encoded picture that is read to the end of a stream.</summary>
     /// <param name="encoded">The stream; it stays open.</param>
     /// <param name="name">What to call it in an error.</param>
     /// <exception cref="InvalidPictureException">It is no picture, or ends too early.</exception>
+    /// <exception cref="InvalidDataException">The network cannot run.</exception>
     public Prediction Classify(Stream encoded, string name = "the picture")
     {
         ArgumentNullException.ThrowIfNull(encoded);
-        using var memory = new MemoryStream();
-        encoded.CopyTo(memory);
-        return Classify(memory.ToArray(), name);
+        return Classify(EncodedBytes.Read(encoded, name), name);
     }
 
     /// <summary>Classifies a picture in memory.</summary>
     /// <param name="picture">Of any size.</param>
-    public Prediction Classify(MLImage picture) => ClassifyOne(planes => PictureReader.Read(picture, Width, Height, planes, Card.Reading));
+    /// <exception cref="InvalidDataException">The network cannot run.</exception>
+    public Prediction Classify(MLImage picture)
+    {
+        ArgumentNullException.ThrowIfNull(picture);
+        return ClassifyOne(planes => PictureReader.Read(picture, Width, Height, planes, Card.Reading));
+    }
 
     /// <summary>Classifies a picture file on a thread of the pool.</summary>
     /// <param name="path">JPEG, PNG, BMP or WebP of any size.</param>
     /// <param name="stop">Cancels before the work has begun.</param>
     /// <exception cref="InvalidPictureException">The file is no picture, or ends too early.</exception>
-    public Task<Prediction> ClassifyAsync(string path, CancellationToken stop = default) => Task.Run(() => Classify(path), stop);
+    public Task<Prediction> ClassifyAsync(string path, CancellationToken stop = default)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        return Task.Run(() => Classify(path), stop);
+    }
 
-    /// <summary>Classifies picture files, in batches, in the order given.</summary>
+    /// <summary>Classifies picture files, in batches, in the order given. What stands before a bad picture is given out before its error.</summary>
     /// <param name="paths">Picture files; read as they are needed.</param>
     /// <param name="batchSize">Pictures scored at once.</param>
     /// <exception cref="InvalidPictureException">A file is no picture, or ends too early.</exception>
@@ -109,18 +149,231 @@ public sealed class ImageClassifier : IDisposable
     {
         ArgumentNullException.ThrowIfNull(paths);
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
-        return paths.Chunk(batchSize).SelectMany(ClassifyChunk);
+        return Chunks();
+
+        IEnumerable<Prediction> Chunks()
+        {
+            foreach (var chunk in paths.Chunk(batchSize))
+            {
+                var (predictions, error) = ClassifyChunk(chunk);
+                foreach (var prediction in predictions) yield return prediction;
+                error?.Throw();
+            }
+        }
     }
 
     /// <summary>Classifies picture files as they come, in batches, in their order. No more than a few batches are ahead of the reader.</summary>
     /// <param name="paths">Picture files.</param>
     /// <param name="batchSize">Pictures scored at once.</param>
     /// <param name="stop">Ends the stream.</param>
-    /// <exception cref="InvalidPictureException">A file is no picture, or ends too early.</exception>
-    public async IAsyncEnumerable<Prediction> ClassifyAsync(IAsyncEnumerable<string> paths, int batchSize = DefaultBatch, [EnumeratorCancellation] CancellationToken stop = default)
+    /// <exception cref="InvalidPictureException">A file is no picture, or ends too early; what stands before it has been given out.</exception>
+    public IAsyncEnumerable<Prediction> ClassifyAsync(IAsyncEnumerable<string> paths, int batchSize = DefaultBatch, CancellationToken stop = default)
     {
         ArgumentNullException.ThrowIfNull(paths);
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
+        return Stream(paths, batchSize, stop);
+    }
+
+    /// <summary>Classifies pictures that are already read.</summary>
+    /// <param name="planes">count x 3 x height x width bytes: the red plane of the first picture, the green, the blue, the next picture.</param>
+    /// <param name="count">Number of pictures.</param>
+    /// <exception cref="InvalidDataException">The network cannot run.</exception>
+    public Prediction[] ClassifyPlanes(ReadOnlySpan<byte> planes, int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        if (planes.Length != (long)count * Stride) throw new ArgumentException($"{planes.Length} bytes for {count} x 3 x {Height} x {Width} pixels", nameof(planes));
+        if (count == 0) return [];
+        var pixels = ArrayPool<float>.Shared.Rent(planes.Length);
+        try
+        {
+            for (var i = 0; i < planes.Length; i++) pixels[i] = planes[i];
+            var classes = ClassNames.Count;
+            var logits = new float[count * classes];
+            var probabilities = new float[count * classes];
+            Run(pixels.AsMemory(0, planes.Length), count, logits, probabilities);
+            var predictions = new Prediction[count];
+            for (var i = 0; i < count; i++)
+            {
+                var row = logits.AsMemory(i * classes, classes);
+                predictions[i] = new Prediction(LabelOf(row.Span), probabilities[(i * classes)..((i + 1) * classes)], row.ToArray());
+            }
+
+            return predictions;
+        }
+        finally
+        {
+            ArrayPool<float>.Shared.Return(pixels);
+        }
+    }
+
+    /// <summary>
+    /// Runs the pictures that the model carries and compares with the logits that its maker's machine gave for them: the parity of training and serving, on
+    /// the machine it runs on, without TorchSharp.
+    /// </summary>
+    /// <exception cref="InvalidDataException">The model carries no pictures, or cannot run.</exception>
+    public SelfCheckResult Verify()
+    {
+        var check = SelfCheck ?? throw new InvalidDataException($"the model carries no self-check ({TorchBridge.Inference.SelfCheck.Key}); export it anew");
+        var actual = ClassifyPlanes(check.Planes, check.Count);
+        return check.Compare([.. actual.SelectMany(prediction => prediction.Logits)], ClassNames.Count);
+    }
+
+    /// <summary>Finds out whether the model can run at all: its self-check, or a black picture where it carries none.</summary>
+    /// <returns>What the self-check found; null where there is none.</returns>
+    /// <exception cref="InvalidDataException">It cannot.</exception>
+    internal SelfCheckResult? TryOut()
+    {
+        if (SelfCheck is not null) return Verify();
+        ClassifyPlanes(new byte[Stride], 1);
+        return null;
+    }
+
+    /// <summary>Index of the most probable class; null where a logit is NaN, which says nothing.</summary>
+    internal static int? BestClass(ReadOnlySpan<float> logits) => HasNaN(logits) ? null : ArrayComparison.IndexOfLargest(logits);
+
+    /// <summary>Scores pixels [count, 3, height, width], 0 to 255; everything is read and written where it is.</summary>
+    /// <exception cref="InvalidDataException">The network cannot run.</exception>
+    internal void Run(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
+    {
+        if (!runsOneByOne)
+        {
+            try
+            {
+                RunTogether(pixels, count, logits, probabilities);
+                return;
+            }
+            catch (OnnxRuntimeException error) when (count == 1)
+            {
+                throw CannotRun(error);
+            }
+            catch (OnnxRuntimeException)
+            {
+                // A size inside may be fixed to one picture: then each can be run alone, which is tried below.
+            }
+        }
+
+        RunAlone(pixels, count, logits, probabilities);
+        runsOneByOne = true;
+    }
+
+    /// <summary>Runs what <see cref="Bind"/> has bound to these arrays.</summary>
+    /// <exception cref="InvalidDataException">The network cannot run.</exception>
+    internal void Run(BoundRun run, Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
+    {
+        try
+        {
+            run.Run();
+        }
+        catch (OnnxRuntimeException)
+        {
+            Run(pixels, count, logits, probabilities);
+        }
+    }
+
+    /// <summary>Binds arrays once, to be scored again and again without garbage. They must stay, and stay where they are, until it is disposed.</summary>
+    internal BoundRun Bind(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities) => session.Bind(
+        [(InputNames[0], pixels, [count, 3, Height, Width])],
+        [(OutputNames[0], logits, [count, ClassNames.Count]), (OutputNames[1], probabilities, [count, ClassNames.Count])]);
+
+    /// <inheritdoc/>
+    public void Dispose() => session.Dispose();
+
+    private delegate void PlaneReader(Span<byte> planes);
+
+    private void RunTogether(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
+    {
+        var memory = OrtMemoryInfo.DefaultInstance;
+        using var input = OrtValue.CreateTensorValueFromMemory(memory, pixels, [count, 3, Height, Width]);
+        using var logitRows = OrtValue.CreateTensorValueFromMemory(memory, logits, [count, ClassNames.Count]);
+        using var probabilityRows = OrtValue.CreateTensorValueFromMemory(memory, probabilities, [count, ClassNames.Count]);
+        session.Run(InputNames, [input], OutputNames, (IReadOnlyCollection<OrtValue>)[logitRows, probabilityRows]);
+    }
+
+    private void RunAlone(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
+    {
+        var classes = ClassNames.Count;
+        try
+        {
+            for (var i = 0; i < count; i++)
+                RunTogether(pixels.Slice(i * Stride, Stride), 1, logits.Slice(i * classes, classes), probabilities.Slice(i * classes, classes));
+        }
+        catch (OnnxRuntimeException error)
+        {
+            throw CannotRun(error);
+        }
+    }
+
+    private InvalidDataException CannotRun(OnnxRuntimeException error) => new($"{name} was loaded and cannot run: {error.Message}", error);
+
+    private static bool HasNaN(ReadOnlySpan<float> values)
+    {
+        foreach (var value in values)
+        {
+            if (float.IsNaN(value)) return true;
+        }
+
+        return false;
+    }
+
+    private string LabelOf(ReadOnlySpan<float> logits) => BestClass(logits) is { } best ? ClassNames[best] : "";
+
+    private Prediction ClassifyOne(PlaneReader read)
+    {
+        var planes = ArrayPool<byte>.Shared.Rent(Stride);
+        try
+        {
+            read(planes.AsSpan(0, Stride));
+            return ClassifyPlanes(planes.AsSpan(0, Stride), 1)[0];
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(planes);
+        }
+    }
+
+    /// <summary>Classifies what stands before the first bad picture, and gives its error along.</summary>
+    private (Prediction[] Predictions, ExceptionDispatchInfo? Error) ClassifyChunk(string[] paths)
+    {
+        // Pictures of a gigabyte together are as many as one array should hold; more are scored in several batches.
+        var most = Math.Max(1, (1 << 28) / Stride);
+        if (paths.Length > most)
+        {
+            var all = new List<Prediction>(paths.Length);
+            foreach (var part in paths.Chunk(most))
+            {
+                var (predictions, error) = ClassifyChunk(part);
+                all.AddRange(predictions);
+                if (error is not null) return ([.. all], error);
+            }
+
+            return ([.. all], null);
+        }
+
+        var planes = ArrayPool<byte>.Shared.Rent(paths.Length * Stride);
+        ExceptionDispatchInfo? bad = null;
+        try
+        {
+            var count = 0;
+            try
+            {
+                for (; count < paths.Length; count++)
+                    PictureReader.ReadFile(paths[count] ?? throw new InvalidPictureException("a picture without a path"), Width, Height, planes.AsSpan(count * Stride, Stride), Card.Reading);
+            }
+            catch (Exception error)
+            {
+                bad = ExceptionDispatchInfo.Capture(error);
+            }
+
+            return (ClassifyPlanes(planes.AsSpan(0, count * Stride), count), bad);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(planes);
+        }
+    }
+
+    private async IAsyncEnumerable<Prediction> Stream(IAsyncEnumerable<string> paths, int batchSize, [EnumeratorCancellation] CancellationToken stop)
+    {
         using var abandon = CancellationTokenSource.CreateLinkedTokenSource(stop);
         // Bounded: a slow reader stops the producer, and memory stays flat.
         var channel = Channel.CreateBounded<Prediction[]>(new BoundedChannelOptions(2) { SingleReader = true, SingleWriter = true });
@@ -139,118 +392,37 @@ public sealed class ImageClassifier : IDisposable
         }
     }
 
-    /// <summary>Classifies pictures that are already read.</summary>
-    /// <param name="planes">count x 3 x height x width bytes: the red plane of the first picture, the green, the blue, the next picture.</param>
-    /// <param name="count">Number of pictures.</param>
-    public Prediction[] ClassifyPlanes(ReadOnlySpan<byte> planes, int count)
-    {
-        if (planes.Length != (long)count * Stride) throw new ArgumentException($"{planes.Length} bytes for {count} x 3 x {Height} x {Width} pixels", nameof(planes));
-        var pixels = ArrayPool<float>.Shared.Rent(planes.Length);
-        try
-        {
-            for (var i = 0; i < planes.Length; i++) pixels[i] = planes[i];
-            var classes = ClassNames.Count;
-            var (logits, probabilities) = (new float[count * classes], new float[count * classes]);
-            Run(pixels.AsMemory(0, planes.Length), count, logits, probabilities);
-            var predictions = new Prediction[count];
-            for (var i = 0; i < count; i++)
-            {
-                var row = logits.AsMemory(i * classes, classes);
-                predictions[i] = new Prediction(ClassNames[ArrayComparison.IndexOfLargest<float>(row.Span)], probabilities[(i * classes)..((i + 1) * classes)], row.ToArray());
-            }
-
-            return predictions;
-        }
-        finally
-        {
-            ArrayPool<float>.Shared.Return(pixels);
-        }
-    }
-
-    /// <summary>The pictures and logits that the model carries to check itself by; null where it carries none.</summary>
-    public SelfCheck? SelfCheck => TorchBridge.Inference.SelfCheck.Read(session.ModelMetadata.CustomMetadataMap);
-
-    /// <summary>
-    /// Runs the pictures that the model carries, with the logits that the trained network gave for them, and compares: the parity of training and
-    /// serving, on the machine it runs on, without TorchSharp.
-    /// </summary>
-    /// <exception cref="InvalidDataException">The model carries no pictures.</exception>
-    public SelfCheckResult Verify()
-    {
-        var check = SelfCheck ?? throw new InvalidDataException($"the model carries no self-check ({TorchBridge.Inference.SelfCheck.Key}); export it anew");
-        var actual = ClassifyPlanes(check.Planes, check.Count);
-        return check.Compare([.. actual.SelectMany(prediction => prediction.Logits)], ClassNames.Count);
-    }
-
-    /// <summary>Scores pixels [count, 3, height, width], 0 to 255; everything is read and written where it is.</summary>
-    internal void Run(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
-    {
-        var memory = OrtMemoryInfo.DefaultInstance;
-        using var input = OrtValue.CreateTensorValueFromMemory(memory, pixels, [count, 3, Height, Width]);
-        using var logitRows = OrtValue.CreateTensorValueFromMemory(memory, logits, [count, ClassNames.Count]);
-        using var probabilityRows = OrtValue.CreateTensorValueFromMemory(memory, probabilities, [count, ClassNames.Count]);
-        session.Run(runOptions, InputNames, [input], OutputNames, [logitRows, probabilityRows]);
-    }
-
-    /// <summary>Binds arrays once, to be scored again and again without garbage. They must stay, and stay where they are, until it is disposed.</summary>
-    internal BoundRun Bind(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities) => new(
-        session,
-        runOptions,
-        [(InputNames[0], pixels, [count, 3, Height, Width])],
-        [(OutputNames[0], logits, [count, ClassNames.Count]), (OutputNames[1], probabilities, [count, ClassNames.Count])]);
-
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        runOptions.Dispose();
-        session.Dispose();
-    }
-
-    private delegate void PlaneReader(Span<byte> planes);
-
-    private Prediction ClassifyOne(PlaneReader read)
-    {
-        var planes = ArrayPool<byte>.Shared.Rent(Stride);
-        try
-        {
-            read(planes.AsSpan(0, Stride));
-            return ClassifyPlanes(planes.AsSpan(0, Stride), 1)[0];
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(planes);
-        }
-    }
-
-    private Prediction[] ClassifyChunk(string[] paths)
-    {
-        var planes = ArrayPool<byte>.Shared.Rent(paths.Length * Stride);
-        try
-        {
-            for (var i = 0; i < paths.Length; i++) PictureReader.ReadFile(paths[i], Width, Height, planes.AsSpan(i * Stride, Stride), Card.Reading);
-            return ClassifyPlanes(planes.AsSpan(0, paths.Length * Stride), paths.Length);
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(planes);
-        }
-    }
-
     private async Task Produce(IAsyncEnumerable<string> paths, int batchSize, ChannelWriter<Prediction[]> writer, CancellationToken stop)
     {
         try
         {
-            var chunk = new List<string>(batchSize);
-            await foreach (var path in paths.WithCancellation(stop).ConfigureAwait(false))
+            var chunk = new List<string>();
+            ExceptionDispatchInfo? broken = null;
+            try
             {
-                chunk.Add(path);
-                if (chunk.Count < batchSize) continue;
-                await writer.WriteAsync(ClassifyChunk([.. chunk]), stop).ConfigureAwait(false);
-                chunk.Clear();
+                await foreach (var path in paths.WithCancellation(stop).ConfigureAwait(false))
+                {
+                    chunk.Add(path);
+                    if (chunk.Count < batchSize) continue;
+                    await Write().ConfigureAwait(false);
+                }
+            }
+            catch (Exception error) when (!stop.IsCancellationRequested && chunk.Count > 0)
+            {
+                broken = ExceptionDispatchInfo.Capture(error); // the source's own; what it gave before comes first
             }
 
-            if (chunk.Count > 0) await writer.WriteAsync(ClassifyChunk([.. chunk]), stop).ConfigureAwait(false);
+            if (chunk.Count > 0) await Write().ConfigureAwait(false);
+            broken?.Throw();
             writer.Complete();
+
+            async Task Write()
+            {
+                var (predictions, error) = ClassifyChunk([.. chunk]);
+                chunk.Clear();
+                if (predictions.Length > 0) await writer.WriteAsync(predictions, stop).ConfigureAwait(false);
+                error?.Throw();
+            }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {

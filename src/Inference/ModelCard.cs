@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using TorchBridge.Inference.Pictures;
 using TorchBridge.Onnx.Contract;
@@ -11,6 +12,9 @@ namespace TorchBridge.Inference;
 /// <param name="Height">Picture height in pixels.</param>
 public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int Height)
 {
+    /// <summary>Pixels of a side that a network may take: one picture is then 800 MB of floats, and no product of sizes overflows.</summary>
+    private const int LargestSide = 8192;
+
     /// <summary>How pictures are read.</summary>
     public PictureReading Reading { get; init; } = PictureReading.Stock;
 
@@ -29,40 +33,72 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
     /// <summary>Metadata key of the picture height.</summary>
     public const string HeightKey = MetadataKeys.Height;
 
+    /// <summary>Numbers of one picture as the network takes it: 3 x height x width.</summary>
+    internal int Stride => 3 * Width * Height;
+
     /// <summary>Reads the metadata of a file's bytes.</summary>
     /// <param name="onnx">The bytes.</param>
     /// <param name="path">What to call the file in an error.</param>
     /// <exception cref="InvalidDataException">It is no ONNX file, or not one of our classifiers.</exception>
-    internal static ModelCard Read(byte[] onnx, string path) => Read(OnnxReader.Metadata(onnx, path), path);
+    internal static ModelCard Read(byte[] onnx, string path) => Read(ModelMetadata.Read(onnx, path), path);
 
     /// <summary>Reads the metadata of a file.</summary>
     /// <param name="metadata">Key-value pairs of the ONNX file.</param>
     /// <param name="path">What to call the file in an error.</param>
-    /// <exception cref="InvalidDataException">The file is not one of our classifiers.</exception>
+    /// <exception cref="InvalidDataException">The file is not one of our classifiers, or its metadata are damaged.</exception>
     public static ModelCard Read(IReadOnlyDictionary<string, string> metadata, string path)
     {
         ArgumentNullException.ThrowIfNull(metadata);
-        try
+        return new ModelCard(Names(metadata, path), Side(metadata, WidthKey, path), Side(metadata, HeightKey, path))
         {
-            var names = JsonSerializer.Deserialize<string[]>(metadata[ClassNamesKey])!;
-            return new ModelCard(names, int.Parse(metadata[WidthKey], System.Globalization.CultureInfo.InvariantCulture), int.Parse(metadata[HeightKey], System.Globalization.CultureInfo.InvariantCulture))
-            {
-                Reading = new PictureReading(metadata.TryGetValue(AntialiasKey, out var antialias) && bool.Parse(antialias), metadata.TryGetValue(OrientationKey, out var orientation) && bool.Parse(orientation)),
-            };
-        }
-        catch (Exception error) when (error is KeyNotFoundException or JsonException or FormatException)
-        {
-            throw new InvalidDataException($"{path} is not a picture classifier of TorchBridge: its metadata has no valid {ClassNamesKey}, {WidthKey} and {HeightKey}", error);
-        }
+            Reading = new PictureReading(Flag(metadata, AntialiasKey, path), Flag(metadata, OrientationKey, path)),
+        };
     }
 
     /// <summary>The metadata that <see cref="Read(IReadOnlyDictionary{string, string}, string)"/> reads.</summary>
     public IEnumerable<KeyValuePair<string, string>> ToMetadata() =>
     [
         new(ClassNamesKey, JsonSerializer.Serialize(ClassNames)),
-        new(WidthKey, Width.ToString(System.Globalization.CultureInfo.InvariantCulture)),
-        new(HeightKey, Height.ToString(System.Globalization.CultureInfo.InvariantCulture)),
+        new(WidthKey, Width.ToString(CultureInfo.InvariantCulture)),
+        new(HeightKey, Height.ToString(CultureInfo.InvariantCulture)),
         .. Reading.Antialias ? [new KeyValuePair<string, string>(AntialiasKey, "true")] : Array.Empty<KeyValuePair<string, string>>(),
         .. Reading.ApplyOrientation ? [new KeyValuePair<string, string>(OrientationKey, "true")] : Array.Empty<KeyValuePair<string, string>>(),
     ];
+
+    private static string[] Names(IReadOnlyDictionary<string, string> metadata, string path)
+    {
+        var text = Value(metadata, ClassNamesKey, path);
+        string[]? names;
+        try
+        {
+            names = JsonSerializer.Deserialize<string[]>(text);
+        }
+        catch (JsonException error)
+        {
+            throw Refuse(path, ClassNamesKey, text, "a JSON array of names", error);
+        }
+
+        return names is { Length: > 0 } && names.All(name => name is not null) ? names : throw Refuse(path, ClassNamesKey, text, "a JSON array of at least one name");
+    }
+
+    private static int Side(IReadOnlyDictionary<string, string> metadata, string key, string path)
+    {
+        var text = Value(metadata, key, path);
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var side) && side is >= 1 and <= LargestSide
+            ? side
+            : throw Refuse(path, key, text, FormattableString.Invariant($"a number of pixels from 1 to {LargestSide}"));
+    }
+
+    private static bool Flag(IReadOnlyDictionary<string, string> metadata, string key, string path)
+    {
+        if (!metadata.TryGetValue(key, out var text)) return false;
+        return bool.TryParse(text, out var flag) ? flag : throw Refuse(path, key, text, "true or false");
+    }
+
+    private static string Value(IReadOnlyDictionary<string, string> metadata, string key, string path) => metadata.TryGetValue(key, out var text)
+        ? text
+        : throw new InvalidDataException($"{path} is not a picture classifier of TorchBridge: its metadata has no {key}");
+
+    private static InvalidDataException Refuse(string path, string key, string value, string allowed, Exception? cause = null) =>
+        new($"{path} is not a picture classifier of TorchBridge: its metadata has no valid {key}: '{(value.Length <= 60 ? value : value[..60] + "…")}' is not {allowed}", cause);
 }

@@ -4,21 +4,10 @@ using TorchBridge.Onnx.Contract;
 
 namespace TorchBridge.Inference;
 
-/// <summary>What a self-check found.</summary>
-/// <param name="Pictures">Pictures compared.</param>
-/// <param name="Agree">Pictures with the same most probable class; ties within the tolerance agree.</param>
-/// <param name="LargestDifference">Largest difference of a logit.</param>
-/// <param name="Tolerance">What it was allowed to be.</param>
-public sealed record SelfCheckResult(int Pictures, int Agree, double LargestDifference, double Tolerance)
-{
-    /// <summary>Whether this machine computes what the trained network computed. NaN never passes.</summary>
-    public bool Passed => Agree == Pictures && LargestDifference <= Tolerance;
-}
-
-/// <summary>Pictures with the logits that the trained network gave for them, as a model carries them in its metadata.</summary>
+/// <summary>Pictures with the logits that they must give, as a model carries them in its metadata.</summary>
 /// <param name="Planes">count x 3 x height x width bytes.</param>
-/// <param name="Logits">count x classes, from TorchSharp in eval mode.</param>
-/// <param name="RelativeTolerance">Share of the largest logit by which they may differ: float32 sums in another order, or what a quantized model's card states.</param>
+/// <param name="Logits">count x classes: TorchSharp's in eval mode; of a quantized model, its own on the machine that made it.</param>
+/// <param name="RelativeTolerance">Share of the largest of these logits by which they may differ: float sums in another order.</param>
 public sealed record SelfCheck(byte[] Planes, float[] Logits, double RelativeTolerance)
 {
     /// <summary>Metadata key.</summary>
@@ -32,21 +21,25 @@ public sealed record SelfCheck(byte[] Planes, float[] Logits, double RelativeTol
 
     internal int Count { get; private init; }
 
-    internal static SelfCheck? Read(IReadOnlyDictionary<string, string> metadata)
+    /// <summary>Reads the self-check of a model; null where it carries none.</summary>
+    /// <exception cref="InvalidDataException">It is damaged, or does not fit to the model's card.</exception>
+    internal static SelfCheck? Read(IReadOnlyDictionary<string, string> metadata, ModelCard card, string name)
     {
         if (!metadata.TryGetValue(Key, out var json)) return null;
         try
         {
-            var stored = JsonSerializer.Deserialize<Stored>(json)!;
-            var card = ModelCard.Read(metadata, "the model");
+            var stored = JsonSerializer.Deserialize<Stored>(json);
+            if (stored is not { Planes.Length: > 0, Logits.Length: > 0 }) throw new FormatException("it holds no pictures, or no logits");
+            if (!(stored.RelativeTolerance >= 0 && double.IsFinite(stored.RelativeTolerance))) throw new FormatException(FormattableString.Invariant($"its tolerance is {stored.RelativeTolerance}; allowed is 0 and up"));
             var planes = Convert.FromBase64String(stored.Planes);
-            var count = planes.Length / (3 * card.Width * card.Height);
-            if (count == 0 || stored.Logits.Length != count * card.ClassNames.Count) throw new FormatException($"{planes.Length} bytes and {stored.Logits.Length} logits do not fit");
+            var count = planes.Length / card.Stride;
+            if (count == 0 || planes.Length % card.Stride != 0 || stored.Logits.Length != (long)count * card.ClassNames.Count)
+                throw new FormatException(FormattableString.Invariant($"{planes.Length} bytes and {stored.Logits.Length} logits do not fit pictures of 3 x {card.Height} x {card.Width} and {card.ClassNames.Count} classes"));
             return new SelfCheck(planes, stored.Logits, stored.RelativeTolerance) { Count = count };
         }
         catch (Exception error) when (error is JsonException or FormatException)
         {
-            throw new InvalidDataException($"the model's self-check ({Key}) cannot be read: {error.Message}", error);
+            throw new InvalidDataException($"the self-check of {name} ({Key}) cannot be read: {error.Message}", error);
         }
     }
 
@@ -59,5 +52,5 @@ public sealed record SelfCheck(byte[] Planes, float[] Logits, double RelativeTol
         return new SelfCheckResult(Count, rows.Agree, difference.IsFinite ? difference.LargestAbsolute : double.PositiveInfinity, tolerance);
     }
 
-    private sealed record Stored(string Planes, float[] Logits, double RelativeTolerance);
+    private sealed record Stored(string? Planes, float[]? Logits, double RelativeTolerance);
 }

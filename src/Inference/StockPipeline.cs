@@ -1,6 +1,5 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
-using Microsoft.ML.Transforms.Onnx;
 using TorchBridge.Onnx.Contract;
 using TorchBridge.Onnx.Files;
 
@@ -25,8 +24,10 @@ public static class StockPipeline
     /// <exception cref="NotSupportedException">It reads its pictures otherwise than stock ML.NET can.</exception>
     public static void Save(string onnxPath, string zipPath)
     {
+        ArgumentException.ThrowIfNullOrWhiteSpace(onnxPath);
+        ArgumentException.ThrowIfNullOrWhiteSpace(zipPath);
         var context = new MLContext(seed: 0);
-        var onnx = File.ReadAllBytes(onnxPath);
+        var onnx = SessionSettings.ReadModel(onnxPath);
         var card = ModelCard.Read(onnx, onnxPath);
         if (card.Reading.WithoutStockTwin is { } reading) throw new NotSupportedException($"{onnxPath} reads its pictures with {reading}, which stock ML.NET has not: a zip would see other pixels. Serve the .onnx file with ClassifyImages or ImageClassifier");
         var rows = context.Data.LoadFromEnumerable(Array.Empty<PictureFile>());
@@ -75,31 +76,4 @@ public static class StockPipeline
 
         public float[]? Score { get; set; }
     }
-}
-
-/// <summary>The stock stage that runs a model. ML.NET reads models from files, and keeps the file as long as the stage lives; this deletes it then.</summary>
-internal sealed class OnnxStage : IDisposable
-{
-    private readonly string path;
-
-    private OnnxStage(string path, OnnxScoringEstimator estimator) => (this.path, Estimator) = (path, estimator);
-
-    public OnnxScoringEstimator Estimator { get; }
-
-    public static OnnxStage Load(MLContext context, byte[] onnx, string[] outputs, string[] inputs)
-    {
-        var path = Path.Combine(Path.GetTempPath(), $"torchbridge-{Guid.NewGuid():N}.onnx");
-        File.WriteAllBytes(path, onnx);
-        try
-        {
-            return new OnnxStage(path, context.Transforms.ApplyOnnxModel(outputs, inputs, path));
-        }
-        catch
-        {
-            File.Delete(path);
-            throw;
-        }
-    }
-
-    public void Dispose() => File.Delete(path);
 }

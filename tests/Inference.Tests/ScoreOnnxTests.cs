@@ -40,14 +40,6 @@ public sealed class ScoreOnnxTests : IDisposable
     }
 
     [Fact]
-    public void A_fixed_batch_is_refused_with_what_to_do()
-    {
-        File.WriteAllBytes(folder["m.onnx"], TestModels.FixedBatch());
-        var data = context.Data.LoadFromEnumerable(new[] { new Single { x = [1, 2, 3] } });
-        Assert.Contains("free batch", Assert.Throws<NotSupportedException>(() => context.Transforms.ScoreOnnx(folder["m.onnx"], ["x"], ["y"]).Fit(data)).Message, StringComparison.Ordinal);
-    }
-
-    [Fact]
     public void What_is_no_model_is_named()
     {
         File.WriteAllText(folder["notes.onnx"], "no model");

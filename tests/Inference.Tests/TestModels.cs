@@ -27,6 +27,25 @@ internal static class TestModels
         return model.ToByteArray();
     }
 
+    /// <summary>A classifier that loads and fails at every picture: an index beyond its table.</summary>
+    public static byte[] CannotRun()
+    {
+        var model = ModelProto.Parser.ParseFrom(Classifier());
+        model.Graph.Node.Single(node => node.OpType == "Gemm").Output[0] = "raw";
+        model.Graph.Initializer.Add(Longs("none", [], [7]));
+        model.Graph.Initializer.Add(Longs("columns", [1], [1]));
+        // NonZero's size is known when it runs: no optimizer finds the error before.
+        Add(model, "NonZero", ["raw"], ["places"]);
+        Add(model, "Gather", ["places", "none"], ["row"]);
+        Add(model, "Cast", ["row"], ["float"]).Attribute.Add(Whole("to", (long)TensorProto.Types.DataType.Float));
+        Add(model, "ReduceSum", ["float"], ["sum"]);
+        Add(model, "Add", ["raw", "sum"], ["logits"]);
+        var softmax = model.Graph.Node.Single(node => node.OpType == "Softmax");
+        model.Graph.Node.Remove(softmax);
+        model.Graph.Node.Add(softmax);
+        return model.ToByteArray();
+    }
+
     /// <summary>Two inputs (a fixed and a free vector) and outputs of several types.</summary>
     public static byte[] Mixed()
     {
@@ -54,6 +73,50 @@ internal static class TestModels
         return model.ToByteArray();
     }
 
+    /// <summary>Writes a model, and gives its path back.</summary>
+    public static string Write(string path, byte[] model)
+    {
+        File.WriteAllBytes(path, model);
+        return path;
+    }
+
+    /// <summary>y = max(x, 0) over a batch of [batch, 3]; free where it is a name. A batch of 2 takes six numbers a row, and so does a free one of rank 2 here.</summary>
+    public static byte[] Relu(object batch)
+    {
+        var width = batch is string ? 6L : 3L;
+        var model = Model([("x", TensorProto.Types.DataType.Float, [batch, width])], [("y", TensorProto.Types.DataType.Float, [batch, width])]);
+        Add(model, "Relu", ["x"], ["y"]);
+        return model.ToByteArray();
+    }
+
+    /// <summary>One operator from x to y, of any type; the batch is free.</summary>
+    public static byte[] One(string opType, TensorProto.Types.DataType type, object[] from, object[] to, params AttributeProto[] attributes)
+    {
+        var model = Model([("x", type, from)], [("y", type, to)]);
+        Add(model, opType, ["x"], ["y"]).Attribute.AddRange(attributes);
+        return model.ToByteArray();
+    }
+
+    /// <summary>An integer attribute.</summary>
+    public static AttributeProto Whole(string name, long value) => new() { Name = name, I = value, Type = AttributeProto.Types.AttributeType.Int };
+
+    /// <summary>A model of any nodes.</summary>
+    public static byte[] Build((string, TensorProto.Types.DataType, object[])[] inputs, (string, TensorProto.Types.DataType, object[])[] outputs, Action<ModelProto> nodes)
+    {
+        var model = Model(inputs, outputs);
+        nodes(model);
+        return model.ToByteArray();
+    }
+
+    /// <summary>Another metadata value in a model's bytes; null takes it out.</summary>
+    public static byte[] WithMetadata(byte[] onnx, string key, string? value)
+    {
+        var model = ModelProto.Parser.ParseFrom(onnx);
+        foreach (var old in model.MetadataProps.Where(entry => entry.Key == key).ToArray()) model.MetadataProps.Remove(old);
+        if (value is not null) model.MetadataProps.Add(new StringStringEntryProto { Key = key, Value = value });
+        return model.ToByteArray();
+    }
+
     private static ModelProto Model((string, TensorProto.Types.DataType, object[])[] inputs, (string, TensorProto.Types.DataType, object[])[] outputs)
     {
         var model = new ModelProto { IrVersion = 8, Graph = new GraphProto { Name = "test" } };
@@ -70,7 +133,7 @@ internal static class TestModels
         return new ValueInfoProto { Name = value.Name, Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)value.Type, Shape = shape } } };
     }
 
-    private static NodeProto Add(ModelProto model, string opType, string[] inputs, string[] outputs)
+    public static NodeProto Add(ModelProto model, string opType, string[] inputs, string[] outputs)
     {
         var node = new NodeProto { OpType = opType, Name = $"{opType}{model.Graph.Node.Count}" };
         node.Input.AddRange(inputs);
@@ -79,9 +142,9 @@ internal static class TestModels
         return node;
     }
 
-    private static TensorProto Floats(string name, long[] dims, float[] values) => Tensor(name, dims, TensorProto.Types.DataType.Float, MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
+    public static TensorProto Floats(string name, long[] dims, float[] values) => Tensor(name, dims, TensorProto.Types.DataType.Float, MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
 
-    private static TensorProto Longs(string name, long[] dims, long[] values) => Tensor(name, dims, TensorProto.Types.DataType.Int64, MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
+    public static TensorProto Longs(string name, long[] dims, long[] values) => Tensor(name, dims, TensorProto.Types.DataType.Int64, MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
 
     private static TensorProto Tensor(string name, long[] dims, TensorProto.Types.DataType type, byte[] bytes)
     {

@@ -3,6 +3,8 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkiaSharp;
 using TorchBridge.Inference;
+using TorchBridge.Onnx.Format;
+using TorchBridge.Onnx.Graph;
 using TorchBridge.Testing;
 
 namespace TorchBridge.Pipeline.Tests;
@@ -24,7 +26,9 @@ public sealed class QuantizeTests(TinyModel model) : IClassFixture<TinyModel>
         Assert.InRange(report.GetProperty("test").GetProperty("agreement").GetDouble(), 0.95, 1);
 
         using var classifier = ImageClassifier.Load(folder["modern-cnn.int8.onnx"]);
-        Assert.True(classifier.Verify().Passed);
+        // Its own logits, made here: here they are the same.
+        Assert.Equal(0, classifier.Verify().LargestDifference);
+        Assert.False(Saturated(folder["modern-cnn.int8.onnx"]).Passed);
         var files = Pictures(folder);
         var labels = files.Select(file => classifier.Classify(file).Label).ToArray();
         Assert.Equal(labels, StockPipeline.Score(folder["modern-cnn.int8.zip"], files).Select(row => row.Label));
@@ -34,6 +38,20 @@ public sealed class QuantizeTests(TinyModel model) : IClassFixture<TinyModel>
         Assert.Equal(labels, context.Data.CreateEnumerable<Scored>(transformer.Transform(data), reuseRowObject: false).Select(row => row.PredictedLabel));
         var predicted = TinyModel.Program(["predict", .. files, "--variant", "int8", "--out", folder.Path]);
         Assert.Equal(labels, predicted.Output.Trim().Split('\n').Select(line => line.Split(": ")[1].Split(' ')[0]));
+    }
+
+    /// <summary>
+    /// The self-check of the same file on a processor whose sums saturate, made up: one layer's weights that a sum of two products may overflow with (beyond
+    /// 7 bits) are cut.
+    /// </summary>
+    private static SelfCheckResult Saturated(string path)
+    {
+        var graph = OnnxReader.Read(File.ReadAllBytes(path), path);
+        var weights = graph.Initializers.Values.First(tensor => tensor is { Type: ElementType.Int8, Dims.Length: 4 });
+        var cut = weights.Data.ToArray().Select(value => (byte)Math.Clamp((int)(sbyte)value, -64, 63)).ToArray();
+        graph.Initializers[weights.Name] = new Initializer(weights.Name, weights.Type, weights.Dims, cut);
+        using var classifier = ImageClassifier.Load(OnnxWriter.ToBytes(graph), path);
+        return classifier.Verify();
     }
 
     [Theory]

@@ -34,7 +34,13 @@ public static class TorchSharpLoader
         var candidates = SearchFolders(assembly).ToArray();
         var library = Find(candidates, "libLibTorchSharp.so");
         var libtorch = Find(candidates, "libtorch.so");
-        if (library is null || libtorch is null) return 0; // Not our case: TorchSharp's own message says which package is missing.
+        if (library is null) return 0;
+        if (libtorch is null)
+        {
+            PreventFallback();
+            throw new DllNotFoundException($"libtorch is in none of {string.Join(", ", candidates)}: TorchSharp's package does not hold it. Add a PackageReference to TorchSharp-cpu 0.107.0, or to TorchSharp-cuda-linux, in the application's project.");
+        }
+
         return Load(library, libtorch, MendedLibraryCache.DefaultFolder);
     }
 

@@ -1,26 +1,31 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using TorchBridge.Onnx;
 
 namespace TorchBridge.Inference.Hosting;
 
-/// <summary>Healthy where the model computes on this machine what the trained network computed; degraded where a new file could not be loaded.</summary>
+/// <summary>
+/// Healthy where the model computes on this machine what its maker's computed; degraded where a new file could not be taken, or the model carries no
+/// self-check; unhealthy where it computes something else, cannot run, or is not there.
+/// </summary>
 /// <param name="service">The classifier.</param>
 public sealed class ImageClassifierHealthCheck(ImageClassifierService service) : IHealthCheck
 {
     /// <inheritdoc/>
-    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) => Task.FromResult(Check());
+
+    private HealthCheckResult Check()
     {
         try
         {
-            var check = service.Use(classifier => classifier.Verify());
-            if (!check.Passed) return Task.FromResult(HealthCheckResult.Unhealthy(FormattableString.Invariant($"the self-check fails: {check.Agree} of {check.Pictures} pictures agree, largest difference {Numbers.Short(check.LargestDifference)}, allowed {Numbers.Short(check.Tolerance)}")));
-            return Task.FromResult(service.ReloadError is { } error
-                ? HealthCheckResult.Degraded(error)
-                : HealthCheckResult.Healthy(FormattableString.Invariant($"{check.Agree} of {check.Pictures} pictures agree, largest difference {Numbers.Short(check.LargestDifference)}")));
+            var check = service.Use(classifier => classifier.TryOut());
+            if (check is { Passed: false }) return HealthCheckResult.Unhealthy($"the self-check fails: {ImageClassifierService.Describe(check)}");
+            if (service.ReloadError is { } error) return HealthCheckResult.Degraded(error);
+            return check is null
+                ? HealthCheckResult.Degraded($"the model runs, and carries no self-check ({SelfCheck.Key}); export it anew")
+                : HealthCheckResult.Healthy(ImageClassifierService.Describe(check));
         }
-        catch (InvalidDataException error)
+        catch (Exception error) when (error is ModelUnavailableException or InvalidDataException or ObjectDisposedException)
         {
-            return Task.FromResult(HealthCheckResult.Degraded(error.Message));
+            return HealthCheckResult.Unhealthy(error.Message, error);
         }
     }
 }

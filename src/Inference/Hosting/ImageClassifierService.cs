@@ -1,36 +1,60 @@
 using Microsoft.ML.Data;
+using Microsoft.ML.OnnxRuntime;
+using TorchBridge.Inference.Sessions;
+using TorchBridge.Onnx;
 
 namespace TorchBridge.Inference.Hosting;
 
 /// <summary>
-/// A classifier for services: one for the whole process, loaded anew when its file changes. A request that runs keeps the model it began with; a file that
-/// cannot be loaded is left alone, and the health check tells of it.
+/// A classifier for services: one for the whole process, loaded anew when its file's content changes, beside the requests and not in one of them. A request
+/// that runs keeps the model it began with. A file that cannot be loaded, cannot run, or fails its self-check is not taken, and the health check tells of it.
 /// </summary>
 public sealed class ImageClassifierService : IDisposable
 {
     private readonly string path;
     private readonly SessionSettings? settings;
-    private readonly TimeProvider clock;
+    private readonly ModelFile file;
+    private readonly ITimer timer;
+    private readonly Lock loading = new();
     private readonly Lock gate = new();
-    private Lease current;
-    private (DateTime Written, long Length) stamp;
-    private long checkedAt;
+    private Model? current;
+    private bool isDisposed;
+    private bool isRetryDue;
 
     /// <summary>Loads the model.</summary>
     /// <param name="path">A classifier's ONNX file.</param>
     /// <param name="settings">Threads and execution providers; null for the defaults.</param>
     /// <param name="clock">What says when to look at the file again; null for the system's.</param>
-    /// <exception cref="InvalidDataException">The file is no classifier of ours.</exception>
+    /// <exception cref="InvalidDataException">The file is no classifier of ours, or it cannot run.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     public ImageClassifierService(string path, SessionSettings? settings = null, TimeProvider? clock = null)
+        : this(path, settings, clock, needsModel: true)
     {
-        (this.path, this.settings, this.clock) = (path, settings, clock ?? TimeProvider.System);
-        current = new Lease(ImageClassifier.Load(path, settings));
-        stamp = StampOf(path);
-        checkedAt = this.clock.GetTimestamp();
     }
 
-    /// <summary>How often the file is looked at, at most.</summary>
+    internal ImageClassifierService(string path, SessionSettings? settings, TimeProvider? clock, bool needsModel)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        this.path = path;
+        this.settings = settings;
+        clock ??= TimeProvider.System;
+        file = new ModelFile(path, clock);
+        try
+        {
+            // What fails its self-check here is taken all the same: there is nothing better, and the health check says so.
+            current = new Model(Load(file.Read(), mustPass: false));
+            file.Take();
+        }
+        catch (Exception error) when (!needsModel && IsTheFilesFault(error))
+        {
+            LoadError = error;
+            isRetryDue = IsPassing(error);
+        }
+
+        timer = clock.CreateTimer(_ => RefreshUnlessBusy(), null, CheckInterval, CheckInterval);
+    }
+
+    /// <summary>How often the file is looked at.</summary>
     public static TimeSpan CheckInterval { get; } = TimeSpan.FromSeconds(1);
 
     /// <summary>How often the model was loaded anew.</summary>
@@ -39,92 +63,170 @@ public sealed class ImageClassifierService : IDisposable
     /// <summary>Why the last change of the file was not taken; null where it was.</summary>
     public string? ReloadError { get; private set; }
 
+    /// <summary>Why there is no model; null where there is one.</summary>
+    internal Exception? LoadError { get; private set; }
+
     /// <summary>Classifies an encoded picture from a stream.</summary>
     /// <param name="encoded">The stream; it stays open.</param>
     /// <param name="name">What to call it in an error.</param>
+    /// <exception cref="Pictures.InvalidPictureException">It is no picture, or ends too early.</exception>
+    /// <exception cref="ModelUnavailableException">There is no model yet.</exception>
     public Prediction Classify(Stream encoded, string name = "the picture") => Use(classifier => classifier.Classify(encoded, name));
 
     /// <summary>Classifies a picture file.</summary>
     /// <param name="file">JPEG, PNG, BMP or WebP of any size.</param>
+    /// <exception cref="Pictures.InvalidPictureException">The file is no picture, or ends too early.</exception>
+    /// <exception cref="ModelUnavailableException">There is no model yet.</exception>
     public Prediction Classify(string file) => Use(classifier => classifier.Classify(file));
 
     /// <summary>Classifies a picture in memory.</summary>
     /// <param name="picture">Of any size.</param>
+    /// <exception cref="ModelUnavailableException">There is no model yet.</exception>
     public Prediction Classify(MLImage picture) => Use(classifier => classifier.Classify(picture));
 
     /// <summary>Works with the model of now; it lives at least as long as the work.</summary>
     /// <param name="work">What to do; it must not keep the classifier.</param>
+    /// <exception cref="ModelUnavailableException">There is no model yet.</exception>
+    /// <exception cref="ObjectDisposedException">The service has been disposed.</exception>
     public T Use<T>(Func<ImageClassifier, T> work)
     {
         ArgumentNullException.ThrowIfNull(work);
-        var lease = Take();
+        var model = Take();
         try
         {
-            return work(lease.Classifier);
+            return work(model.Classifier);
         }
         finally
         {
-            lease.Return();
+            model.Lifetime.Leave();
         }
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
+    /// <summary>Looks at the file now, rather than at the next interval, and takes it if it has changed and is good.</summary>
+    /// <returns>Whether it was taken; <see cref="ReloadError"/> says why not.</returns>
+    public bool Refresh()
     {
-        lock (gate) current.Return();
+        lock (loading)
+        {
+            if (isDisposed) return false;
+            try
+            {
+                return TakeIfChanged();
+            }
+            catch (Exception error)
+            {
+                // Whatever it is, the model of now goes on: this runs on a timer, where nobody would catch it.
+                isRetryDue = IsPassing(error);
+                ReloadError = $"{path} has changed and cannot be taken: {error.Message}";
+                if (current is null) LoadError = error;
+                return false;
+            }
+        }
     }
 
-    private Lease Take()
+    /// <summary>Ends it: waits for the requests that run; those that come later get an <see cref="ObjectDisposedException"/>.</summary>
+    public void Dispose()
+    {
+        timer.Dispose();
+        lock (loading)
+        {
+            lock (gate) isDisposed = true;
+        }
+
+        current?.Lifetime.Close();
+    }
+
+    /// <summary>A large model may take longer to load than the timer waits.</summary>
+    private void RefreshUnlessBusy()
+    {
+        if (!loading.TryEnter()) return;
+        try
+        {
+            Refresh();
+        }
+        finally
+        {
+            loading.Exit();
+        }
+    }
+
+    private bool TakeIfChanged()
+    {
+        if (!isRetryDue && !file.HasChanged()) return false;
+        var onnx = file.Read();
+        isRetryDue = false;
+        if (current is not null && file.IsTaken)
+        {
+            ReloadError = null; // what is in use is there again
+            return false;
+        }
+
+        Take(Load(onnx, mustPass: true));
+        file.Take();
+        return true;
+    }
+
+    private Model Take()
     {
         lock (gate)
         {
-            if (clock.GetElapsedTime(checkedAt) >= CheckInterval)
-            {
-                checkedAt = clock.GetTimestamp();
-                ReloadIfChanged();
-            }
-
-            current.Add();
-            return current;
+            ObjectDisposedException.ThrowIf(isDisposed, this);
+            // In the gate, no model is retired before it is replaced here.
+            if (current is { } model && model.Lifetime.TryEnter()) return model;
+            throw new ModelUnavailableException($"there is no model to classify with: {LoadError?.Message}", LoadError!);
         }
     }
 
-    private void ReloadIfChanged()
+    private void Take(ImageClassifier fresh)
     {
+        Model? old;
+        lock (gate)
+        {
+            old = current;
+            current = new Model(fresh);
+        }
+
+        if (old is not null) Reloads++;
+        ReloadError = null;
+        LoadError = null;
+        old?.Lifetime.Retire(); // freed when the last request that has it is done
+    }
+
+    private ImageClassifier Load(byte[] onnx, bool mustPass)
+    {
+        var classifier = ImageClassifier.Load(onnx, path, settings);
         try
         {
-            var now = StampOf(path);
-            if (now == stamp) return;
-            var fresh = new Lease(ImageClassifier.Load(path, settings));
-            current.Return(); // disposed when the last request that has it is done
-            (current, stamp, ReloadError) = (fresh, now, null);
-            Reloads++;
+            if (classifier.TryOut() is { Passed: false } check && mustPass) throw new InvalidDataException($"{path} computes something else here: {Describe(check)}");
+            return classifier;
         }
-        catch (Exception error) when (error is IOException or InvalidDataException or UnauthorizedAccessException)
+        catch
         {
-            // Half-written, perhaps: it is looked at again after the next interval.
-            ReloadError = $"{path} has changed and cannot be loaded: {error.Message}";
+            classifier.Dispose();
+            throw;
         }
     }
 
-    private static (DateTime, long) StampOf(string path)
+    /// <summary>A self-check as the health check says it.</summary>
+    internal static string Describe(SelfCheckResult check) => FormattableString.Invariant(
+        $"{check.Agree} of {check.Pictures} pictures agree, largest difference {Numbers.Short(check.LargestDifference)}, allowed {Numbers.Short(check.Tolerance)}");
+
+    private static bool IsTheFilesFault(Exception error) => error is IOException or InvalidDataException or UnauthorizedAccessException or OnnxRuntimeException or OutOfMemoryException;
+
+    /// <summary>Whether the same file may be good the next time.</summary>
+    private static bool IsPassing(Exception error) => error is not InvalidDataException;
+
+    /// <summary>A classifier and who uses it.</summary>
+    private sealed class Model
     {
-        var info = new FileInfo(path);
-        return info.Exists ? (info.LastWriteTimeUtc, info.Length) : throw new FileNotFoundException($"there is no model at {path}", path);
-    }
-
-    /// <summary>A classifier with the number of those who use it; the service itself is one.</summary>
-    private sealed class Lease(ImageClassifier classifier)
-    {
-        private int users = 1;
-
-        public ImageClassifier Classifier => classifier;
-
-        public void Add() => Interlocked.Increment(ref users);
-
-        public void Return()
+        public Model(ImageClassifier classifier)
         {
-            if (Interlocked.Decrement(ref users) == 0) classifier.Dispose();
+            Classifier = classifier;
+            Lifetime = new Lifetime(nameof(ImageClassifierService), classifier.Dispose);
         }
+
+        public ImageClassifier Classifier { get; }
+
+        public Lifetime Lifetime { get; }
     }
 }

@@ -3,7 +3,6 @@
 //   out(i) = sum_j t((j + 0.5 - c_i) / max(1, scale)) in(j) / sum of weights,  c_i = start + (i + 0.5) scale,  t(d) = max(0, 1 - |d|)
 // the same along rows and columns, in float32, rounded once.
 // Source: the triangle filter with antialiasing of Pillow (resize with BILINEAR) and torchvision (antialias=True).
-using System.Buffers;
 using SkiaSharp;
 
 namespace TorchBridge.Inference.Pictures;
@@ -15,28 +14,51 @@ internal static class AntialiasedResize
     public static void Write(SKBitmap source, int width, int height, Span<byte> planes)
     {
         var scale = Math.Min((double)source.Width / width, (double)source.Height / height);
-        // A photo has some hundred rows of the narrow picture: pooled, they are not garbage a picture.
-        var narrow = ArrayPool<float>.Shared.Rent(source.Height * width * 3);
-        try
+        var columns = Taps(source.Width, width, scale);
+        var rows = Taps(source.Height, height, scale);
+        // Source rows become narrow as they are needed, and only those that one row of the result reads stay: a tall picture has millions.
+        var band = new Band(source, columns, rows.Max(row => row.Weights.Length));
+        var line = new float[3 * width];
+        for (var y = 0; y < height; y++)
         {
-            AlongRows(source, width, Taps(source.Width, width, scale), narrow);
-            AlongColumns(narrow, width, height, Taps(source.Height, height, scale), planes);
-        }
-        finally
-        {
-            ArrayPool<float>.Shared.Return(narrow);
+            band.Sum(rows[y].First, rows[y].Weights, line);
+            for (var x = 0; x < width; x++)
+            {
+                for (var c = 0; c < 3; c++) planes[(((c * height) + y) * width) + x] = (byte)Math.Clamp(MathF.Round(line[(3 * x) + c]), 0, 255);
+            }
         }
     }
 
-    /// <summary>Makes [source height, width, 3] of a picture.</summary>
-    private static void AlongRows(SKBitmap source, int width, (int First, float[] Weights)[] columns, Span<float> narrow)
+    /// <summary>The latest source rows, each made as narrow as the result.</summary>
+    private sealed class Band(SKBitmap source, (int First, float[] Weights)[] columns, int height)
     {
-        var pixels = source.GetPixelSpan();
-        var (red, blue) = source.ColorType == SKColorType.Bgra8888 ? (2, 0) : (0, 2);
-        for (var y = 0; y < source.Height; y++)
+        private readonly float[][] ring = new float[height][];
+        private int next;
+
+        /// <summary>The weighted sum of source rows. Rows are asked for from top to bottom.</summary>
+        public void Sum(int first, float[] weights, float[] line)
         {
-            var line = pixels.Slice(y * source.RowBytes, source.Width * 4);
-            for (var x = 0; x < width; x++)
+            next = Math.Max(next, first);
+            for (; next < first + weights.Length; next++) Narrow(next, ring[next % height] ??= new float[line.Length]);
+            Array.Clear(line);
+            for (var k = 0; k < weights.Length; k++)
+            {
+                var (weight, row) = (weights[k], ring[(first + k) % height]);
+                for (var i = 0; i < line.Length; i++) line[i] += weight * row[i];
+            }
+        }
+
+        private void Narrow(int y, float[] narrow)
+        {
+            var pixels = source.GetPixels() + (nint)((long)y * source.RowBytes);
+            ReadOnlySpan<byte> line;
+            unsafe
+            {
+                line = new ReadOnlySpan<byte>((void*)pixels, source.Width * 4);
+            }
+
+            var (red, blue) = source.ColorType == SKColorType.Bgra8888 ? (2, 0) : (0, 2);
+            for (var x = 0; x < columns.Length; x++)
             {
                 var (first, weights) = columns[x];
                 float r = 0, g = 0, b = 0;
@@ -48,26 +70,9 @@ internal static class AntialiasedResize
                     b += weights[k] * line[at + blue];
                 }
 
-                var to = 3 * ((y * width) + x);
-                (narrow[to], narrow[to + 1], narrow[to + 2]) = (r, g, b);
-            }
-        }
-    }
-
-    /// <summary>Makes planes of [source height, width, 3].</summary>
-    private static void AlongColumns(ReadOnlySpan<float> narrow, int width, int height, (int First, float[] Weights)[] rows, Span<byte> planes)
-    {
-        for (var y = 0; y < height; y++)
-        {
-            var (first, weights) = rows[y];
-            for (var x = 0; x < width; x++)
-            {
-                for (var c = 0; c < 3; c++)
-                {
-                    float sum = 0;
-                    for (var k = 0; k < weights.Length; k++) sum += weights[k] * narrow[(3 * (((first + k) * width) + x)) + c];
-                    planes[(((c * height) + y) * width) + x] = (byte)Math.Clamp(MathF.Round(sum), 0, 255);
-                }
+                narrow[3 * x] = r;
+                narrow[(3 * x) + 1] = g;
+                narrow[(3 * x) + 2] = b;
             }
         }
     }

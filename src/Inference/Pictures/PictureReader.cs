@@ -14,9 +14,6 @@ namespace TorchBridge.Inference.Pictures;
 /// <summary>Reads pictures as planes of red, green and blue.</summary>
 public static class PictureReader
 {
-    /// <summary>Pixels of the largest picture that is decoded, a gigabyte of memory: a few bytes may claim to be any size.</summary>
-    private const long LargestPicture = 1 << 28;
-
     /// <summary>File name endings that are read.</summary>
     public static IReadOnlyList<string> Extensions { get; } = [".jpg", ".jpeg", ".png", ".bmp", ".webp"];
 
@@ -34,8 +31,20 @@ public static class PictureReader
     /// <exception cref="InvalidPictureException">It is no picture, or it ends too early.</exception>
     public static void Read(ReadOnlySpan<byte> encoded, string name, int width, int height, Span<byte> planes, PictureReading? reading = null)
     {
-        if (planes.Length != 3 * width * height) throw new ArgumentException($"{planes.Length} bytes for 3 x {height} x {width} pixels", nameof(planes));
-        using var decoded = Decode(encoded, name, reading?.ApplyOrientation ?? false);
+        ArgumentNullException.ThrowIfNull(name);
+        CheckSize(width, height, planes);
+        using var data = SKData.CreateCopy(encoded);
+        using var codec = SKCodec.Create(data) ?? throw new InvalidPictureException($"{name} is not a picture ({encoded.Length} bytes; read are JPEG, PNG, BMP and WebP)");
+        var turns = (reading?.ApplyOrientation ?? false) && codec.EncodedOrigin != SKEncodedOrigin.TopLeft;
+        var bytes = BytesToRead(codec.Info, turns);
+        if (bytes > DecodingBudget.Shared.Limit)
+        {
+            throw new InvalidPictureException(FormattableString.Invariant(
+                $"{name} has {codec.Info.Width} x {codec.Info.Height} pixels, which takes {bytes:N0} bytes to read; pictures of up to {DecodingBudget.Shared.Limit:N0} bytes are read, some 200 million pixels"));
+        }
+
+        using var share = DecodingBudget.Shared.Take(bytes);
+        using var decoded = Decode(codec, encoded.Length, name, turns);
         Write(decoded, width, height, planes, reading);
     }
 
@@ -48,12 +57,14 @@ public static class PictureReader
     /// <exception cref="InvalidPictureException">It is not there, is no picture, or ends too early.</exception>
     public static void ReadFile(string path, int width, int height, Span<byte> planes, PictureReading? reading = null)
     {
+        ArgumentNullException.ThrowIfNull(path);
         byte[] encoded;
         try
         {
-            encoded = File.ReadAllBytes(path);
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
+            encoded = EncodedBytes.Read(file, path);
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
             throw new InvalidPictureException($"{(path.Length == 0 ? "a picture without a path" : path)} cannot be read: {error.Message}", error);
         }
@@ -76,7 +87,10 @@ public static class PictureReader
             MLPixelFormat.Rgba32 => SKColorType.Rgba8888,
             var other => throw new InvalidPictureException($"a picture has the pixel format {other}; read are Bgra32 and Rgba32"),
         };
-        using var bitmap = new SKBitmap(new SKImageInfo(picture.Width, picture.Height, color, SKAlphaType.Premul));
+        CheckSize(width, height, planes);
+        var info = new SKImageInfo(picture.Width, picture.Height, color, SKAlphaType.Premul);
+        using var share = DecodingBudget.Shared.Take(Math.Min(BytesToRead(info, turns: false), DecodingBudget.Shared.Limit)); // it is in memory already
+        using var bitmap = new SKBitmap(info);
         unsafe
         {
             picture.Pixels.CopyTo(new Span<byte>((void*)bitmap.GetPixels(), bitmap.ByteCount));
@@ -97,19 +111,33 @@ public static class PictureReader
         Extract(resized, planes);
     }
 
-    private static SKBitmap Decode(ReadOnlySpan<byte> encoded, string name, bool upright)
+    private static void CheckSize(int width, int height, Span<byte> planes)
     {
-        using var data = SKData.CreateCopy(encoded);
-        using var codec = SKCodec.Create(data) ?? throw new InvalidPictureException($"{name} is not a picture ({encoded.Length} bytes; read are JPEG, PNG, BMP and WebP)");
+        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
+        if (planes.Length != 3L * width * height) throw new ArgumentException($"{planes.Length} bytes for 3 x {height} x {width} pixels", nameof(planes));
+    }
+
+    /// <summary>Bytes of all buffers together that stand in memory at once while a picture is decoded, turned and resized.</summary>
+    private static long BytesToRead(SKImageInfo info, bool turns)
+    {
+        const int four = 4;
+        var decoding = info.BytesPerPixel == four ? four : info.BytesPerPixel + four;
+        var turning = turns ? 2 * four : 0;
+        const double resizing = four * 4 / 3.0; // Skia's smaller copies add up to a third
+        return (long)(Math.Max(Math.Max(decoding, turning), resizing) * info.Width * info.Height);
+    }
+
+    private static SKBitmap Decode(SKCodec codec, int length, string name, bool turns)
+    {
         var info = codec.Info with { ColorSpace = null };
         if (info.AlphaType == SKAlphaType.Unpremul) info.AlphaType = SKAlphaType.Premul;
-        if ((long)info.Width * info.Height > LargestPicture) throw new InvalidPictureException(FormattableString.Invariant($"{name} has {info.Width} x {info.Height} pixels; read are pictures of up to {LargestPicture:N0}"));
         var bitmap = new SKBitmap(info);
         var result = codec.GetPixels(info, bitmap.GetPixels());
-        if (result == SKCodecResult.Success) return upright ? ExifOrientation.Upright(InFourBytes(bitmap), codec.EncodedOrigin) : InFourBytes(bitmap);
+        if (result == SKCodecResult.Success) return turns ? ExifOrientation.Upright(InFourBytes(bitmap), codec.EncodedOrigin) : InFourBytes(bitmap);
         bitmap.Dispose();
         throw new InvalidPictureException(result == SKCodecResult.IncompleteInput
-            ? $"{name} ends too early: the file is truncated ({encoded.Length} bytes)"
+            ? $"{name} ends too early: the file is truncated ({length} bytes)"
             : $"{name} cannot be decoded ({result}): the file is damaged");
     }
 
@@ -138,6 +166,7 @@ public static class PictureReader
 
         var target = new SKBitmap(width, height, isOpaque: true);
         using var canvas = new SKCanvas(target);
+        source.SetImmutable(); // else the image is a copy of it
         using var image = SKImage.FromBitmap(source);
         var to = new SKRect(left, top, left + (int)(source.Width * aspect), top + (int)(source.Height * aspect));
         using var paint = new SKPaint { FilterQuality = SKFilterQuality.High };

@@ -21,12 +21,12 @@ internal abstract class BatchScorer : IDisposable
     /// <summary>Whether a row that cannot be read is left out.</summary>
     public virtual bool SkipsRows => false;
 
-    /// <summary>The columns that are made of an input schema.</summary>
-    /// <exception cref="ArgumentException">A column is missing, or has a type that cannot be scored.</exception>
-    public abstract IReadOnlyList<ScoredColumn> OutputsFor(DataViewSchema input);
-
     /// <summary>Starts reading rows from a cursor or a row.</summary>
-    public abstract BatchBuilder Open(DataViewRow row);
+    /// <param name="row">Where the columns are read.</param>
+    /// <param name="columns">The scored columns, all of them.</param>
+    /// <param name="active">Those that are asked for, by their place: others need not be computed.</param>
+    /// <param name="capacity">Rows that are expected in a batch.</param>
+    public abstract BatchBuilder Open(DataViewRow row, IReadOnlyList<ScoredColumn> columns, IReadOnlySet<int> active, int capacity);
 
     /// <inheritdoc/>
     public abstract void Dispose();
@@ -38,11 +38,14 @@ internal abstract class BatchBuilder : IDisposable
     /// <summary>Rows collected.</summary>
     public abstract int Count { get; }
 
-    /// <summary>Reads the row where the cursor stands; false where it is left out, or where it does not fit to the rows before it.</summary>
+    /// <summary>Reads the row where the cursor stands. Where it throws, the rows before it are kept.</summary>
     public abstract AddResult Add();
 
-    /// <summary>Scores what was collected, and starts anew.</summary>
+    /// <summary>Scores what was collected, and starts anew, also where it throws.</summary>
     public abstract ScoredBatch Score();
+
+    /// <summary>Forgets what was collected.</summary>
+    public abstract void Clear();
 
     /// <inheritdoc/>
     public abstract void Dispose();
@@ -64,8 +67,14 @@ internal enum AddResult
 /// <summary>Results of a batch.</summary>
 internal abstract class ScoredBatch
 {
+    /// <summary>Rows that were scored: the batch's first.</summary>
+    public abstract int Rows { get; }
+
+    /// <summary>Why the row after them could not be scored; null where all were.</summary>
+    public virtual Exception? Error => null;
+
     /// <summary>A getter of a column for the row that <paramref name="row"/> says, in the batch that <paramref name="batch"/> says.</summary>
-    /// <param name="column">The column, as <see cref="BatchScorer.OutputsFor"/> lists them.</param>
+    /// <param name="column">The column's place among the scored ones.</param>
     /// <param name="batch">The batch of now: getters outlive batches.</param>
     /// <param name="row">Its row of now.</param>
     public static ValueGetter<TValue> Getter<TValue>(int column, Func<ScoredBatch> batch, Func<int> row) => (ref TValue value) => batch().Read(column, row(), ref value);

@@ -5,7 +5,12 @@ namespace TorchBridge.Inference.Scoring;
 /// <summary>How many rows are scored at once: as asked for, or found on the way, by timing the first full batches of a few sizes.</summary>
 internal sealed class BatchSizer
 {
-    private const long LargestBatch = 32 << 20;
+    /// <summary>Bytes of rows that are held at once where the size is ours to choose.</summary>
+    public const long ChosenBytes = 32 << 20;
+
+    /// <summary>Bytes of rows that one array holds, whatever was asked for.</summary>
+    private const long MostBytes = 1 << 30;
+
     private static readonly int[] Sizes = [64, 128, 64, 128];
     private readonly int[] candidates;
     private readonly Dictionary<int, double> secondsARow = [];
@@ -14,13 +19,13 @@ internal sealed class BatchSizer
     private int found;
 
     /// <summary>Makes a sizer.</summary>
-    /// <param name="asked">Rows in a batch, or null to find out.</param>
+    /// <param name="asked">Rows in a batch, or null to find out. More than a gigabyte of them are scored in several batches.</param>
     /// <param name="rowBytes">Bytes of a row, where they are known: large pictures make smaller batches.</param>
     public BatchSizer(int? asked, long rowBytes = 0)
     {
-        candidates = [.. Sizes.Select(size => rowBytes > 0 ? (int)Math.Clamp(LargestBatch / rowBytes, 1, size) : size)];
+        candidates = [.. Sizes.Select(size => rowBytes > 0 ? (int)Math.Clamp(ChosenBytes / rowBytes, 1, size) : size)];
         if (asked is < 1) throw new ArgumentOutOfRangeException(nameof(asked), asked, "a batch has at least one row");
-        found = asked ?? 0;
+        found = asked is { } rows && rowBytes > 0 ? (int)Math.Clamp(MostBytes / rowBytes, 1, rows) : asked ?? 0;
     }
 
     /// <summary>Rows of the next batch.</summary>

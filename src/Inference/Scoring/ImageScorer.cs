@@ -3,30 +3,34 @@ using System.Runtime.CompilerServices;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using TorchBridge.Inference.Pictures;
-using TorchBridge.Onnx.Compare;
 
 namespace TorchBridge.Inference.Scoring;
 
 /// <summary>Classifies pictures, in batches. Single rows go through a session whose threads share a picture; batches through one whose threads have a part each.</summary>
 internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifier> openOneThreaded, ImageClassificationOptions options) : BatchScorer
 {
-    private readonly Lazy<ImageClassifier> oneThreaded = new(openOneThreaded);
-    private readonly int parts = options.Session.Threads ?? Environment.ProcessorCount;
+    private readonly int parts = options.Session.ThreadCount;
+    private readonly Lock gate = new();
+    private ImageClassifier? oneThreaded;
+    private bool isDisposed;
     private long invalid;
 
     public override IReadOnlyList<string> InputColumns { get; } = [options.ImageColumn];
 
-    public override BatchSizer Sizer { get; } = new(options.BatchSize, 3L * sizeof(float) * classifier.Width * classifier.Height);
+    public override BatchSizer Sizer { get; } = new(options.BatchSize, (long)sizeof(float) * classifier.Card.Stride);
 
     public override bool SkipsRows => options.OnInvalidImage == OnInvalidImage.Skip;
 
     /// <summary>Pictures that could not be read so far.</summary>
     public long InvalidImages => Interlocked.Read(ref invalid);
 
-    public override IReadOnlyList<ScoredColumn> OutputsFor(DataViewSchema input)
+    /// <summary>The columns that are made of an input.</summary>
+    /// <exception cref="ArgumentException">A column is missing, or has a type that cannot be scored.</exception>
+    public IReadOnlyList<ScoredColumn> OutputsFor(DataViewSchema input)
     {
         var column = input.GetColumnOrNull(options.ImageColumn) ?? throw new ArgumentException($"there is no column '{options.ImageColumn}'; there are {string.Join(", ", input.Select(item => item.Name))}");
         InputKinds.Of(column.Name, column.Type, classifier.Card);
+        if (options.Label == LabelKind.Key) ClassKeys.Check(input, classifier.ClassNames);
         var names = new DataViewSchema.Annotations.Builder();
         names.Add<VBuffer<ReadOnlyMemory<char>>>("SlotNames", new VectorDataViewType(TextDataViewType.Instance, classifier.ClassNames.Count), Names);
         var scores = new VectorDataViewType(NumberDataViewType.Single, classifier.ClassNames.Count);
@@ -42,18 +46,32 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
         return columns;
     }
 
-    public override BatchBuilder Open(DataViewRow row) => new Builder(this, row, OutputsFor(row.Schema));
+    public override BatchBuilder Open(DataViewRow row, IReadOnlyList<ScoredColumn> columns, IReadOnlySet<int> active, int capacity) => new Builder(this, row, columns, active.Count > 0, capacity);
 
     public override void Dispose()
     {
+        lock (gate)
+        {
+            isDisposed = true;
+            oneThreaded?.Dispose();
+        }
+
         classifier.Dispose();
-        if (oneThreaded.IsValueCreated) oneThreaded.Value.Dispose();
+    }
+
+    private ImageClassifier OneThreaded()
+    {
+        lock (gate)
+        {
+            ObjectDisposedException.ThrowIf(isDisposed, typeof(ImageClassificationTransformer));
+            return oneThreaded ??= openOneThreaded();
+        }
     }
 
     private void Run(BoundRuns bound, float[] pixels, int stride, int count, float[] logits, float[] probabilities)
     {
         bound.Renew(pixels, logits);
-        Parts.Run(count, parts, whole: () => bound.Run(classifier, 0, count, stride, probabilities), part: (start, rows) => bound.Run(oneThreaded.Value, start, rows, stride, probabilities));
+        Parts.Run(count, parts, whole: () => bound.Run(classifier, 0, count, stride, probabilities), part: (start, rows) => bound.Run(OneThreaded(), start, rows, stride, probabilities));
     }
 
     private ScoredColumn Label()
@@ -76,17 +94,20 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
         private readonly ImageScorer scorer;
         private readonly RowPixels reader;
         private readonly int stride;
+        private readonly int capacity;
+        private readonly bool isScored;
         private readonly List<bool> valid = [];
         private readonly Batch batch;
         private readonly BoundRuns bound = new();
-        private float[] pixels;
+        private float[] pixels = [];
 
-        public Builder(ImageScorer scorer, DataViewRow row, IReadOnlyList<ScoredColumn> columns)
+        public Builder(ImageScorer scorer, DataViewRow row, IReadOnlyList<ScoredColumn> columns, bool isScored, int capacity)
         {
             this.scorer = scorer;
+            this.isScored = isScored;
             var card = scorer.Classifier.Card;
-            stride = 3 * card.Width * card.Height;
-            pixels = ArrayPool<float>.Shared.Rent(stride * 32);
+            stride = card.Stride;
+            this.capacity = (int)Math.Min(capacity, Math.Max(1, BatchSizer.ChosenBytes / (sizeof(float) * (long)stride)));
             reader = new RowPixels(row, row.Schema[scorer.InputColumns[0]], card);
             batch = new Batch(scorer, columns);
         }
@@ -95,16 +116,7 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
 
         public override AddResult Add()
         {
-            var need = (valid.Count + 1) * stride;
-            if (need > pixels.Length)
-            {
-                var larger = ArrayPool<float>.Shared.Rent(Math.Max(need, 2 * pixels.Length));
-                pixels.AsSpan(0, valid.Count * stride).CopyTo(larger);
-                bound.Dispose();
-                ArrayPool<float>.Shared.Return(pixels);
-                pixels = larger;
-            }
-
+            Grow();
             var target = pixels.AsSpan(valid.Count * stride, stride);
             try
             {
@@ -112,8 +124,10 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
                 valid.Add(true);
                 return AddResult.Added;
             }
-            catch (InvalidPictureException error) when (scorer.Tolerates(error))
+            catch (InvalidPictureException error) when (scorer.Options.OnInvalidImage != OnInvalidImage.Throw)
             {
+                // Not in the filter above: what the callback throws would be lost there.
+                scorer.Tell(error);
                 if (scorer.SkipsRows) return AddResult.Skipped;
                 target.Clear();
                 valid.Add(false);
@@ -124,56 +138,93 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
         public override ScoredBatch Score()
         {
             var count = valid.Count;
-            var (logits, probabilities) = batch.Prepare(valid);
-            scorer.Run(bound, pixels, stride, count, logits, probabilities);
-            // Nobody may take what the network says of no picture for a result: missing, in ML.NET, is NaN.
-            var classes = scorer.Classifier.ClassNames.Count;
-            for (var row = 0; row < count; row++)
+            try
             {
-                if (valid[row]) continue;
-                logits.AsSpan(row * classes, classes).Fill(float.NaN);
-                probabilities.AsSpan(row * classes, classes).Fill(float.NaN);
-            }
+                var (logits, probabilities) = batch.Prepare(valid);
+                if (!isScored) return batch;
+                scorer.Run(bound, pixels, stride, count, logits, probabilities);
+                // Nobody may take what the network says of no picture for a result: missing, in ML.NET, is NaN.
+                var classes = scorer.Classifier.ClassNames.Count;
+                for (var row = 0; row < count; row++)
+                {
+                    if (valid[row]) continue;
+                    logits.AsSpan(row * classes, classes).Fill(float.NaN);
+                    probabilities.AsSpan(row * classes, classes).Fill(float.NaN);
+                }
 
-            valid.Clear();
-            return batch;
+                return batch;
+            }
+            finally
+            {
+                valid.Clear();
+            }
         }
+
+        public override void Clear() => valid.Clear();
 
         public override void Dispose()
         {
             bound.Dispose();
-            ArrayPool<float>.Shared.Return(pixels);
+            Return();
+        }
+
+        /// <summary>One more row fits. A single row's array is its own: the pool's are up to twice as large.</summary>
+        private void Grow()
+        {
+            var need = (valid.Count + 1) * (long)stride;
+            if (need <= pixels.Length) return;
+            var size = Math.Max(need, Math.Min(Math.Max((long)capacity * stride, 2L * pixels.Length), Array.MaxLength));
+            if (need > Array.MaxLength) throw new InvalidOperationException($"{valid.Count + 1} rows of {stride} numbers are more than one array holds; set a smaller BatchSize");
+            var larger = capacity == 1 && valid.Count == 0 ? new float[stride] : ArrayPool<float>.Shared.Rent((int)size);
+            pixels.AsSpan(0, valid.Count * stride).CopyTo(larger);
+            bound.Dispose();
+            Return();
+            pixels = larger;
+        }
+
+        private void Return()
+        {
+            if (pixels.Length > stride) ArrayPool<float>.Shared.Return(pixels);
             pixels = [];
         }
     }
 
     private ImageClassifier Classifier => classifier;
 
-    /// <summary>Counts and names a picture that cannot be read; false where the caller wants the error.</summary>
-    private bool Tolerates(InvalidPictureException error)
+    private ImageClassificationOptions Options => options;
+
+    /// <summary>Counts and names a picture that cannot be read.</summary>
+    private void Tell(InvalidPictureException error)
     {
-        if (options.OnInvalidImage == OnInvalidImage.Throw) return false;
         Interlocked.Increment(ref invalid);
         options.InvalidImage?.Invoke(error);
-        return true;
     }
 
     /// <summary>The results of the batch of now: the next one is written into the same arrays.</summary>
     private sealed class Batch(ImageScorer scorer, IReadOnlyList<ScoredColumn> columns) : ScoredBatch
     {
-        private float[] logits = [], probabilities = [];
-        private bool[] valid = [];
+        private readonly List<bool> valid = [];
+        private float[] logits = [];
+        private float[] probabilities = [];
+
+        public override int Rows => valid.Count;
+
+        private IReadOnlyList<string> ClassNames => scorer.Classifier.ClassNames;
 
         /// <summary>Makes room for a batch.</summary>
         public (float[] Logits, float[] Probabilities) Prepare(List<bool> rows)
         {
             var size = rows.Count * ClassNames.Count;
-            if (logits.Length < size) (logits, probabilities, valid) = (new float[size], new float[size], new bool[rows.Count]);
-            rows.CopyTo(valid);
+            if (logits.Length < size)
+            {
+                logits = new float[size];
+                probabilities = new float[size];
+            }
+
+            valid.Clear();
+            valid.AddRange(rows);
             return (logits, probabilities);
         }
-
-        private IReadOnlyList<string> ClassNames => scorer.Classifier.ClassNames;
 
         public override void Read<TValue>(int column, int row, ref TValue value)
         {
@@ -189,15 +240,16 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
             }
             else if (typeof(TValue) == typeof(VBuffer<ReadOnlyMemory<char>>))
             {
-                Fill<ReadOnlyMemory<char>>([.. Top(row).Select(best => valid[row] ? ClassNames[best].AsMemory() : default)], ref Unsafe.As<TValue, VBuffer<ReadOnlyMemory<char>>>(ref value));
+                var isKnown = Best(row) is not null;
+                Fill<ReadOnlyMemory<char>>([.. Top(row).Select(best => isKnown ? ClassNames[best].AsMemory() : default)], ref Unsafe.As<TValue, VBuffer<ReadOnlyMemory<char>>>(ref value));
             }
             else if (typeof(TValue) == typeof(ReadOnlyMemory<char>))
             {
-                Unsafe.As<TValue, ReadOnlyMemory<char>>(ref value) = valid[row] ? ClassNames[Best(row)].AsMemory() : default;
+                Unsafe.As<TValue, ReadOnlyMemory<char>>(ref value) = Best(row) is { } best ? ClassNames[best].AsMemory() : default;
             }
             else if (typeof(TValue) == typeof(uint))
             {
-                Unsafe.As<TValue, uint>(ref value) = valid[row] ? (uint)Best(row) + 1 : 0; // keys count from 1; 0 is missing
+                Unsafe.As<TValue, uint>(ref value) = Best(row) is { } best ? (uint)best + 1 : 0; // keys count from 1; 0 is missing
             }
             else if (typeof(TValue) == typeof(bool))
             {
@@ -209,73 +261,9 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
             }
         }
 
-        private int Best(int row) => ArrayComparison.IndexOfLargest<float>(logits.AsSpan(row * ClassNames.Count, ClassNames.Count));
+        /// <summary>The most probable class; null for no picture, and where the network says NaN.</summary>
+        private int? Best(int row) => ImageClassifier.BestClass(logits.AsSpan(row * ClassNames.Count, ClassNames.Count));
 
         private IEnumerable<int> Top(int row) => Enumerable.Range(0, ClassNames.Count).OrderByDescending(c => logits[(row * ClassNames.Count) + c]).Take(scorer.Options.TopK!.Value);
-    }
-
-    private ImageClassificationOptions Options => options;
-}
-
-/// <summary>Reads one row's picture as pixels.</summary>
-internal sealed class RowPixels
-{
-    private readonly Action<byte[]>? readBytes;
-    private readonly byte[] planes;
-    private readonly ValueGetter<VBuffer<float>>? pixels;
-    private VBuffer<float> vector;
-
-    public RowPixels(DataViewRow row, DataViewSchema.Column column, ModelCard card)
-    {
-        planes = new byte[3 * card.Width * card.Height];
-        switch (InputKinds.Of(column.Name, column.Type, card))
-        {
-            case InputKind.Path:
-                var path = row.GetGetter<ReadOnlyMemory<char>>(column);
-                ReadOnlyMemory<char> text = default;
-                readBytes = target =>
-                {
-                    path(ref text);
-                    PictureReader.ReadFile(text.ToString(), card.Width, card.Height, target, card.Reading);
-                };
-                break;
-            case InputKind.Image:
-                var image = row.GetGetter<MLImage>(column);
-                MLImage? picture = null;
-                readBytes = target =>
-                {
-                    image(ref picture!);
-                    PictureReader.Read(picture ?? throw new InvalidPictureException($"the picture in row {row.Position} is missing"), card.Width, card.Height, target, card.Reading);
-                };
-                break;
-            case InputKind.Encoded:
-                var encoded = row.GetGetter<VBuffer<byte>>(column);
-                VBuffer<byte> bytes = default;
-                readBytes = target =>
-                {
-                    encoded(ref bytes);
-                    PictureReader.Read(bytes.IsDense ? bytes.GetValues() : [.. bytes.DenseValues()], $"the picture in row {row.Position}", card.Width, card.Height, target, card.Reading);
-                };
-                break;
-            default:
-                pixels = row.GetGetter<VBuffer<float>>(column);
-                break;
-        }
-    }
-
-    /// <summary>Reads the row's picture: planes of red, green and blue, 0 to 255.</summary>
-    /// <exception cref="InvalidPictureException">It cannot be read.</exception>
-    public void Read(Span<float> target)
-    {
-        if (pixels is not null)
-        {
-            pixels(ref vector);
-            if (vector.Length != target.Length) throw new InvalidPictureException($"a row has {vector.Length} pixels, and the model takes {target.Length}");
-            vector.CopyTo(target);
-            return;
-        }
-
-        readBytes!(planes);
-        for (var i = 0; i < planes.Length; i++) target[i] = planes[i];
     }
 }

@@ -1,3 +1,5 @@
+using System.Runtime.ExceptionServices;
+
 namespace TorchBridge.Inference.Scoring;
 
 /// <summary>
@@ -8,14 +10,14 @@ internal static class Parts
 {
     private const int WorthSharing = 8;
 
-    /// <summary>Runs a batch in parts, or whole.</summary>
+    /// <summary>Runs a batch in parts, or whole. Where parts fail, the error of the first of them is thrown, as it is.</summary>
     /// <param name="rows">Rows of the batch.</param>
     /// <param name="parts">Threads.</param>
     /// <param name="whole">Runs it whole.</param>
     /// <param name="part">Runs a part: first row, number of rows.</param>
     public static void Run(int rows, int parts, Action whole, Action<int, int> part)
     {
-        if (parts < 2 || rows < WorthSharing * parts)
+        if (parts < 2 || rows / parts < WorthSharing)
         {
             whole();
             return;
@@ -25,17 +27,35 @@ internal static class Parts
         var others = new Task[parts - 1];
         for (var i = 1; i < parts; i++)
         {
-            int start = rows * i / parts, end = rows * (i + 1) / parts;
+            int start = (int)((long)rows * i / parts), end = (int)((long)rows * (i + 1) / parts);
             others[i - 1] = Task.Run(() => part(start, end - start));
         }
 
+        Exception? error = null;
         try
         {
             part(0, rows / parts);
         }
-        finally
+        catch (Exception first)
         {
-            Task.WaitAll(others);
+            error = first;
+        }
+
+        // All are waited for, whoever failed: they write into the caller's arrays.
+        foreach (var other in others) error ??= ErrorOf(other);
+        if (error is not null) ExceptionDispatchInfo.Throw(error);
+    }
+
+    private static Exception? ErrorOf(Task task)
+    {
+        try
+        {
+            task.GetAwaiter().GetResult();
+            return null;
+        }
+        catch (Exception error)
+        {
+            return error;
         }
     }
 }

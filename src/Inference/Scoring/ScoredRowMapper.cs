@@ -3,8 +3,12 @@ using Microsoft.ML.Data;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>Scores single rows, for PredictionEngine: a row is scored once, however many of its columns are read.</summary>
-internal sealed class ScoredRowMapper(DataViewSchema input, BatchScorer scorer, ScoredSchema columns) : IRowToRowMapper
+/// <summary>Scores single rows, for PredictionEngine: a row is scored once, however many of its columns are read, and an error ends its row only.</summary>
+/// <param name="input">What comes in.</param>
+/// <param name="inner">Makes the columns that are not scored; null where those are the input's own.</param>
+/// <param name="scorer">Scores.</param>
+/// <param name="columns">All columns.</param>
+internal sealed class ScoredRowMapper(DataViewSchema input, IRowToRowMapper? inner, BatchScorer scorer, ScoredSchema columns) : IRowToRowMapper
 {
     public DataViewSchema InputSchema => input;
 
@@ -14,46 +18,58 @@ internal sealed class ScoredRowMapper(DataViewSchema input, BatchScorer scorer, 
     {
         var needed = dependingColumns.Select(column => column.Index).ToHashSet();
         var read = needed.Any(columns.IsScored) ? scorer.InputColumns : [];
-        return input.Where(column => needed.Contains(column.Index) || read.Contains(column.Name));
+        var others = inner?.GetDependencies(inner.OutputSchema.Where(column => needed.Contains(column.Index) && !columns.IsScored(column.Index))).Select(column => column.Index).ToHashSet();
+        return input.Where(column => (others ?? needed).Contains(column.Index) || read.Contains(column.Name));
     }
 
-    public DataViewRow GetRow(DataViewRow row, IEnumerable<DataViewSchema.Column> activeColumns) => new Row(row, scorer, columns, activeColumns.Select(column => column.Index).ToHashSet());
+    public DataViewRow GetRow(DataViewRow row, IEnumerable<DataViewSchema.Column> activeColumns)
+    {
+        ArgumentNullException.ThrowIfNull(row);
+        var active = activeColumns.Select(column => column.Index).ToHashSet();
+        var passing = inner?.GetRow(row, inner.OutputSchema.Where(column => active.Contains(column.Index) && !columns.IsScored(column.Index)));
+        return new Row(row, passing ?? row, scorer, columns, active);
+    }
 
     private sealed class Row : DataViewRow
     {
-        private readonly DataViewRow inner;
+        private readonly DataViewRow source;
+        private readonly DataViewRow passing;
         private readonly BatchBuilder? builder;
         private readonly ScoredSchema columns;
         private readonly HashSet<int> active;
         private ScoredBatch? scored;
         private long scoredAt = long.MinValue;
 
-        public Row(DataViewRow inner, BatchScorer scorer, ScoredSchema columns, HashSet<int> active)
+        public Row(DataViewRow source, DataViewRow passing, BatchScorer scorer, ScoredSchema columns, HashSet<int> active)
         {
-            (this.inner, this.columns, this.active) = (inner, columns, active);
-            builder = active.Any(columns.IsScored) ? scorer.Open(inner) : null;
+            this.source = source;
+            this.passing = passing;
+            this.columns = columns;
+            this.active = active;
+            builder = active.Any(columns.IsScored) ? scorer.Open(source, columns.Scored, columns.ScoredOf(active), capacity: 1) : null;
         }
 
         public override DataViewSchema Schema => columns.Schema;
 
-        public override long Position => inner.Position;
+        public override long Position => source.Position;
 
-        public override long Batch => inner.Batch;
+        public override long Batch => source.Batch;
 
         public override bool IsColumnActive(DataViewSchema.Column column) => active.Contains(column.Index);
 
-        public override ValueGetter<DataViewRowId> GetIdGetter() => inner.GetIdGetter();
+        public override ValueGetter<DataViewRowId> GetIdGetter() => source.GetIdGetter();
 
         public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) => columns.IsScored(column.Index)
             ? ScoredBatch.Getter<TValue>(columns.ScoredIndex(column.Index), Current, () => 0)
-            : inner.GetGetter<TValue>(inner.Schema[column.Index]);
+            : passing.GetGetter<TValue>(passing.Schema[column.Index]);
 
         protected override void Dispose(bool disposing)
         {
             if (disposing)
             {
                 builder?.Dispose();
-                inner.Dispose();
+                passing.Dispose();
+                if (passing != source) source.Dispose();
             }
 
             base.Dispose(disposing);
@@ -61,10 +77,14 @@ internal sealed class ScoredRowMapper(DataViewSchema input, BatchScorer scorer, 
 
         private ScoredBatch Current()
         {
-            if (scored is not null && scoredAt == inner.Position) return scored;
-            if (builder!.Add() != AddResult.Added) throw new InvalidOperationException("the row cannot be read, and a single prediction cannot be left out. Use OnInvalidImage.Throw or MarkRow with a PredictionEngine.");
-            scored = builder.Score();
-            scoredAt = inner.Position;
+            if (scored is not null && scoredAt == source.Position) return scored;
+            scored = null;
+            builder!.Clear(); // what a row before this one has left, if it ended in an error
+            if (builder.Add() != AddResult.Added) throw new InvalidOperationException("the row cannot be read, and a single prediction cannot be left out. Use OnInvalidImage.Throw or MarkRow with a PredictionEngine.");
+            var batch = builder.Score();
+            if (batch.Error is { } error) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(error);
+            scored = batch;
+            scoredAt = source.Position;
             return scored;
         }
     }

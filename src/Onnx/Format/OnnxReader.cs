@@ -42,20 +42,35 @@ internal static class OnnxReader
         }
     }
 
-    /// <summary>The metadata of a file's bytes; where a key stands twice, the later value.</summary>
+    /// <summary>The metadata of a file's bytes, in their order; a key may stand twice. Tensors are passed over.</summary>
     /// <param name="onnx">The bytes.</param>
     /// <param name="name">What to call it in an error.</param>
     /// <exception cref="InvalidDataException">It is no ONNX model.</exception>
-    public static IReadOnlyDictionary<string, string> Metadata(byte[] onnx, string name)
+    public static IReadOnlyList<KeyValuePair<string, string>> MetadataEntries(byte[] onnx, string name)
     {
+        var entries = new List<KeyValuePair<string, string>>();
         try
         {
-            return Metadata(ModelProto.Parser.ParseFrom(onnx));
+            using var input = new CodedInputStream(onnx);
+            while (input.ReadTag() is var tag && tag != 0)
+            {
+                if (tag != WireFormat.MakeTag(ModelProto.MetadataPropsFieldNumber, WireFormat.WireType.LengthDelimited))
+                {
+                    input.SkipLastField();
+                    continue;
+                }
+
+                var entry = new StringStringEntryProto();
+                input.ReadMessage(entry);
+                entries.Add(new(entry.Key, entry.Value));
+            }
         }
         catch (InvalidProtocolBufferException error)
         {
             throw new InvalidDataException($"{name} is not an ONNX model: {error.Message}", error);
         }
+
+        return entries;
     }
 
     /// <summary>The tensors of a file, one at a time: all at once they would stand in memory a second time.</summary>

@@ -55,7 +55,14 @@ internal static class CsvPredictions
         });
     }
 
-    private static string Quoted(string text) => text.AsSpan().ContainsAny(',', '"', '\n') ? $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : text;
+    /// <summary>
+    /// A cell of text. A spreadsheet takes what begins with = + - @, a tab or a carriage return for a formula: an apostrophe before it keeps it text.
+    /// </summary>
+    internal static string Quoted(string text)
+    {
+        if (text.Length > 0 && "=+-@\t\r".Contains(text[0], StringComparison.Ordinal)) text = $"'{text}";
+        return text.AsSpan().ContainsAny(",\"\r\n") ? $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : text;
+    }
 
     private sealed class Row
     {

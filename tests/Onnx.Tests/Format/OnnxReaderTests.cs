@@ -104,7 +104,7 @@ public class OnnxReaderTests
             try
             {
                 OnnxWriter.ToBytes(OnnxReader.Read(bytes, "the model"));
-                OnnxReader.Metadata(bytes, "the model");
+                OnnxReader.MetadataEntries(bytes, "the model");
             }
             catch (InvalidDataException error)
             {
@@ -118,7 +118,7 @@ public class OnnxReaderTests
     {
         var model = Message();
         model.MetadataProps.Add(new StringStringEntryProto { Key = "key", Value = "later" });
-        Assert.Equal("later", OnnxReader.Metadata(model.ToByteArray(), "the model")["key"]);
+        Assert.Equal("later", OnnxReader.MetadataEntries(model.ToByteArray(), "the model").Last(entry => entry.Key == "key").Value);
         Assert.Equal("later", OnnxReader.Read(model.ToByteArray(), "the model").Metadata["key"]);
     }
 

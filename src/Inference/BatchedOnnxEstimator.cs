@@ -1,0 +1,58 @@
+using Microsoft.ML;
+using Microsoft.ML.Transforms.Onnx;
+
+namespace TorchBridge.Inference;
+
+/// <summary>Scores any ONNX model in ML.NET, in batches. Make it with <c>mlContext.Transforms.ScoreOnnx</c>.</summary>
+public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
+{
+    private readonly MLContext context;
+    private readonly OnnxScoringEstimator stock;
+    private readonly byte[] onnx;
+    private readonly string modelPath;
+    private readonly string[] inputs;
+    private readonly string[] outputs;
+    private readonly int? batchSize;
+    private readonly SessionSettings session;
+
+    internal BatchedOnnxEstimator(MLContext context, string modelPath, string[] inputs, string[] outputs, int? batchSize, SessionSettings session)
+    {
+        this.context = context;
+        this.modelPath = modelPath;
+        this.inputs = inputs;
+        this.outputs = outputs;
+        this.batchSize = batchSize;
+        this.session = session;
+        onnx = SessionSettings.ReadModel(modelPath);
+        using (session.Open(onnx, modelPath, nameof(BatchedOnnxEstimator))) { } // a clear error first
+        stock = context.Transforms.ApplyOnnxModel(outputs, inputs, modelPath);
+    }
+
+    /// <summary>Opens the model. Nothing is learned.</summary>
+    /// <param name="input">Data with the columns that the model reads.</param>
+    public BatchedOnnxTransformer Fit(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        var fitted = stock.Fit(input);
+        try
+        {
+            return new BatchedOnnxTransformer(fitted, onnx, modelPath, inputs, batchSize, session, save => Save(input.Schema, save));
+        }
+        catch
+        {
+            fitted.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema) => stock.GetOutputSchema(inputSchema);
+
+    /// <summary>Saves what was opened: the file may be another one by now, and a data file beside it would not get into a zip.</summary>
+    private void Save(DataViewSchema schema, ModelSaveContext save)
+    {
+        using var stage = OnnxStage.Load(context, onnx, outputs, inputs);
+        using var fitted = stage.Estimator.Fit(new Scoring.EmptyView(schema));
+        ((ICanSaveModel)fitted).Save(save);
+    }
+}

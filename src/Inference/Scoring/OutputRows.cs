@@ -1,0 +1,107 @@
+using System.Runtime.CompilerServices;
+using Microsoft.ML.Data;
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
+
+namespace TorchBridge.Inference.Scoring;
+
+/// <summary>One output of some rows.</summary>
+internal abstract class OutputRows
+{
+    /// <summary>Reads a row's value.</summary>
+    /// <exception cref="InvalidOperationException">The column has another type.</exception>
+    public abstract void Read<TValue>(int row, ref TValue value);
+
+    /// <summary>These rows and then others, of the same output.</summary>
+    public abstract OutputRows With(IEnumerable<OutputRows> others);
+
+    /// <summary>Whether a row is what another run gave for it, but for roundings.</summary>
+    public abstract bool Agrees(int row, OutputRows other, int otherRow);
+
+    /// <summary>Copies an output. Null where its axis 0 is not the batch; a single row may have any shape.</summary>
+    /// <exception cref="NotSupportedException">ML.NET has no such type.</exception>
+    public static OutputRows? Of(OrtValue value, int rows, string name)
+    {
+        var info = value.GetTensorTypeAndShape();
+        if (rows > 1 && (info.Shape.Length == 0 || info.Shape[0] != rows)) return null;
+        var width = (int)(info.ElementCount / rows);
+        return info.ElementDataType switch
+        {
+            TensorElementType.Float => Copy<float>(value, width),
+            TensorElementType.Double => Copy<double>(value, width),
+            TensorElementType.Int64 => Copy<long>(value, width),
+            TensorElementType.Int32 => Copy<int>(value, width),
+            TensorElementType.Int16 => Copy<short>(value, width),
+            TensorElementType.Int8 => Copy<sbyte>(value, width),
+            TensorElementType.UInt64 => Copy<ulong>(value, width),
+            TensorElementType.UInt32 => Copy<uint>(value, width),
+            TensorElementType.UInt16 => Copy<ushort>(value, width),
+            TensorElementType.UInt8 => Copy<byte>(value, width),
+            TensorElementType.Bool => Copy<bool>(value, width),
+            TensorElementType.String => new OutputRows<ReadOnlyMemory<char>>([.. value.GetStringTensorAsArray().Select(text => text.AsMemory())], width),
+            var other => throw new NotSupportedException($"the output '{name}' holds {other}; ML.NET has float, double, integers, bool and text"),
+        };
+    }
+
+    private static OutputRows<T> Copy<T>(OrtValue value, int width) where T : unmanaged => new(value.GetTensorDataAsSpan<T>().ToArray(), width);
+}
+
+/// <summary>One output of some rows, its elements row after row.</summary>
+internal sealed class OutputRows<T>(T[] values, int width) : OutputRows
+{
+    /// <summary>Share of a row's largest value by which two runs may differ: float32 sums of deep networks in another order show 1e-5.</summary>
+    private const double Rounding = 1e-4;
+
+    private readonly T[] own = values;
+    private readonly int ownWidth = width;
+
+    public override OutputRows With(IEnumerable<OutputRows> others) => new OutputRows<T>([.. own, .. others.Cast<OutputRows<T>>().SelectMany(other => other.own)], ownWidth);
+
+    public override bool Agrees(int row, OutputRows other, int otherRow)
+    {
+        if (other is not OutputRows<T> same || same.ownWidth != ownWidth) return false;
+        var ours = own.AsSpan(row * ownWidth, ownWidth);
+        var theirs = same.own.AsSpan(otherRow * ownWidth, ownWidth);
+        if (typeof(T) == typeof(float)) return Close(ours, theirs, value => Unsafe.As<T, float>(ref value));
+        if (typeof(T) == typeof(double)) return Close(ours, theirs, value => Unsafe.As<T, double>(ref value));
+        for (var i = 0; i < ownWidth; i++)
+        {
+            if (typeof(T) == typeof(ReadOnlyMemory<char>) ? ours[i]!.ToString() != theirs[i]!.ToString() : !EqualityComparer<T>.Default.Equals(ours[i], theirs[i])) return false;
+        }
+
+        return true;
+    }
+
+    public override void Read<TValue>(int row, ref TValue value)
+    {
+        if (typeof(TValue) == typeof(VBuffer<T>))
+        {
+            ScoredBatch.Fill<T>(own.AsSpan(row * ownWidth, ownWidth), ref Unsafe.As<TValue, VBuffer<T>>(ref value));
+        }
+        else if (typeof(TValue) == typeof(T) && ownWidth == 1)
+        {
+            Unsafe.As<TValue, T>(ref value) = own[row];
+        }
+        else
+        {
+            throw new InvalidOperationException($"the column holds {ownWidth} values of {typeof(T).Name} a row, and a {typeof(TValue)} was asked for");
+        }
+    }
+
+    private static bool Close(ReadOnlySpan<T> ours, ReadOnlySpan<T> theirs, Func<T, double> number)
+    {
+        double largest = 0;
+        foreach (var value in theirs)
+        {
+            var magnitude = Math.Abs(number(value));
+            if (double.IsFinite(magnitude)) largest = Math.Max(largest, magnitude);
+        }
+
+        for (var i = 0; i < ours.Length; i++)
+        {
+            if (!(Onnx.Compare.ArrayComparison.Difference(number(ours[i]), number(theirs[i])) <= Rounding * largest)) return false;
+        }
+
+        return true;
+    }
+}

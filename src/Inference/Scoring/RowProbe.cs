@@ -1,0 +1,142 @@
+// Whether rows may be put together cannot be read off a graph: a Reshape inside may fix the batch, a Softmax may run along it, a norm may mix
+// its rows. So it is tried: three rows at once must give what each of them gives alone. The rows are made up, unlike one another in size, so
+// that a scale taken over the batch shows. A network that takes none of them (an index out of range, a size that does not fit) says nothing
+// here, and is tried again with the first rows of the data.
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
+using TorchBridge.Inference.Sessions;
+
+namespace TorchBridge.Inference.Scoring;
+
+/// <summary>Finds out, when a model is opened, whether its rows depend on each other.</summary>
+internal static class RowProbe
+{
+    private const int Rows = 3;
+    private const long LargestRow = 1 << 22;
+    private static readonly int[] FreeSizes = [4, 1, 7, 16, 32];
+    private static readonly double[] RowScales = [1, 30, 0.01];
+
+    /// <summary>Why rows cannot be scored together; null where they can, or where made-up rows do not tell.</summary>
+    public static string? Find(ModelSession session, IReadOnlyList<string> inputs, IReadOnlyList<string> outputs)
+    {
+        foreach (var size in session.Inputs.Values.Any(info => info.Dimensions.Skip(1).Any(dim => dim <= 0)) ? FreeSizes : FreeSizes[..1])
+        {
+            foreach (var isSmall in (bool[])[false, true])
+            {
+                if (Try(session, inputs, outputs, size, isSmall, out var reason)) return reason;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Compares rows that were scored together with each of them alone.</summary>
+    /// <param name="together">One entry an output; null where an output's axis 0 is not the batch.</param>
+    /// <param name="alone">One entry a row, of one entry an output.</param>
+    /// <param name="outputs">Names of the outputs.</param>
+    /// <returns>Why they cannot be scored together; null where they can.</returns>
+    public static string? Compare(IReadOnlyList<OutputRows?> together, IReadOnlyList<IReadOnlyList<OutputRows>> alone, IReadOnlyList<string> outputs)
+    {
+        for (var i = 0; i < outputs.Count; i++)
+        {
+            if (together[i] is not { } rows) return $"axis 0 of its output '{outputs[i]}' is not the batch";
+            for (var row = 0; row < alone.Count; row++)
+            {
+                if (!rows.Agrees(row, alone[row][i], 0)) return $"its rows depend on each other: the output '{outputs[i]}' of a row is another one in a batch";
+            }
+        }
+
+        return null;
+    }
+
+    private static bool Try(ModelSession session, IReadOnlyList<string> inputs, IReadOnlyList<string> outputs, int size, bool isSmall, out string? reason)
+    {
+        reason = null;
+        var shapes = inputs.Select(input => session.Inputs[input].Dimensions.Skip(1).Select(dim => dim > 0 ? (long)dim : size).ToArray()).ToArray();
+        if (shapes.Any(shape => shape.Aggregate(1.0, (product, dim) => product * dim) > LargestRow)) return false;
+        var data = inputs.Select((input, i) => new Made(session.Inputs[input].ElementDataType, shapes[i], isSmall, seed: i)).ToArray();
+        var alone = new List<OutputRows[]>();
+        try
+        {
+            for (var row = 0; row < Rows; row++) alone.Add(Run(session, inputs, outputs, data, row, 1)!);
+        }
+        catch (OnnxRuntimeException)
+        {
+            return false;
+        }
+
+        try
+        {
+            reason = Compare(Run(session, inputs, outputs, data, 0, Rows), alone, outputs);
+        }
+        catch (OnnxRuntimeException)
+        {
+            reason = "a size inside of it is fixed: it takes a row alone, and not several";
+        }
+
+        return true;
+    }
+
+    private static OutputRows[] Run(ModelSession session, IReadOnlyList<string> inputs, IReadOnlyList<string> outputs, Made[] data, int start, int rows)
+    {
+        var values = data.Select(input => input.ToOrt(start, rows)).ToArray();
+        try
+        {
+            return session.Run([.. inputs], values, [.. outputs], results => results.Select((result, i) => OutputRows.Of(result, rows, outputs[i])!).ToArray());
+        }
+        finally
+        {
+            foreach (var value in values) value.Dispose();
+        }
+    }
+
+    /// <summary>Made-up rows of one input.</summary>
+    private sealed class Made(TensorElementType type, long[] shape, bool isSmall, int seed)
+    {
+        private readonly int width = (int)shape.Aggregate(1L, (product, dim) => product * dim);
+
+        public OrtValue ToOrt(int start, int rows)
+        {
+            long[] dims = [rows, .. shape];
+            return type switch
+            {
+                TensorElementType.Float => Tensor(start, dims, number => (float)number),
+                TensorElementType.Double => Tensor(start, dims, number => number),
+                TensorElementType.Int64 => Tensor(start, dims, number => (long)Whole(number)),
+                TensorElementType.Int32 => Tensor(start, dims, number => (int)Whole(number)),
+                TensorElementType.Int16 => Tensor(start, dims, number => (short)Whole(number)),
+                TensorElementType.Int8 => Tensor(start, dims, number => (sbyte)Whole(number)),
+                TensorElementType.UInt64 => Tensor(start, dims, number => (ulong)Whole(number)),
+                TensorElementType.UInt32 => Tensor(start, dims, number => (uint)Whole(number)),
+                TensorElementType.UInt16 => Tensor(start, dims, number => (ushort)Whole(number)),
+                TensorElementType.UInt8 => Tensor(start, dims, number => (byte)Whole(number)),
+                TensorElementType.Bool => Tensor(start, dims, number => number > 0),
+                _ => Text(start, dims),
+            };
+        }
+
+        /// <summary>0 to 3, or 0 and 1: indices and counts that most networks take.</summary>
+        private double Whole(double number) => isSmall ? (number > 0 ? 1 : 0) : Math.Floor(Math.Abs(number * 997) % 4);
+
+        private OrtValue Tensor<T>(int start, long[] dims, Func<double, T> convert) where T : unmanaged =>
+            OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, Numbers(start, (int)dims[0]).Select(convert).ToArray().AsMemory(), dims);
+
+        private OrtValue Text(int start, long[] dims)
+        {
+            var tensor = OrtValue.CreateTensorWithEmptyStrings(OrtAllocator.DefaultInstance, dims);
+            var at = 0;
+            foreach (var number in Numbers(start, (int)dims[0])) tensor.StringTensorSetElementAt($"{(char)('a' + Whole(number))}", at++);
+            return tensor;
+        }
+
+        /// <summary>The same numbers for a row, alone and among others.</summary>
+        private IEnumerable<double> Numbers(int start, int rows)
+        {
+            for (var row = start; row < start + rows; row++)
+            {
+                var random = new Random((seed * Rows) + row + 1);
+                for (var i = 0; i < width; i++) yield return isSmall ? random.NextDouble() - 0.5 : RowScales[row] * ((2 * random.NextDouble()) - 1);
+            }
+        }
+    }
+}

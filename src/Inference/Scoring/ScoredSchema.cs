@@ -1,0 +1,45 @@
+using Microsoft.ML;
+
+namespace TorchBridge.Inference.Scoring;
+
+/// <summary>The input's columns first, at their own places; then what is made of them.</summary>
+internal sealed class ScoredSchema
+{
+    private const int Passing = -1;
+    private readonly int[] places;
+
+    /// <summary>All columns that are made are scored.</summary>
+    public ScoredSchema(DataViewSchema input, IReadOnlyList<ScoredColumn> scored)
+    {
+        Scored = scored;
+        var builder = new DataViewSchema.Builder();
+        builder.AddColumns(input);
+        foreach (var column in scored) builder.AddColumn(column.Name, column.Type, column.Annotations);
+        Schema = builder.ToSchema();
+        places = [.. Enumerable.Repeat(Passing, input.Count), .. Enumerable.Range(0, scored.Count)];
+    }
+
+    /// <summary>Some columns of a view are scored, the others pass through.</summary>
+    public ScoredSchema(DataViewSchema whole, Func<DataViewSchema.Column, bool> isScored)
+    {
+        Schema = whole;
+        var columns = whole.Where(isScored).ToArray();
+        Scored = [.. columns.Select(column => new ScoredColumn(column.Name, column.Type, column.Annotations))];
+        places = [.. whole.Select(column => Array.FindIndex(columns, scored => scored.Index == column.Index))];
+    }
+
+    /// <summary>All columns.</summary>
+    public DataViewSchema Schema { get; }
+
+    /// <summary>The columns that are scored.</summary>
+    public IReadOnlyList<ScoredColumn> Scored { get; }
+
+    /// <summary>Whether a column is scored, and does not pass through.</summary>
+    public bool IsScored(int index) => places[index] != Passing;
+
+    /// <summary>Which of the scored columns it is.</summary>
+    public int ScoredIndex(int index) => places[index];
+
+    /// <summary>Which of the scored columns are among these.</summary>
+    public HashSet<int> ScoredOf(IEnumerable<int> indices) => [.. indices.Where(IsScored).Select(ScoredIndex)];
+}

@@ -1,0 +1,41 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace TorchBridge.Inference.Sessions;
+
+/// <summary>A row mapper of a stage that owns native memory: see <see cref="LeasedView"/>.</summary>
+internal sealed class LeasedRowMapper(IRowToRowMapper inner, Lifetime lifetime) : IRowToRowMapper
+{
+    public DataViewSchema InputSchema => inner.InputSchema;
+
+    public DataViewSchema OutputSchema => inner.OutputSchema;
+
+    public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns) => inner.GetDependencies(dependingColumns);
+
+    public DataViewRow GetRow(DataViewRow row, IEnumerable<DataViewSchema.Column> activeColumns)
+    {
+        using var visit = lifetime.Enter();
+        return new Row(inner.GetRow(row, activeColumns), lifetime);
+    }
+
+    private sealed class Row(DataViewRow inner, Lifetime lifetime) : DataViewRow
+    {
+        public override DataViewSchema Schema => inner.Schema;
+
+        public override long Position => inner.Position;
+
+        public override long Batch => inner.Batch;
+
+        public override bool IsColumnActive(DataViewSchema.Column column) => inner.IsColumnActive(column);
+
+        public override ValueGetter<DataViewRowId> GetIdGetter() => inner.GetIdGetter();
+
+        public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) => LeasedView.Leased(inner.GetGetter<TValue>(column), lifetime);
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing) inner.Dispose();
+            base.Dispose(disposing);
+        }
+    }
+}
