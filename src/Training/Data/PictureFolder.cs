@@ -21,13 +21,20 @@ internal static class PictureFolder
         if (classes.Length < 2) throw new UserException($"--data {path}: there is one class only ('{classes[0]}'). A classifier needs at least two sub-folders with pictures.");
 
         var set = Decode([.. placed.Select(item => item.picture)], [.. placed.Select(item => Array.IndexOf(classes, item.Class))], height, width, progress, reading);
-        var (training, validation, test) = Split([.. placed.Select(item => item.Part)], set.Labels, seed);
+        var parts = placed.Select(item => item.Part).ToArray();
+        // Many sets have train and val only, and publish their figures on val: that is the part that no choice may look at.
+        var isValidationHeldOut = parts.Contains("validation") && !parts.Contains("test");
+        if (isValidationHeldOut) parts = [.. parts.Select(part => part == "validation" ? "test" : part)];
+        var (training, validation, test) = Split(parts, set.Labels, seed);
         foreach (var (name, part) in new[] { ("training", training), ("validation", validation), ("test", test) })
         {
             if (part.Length == 0) throw new UserException($"--data {path}: the {name} part would be empty. Each class needs at least 10 pictures, or parts of its own in train/ and test/.");
         }
 
-        return (new PictureData(path, classes, set.Select(training), set.Select(validation), set.Select(test)), [.. test.Select(index => placed[index].picture)]);
+        return (new PictureData(path, classes, set.Select(training), set.Select(validation), set.Select(test))
+        {
+            Note = isValidationHeldOut ? "There is no test part: the validation part is the test part, and a tenth of the training part is for validation." : null,
+        }, [.. test.Select(index => placed[index].picture)]);
     }
 
     private static PictureSet Decode(EncodedPicture[] pictures, int[] labels, int height, int width, Action<int, int>? progress, PictureReading? reading)

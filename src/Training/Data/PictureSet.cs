@@ -33,4 +33,8 @@ internal sealed record PictureSet(byte[] Pixels, int[] Labels, int Height, int W
 /// <param name="Training">What the weights are learned from.</param>
 /// <param name="Validation">What choices are made by.</param>
 /// <param name="Test">What is reported.</param>
-internal sealed record PictureData(string Name, IReadOnlyList<string> ClassNames, PictureSet Training, PictureSet Validation, PictureSet Test);
+internal sealed record PictureData(string Name, IReadOnlyList<string> ClassNames, PictureSet Training, PictureSet Validation, PictureSet Test)
+{
+    /// <summary>What people should know of how it was read, or null.</summary>
+    public string? Note { get; init; }
+}

@@ -1,6 +1,7 @@
 using System.Globalization;
 using TorchBridge.Onnx;
 using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
 using TorchBridge.Training.Parity;
 
@@ -11,7 +12,7 @@ internal static class HtmlReport
 {
     /// <summary>Writes the page.</summary>
     public static void Write(ModelFolder folder, ModelSettings settings, string data, TrainingResult training, TestFigures test, IReadOnlyList<ParityRow> parity) =>
-        new HtmlPage($"ModernCNN on {data}")
+        new HtmlPage($"{(settings.Network.Kind == NetworkKind.ModernCnn ? "ModernCNN" : Naming.Of(settings.Network.Kind))} on {data}")
             .Add($"<p>Test accuracy <b>{test.Accuracy:P2}</b> on {test.Count:N0} pictures that no choice has looked at; top-5 {test.TopFive:P2}, loss {test.Loss:F4}, expected calibration error {test.CalibrationError:P2}.</p>")
             .Add($"<h2>Training</h2><p>{training.History.Count} epochs ({HtmlPage.Text(training.Ending)}), {training.History.Sum(record => record.Seconds) / 60:F1} minutes, {training.History.Average(record => record.ImagesPerSecond):F0} images/s; the weights are those of epoch {training.BestEpoch}.</p>")
             .Picture(LearningCurves.Of(training.History, training.BestEpoch).Svg())
