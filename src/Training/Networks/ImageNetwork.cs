@@ -46,6 +46,16 @@ internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(na
         return x.dtype == LastLayer.weight.dtype ? x : x.to(LastLayer.weight.dtype);
     }
 
+    /// <summary>Logits [N, classes] and the class-activation maps [N, classes, h, w] of all classes, whose sums are the logits less their biases.</summary>
+    public (Tensor Logits, Tensor Maps) Explain(Tensor x)
+    {
+        var maps = Maps(x);
+        var weight = LastLayer.weight;
+        var pooled = F.adaptive_avg_pool2d(maps, 1);
+        var shares = F.conv2d(maps, weight.view(weight.shape[0], weight.shape[1], 1, 1)) / (float)(maps.shape[2] * maps.shape[3]);
+        return (Classify(pooled.view(pooled.size(0), -1)), shares);
+    }
+
     /// <inheritdoc/>
     public override Tensor forward(Tensor x) => Classify(Features(x));
 

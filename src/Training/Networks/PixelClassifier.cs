@@ -40,6 +40,9 @@ internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor
     /// <summary>Normalizes pixels and gives what the network's classifier sees of them: float32 [N, features].</summary>
     public Tensor Features(Tensor pixels) => network.Features((pixels * scale) + offset);
 
+    /// <summary>Logits and the class-activation maps of all classes, float32: [N, classes] and [N, classes, h, w].</summary>
+    public (Tensor Logits, Tensor Maps) Explain(Tensor pixels) => network.Explain((pixels * scale) + offset);
+
     /// <inheritdoc/>
     public override (Tensor Logits, Tensor Probabilities) forward(Tensor pixels)
     {
