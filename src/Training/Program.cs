@@ -45,6 +45,7 @@ internal static class Program
         root.Subcommands.Add(ModelCommands.Parity());
         root.Subcommands.Add(QuantizeCommand.Build());
         root.Subcommands.Add(ModelCommands.Predict());
+        root.Subcommands.Add(InspectCommand.Build());
         root.Subcommands.Add(LabCommand.Build());
         root.Subcommands.Add(AblateCommand.Build());
         root.Subcommands.Add(AblateCommand.BuildRun());

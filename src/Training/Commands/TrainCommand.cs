@@ -25,6 +25,7 @@ internal sealed class TrainCommand
     private readonly Option<string> precision = new("--precision") { Description = "What training computes in; auto is bfloat16 where the processor has it in hardware. Weights stay float32.", DefaultValueFactory = _ => "auto", HelpName = "auto|float32|bfloat16" };
     private readonly Option<int?> threads = new("--threads") { Description = "Threads of libtorch. Default: one a core.", HelpName = "N" };
     private readonly Option<string> device = new("--device") { Description = "Where to train.", DefaultValueFactory = _ => "cpu", HelpName = "cpu|cuda|mps" };
+    private readonly Option<int?> folds = new("--folds") { Description = "Instead of one run: K-fold cross-validation over the training and validation parts, with mean and spread. Writes no model.", HelpName = "K" };
     private readonly RecipeOptions recipe = new();
 
     public Command Build()
@@ -36,7 +37,7 @@ internal sealed class TrainCommand
     }
 
     /// <summary>The options, which the bare program takes too.</summary>
-    public IEnumerable<Option> Options => [data, outFolder, seed, json, resume, precision, threads, device, size, antialias, orient, pictures, .. recipe.All];
+    public IEnumerable<Option> Options => [data, outFolder, seed, json, resume, precision, threads, device, size, antialias, orient, pictures, folds, .. recipe.All];
 
     public Task<int> Run(ParseResult parsed, CancellationToken stop) => CommandRunner.Run(() => Train(parsed, stop));
 
@@ -49,11 +50,18 @@ internal sealed class TrainCommand
         var (settings, loaded) = resumed is null ? Start(parsed, console) : (resumed.Settings, DataLoading.Load(console, resumed.Settings));
         var pictureData = loaded.Data;
         console.WriteLine(FormattableString.Invariant($"{pictureData.Name}: {pictureData.Training.Count:N0} training, {pictureData.Validation.Count:N0} validation, {pictureData.Test.Count:N0} test pictures in {pictureData.ClassNames.Count} classes"));
+        if (pictureData.Note is { } note) console.WriteLine(note);
+        if (parsed.GetValue(folds) is { } count)
+        {
+            RecipeOptions.Require(resumed is null && count is >= 2 and <= 100, "--folds", count, "2 to 100, without --resume");
+            CommonOptions.WriteJson(parsed.GetValue(json), FoldedRun.Of(console, settings, pictureData, count, stop));
+            return 0;
+        }
+
         if (resumed is not null) console.WriteLine(FormattableString.Invariant($"Going on after epoch {resumed.Epochs} of {settings.Recipe.Epochs}."));
         else if (File.Exists(folder.Checkpoint)) console.WriteLine($"An unfinished run is in {folder.Checkpoint}; it is replaced after the first epoch. `train --resume --out {folder.Path}` would go on with it.");
 
         using var model = new TrainedModel(settings);
-        if (pictureData.Note is { } note) console.WriteLine(note);
         LoadWeights(console, model, resumed, pictureData);
         console.WriteLine(FormattableString.Invariant($"{model.Description}, {model.Network.parameters().Sum(parameter => parameter.numel()):N0} parameters, {settings.Compute.Precision}, {settings.Compute.Threads} threads; loss and accuracy: training / validation, * best so far"));
         var result = TrainingProgress.Run(console, settings, observer => new Trainer(model, observer, folder.Checkpoint).Train(pictureData, resumed, stop));

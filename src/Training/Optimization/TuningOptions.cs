@@ -20,4 +20,4 @@ internal enum TuneKind
 /// <param name="HeadLearningRate">Peak learning rate of those.</param>
 /// <param name="LayerDecay">Factor of the learning rate from each part of the network to the one before it, above 0 to 1: what is near the pixels changes least.</param>
 /// <param name="FreezeNorms">Whether BatchNorm keeps the running statistics that it came with, in eval mode, while everything is trained.</param>
-internal sealed record TuningOptions(TuneKind What = TuneKind.None, int Views = 4, int HeadEpochs = 40, double HeadLearningRate = 0.002, double LayerDecay = 1, bool FreezeNorms = false);
+internal sealed record TuningOptions(TuneKind What = TuneKind.None, int Views = 4, int HeadEpochs = 40, double HeadLearningRate = 0.001, double LayerDecay = 1, bool FreezeNorms = false);
