@@ -46,6 +46,7 @@ internal static class Program
         root.Subcommands.Add(QuantizeCommand.Build());
         root.Subcommands.Add(PackageCommand.Build());
         root.Subcommands.Add(ModelCommands.Predict());
+        root.Subcommands.Add(InspectCommand.Build());
         root.Subcommands.Add(LabCommand.Build());
         root.Subcommands.Add(AblateCommand.Build());
         root.Subcommands.Add(AblateCommand.BuildRun());

@@ -14,10 +14,12 @@ public class ResumeTests
     internal static ModelSettings Settings(Recipe recipe) => new(
         new NetworkOptions { Channels = 8, Dropout = 0.3, StochasticDepth = 0.2 }, recipe, ComputeOptions.Default, 5, DataSource.Drawn, [96, 32, 32], Pictures.ClassNames, ChannelStatistics.Of(Pictures.Training));
 
-    public static TheoryData<string> Recipes => ["lesson", "everything"];
+    public static TheoryData<string> Recipes => ["lesson", "everything", "head", "all"];
 
     internal static Recipe Named(string name) => name == "lesson"
         ? new Recipe { Epochs = 4, BatchSize = 32 }
+        : name is "head" or "all"
+        ? new Recipe { Epochs = 4, BatchSize = 32, WeightAverage = 0.9, Tuning = new TuningOptions(name == "head" ? TuneKind.Head : TuneKind.All, Views: 2, HeadEpochs: 3, LayerDecay: 0.5, FreezeNorms: true) }
         : new Recipe
         {
             Epochs = 4,

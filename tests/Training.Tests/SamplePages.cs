@@ -3,6 +3,7 @@ using TorchBridge.Quantization;
 using TorchBridge.Training.Ablation;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
+using TorchBridge.Training.Explanation;
 using TorchBridge.Training.Lab;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
@@ -36,7 +37,7 @@ internal static class SamplePages
         var test = Figures(names);
         var settings = new ModelSettings(
             new NetworkOptions { Classes = names.Length }, new Recipe(), new ComputeOptions(Precision.Float32, 2, "cpu"), 1, "drawn", null, names, new ChannelStatistics([120, 110, 100], [60, 61, 62]));
-        HtmlReport.Write(files, settings, "drawn pictures", training, test, [new ParityRow("ONNX, folded", 9.54e-7, 1.2e-5, 5.63e-4, 1000, [], 1000)]);
+        HtmlReport.Write(files, settings, "drawn pictures", training, test, [new ParityRow("ONNX, folded", 9.54e-7, 1.2e-5, 5.63e-4, 1000, [], 1000)], Mistakes());
         return new SamplePage(name, files.Report, Write(files, [LearningCurves.Of(history, training.BestEpoch), TestPlots.Confusion(test), TestPlots.Reliability(test)]));
     }
 
@@ -83,6 +84,13 @@ internal static class SamplePages
         var path = Path.Combine(folder, "loose.html");
         page.Write(path);
         return new SamplePage("sensitivity and modes", path, pictures);
+    }
+
+    private static Mistake[] Mistakes()
+    {
+        var planes = DrawnPictures.Make(1, 10, 10, 10).Training.Picture(0);
+        var map = new ClassActivation([1, 2, 0, -1], 2, 2);
+        return [new Mistake("a <b> & \"c\"", "zebra", 0.987, MapOverlay.Png(planes, 32, 32, null), MapOverlay.Png(planes, 32, 32, map)), new Mistake("zebra", "apple", 0.5, MapOverlay.Png(planes, 32, 32, null), null)];
     }
 
     private static string[] Write(ModelFolder folder, IReadOnlyList<Figure> figures) => [.. figures.Select(figure =>

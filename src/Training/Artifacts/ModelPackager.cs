@@ -31,12 +31,13 @@ internal static class ModelPackager
     /// <param name="foldBatchNorm">Whether BatchNorm goes into the convolutions.</param>
     /// <param name="explain">Whether every value inside the network is compared too.</param>
     /// <param name="alongside">Makes what else belongs to the model (pictures, card, report) in the folder that it is given.</param>
+    /// <param name="activationMap">Whether the file gets the class-activation maps as a third output.</param>
     /// <exception cref="UserException">Export was refused, or the proof failed.</exception>
-    public static PackagingResult Package(TrainedModel model, ModelFolder folder, LoadedData data, Evaluation test, bool foldBatchNorm = true, bool explain = false, Action<ModelFolder, PackagingResult>? alongside = null) =>
+    public static PackagingResult Package(TrainedModel model, ModelFolder folder, LoadedData data, Evaluation test, bool foldBatchNorm = true, bool explain = false, Action<ModelFolder, PackagingResult>? alongside = null, bool activationMap = false) =>
         // Quantized copies were made from the model that is replaced, and an older zip too where this one gets none.
         ModelFileSet.Publish(folder, folder.VariantFiles.Append(Path.GetFileName(folder.Zip)), staged =>
         {
-            var result = new PackagingResult(Write(model, staged, data, test, foldBatchNorm, explain), Prove(model, staged.Onnx, staged.Zip, data, test, ModelFileSet.Scratch(staged)));
+            var result = new PackagingResult(Write(model, staged, data, test, foldBatchNorm, explain, activationMap), Prove(model, staged.Onnx, staged.Zip, data, test, ModelFileSet.Scratch(staged)));
             VerifyItself(staged.Onnx);
             if (!result.Passed) throw new UserException($"The files do not say what the network says, and are not left behind: {Describe(result.Parity.First(row => !row.Passed))}");
             alongside?.Invoke(staged, result);
@@ -50,11 +51,11 @@ internal static class ModelPackager
         if (classifier.Verify() is { Passed: false } failed) throw new UserException($"The file fails its own self-check, and is not left behind: {failed}");
     }
 
-    private static ExportReport Write(TrainedModel model, ModelFolder staged, LoadedData data, Evaluation test, bool foldBatchNorm, bool explain)
+    private static ExportReport Write(TrainedModel model, ModelFolder staged, LoadedData data, Evaluation test, bool foldBatchNorm, bool explain, bool activationMap)
     {
         try
         {
-            var report = Export(model, staged.Onnx, foldBatchNorm, data.Data.Test, test, explain);
+            var report = Export(model, staged.Onnx, foldBatchNorm, data.Data.Test, test, explain, activationMap);
             if (model.Settings.Reading.WithoutStockTwin is null) StockPipeline.Save(staged.Onnx, staged.Zip);
             return report;
         }
@@ -91,14 +92,17 @@ internal static class ModelPackager
         CultureInfo.InvariantCulture,
         $"{row.Name}: agreement {row.Agree:N0} of {row.Count:N0}{(row.Ties.Count == 0 ? "" : $" ({row.Ties.Count} ties: {string.Join(", ", row.Ties.Take(10))})")}, largest difference {Numbers.Short(row.LargestAbsolute)} (allowed {Numbers.Short(row.Tolerance)}), relative {Numbers.Short(row.LargestRelative)}");
 
-    private static ExportReport Export(TrainedModel model, string path, bool foldBatchNorm, PictureSet data, Evaluation test, bool explain = false)
+    private static ExportReport Export(TrainedModel model, string path, bool foldBatchNorm, PictureSet data, Evaluation test, bool explain = false, bool activationMap = false)
     {
         var network = model.Settings.Network;
         using var scope = NewDisposeScope();
         var example = randint(0, 256, [1, 3, network.Height, network.Width], dtype: ScalarType.Float32, generator: new Generator((ulong)model.Settings.Seed));
-        return OnnxExporter.Export(model.Classifier, example, path, new ExportOptions
+        if (activationMap) Explanation.ClassActivation.RequireExact(model.Network);
+        nn.Module exported = activationMap ? new Explanation.ExplainingClassifier(model.Classifier) : model.Classifier;
+        exported.eval();
+        return OnnxExporter.Export(exported, example, path, new ExportOptions
         {
-            OutputNames = [ModelNames.Logits, ModelNames.Probabilities],
+            OutputNames = activationMap ? [ModelNames.Logits, ModelNames.Probabilities, ModelNames.ActivationMap] : [ModelNames.Logits, ModelNames.Probabilities],
             FoldBatchNorm = foldBatchNorm,
             Explain = explain,
             Seed = model.Settings.Seed,

@@ -5,6 +5,7 @@ using TorchBridge.Onnx.Contract;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Weights;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -18,9 +19,12 @@ namespace TorchBridge.Training.Artifacts;
 /// <param name="Data">What <c>--data</c> was.</param>
 /// <param name="DataLimits">Numbers of drawn pictures, where not the default.</param>
 /// <param name="ClassNames">One a class.</param>
-/// <param name="Statistics">Channel mean and standard deviation of the training part.</param>
+/// <param name="Statistics">Channel mean and standard deviation of the training part, or those that the first weights were trained with.</param>
 internal sealed record ModelSettings(NetworkOptions Network, Recipe Recipe, ComputeOptions Compute, int Seed, string Data, int[]? DataLimits, IReadOnlyList<string> ClassNames, ChannelStatistics Statistics)
 {
+    /// <summary>Where the first weights came from; null where they were drawn.</summary>
+    public WeightsOrigin? Start { get; init; }
+
     /// <summary>How picture files are read.</summary>
     public PictureReading Reading { get; init; } = PictureReading.Stock;
 }
@@ -28,14 +32,14 @@ internal sealed record ModelSettings(NetworkOptions Network, Recipe Recipe, Comp
 /// <summary>A network with its settings: made new, or read from a safetensors file.</summary>
 internal sealed class TrainedModel : IDisposable
 {
-    private readonly ModernCnn network;
+    private readonly ImageNetwork network;
 
     /// <summary>Makes a new network; the seed decides its weights.</summary>
     public TrainedModel(ModelSettings settings)
     {
         Settings = settings;
         random.manual_seed(settings.Seed);
-        network = new ModernCnn(settings.Network);
+        network = ImageNetwork.Make(settings.Network);
         Classifier = new PixelClassifier(network, settings.Statistics);
         // Before training and after loading alike: another layout sums in another order, and the last digits would differ.
         ChannelsLast.Convert(Classifier);
@@ -47,7 +51,10 @@ internal sealed class TrainedModel : IDisposable
     public PixelClassifier Classifier { get; }
 
     /// <summary>The network alone: normalized pictures to logits.</summary>
-    public ModernCnn Network => network;
+    public ImageNetwork Network => network;
+
+    /// <summary>The network in a word or two, for people.</summary>
+    public string Description => Settings.Network.Kind == NetworkKind.ModernCnn ? $"ModernCNN, {Settings.Network.Form}" : Naming.Of(Settings.Network.Kind);
 
     /// <summary>What the ONNX file says of itself to those who serve it.</summary>
     public ModelCard Card => new(Settings.ClassNames, Settings.Network.Width, Settings.Network.Height) { Reading = Settings.Reading };

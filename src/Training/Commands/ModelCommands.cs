@@ -28,16 +28,18 @@ internal static class ModelCommands
     public static Command Export()
     {
         Option<bool> explain = new("--explain") { Description = "Compare every value inside the network too, operation by operation." };
+        Option<bool> map = new("--activation-map") { Description = "Give the file the class-activation maps as a third output, activation_map: where in the picture the evidence for each class lies." };
         return ModelContext.Command(
             "export",
             "Write the ONNX file, the ML.NET zip and the card from the trained weights, and prove them.\nExample: export --out models",
             (context, stop) =>
             {
                 var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
-                var result = Packaging.PackageAndReport(context.Console, context.Model, context.Folder, context.Data, null, test, context.Parsed.GetValue(explain));
+                var result = Packaging.PackageAndReport(context.Console, context.Model, context.Folder, context.Data, null, test, context.Parsed.GetValue(explain), context.Parsed.GetValue(map));
                 return (0, new { result.Export.Path, result.Export.Nodes, result.Export.Folded, result.Export.NotFolded, result.Export.Values, result.Parity });
             },
-            explain);
+            explain,
+            map);
     }
 
     public static Command Parity()
@@ -114,9 +116,10 @@ internal static class ModelCommands
         Argument<string[]> files = new("FILE") { Description = "Pictures (JPEG, PNG, BMP or WebP of any size), or folders of them, sub-folders included.", Arity = ArgumentArity.OneOrMore };
         Option<string?> csv = new("--csv") { Description = "Write path, label, probability of every picture to this file; a picture that cannot be read is marked, and ends nothing.", HelpName = "FILE" };
         Option<string?> variant = new("--variant") { Description = "Use a quantized copy of the model, as `quantize` makes it: int8, weights-int8 or float16.", HelpName = "int8|weights-int8|float16" };
+        Option<string?> explain = new("--explain") { Description = "Write each picture into this folder, with the evidence for its class laid over it. Needs the weights beside the model.", HelpName = "DIR" };
         variant.AcceptOnlyFromAmong("int8", "weights-int8", "float16");
         var (outFolder, seed, json) = (CommonOptions.Out(), CommonOptions.Seed(), CommonOptions.JsonFile());
-        var command = new Command("predict", "Classify pictures with the exported model: the three most probable classes, or a file of all predictions.\nExample: predict cat.jpg dog.png --out models\nExample: predict ./pictures --csv predictions.csv") { files, csv, variant, outFolder, json, seed };
+        var command = new Command("predict", "Classify pictures with the exported model: the three most probable classes, or a file of all predictions.\nExample: predict cat.jpg dog.png --out models\nExample: predict ./pictures --csv predictions.csv\nExample: predict cat.jpg --explain maps") { files, csv, variant, explain, outFolder, json, seed };
         command.SetAction((parsed, stop) => CommandRunner.Run(() =>
         {
             var folder = new ModelFolder(parsed.GetValue(outFolder)!);
@@ -128,6 +131,7 @@ internal static class ModelCommands
             var results = pictures.Select(file => (File: file, Top: TopThree(classifier, file))).ToArray();
             foreach (var (file, top) in results)
                 AnsiConsole.Console.WriteLine($"{file}: {string.Join(", ", top.Select(item => FormattableString.Invariant($"{item.Label} {item.Probability:P1}")))}");
+            if (parsed.GetValue(explain) is { } maps) ExplainedPictures.Write(AnsiConsole.Console, new ModelFolder(parsed.GetValue(outFolder)!).Weights, pictures, maps, stop);
             CommonOptions.WriteJson(parsed.GetValue(json), results.Select(result => new { result.File, Top = result.Top.Select(item => new { item.Label, item.Probability }) }));
             return 0;
         }));

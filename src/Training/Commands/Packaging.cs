@@ -1,6 +1,7 @@
 using Spectre.Console;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
+using TorchBridge.Training.Explanation;
 using TorchBridge.Training.Optimization;
 using TorchBridge.Training.Parity;
 using TorchBridge.Training.Reports;
@@ -10,14 +11,14 @@ namespace TorchBridge.Training.Commands;
 /// <summary>Packages a model and prints what was proved: shared by <c>train</c> and <c>export</c>.</summary>
 internal static class Packaging
 {
-    public static PackagingResult PackageAndReport(IAnsiConsole console, TrainedModel model, ModelFolder folder, LoadedData data, TrainingResult? training, Evaluation test, bool explain = false)
+    public static PackagingResult PackageAndReport(IAnsiConsole console, TrainedModel model, ModelFolder folder, LoadedData data, TrainingResult? training, Evaluation test, bool explain = false, bool activationMap = false)
     {
         var figures = TestFigures.Of(test, data.Data.Test, model.Settings.ClassNames);
-        var result = ModelPackager.Package(model, folder, data, test, explain: explain, alongside: (staged, packaged) =>
+        var result = ModelPackager.Package(model, folder, data, test, explain: explain, activationMap: activationMap, alongside: (staged, packaged) =>
         {
             staged.Write(TestPlots.Confusion(figures));
             staged.Write(TestPlots.Reliability(figures));
-            if (training is not null) HtmlReport.Write(staged, model.Settings, data.Data.Name, training, figures, packaged.Parity);
+            if (training is not null) HtmlReport.Write(staged, model.Settings, data.Data.Name, training, figures, packaged.Parity, Mistake.Worst(model, data.Data.Test, test));
             ModelCardFile.Write(staged, folder.Card, model, data.Data, training, figures, packaged);
         });
         console.WriteLine(result.Export.ToString().Replace(result.Export.Path, folder.Onnx, StringComparison.Ordinal).TrimEnd());

@@ -6,18 +6,28 @@ using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
 using TorchBridge.Training.Recipes;
+using TorchBridge.Training.Weights;
 
 namespace TorchBridge.Training.Commands;
 
 /// <summary>The options that change a recipe, one each: name, help, range, and where the value goes.</summary>
 internal sealed class RecipeOptions
 {
-    private readonly Option<string?> recipe = new("--recipe") { Description = "Where the values below start from: lesson (default), fast, or bare (no regularization: see what it is for).", HelpName = "lesson|fast|bare" };
+    private readonly Option<string?> recipe = new("--recipe") { Description = "Where the values below start from: lesson (default), fast, bare (no regularization: see what it is for), photos (a classifier on ImageNet's features, in a minute) or photos-all (all of that network, in minutes).", HelpName = "lesson|fast|bare|photos|photos-all" };
     private readonly Option<string?> config = new("--config") { Description = "A recipe of your own, a JSON file as those in src/Training/Recipes.", HelpName = "FILE" };
+    private readonly Option<string?> weights = new("--weights") { Description = "What the network starts from: imagenet (a resnet18 that comes with the program), or a safetensors file with torchvision's or timm's names, or an earlier model of this program.", HelpName = "imagenet|FILE" };
+    private readonly Entry network = Choice<NetworkKind>("--network", "Which network. All but modern_cnn have torchvision's shape and read pictures of 224 pixels, antialiased, by default.", (c, v) => Shape(c, c.Network with { Kind = v }));
+    private readonly Entry tune = Choice<TuneKind>("--tune", "What of a network with --weights is trained: head is the classifier alone, in seconds; all is the classifier first, then everything. Default with --weights imagenet: head.", (c, v) => Tune(c, t => t with { What = v }));
     private readonly List<Entry> entries;
 
     public RecipeOptions() => entries =
     [
+        network,
+        tune,
+        Whole("--views", "Augmented views of each training picture that a classifier alone is trained on, at least 1.", 1, 1000, (c, v) => Tune(c, t => t with { Views = v })),
+        Whole("--head-epochs", "Epochs of the classifier alone before --tune all trains everything.", 1, 100_000, (c, v) => Tune(c, t => t with { HeadEpochs = v })),
+        Number("--layer-decay", "Factor of the learning rate from each part of the network to the one before it; 1 for the same everywhere.", 0.01, 1, (c, v) => Tune(c, t => t with { LayerDecay = v })),
+        Flag("--freeze-norms", "Whether BatchNorm keeps the running statistics that came with the weights.", (c, v) => Tune(c, t => t with { FreezeNorms = v })),
         Whole("--epochs", "Passes over the training pictures.", 1, 100_000, (c, v) => Train(c, c.Training with { Epochs = v })),
         Whole("--batch", "Pictures a step; BatchNorm needs at least 2.", 2, 65_536, (c, v) => Train(c, c.Training with { BatchSize = v })),
         Choice<OptimizerKind>("--optimizer", "adam_w or sgd (Nesterov).", (c, v) => Train(c, c.Training with { Optimizer = v })),
@@ -50,20 +60,47 @@ internal sealed class RecipeOptions
         Whole("--width", "Channels of the first convolution, a multiple of 8; 64 is the lesson's.", 8, 512, (c, v) => Shape(c, c.Network with { Channels = v })),
     ];
 
-    public IEnumerable<Option> All => entries.Select(entry => entry.Option).Prepend(config).Prepend(recipe);
+    public IEnumerable<Option> All => entries.Select(entry => entry.Option).Prepend(weights).Prepend(config).Prepend(recipe);
 
     /// <summary>The recipe that the command line asks for.</summary>
     /// <exception cref="UserException">A value is out of its range.</exception>
     public RunConfiguration Read(ParseResult parsed)
     {
         if (parsed.GetValue(config) is not null && parsed.GetValue(recipe) is not null) throw new UserException("--recipe and --config name two recipes; give one of them.");
-        var start = parsed.GetValue(config) is { } file ? RunConfiguration.FromFile(file) : RunConfiguration.Named(parsed.GetValue(recipe) ?? "lesson");
+        var start = parsed.GetValue(config) is { } file ? RunConfiguration.FromFile(file) : RunConfiguration.Named(parsed.GetValue(recipe) ?? DefaultRecipe(parsed));
+        if (parsed.GetValue(weights) is { } source) start = start with { Weights = source };
         var read = entries.Aggregate(start, (configuration, entry) => entry.Apply(parsed, configuration));
+        RefuseWhatDoesNotGoTogether(read);
         if (read.Network.Channels % 8 != 0 || read.Network.Channels < 8) throw new UserException(FormattableString.Invariant($"--width is {read.Network.Channels}; allowed is a multiple of 8 from 8 to 512."));
         if (read.Training.WarmUpEpochs > read.Training.Epochs) throw new UserException(FormattableString.Invariant($"--warm-up is {read.Training.WarmUpEpochs}; allowed is 0 to {read.Training.Epochs}, the epochs."));
         if (read.Training.Window is < 0 or (> 0 and < 8)) throw new UserException(FormattableString.Invariant($"--window is {read.Training.Window}; allowed is 0, or 8 to 512."));
         if (read.Training.Window > 0 && read.Network.Norm == NormKind.Layer) throw new UserException("--window does not go with --norm layer, whose weights have the size of the whole picture.");
         return read;
+    }
+
+    /// <summary>Whether the command line names the network.</summary>
+    public bool IsNetworkNamed(ParseResult parsed) => parsed.GetResult(network.Option) is not null;
+
+    /// <summary>Who asks for tuning, or for the weights that come with the program, has photos.</summary>
+    private string DefaultRecipe(ParseResult parsed)
+    {
+        if (parsed.GetResult(tune.Option)?.Tokens is [{ Value: var what }]) return what == Naming.Of(TuneKind.All) ? "photos-all" : what == Naming.Of(TuneKind.Head) ? "photos" : "lesson";
+        var isBackbone = parsed.GetResult(network.Option)?.Tokens is [{ Value: var kind }] && kind != Naming.Of(NetworkKind.ModernCnn);
+        return parsed.GetValue(weights) is { } source && (source == PretrainedWeights.ImageNet || isBackbone) ? "photos" : "lesson";
+    }
+
+    private static void RefuseWhatDoesNotGoTogether(RunConfiguration read)
+    {
+        if (read.Network.Kind != NetworkKind.ModernCnn)
+        {
+            NetworkOptions asked = read.Network, plain = new();
+            var odd = asked.Form != plain.Form ? "--form" : asked.Norm != plain.Norm ? "--norm" : asked.Activation != plain.Activation ? "--activation" : asked.Channels != plain.Channels ? "--width" : asked.StochasticDepth != 0 ? "--stochastic-depth" : asked.DropoutKind != plain.DropoutKind ? "--dropout-kind" : null;
+            if (odd is not null) throw new UserException($"{odd} is of the modern_cnn; a {Naming.Of(asked.Kind)} has the shape that its published weights have. Leave it out.");
+        }
+
+        if (read.Training.Tuning.What == TuneKind.None) return;
+        if (read.Weights is null) throw new UserException("--tune trains on from weights: give --weights imagenet, or --weights FILE.safetensors.");
+        if (read.Training.Tuning.What == TuneKind.Head && (read.Training.Mixup > 0 || read.Training.CutMix > 0 || read.Training.Window > 0)) throw new UserException("--mixup, --cutmix and --window change pictures in every epoch; --tune head computes their features once. Leave them out, or give --tune all.");
     }
 
     /// <summary>Fails where a value is not allowed.</summary>
@@ -79,6 +116,9 @@ internal sealed class RecipeOptions
     private static RunConfiguration Train(RunConfiguration configuration, Recipe training) => configuration with { Training = training };
 
     private static RunConfiguration Shape(RunConfiguration configuration, NetworkOptions network) => configuration with { Network = network };
+
+    private static RunConfiguration Tune(RunConfiguration configuration, Func<TuningOptions, TuningOptions> change) =>
+        Train(configuration, configuration.Training with { Tuning = change(configuration.Training.Tuning) });
 
     private static RunConfiguration Augment(RunConfiguration configuration, Func<AugmentationOptions, AugmentationOptions> change) =>
         Train(configuration, configuration.Training with { Augmentation = change(configuration.Training.Augmentation) });

@@ -3,8 +3,10 @@ using Spectre.Console;
 using TorchBridge.Inference.Pictures;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
+using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
 using TorchBridge.Training.Reports;
+using TorchBridge.Training.Weights;
 
 namespace TorchBridge.Training.Commands;
 
@@ -16,25 +18,26 @@ internal sealed class TrainCommand
     private readonly Option<string?> json = CommonOptions.JsonFile();
     private readonly Option<string?> data = CommonOptions.DataSet("drawn");
     private readonly Option<bool> resume = new("--resume") { Description = "Go on with the unfinished run in --out, after its last whole epoch, with its own options." };
-    private readonly Option<int> size = new("--size") { Description = "Height and width in pixels that pictures are read at.", DefaultValueFactory = _ => 32, HelpName = "N" };
-    private readonly Option<bool> antialias = new("--antialias") { Description = "Let every pixel count when pictures are made smaller: better than stock ML.NET's resizing, so the model gets no ML.NET zip." };
+    private readonly Option<int?> size = new("--size") { Description = "Height and width in pixels that pictures are read at. Default: 32; 224 for the networks with torchvision's shape; an earlier model's own for --weights.", HelpName = "N" };
+    private readonly Option<bool?> antialias = new("--antialias") { Description = "Let every pixel count when pictures are made smaller: better than stock ML.NET's resizing, so the model gets no ML.NET zip. Default: true for the networks with torchvision's shape." };
     private readonly Option<bool> orient = new("--orient") { Description = "Turn photos as their EXIF orientation says. Stock ML.NET does not, so the model gets no ML.NET zip." };
     private readonly Option<int> pictures = new("--pictures") { Description = "Training pictures to draw (built-in data only); a sixth of it for validation, a third for test.", DefaultValueFactory = _ => 3000, HelpName = "N" };
     private readonly Option<string> precision = new("--precision") { Description = "What training computes in; auto is bfloat16 where the processor has it in hardware. Weights stay float32.", DefaultValueFactory = _ => "auto", HelpName = "auto|float32|bfloat16" };
     private readonly Option<int?> threads = new("--threads") { Description = "Threads of libtorch. Default: one a core.", HelpName = "N" };
     private readonly Option<string> device = new("--device") { Description = "Where to train.", DefaultValueFactory = _ => "cpu", HelpName = "cpu|cuda|mps" };
+    private readonly Option<int?> folds = new("--folds") { Description = "Instead of one run: K-fold cross-validation over the training and validation parts, with mean and spread. Writes no model.", HelpName = "K" };
     private readonly RecipeOptions recipe = new();
 
     public Command Build()
     {
-        var command = new Command("train", "Train on pictures, export to ONNX, package for ML.NET, and prove that all say the same.\nExample: train --data ./my-pictures --epochs 20 --out models\nExample: train --data cifar10 --recipe fast");
+        var command = new Command("train", "Train on pictures, export to ONNX, package for ML.NET, and prove that all say the same.\nExample: train --data ./my-pictures --epochs 20 --out models\nExample: train --data cifar10 --recipe fast\nExample: train --data ./my-photos --recipe photos");
         foreach (var option in Options) command.Options.Add(option);
         command.SetAction(Run);
         return command;
     }
 
     /// <summary>The options, which the bare program takes too.</summary>
-    public IEnumerable<Option> Options => [data, outFolder, seed, json, resume, precision, threads, device, size, antialias, orient, pictures, .. recipe.All];
+    public IEnumerable<Option> Options => [data, outFolder, seed, json, resume, precision, threads, device, size, antialias, orient, pictures, folds, .. recipe.All];
 
     public Task<int> Run(ParseResult parsed, CancellationToken stop) => CommandRunner.Run(() => Train(parsed, stop));
 
@@ -47,11 +50,20 @@ internal sealed class TrainCommand
         var (settings, loaded) = resumed is null ? Start(parsed, console) : (resumed.Settings, DataLoading.Load(console, resumed.Settings));
         var pictureData = loaded.Data;
         console.WriteLine(FormattableString.Invariant($"{pictureData.Name}: {pictureData.Training.Count:N0} training, {pictureData.Validation.Count:N0} validation, {pictureData.Test.Count:N0} test pictures in {pictureData.ClassNames.Count} classes"));
+        if (pictureData.Note is { } note) console.WriteLine(note);
+        if (parsed.GetValue(folds) is { } count)
+        {
+            RecipeOptions.Require(resumed is null && count is >= 2 and <= 100, "--folds", count, "2 to 100, without --resume");
+            CommonOptions.WriteJson(parsed.GetValue(json), FoldedRun.Of(console, settings, pictureData, count, stop));
+            return 0;
+        }
+
         if (resumed is not null) console.WriteLine(FormattableString.Invariant($"Going on after epoch {resumed.Epochs} of {settings.Recipe.Epochs}."));
         else if (File.Exists(folder.Checkpoint)) console.WriteLine($"An unfinished run is in {folder.Checkpoint}; it is replaced after the first epoch. `train --resume --out {folder.Path}` would go on with it.");
 
         using var model = new TrainedModel(settings);
-        console.WriteLine(FormattableString.Invariant($"ModernCNN, {settings.Network.Form}, {model.Network.parameters().Sum(parameter => parameter.numel()):N0} parameters, {settings.Compute.Precision}, {settings.Compute.Threads} threads; loss and accuracy: training / validation, * best so far"));
+        LoadWeights(console, model, resumed, pictureData);
+        console.WriteLine(FormattableString.Invariant($"{model.Description}, {model.Network.parameters().Sum(parameter => parameter.numel()):N0} parameters, {settings.Compute.Precision}, {settings.Compute.Threads} threads; loss and accuracy: training / validation, * best so far"));
         var result = TrainingProgress.Run(console, settings, observer => new Trainer(model, observer, folder.Checkpoint).Train(pictureData, resumed, stop));
         if (result.History.Count == 0)
         {
@@ -77,10 +89,21 @@ internal sealed class TrainCommand
         return 0;
     }
 
+    /// <summary>A checkpoint of a classifier alone holds no backbone: that comes from where it came from.</summary>
+    private static void LoadWeights(IAnsiConsole console, TrainedModel model, Checkpoint? resumed, PictureData pictures)
+    {
+        if (model.Settings.Start is not { } start || (resumed is not null && model.Settings.Recipe.Tuning.What != TuneKind.Head)) return;
+        using var weights = PretrainedWeights.Open(start);
+        console.WriteLine(weights.LoadInto(model.Network, model.Settings.ClassNames, pictures.Training));
+    }
+
     private (ModelSettings Settings, LoadedData Data) Start(ParseResult parsed, IAnsiConsole console)
     {
         var configuration = recipe.Read(parsed);
-        int sizeValue = parsed.GetValue(size), count = parsed.GetValue(pictures);
+        using var weights = configuration.Weights is { } source ? PretrainedWeights.Open(source) : null;
+        var shape = weights?.Shape(configuration.Network, recipe.IsNetworkNamed(parsed)) ?? configuration.Network;
+        var isBackbone = shape.Kind != NetworkKind.ModernCnn;
+        int sizeValue = parsed.GetValue(size) ?? weights?.Side ?? (isBackbone ? PackagedResNet18.InputSide : 32), count = parsed.GetValue(pictures);
         RecipeOptions.Require(sizeValue is >= 8 and <= 512, "--size", sizeValue, "8 to 512");
         RecipeOptions.Require(count is >= 100 and <= 500_000, "--pictures", count, "100 to 500,000");
         RecipeOptions.Require(parsed.GetValue(threads) is null or (>= 1 and <= 1024), "--threads", parsed.GetValue(threads), "1 to 1024");
@@ -88,10 +111,10 @@ internal sealed class TrainCommand
 
         var dataName = parsed.GetValue(data) ?? DataSource.Drawn;
         var seedValue = parsed.GetValue(seed) ?? 1;
-        var reading = new PictureReading(parsed.GetValue(antialias), parsed.GetValue(orient));
+        var reading = new PictureReading(parsed.GetValue(antialias) ?? isBackbone, parsed.GetValue(orient));
         int[]? limits = dataName == DataSource.Drawn ? [count, Math.Max(10, count / 6), Math.Max(10, count / 3)] : null;
         var loaded = DataLoading.Load(console, dataName, sizeValue, seedValue, limits is [var a, var b, var c] ? (a, b, c) : null, reading);
-        var network = configuration.Network with { Classes = loaded.Data.ClassNames.Count, Height = loaded.Data.Training.Height, Width = loaded.Data.Training.Width };
-        return (new ModelSettings(network, configuration.Training, compute, seedValue, dataName, limits, loaded.Data.ClassNames, ChannelStatistics.Of(loaded.Data.Training)) { Reading = reading }, loaded);
+        var network = shape with { Classes = loaded.Data.ClassNames.Count, Height = loaded.Data.Training.Height, Width = loaded.Data.Training.Width };
+        return (new ModelSettings(network, configuration.Training, compute, seedValue, dataName, limits, loaded.Data.ClassNames, weights?.Statistics ?? ChannelStatistics.Of(loaded.Data.Training)) { Reading = reading, Start = weights?.Origin }, loaded);
     }
 }

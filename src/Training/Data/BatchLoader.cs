@@ -50,6 +50,10 @@ internal static class BatchLoader
     public static IEnumerable<Batch> InOrder(PictureSet set, int batchSize) =>
         Enumerable.Range(0, set.Count).Chunk(batchSize).Select((indices, index) => Make(set, indices, AugmentationOptions.None, 0, 0, 0, index, BatchMix.None));
 
+    /// <summary>The pictures in order, augmented as in an epoch of that number.</summary>
+    public static IEnumerable<Batch> View(PictureSet set, int batchSize, AugmentationOptions augmentation, int seed, int view, CancellationToken stop) =>
+        Prefetched(Enumerable.Range(0, set.Count).Chunk(batchSize).Select((indices, index) => Make(set, indices, augmentation, 0, seed, view, index, BatchMix.None)), stop);
+
     private static Batch Make(PictureSet set, int[] indices, AugmentationOptions augmentation, int window, int seed, int epoch, int index, BatchMix mix)
     {
         using var scope = NewDisposeScope();

@@ -31,7 +31,8 @@ internal static class DataSource
         }
     }
 
-    private static EncodedPicture[] ToPng(PictureSet set)
+    /// <summary>Every picture of a set as PNG.</summary>
+    public static EncodedPicture[] ToPng(PictureSet set)
     {
         var pictures = new EncodedPicture[set.Count];
         Parallel.For(0, set.Count, i => pictures[i] = new EncodedPicture($"{i:D5}.png", ToPng(set.Picture(i), set.Width, set.Height)));

@@ -29,7 +29,7 @@ internal static class PictureFiles
     {
         var folders = Directory.EnumerateDirectories(path, "*", SearchOption.AllDirectories).Select(folder => Relative(path, folder)).ToHashSet(StringComparer.Ordinal);
         var files = Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories).Where(PictureReader.IsPicture).Order(StringComparer.Ordinal);
-        return ([.. files.Select(file => new EncodedPicture(Relative(path, file), File.ReadAllBytes(file)))], folders);
+        return ([.. files.Select(file => new EncodedPicture(Relative(path, file), () => File.ReadAllBytes(file)))], folders);
     }
 
     private static (List<EncodedPicture>, HashSet<string>) ReadZip(string path)

@@ -12,22 +12,37 @@ internal static class PictureFolder
     /// <exception cref="UserException">Something is wrong with it; the message names the file or folder.</exception>
     public static (PictureData Data, IReadOnlyList<EncodedPicture> TestFiles) Load(string path, int height, int width, int seed, Action<int, int>? progress = null, PictureReading? reading = null)
     {
-        var (pictures, folders) = PictureFiles.Read(path);
-        if (pictures.Count == 0) throw new UserException($"--data {path}: there is no picture in it ({string.Join(", ", PictureReader.Extensions)}). Expected are sub-folders named as the classes, with pictures in them.");
-        var root = CommonRoot(pictures, folders);
-        var placed = pictures.Select(picture => (picture, Part: PartOf(picture.Name, root), Class: ClassOf(picture.Name, root, path))).ToArray();
+        var placed = Place(path);
         var classes = placed.Select(item => item.Class).Distinct().Order(StringComparer.Ordinal).ToArray();
-        RefuseEmptyFolders(path, root, folders, placed.Select(item => item.picture.Name));
         if (classes.Length < 2) throw new UserException($"--data {path}: there is one class only ('{classes[0]}'). A classifier needs at least two sub-folders with pictures.");
 
-        var set = Decode([.. placed.Select(item => item.picture)], [.. placed.Select(item => Array.IndexOf(classes, item.Class))], height, width, progress, reading);
-        var (training, validation, test) = Split([.. placed.Select(item => item.Part)], set.Labels, seed);
+        var set = Decode([.. placed.Select(item => item.Picture)], [.. placed.Select(item => Array.IndexOf(classes, item.Class))], height, width, progress, reading);
+        var parts = placed.Select(item => item.Part).ToArray();
+        // Many sets have train and val only, and publish their figures on val: that is the part that no choice may look at.
+        var isValidationHeldOut = parts.Contains("validation") && !parts.Contains("test");
+        if (isValidationHeldOut) parts = [.. parts.Select(part => part == "validation" ? "test" : part)];
+        var (training, validation, test) = Split(parts, set.Labels, seed);
         foreach (var (name, part) in new[] { ("training", training), ("validation", validation), ("test", test) })
         {
             if (part.Length == 0) throw new UserException($"--data {path}: the {name} part would be empty. Each class needs at least 10 pictures, or parts of its own in train/ and test/.");
         }
 
-        return (new PictureData(path, classes, set.Select(training), set.Select(validation), set.Select(test)), [.. test.Select(index => placed[index].picture)]);
+        return (new PictureData(path, classes, set.Select(training), set.Select(validation), set.Select(test))
+        {
+            Note = isValidationHeldOut ? "There is no test part: the validation part is the test part, and a tenth of the training part is for validation." : null,
+        }, [.. test.Select(index => placed[index].Picture)]);
+    }
+
+    /// <summary>The pictures of a data set with their parts and classes, not decoded.</summary>
+    /// <exception cref="UserException">It is not in folders named as the classes.</exception>
+    public static IReadOnlyList<PlacedPicture> Place(string path)
+    {
+        var (pictures, folders) = PictureFiles.Read(path);
+        if (pictures.Count == 0) throw new UserException($"--data {path}: there is no picture in it ({string.Join(", ", PictureReader.Extensions)}). Expected are sub-folders named as the classes, with pictures in them.");
+        var root = CommonRoot(pictures, folders);
+        var placed = pictures.Select(picture => new PlacedPicture(picture, PartOf(picture.Name, root), ClassOf(picture.Name, root, path))).ToArray();
+        RefuseEmptyFolders(path, root, folders, placed.Select(item => item.Picture.Name));
+        return placed;
     }
 
     private static PictureSet Decode(EncodedPicture[] pictures, int[] labels, int height, int width, Action<int, int>? progress, PictureReading? reading)

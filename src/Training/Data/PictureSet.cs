@@ -23,6 +23,9 @@ internal sealed record PictureSet(byte[] Pixels, int[] Labels, int Height, int W
         return new PictureSet(pixels, [.. indices.Select(index => Labels[index])], Height, Width);
     }
 
+    /// <summary>These pictures and then others of the same size.</summary>
+    public PictureSet With(PictureSet other) => new([.. Pixels, .. other.Pixels], [.. Labels, .. other.Labels], Height, Width);
+
     /// <summary>Some of the pictures, drawn without repetition: all, in drawn order, where there are no more.</summary>
     public PictureSet Sample(int count, Draw draw) => Select([.. draw.Permutation(Count).Take(count)]);
 }
@@ -33,4 +36,8 @@ internal sealed record PictureSet(byte[] Pixels, int[] Labels, int Height, int W
 /// <param name="Training">What the weights are learned from.</param>
 /// <param name="Validation">What choices are made by.</param>
 /// <param name="Test">What is reported.</param>
-internal sealed record PictureData(string Name, IReadOnlyList<string> ClassNames, PictureSet Training, PictureSet Validation, PictureSet Test);
+internal sealed record PictureData(string Name, IReadOnlyList<string> ClassNames, PictureSet Training, PictureSet Validation, PictureSet Test)
+{
+    /// <summary>What people should know of how it was read, or null.</summary>
+    public string? Note { get; init; }
+}

@@ -16,6 +16,7 @@ internal sealed class CastingConv2d : nn.Module<Tensor, Tensor>
     private readonly Parameter? bias;
     private readonly long[] stride;
     private readonly long[] padding;
+    private readonly long groups;
 
     /// <summary>Makes a convolution whose weights are yet to be initialized.</summary>
     /// <param name="from">Channels in.</param>
@@ -24,23 +25,25 @@ internal sealed class CastingConv2d : nn.Module<Tensor, Tensor>
     /// <param name="stride">Step.</param>
     /// <param name="padding">Zeros around the picture.</param>
     /// <param name="bias">Whether a bias is added.</param>
-    public CastingConv2d(int from, int to, int kernel, int stride = 1, int padding = 0, bool bias = true) : base(nameof(CastingConv2d))
+    /// <param name="groups">Groups of channels that do not see each other; as many as channels is depthwise.</param>
+    public CastingConv2d(int from, int to, int kernel, int stride = 1, int padding = 0, bool bias = true, int groups = 1) : base(nameof(CastingConv2d))
     {
-        weight = new Parameter(zeros(to, from, kernel, kernel));
+        weight = new Parameter(zeros(to, from / groups, kernel, kernel));
         this.bias = bias ? new Parameter(zeros(to)) : null;
         this.stride = [stride, stride];
         this.padding = [padding, padding];
+        this.groups = groups;
         RegisterComponents();
     }
 
-    /// <summary>[out, in, kernel, kernel], float32.</summary>
+    /// <summary>[out, in / groups, kernel, kernel], float32.</summary>
     public Parameter Weight => weight;
 
     /// <summary>[out], float32, or null.</summary>
     public Parameter? Bias => bias;
 
     /// <inheritdoc/>
-    public override Tensor forward(Tensor x) => F.conv2d(x, Like(weight, x), bias is null ? null : Like(bias, x), stride, padding);
+    public override Tensor forward(Tensor x) => F.conv2d(x, Like(weight, x), bias is null ? null : Like(bias, x), stride, padding, groups: groups);
 
     private static Tensor Like(Tensor parameter, Tensor x) => parameter.dtype == x.dtype ? parameter : parameter.to(x.dtype);
 }

@@ -12,7 +12,7 @@ namespace TorchBridge.Training.Networks;
 /// Pictures may be bfloat16: then everything up to the pool is computed in it.
 /// Field names are state-dict keys: <c>conv1</c>, <c>bn1</c>, <c>res_block1.0</c> …, <c>shortcut1.0</c>, <c>fc</c>.
 /// </summary>
-internal sealed class ModernCnn : nn.Module<Tensor, Tensor>
+internal sealed class ModernCnn : ImageNetwork
 {
     private readonly CastingConv2d conv1;
     private readonly nn.Module<Tensor, Tensor> bn1;
@@ -63,19 +63,26 @@ internal sealed class ModernCnn : nn.Module<Tensor, Tensor>
     }
 
     /// <inheritdoc/>
-    public override Tensor forward(Tensor x)
+    public override IReadOnlyList<string> Stages => ["conv1 bn1", "res_block1 shortcut1", "res_block2 shortcut2", "res_block3 shortcut3", "fc"];
+
+    /// <inheritdoc/>
+    public override nn.Module Head => fc;
+
+    /// <inheritdoc/>
+    public override Linear LastLayer => fc;
+
+    /// <inheritdoc/>
+    public override Tensor Maps(Tensor x)
     {
         x = Activate(bn1.forward(conv1.forward(x)));
         x = Activate(Join(res_block1, shortcut1, depth1, x));
         x = Activate(Join(res_block2, shortcut2, depth2, x));
         x = Activate(Join(res_block3, shortcut3, depth3, x));
-        if (dropsChannels) x = dropout.forward(x);
-        x = F.adaptive_avg_pool2d(x, 1);
-        x = x.view(x.size(0), -1);
-        if (x.dtype != fc.weight.dtype) x = x.to(fc.weight.dtype);
-        if (!dropsChannels) x = dropout.forward(x);
-        return fc.forward(x);
+        return dropsChannels ? dropout.forward(x) : x;
     }
+
+    /// <inheritdoc/>
+    public override Tensor Classify(Tensor features) => fc.forward(dropsChannels ? features : dropout.forward(features));
 
     private static Tensor Join(Sequential block, Sequential? shortcut, StochasticDepth depth, Tensor x) =>
         shortcut is null ? block.forward(x) : depth.forward(block.forward(x)) + shortcut.forward(x);

@@ -77,9 +77,15 @@ internal enum InitializationKind
     LecunNormal,
 }
 
-/// <summary>Everything that decides a ModernCNN's shape and start; stored with its weights.</summary>
+/// <summary>Everything that decides a network's shape and start; stored with its weights.</summary>
 internal sealed record NetworkOptions
 {
+    /// <summary>Which network; for all but the ModernCNN only classes, size, dropout and start of the convolutions can be chosen.</summary>
+    public NetworkKind Kind { get; init; } = NetworkKind.ModernCnn;
+
+    /// <summary>Residual blocks of a ResNet's last stage, where not those of the published network: the ResNet-18 that comes with the program has three.</summary>
+    public int? LastStageBlocks { get; init; }
+
     /// <summary>Number of classes, at least 2.</summary>
     public int Classes { get; init; } = 10;
 

@@ -10,14 +10,14 @@ namespace TorchBridge.Training.Networks;
 /// </summary>
 internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor Probabilities)>
 {
-    private readonly nn.Module<Tensor, Tensor> network;
+    private readonly ImageNetwork network;
     private readonly Tensor scale;
     private readonly Tensor offset;
 
     /// <summary>Wraps a network; it stays the caller's.</summary>
     /// <param name="network">Normalized pictures to logits.</param>
     /// <param name="statistics">Channel mean and standard deviation of the training part, of pixels scaled to 0 to 1.</param>
-    public PixelClassifier(nn.Module<Tensor, Tensor> network, Data.ChannelStatistics statistics) : base(nameof(PixelClassifier))
+    public PixelClassifier(ImageNetwork network, Data.ChannelStatistics statistics) : base(nameof(PixelClassifier))
     {
         this.network = network;
         scale = tensor(statistics.Std.Select(std => (float)(1 / (255 * std))).ToArray()).view(1, 3, 1, 1);
@@ -36,6 +36,12 @@ internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor
         var normalized = (pixels * scale) + offset;
         return network.forward(compute == ScalarType.Float32 ? normalized : normalized.to(compute));
     }
+
+    /// <summary>Normalizes pixels and gives what the network's classifier sees of them: float32 [N, features].</summary>
+    public Tensor Features(Tensor pixels) => network.Features((pixels * scale) + offset);
+
+    /// <summary>Logits and the class-activation maps of all classes, float32: [N, classes] and [N, classes, h, w].</summary>
+    public (Tensor Logits, Tensor Maps) Explain(Tensor pixels) => network.Explain((pixels * scale) + offset);
 
     /// <inheritdoc/>
     public override (Tensor Logits, Tensor Probabilities) forward(Tensor pixels)

@@ -13,7 +13,8 @@ namespace TorchBridge.Training.Optimization;
 /// <param name="Logits">count x classes.</param>
 internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, float[] Logits)
 {
-    private const int BatchSize = 250;
+    private const int LargestBatch = 250, SmallestBatch = 8;
+    private const long PixelsOfABatch = 2_000_000;
 
     /// <summary>Evaluates in eval mode; the mode is put back.</summary>
     public static Evaluation Of(PixelClassifier classifier, PictureSet set, CancellationToken stop = default)
@@ -25,7 +26,7 @@ internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, 
             using var noGrad = no_grad();
             using var scope = NewDisposeScope();
             var logits = new List<Tensor>();
-            foreach (var batch in BatchLoader.InOrder(set, BatchSize))
+            foreach (var batch in BatchLoader.InOrder(set, BatchSize(set)))
             {
                 using var step = NewDisposeScope();
                 using (batch)
@@ -42,6 +43,9 @@ internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, 
             classifier.train(wasTraining);
         }
     }
+
+    /// <summary>Of large pictures fewer at a time: their maps are what takes memory.</summary>
+    private static int BatchSize(PictureSet set) => (int)Math.Clamp(PixelsOfABatch / ((long)set.Height * set.Width), SmallestBatch, LargestBatch);
 
     /// <summary>Figures of logits [N, classes] against labels [N]: means over samples, not over means of batches.</summary>
     public static Evaluation OfLogits(Tensor logits, Tensor labels)

@@ -36,7 +36,8 @@ internal sealed class ParameterOptimizer : IDisposable
     /// <param name="module">Whose parameters; in float32 on the CPU or another device.</param>
     /// <param name="recipe">Rule, momentum, weight decay, clipping.</param>
     /// <param name="epsilon">Of AdamW.</param>
-    public ParameterOptimizer(nn.Module module, Recipe recipe, double epsilon = 1e-8)
+    /// <param name="rateOf">Factor of the learning rate of a parameter, by its name; null for one everywhere.</param>
+    public ParameterOptimizer(nn.Module module, Recipe recipe, double epsilon = 1e-8, Func<string, double>? rateOf = null)
     {
         (this.recipe, this.epsilon) = (recipe, epsilon);
         foreach (var (name, parameter) in module.named_parameters())
@@ -44,7 +45,7 @@ internal sealed class ParameterOptimizer : IDisposable
             // Norms and biases are the parameters of one axis.
             var decay = recipe.DecayNormsAndBiases || parameter.dim() > 1 ? recipe.WeightDecay : 0;
             Tensor State() => zeros_like(parameter).DetachFromDisposeScope();
-            entries.Add(new Entry(name, parameter, (float)decay, State(), recipe.Optimizer == OptimizerKind.AdamW ? State() : null));
+            entries.Add(new Entry(name, parameter, rateOf?.Invoke(name) ?? 1, (float)decay, State(), recipe.Optimizer == OptimizerKind.AdamW ? State() : null));
         }
     }
 
@@ -76,7 +77,7 @@ internal sealed class ParameterOptimizer : IDisposable
         Steps++;
         for (var i = 0; i < entries.Count; i++)
         {
-            if (gradients[i] is { } gradient) Update(entries[i], gradient, clip, learningRate);
+            if (gradients[i] is { } gradient) Update(entries[i], gradient, clip, learningRate * entries[i].Rate);
         }
 
         return norm;
@@ -206,5 +207,5 @@ internal sealed class ParameterOptimizer : IDisposable
     private (float Keep, float Step, float Root) AdamWFactors(float decay, double learningRate) =>
         ((float)(1 - (learningRate * decay)), (float)(learningRate / (1 - Math.Pow(Beta1, Steps))), (float)(1 / Math.Sqrt(1 - Math.Pow(Beta2, Steps))));
 
-    private sealed record Entry(string Name, Parameter Parameter, float Decay, Tensor First, Tensor? Second);
+    private sealed record Entry(string Name, Parameter Parameter, double Rate, float Decay, Tensor First, Tensor? Second);
 }

@@ -62,6 +62,9 @@ internal sealed record Recipe
     /// <summary>Decay a step of the exponential moving average of the weights that is evaluated and kept, 0 for none.</summary>
     public double WeightAverage { get; init; }
 
+    /// <summary>How a network that starts from trained weights is tuned.</summary>
+    public TuningOptions Tuning { get; init; } = new();
+
     /// <summary>How training pictures are changed.</summary>
     public AugmentationOptions Augmentation { get; init; } = new();
 }

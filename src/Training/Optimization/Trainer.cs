@@ -31,6 +31,12 @@ internal interface ITrainingObserver
 
     /// <summary>After an epoch.</summary>
     void Epoch(EpochRecord record, bool isBest);
+
+    /// <summary>While features are computed.</summary>
+    void Features(int view, int views, int done, int count) { }
+
+    /// <summary>Something to say.</summary>
+    void Note(string text) { }
 }
 
 /// <summary>Hears everything, and says nothing.</summary>
@@ -45,8 +51,6 @@ internal sealed class SilentObserver : ITrainingObserver
 internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, string? checkpointPath = null)
 {
     private readonly Recipe recipe = model.Settings.Recipe;
-    private readonly int seed = model.Settings.Seed;
-    private readonly ScalarType compute = model.Settings.Compute.Dtype;
 
     /// <summary>Trains until the epochs are over, validation says stop, or <paramref name="stop"/> does. The network then holds its best weights.</summary>
     /// <param name="data">Pictures of the model's size.</param>
@@ -58,7 +62,39 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         if (checkpointPath is not null) FileSet.Recover(Path.GetDirectoryName(Path.GetFullPath(checkpointPath))!);
         model.Settings.Compute.Apply();
         model.Classifier.to(model.Settings.Compute.Device);
-        using var state = new TrainingState(model.Classifier, recipe);
+        try
+        {
+            if (recipe.Tuning.What == TuneKind.All && resumed is null) TrainHead(data, stop);
+            using ITrainingWork work = recipe.Tuning.What == TuneKind.Head ? FeatureWork.Of(model, data, observer, stop) : new PictureWork(model, data);
+            return Train(work, resumed, stop);
+        }
+        catch (OperationCanceledException)
+        {
+            return new TrainingResult([], 0, TrainingResult.StoppedByUser);
+        }
+        finally
+        {
+            model.Classifier.to("cpu");
+            model.Classifier.eval();
+        }
+    }
+
+    /// <summary>The classifier alone, before everything is trained: a new classifier's gradients would spoil the features below it.</summary>
+    private void TrainHead(PictureData data, CancellationToken stop)
+    {
+        var tuning = recipe.Tuning;
+        var headRecipe = new Recipe { Epochs = tuning.HeadEpochs, BatchSize = recipe.BatchSize, LearningRate = tuning.HeadLearningRate, LabelSmoothing = recipe.LabelSmoothing, Patience = 0, Tuning = tuning };
+        using var work = FeatureWork.Of(model, data, observer, stop);
+        using var state = new TrainingState(work.Trained, headRecipe);
+        for (var epoch = 1; epoch <= headRecipe.Epochs; epoch++) TrainEpoch(work, headRecipe, epoch, state, new SilentObserver(), stop);
+        state.Best.PutBack();
+        var last = state.History[^1];
+        observer.Note(FormattableString.Invariant($"classifier alone, {headRecipe.Epochs} epochs: loss {last.TrainingLoss:F4} / {last.ValidationLoss:F4}  accuracy {last.TrainingAccuracy:P1} / {last.ValidationAccuracy:P1}"));
+    }
+
+    private TrainingResult Train(ITrainingWork work, Checkpoint? resumed, CancellationToken stop)
+    {
+        using var state = new TrainingState(work.Trained, recipe, work.RateOf);
         resumed?.RestoreInto(state);
         var ending = TrainingResult.AllEpochs;
         for (var epoch = state.History.Count + 1; epoch <= recipe.Epochs; epoch++)
@@ -71,7 +107,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
 
             try
             {
-                TrainEpoch(data, epoch, state, stop);
+                TrainEpoch(work, recipe, epoch, state, observer, stop);
             }
             catch (OperationCanceledException)
             {
@@ -85,21 +121,19 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         }
 
         state.Best.PutBack();
-        model.Classifier.to("cpu");
-        model.Classifier.eval();
         return new TrainingResult(state.History, state.BestEpoch, ending);
     }
 
-    private void TrainEpoch(PictureData data, int epoch, TrainingState state, CancellationToken stop)
+    private void TrainEpoch(ITrainingWork work, Recipe recipe, int epoch, TrainingState state, ITrainingObserver observer, CancellationToken stop)
     {
         var started = Stopwatch.GetTimestamp();
-        var stepsInEpoch = (data.Training.Count + recipe.BatchSize - 1) / recipe.BatchSize;
+        var stepsInEpoch = (work.Count + recipe.BatchSize - 1) / recipe.BatchSize;
         double lossSum = 0, learningRate = 0;
         long right = 0, seen = 0;
-        model.Classifier.train();
+        work.EnterTraining();
         using (var pause = new CollectionPause())
         {
-            foreach (var batch in BatchLoader.Training(data.Training, recipe, seed, epoch, stop))
+            foreach (var batch in work.Batches(recipe, epoch, stop))
             {
                 using var scope = NewDisposeScope();
                 using (batch)
@@ -107,7 +141,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
                     stop.ThrowIfCancellationRequested();
                     pause.BetweenSteps();
                     learningRate = LearningRateSchedule.At(recipe.Schedule, recipe.LearningRate, ((long)(epoch - 1) * stepsInEpoch) + batch.Index, (long)recipe.Epochs * stepsInEpoch, (long)(recipe.WarmUpEpochs * stepsInEpoch));
-                    var (loss, correct) = Step(batch, epoch, learningRate, state);
+                    var (loss, correct) = Step(work, recipe, batch, epoch, learningRate, state);
                     if (!double.IsFinite(loss)) throw Diverged(loss, batch.Index + 1, epoch, learningRate);
                     var count = batch.Labels.shape[0];
                     lossSum += loss * count;
@@ -122,7 +156,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         Evaluation Validate()
         {
-            var validation = Evaluation.Of(model.Classifier, data.Validation, stop);
+            var validation = work.Validate(stop);
             if (state.Stopping.Improved(validation.Loss) || recipe.Patience == 0)
             {
                 state.Best.Take();
@@ -136,13 +170,10 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         state.History.Add(new EpochRecord(epoch, lossSum / seen, (double)right / seen, validation.Loss, validation.Accuracy, learningRate, seen / seconds, Stopwatch.GetElapsedTime(started).TotalSeconds, Environment.WorkingSet / 1e6));
     }
 
-    private (double Loss, long Correct) Step(Batch batch, int epoch, double learningRate, TrainingState state)
+    private static (double Loss, long Correct) Step(ITrainingWork work, Recipe recipe, Batch batch, int epoch, double learningRate, TrainingState state)
     {
         state.Optimizer.ZeroGradients();
-        var device = model.Settings.Compute.Device;
-        var smooth = SoftTargets.Smooth(batch.Labels.to(device), model.Settings.Network.Classes, recipe.LabelSmoothing);
-        var (pixels, targets) = BatchMixing.Apply(batch.Mix, batch.Pixels.to(device), smooth, recipe, seed, epoch, batch.Index);
-        var logits = model.Classifier.Logits(pixels, compute);
+        var (logits, targets) = work.Forward(batch, recipe, epoch);
         var loss = SoftTargets.CrossEntropy(logits, targets);
         loss.backward();
         state.Optimizer.Step(learningRate);

@@ -1,4 +1,3 @@
-using TorchBridge.Training.Networks;
 using TorchBridge.Training.Regularization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -8,15 +7,18 @@ namespace TorchBridge.Training.Optimization;
 /// <summary>Everything that a run changes while it trains; all of it is in a checkpoint.</summary>
 internal sealed class TrainingState : IDisposable
 {
-    private readonly PixelClassifier classifier;
+    private readonly nn.Module trained;
 
     /// <summary>The state before the first step.</summary>
-    public TrainingState(PixelClassifier classifier, Recipe recipe)
+    /// <param name="trained">What is trained.</param>
+    /// <param name="recipe">How.</param>
+    /// <param name="rateOf">Factor of the learning rate of a parameter; null for one everywhere.</param>
+    public TrainingState(nn.Module trained, Recipe recipe, Func<string, double>? rateOf = null)
     {
-        this.classifier = classifier;
-        Optimizer = new ParameterOptimizer(classifier, recipe);
-        Average = recipe.WeightAverage > 0 ? new WeightAverage(classifier, recipe.WeightAverage) : null;
-        Best = new WeightSnapshot(classifier);
+        this.trained = trained;
+        Optimizer = new ParameterOptimizer(trained, recipe, rateOf: rateOf);
+        Average = recipe.WeightAverage > 0 ? new WeightAverage(trained, recipe.WeightAverage) : null;
+        Best = new WeightSnapshot(trained);
         Stopping = new EarlyStopping(recipe.Patience);
     }
 
@@ -40,7 +42,7 @@ internal sealed class TrainingState : IDisposable
     public Dictionary<string, Tensor> Tensors()
     {
         var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
-        foreach (var (name, value) in classifier.state_dict()) tensors.Add($"weights.{name}", value);
+        foreach (var (name, value) in trained.state_dict()) tensors.Add($"weights.{name}", value);
         foreach (var (name, value) in Best.Values) tensors.Add($"best.{name}", value);
         foreach (var (name, value) in Average?.Values ?? new Dictionary<string, Tensor>()) tensors.Add($"average.{name}", value);
         foreach (var (name, value) in Optimizer.State) tensors.Add(name, value);

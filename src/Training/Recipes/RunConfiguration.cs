@@ -12,11 +12,14 @@ namespace TorchBridge.Training.Recipes;
 /// <param name="Network">Shape, dropout, start; the data decides the classes and the picture's size.</param>
 internal sealed record RunConfiguration(string About, Recipe Training, NetworkOptions Network)
 {
+    /// <summary>What the network starts from: <c>imagenet</c>, a safetensors file, or null for random weights.</summary>
+    public string? Weights { get; init; }
+
     // A misspelt option must not pass as a default.
     private static readonly JsonSerializerOptions Strict = new(Json.Options) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow };
 
     /// <summary>The recipes that the program brings.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["lesson", "fast", "bare"];
+    public static IReadOnlyList<string> Names { get; } = ["lesson", "fast", "bare", "photos", "photos-all"];
 
     /// <summary>A recipe of the program's own.</summary>
     /// <exception cref="UserException">There is none of this name.</exception>
@@ -47,7 +50,7 @@ internal sealed record RunConfiguration(string About, Recipe Training, NetworkOp
         try
         {
             var read = JsonSerializer.Deserialize<RunConfiguration>(json, Strict) ?? throw new JsonException("it is empty");
-            return new RunConfiguration(read.About ?? "", read.Training ?? new Recipe(), read.Network ?? new NetworkOptions());
+            return new RunConfiguration(read.About ?? "", read.Training ?? new Recipe(), read.Network ?? new NetworkOptions()) { Weights = read.Weights };
         }
         catch (JsonException error)
         {

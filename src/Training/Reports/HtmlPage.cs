@@ -19,6 +19,7 @@ internal sealed class HtmlPage
         @media(max-width:40rem){svg{max-width:none;width:40rem}}
         .table{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font-size:.92em}caption{text-align:left;font-style:italic;margin-bottom:.3rem}
         td,th{padding:.2rem .7rem;border-bottom:1px solid var(--line);text-align:right}td:first-child,th:first-child{text-align:left}
+        .cards{display:flex;flex-wrap:wrap;gap:1rem}.cards figure{margin:0}.cards img{width:12rem;max-width:48%;height:auto;margin-right:.3rem}
         pre{background:var(--box);padding:1rem;overflow:auto}
         """;
 
@@ -42,6 +43,9 @@ internal sealed class HtmlPage
         html.Append("<figure>").Append(SvgPicture.Text(SvgPicture.WithIdPrefix(svg, FormattableString.Invariant($"picture{pictures}-")))).Append("</figure>");
         return this;
     }
+
+    /// <summary>Adds a PNG, inside the page.</summary>
+    public HtmlPage Image(byte[] png, string about) => Add($"<img alt=\"{about}\" src=\"data:image/png;base64,{Convert.ToBase64String(png)}\"/>");
 
     /// <summary>Adds a table.</summary>
     public HtmlPage Table(string? caption, IReadOnlyList<string> head, IEnumerable<IReadOnlyList<string>> rows)

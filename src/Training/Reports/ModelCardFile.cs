@@ -21,7 +21,7 @@ internal static class ModelCardFile
     public static void Write(ModelFolder folder, string earlier, TrainedModel model, PictureData data, TrainingResult? training, TestFigures test, PackagingResult packaging) =>
         AtomicWrite.Text(folder.Card, Json.Text(new
         {
-            Model = "ModernCNN",
+            Model = model.Description,
             Files = new { Onnx = Path.GetFileName(folder.Onnx), Zip = File.Exists(folder.Zip) ? Path.GetFileName(folder.Zip) : null, Weights = Path.GetFileName(folder.Weights) },
             Input = "pixels: float32 [N, 3, H, W], RGB, 0 to 255; scale, mean and std are in the graph",
             Outputs = "logits and probabilities: float32 [N, classes]",

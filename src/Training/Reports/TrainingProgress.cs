@@ -42,6 +42,16 @@ internal sealed class TrainingProgress : ITrainingObserver
             $"epoch {record.Epoch,3}/{recipe.Epochs}  loss {record.TrainingLoss:F4} / {record.ValidationLoss:F4}  accuracy {record.TrainingAccuracy,6:P1} / {record.ValidationAccuracy,6:P1}  lr {Numbers.Short(record.LearningRate, 1)}  {record.ImagesPerSecond,4:F0} images/s  {(int)left.TotalMinutes}:{left.Seconds:D2} left{(isBest ? "  *" : "")}"));
     }
 
+    /// <inheritdoc/>
+    public void Features(int view, int views, int done, int count)
+    {
+        if (bar is not null) bar.Description = string.Create(CultureInfo.InvariantCulture, $"features, view {view + 1} of {views}: {done} of {count}");
+        else if (done == count) console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"features, view {view + 1} of {views}: {done} pictures"));
+    }
+
+    /// <inheritdoc/>
+    public void Note(string text) => console.WriteLine(text);
+
     /// <summary>What an epoch costs beside one on whole pictures: its share of the pixels.</summary>
     private double Cost(int epoch) => recipe.WindowAt(epoch) is > 0 and var window && window < side ? (double)window * window / (side * side) : 1;
 }

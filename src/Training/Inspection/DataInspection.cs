@@ -1,0 +1,92 @@
+using System.Security.Cryptography;
+using SkiaSharp;
+using TorchBridge.Inference.Pictures;
+using TorchBridge.Training.Data;
+
+namespace TorchBridge.Training.Inspection;
+
+/// <summary>A file that is no readable picture.</summary>
+internal sealed record UnreadablePicture(string Name, string Why);
+
+/// <summary>Files that hold the same picture.</summary>
+/// <param name="Names">Of the files.</param>
+/// <param name="IsSameFile">Whether their bytes are equal; else only what is decoded.</param>
+/// <param name="IsAcrossParts">Whether they stand in different parts: then figures of the test part are too good.</param>
+/// <param name="IsAcrossClasses">Whether they stand in different classes: then one of them is wrong.</param>
+internal sealed record DuplicateGroup(IReadOnlyList<string> Names, bool IsSameFile, bool IsAcrossParts, bool IsAcrossClasses);
+
+/// <summary>A class in a part.</summary>
+internal sealed record ClassCount(string Part, string Class, int Count);
+
+/// <summary>What there is to know of a set of pictures before anything is trained on it.</summary>
+/// <param name="Counts">Readable pictures by part and class.</param>
+/// <param name="SmallestSide">Shortest side of the smallest picture, in pixels.</param>
+/// <param name="MedianSide">Shortest side of the median picture, in pixels.</param>
+/// <param name="LargestSide">Shortest side of the largest picture, in pixels.</param>
+/// <param name="Unreadable">Files named as pictures that are none, or end too early.</param>
+/// <param name="Duplicates">Files that hold the same picture.</param>
+internal sealed record DataInspection(IReadOnlyList<ClassCount> Counts, int SmallestSide, int MedianSide, int LargestSide, IReadOnlyList<UnreadablePicture> Unreadable, IReadOnlyList<DuplicateGroup> Duplicates)
+{
+    /// <summary>Side that pictures are compared at: equal pixels of the whole picture are equal at this size.</summary>
+    public const int Side = 64;
+
+    /// <summary>How many times more pictures one class may have than another before it is worth a word.</summary>
+    private const int Imbalance = 5;
+
+    /// <summary>The largest class over the smallest; infinite where a class has no readable picture.</summary>
+    public double LargestOverSmallest
+    {
+        get
+        {
+            var counts = Counts.GroupBy(item => item.Class).Select(group => group.Sum(item => item.Count)).ToArray();
+            return counts.Length == 0 ? 1 : (double)counts.Max() / counts.Min();
+        }
+    }
+
+    /// <summary>Whether the classes are so unequal that accuracy says little.</summary>
+    public bool IsImbalanced => LargestOverSmallest >= Imbalance;
+
+    /// <summary>Looks at every file, on all cores; one at a time a core is in memory.</summary>
+    /// <param name="placed">The files, with part and class.</param>
+    /// <param name="stop">Ends it before its time.</param>
+    public static DataInspection Of(IReadOnlyList<PlacedPicture> placed, CancellationToken stop)
+    {
+        var looks = new Look[placed.Count];
+        Parallel.For(0, placed.Count, new ParallelOptions { CancellationToken = stop }, i => looks[i] = LookAt(placed[i].Picture));
+        var readable = Enumerable.Range(0, placed.Count).Where(i => looks[i].Why is null).ToArray();
+        var sides = readable.Select(i => looks[i].ShortSide).Order().ToArray();
+        return new DataInspection(
+            [.. readable.GroupBy(i => (Part: placed[i].Part ?? "all", placed[i].Class)).OrderBy(group => group.Key).Select(group => new ClassCount(group.Key.Part, group.Key.Class, group.Count()))],
+            sides.FirstOrDefault(), sides.Length == 0 ? 0 : sides[sides.Length / 2], sides.LastOrDefault(),
+            [.. Enumerable.Range(0, placed.Count).Where(i => looks[i].Why is not null).Select(i => new UnreadablePicture(placed[i].Picture.Name, looks[i].Why!))],
+            [.. readable.GroupBy(i => looks[i].Pixels).Where(group => group.Count() > 1).Select(group => new DuplicateGroup(
+                [.. group.Select(i => placed[i].Picture.Name)],
+                group.Select(i => looks[i].Bytes).Distinct().Count() == 1,
+                group.Select(i => placed[i].Part).Distinct().Count() > 1,
+                group.Select(i => placed[i].Class).Distinct().Count() > 1))]);
+    }
+
+    private static Look LookAt(EncodedPicture picture)
+    {
+        var bytes = picture.Bytes;
+        try
+        {
+            var planes = new byte[3 * Side * Side];
+            PictureReader.Read(bytes, picture.Name, Side, Side, planes, new PictureReading(Antialias: true));
+            using var codec = SKCodec.Create(new SKMemoryStream(bytes));
+            var (width, height) = (codec.Info.Width, codec.Info.Height);
+            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            // Two photos of one size that agree at 64 x 64 in every byte are one photo; of two sizes they may be thumbnails.
+            hash.AppendData(BitConverter.GetBytes(width));
+            hash.AppendData(BitConverter.GetBytes(height));
+            hash.AppendData(planes);
+            return new Look(Convert.ToHexString(hash.GetHashAndReset()), Convert.ToHexString(SHA256.HashData(bytes)), Math.Min(width, height), null);
+        }
+        catch (InvalidPictureException error)
+        {
+            return new Look("", "", 0, error.Message);
+        }
+    }
+
+    private sealed record Look(string Pixels, string Bytes, int ShortSide, string? Why);
+}

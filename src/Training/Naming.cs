@@ -1,0 +1,10 @@
+using System.Text.Json;
+
+namespace TorchBridge.Training;
+
+/// <summary>Names of choices as the command line and the files write them.</summary>
+internal static class Naming
+{
+    /// <summary><c>mobilenet_v3_small</c> for MobilenetV3Small.</summary>
+    public static string Of<T>(T value) where T : struct, Enum => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
+}

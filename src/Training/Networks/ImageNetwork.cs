@@ -1,0 +1,73 @@
+using TorchBridge.Training.Networks.Backbones;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace TorchBridge.Training.Networks;
+
+/// <summary>
+/// A network that ends in a global average pool and a classifier: normalized pictures [N, 3, H, W] to float32 logits [N, classes].
+/// Pictures may be bfloat16: then everything up to the pool is computed in it.
+/// </summary>
+internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(name)
+{
+    /// <summary>Parts from the input to the classifier, as prefixes of state-dict keys; the last one is the classifier's.</summary>
+    public abstract IReadOnlyList<string> Stages { get; }
+
+    /// <summary>What turns features into logits.</summary>
+    public abstract nn.Module Head { get; }
+
+    /// <summary>The last layer.</summary>
+    public abstract Linear LastLayer { get; }
+
+    /// <summary>Whether the last layer stands right behind the pool: then the class-activation map is exact.</summary>
+    public virtual bool IsLinearAfterPool => true;
+
+    /// <summary>Makes the network that options describe; torch's random state decides the weights.</summary>
+    public static ImageNetwork Make(NetworkOptions options) => options.Kind switch
+    {
+        NetworkKind.ModernCnn => new ModernCnn(options),
+        NetworkKind.MobilenetV3Small or NetworkKind.MobilenetV3Large => new MobileNetV3(options),
+        _ => new ResNet(options),
+    };
+
+    /// <summary>The last feature maps: normalized pictures to [N, features, h, w].</summary>
+    public abstract Tensor Maps(Tensor x);
+
+    /// <summary>Pooled features [N, features], float32, to logits [N, classes].</summary>
+    public abstract Tensor Classify(Tensor features);
+
+    /// <summary>Normalized pictures to pooled features [N, features], float32.</summary>
+    public Tensor Features(Tensor x)
+    {
+        x = F.adaptive_avg_pool2d(Maps(x), 1);
+        x = x.view(x.size(0), -1);
+        return x.dtype == LastLayer.weight.dtype ? x : x.to(LastLayer.weight.dtype);
+    }
+
+    /// <summary>Logits [N, classes] and the class-activation maps [N, classes, h, w] of all classes, whose sums are the logits less their biases.</summary>
+    public (Tensor Logits, Tensor Maps) Explain(Tensor x)
+    {
+        var maps = Maps(x);
+        var weight = LastLayer.weight;
+        var pooled = F.adaptive_avg_pool2d(maps, 1);
+        var shares = F.conv2d(maps, weight.view(weight.shape[0], weight.shape[1], 1, 1)) / (float)(maps.shape[2] * maps.shape[3]);
+        return (Classify(pooled.view(pooled.size(0), -1)), shares);
+    }
+
+    /// <inheritdoc/>
+    public override Tensor forward(Tensor x) => Classify(Features(x));
+
+    /// <summary>The index in <see cref="Stages"/> of the part that a parameter belongs to.</summary>
+    /// <param name="parameter">Its state-dict key.</param>
+    public int StageOf(string parameter)
+    {
+        for (var i = Stages.Count - 1; i >= 0; i--)
+        {
+            if (Stages[i].Split(' ').Any(stage => parameter.StartsWith(stage + ".", StringComparison.Ordinal))) return i;
+        }
+
+        throw new ArgumentException($"{parameter} is in no part of {GetName()}", nameof(parameter));
+    }
+}
