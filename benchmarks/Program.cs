@@ -4,6 +4,13 @@ using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using TorchBridge.Benchmarks;
+using TorchBridge.Benchmarks.Fuzzing;
+
+if (args is [FuzzChild.Option, .. var fuzzed])
+{
+    FuzzChild.Run(fuzzed);
+    return 0;
+}
 
 if (args is [Peer.Option, var peer, .. var arguments])
 {
@@ -11,9 +18,14 @@ if (args is [Peer.Option, var peer, .. var arguments])
     return 0;
 }
 
-Argument<string> subject = new("SUBJECT") { Description = $"One of: {string.Join(", ", Subjects.All.Keys)}; or `micro` for the BenchmarkDotNet subjects." };
+Argument<string> subject = new("SUBJECT") { Description = $"One of: {string.Join(", ", Subjects.All.Keys)}; `micro` for the BenchmarkDotNet subjects; or `fuzz`." };
+Argument<string?> door = new("DOOR") { Description = $"With fuzz, one door: {string.Join(", ", FuzzDoors.All.Keys)}. All without it.", Arity = ArgumentArity.ZeroOrOne };
+Option<double> minutes = new("--minutes") { Description = "With fuzz: time for all doors together.", DefaultValueFactory = _ => 10 };
+Option<int> inputs = new("--inputs") { Description = "With fuzz: most inputs a door.", DefaultValueFactory = _ => int.MaxValue };
+Option<int> seed = new("--seed") { Description = "With fuzz: decides the inputs.", DefaultValueFactory = _ => 1 };
+Option<string> kept = new("--kept") { Description = "With fuzz: folder for the inputs that fail.", DefaultValueFactory = _ => Path.Combine(Path.GetTempPath(), "torchbridge-fuzz") };
 Option<string?> json = new("--json") { Description = "Write the figures as JSON to this file.", HelpName = "FILE" };
-var root = new RootCommand("Side-by-side measurements: peers in turn, several rounds, medians.\nExample: dotnet run -c Release --project benchmarks -- export --json export.json") { subject, json };
+var root = new RootCommand("Side-by-side measurements: peers in turn, several rounds, medians.\nExample: dotnet run -c Release --project benchmarks -- export --json export.json") { subject, door, json, minutes, inputs, seed, kept };
 root.SetAction(parsed =>
 {
     var name = parsed.GetValue(subject)!;
@@ -24,9 +36,10 @@ root.SetAction(parsed =>
         return 0;
     }
 
+    if (name == "fuzz") return FuzzSubject.Run(parsed.GetValue(door), parsed.GetValue(minutes), parsed.GetValue(inputs), parsed.GetValue(seed), parsed.GetValue(kept)!);
     if (!Subjects.All.TryGetValue(name, out var run))
     {
-        Console.Error.WriteLine($"There is no subject '{name}'; there are {string.Join(", ", Subjects.All.Keys)} and micro.");
+        Console.Error.WriteLine($"There is no subject '{name}'; there are {string.Join(", ", Subjects.All.Keys)}, micro and fuzz.");
         return 2;
     }
 

@@ -25,7 +25,15 @@ public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
         this.session = session;
         onnx = SessionSettings.ReadModel(modelPath);
         using (session.Open(onnx, modelPath, nameof(BatchedOnnxEstimator))) { } // a clear error first
-        stock = context.Transforms.ApplyOnnxModel(outputs, inputs, modelPath);
+        try
+        {
+            stock = context.Transforms.ApplyOnnxModel(outputs, inputs, modelPath);
+        }
+        catch (Exception error) when (error is not OutOfMemoryException)
+        {
+            // ML.NET reads the file with a protobuf of its own, and says of what it cannot read whatever its parser or its maps throw.
+            throw new InvalidDataException($"{modelPath} is not an ONNX model that ML.NET can read: {error.Message}", error);
+        }
     }
 
     /// <summary>Opens the model. Nothing is learned.</summary>

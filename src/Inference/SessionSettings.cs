@@ -40,11 +40,13 @@ public sealed record SessionSettings
             isConfigured = true;
         }
 
+        // ONNX Runtime is native: what would exhaust it is found before.
+        OnnxReader.Probe(model, name);
         try
         {
             return new ModelSession(new OrtSession { Threads = Threads, ExactInt8 = true, Configure = Set }.Open(model), owner);
         }
-        catch (OnnxRuntimeException error) when (isConfigured) // what the caller's settings throw is not the model's fault
+        catch (Exception error) when (isConfigured && error is not OutOfMemoryException) // what the caller's settings throw is not the model's fault
         {
             throw new InvalidDataException($"{name} is not an ONNX model that ONNX Runtime can load: {error.Message}", error);
         }

@@ -7,8 +7,8 @@ public sealed record AccuracyBudget
     public double AccuracyDrop { get; init; } = 0.01;
 
     /// <summary>
-    /// Least share of rows with the same largest output, where the first output has one row a sample and at least two columns; and of equal
-    /// elements of each output of integers. Default: 0.95.
+    /// Least share of rows with the same class, where the first output is [rows, classes] and its columns are classes
+    /// (<see cref="QuantizationOptions.IsClassifier"/>); and of equal elements of each output of integers or text. Default: 0.95.
     /// </summary>
     public double Agreement { get; init; } = 0.95;
 

@@ -39,6 +39,13 @@ public sealed record QuantizationOptions
     /// <summary>Whether layers go back to float32, the worst first, until the budget holds. Default: yes.</summary>
     public bool FallBack { get; init; } = true;
 
+    /// <summary>
+    /// Whether the columns of the first output are classes, and the largest of each row is compared. Null: they are where batches have labels,
+    /// where the output is called logits or probabilities, or where a Softmax or ArgMax gives or reads it. Regressions, embeddings and
+    /// landmarks are held to the signal-to-noise ratio alone.
+    /// </summary>
+    public bool? IsClassifier { get; init; }
+
     /// <summary>How much worse the result may be.</summary>
     public AccuracyBudget Budget { get; init; } = new();
 

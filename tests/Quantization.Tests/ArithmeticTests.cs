@@ -148,7 +148,7 @@ public class ArithmeticTests
         var layer = new LayerWeights(model, model.Nodes[0]);
         const float inputScale = 0.02f;
         var means = new[] { 0.5, -1, 2, 0.1 };
-        var (weights, bias) = layer.Quantize(inputScale, bits, means, "layer");
+        var (weights, bias) = layer.Quantize(inputScale, bits, means, "layer:int8", "layer.bias:int32");
         var q = MemoryMarshal.Cast<byte, sbyte>(weights.Data.Span).ToArray();
         var qBias = MemoryMarshal.Cast<byte, int>(bias!.Data.Span).ToArray();
         var most = bits == 8 ? 127 : 63;
@@ -175,7 +175,7 @@ public class ArithmeticTests
     {
         var model = Conv(Enumerable.Repeat(1e-12f, 36).ToArray(), [100f], 1, 4);
         var layer = new LayerWeights(model, model.Nodes[0]);
-        var (_, bias) = layer.Quantize(0.01f, 8, null, "layer");
+        var (_, bias) = layer.Quantize(0.01f, 8, null, "layer:int8", "layer.bias:int32");
         var stored = MemoryMarshal.Cast<byte, int>(bias!.Data.Span)[0] * (double)layer.Scales[0] * 0.01f;
         Assert.InRange(stored, 99.9, 100.1);
     }

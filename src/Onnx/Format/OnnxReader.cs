@@ -17,7 +17,7 @@ internal static class OnnxReader
         try
         {
             var model = ParseFile(path);
-            foreach (var tensor in Tensors(model.Graph).Where(ExternalData.IsExternal)) ExternalData.Embed(tensor, path);
+            foreach (var tensor in ModelStructure.Tensors(model).Where(ExternalData.IsExternal).ToArray()) ExternalData.Embed(tensor, path);
             return ToGraph(model);
         }
         catch (InvalidDataException error)
@@ -84,6 +84,22 @@ internal static class OnnxReader
         }
     }
 
+    /// <summary>Reads a model's bytes for its structure alone, before a runtime sees them.</summary>
+    /// <param name="onnx">The bytes.</param>
+    /// <param name="name">What to call it in an error.</param>
+    /// <exception cref="InvalidDataException">It is no ONNX model, or a damaged one.</exception>
+    public static void Probe(byte[] onnx, string name)
+    {
+        try
+        {
+            ModelStructure.Check(Parse(() => ModelProto.Parser.ParseFrom(onnx)));
+        }
+        catch (InvalidDataException error)
+        {
+            throw new InvalidDataException($"{name} is not an ONNX model that can be read: {error.Message}", error);
+        }
+    }
+
     /// <summary>Names of the data files that a model's tensors are in.</summary>
     public static IReadOnlySet<string> DataFiles(string path) =>
         StoredTensors(path).Select(ExternalData.Location).OfType<string>().ToHashSet(StringComparer.Ordinal);
@@ -144,19 +160,17 @@ internal static class OnnxReader
         return metadata;
     }
 
-    private static IEnumerable<TensorProto> Tensors(GraphProto graph) =>
-        graph.Initializer.Concat(graph.Node.SelectMany(node => node.Attribute).Where(attribute => attribute.T is not null).Select(attribute => attribute.T));
-
     /// <summary>Takes a message apart; what the graph does not hold stays in it.</summary>
     private static OnnxGraph ToGraph(ModelProto model)
     {
+        ModelStructure.Check(model);
         var opset = model.OpsetImport.Where(import => import.Domain is "" or "ai.onnx").Select(import => import.Version).DefaultIfEmpty(0).Max();
         var graph = new OnnxGraph { Opset = (int)Math.Clamp(opset, 0, int.MaxValue), Rest = model };
         var parts = model.Graph;
-        graph.Nodes.AddRange(NamedNodes(parts));
+        var functions = model.Functions.Select(ModelStructure.Key).ToHashSet();
+        graph.Nodes.AddRange(NamedNodes(parts, functions));
         foreach (var tensor in parts.Initializer)
         {
-            if (!ExternalData.IsExternal(tensor)) TensorFields.Check(tensor);
             // Where a name stands twice ONNX Runtime takes the later tensor.
             graph.Initializers[tensor.Name] = Initializer.Of(tensor);
         }
@@ -175,7 +189,7 @@ internal static class OnnxReader
     }
 
     /// <summary>Files of other makers may leave names out: reports and options need them.</summary>
-    private static IEnumerable<OnnxNode> NamedNodes(GraphProto graph)
+    private static IEnumerable<OnnxNode> NamedNodes(GraphProto graph, HashSet<(string Domain, string Name)> functions)
     {
         var taken = graph.Node.Select(node => node.Name).ToHashSet(StringComparer.Ordinal);
         var number = 0;
@@ -183,17 +197,18 @@ internal static class OnnxReader
         {
             var name = node.Name;
             while (name.Length == 0 || (node.Name.Length == 0 && !taken.Add(name))) name = string.Create(CultureInfo.InvariantCulture, $"{node.OpType}_{number++}");
-            yield return ToNode(node, name);
+            yield return ToNode(node, name, functions.Contains(ModelStructure.Key(node)));
         }
     }
 
-    private static OnnxNode ToNode(NodeProto stored, string name)
+    private static OnnxNode ToNode(NodeProto stored, string name, bool isFunction)
     {
         var node = new OnnxNode
         {
             OpType = stored.OpType,
             Name = name,
             Domain = stored.Domain,
+            IsFunction = isFunction,
             Inputs = [.. stored.Input],
             Outputs = [.. stored.Output],
             Rest = stored,

@@ -47,6 +47,22 @@ internal static class OnnxWriter
         return model.ToByteArray();
     }
 
+    /// <summary>Writes what <see cref="WithOutputs"/> gives as a file, with the large tensors in a data file beside it.</summary>
+    public static void WriteWithOutputs(OnnxGraph graph, IEnumerable<string> values, string path)
+    {
+        var layout = ExternalLayout.Write(graph, Path.GetDirectoryName(path)!, Path.GetFileName(path));
+        var model = ToProto(graph, external: layout);
+        AddOutputs(model, values);
+        using var stream = File.Create(path);
+        model.WriteTo(stream);
+    }
+
+    /// <summary>Bytes of all tensors.</summary>
+    public static long TensorBytes(OnnxGraph graph) => graph.Initializers.Values.Sum(tensor => (long)Size(tensor));
+
+    /// <summary>Bytes of the file; of the tensors alone where they are too many for one.</summary>
+    public static long FileBytes(OnnxGraph graph) => TensorBytes(graph) is var bytes && bytes > int.MaxValue - Spare ? bytes : ToProto(graph).CalculateSize();
+
     /// <summary>
     /// Adds metadata to a file. A protobuf message ends with its file, and repeated fields may be added at the end: what was verified is
     /// not touched. Only where a key is there already is the message written anew.

@@ -16,7 +16,7 @@ internal sealed class GraphIndex
         }
 
         readers = graph.Nodes
-            .SelectMany(node => node.Inputs.Where(input => input.Length > 0).Distinct(StringComparer.Ordinal).Select(input => (input, node)))
+            .SelectMany(node => node.Reads.Select(input => (input, node)))
             .ToLookup(pair => pair.input, pair => pair.node, StringComparer.Ordinal);
         outputs = graph.Outputs.Select(output => output.Name).ToHashSet(StringComparer.Ordinal);
     }
@@ -24,7 +24,7 @@ internal sealed class GraphIndex
     /// <summary>The node that makes a value; null for inputs and tensors of the file.</summary>
     public OnnxNode? Producer(string value) => producers.GetValueOrDefault(value);
 
-    /// <summary>The nodes that read a value, in the graph's order, each once.</summary>
+    /// <summary>The nodes that read a value, themselves or in their subgraphs, in the graph's order, each once.</summary>
     public IEnumerable<OnnxNode> Readers(string value) => readers[value];
 
     /// <summary>Whether a value is an output of the graph.</summary>

@@ -57,21 +57,36 @@ internal sealed class OnnxGraph
     /// <summary>The node that makes a value now; null for inputs and tensors of the file.</summary>
     public OnnxNode? Producer(string value) => Nodes.FirstOrDefault(node => node.Outputs.Contains(value));
 
-    /// <summary>The nodes that read a value now, in their order.</summary>
-    public IEnumerable<OnnxNode> Readers(string value) => Nodes.Where(node => node.Inputs.Contains(value));
+    /// <summary>The nodes that read a value now, themselves or in their subgraphs, in their order.</summary>
+    public IEnumerable<OnnxNode> Readers(string value) => Nodes.Where(node => node.Reads.Contains(value));
 
     /// <summary>How often each value is used; being an output of the graph is a use.</summary>
     public Dictionary<string, int> Uses()
     {
         var uses = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach (var name in Nodes.SelectMany(node => node.Inputs).Concat(OutputNames)) uses[name] = uses.GetValueOrDefault(name) + 1;
+        foreach (var name in Nodes.SelectMany(node => node.Inputs.Concat(node.SubgraphReads)).Concat(OutputNames)) uses[name] = uses.GetValueOrDefault(name) + 1;
         return uses;
     }
 
     /// <summary>Whether a value is an output of the graph.</summary>
     public bool IsOutput(string name) => Outputs.Any(output => output.Name == name);
 
-    /// <summary>Makes every reader of a value read another one.</summary>
+    /// <summary>Every name of the file, of values and of nodes, in subgraphs too: a new one must be another.</summary>
+    public HashSet<string> Names()
+    {
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var node in Nodes)
+        {
+            names.UnionWith(node.Inputs.Concat(node.Outputs).Append(node.Name));
+            names.UnionWith(node.Attributes.Values.OfType<AttributeProto>().SelectMany(Subgraphs.Of).SelectMany(Subgraphs.Names));
+        }
+
+        names.UnionWith(Initializers.Keys.Concat(Inputs.Select(input => input.Name)).Concat(OutputNames));
+        if (Rest is not null) names.UnionWith(Rest.Graph.SparseInitializer.Select(tensor => tensor.Values?.Name ?? ""));
+        return names;
+    }
+
+    /// <summary>Makes every node that reads a value read another one; subgraphs are left, and graphs that are built here have none.</summary>
     public void ReplaceUses(string from, string to)
     {
         foreach (var node in Nodes)
@@ -99,14 +114,31 @@ internal sealed class OnnxGraph
     /// <summary>Removes tensors that no node reads and that are no output.</summary>
     public void RemoveUnreadInitializers()
     {
-        var read = Nodes.SelectMany(node => node.Inputs).Concat(OutputNames).ToHashSet(StringComparer.Ordinal);
+        var read = Nodes.SelectMany(node => node.Reads).Concat(OutputNames).ToHashSet(StringComparer.Ordinal);
         foreach (var name in Initializers.Keys.Where(name => !read.Contains(name)).ToArray()) Initializers.Remove(name);
     }
 
     /// <summary>A copy whose nodes can be rewritten; tensors are shared.</summary>
-    public OnnxGraph Copy() => new()
+    public OnnxGraph Copy() => CopyOf(Opset, Rest);
+
+    /// <summary>A copy that states another version of the standard operators. Its nodes are the caller's to convert.</summary>
+    /// <param name="opset">The version.</param>
+    /// <param name="leastIr">Least version of the file format.</param>
+    public OnnxGraph Copy(int opset, long leastIr)
     {
-        Opset = Opset,
+        var rest = Rest?.Clone();
+        if (rest is not null)
+        {
+            rest.IrVersion = Math.Max(rest.IrVersion, leastIr);
+            foreach (var import in rest.OpsetImport.Where(import => import.Domain is "" or "ai.onnx")) import.Version = opset;
+        }
+
+        return CopyOf(opset, rest);
+    }
+
+    private OnnxGraph CopyOf(int opset, ModelProto? rest) => new()
+    {
+        Opset = opset,
         Nodes = [.. Nodes.Select(node => node.Copy())],
         Initializers = new(Initializers, StringComparer.Ordinal),
         Inputs = [.. Inputs],
@@ -115,6 +147,6 @@ internal sealed class OnnxGraph
         Ranks = new(Ranks, StringComparer.Ordinal),
         Origins = new(Origins, StringComparer.Ordinal),
         Metadata = new(Metadata, StringComparer.Ordinal),
-        Rest = Rest,
+        Rest = rest,
     };
 }

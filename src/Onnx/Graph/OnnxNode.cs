@@ -32,6 +32,18 @@ internal sealed class OnnxNode
     /// <summary>What else a file said of the node: its doc string, fields of newer versions.</summary>
     public NodeProto? Rest { get; init; }
 
+    /// <summary>Whether a function of the file defines the operator, whatever it is called.</summary>
+    public bool IsFunction { get; init; }
+
+    /// <summary>The operator where it is one of the standard ones; empty for those of other domains and for functions of the file.</summary>
+    public string StandardType => Domain is "" or "ai.onnx" && !IsFunction ? OpType : "";
+
+    /// <summary>Names of the values that the node's subgraphs (the bodies of If, Loop and Scan) read from the graph around them.</summary>
+    public IEnumerable<string> SubgraphReads => Attributes.Values.OfType<AttributeProto>().SelectMany(Subgraphs.Of).SelectMany(Subgraphs.OuterReads);
+
+    /// <summary>Every value that the node needs: its inputs, and what its subgraphs read.</summary>
+    public IEnumerable<string> Reads => Inputs.Concat(SubgraphReads).Where(name => name.Length > 0).Distinct(StringComparer.Ordinal);
+
     /// <summary>An integer attribute.</summary>
     public long Int(string name, long fallback) => Attributes.GetValueOrDefault(name) switch
     {
@@ -72,6 +84,7 @@ internal sealed class OnnxNode
         Inputs = [.. Inputs],
         Outputs = [.. Outputs],
         Domain = Domain,
+        IsFunction = IsFunction,
         Attributes = new(Attributes, StringComparer.Ordinal),
         ModulePath = ModulePath,
         Rest = Rest,

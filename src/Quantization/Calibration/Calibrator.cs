@@ -7,9 +7,9 @@ namespace TorchBridge.Quantization.Calibration;
 
 /// <summary>What calibration saw.</summary>
 /// <param name="Histograms">By name of the value.</param>
-/// <param name="Means">By name of a layer's input: mean of each channel.</param>
+/// <param name="Means">By name of a layer's input and the axis that the layer takes for its channels: mean of each channel.</param>
 /// <param name="Rows">Rows read.</param>
-internal sealed record CalibrationResult(IReadOnlyDictionary<string, ValueHistogram> Histograms, IReadOnlyDictionary<string, double[]> Means, long Rows);
+internal sealed record CalibrationResult(IReadOnlyDictionary<string, ValueHistogram> Histograms, IReadOnlyDictionary<(string Value, int Axis), double[]> Means, long Rows);
 
 /// <summary>Runs the float model over batches and watches its values: histograms and means only, so memory does not grow with the batches.</summary>
 internal static class Calibrator
@@ -23,7 +23,9 @@ internal static class Calibrator
     public static CalibrationResult Watch(OnnxGraph model, QuantizationPlan plan, IEnumerable<QuantizationBatch> batches, IProgress<QuantizationProgress>? progress)
     {
         var seen = plan.Values.Keys.ToDictionary(name => name, _ => new ValueHistogram(), StringComparer.Ordinal);
-        var means = plan.Layers.DistinctBy(layer => layer.Inputs[0]).ToDictionary(layer => layer.Inputs[0], layer => new ChannelMean(layer.OpType == "Conv" ? 1 : -1), StringComparer.Ordinal);
+        // One value may be read along two axes: by a convolution along axis 1, by a matrix product along the last.
+        var means = plan.Layers.Select(QuantizationPlan.Channels).Distinct().ToDictionary(channels => channels, channels => new ChannelMean(channels.Axis));
+        var ofValue = means.ToLookup(pair => pair.Key.Value, pair => pair.Value, StringComparer.Ordinal);
         using var runner = new ModelRunner(model, plan.Values.Keys.Except(model.InputNames, StringComparer.Ordinal));
         long rows = 0;
         var number = 0;
@@ -38,7 +40,8 @@ internal static class Calibrator
             {
                 var (name, tensor) = values[i];
                 isFinite[i] = seen[name].Add(tensor.Buffer.Span);
-                if (isFinite[i] && means.TryGetValue(name, out var mean)) mean.Add(tensor);
+                if (!isFinite[i]) return;
+                foreach (var mean in ofValue[name]) mean.Add(tensor);
             });
             if (Array.IndexOf(isFinite, false) is >= 0 and var bad)
                 throw new QuantizationException(FormattableString.Invariant($"calibration batch {number}: the value '{values[bad].Item1}' holds NaN or infinity; scales cannot be chosen from it. Look at the inputs of this batch."));
@@ -46,8 +49,8 @@ internal static class Calibrator
             progress?.Report(new QuantizationProgress("calibration", number, null));
         }
 
-        if (rows == 0) throw new QuantizationException("there are no calibration batches: ranges cannot be guessed. A few hundred typical inputs do.");
-        return new CalibrationResult(seen, means.ToDictionary(pair => pair.Key, pair => pair.Value.Means(), StringComparer.Ordinal), rows);
+        if (number == 0) throw new QuantizationException("there are no calibration batches: ranges cannot be guessed. A few hundred typical inputs do.");
+        return new CalibrationResult(seen, means.ToDictionary(pair => pair.Key, pair => pair.Value.Means()), rows);
     }
 
     private sealed class ChannelMean(int axis)
@@ -59,6 +62,7 @@ internal static class Calibrator
         {
             var dims = tensor.Dimensions;
             var at = axis < 0 ? dims.Length + axis : axis;
+            if (tensor.Length == 0) return;
             var inner = 1;
             for (var i = at + 1; i < dims.Length; i++) inner *= dims[i];
             var channels = dims[at];
@@ -74,6 +78,6 @@ internal static class Calibrator
             count += values.Length / channels;
         }
 
-        public double[] Means() => Array.ConvertAll(sums, sum => sum / count);
+        public double[] Means() => Array.ConvertAll(sums, sum => sum / count); // empty where nothing was seen
     }
 }

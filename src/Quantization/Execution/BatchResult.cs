@@ -6,38 +6,52 @@ namespace TorchBridge.Quantization.Execution;
 /// <summary>What a batch gave.</summary>
 internal sealed class BatchResult(IDisposableReadOnlyCollection<DisposableNamedOnnxValue>? results) : IDisposable
 {
-    private IEnumerable<DisposableNamedOnnxValue> Tensors =>
-        (results ?? Enumerable.Empty<DisposableNamedOnnxValue>()).Where(result => result.ValueType == OnnxValueType.ONNX_TYPE_TENSOR);
-
     /// <summary>The float32 values; those of other types are left out.</summary>
-    public IEnumerable<(string Name, DenseTensor<float> Tensor)> Floats() =>
-        Tensors.Where(result => result.ElementType == TensorElementType.Float).Select(result => (result.Name, (DenseTensor<float>)result.AsTensor<float>()));
+    public IEnumerable<(string Name, DenseTensor<float> Tensor)> Floats() => (results ?? Enumerable.Empty<DisposableNamedOnnxValue>())
+        .Where(result => result.ValueType == OnnxValueType.ONNX_TYPE_TENSOR && result.ElementType == TensorElementType.Float)
+        .Select(result => (result.Name, (DenseTensor<float>)result.AsTensor<float>()));
 
-    /// <summary>The numbers of other types, as float64: every value of those with up to 53 bits is exact. Text has none.</summary>
-    public IEnumerable<(string Name, double[] Values, bool IsInteger)> Others()
-    {
-        foreach (var result in Tensors)
-        {
-            switch (result.ElementType)
-            {
-                case TensorElementType.Double: yield return (result.Name, Values<double>(result, value => value), false); break;
-                case TensorElementType.Float16: yield return (result.Name, Values<Float16>(result, value => (float)value), false); break;
-                case TensorElementType.BFloat16: yield return (result.Name, Values<BFloat16>(result, value => (float)value), false); break;
-                case TensorElementType.Int64: yield return (result.Name, Values<long>(result, value => value), true); break;
-                case TensorElementType.UInt64: yield return (result.Name, Values<ulong>(result, value => value), true); break;
-                case TensorElementType.Int32: yield return (result.Name, Values<int>(result, value => value), true); break;
-                case TensorElementType.UInt32: yield return (result.Name, Values<uint>(result, value => value), true); break;
-                case TensorElementType.Int16: yield return (result.Name, Values<short>(result, value => value), true); break;
-                case TensorElementType.UInt16: yield return (result.Name, Values<ushort>(result, value => value), true); break;
-                case TensorElementType.Int8: yield return (result.Name, Values<sbyte>(result, value => value), true); break;
-                case TensorElementType.UInt8: yield return (result.Name, Values<byte>(result, value => value), true); break;
-                case TensorElementType.Bool: yield return (result.Name, Values<bool>(result, value => value ? 1 : 0), true); break;
-            }
-        }
-    }
+    /// <summary>Every value, in the order that they were asked for; what a sequence or a map holds one by one.</summary>
+    /// <exception cref="QuantizationException">A value is of a type that cannot be read.</exception>
+    public IEnumerable<OutputValue> Values() => (results ?? Enumerable.Empty<DisposableNamedOnnxValue>()).SelectMany(result => Flatten(result.Name, result));
 
     /// <inheritdoc/>
     public void Dispose() => results?.Dispose();
 
-    private static double[] Values<T>(DisposableNamedOnnxValue result, Func<T, double> convert) => [.. result.AsEnumerable<T>().Select(convert)];
+    private static IEnumerable<OutputValue> Flatten(string name, NamedOnnxValue value)
+    {
+        switch (value.Value)
+        {
+            case IDictionary<long, float> map:
+                return [new OutputValue(name, [map.Count]) { Floats = map.OrderBy(pair => pair.Key).Select(pair => pair.Value).ToArray() }];
+            case IDictionary<string, float> map:
+                return [new OutputValue(name, [map.Count]) { Floats = map.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => pair.Value).ToArray() }];
+            case IEnumerable<NamedOnnxValue> sequence:
+                return sequence.SelectMany(item => Flatten(name, item));
+            default:
+                return [Tensor(name, value.Value)];
+        }
+    }
+
+    private static OutputValue Tensor(string name, object? value) => value switch
+    {
+        DenseTensor<float> tensor => new OutputValue(name, tensor.Dimensions.ToArray()) { Floats = tensor.Buffer },
+        Tensor<double> tensor => new OutputValue(name, tensor.Dimensions.ToArray()) { Doubles = [.. tensor] },
+        Tensor<Float16> tensor => new OutputValue(name, tensor.Dimensions.ToArray()) { Floats = tensor.Select(item => (float)item).ToArray() },
+        Tensor<BFloat16> tensor => new OutputValue(name, tensor.Dimensions.ToArray()) { Floats = tensor.Select(item => (float)item).ToArray() },
+        Tensor<long> tensor => Integers(name, tensor, item => item),
+        Tensor<ulong> tensor => Integers(name, tensor, item => item),
+        Tensor<int> tensor => Integers(name, tensor, item => item),
+        Tensor<uint> tensor => Integers(name, tensor, item => item),
+        Tensor<short> tensor => Integers(name, tensor, item => item),
+        Tensor<ushort> tensor => Integers(name, tensor, item => item),
+        Tensor<sbyte> tensor => Integers(name, tensor, item => item),
+        Tensor<byte> tensor => Integers(name, tensor, item => item),
+        Tensor<bool> tensor => Integers(name, tensor, item => item ? 1 : 0),
+        Tensor<string> tensor => new OutputValue(name, tensor.Dimensions.ToArray()) { Texts = [.. tensor] },
+        _ => throw new QuantizationException($"output '{name}' cannot be compared: it holds {value?.GetType().Name ?? "nothing that can be read"}. No file was written."),
+    };
+
+    private static OutputValue Integers<T>(string name, Tensor<T> tensor, Func<T, Int128> convert) =>
+        new(name, tensor.Dimensions.ToArray()) { Integers = [.. tensor.Select(convert)] };
 }

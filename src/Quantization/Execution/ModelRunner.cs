@@ -8,23 +8,57 @@ namespace TorchBridge.Quantization.Execution;
 /// <summary>Runs a model on batches.</summary>
 internal sealed class ModelRunner : IDisposable
 {
+    /// <summary>Bytes of tensors above which a model goes to ONNX Runtime through files: protobuf ends at 2 GB.</summary>
+    public const long LargestInMemory = 1_800_000_000;
+
+    // Without an arena, which would keep the largest batch of every value.
+    private static readonly OrtSession Settings = OrtSession.Quiet with { KeepsMemory = false };
+
     private readonly InferenceSession session;
     private readonly string[] outputs;
+    private readonly string? folder;
+
+    /// <summary>Opens a file as it stands: what it gives is what others are compared with.</summary>
+    /// <param name="path">The file, whose structure and data files were checked when it was read.</param>
+    /// <param name="outputs">Its outputs.</param>
+    /// <exception cref="QuantizationException">ONNX Runtime does not load it.</exception>
+    public ModelRunner(string path, IEnumerable<string> outputs)
+    {
+        this.outputs = [.. outputs];
+        try
+        {
+            session = Settings.Open(path);
+        }
+        catch (Exception error) when (error is not OutOfMemoryException)
+        {
+            throw new QuantizationException($"ONNX Runtime does not load {path}: {error.Message}", error);
+        }
+    }
 
     /// <summary>Opens a model.</summary>
     /// <param name="model">The model.</param>
     /// <param name="outputs">Values to ask for, inside the graph too; null for its outputs.</param>
-    /// <exception cref="QuantizationException">ONNX Runtime does not load it, or it is beyond 2 GB.</exception>
-    public ModelRunner(OnnxGraph model, IEnumerable<string>? outputs = null)
+    /// <param name="largestInMemory">Bytes of tensors above which the model is written into a temporary folder.</param>
+    /// <exception cref="QuantizationException">ONNX Runtime does not load it.</exception>
+    public ModelRunner(OnnxGraph model, IEnumerable<string>? outputs = null, long largestInMemory = LargestInMemory)
     {
         this.outputs = [.. outputs ?? model.OutputNames];
         try
         {
-            // Without an arena, which would keep the largest batch of every value.
-            session = (OrtSession.Quiet with { KeepsMemory = false }).Open(OnnxWriter.WithOutputs(model, this.outputs));
+            if (OnnxWriter.TensorBytes(model) <= largestInMemory)
+            {
+                session = Settings.Open(OnnxWriter.WithOutputs(model, this.outputs));
+                return;
+            }
+
+            folder = Directory.CreateTempSubdirectory("torchbridge-").FullName;
+            var path = Path.Combine(folder, "model.onnx");
+            OnnxWriter.WriteWithOutputs(model, this.outputs, path);
+            session = Settings.Open(path);
         }
-        catch (Exception error) when (error is OnnxRuntimeException or InvalidDataException)
+        catch (Exception error) when (error is not OutOfMemoryException)
         {
+            RemoveFolder();
             throw new QuantizationException($"ONNX Runtime does not load the model: {error.Message}", error);
         }
     }
@@ -33,17 +67,28 @@ internal sealed class ModelRunner : IDisposable
     /// <exception cref="QuantizationException">The batch does not fit.</exception>
     public BatchResult Run(QuantizationBatch batch)
     {
+        if (batch is null || batch.Inputs is null) throw new QuantizationException("a batch is null, or has no inputs");
         try
         {
             // ONNX Runtime refuses to run for nothing.
             return new BatchResult(outputs.Length == 0 ? null : session.Run(batch.Inputs, outputs));
         }
-        catch (OnnxRuntimeException error)
+        catch (Exception error) when (error is not OutOfMemoryException)
         {
+            // The runtime's own exceptions, and those of its wrapper: a name or type that does not fit, sizes that overflow.
             throw new QuantizationException($"a batch does not run through the model: {error.Message}", error);
         }
     }
 
     /// <inheritdoc/>
-    public void Dispose() => session.Dispose();
+    public void Dispose()
+    {
+        session.Dispose();
+        RemoveFolder();
+    }
+
+    private void RemoveFolder()
+    {
+        if (folder is not null) Directory.Delete(folder, recursive: true);
+    }
 }

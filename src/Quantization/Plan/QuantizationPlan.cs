@@ -70,18 +70,29 @@ internal sealed class QuantizationPlan
     /// <summary>Why a layer has no integer form; null where it has one.</summary>
     public static string? Refusal(OnnxGraph model, OnnxNode node)
     {
-        switch (node.OpType)
+        switch (node.StandardType)
         {
             case "Conv" or "Gemm" or "MatMul":
-                if (model.Tensor(node.Inputs[1]) is not { } weight) return "its weight is computed, or is an input";
+                if (node.Inputs.Count < 2) return "it has no weight";
+                if (model.Tensor(node.Inputs[0]) is not null) return "its input is a tensor of the file: there is nothing to calibrate";
+                if (model.Tensor(node.Inputs[1]) is not { } weight) return "its weight is computed from inputs, is an input itself, or is stored sparsely";
                 if (weight.Type != ElementType.Float32) return $"its weight is {weight.Type}, not float32";
-                if (node.OpType == "MatMul" && weight.Dims.Length != 2) return "its weight is not a matrix";
-                if (node.Inputs.Count > 2 && node.Inputs[2].Length > 0 && (model.Tensor(node.Inputs[2]) is not { } bias || bias.Type != ElementType.Float32 || bias.Dims.Length != 1)) return "its bias is not a vector of the file";
-                if (node.OpType == "Gemm" && (node.Int("transA", 0) != 0 || node.Float("alpha", 1) != 1 || node.Float("beta", 1) != 1)) return "it transposes its input or scales its result";
-                return null;
+                if (node.StandardType == "Conv" ? weight.Dims.Length < 3 : weight.Dims.Length != 2) return $"its weight has {weight.Dims.Length} axes";
+                if (weight.Count == 0) return "its weight is empty";
+                if (node.StandardType == "Gemm" && node.Int("transA", 0) != 0) return "it transposes its input";
+                return BiasRefusal(model, node, weight);
             case "LSTM" or "GRU" or "RNN": return "recurrent: errors would add up over the steps, and ONNX Runtime has no integer kernel with fixed scales";
             default: return "ONNX Runtime has no integer kernel for it";
         }
+    }
+
+    private static string? BiasRefusal(OnnxGraph model, OnnxNode node, Initializer weight)
+    {
+        if (node.Inputs.Count < 3 || node.Inputs[2].Length == 0) return null;
+        if (model.Tensor(node.Inputs[2]) is not { } bias) return "its bias is computed, or is an input";
+        if (bias.Type != ElementType.Float32) return $"its bias is {bias.Type}, not float32";
+        var channels = weight.Dims[node.StandardType == "Conv" || node.Int("transB", 0) != 0 ? 0 : 1];
+        return bias.Dims is [var size] && size == channels ? null : "its bias is not one number an output channel";
     }
 
     /// <summary>The value that a node gives once a Relu or Clip behind it is done: what its integers hold.</summary>
@@ -91,21 +102,21 @@ internal sealed class QuantizationPlan
     {
         var value = node.Outputs[0];
         if (index.IsOutput(value) || index.Readers(value).ToArray() is not [var next]) return null;
-        return next.OpType == "Relu" || IsClipFromZero(next) ? next : null;
+        return next.StandardType == "Relu" || IsClipFromZero(next) ? next : null;
     }
 
     private bool IsClipFromZero(OnnxNode node) =>
-        node.OpType == "Clip" && node.Inputs.Count > 1 && model.Tensor(node.Inputs[1]) is { Type: ElementType.Float32 } low && low.Floats() is [0f];
+        node.StandardType == "Clip" && node.Inputs.Count > 1 && model.Tensor(node.Inputs[1]) is { Type: ElementType.Float32 } low && low.Floats() is [0f];
 
     private void AssignRoles(IReadOnlyDictionary<string, string> keep)
     {
         var inIntegers = new HashSet<string>(StringComparer.Ordinal);
         foreach (var node in model.Nodes)
         {
-            if (LayerTypes.Contains(node.OpType))
+            if (LayerTypes.Contains(node.StandardType))
             {
                 if (keep.GetValueOrDefault(node.Name) is { } asked) left.Add(new LeftInFloat(node.Name, node.OpType, asked));
-                else if (Refusal(model, node) is { } reason) left.Add(new LeftInFloat(node.Name, node.OpType, reason));
+                else if ((Refusal(model, node) ?? UnfoldedNorm(node)) is { } reason) left.Add(new LeftInFloat(node.Name, node.OpType, reason));
                 else roles.Add(node.Name, Role.Layer);
             }
             else if (!keep.ContainsKey(node.Name) && RoleOf(node) is { } role && Activations(node, role).All(inIntegers.Contains))
@@ -117,7 +128,7 @@ internal sealed class QuantizationPlan
         }
     }
 
-    private static Role? RoleOf(OnnxNode node) => node.OpType switch
+    private static Role? RoleOf(OnnxNode node) => node.StandardType switch
     {
         "Add" or "Mul" or "Concat" => Role.Join,
         "AveragePool" or "GlobalAveragePool" or "LeakyRelu" or "Sigmoid" => Role.Unary,
@@ -129,6 +140,14 @@ internal sealed class QuantizationPlan
 
     /// <summary>The inputs of a node that are held in 8 bits; shapes, axes and sizes are not.</summary>
     public static IEnumerable<string> Activations(OnnxNode node, Role role) => role == Role.Join ? node.Inputs : node.Inputs.Take(1);
+
+    /// <summary>The value that a layer reads, and the axis of its channels there; -1 is the last.</summary>
+    public static (string Value, int Axis) Channels(OnnxNode layer) => (layer.Inputs[0], layer.StandardType == "Conv" ? 1 : -1);
+
+    /// <summary>A BatchNormalization that could not be folded: values would go to float32 and back between it and its layer.</summary>
+    private string? UnfoldedNorm(OnnxNode layer) => index.Readers(layer.Outputs[0]).FirstOrDefault(node => node.StandardType == "BatchNormalization") is { } norm
+        ? $"BatchNormalization '{norm.Name}' behind it cannot be folded into it: its statistics or the layer's weights are not of the file, or someone else reads between them"
+        : null;
 
     private bool IsReadInIntegers(string value) => index.Readers(value).Any(node => roles.TryGetValue(node.Name, out var role) && Activations(node, role).Contains(value));
 
@@ -145,7 +164,7 @@ internal sealed class QuantizationPlan
             foreach (var input in Activations(node, roles[node.Name])) values.TryAdd(input, new PlannedValue(input, false));
             var result = ResultOf(node);
             // Gemm and MatMul give float32 as readily as integers; a convolution needs its result quantized to be computed in integers.
-            if (node.OpType is "Gemm" or "MatMul" && !IsReadInIntegers(result)) continue;
+            if (node.StandardType is "Gemm" or "MatMul" && !IsReadInIntegers(result)) continue;
             values[result] = new PlannedValue(result, true);
         }
     }
@@ -161,7 +180,7 @@ internal sealed class QuantizationPlan
             var role = roles[node.Name];
             var members = Activations(node, role).Append(ResultOf(node)).ToArray();
             // Values of a ReLU keep a range that begins at zero: the ReLU is then part of the conversion.
-            if (role == Role.Move || (node.OpType == "Concat" && (members.All(name => ranges[name].Low >= 0) || members.All(name => ranges[name].Low < 0))))
+            if (role == Role.Move || (node.StandardType == "Concat" && (members.All(name => ranges[name].Low >= 0) || members.All(name => ranges[name].Low < 0))))
             {
                 foreach (var member in members) group[Root(member)] = Root(members[0]);
             }

@@ -1,101 +1,97 @@
-using Microsoft.ML.OnnxRuntime.Tensors;
-using TorchBridge.Onnx.Compare;
 using TorchBridge.Quantization.Execution;
 
 namespace TorchBridge.Quantization.Verification;
 
 /// <summary>Compares a quantized model with its float model, side by side on the same batches.</summary>
-internal static class FidelityCheck
+/// <param name="reference">The float model.</param>
+/// <param name="isClassifier">Whether the first output's columns are classes; null where only labels tell.</param>
+internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
 {
-    /// <summary>Compares outputs.</summary>
-    /// <param name="reference">The float model.</param>
-    /// <param name="quantized">The other.</param>
+    /// <summary>Compares all outputs.</summary>
+    /// <param name="quantized">The other model.</param>
     /// <param name="batches">What to run.</param>
     /// <param name="heldOut">Whether calibration has not seen them.</param>
     /// <param name="rows">Rows to stop after.</param>
     /// <param name="report">Hears of each batch.</param>
-    /// <exception cref="QuantizationException">There is no batch, or no output that can be compared.</exception>
-    public static Fidelity Compare(ModelRunner reference, ModelRunner quantized, IEnumerable<QuantizationBatch> batches, bool heldOut, long rows = long.MaxValue, Action<int>? report = null)
+    /// <exception cref="QuantizationException">There is no batch, or nothing that can be compared.</exception>
+    public Fidelity Compare(ModelRunner quantized, IEnumerable<QuantizationBatch> batches, bool heldOut, long rows = long.MaxValue, Action<int>? report = null)
     {
         var noise = new Dictionary<string, Noise>(StringComparer.Ordinal);
-        var integers = new HashSet<string>(StringComparer.Ordinal);
-        long seen = 0, agree = 0, labelled = 0, floatRight = 0, quantizedRight = 0;
+        var classes = new ClassRows(isClassifier);
+        long seen = 0;
         var number = 0;
-        var hasClasses = true;
         foreach (var batch in batches)
         {
             using var expected = reference.Run(batch);
             using var actual = quantized.Run(batch);
-            var left = expected.Floats().ToArray();
-            var right = actual.Floats().ToArray();
-            foreach (var (want, got) in left.Zip(right)) NoiseOf(want.Name).Add<float>(want.Tensor.Buffer.Span, got.Tensor.Buffer.Span);
-            foreach (var (want, got) in expected.Others().Zip(actual.Others()))
+            OutputValue[] left = [.. expected.Values()], right = [.. actual.Values()];
+            // Sequences may differ in length: what has no partner has another shape.
+            foreach (var name in left.Concat(right).Select(value => value.Name).Distinct(StringComparer.Ordinal))
             {
-                NoiseOf(want.Name).Add<double>(want.Values, got.Values);
-                if (want.IsInteger) integers.Add(want.Name);
-            }
-
-            seen += batch.Rows;
-            hasClasses &= left.Length > 0 && left[0].Tensor.Dimensions.Length == 2 && left[0].Tensor.Dimensions[1] > 1;
-            if (hasClasses)
-            {
-                int[] before = Largest(left[0].Tensor), after = Largest(right[0].Tensor);
-                agree += before.Zip(after).Count(pair => pair.First == pair.Second);
-                if (batch.Labels is { } labels)
+                OutputValue[] wanted = [.. left.Where(value => value.Name == name)], got = [.. right.Where(value => value.Name == name)];
+                if (!noise.TryGetValue(name, out var sum)) noise[name] = sum = new Noise();
+                for (var i = 0; i < Math.Max(wanted.Length, got.Length); i++)
                 {
-                    labelled += labels.Count;
-                    floatRight += before.Zip(labels).Count(pair => pair.First == pair.Second);
-                    quantizedRight += after.Zip(labels).Count(pair => pair.First == pair.Second);
+                    var missing = new OutputValue(name, [-1]);
+                    sum.Add(i < wanted.Length ? wanted[i] : missing, i < got.Length ? got[i] : missing);
                 }
             }
 
-            report?.Invoke(++number);
+            number++;
+            if (left.Length > 0 && right.Length > 0) classes.Add(left[0], right[0], batch.Labels, number);
+            seen += batch.Rows;
+            report?.Invoke(number);
             if (seen >= rows) break;
         }
 
-        if (seen == 0) throw new QuantizationException($"there are no {(heldOut ? "held-out" : "calibration")} batches to verify with; they are read more than once, so a one-time sequence will not do.");
-        if (noise.Count == 0) throw new QuantizationException("the model has no output of numbers, so the quantized model cannot be compared with it. No file was written.");
+        var kind = heldOut ? "held-out" : "calibration";
+        if (number == 0) throw new QuantizationException($"there are no {kind} batches to verify with; they are read more than once, so a one-time sequence will not do.");
+        if (noise.Values.All(sum => sum.Count == 0))
+            throw new QuantizationException($"the {kind} batches give no output with an element in it, so the quantized model cannot be compared with the float model. No file was written.");
         return new Fidelity(
             seen,
-            hasClasses ? (double)agree / seen : null,
-            labelled > 0 ? (double)floatRight / labelled : null,
-            labelled > 0 ? (double)quantizedRight / labelled : null,
-            [.. noise.Select(pair => Summary(pair.Key, pair.Value, integers.Contains(pair.Key)))],
+            classes.Agreement,
+            classes.FloatAccuracy,
+            classes.QuantizedAccuracy,
+            [.. noise.Select(pair => Summary(pair.Key, pair.Value))],
             heldOut);
-
-        Noise NoiseOf(string output) => noise.TryGetValue(output, out var sum) ? sum : noise[output] = new Noise();
     }
 
     /// <summary>What the budget misses; null where it holds. NaN never holds.</summary>
-    public static string? Miss(Fidelity fidelity, AccuracyBudget budget)
+    public static BudgetMiss? Miss(Fidelity fidelity, AccuracyBudget budget)
     {
+        var first = fidelity.Outputs[0].Name;
         if (fidelity is { FloatAccuracy: { } before, QuantizedAccuracy: { } after } && !(before - after <= budget.AccuracyDrop))
-            return FormattableString.Invariant($"accuracy falls from {before:P2} to {after:P2}; allowed is a loss of {budget.AccuracyDrop:P2}");
+            return Missed(first, $"accuracy falls from {before:P2} to {after:P2}; allowed is a loss of {budget.AccuracyDrop:P2}");
         if (fidelity.Agreement is { } agreement && !(agreement >= budget.Agreement))
-            return FormattableString.Invariant($"the class is the same in {agreement:P2} of the rows; asked for are {budget.Agreement:P2}");
+            return Missed(first, $"the class is the same in {agreement:P2} of the rows; asked for are {budget.Agreement:P2}");
         foreach (var output in fidelity.Outputs)
         {
+            if (output.OtherShapes > 0)
+                return Missed(output.Name, $"output '{output.Name}' has another shape than the float model's in {output.OtherShapes} batches");
             if (output.Equal is { } equal)
             {
-                if (!(equal >= budget.Agreement)) return FormattableString.Invariant($"output '{output.Name}' is the same in {equal:P2} of its integers; asked for are {budget.Agreement:P2}");
+                if (!(equal >= budget.Agreement))
+                    return Missed(output.Name, $"output '{output.Name}' is the same in {equal:P2} of its elements; asked for are {budget.Agreement:P2}");
+            }
+            else if (double.IsInfinity(output.LargestAbsolute))
+            {
+                return Missed(output.Name, $"output '{output.Name}' has NaN or infinity on one side only, or another one than the float model's");
             }
             else if (!(output.Decibels >= budget.Decibels))
             {
-                return FormattableString.Invariant($"output '{output.Name}' has {output.Decibels:F1} dB of signal to noise; asked for are {budget.Decibels:F1}");
+                return Missed(output.Name, $"output '{output.Name}' has {output.Decibels:F1} dB of signal to noise; asked for are {budget.Decibels:F1}");
             }
         }
 
         return null;
     }
 
-    private static OutputFidelity Summary(string name, Noise noise, bool isInteger) =>
-        new(name, noise.Decibels, noise.Largest, noise.LargestValue) { Equal = isInteger ? noise.Equal : null };
+    private static BudgetMiss Missed(string output, FormattableString text) => new(FormattableString.Invariant(text), output);
 
-    private static int[] Largest(DenseTensor<float> tensor)
+    private static OutputFidelity Summary(string name, Noise noise) => new(name, noise.Decibels, noise.Largest, noise.LargestValue)
     {
-        var (rows, columns) = (tensor.Dimensions[0], tensor.Dimensions[1]);
-        var result = new int[rows];
-        for (var row = 0; row < rows; row++) result[row] = ArrayComparison.IndexOfLargest<float>(tensor.Buffer.Span.Slice(row * columns, columns));
-        return result;
-    }
+        Equal = noise.IsExact ? noise.Equal : null,
+        OtherShapes = noise.OtherShapes,
+    };
 }

@@ -1,47 +1,95 @@
-using System.Numerics;
 using TorchBridge.Onnx.Compare;
+using TorchBridge.Quantization.Execution;
 
 namespace TorchBridge.Quantization.Verification;
 
 /// <summary>Sums of squares of a signal and of what another differs by, over as many batches as there are.</summary>
 internal sealed class Noise
 {
-    /// <summary>Signal-to-noise ratios end here: an exact copy has no finite one.</summary>
+    /// <summary>Signal-to-noise ratios end here, and at its negative: an exact copy has no finite one, nor has NaN for a number.</summary>
     public const double Exact = 200;
 
     private double signal;
     private double error;
     private long equal;
-    private long count;
 
-    /// <summary>Largest absolute difference.</summary>
+    /// <summary>Elements compared.</summary>
+    public long Count { get; private set; }
+
+    /// <summary>Whether the elements are integers or texts.</summary>
+    public bool IsExact { get; private set; }
+
+    /// <summary>Batches in which the shapes differed: a model may give as many rows as its data have, and rounding changes data.</summary>
+    public int OtherShapes { get; private set; }
+
+    /// <summary>Largest absolute difference; infinity where NaN or infinity stands on one side only.</summary>
     public double Largest { get; private set; }
 
     /// <summary>Largest absolute value of the signal.</summary>
     public double LargestValue { get; private set; }
 
     /// <summary>Share of the elements that are the same.</summary>
-    public double Equal => count == 0 ? 1 : (double)equal / count;
+    public double Equal => Count == 0 ? 1 : (double)equal / Count;
 
     /// <summary>10 log10 of the signal over the error, in decibels.</summary>
-    public double Decibels => error == 0 ? Exact : Math.Min(Exact, 10 * Math.Log10(signal / error));
-
-    /// <summary>Adds a batch.</summary>
-    /// <exception cref="QuantizationException">The shapes differ.</exception>
-    public void Add<T>(ReadOnlySpan<T> expected, ReadOnlySpan<T> actual) where T : IBinaryFloatingPointIeee754<T>
+    public double Decibels
     {
-        if (expected.Length != actual.Length) throw new QuantizationException("the quantized model gives another shape than the float model");
-        for (var i = 0; i < expected.Length; i++)
+        get
         {
-            double value = double.CreateChecked(expected[i]), difference = ArrayComparison.Difference(double.CreateChecked(actual[i]), value);
-            // What both sides give as the same infinity or NaN is neither signal nor noise.
-            if (double.IsFinite(value)) signal += value * value;
-            error += difference * difference;
-            if (difference == 0) equal++;
-            Largest = Math.Max(Largest, difference);
-            if (double.IsFinite(value)) LargestValue = Math.Max(LargestValue, Math.Abs(value));
+            if (error == 0) return Exact;
+            var ratio = 10 * Math.Log10(signal / error);
+            return double.IsFinite(error) && !double.IsNaN(ratio) ? Math.Clamp(ratio, -Exact, Exact) : -Exact;
+        }
+    }
+
+    /// <summary>Adds an output of a batch.</summary>
+    public void Add(OutputValue expected, OutputValue actual)
+    {
+        IsExact = expected.IsExact;
+        if (!expected.Shape.AsSpan().SequenceEqual(actual.Shape))
+        {
+            OtherShapes++;
+            Count += Math.Max(expected.Count, actual.Count);
+            error = double.PositiveInfinity;
+            return;
         }
 
-        count += expected.Length;
+        if (expected.Floats is { } floats) Add(floats.Span, actual.Floats!.Value.Span);
+        else if (expected.Doubles is { } doubles) Add<double>(doubles, actual.Doubles!);
+        else if (expected.Integers is { } integers) Add(integers, actual.Integers!);
+        else if (expected.Texts is { } texts) Add(texts, actual.Texts!);
+    }
+
+    /// <summary>Adds numbers.</summary>
+    public void Add<T>(ReadOnlySpan<T> expected, ReadOnlySpan<T> actual) where T : System.Numerics.IBinaryFloatingPointIeee754<T>
+    {
+        for (var i = 0; i < expected.Length; i++)
+        {
+            var value = double.CreateChecked(expected[i]);
+            Add(value, ArrayComparison.Difference(double.CreateChecked(actual[i]), value));
+        }
+    }
+
+    private void Add(Int128[] expected, Int128[] actual)
+    {
+        // Compared as integers: float64 would take 2^53 + 1 for 2^53.
+        for (var i = 0; i < expected.Length; i++) Add((double)expected[i], Math.Abs((double)(actual[i] - expected[i])));
+    }
+
+    private void Add(string[] expected, string[] actual)
+    {
+        for (var i = 0; i < expected.Length; i++) Add(1, expected[i] == actual[i] ? 0 : 1);
+    }
+
+    private void Add(double value, double difference)
+    {
+        Count++;
+        if (difference == 0) equal++;
+        Largest = Math.Max(Largest, difference);
+        error += difference * difference;
+        // What both sides give as the same infinity or NaN is neither signal nor noise.
+        if (!double.IsFinite(value)) return;
+        signal += value * value;
+        LargestValue = Math.Max(LargestValue, Math.Abs(value));
     }
 }

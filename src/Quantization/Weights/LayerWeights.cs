@@ -20,9 +20,9 @@ internal sealed class LayerWeights
         var tensor = model.Initializers[layer.Inputs[1]];
         dims = [.. tensor.Dims];
         bias = layer.Inputs.Count > 2 && layer.Inputs[2].Length > 0 ? model.Initializers[layer.Inputs[2]].Floats() : null;
-        Axis = layer.OpType == "Conv" || (layer.OpType == "Gemm" && layer.Int("transB", 0) != 0) ? 0 : 1;
+        Axis = layer.StandardType == "Conv" || (layer.StandardType == "Gemm" && layer.Int("transB", 0) != 0) ? 0 : 1;
         Channels = (int)dims[Axis];
-        groups = layer.OpType == "Conv" ? (int)layer.Int("group", 1) : 1;
+        groups = layer.StandardType == "Conv" ? (int)layer.Int("group", 1) : 1;
         weights = new ChannelWeights(tensor.Floats(), Channels, (int)dims.Skip(Axis + 1).Aggregate(1L, (product, size) => product * size));
     }
 
@@ -39,15 +39,16 @@ internal sealed class LayerWeights
     /// <param name="inputScale">Scale of the layer's input.</param>
     /// <param name="bits">7 or 8.</param>
     /// <param name="inputMeans">Mean of each input channel, to correct the bias by; null to leave it.</param>
-    /// <param name="name">Begin of the new tensors' names.</param>
+    /// <param name="name">What to call the weights.</param>
+    /// <param name="biasName">What to call the bias.</param>
     /// <returns>Weights, and the bias where there is one.</returns>
-    public (Initializer Weights, Initializer? Bias) Quantize(float inputScale, int bits, double[]? inputMeans, string name)
+    public (Initializer Weights, Initializer? Bias) Quantize(float inputScale, int bits, double[]? inputMeans, string name, string biasName)
     {
         var largest = bits == 8 ? 127 : 63;
         // A large bias on tiny weights must fit into 32 bits, with room for what is added to it.
         Scales = weights.Scales(largest, bias is null ? null : c => (float)(Math.Abs(bias[c]) / ((double)inputScale * (1 << 30))));
         var integers = weights.Round(Scales, largest);
-        var tensor = Initializer.Of<sbyte>($"{name}:int8", ElementType.Int8, integers, dims);
+        var tensor = Initializer.Of<sbyte>(name, ElementType.Int8, integers, dims);
         if (bias is null && inputMeans is null) return (tensor, null);
         var shifted = new double[Channels];
         for (var c = 0; c < Channels; c++) shifted[c] = bias?[c] ?? 0;
@@ -62,7 +63,7 @@ internal sealed class LayerWeights
 
         var biases = new int[Channels];
         for (var c = 0; c < Channels; c++) biases[c] = (int)Math.Clamp(Math.Round(shifted[c] / ((double)inputScale * Scales[c]), MidpointRounding.ToEven), int.MinValue, int.MaxValue);
-        return (tensor, Initializer.Of<int>($"{name}.bias:int32", ElementType.Int32, biases, Channels));
+        return (tensor, Initializer.Of<int>(biasName, ElementType.Int32, biases, Channels));
     }
 
     /// <summary>The input channel that weight <paramref name="index"/> of output channel <paramref name="channel"/> is multiplied with.</summary>

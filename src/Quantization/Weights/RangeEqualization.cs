@@ -3,6 +3,7 @@
 //   w1[c] / s_c,  b1[c] / s_c,  w2[..., c] * s_c   with   s_c = sqrt(max |w1[c]| / max |w2[..., c]|)
 // Source: Nagel et al. 2019, "Data-free quantization through weight equalization and bias correction", section 4.1.
 using TorchBridge.Onnx.Graph;
+using TorchBridge.Quantization.Plan;
 
 namespace TorchBridge.Quantization.Weights;
 
@@ -24,8 +25,8 @@ internal static class RangeEqualization
     }
 
     private static bool IsPlain(OnnxGraph model, GraphIndex index, OnnxNode node) =>
-        node.OpType == "Conv"
-        && node.Inputs.Skip(1).Where(input => input.Length > 0).All(input => model.Tensor(input) is { Type: ElementType.Float32 } && index.Readers(input).Count() == 1);
+        node.StandardType == "Conv" && QuantizationPlan.Refusal(model, node) is null
+        && node.Inputs.Skip(1).Where(input => input.Length > 0).All(input => !index.IsOutput(input) && index.Readers(input).Count() == 1);
 
     /// <summary>The convolution that alone reads what another gives, through nothing but steps that a factor passes through.</summary>
     private static OnnxNode? Next(OnnxGraph model, GraphIndex index, OnnxNode first)
@@ -35,7 +36,7 @@ internal static class RangeEqualization
         {
             if (IsPlain(model, index, node))
                 return node.Inputs[0] == value && (node.Int("group", 1) == 1 || model.Initializers[node.Inputs[1]].Dims[1] == 1) ? node : null;
-            if (node.OpType is not ("Relu" or "LeakyRelu" or "MaxPool" or "AveragePool" or "GlobalAveragePool") || node.Outputs.Count > 1) return null;
+            if (node.StandardType is not ("Relu" or "LeakyRelu" or "MaxPool" or "AveragePool" or "GlobalAveragePool") || node.Outputs.Count > 1) return null;
             value = node.Outputs[0];
         }
 
@@ -59,7 +60,8 @@ internal static class RangeEqualization
             for (var k = 0; k < perFirst; k++) most1 = Math.Max(most1, Math.Abs(w1[(c * perFirst) + k]));
             for (var i = 0; i < outputs * window; i++) most2 = Math.Max(most2, Math.Abs(w2[At(i)]));
             var factor = MathF.Sqrt(most1 / most2);
-            if (!float.IsNormal(factor)) continue; // a channel of zeros
+            // A channel of zeros; or a bias that float32 would not hold any more.
+            if (!float.IsNormal(factor) || (bias.Length > 0 && !float.IsFinite(bias[c] / factor))) continue;
             for (var k = 0; k < perFirst; k++) w1[(c * perFirst) + k] /= factor;
             if (bias.Length > 0) bias[c] /= factor;
             for (var i = 0; i < outputs * window; i++) w2[At(i)] *= factor;

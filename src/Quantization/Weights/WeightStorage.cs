@@ -2,6 +2,7 @@
 //   int8     w' = Cast(q) * scale, one scale an output channel: two nodes that a runtime computes once, when it loads the model
 //   float16  w' = Cast(h): h stands in a Constant node, because ML.NET's ApplyOnnxModel refuses float16 initializers
 using TorchBridge.Onnx.Graph;
+using TorchBridge.Quantization.Preparation;
 
 namespace TorchBridge.Quantization.Weights;
 
@@ -20,10 +21,11 @@ internal static class WeightStorage
         var done = new List<string>();
         var nodes = new List<OnnxNode>();
         var index = model.Index();
+        var names = new FreshNames(model);
         foreach (var tensor in model.Initializers.Values.Where(tensor => tensor.Type == ElementType.Float32).ToArray())
         {
-            if (tensor.Count < LeastElements || index.IsOutput(tensor.Name)) continue;
-            var replaced = mode == QuantizationMode.WeightsFloat16 ? Half(tensor) : ChannelAxis(index, tensor) is { } axis ? Int8(model, tensor, axis) : null;
+            if (tensor.Count < LeastElements || index.IsOutput(tensor.Name) || tensor.Floats().Any(value => !float.IsFinite(value))) continue;
+            var replaced = mode == QuantizationMode.WeightsFloat16 ? Half(tensor, names) : ChannelAxis(index, tensor) is { } axis ? Int8(model, tensor, axis, names) : null;
             if (replaced is null) continue;
             nodes.AddRange(replaced);
             done.Add(tensor.Name);
@@ -31,6 +33,7 @@ internal static class WeightStorage
 
         // Their names are now those of computed values.
         foreach (var name in done) model.Initializers.Remove(name);
+        model.Inputs.RemoveAll(input => done.Contains(input.Name));
         model.Nodes.InsertRange(0, nodes);
         model.RemoveUnreadInitializers();
         return done;
@@ -42,7 +45,7 @@ internal static class WeightStorage
         if (tensor.Dims.Length < 2) return null;
         foreach (var reader in index.Readers(tensor.Name))
         {
-            switch (reader.OpType)
+            switch (reader.StandardType)
             {
                 case "Conv" when reader.Inputs[1] == tensor.Name: return 0;
                 case "ConvTranspose" when reader.Inputs[1] == tensor.Name: return 1;
@@ -55,17 +58,17 @@ internal static class WeightStorage
         return null;
     }
 
-    private static OnnxNode[]? Half(Initializer tensor)
+    private static OnnxNode[]? Half(Initializer tensor, FreshNames names)
     {
         var values = tensor.Floats();
         if (values.Any(value => !(Math.Abs(value) <= LargestHalf))) return null;
-        var name = $"{tensor.Name}:float16";
+        var name = names.Take($"{tensor.Name}:float16");
         var constant = new OnnxNode { OpType = "Constant", Name = name, Inputs = [], Outputs = [name] };
         constant.Attributes["value"] = Initializer.Of<Half>("", ElementType.Float16, Array.ConvertAll(values, value => (Half)value), tensor.Dims);
-        return [constant, Cast(name, tensor.Name)];
+        return [constant, Cast(name, tensor.Name, names)];
     }
 
-    private static OnnxNode[] Int8(OnnxGraph model, Initializer tensor, int axis)
+    private static OnnxNode[] Int8(OnnxGraph model, Initializer tensor, int axis, FreshNames names)
     {
         int channels = (int)tensor.Dims[axis], inner = (int)tensor.Dims.Skip(axis + 1).Aggregate(1L, (product, size) => product * size);
         var weights = new ChannelWeights(tensor.Floats(), channels, inner);
@@ -73,16 +76,16 @@ internal static class WeightStorage
         var shape = new long[tensor.Dims.Length];
         Array.Fill(shape, 1);
         shape[axis] = channels;
-        string integers = $"{tensor.Name}:int8", unscaled = $"{tensor.Name}:unscaled", scale = $"{tensor.Name}:scale";
+        string integers = names.Take($"{tensor.Name}:int8"), unscaled = names.Take($"{tensor.Name}:unscaled"), scale = names.Take($"{tensor.Name}:scale");
         model.Add(Initializer.Of<sbyte>(integers, ElementType.Int8, weights.Round(scales, 127), tensor.Dims));
         model.Add(Initializer.Of(scale, scales, shape));
-        var product = new OnnxNode { OpType = "Mul", Name = $"{tensor.Name}:scaled", Inputs = [unscaled, scale], Outputs = [tensor.Name] };
-        return [Cast(integers, unscaled), product];
+        var product = new OnnxNode { OpType = "Mul", Name = names.Take($"{tensor.Name}:scaled"), Inputs = [unscaled, scale], Outputs = [tensor.Name] };
+        return [Cast(integers, unscaled, names), product];
     }
 
-    private static OnnxNode Cast(string from, string to)
+    private static OnnxNode Cast(string from, string to, FreshNames names)
     {
-        var cast = new OnnxNode { OpType = "Cast", Name = $"{to}:cast", Inputs = [from], Outputs = [to] };
+        var cast = new OnnxNode { OpType = "Cast", Name = names.Take($"{to}:cast"), Inputs = [from], Outputs = [to] };
         cast.Attributes["to"] = (long)ElementType.Float32;
         return cast;
     }

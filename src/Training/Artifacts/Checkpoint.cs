@@ -46,10 +46,16 @@ internal sealed class Checkpoint : IDisposable
         try
         {
             if (!metadata.TryGetValue(MetadataKeys.Checkpoint, out var json)) throw new UserException($"{path} is no checkpoint of this program ({MetadataKeys.Checkpoint} is missing)");
-            return new Checkpoint(path, tensors, JsonSerializer.Deserialize<Facts>(json, Json.Options)!);
+            var facts = JsonSerializer.Deserialize<Facts>(json, Json.Options);
+            if (facts is not { Settings: not null, History: not null } || facts.History.Any(record => record is null)) throw new JsonException("they are not whole");
+            facts.Settings.Check(path);
+            if (facts.BestEpoch < 0 || facts.BestEpoch > facts.History.Count || facts.EpochsWithout < 0 || facts.Steps < 0) throw new JsonException("its counters do not fit its history");
+            return new Checkpoint(path, tensors, facts);
         }
-        catch (JsonException error)
+        catch (Exception error) when (error is JsonException or UserException)
         {
+            foreach (var tensor in tensors.Values) tensor.Dispose();
+            if (error is UserException) throw;
             throw new UserException($"{path}: its facts cannot be read: {error.Message}", error);
         }
     }
@@ -61,6 +67,14 @@ internal sealed class Checkpoint : IDisposable
         var targets = state.Tensors();
         var odd = targets.Keys.Append(RandomState).Except(tensors.Keys).Concat(tensors.Keys.Except(targets.Keys.Append(RandomState))).FirstOrDefault();
         if (odd is not null) throw new UserException($"{path} does not fit its own settings: '{odd}' is missing or too much");
+        // All of it before anything is changed; and libtorch ends the process where the generator's state is not one.
+        foreach (var (name, target) in targets)
+        {
+            if (!target.shape.AsSpan().SequenceEqual(tensors[name].shape) || target.dtype != tensors[name].dtype)
+                throw new UserException($"{path} does not fit its own settings: '{name}' has another shape or type");
+        }
+
+        if (!RandomStates.IsValid(tensors[RandomState])) throw new UserException($"{path} is damaged: '{RandomState}' is no state of the random generator");
         foreach (var (name, target) in targets) target.copy_(tensors[name]);
         state.History.AddRange(facts.History);
         state.BestEpoch = facts.BestEpoch;

@@ -12,6 +12,8 @@ namespace TorchBridge.Training.Artifacts;
 /// <summary>Reads and writes weights that Python opens too.</summary>
 internal static class Safetensors
 {
+    private const int MostAxes = 16;
+
     private static readonly (ScalarType Type, string Name, int Bytes)[] Types =
     [
         (ScalarType.Float32, "F32", 4), (ScalarType.Float64, "F64", 8), (ScalarType.Float16, "F16", 2), (ScalarType.BFloat16, "BF16", 2),
@@ -82,18 +84,31 @@ internal static class Safetensors
         var header = JsonNode.Parse(bytes.AsSpan(8, (int)length))!.AsObject();
         var data = bytes.AsMemory(8 + (int)length);
         var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
-        foreach (var (name, node) in header.Where(pair => pair.Key != "__metadata__"))
+        try
         {
-            var (type, _, size) = Types.First(known => known.Name == node!["dtype"]!.GetValue<string>());
-            var shape = node!["shape"]!.AsArray().Select(value => value!.GetValue<long>()).ToArray();
-            long start = node["data_offsets"]![0]!.GetValue<long>(), end = node["data_offsets"]![1]!.GetValue<long>();
-            if (start < 0 || end > data.Length || end - start != shape.Aggregate(1L, (product, dim) => product * dim) * size) throw new FormatException($"the data of {name} is cut short");
-            var tensor = empty(shape, type).DetachFromDisposeScope();
-            if (end > start) data.Span[(int)start..(int)end].CopyTo(tensor.bytes);
-            tensors.Add(name, tensor);
+            foreach (var (name, node) in header.Where(pair => pair.Key != "__metadata__")) tensors.Add(name, ToTensor(name, node!, data.Span));
+            var metadata = header["__metadata__"]?.AsObject().ToDictionary(pair => pair.Key, pair => pair.Value!.GetValue<string>(), StringComparer.Ordinal) ?? [];
+            return (tensors, metadata);
         }
+        catch
+        {
+            foreach (var tensor in tensors.Values) tensor.Dispose();
+            throw;
+        }
+    }
 
-        var metadata = header["__metadata__"]?.AsObject().ToDictionary(pair => pair.Key, pair => pair.Value!.GetValue<string>(), StringComparer.Ordinal) ?? [];
-        return (tensors, metadata);
+    private static Tensor ToTensor(string name, JsonNode node, ReadOnlySpan<byte> data)
+    {
+        var (type, _, size) = Types.First(known => known.Name == node["dtype"]!.GetValue<string>());
+        var shape = node["shape"]!.AsArray().Select(value => value!.GetValue<long>()).ToArray();
+        // Each size alone too: of a product that is zero or overflows, libtorch would hear sizes that nothing has checked.
+        if (shape.Length > MostAxes || shape.Any(axis => axis < 0 || axis > int.MaxValue)) throw new FormatException($"the shape of {name} is not possible");
+        var bytes = shape.Aggregate((Int128)size, (product, axis) => product > int.MaxValue ? product : product * axis);
+        if (shape.Contains(0)) bytes = 0;
+        long start = node["data_offsets"]![0]!.GetValue<long>(), end = node["data_offsets"]![1]!.GetValue<long>();
+        if (start < 0 || end < start || end > data.Length || end - start != bytes) throw new FormatException($"the data of {name} is cut short");
+        var tensor = empty(shape, type).DetachFromDisposeScope();
+        if (end > start) data[(int)start..(int)end].CopyTo(tensor.bytes);
+        return tensor;
     }
 }

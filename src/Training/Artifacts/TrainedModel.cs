@@ -5,6 +5,7 @@ using TorchBridge.Onnx.Contract;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Weights;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -27,6 +28,20 @@ internal sealed record ModelSettings(NetworkOptions Network, Recipe Recipe, Comp
 
     /// <summary>How picture files are read.</summary>
     public PictureReading Reading { get; init; } = PictureReading.Stock;
+
+    /// <summary>Checks settings that were read from a file, before a network is made of them.</summary>
+    /// <param name="path">The file, for an error.</param>
+    /// <exception cref="UserException">Something is missing, out of its range, or does not fit.</exception>
+    public void Check(string path)
+    {
+        if (Network is null || Recipe is null || Compute is null || Data is null || ClassNames is null || Statistics is null || Reading is null)
+            throw new UserException($"{path}: its settings are not whole");
+        ConfigurationRanges.Check(new RunConfiguration("", Recipe, Network), path);
+        if (ClassNames.Count != Network.Classes || ClassNames.Any(name => name is null))
+            throw new UserException(FormattableString.Invariant($"{path}: its settings name {ClassNames.Count} classes, and the network has {Network.Classes}"));
+        if (Statistics is not { Mean: { Length: 3 } mean, Std: { Length: 3 } deviation } || !mean.Concat(deviation).All(double.IsFinite))
+            throw new UserException($"{path}: its settings hold no mean and standard deviation of three channels");
+    }
 }
 
 /// <summary>A network with its settings: made new, or read from a safetensors file.</summary>
@@ -67,11 +82,20 @@ internal sealed class TrainedModel : IDisposable
         try
         {
             var settings = metadata.TryGetValue(MetadataKeys.Settings, out var json)
-                ? JsonSerializer.Deserialize<ModelSettings>(json, Json.Options)!
+                ? JsonSerializer.Deserialize<ModelSettings>(json, Json.Options) ?? throw new JsonException("they are null")
                 : throw new UserException($"{path} holds no settings of this program ({MetadataKeys.Settings})");
+            settings.Check(path);
             var model = new TrainedModel(settings);
-            model.SetWeights(path, tensors);
-            return model;
+            try
+            {
+                model.SetWeights(path, tensors);
+                return model;
+            }
+            catch
+            {
+                model.Dispose();
+                throw;
+            }
         }
         catch (JsonException error)
         {

@@ -50,7 +50,9 @@ internal sealed record RunConfiguration(string About, Recipe Training, NetworkOp
         try
         {
             var read = JsonSerializer.Deserialize<RunConfiguration>(json, Strict) ?? throw new JsonException("it is empty");
-            return new RunConfiguration(read.About ?? "", read.Training ?? new Recipe(), read.Network ?? new NetworkOptions()) { Weights = read.Weights };
+            var configuration = new RunConfiguration(read.About ?? "", read.Training ?? new Recipe(), read.Network ?? new NetworkOptions()) { Weights = read.Weights };
+            ConfigurationRanges.Check(configuration, source);
+            return configuration;
         }
         catch (JsonException error)
         {

@@ -1,0 +1,64 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace TorchBridge.Benchmarks.Fuzzing;
+
+/// <summary>The process that gives inputs to one door. Its parent reads how far it is, and ends it where it hangs or takes too much memory.</summary>
+internal static class FuzzChild
+{
+    /// <summary>The option that such a process is started with.</summary>
+    public const string Option = "--fuzz-door";
+
+    private const int ReportMilliseconds = 100;
+
+    /// <summary>Gives inputs until the time or their number is over.</summary>
+    /// <param name="arguments">Door, seed, number of the first input, number after the last, seconds, folder for what fails.</param>
+    public static void Run(string[] arguments)
+    {
+        int Whole(int at) => int.Parse(arguments[at], CultureInfo.InvariantCulture);
+        var (seed, last, seconds, folder) = (Whole(1), Whole(3), Whole(4), arguments[5]);
+        var door = FuzzDoors.All[arguments[0]]();
+        var current = Path.Combine(folder, $"{arguments[0]}.current");
+        var found = new HashSet<string>(StringComparer.Ordinal);
+        long accepted = 0, refused = 0, undocumented = 0;
+        var reported = 0L;
+        var started = Stopwatch.GetTimestamp();
+        for (var number = Whole(2); number < last && Stopwatch.GetElapsedTime(started).TotalSeconds < seconds; number++)
+        {
+            if (Stopwatch.GetElapsedTime(reported).TotalMilliseconds > ReportMilliseconds)
+            {
+                Report(number);
+                reported = Stopwatch.GetTimestamp();
+            }
+
+            // The number alone gives the input again, whatever came before.
+            var random = new Random(unchecked((seed * 1_000_003) + number));
+            var input = Mutator.Mutate(random, door.Corpus, door.IsText);
+            File.WriteAllBytes(current, input);
+            try
+            {
+                door.Open(input, random);
+                accepted++;
+            }
+            catch (Exception error) when (door.IsDocumented(error))
+            {
+                refused++;
+            }
+            catch (Exception error)
+            {
+                undocumented++;
+                if (!found.Add(Place(error))) continue;
+                var name = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{arguments[0]}-{seed}-{number}"));
+                File.WriteAllBytes($"{name}.bin", input);
+                File.WriteAllText($"{name}.txt", error.ToString());
+            }
+        }
+
+        Report(last);
+
+        void Report(int number) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{number} {accepted} {refused} {undocumented}"));
+    }
+
+    /// <summary>Type and place of an exception: one fault is kept once.</summary>
+    private static string Place(Exception error) => $"{error.GetType()} {error.StackTrace?.Split('\n').FirstOrDefault()}";
+}

@@ -1,0 +1,19 @@
+using System.Globalization;
+using TorchBridge.Onnx.Graph;
+
+namespace TorchBridge.Quantization.Preparation;
+
+/// <summary>Gives names that nothing in a model has: its values and nodes may be called as ours would be.</summary>
+/// <param name="model">Whose names are taken.</param>
+internal sealed class FreshNames(OnnxGraph model)
+{
+    private readonly HashSet<string> taken = model.Names();
+
+    /// <summary>A name; the one that is wanted, unless it is taken.</summary>
+    public string Take(string wanted)
+    {
+        var name = wanted;
+        for (var number = 2; !taken.Add(name); number++) name = string.Create(CultureInfo.InvariantCulture, $"{wanted}_{number}");
+        return name;
+    }
+}

@@ -1,0 +1,10 @@
+namespace TorchBridge.Quantization.Verification;
+
+/// <summary>What a budget misses.</summary>
+/// <param name="Text">As people read it.</param>
+/// <param name="Output">The output that misses it.</param>
+internal sealed record BudgetMiss(string Text, string Output)
+{
+    /// <inheritdoc/>
+    public override string ToString() => Text;
+}
