@@ -123,8 +123,7 @@ internal static class FuzzDoors
     private static FuzzDoor Card() => new([FuzzCorpus.CardText(), .. FuzzCorpus.Found("cards")], error => error is InvalidDataException, (input, _) =>
     {
         if (Map(input) is not { } metadata) return;
-        ModelCard.Read(metadata, "the model");
-        SelfCheck.Read(metadata);
+        SelfCheck.Read(metadata, ModelCard.Read(metadata, "the model"), "the model");
     }) { IsText = true };
 
     /// <summary>A card's JSON; null for what is no map of texts, which no file can hold.</summary>
