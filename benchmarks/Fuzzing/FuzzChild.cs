@@ -22,6 +22,8 @@ internal static class FuzzChild
         var found = new HashSet<string>(StringComparer.Ordinal);
         long accepted = 0, refused = 0, undocumented = 0;
         var reported = 0L;
+        // The first of a corpus is right: a door that refuses it would refuse every mutant, and nothing behind it would be tried.
+        Try(door.Corpus[0], new Random(seed), "corpus");
         var started = Stopwatch.GetTimestamp();
         for (var number = Whole(2); number < last && Stopwatch.GetElapsedTime(started).TotalSeconds < seconds; number++)
         {
@@ -34,27 +36,32 @@ internal static class FuzzChild
             // The number alone gives the input again, whatever came before.
             var random = new Random(unchecked((seed * 1_000_003) + number));
             var input = Mutator.Mutate(random, door.Corpus, door.IsText);
+            Try(input, random, number.ToString(CultureInfo.InvariantCulture));
+        }
+
+        Report(last);
+
+        void Try(byte[] input, Random random, string number)
+        {
             File.WriteAllBytes(current, input);
             try
             {
                 door.Open(input, random);
                 accepted++;
             }
-            catch (Exception error) when (door.IsDocumented(error))
+            catch (Exception error) when (door.IsDocumented(error) && number != "corpus")
             {
                 refused++;
             }
             catch (Exception error)
             {
                 undocumented++;
-                if (!found.Add(Place(error))) continue;
+                if (!found.Add(Place(error))) return;
                 var name = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{arguments[0]}-{seed}-{number}"));
                 File.WriteAllBytes($"{name}.bin", input);
                 File.WriteAllText($"{name}.txt", error.ToString());
             }
         }
-
-        Report(last);
 
         void Report(int number) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{number} {accepted} {refused} {undocumented}"));
     }

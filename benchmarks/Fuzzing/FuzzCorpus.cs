@@ -14,11 +14,11 @@ namespace TorchBridge.Benchmarks.Fuzzing;
 /// <summary>Inputs to begin with: small ones that are made here, and what others found, of ../shared/findings/files where it is there.</summary>
 internal static class FuzzCorpus
 {
-    private const int Side = 8, Classes = 3;
+    private const int Side = 8, Classes = 3, LargestFound = 64 << 10;
 
     /// <summary>Found files of a kind that are small enough to be changed.</summary>
     public static IEnumerable<byte[]> Found(string kind) => Shared.Find("findings", "files", kind) is { } folder
-        ? Directory.GetFiles(folder).Order(StringComparer.Ordinal).Select(File.ReadAllBytes).Where(bytes => bytes.Length < 64 << 10)
+        ? Directory.GetFiles(folder).Order(StringComparer.Ordinal).Select(File.ReadAllBytes).Where(bytes => bytes.Length < LargestFound)
         : [];
 
     /// <summary>A picture in each format that is read.</summary>

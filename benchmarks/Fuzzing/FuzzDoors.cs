@@ -22,6 +22,9 @@ internal static class FuzzDoors
 {
     private const int Width = 20, Height = 12;
 
+    /// <summary>How often our own files stand in a corpus, beside those found once each: a found picture takes a second, and few found models are classifiers.</summary>
+    private const int PictureShare = 500, ClassifierShare = 200;
+
     /// <summary>What makes each; a corpus is made once, in the door's own process.</summary>
     public static IReadOnlyDictionary<string, Func<FuzzDoor>> All { get; } = new Dictionary<string, Func<FuzzDoor>>(StringComparer.Ordinal)
     {
@@ -41,12 +44,12 @@ internal static class FuzzDoors
     private static string Scratch { get; } = Directory.CreateTempSubdirectory("torchbridge-fuzz-").FullName;
 
     private static FuzzDoor Picture() => new(
-        [.. FuzzCorpus.Pictures(), .. FuzzCorpus.Found("pictures")],
+        [.. Enumerable.Repeat(FuzzCorpus.Pictures().ToArray(), PictureShare).SelectMany(pictures => pictures), .. FuzzCorpus.Found("pictures")],
         error => error is InvalidPictureException,
         (input, random) => PictureReader.Read(input, "the picture", Width, Height, new byte[3 * Width * Height], new PictureReading(random.Next(2) == 0, random.Next(2) == 0)));
 
     private static FuzzDoor Load() => new(
-        [FuzzCorpus.Classifier(), FuzzCorpus.Classifier(), .. FuzzCorpus.Found("onnx")],
+        [.. Enumerable.Repeat(FuzzCorpus.Classifier(), ClassifierShare), .. FuzzCorpus.Found("onnx")],
         error => error is InvalidDataException,
         (input, _) =>
         {
@@ -55,7 +58,7 @@ internal static class FuzzDoors
         });
 
     private static FuzzDoor Score() => new(
-        [FuzzCorpus.Classifier(), FuzzCorpus.Classifier(), .. FuzzCorpus.Found("onnx")],
+        [.. Enumerable.Repeat(FuzzCorpus.Classifier(), ClassifierShare), .. FuzzCorpus.Found("onnx")],
         error => error is InvalidDataException or NotSupportedException,
         (input, _) =>
         {

@@ -26,7 +26,7 @@ internal static partial class Mutator
     public static byte[] Mutate(Random random, IReadOnlyList<byte[]> corpus, bool isText)
     {
         var input = corpus[random.Next(corpus.Count)].ToList();
-        for (var steps = 1 + random.Next(1 << random.Next(4)); steps > 0; steps--)
+        for (var steps = 1 + random.Next(1 << random.Next(3)); steps > 0; steps--)
         {
             if (isText && random.Next(3) > 0) input = [.. ChangeText(random, input)];
             else Change(random, input, corpus);
