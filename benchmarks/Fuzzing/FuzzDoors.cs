@@ -121,13 +121,15 @@ internal static class FuzzDoors
     private static FuzzDoor Recipe() => new(
         [.. RunConfiguration.Names.Select(name => JsonSerializer.SerializeToUtf8Bytes(RunConfiguration.Named(name), Json.Options)), .. FuzzCorpus.Found("recipes")],
         error => error is UserException,
-        (input, _) => RunConfiguration.FromFile(Write(input, "recipe.json"))) { IsText = true };
+        (input, _) => RunConfiguration.FromFile(Write(input, "recipe.json")))
+    { IsText = true };
 
     private static FuzzDoor Card() => new([FuzzCorpus.CardText(), .. FuzzCorpus.Found("cards")], error => error is InvalidDataException, (input, _) =>
     {
         if (Map(input) is not { } metadata) return;
         SelfCheck.Read(metadata, ModelCard.Read(metadata, "the model"), "the model");
-    }) { IsText = true };
+    })
+    { IsText = true };
 
     /// <summary>A card's JSON; null for what is no map of texts, which no file can hold.</summary>
     private static Dictionary<string, string>? Map(byte[] json)

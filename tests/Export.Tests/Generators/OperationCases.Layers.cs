@@ -1,7 +1,7 @@
 using TorchSharp;
 using static TorchSharp.torch;
-using F = TorchSharp.torch.nn.functional;
 using static TorchSharp.torch.nn;
+using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Export.Tests.Generators;
 
@@ -73,7 +73,8 @@ internal static partial class OperationCases
             var (s, t, mode, recompute) = (draw.Pick(0.5, 1, 1.1, 1.5, 2, 3, 0.3, 2.5), draw.Pick(0.5, 1, 1.1, 1.5, 2, 0.7), draw.Pick(InterpolationMode.Nearest, InterpolationMode.Bilinear, InterpolationMode.Bicubic, InterpolationMode.Area), draw.OneIn(4));
             bool? corners = mode is InterpolationMode.Nearest or InterpolationMode.Area ? null : draw.Flag();
             return x => F.interpolate(x, scale_factor: [s, t], mode: mode, align_corners: corners, recompute_scale_factor: recompute);
-        }) with { Kinds = Plain };
+        }) with
+        { Kinds = Plain };
         yield return new OperationRow("interpolate: one axis", 1, (draw, _) => { var (n, mode) = (draw.Number(1, 30), draw.Pick(InterpolationMode.Nearest, InterpolationMode.Linear, InterpolationMode.Area)); return (Func<Tensor, Tensor>)(x => F.interpolate(x, [n], mode: mode, align_corners: mode == InterpolationMode.Linear ? false : null)); }) { Ranks = [3], FirstShape = (draw, _) => [2, 3, draw.Number(1, 30)], Types = Floats, Kinds = Plain, Batches = [2, 1, 5] };
         yield return new OperationRow("interpolate: three axes", 1, (draw, _) => { long a = draw.Number(1, 7), b = draw.Number(1, 7), e = draw.Number(1, 7); var mode = draw.Pick(InterpolationMode.Nearest, InterpolationMode.Trilinear, InterpolationMode.Area); return (Func<Tensor, Tensor>)(x => F.interpolate(x, [a, b, e], mode: mode, align_corners: mode == InterpolationMode.Trilinear ? false : null)); }) { Ranks = [5], Types = Floats, Kinds = Plain, Batches = [2, 1, 5], Slack = 4 };
         yield return Pictures("upsample", (draw, _) => { var (h, w) = (draw.Number(1, 14), draw.Number(1, 14)); return draw.Number(0, 3) switch { 0 => x => F.upsample(x, [h, w]), 1 => x => F.upsample_nearest(x, [h, w]), 2 => x => F.upsample_bilinear(x, [h, w]), _ => x => F.upsample_nearest2d(x, [h, w]) }; }) with { Kinds = Plain };

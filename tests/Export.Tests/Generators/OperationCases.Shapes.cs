@@ -21,7 +21,8 @@ internal static partial class OperationCases
             var count = (int)draw.Number(0, shape.Rank);
             var (from, to) = (draw.Axes(shape.Rank, count), draw.Axes(shape.Rank, count));
             return draw.Flag() ? x => x.movedim(from, to) : x => torch.moveaxis(x, from, to);
-        }) with { Ranks = [1, 2, 3, 4] };
+        }) with
+        { Ranks = [1, 2, 3, 4] };
         yield return Move("movedim: 0-d", (_, _) => x => x.sum().movedim([0L], [-1L])) with { Ranks = [1, 2] };
         yield return Move("squeeze: axis", (draw, shape) => { var axis = draw.Axis(shape.Rank + 1); return x => x.unsqueeze(axis).squeeze(axis); }) with { Ranks = AnyRank };
         yield return Move("squeeze: nothing", (_, shape) => { var axis = shape.Rank - 1; return x => x.squeeze(axis); });
