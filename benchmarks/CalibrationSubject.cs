@@ -8,32 +8,54 @@ using TorchBridge.Training.Data;
 namespace TorchBridge.Benchmarks;
 
 /// <summary>
-/// What int8 costs in accuracy, by calibration method: the model in models/, trained on CIFAR-10 (JPEG), three draws of 512 training pictures, all 10,000 test pictures.
+/// What int8 costs in accuracy, by calibration method: the model in models/, trained on CIFAR-10 (JPEG), three draws
+/// of 512 training pictures, all 10,000 test pictures.
 /// </summary>
 internal static class CalibrationSubject
 {
-    private const int Draws = 3, Calibration = 512, HeldOut = 64, Batch = 250;
+    private const int Draws = 3,
+        Calibration = 512,
+        HeldOut = 64,
+        Batch = 250;
 
     public static Measurement Run()
     {
         var model = Path.Combine(Shared.Repository, "models", "modern-cnn.onnx");
         var cifar = Shared.Find("data", "cifar10-jpeg.tar.gz");
-        if (!File.Exists(model) || cifar is null) throw new FileNotFoundException($"this subject needs {model}, trained with `train --data ../shared/data/cifar10-jpeg.tar.gz --recipe fast`, and that archive");
+        if (!File.Exists(model) || cifar is null)
+            throw new FileNotFoundException(
+                $"this subject needs {model}, trained with `train --data "
+                    + "../shared/data/cifar10-jpeg.tar.gz --recipe fast`, and that archive"
+            );
         var data = DataSource.Load(cifar, 32, 1).Data;
         var reference = Classes(model, data.Test);
         var floatAccuracy = Share(reference, data.Test.Labels);
         var measurement = new Measurement("calibration").Figure("float32_accuracy_percent", 100 * floatAccuracy);
         foreach (var method in Enum.GetValues<CalibrationMethod>())
         {
-            double[] drops = new double[Draws], agreements = new double[Draws];
+            double[] drops = new double[Draws],
+                agreements = new double[Draws];
             for (var draw = 0; draw < Draws; draw++)
             {
                 var path = Path.Combine(Path.GetTempPath(), $"torchbridge-{Guid.NewGuid():N}.onnx");
                 var chosen = data.Training.Sample(Calibration, new Draw(draw + 1, 23));
-                OnnxQuantizer.Quantize(model, QuantizedPackager.Batches(chosen), path, new QuantizationOptions { Method = method, FallBack = false, HeldOut = QuantizedPackager.Batches(data.Validation.Select([.. Enumerable.Range(0, HeldOut)])) });
+                OnnxQuantizer.Quantize(
+                    model,
+                    QuantizedPackager.Batches(chosen),
+                    path,
+                    new QuantizationOptions
+                    {
+                        Method = method,
+                        FallBack = false,
+                        HeldOut = QuantizedPackager.Batches(data.Validation.Select([.. Enumerable.Range(0, HeldOut)])),
+                    }
+                );
                 var classes = Classes(path, data.Test);
                 File.Delete(path);
-                (drops[draw], agreements[draw]) = (100 * (floatAccuracy - Share(classes, data.Test.Labels)), 100 * Share(classes, reference));
+                (drops[draw], agreements[draw]) = (
+                    100 * (floatAccuracy - Share(classes, data.Test.Labels)),
+                    100 * Share(classes, reference)
+                );
             }
 
             var name = JsonNamingPolicy.SnakeCaseLower.ConvertName(method.ToString());
@@ -46,9 +68,24 @@ internal static class CalibrationSubject
     private static int[] Classes(string path, PictureSet pictures)
     {
         using var classifier = ImageClassifier.Load(path);
-        var names = classifier.ClassNames.Select((name, i) => (name, i)).ToDictionary(pair => pair.name, pair => pair.i, StringComparer.Ordinal);
-        return [.. Enumerable.Range(0, pictures.Count).Chunk(Batch).SelectMany(part => classifier.ClassifyPlanes(pictures.Pixels.AsSpan(part[0] * pictures.Stride, part.Length * pictures.Stride), part.Length)).Select(prediction => names[prediction.Label])];
+        var names = classifier
+            .ClassNames.Select((name, i) => (name, i))
+            .ToDictionary(pair => pair.name, pair => pair.i, StringComparer.Ordinal);
+        return
+        [
+            .. Enumerable
+                .Range(0, pictures.Count)
+                .Chunk(Batch)
+                .SelectMany(part =>
+                    classifier.ClassifyPlanes(
+                        pictures.Pixels.AsSpan(part[0] * pictures.Stride, part.Length * pictures.Stride),
+                        part.Length
+                    )
+                )
+                .Select(prediction => names[prediction.Label]),
+        ];
     }
 
-    private static double Share(int[] classes, int[] expected) => classes.Zip(expected).Count(pair => pair.First == pair.Second) / (double)classes.Length;
+    private static double Share(int[] classes, int[] expected) =>
+        classes.Zip(expected).Count(pair => pair.First == pair.Second) / (double)classes.Length;
 }

@@ -8,7 +8,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Benchmarks;
 
-/// <summary>How long an export takes, and how much memory: a ResNet-50 at 224 x 224 and the full-size ModernCNN, verified and not, beside one forward pass of ten pictures.</summary>
+/// <summary>How long an export takes, and how much memory: a ResNet-50 at 224 x 224 and the full-size ModernCNN,
+/// verified and not, beside one forward pass of ten pictures.</summary>
 internal static class ExportSubject
 {
     private const int Rounds = 3;
@@ -34,11 +35,20 @@ internal static class ExportSubject
             return new Measurement("export")
                 .Rounds(
                     Rounds,
-                    ("resnet50_seconds", () => Measurement.Seconds(() => OnnxExporter.Export(resnet, large, path, unverified))),
-                    ("resnet50_verified_seconds", () => Measurement.Seconds(() => OnnxExporter.Export(resnet, large, path))),
+                    ("resnet50_seconds", () =>
+                        Measurement.Seconds(() => OnnxExporter.Export(resnet, large, path, unverified))
+                    ),
+                    ("resnet50_verified_seconds", () =>
+                        Measurement.Seconds(() => OnnxExporter.Export(resnet, large, path))
+                    ),
                     ("resnet50_forward_of_ten_seconds", () => Measurement.Seconds(() => Forward(resnet, ten))),
-                    ("modern_cnn_seconds", () => Measurement.Seconds(() => OnnxExporter.Export(modern, small, path, unverified))),
-                    ("modern_cnn_verified_seconds", () => Measurement.Seconds(() => OnnxExporter.Export(modern, small, path))))
+                    ("modern_cnn_seconds", () =>
+                        Measurement.Seconds(() => OnnxExporter.Export(modern, small, path, unverified))
+                    ),
+                    ("modern_cnn_verified_seconds", () =>
+                        Measurement.Seconds(() => OnnxExporter.Export(modern, small, path))
+                    )
+                )
                 .Figure("resnet50_peak_mb", peak)
                 .Figure("resnet50_weights_mb", weights)
                 .Figure("resnet50_peak_in_weights", peak / weights)
@@ -94,7 +104,8 @@ public class ExportBenchmark
 
     /// <summary>Makes a tiny network.</summary>
     [GlobalSetup]
-    public void Setup() => (network, example) = (new ModernCnn(new NetworkOptions { Channels = 8 }), rand(1, 3, 32, 32));
+    public void Setup() =>
+        (network, example) = (new ModernCnn(new NetworkOptions { Channels = 8 }), rand(1, 3, 32, 32));
 
     /// <summary>Deletes the file.</summary>
     [GlobalCleanup]
@@ -107,5 +118,6 @@ public class ExportBenchmark
 
     /// <summary>Captures, lowers, folds and writes.</summary>
     [Benchmark]
-    public void ExportTinyModernCnn() => OnnxExporter.Export(network, example, path, new ExportOptions { Verify = false });
+    public void ExportTinyModernCnn() =>
+        OnnxExporter.Export(network, example, path, new ExportOptions { Verify = false });
 }

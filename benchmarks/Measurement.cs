@@ -12,19 +12,24 @@ internal sealed class Measurement(string subject)
     private readonly Dictionary<string, double[]> samples = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (string Numerator, string? Denominator)> ratios = new(StringComparer.Ordinal);
 
-    /// <summary>Runs the peers in turn (A B A B …), after one round that does not count, and keeps what each returns.</summary>
-    public Measurement Rounds(int rounds, params (string Figure, Func<double> Run)[] peers) => Rounds(rounds, warmUps: 1, peers);
+    /// <summary>Runs the peers in turn (A B A B …), after one round that does not count, and keeps what each
+    /// returns.</summary>
+    public Measurement Rounds(int rounds, params (string Figure, Func<double> Run)[] peers) =>
+        Rounds(rounds, warmUps: 1, peers);
 
-    /// <summary>The same with any number of rounds that do not count: none where each peer is a process of its own, which warms up by itself.</summary>
+    /// <summary>The same with any number of rounds that do not count: none where each peer is a process of its own,
+    /// which warms up by itself.</summary>
     public Measurement Rounds(int rounds, int warmUps, params (string Figure, Func<double> Run)[] peers)
     {
-        foreach (var (figure, _) in peers) samples[figure] = new double[rounds];
+        foreach (var (figure, _) in peers)
+            samples[figure] = new double[rounds];
         for (var round = -warmUps; round < rounds; round++)
         {
             foreach (var (figure, run) in peers)
             {
                 var value = run();
-                if (round >= 0) samples[figure][round] = value;
+                if (round >= 0)
+                    samples[figure][round] = value;
             }
         }
 
@@ -39,9 +44,11 @@ internal sealed class Measurement(string subject)
     }
 
     /// <summary>Adds a figure computed from another, round by round.</summary>
-    public Measurement Derive(string name, string from, Func<double, double> compute) => Figure(name, [.. samples[from].Select(compute)]);
+    public Measurement Derive(string name, string from, Func<double, double> compute) =>
+        Figure(name, [.. samples[from].Select(compute)]);
 
-    /// <summary>Adds a ratio of two figures: the median of the ratios round by round. Without a second figure the first is a ratio already.</summary>
+    /// <summary>Adds a ratio of two figures: the median of the ratios round by round. Without a second figure the
+    /// first is a ratio already.</summary>
     public Measurement Ratio(string name, string numerator, string? denominator)
     {
         ratios[name] = (numerator, denominator);
@@ -60,10 +67,25 @@ internal sealed class Measurement(string subject)
     public void Print(string? json)
     {
         var table = new Table().AddColumns("figure", "median", "min", "max", "n");
-        foreach (var (name, values) in samples) table.AddRow(name, Text(Median(values)), Text(values.Min()), Text(values.Max()), values.Length.ToString(CultureInfo.InvariantCulture));
-        foreach (var name in ratios.Keys) table.AddRow($"ratio {name}", Text(Median(RatioSamples(name))), Text(RatioSamples(name).Min()), Text(RatioSamples(name).Max()), RatioSamples(name).Length.ToString(CultureInfo.InvariantCulture));
+        foreach (var (name, values) in samples)
+            table.AddRow(
+                name,
+                Text(Median(values)),
+                Text(values.Min()),
+                Text(values.Max()),
+                values.Length.ToString(CultureInfo.InvariantCulture)
+            );
+        foreach (var name in ratios.Keys)
+            table.AddRow(
+                $"ratio {name}",
+                Text(Median(RatioSamples(name))),
+                Text(RatioSamples(name).Min()),
+                Text(RatioSamples(name).Max()),
+                RatioSamples(name).Length.ToString(CultureInfo.InvariantCulture)
+            );
         AnsiConsole.Write(table);
-        if (json is null) return;
+        if (json is null)
+            return;
         var result = new
         {
             subject,
@@ -74,14 +96,17 @@ internal sealed class Measurement(string subject)
         AtomicWrite.Text(json, JsonSerializer.Serialize(result, Json.Options) + "\n");
     }
 
-    private double[] RatioSamples(string name) => ratios[name].Denominator is { } denominator
-        ? [.. samples[ratios[name].Numerator].Zip(samples[denominator], (a, b) => a / b)]
-        : samples[ratios[name].Numerator];
+    private double[] RatioSamples(string name) =>
+        ratios[name].Denominator is { } denominator
+            ? [.. samples[ratios[name].Numerator].Zip(samples[denominator], (a, b) => a / b)]
+            : samples[ratios[name].Numerator];
 
     private static double Median(double[] values)
     {
         var sorted = values.Order().ToArray();
-        return sorted.Length % 2 == 1 ? sorted[sorted.Length / 2] : (sorted[(sorted.Length / 2) - 1] + sorted[sorted.Length / 2]) / 2;
+        return sorted.Length % 2 == 1
+            ? sorted[sorted.Length / 2]
+            : (sorted[(sorted.Length / 2) - 1] + sorted[sorted.Length / 2]) / 2;
     }
 
     private static string Text(double value) => value.ToString("G4", CultureInfo.InvariantCulture);

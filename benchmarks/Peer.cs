@@ -17,14 +17,24 @@ internal static class Peer
     {
         var host = Environment.ProcessPath!;
         var start = new ProcessStartInfo(host) { RedirectStandardOutput = true };
-        if (Path.GetFileNameWithoutExtension(host) == "dotnet") start.ArgumentList.Add(typeof(Peer).Assembly.Location);
+        if (Path.GetFileNameWithoutExtension(host) == "dotnet")
+            start.ArgumentList.Add(typeof(Peer).Assembly.Location);
         start.ArgumentList.Add(Option);
         start.ArgumentList.Add(name);
-        foreach (var argument in arguments) start.ArgumentList.Add(argument);
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
-        if (process.ExitCode != 0) throw new InvalidOperationException($"{name} ended with {process.ExitCode}");
-        return [.. output.Trim().Split('\n')[^1].Split(' ').Select(number => double.Parse(number, CultureInfo.InvariantCulture))];
+        if (process.ExitCode != 0)
+            throw new InvalidOperationException($"{name} ended with {process.ExitCode}");
+        return
+        [
+            .. output
+                .Trim()
+                .Split('\n')[^1]
+                .Split(' ')
+                .Select(number => double.Parse(number, CultureInfo.InvariantCulture)),
+        ];
     }
 }

@@ -14,32 +14,85 @@ if (args is [FuzzChild.Option, .. var fuzzed])
 
 if (args is [Peer.Option, var peer, .. var arguments])
 {
-    Console.WriteLine(string.Join(' ', Subjects.Peers[peer](arguments).Select(figure => figure.ToString("R", System.Globalization.CultureInfo.InvariantCulture))));
+    Console.WriteLine(
+        string.Join(
+            ' ',
+            Subjects
+                .Peers[peer](arguments)
+                .Select(figure => figure.ToString("R", System.Globalization.CultureInfo.InvariantCulture))
+        )
+    );
     return 0;
 }
 
-Argument<string> subject = new("SUBJECT") { Description = $"One of: {string.Join(", ", Subjects.All.Keys)}; `micro` for the BenchmarkDotNet subjects; or `fuzz`." };
-Argument<string?> door = new("DOOR") { Description = $"With fuzz, one door: {string.Join(", ", FuzzDoors.All.Keys)}. All without it.", Arity = ArgumentArity.ZeroOrOne };
-Option<double> minutes = new("--minutes") { Description = "With fuzz: time for all doors together.", DefaultValueFactory = _ => 10 };
-Option<int> inputs = new("--inputs") { Description = "With fuzz: most inputs a door.", DefaultValueFactory = _ => int.MaxValue };
+Argument<string> subject = new("SUBJECT")
+{
+    Description =
+        $"One of: {string.Join(", ", Subjects.All.Keys)}; `micro` for the BenchmarkDotNet subjects; or `fuzz`.",
+};
+Argument<string?> door = new("DOOR")
+{
+    Description = $"With fuzz, one door: {string.Join(", ", FuzzDoors.All.Keys)}. All without it.",
+    Arity = ArgumentArity.ZeroOrOne,
+};
+Option<double> minutes = new("--minutes")
+{
+    Description = "With fuzz: time for all doors together.",
+    DefaultValueFactory = _ => 10,
+};
+Option<int> inputs = new("--inputs")
+{
+    Description = "With fuzz: most inputs a door.",
+    DefaultValueFactory = _ => int.MaxValue,
+};
 Option<int> seed = new("--seed") { Description = "With fuzz: decides the inputs.", DefaultValueFactory = _ => 1 };
-Option<string> kept = new("--kept") { Description = "With fuzz: folder for the inputs that fail.", DefaultValueFactory = _ => Path.Combine(Path.GetTempPath(), "torchbridge-fuzz") };
+Option<string> kept = new("--kept")
+{
+    Description = "With fuzz: folder for the inputs that fail.",
+    DefaultValueFactory = _ => Path.Combine(Path.GetTempPath(), "torchbridge-fuzz"),
+};
 Option<string?> json = new("--json") { Description = "Write the figures as JSON to this file.", HelpName = "FILE" };
-var root = new RootCommand("Side-by-side measurements: peers in turn, several rounds, medians.\nExample: dotnet run -c Release --project benchmarks -- export --json export.json") { subject, door, json, minutes, inputs, seed, kept };
+var root = new RootCommand(
+    "Side-by-side measurements: peers in turn, several rounds, medians.\nExample: dotnet run -c Release "
+        + "--project benchmarks -- export --json export.json"
+)
+{
+    subject,
+    door,
+    json,
+    minutes,
+    inputs,
+    seed,
+    kept,
+};
 root.SetAction(parsed =>
 {
     var name = parsed.GetValue(subject)!;
     if (name == "micro")
     {
         // In process: the default toolchain would build a project that copies half a gigabyte of natives.
-        BenchmarkSwitcher.FromAssembly(typeof(Subjects).Assembly).Run(["--filter", "*"], DefaultConfig.Instance.AddJob(Job.ShortRun.WithToolchain(InProcessEmitToolchain.Instance)));
+        BenchmarkSwitcher
+            .FromAssembly(typeof(Subjects).Assembly)
+            .Run(
+                ["--filter", "*"],
+                DefaultConfig.Instance.AddJob(Job.ShortRun.WithToolchain(InProcessEmitToolchain.Instance))
+            );
         return 0;
     }
 
-    if (name == "fuzz") return FuzzSubject.Run(parsed.GetValue(door), parsed.GetValue(minutes), parsed.GetValue(inputs), parsed.GetValue(seed), parsed.GetValue(kept)!);
+    if (name == "fuzz")
+        return FuzzSubject.Run(
+            parsed.GetValue(door),
+            parsed.GetValue(minutes),
+            parsed.GetValue(inputs),
+            parsed.GetValue(seed),
+            parsed.GetValue(kept)!
+        );
     if (!Subjects.All.TryGetValue(name, out var run))
     {
-        Console.Error.WriteLine($"There is no subject '{name}'; there are {string.Join(", ", Subjects.All.Keys)}, micro and fuzz.");
+        Console.Error.WriteLine(
+            $"There is no subject '{name}'; there are {string.Join(", ", Subjects.All.Keys)}, micro and fuzz."
+        );
         return 2;
     }
 

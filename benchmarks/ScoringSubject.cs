@@ -16,30 +16,40 @@ using static TorchSharp.torch;
 namespace TorchBridge.Benchmarks;
 
 /// <summary>
-/// Serving: our transformer beside raw ONNX Runtime and beside stock ApplyOnnxModel on vectors; beside the stock chain on picture files; memory over a
+/// Serving: our transformer beside raw ONNX Runtime and beside stock ApplyOnnxModel on vectors; beside the stock
+/// chain on picture files; memory over a
 /// long stream; and the time from a process's start to its first prediction.
 /// </summary>
 internal static class ScoringSubject
 {
-    private const int Rounds = 5, Rows = 384, Batch = 32, Pixels = 3 * 32 * 32, LongStream = 200_000, ShortStream = 20_000;
+    private const int Rounds = 5,
+        Rows = 384,
+        Batch = 32,
+        Pixels = 3 * 32 * 32,
+        LongStream = 200_000,
+        ShortStream = 20_000;
 
-    public static IReadOnlyDictionary<string, Func<string[], double>> Peers { get; } = new Dictionary<string, Func<string[], double>>(StringComparer.Ordinal)
-    {
-        ["first_prediction_ours"] = arguments =>
+    public static IReadOnlyDictionary<string, Func<string[], double>> Peers { get; } =
+        new Dictionary<string, Func<string[], double>>(StringComparer.Ordinal)
         {
-            using var classifier = ImageClassifier.Load(arguments[0]);
-            return classifier.Classify(arguments[2]).Probabilities[0];
-        },
-        ["first_prediction_stock"] = arguments => StockPipeline.Score(arguments[1], [arguments[2]]).Single().Scores[0],
-        ["memory"] = arguments => ResidentGrowth(arguments[0]),
-    };
+            ["first_prediction_ours"] = arguments =>
+            {
+                using var classifier = ImageClassifier.Load(arguments[0]);
+                return classifier.Classify(arguments[2]).Probabilities[0];
+            },
+            ["first_prediction_stock"] = arguments =>
+                StockPipeline.Score(arguments[1], [arguments[2]]).Single().Scores[0],
+            ["memory"] = arguments => ResidentGrowth(arguments[0]),
+        };
 
     public static Measurement Run()
     {
         var folder = Directory.CreateTempSubdirectory("torchbridge-bench-").FullName;
         try
         {
-            string plain = Export(folder, "plain", BlockForm.Plain, 64), residual = Export(folder, "residual", BlockForm.Residual, 64), tiny = Export(folder, "tiny", BlockForm.Plain, 8);
+            string plain = Export(folder, "plain", BlockForm.Plain, 64),
+                residual = Export(folder, "residual", BlockForm.Residual, 64),
+                tiny = Export(folder, "tiny", BlockForm.Plain, 8);
             var files = Files(Path.Combine(folder, "pictures"));
             var zip = Path.Combine(folder, "plain.zip");
             StockPipeline.Save(plain, zip);
@@ -54,16 +64,37 @@ internal static class ScoringSubject
                 ("files_transformer_images_per_second", FilesTransformer(plain, files)),
                 ("files_stock_images_per_second", FilesStock(zip, files)),
                 ("read_seconds_a_picture", () => Measurement.Seconds(() => ReadAll(files)) / files.Length),
-                ("first_prediction_ours_seconds", () => Measurement.Seconds(() => Peer.Run("first_prediction_ours", plain, zip, files[0]))),
-                ("first_prediction_stock_seconds", () => Measurement.Seconds(() => Peer.Run("first_prediction_stock", plain, zip, files[0]))));
+                ("first_prediction_ours_seconds", () =>
+                    Measurement.Seconds(() => Peer.Run("first_prediction_ours", plain, zip, files[0]))
+                ),
+                ("first_prediction_stock_seconds", () =>
+                    Measurement.Seconds(() => Peer.Run("first_prediction_stock", plain, zip, files[0]))
+                )
+            );
             return measurement
                 .Figure("rss_200k_vs_20k", Peer.Run("memory", tiny))
                 .Derive("files_seconds_a_picture", "files_transformer_images_per_second", rate => 1 / rate)
                 .Ratio("share_of_reading", "read_seconds_a_picture", "files_seconds_a_picture")
-                .Ratio("transformer_vs_ort", "plain_transformer_images_per_second", "plain_ort_batch32_images_per_second")
-                .Ratio("transformer_vs_apply_onnx", "plain_transformer_images_per_second", "plain_apply_onnx_images_per_second")
-                .Ratio("transformer_vs_ort_residual", "residual_transformer_images_per_second", "residual_ort_batch32_images_per_second")
-                .Ratio("transformer_vs_apply_onnx_residual", "residual_transformer_images_per_second", "residual_apply_onnx_images_per_second")
+                .Ratio(
+                    "transformer_vs_ort",
+                    "plain_transformer_images_per_second",
+                    "plain_ort_batch32_images_per_second"
+                )
+                .Ratio(
+                    "transformer_vs_apply_onnx",
+                    "plain_transformer_images_per_second",
+                    "plain_apply_onnx_images_per_second"
+                )
+                .Ratio(
+                    "transformer_vs_ort_residual",
+                    "residual_transformer_images_per_second",
+                    "residual_ort_batch32_images_per_second"
+                )
+                .Ratio(
+                    "transformer_vs_apply_onnx_residual",
+                    "residual_transformer_images_per_second",
+                    "residual_apply_onnx_images_per_second"
+                )
                 .Ratio("files_vs_stock", "files_transformer_images_per_second", "files_stock_images_per_second")
                 .Ratio("first_prediction_vs_stock", "first_prediction_ours_seconds", "first_prediction_stock_seconds")
                 .Ratio("rss_200k_vs_20k", "rss_200k_vs_20k", null);
@@ -82,14 +113,28 @@ internal static class ScoringSubject
         using var network = new ModernCnn(new NetworkOptions { Form = form, Channels = channels });
         using var classifier = new PixelClassifier(network, new ChannelStatistics([0.5, 0.5, 0.5], [0.25, 0.25, 0.25]));
         using var example = rand(1, 3, 32, 32) * 255;
-        OnnxExporter.Export(classifier, example, path, new ExportOptions { OutputNames = ["logits", "probabilities"], Metadata = new Dictionary<string, string>(new ModelCard(classes, 32, 32).ToMetadata()) });
+        OnnxExporter.Export(
+            classifier,
+            example,
+            path,
+            new ExportOptions
+            {
+                OutputNames = ["logits", "probabilities"],
+                Metadata = new Dictionary<string, string>(new ModelCard(classes, 32, 32).ToMetadata()),
+            }
+        );
         return path;
     }
 
     internal static float[][] Vectors()
     {
         var random = new Random(1);
-        return [.. Enumerable.Range(0, Rows).Select(_ => Enumerable.Range(0, Pixels).Select(_ => (float)random.Next(256)).ToArray())];
+        return
+        [
+            .. Enumerable
+                .Range(0, Rows)
+                .Select(_ => Enumerable.Range(0, Pixels).Select(_ => (float)random.Next(256)).ToArray()),
+        ];
     }
 
     /// <summary>The peer: pixels are put into one buffer a batch, which ONNX Runtime reads in place.</summary>
@@ -99,16 +144,23 @@ internal static class ScoringSubject
         var vectors = Vectors();
         var options = new RunOptions();
         var pixels = new float[Batch * Pixels];
-        return () => Rows / Measurement.Seconds(() =>
-        {
-            for (var start = 0; start < Rows; start += Batch)
+        return () =>
+            Rows
+            / Measurement.Seconds(() =>
             {
-                for (var i = 0; i < Batch; i++) vectors[start + i].CopyTo(pixels, i * Pixels);
-                using var input = OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, pixels.AsMemory(), [Batch, 3, 32, 32]);
-                using var results = session.Run(options, ["pixels"], [input], ["probabilities"]);
-                _ = results[0].GetTensorDataAsSpan<float>()[0];
-            }
-        });
+                for (var start = 0; start < Rows; start += Batch)
+                {
+                    for (var i = 0; i < Batch; i++)
+                        vectors[start + i].CopyTo(pixels, i * Pixels);
+                    using var input = OrtValue.CreateTensorValueFromMemory(
+                        OrtMemoryInfo.DefaultInstance,
+                        pixels.AsMemory(),
+                        [Batch, 3, 32, 32]
+                    );
+                    using var results = session.Run(options, ["pixels"], [input], ["probabilities"]);
+                    _ = results[0].GetTensorDataAsSpan<float>()[0];
+                }
+            });
     }
 
     internal static Func<double> Transformer(string path)
@@ -123,7 +175,9 @@ internal static class ScoringSubject
     {
         const int part = 128;
         var context = new MLContext(seed: 0);
-        var data = context.Data.LoadFromEnumerable(Vectors().Take(part).Select(vector => new Row { pixels = vector }).ToArray());
+        var data = context.Data.LoadFromEnumerable(
+            Vectors().Take(part).Select(vector => new Row { pixels = vector }).ToArray()
+        );
         var transformer = context.Transforms.ApplyOnnxModel(["probabilities"], ["pixels"], path).Fit(data);
         return () => part / Measurement.Seconds(() => Read(transformer.Transform(data), "probabilities"));
     }
@@ -136,17 +190,19 @@ internal static class ScoringSubject
         return () => files.Length / Measurement.Seconds(() => Read(transformer.Transform(data), "Score"));
     }
 
-    private static Func<double> FilesStock(string zip, string[] files) => () =>
-    {
-        var started = Stopwatch.GetTimestamp();
-        var scored = StockPipeline.Score(zip, files).Count();
-        return scored / Stopwatch.GetElapsedTime(started).TotalSeconds;
-    };
+    private static Func<double> FilesStock(string zip, string[] files) =>
+        () =>
+        {
+            var started = Stopwatch.GetTimestamp();
+            var scored = StockPipeline.Score(zip, files).Count();
+            return scored / Stopwatch.GetElapsedTime(started).TotalSeconds;
+        };
 
     private static void ReadAll(string[] files)
     {
         Span<byte> planes = stackalloc byte[Pixels];
-        foreach (var file in files) PictureReader.ReadFile(file, 32, 32, planes);
+        foreach (var file in files)
+            PictureReader.ReadFile(file, 32, 32, planes);
     }
 
     private static void Read(IDataView view, string column)
@@ -154,7 +210,8 @@ internal static class ScoringSubject
         using var cursor = view.GetRowCursor([view.Schema[column]]);
         var getter = cursor.GetGetter<VBuffer<float>>(view.Schema[column]);
         VBuffer<float> value = default;
-        while (cursor.MoveNext()) getter(ref value);
+        while (cursor.MoveNext())
+            getter(ref value);
     }
 
     /// <summary>CIFAR-10's JPEG files where they are, drawn pictures of the same size and format elsewhere.</summary>
@@ -164,12 +221,17 @@ internal static class ScoringSubject
         IEnumerable<byte[]> pictures = Shared.Find("data", "cifar10-jpeg.tar.gz") is { } cifar
             ? PictureFolder.Load(cifar, 32, 32, 1).TestFiles.Take(Rows).Select(file => file.Bytes)
             : DrawnJpegs();
-        return [.. pictures.Select((bytes, i) =>
-        {
-            var path = Path.Combine(folder, $"{i:D4}.jpg");
-            File.WriteAllBytes(path, bytes);
-            return path;
-        })];
+        return
+        [
+            .. pictures.Select(
+                (bytes, i) =>
+                {
+                    var path = Path.Combine(folder, $"{i:D4}.jpg");
+                    File.WriteAllBytes(path, bytes);
+                    return path;
+                }
+            ),
+        ];
     }
 
     private static IEnumerable<byte[]> DrawnJpegs()
@@ -191,7 +253,8 @@ internal static class ScoringSubject
         IEnumerable<Row> Stream()
         {
             var row = new Row { pixels = vector };
-            for (var i = 0; i < LongStream; i++) yield return row;
+            for (var i = 0; i < LongStream; i++)
+                yield return row;
         }
 
         var data = context.Data.LoadFromEnumerable(Stream());
@@ -205,10 +268,13 @@ internal static class ScoringSubject
         for (; cursor.MoveNext(); rows++)
         {
             getter(ref value);
-            if (rows == ShortStream) early = Resident();
+            if (rows == ShortStream)
+                early = Resident();
         }
 
-        return rows == LongStream ? Resident() / early : throw new InvalidOperationException($"{rows} rows came out of {LongStream}");
+        return rows == LongStream
+            ? Resident() / early
+            : throw new InvalidOperationException($"{rows} rows came out of {LongStream}");
 
         static double Resident()
         {
@@ -245,8 +311,16 @@ public class ScoringBenchmark
     {
         folder = Directory.CreateTempSubdirectory("torchbridge-bench-").FullName;
         var vector = new float[3 * 32 * 32];
-        var data = context.Data.LoadFromEnumerable(Enumerable.Range(0, Rows).Select(_ => new ScoringSubject.Row { pixels = vector }).ToArray());
-        transformer = context.Transforms.ClassifyImages(ScoringSubject.Export(folder, "tiny", BlockForm.Plain, 8), "pixels", new ImageClassificationOptions { BatchSize = 32 }).Fit(data);
+        var data = context.Data.LoadFromEnumerable(
+            Enumerable.Range(0, Rows).Select(_ => new ScoringSubject.Row { pixels = vector }).ToArray()
+        );
+        transformer = context
+            .Transforms.ClassifyImages(
+                ScoringSubject.Export(folder, "tiny", BlockForm.Plain, 8),
+                "pixels",
+                new ImageClassificationOptions { BatchSize = 32 }
+            )
+            .Fit(data);
         view = transformer.Transform(data);
     }
 
@@ -265,7 +339,8 @@ public class ScoringBenchmark
         using var cursor = view.GetRowCursor([view.Schema["Score"]]);
         var getter = cursor.GetGetter<VBuffer<float>>(view.Schema["Score"]);
         VBuffer<float> value = default;
-        while (cursor.MoveNext()) getter(ref value);
+        while (cursor.MoveNext())
+            getter(ref value);
         return value.GetValues()[0];
     }
 }

@@ -3,7 +3,8 @@ using System.Globalization;
 
 namespace TorchBridge.Benchmarks;
 
-/// <summary>Kills training runs at random moments of the clock, resumes them, and compares with a run that was left alone.</summary>
+/// <summary>Kills training runs at random moments of the clock, resumes them, and compares with a run that was left
+/// alone.</summary>
 internal static class SoakSubject
 {
     private const int Kills = 60;
@@ -21,18 +22,25 @@ internal static class SoakSubject
             var whole = Whole("first");
             // The second time everything is in the file cache, as for the runs to come.
             var seconds = Measurement.Seconds(() => Whole("second"));
-            int runs = 0, kills = 0, same = 0;
+            int runs = 0,
+                kills = 0,
+                same = 0;
             while (kills < Kills)
             {
                 var checkpoint = Path.Combine(folder.FullName, $"run{runs++}");
                 string? hash;
                 // From before the first step to after the end: it goes on until it ends before its kill.
-                while ((hash = Start(checkpoint, (int)(1000 * seconds * (0.3 + (0.8 * random.NextDouble()))))) is null) kills++;
-                if (hash == whole) same++;
+                while ((hash = Start(checkpoint, (int)(1000 * seconds * (0.3 + (0.8 * random.NextDouble()))))) is null)
+                    kills++;
+                if (hash == whole)
+                    same++;
                 Console.WriteLine($"{kills} of {Kills} kills, {runs} runs, {same} with the same bits");
             }
 
-            return new Measurement("soak").Figure("runs", runs).Figure("kills", kills).Figure("runs_with_the_same_bits", same);
+            return new Measurement("soak")
+                .Figure("runs", runs)
+                .Figure("kills", kills)
+                .Figure("runs_with_the_same_bits", same);
         }
         finally
         {
@@ -44,7 +52,9 @@ internal static class SoakSubject
     private static string? Start(string checkpoint, int milliseconds)
     {
         var dll = Path.Combine(AppContext.BaseDirectory, "KilledTrainer.dll");
-        using var process = Process.Start(new ProcessStartInfo("dotnet", [dll, checkpoint, "never"]) { RedirectStandardOutput = true })!;
+        using var process = Process.Start(
+            new ProcessStartInfo("dotnet", [dll, checkpoint, "never"]) { RedirectStandardOutput = true }
+        )!;
         var output = process.StandardOutput.ReadToEndAsync();
         if (!process.WaitForExit(milliseconds))
         {
@@ -53,7 +63,10 @@ internal static class SoakSubject
             return null;
         }
 
-        if (process.ExitCode != 0) throw new InvalidOperationException(string.Create(CultureInfo.InvariantCulture, $"the trainer ended with {process.ExitCode}"));
+        if (process.ExitCode != 0)
+            throw new InvalidOperationException(
+                string.Create(CultureInfo.InvariantCulture, $"the trainer ended with {process.ExitCode}")
+            );
         return output.Result.Trim();
     }
 }

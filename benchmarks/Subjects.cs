@@ -5,22 +5,28 @@ namespace TorchBridge.Benchmarks;
 /// <summary>The side-by-side subjects by name.</summary>
 internal static class Subjects
 {
-    public static IReadOnlyDictionary<string, Func<Measurement>> All { get; } = new Dictionary<string, Func<Measurement>>(StringComparer.Ordinal)
-    {
-        ["export"] = ExportSubject.Run,
-        ["training"] = TrainingSubject.Run,
-        ["scoring"] = ScoringSubject.Run,
-        ["quantized"] = QuantizedSubject.Run,
-        ["calibration"] = CalibrationSubject.Run,
-        ["ingredients"] = IngredientsSubject.Run,
-        ["soak"] = SoakSubject.Run,
-        ["serving"] = ServingSubject.Run,
-    };
+    public static IReadOnlyDictionary<string, Func<Measurement>> All { get; } =
+        new Dictionary<string, Func<Measurement>>(StringComparer.Ordinal)
+        {
+            ["export"] = ExportSubject.Run,
+            ["training"] = TrainingSubject.Run,
+            ["scoring"] = ScoringSubject.Run,
+            ["quantized"] = QuantizedSubject.Run,
+            ["calibration"] = CalibrationSubject.Run,
+            ["ingredients"] = IngredientsSubject.Run,
+            ["soak"] = SoakSubject.Run,
+            ["serving"] = ServingSubject.Run,
+        };
 
     /// <summary>Peers that are measured in a process of their own.</summary>
     public static IReadOnlyDictionary<string, Func<string[], double[]>> Peers { get; } =
-        TrainingSubject.Peers.Concat(ScoringSubject.Peers).Concat(QuantizedSubject.Peers)
-            .Select(pair => KeyValuePair.Create<string, Func<string[], double[]>>(pair.Key, arguments => [pair.Value(arguments)]))
-            .Concat(LoadPeer.Peers).Append(new("serve_stock", StockServer.Run))
+        TrainingSubject
+            .Peers.Concat(ScoringSubject.Peers)
+            .Concat(QuantizedSubject.Peers)
+            .Select(pair =>
+                KeyValuePair.Create<string, Func<string[], double[]>>(pair.Key, arguments => [pair.Value(arguments)])
+            )
+            .Concat(LoadPeer.Peers)
+            .Append(new("serve_stock", StockServer.Run))
             .ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
 }

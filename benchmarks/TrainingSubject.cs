@@ -10,48 +10,57 @@ using static TorchSharp.torch;
 namespace TorchBridge.Benchmarks;
 
 /// <summary>
-/// Training speed: our trainer beside the loop that a TorchSharp user writes today (NCHW, float32, the stock AdamW), with the same
-/// network, batches and recipe; the loader alone; and the machine's bfloat16 matrix product, as the measure of what is possible.
+/// Training speed: our trainer beside the loop that a TorchSharp user writes today (NCHW, float32, the stock AdamW),
+/// with the same
+/// network, batches and recipe; the loader alone; and the machine's bfloat16 matrix product, as the measure of what
+/// is possible.
 /// </summary>
 internal static class TrainingSubject
 {
-    private const int Rounds = 4, Steps = 8, BatchSize = 128;
+    private const int Rounds = 4,
+        Steps = 8,
+        BatchSize = 128;
 
-    /// <summary>Forward pass of one picture; a step is three times that: forward, gradient of inputs, gradient of weights.</summary>
+    /// <summary>Forward pass of one picture; a step is three times that: forward, gradient of inputs, gradient of
+    /// weights.</summary>
     private const double ForwardGflop = 0.343;
 
     /// <summary>
-    /// Each peer runs in a process of its own: the allocator's and OpenMP's settings are the whole process's, and the plain loop is to have
+    /// Each peer runs in a process of its own: the allocator's and OpenMP's settings are the whole process's, and the
+    /// plain loop is to have
     /// those that a user has today.
     /// </summary>
-    public static IReadOnlyDictionary<string, Func<string[], double>> Peers { get; } = new Dictionary<string, Func<string[], double>>(StringComparer.Ordinal)
-    {
-        ["plain_ours"] = _ => Ours(BlockForm.Plain, Best),
-        ["plain_ours_float32"] = _ => Ours(BlockForm.Plain, Precision.Float32),
-        ["plain_loop"] = _ => PlainLoop(BlockForm.Plain),
-        ["residual_ours"] = _ => Ours(BlockForm.Residual, Best),
-        ["residual_loop"] = _ => PlainLoop(BlockForm.Residual),
-        ["loader"] = _ => Loader(),
-        ["bf16_matmul"] = _ => Bfloat16MatrixProduct(),
-    };
+    public static IReadOnlyDictionary<string, Func<string[], double>> Peers { get; } =
+        new Dictionary<string, Func<string[], double>>(StringComparer.Ordinal)
+        {
+            ["plain_ours"] = _ => Ours(BlockForm.Plain, Best),
+            ["plain_ours_float32"] = _ => Ours(BlockForm.Plain, Precision.Float32),
+            ["plain_loop"] = _ => PlainLoop(BlockForm.Plain),
+            ["residual_ours"] = _ => Ours(BlockForm.Residual, Best),
+            ["residual_loop"] = _ => PlainLoop(BlockForm.Residual),
+            ["loader"] = _ => Loader(),
+            ["bf16_matmul"] = _ => Bfloat16MatrixProduct(),
+        };
 
-    public static Measurement Run() => new Measurement("training")
-        .Rounds(
-            Rounds,
-            warmUps: 0,
-            ("plain_ours_images_per_second", () => Peer.Run("plain_ours")),
-            ("plain_loop_images_per_second", () => Peer.Run("plain_loop")),
-            ("plain_ours_float32_images_per_second", () => Peer.Run("plain_ours_float32")),
-            ("residual_ours_images_per_second", () => Peer.Run("residual_ours")),
-            ("residual_loop_images_per_second", () => Peer.Run("residual_loop")),
-            ("loader_images_per_second", () => Peer.Run("loader")),
-            ("bf16_matmul_gflops", () => Peer.Run("bf16_matmul")))
-        .Derive("plain_ours_gflops", "plain_ours_images_per_second", rate => rate * 3 * ForwardGflop)
-        .Ratio("ours_vs_plain_loop", "plain_ours_images_per_second", "plain_loop_images_per_second")
-        .Ratio("ours_vs_plain_loop_residual", "residual_ours_images_per_second", "residual_loop_images_per_second")
-        .Ratio("ours_float32_vs_plain_loop", "plain_ours_float32_images_per_second", "plain_loop_images_per_second")
-        .Ratio("share_of_bf16_matmul", "plain_ours_gflops", "bf16_matmul_gflops")
-        .Ratio("loader_vs_training", "loader_images_per_second", "plain_ours_images_per_second");
+    public static Measurement Run() =>
+        new Measurement("training")
+            .Rounds(
+                Rounds,
+                warmUps: 0,
+                ("plain_ours_images_per_second", () => Peer.Run("plain_ours")),
+                ("plain_loop_images_per_second", () => Peer.Run("plain_loop")),
+                ("plain_ours_float32_images_per_second", () => Peer.Run("plain_ours_float32")),
+                ("residual_ours_images_per_second", () => Peer.Run("residual_ours")),
+                ("residual_loop_images_per_second", () => Peer.Run("residual_loop")),
+                ("loader_images_per_second", () => Peer.Run("loader")),
+                ("bf16_matmul_gflops", () => Peer.Run("bf16_matmul"))
+            )
+            .Derive("plain_ours_gflops", "plain_ours_images_per_second", rate => rate * 3 * ForwardGflop)
+            .Ratio("ours_vs_plain_loop", "plain_ours_images_per_second", "plain_loop_images_per_second")
+            .Ratio("ours_vs_plain_loop_residual", "residual_ours_images_per_second", "residual_loop_images_per_second")
+            .Ratio("ours_float32_vs_plain_loop", "plain_ours_float32_images_per_second", "plain_loop_images_per_second")
+            .Ratio("share_of_bf16_matmul", "plain_ours_gflops", "bf16_matmul_gflops")
+            .Ratio("loader_vs_training", "loader_images_per_second", "plain_ours_images_per_second");
 
     private static Recipe Recipe { get; } = new() { Epochs = 1, BatchSize = BatchSize };
 
@@ -64,11 +73,31 @@ internal static class TrainingSubject
         new Random(1).NextBytes(pixels);
         var all = new PictureSet(pixels, [.. Enumerable.Range(0, count + 16).Select(i => i % 10)], 32, 32);
         var few = all.Select([.. Enumerable.Range(count, 16)]);
-        return new PictureData("noise", [.. Enumerable.Range(0, 10).Select(i => $"class {i}")], all.Select([.. Enumerable.Range(0, count)]), few, few);
+        return new PictureData(
+            "noise",
+            [.. Enumerable.Range(0, 10).Select(i => $"class {i}")],
+            all.Select([.. Enumerable.Range(0, count)]),
+            few,
+            few
+        );
     }
 
-    private static TrainedModel Model(PictureData data, Recipe recipe, BlockForm form, Precision precision) => new(new ModelSettings(
-        new NetworkOptions { Form = form }, recipe, ComputeOptions.Default with { Precision = precision }, 1, "noise", null, data.ClassNames, ChannelStatistics.Of(data.Training)));
+    private static TrainedModel Model(PictureData data, Recipe recipe, BlockForm form, Precision precision) =>
+        new(
+            new ModelSettings(
+                new NetworkOptions { Form = form },
+                recipe,
+                ComputeOptions.Default with
+                {
+                    Precision = precision,
+                },
+                1,
+                "noise",
+                null,
+                data.ClassNames,
+                ChannelStatistics.Of(data.Training)
+            )
+        );
 
     /// <summary>The second epoch: the first warms up, as the plain loop's does.</summary>
     private static double Ours(BlockForm form, Precision precision)
@@ -101,11 +130,15 @@ internal static class TrainingSubject
                 pause.BetweenSteps();
                 optimizer.zero_grad();
                 var logits = network.forward(((batch.Pixels.contiguous() / 255) - 0.5) / 0.25);
-                var loss = SoftTargets.CrossEntropy(logits, SoftTargets.Smooth(batch.Labels, 10, Recipe.LabelSmoothing));
+                var loss = SoftTargets.CrossEntropy(
+                    logits,
+                    SoftTargets.Smooth(batch.Labels, 10, Recipe.LabelSmoothing)
+                );
                 loss.backward();
                 nn.utils.clip_grad_norm_(network.parameters(), Recipe.GradientClipping);
                 optimizer.step();
-                if (!double.IsFinite(loss.ToDouble())) throw new InvalidOperationException("the plain loop diverged");
+                if (!double.IsFinite(loss.ToDouble()))
+                    throw new InvalidOperationException("the plain loop diverged");
             }
         }
     }
@@ -117,7 +150,8 @@ internal static class TrainingSubject
         var count = 0L;
         foreach (var batch in BatchLoader.Training(data.Training, Recipe, 1, 1))
         {
-            using (batch) count += batch.Labels.shape[0];
+            using (batch)
+                count += batch.Labels.shape[0];
         }
 
         return count / Stopwatch.GetElapsedTime(started).TotalSeconds;
@@ -125,7 +159,8 @@ internal static class TrainingSubject
 
     private static double Bfloat16MatrixProduct()
     {
-        const int size = 2048, repeats = 8;
+        const int size = 2048,
+            repeats = 8;
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var a = rand(size, size).to(ScalarType.BFloat16);
@@ -133,7 +168,8 @@ internal static class TrainingSubject
         a.mm(b).Dispose();
         var seconds = Measurement.Seconds(() =>
         {
-            for (var i = 0; i < repeats; i++) a.mm(b).Dispose();
+            for (var i = 0; i < repeats; i++)
+                a.mm(b).Dispose();
         });
         return repeats * 2.0 * size * size * size / seconds / 1e9;
     }

@@ -3,7 +3,8 @@ using System.Globalization;
 
 namespace TorchBridge.Benchmarks.Fuzzing;
 
-/// <summary>The process that gives inputs to one door. Its parent reads how far it is, and ends it where it hangs or takes too much memory.</summary>
+/// <summary>The process that gives inputs to one door. Its parent reads how far it is, and ends it where it hangs or
+/// takes too much memory.</summary>
 internal static class FuzzChild
 {
     /// <summary>The option that such a process is started with.</summary>
@@ -12,7 +13,8 @@ internal static class FuzzChild
     private const int ReportMilliseconds = 100;
 
     /// <summary>Gives inputs until the time or their number is over.</summary>
-    /// <param name="arguments">Door, seed, number of the first input, number after the last, seconds, folder for what fails.</param>
+    /// <param name="arguments">Door, seed, number of the first input, number after the last, seconds, folder for what
+    /// fails.</param>
     public static void Run(string[] arguments)
     {
         int Whole(int at) => int.Parse(arguments[at], CultureInfo.InvariantCulture);
@@ -20,9 +22,12 @@ internal static class FuzzChild
         var door = FuzzDoors.All[arguments[0]]();
         var current = Path.Combine(folder, $"{arguments[0]}.current");
         var found = new HashSet<string>(StringComparer.Ordinal);
-        long accepted = 0, refused = 0, undocumented = 0;
+        long accepted = 0,
+            refused = 0,
+            undocumented = 0;
         var reported = 0L;
-        // The first of a corpus is right: a door that refuses it would refuse every mutant, and nothing behind it would be tried.
+        // The first of a corpus is right: a door that refuses it would refuse every mutant, and nothing behind it
+        // would be tried.
         Try(door.Corpus[0], new Random(seed), "corpus");
         var started = Stopwatch.GetTimestamp();
         for (var number = Whole(2); number < last && Stopwatch.GetElapsedTime(started).TotalSeconds < seconds; number++)
@@ -56,16 +61,24 @@ internal static class FuzzChild
             catch (Exception error)
             {
                 undocumented++;
-                if (!found.Add(Place(error))) return;
-                var name = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{arguments[0]}-{seed}-{number}"));
+                if (!found.Add(Place(error)))
+                    return;
+                var name = Path.Combine(
+                    folder,
+                    string.Create(CultureInfo.InvariantCulture, $"{arguments[0]}-{seed}-{number}")
+                );
                 File.WriteAllBytes($"{name}.bin", input);
                 File.WriteAllText($"{name}.txt", error.ToString());
             }
         }
 
-        void Report(int number) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{number} {accepted} {refused} {undocumented}"));
+        void Report(int number) =>
+            Console.WriteLine(
+                string.Create(CultureInfo.InvariantCulture, $"{number} {accepted} {refused} {undocumented}")
+            );
     }
 
     /// <summary>Type and place of an exception: one fault is kept once.</summary>
-    private static string Place(Exception error) => $"{error.GetType()} {error.StackTrace?.Split('\n').FirstOrDefault()}";
+    private static string Place(Exception error) =>
+        $"{error.GetType()} {error.StackTrace?.Split('\n').FirstOrDefault()}";
 }

@@ -11,23 +11,38 @@ using TorchBridge.Testing;
 
 namespace TorchBridge.Benchmarks.Fuzzing;
 
-/// <summary>Inputs to begin with: small ones that are made here, and what others found, of ../shared/findings/files where it is there.</summary>
+/// <summary>Inputs to begin with: small ones that are made here, and what others found, of ../shared/findings/files
+/// where it is there.</summary>
 internal static class FuzzCorpus
 {
-    private const int Side = 8, Classes = 3, LargestFound = 64 << 10;
+    private const int Side = 8,
+        Classes = 3,
+        LargestFound = 64 << 10;
 
     /// <summary>Found files of a kind that are small enough to be changed.</summary>
-    public static IEnumerable<byte[]> Found(string kind) => Shared.Find("findings", "files", kind) is { } folder
-        ? Directory.GetFiles(folder).Order(StringComparer.Ordinal).Select(File.ReadAllBytes).Where(bytes => bytes.Length < LargestFound)
-        : [];
+    public static IEnumerable<byte[]> Found(string kind) =>
+        Shared.Find("findings", "files", kind) is { } folder
+            ? Directory
+                .GetFiles(folder)
+                .Order(StringComparer.Ordinal)
+                .Select(File.ReadAllBytes)
+                .Where(bytes => bytes.Length < LargestFound)
+            : [];
 
     /// <summary>A picture in each format that is read.</summary>
     public static IEnumerable<byte[]> Pictures()
     {
         using var bitmap = new SKBitmap(24, 18);
         for (var i = 0; i < bitmap.Width * bitmap.Height; i++)
-            bitmap.SetPixel(i % bitmap.Width, i / bitmap.Width, new SKColor((byte)(i * 7), (byte)(i * 3), (byte)i, (byte)(255 - (i % 32))));
-        foreach (var format in (SKEncodedImageFormat[])[SKEncodedImageFormat.Png, SKEncodedImageFormat.Jpeg, SKEncodedImageFormat.Webp])
+            bitmap.SetPixel(
+                i % bitmap.Width,
+                i / bitmap.Width,
+                new SKColor((byte)(i * 7), (byte)(i * 3), (byte)i, (byte)(255 - (i % 32)))
+            );
+        foreach (
+            var format in (SKEncodedImageFormat[])
+                [SKEncodedImageFormat.Png, SKEncodedImageFormat.Jpeg, SKEncodedImageFormat.Webp]
+        )
         {
             using var data = bitmap.Encode(format, 80);
             yield return data.ToArray();
@@ -36,7 +51,8 @@ internal static class FuzzCorpus
         yield return Bmp(5, 4);
     }
 
-    /// <summary>A picture classifier of a convolution and a matrix product, as the training program names things.</summary>
+    /// <summary>A picture classifier of a convolution and a matrix product, as the training program names
+    /// things.</summary>
     public static byte[] Classifier()
     {
         var graph = new OnnxGraph { Opset = 17 };
@@ -55,13 +71,21 @@ internal static class FuzzCorpus
         Add("Softmax", [ModelNames.Logits], ModelNames.Probabilities, ("axis", -1L));
         graph.Outputs.Add(new ValueInfo(ModelNames.Logits, ElementType.Float32, ["batch", (long)Classes]));
         graph.Outputs.Add(new ValueInfo(ModelNames.Probabilities, ElementType.Float32, ["batch", (long)Classes]));
-        foreach (var (key, value) in Card()) graph.Metadata[key] = value;
+        foreach (var (key, value) in Card())
+            graph.Metadata[key] = value;
         return OnnxWriter.ToBytes(graph);
 
         void Add(string type, List<string> inputs, string output, params (string Name, object Value)[] attributes)
         {
-            var node = new OnnxNode { OpType = type, Name = output, Inputs = inputs, Outputs = [output] };
-            foreach (var (name, value) in attributes) node.Attributes[name] = value;
+            var node = new OnnxNode
+            {
+                OpType = type,
+                Name = output,
+                Inputs = inputs,
+                Outputs = [output],
+            };
+            foreach (var (name, value) in attributes)
+                node.Attributes[name] = value;
             graph.Nodes.Add(node);
         }
     }
@@ -69,8 +93,15 @@ internal static class FuzzCorpus
     /// <summary>The classifier's card, with a self-check of one picture.</summary>
     public static Dictionary<string, string> Card()
     {
-        var card = new Dictionary<string, string>(new ModelCard(["cat", "dog", "ship"], Side, Side).ToMetadata(), StringComparer.Ordinal);
-        var (key, value) = new SelfCheck(new byte[3 * Side * Side], [0.5f, -0.25f, 1], SelfCheck.Float32Tolerance).ToMetadata();
+        var card = new Dictionary<string, string>(
+            new ModelCard(["cat", "dog", "ship"], Side, Side).ToMetadata(),
+            StringComparer.Ordinal
+        );
+        var (key, value) = new SelfCheck(
+            new byte[3 * Side * Side],
+            [0.5f, -0.25f, 1],
+            SelfCheck.Float32Tolerance
+        ).ToMetadata();
         card[key] = value;
         return card;
     }
@@ -100,7 +131,10 @@ internal static class FuzzCorpus
         using var memory = new MemoryStream();
         using (var archive = new TarWriter(memory, leaveOpen: true))
         {
-            foreach (var (name, bytes) in Files()) archive.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(bytes) });
+            foreach (var (name, bytes) in Files())
+                archive.WriteEntry(
+                    new UstarTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(bytes) }
+                );
         }
 
         return memory.ToArray();
@@ -110,7 +144,9 @@ internal static class FuzzCorpus
     {
         var pictures = Pictures().ToArray();
         string[] endings = [".png", ".jpg", ".webp", ".bmp"];
-        return from name in (string[])["cat", "dog"] from i in Enumerable.Range(0, 12) select ($"{name}/{i:D2}{endings[i % 4]}", pictures[i % 4]);
+        return from name in (string[])["cat", "dog"]
+            from i in Enumerable.Range(0, 12)
+            select ($"{name}/{i:D2}{endings[i % 4]}", pictures[i % 4]);
     }
 
     private static byte[] Bmp(int width, int height)
@@ -119,10 +155,12 @@ internal static class FuzzCorpus
         using var memory = new MemoryStream();
         using var writer = new BinaryWriter(memory, Encoding.ASCII, leaveOpen: true);
         writer.Write("BM"u8);
-        foreach (var value in (int[])[54 + (row * height), 0, 54, 40, width, height]) writer.Write(value);
+        foreach (var value in (int[])[54 + (row * height), 0, 54, 40, width, height])
+            writer.Write(value);
         writer.Write((short)1);
         writer.Write((short)24);
-        foreach (var value in (int[])[0, row * height, 2835, 2835, 0, 0]) writer.Write(value);
+        foreach (var value in (int[])[0, row * height, 2835, 2835, 0, 0])
+            writer.Write(value);
         writer.Write(Enumerable.Range(0, row * height).Select(i => (byte)i).ToArray());
         writer.Flush();
         return memory.ToArray();

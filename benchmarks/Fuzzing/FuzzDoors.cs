@@ -20,116 +20,194 @@ namespace TorchBridge.Benchmarks.Fuzzing;
 /// <summary>The doors by name.</summary>
 internal static class FuzzDoors
 {
-    private const int Width = 20, Height = 12;
+    private const int Width = 20,
+        Height = 12;
 
-    /// <summary>How often our own files stand in a corpus, beside those found once each: a found picture takes a second, and few found models are classifiers.</summary>
-    private const int PictureShare = 500, ClassifierShare = 200;
+    /// <summary>How often our own files stand in a corpus, beside those found once each: a found picture takes a
+    /// second, and few found models are classifiers.</summary>
+    private const int PictureShare = 500,
+        ClassifierShare = 200;
 
     /// <summary>What makes each; a corpus is made once, in the door's own process.</summary>
-    public static IReadOnlyDictionary<string, Func<FuzzDoor>> All { get; } = new Dictionary<string, Func<FuzzDoor>>(StringComparer.Ordinal)
-    {
-        ["picture"] = Picture,
-        ["load"] = Load,
-        ["score"] = Score,
-        ["quantize"] = Quantize,
-        ["zip"] = Zip,
-        ["safetensors"] = Weights,
-        ["checkpoint"] = Resume,
-        ["archive"] = Archive,
-        ["recipe"] = Recipe,
-        ["card"] = Card,
-    };
+    public static IReadOnlyDictionary<string, Func<FuzzDoor>> All { get; } =
+        new Dictionary<string, Func<FuzzDoor>>(StringComparer.Ordinal)
+        {
+            ["picture"] = Picture,
+            ["load"] = Load,
+            ["score"] = Score,
+            ["quantize"] = Quantize,
+            ["zip"] = Zip,
+            ["safetensors"] = Weights,
+            ["checkpoint"] = Resume,
+            ["archive"] = Archive,
+            ["recipe"] = Recipe,
+            ["card"] = Card,
+        };
 
     /// <summary>A folder of this process; the parent ends processes, so the system's cleaning takes it away.</summary>
     private static string Scratch { get; } = Directory.CreateTempSubdirectory("torchbridge-fuzz-").FullName;
 
-    private static FuzzDoor Picture() => new(
-        [.. Enumerable.Repeat(FuzzCorpus.Pictures().ToArray(), PictureShare).SelectMany(pictures => pictures), .. FuzzCorpus.Found("pictures")],
-        error => error is InvalidPictureException,
-        (input, random) => PictureReader.Read(input, "the picture", Width, Height, new byte[3 * Width * Height], new PictureReading(random.Next(2) == 0, random.Next(2) == 0)));
+    private static FuzzDoor Picture() =>
+        new(
+            [
+                .. Enumerable.Repeat(FuzzCorpus.Pictures().ToArray(), PictureShare).SelectMany(pictures => pictures),
+                .. FuzzCorpus.Found("pictures"),
+            ],
+            error => error is InvalidPictureException,
+            (input, random) =>
+                PictureReader.Read(
+                    input,
+                    "the picture",
+                    Width,
+                    Height,
+                    new byte[3 * Width * Height],
+                    new PictureReading(random.Next(2) == 0, random.Next(2) == 0)
+                )
+        );
 
-    private static FuzzDoor Load() => new(
-        [.. Enumerable.Repeat(FuzzCorpus.Classifier(), ClassifierShare), .. FuzzCorpus.Found("onnx")],
-        error => error is InvalidDataException,
-        (input, _) =>
-        {
-            using var classifier = ImageClassifier.Load(input, "the model", new SessionSettings { Threads = 1 });
-            classifier.ClassifyPlanes(new byte[3L * classifier.Width * classifier.Height], 1);
-        });
-
-    private static FuzzDoor Score() => new(
-        [.. Enumerable.Repeat(FuzzCorpus.Classifier(), ClassifierShare), .. FuzzCorpus.Found("onnx")],
-        error => error is InvalidDataException or NotSupportedException,
-        (input, _) =>
-        {
-            var context = new MLContext(seed: 0);
-            var path = Write(input, "score.onnx");
-            var rows = context.Data.LoadFromEnumerable(new[] { new PixelRow() });
-            using var scorer = context.Transforms.ScoreOnnx(path, [ModelNames.Pixels], [ModelNames.Probabilities], session: new SessionSettings { Threads = 1 }).Fit(rows);
-            foreach (var row in context.Data.CreateEnumerable<ScoredRow>(scorer.Transform(rows), reuseRowObject: false)) GC.KeepAlive(row);
-        });
-
-    private static FuzzDoor Quantize() => new(
-        [FuzzCorpus.Classifier(), .. FuzzCorpus.Found("onnx")],
-        error => error is QuantizationException,
-        (input, random) =>
-        {
-            var modes = Enum.GetValues<QuantizationMode>();
-            OnnxQuantizer.Quantize(Write(input, "quantize.onnx"), Batches(input), Path.Combine(Scratch, "quantized.onnx"), new QuantizationOptions
+    private static FuzzDoor Load() =>
+        new(
+            [.. Enumerable.Repeat(FuzzCorpus.Classifier(), ClassifierShare), .. FuzzCorpus.Found("onnx")],
+            error => error is InvalidDataException,
+            (input, _) =>
             {
-                Mode = modes[random.Next(modes.Length)],
-                EqualizeRanges = random.Next(2) == 0,
-                MeasureSensitivity = random.Next(4) == 0,
-                Budget = new AccuracyBudget { Agreement = 0.5, Decibels = random.Next(2) == 0 ? 5 : 30 },
-            });
-        });
+                using var classifier = ImageClassifier.Load(input, "the model", new SessionSettings { Threads = 1 });
+                classifier.ClassifyPlanes(new byte[3L * classifier.Width * classifier.Height], 1);
+            }
+        );
+
+    private static FuzzDoor Score() =>
+        new(
+            [.. Enumerable.Repeat(FuzzCorpus.Classifier(), ClassifierShare), .. FuzzCorpus.Found("onnx")],
+            error => error is InvalidDataException or NotSupportedException,
+            (input, _) =>
+            {
+                var context = new MLContext(seed: 0);
+                var path = Write(input, "score.onnx");
+                var rows = context.Data.LoadFromEnumerable(new[] { new PixelRow() });
+                using var scorer = context
+                    .Transforms.ScoreOnnx(
+                        path,
+                        [ModelNames.Pixels],
+                        [ModelNames.Probabilities],
+                        session: new SessionSettings { Threads = 1 }
+                    )
+                    .Fit(rows);
+                foreach (
+                    var row in context.Data.CreateEnumerable<ScoredRow>(scorer.Transform(rows), reuseRowObject: false)
+                )
+                    GC.KeepAlive(row);
+            }
+        );
+
+    private static FuzzDoor Quantize() =>
+        new(
+            [FuzzCorpus.Classifier(), .. FuzzCorpus.Found("onnx")],
+            error => error is QuantizationException,
+            (input, random) =>
+            {
+                var modes = Enum.GetValues<QuantizationMode>();
+                OnnxQuantizer.Quantize(
+                    Write(input, "quantize.onnx"),
+                    Batches(input),
+                    Path.Combine(Scratch, "quantized.onnx"),
+                    new QuantizationOptions
+                    {
+                        Mode = modes[random.Next(modes.Length)],
+                        EqualizeRanges = random.Next(2) == 0,
+                        MeasureSensitivity = random.Next(4) == 0,
+                        Budget = new AccuracyBudget { Agreement = 0.5, Decibels = random.Next(2) == 0 ? 5 : 30 },
+                    }
+                );
+            }
+        );
 
     private static FuzzDoor Zip()
     {
         var onnx = Write(FuzzCorpus.Classifier(), "stock.onnx");
         var zip = Path.Combine(Scratch, "stock.zip");
         StockPipeline.Save(onnx, zip);
-        return new([File.ReadAllBytes(zip), Stored(zip)], error => error is ArgumentException { InnerException: null } or InvalidDataException or NotSupportedException, (input, _) =>
-        {
-            var model = Loaded(Write(input, "batched.zip"));
-            if (model is null) return;
-            using (model as IDisposable) (model.Batched(session: new SessionSettings { Threads = 1 }) as IDisposable)?.Dispose();
-        });
+        return new(
+            [File.ReadAllBytes(zip), Stored(zip)],
+            error =>
+                error is ArgumentException { InnerException: null } or InvalidDataException or NotSupportedException,
+            (input, _) =>
+            {
+                var model = Loaded(Write(input, "batched.zip"));
+                if (model is null)
+                    return;
+                using (model as IDisposable)
+                    (model.Batched(session: new SessionSettings { Threads = 1 }) as IDisposable)?.Dispose();
+            }
+        );
     }
 
-    private static FuzzDoor Weights() => new([Model().Weights], error => error is UserException, (input, _) => TrainedModel.Load(Write(input, "model.safetensors")).Dispose());
+    private static FuzzDoor Weights() =>
+        new(
+            [Model().Weights],
+            error => error is UserException,
+            (input, _) => TrainedModel.Load(Write(input, "model.safetensors")).Dispose()
+        );
 
-    private static FuzzDoor Resume() => new([Model().Checkpoint], error => error is UserException, (input, _) =>
-    {
-        using var checkpoint = Checkpoint.Read(Write(input, "checkpoint.safetensors"));
-        using var model = new TrainedModel(checkpoint.Settings);
-        using var state = new TrainingState(model.Classifier, checkpoint.Settings.Recipe);
-        checkpoint.RestoreInto(state);
-    });
+    private static FuzzDoor Resume() =>
+        new(
+            [Model().Checkpoint],
+            error => error is UserException,
+            (input, _) =>
+            {
+                using var checkpoint = Checkpoint.Read(Write(input, "checkpoint.safetensors"));
+                using var model = new TrainedModel(checkpoint.Settings);
+                using var state = new TrainingState(model.Classifier, checkpoint.Settings.Recipe);
+                checkpoint.RestoreInto(state);
+            }
+        );
 
-    private static FuzzDoor Archive() => new(
-        [FuzzCorpus.Zip(CompressionLevel.NoCompression), FuzzCorpus.Zip(CompressionLevel.Fastest), FuzzCorpus.Tar()],
-        error => error is UserException,
-        (input, random) =>
+    private static FuzzDoor Archive() =>
+        new(
+            [
+                FuzzCorpus.Zip(CompressionLevel.NoCompression),
+                FuzzCorpus.Zip(CompressionLevel.Fastest),
+                FuzzCorpus.Tar(),
+            ],
+            error => error is UserException,
+            (input, random) =>
+            {
+                // A tar is packed after it was changed: its checksum would hide every change else.
+                var isZip = input.AsSpan().StartsWith("PK"u8);
+                var path = isZip ? Write(input, "data.zip") : Write(Gzip(input), "data.tar.gz");
+                DataSource.Load(path, Width, seed: random.Next());
+            }
+        );
+
+    private static FuzzDoor Recipe() =>
+        new(
+            [
+                .. RunConfiguration.Names.Select(name =>
+                    JsonSerializer.SerializeToUtf8Bytes(RunConfiguration.Named(name), Json.Options)
+                ),
+                .. FuzzCorpus.Found("recipes"),
+            ],
+            error => error is UserException,
+            (input, _) => RunConfiguration.FromFile(Write(input, "recipe.json"))
+        )
         {
-            // A tar is packed after it was changed: its checksum would hide every change else.
-            var isZip = input.AsSpan().StartsWith("PK"u8);
-            var path = isZip ? Write(input, "data.zip") : Write(Gzip(input), "data.tar.gz");
-            DataSource.Load(path, Width, seed: random.Next());
-        });
+            IsText = true,
+        };
 
-    private static FuzzDoor Recipe() => new(
-        [.. RunConfiguration.Names.Select(name => JsonSerializer.SerializeToUtf8Bytes(RunConfiguration.Named(name), Json.Options)), .. FuzzCorpus.Found("recipes")],
-        error => error is UserException,
-        (input, _) => RunConfiguration.FromFile(Write(input, "recipe.json")))
-    { IsText = true };
-
-    private static FuzzDoor Card() => new([FuzzCorpus.CardText(), .. FuzzCorpus.Found("cards")], error => error is InvalidDataException, (input, _) =>
-    {
-        if (Map(input) is not { } metadata) return;
-        SelfCheck.Read(metadata, ModelCard.Read(metadata, "the model"), "the model");
-    })
-    { IsText = true };
+    private static FuzzDoor Card() =>
+        new(
+            [FuzzCorpus.CardText(), .. FuzzCorpus.Found("cards")],
+            error => error is InvalidDataException,
+            (input, _) =>
+            {
+                if (Map(input) is not { } metadata)
+                    return;
+                SelfCheck.Read(metadata, ModelCard.Read(metadata, "the model"), "the model");
+            }
+        )
+        {
+            IsText = true,
+        };
 
     /// <summary>A card's JSON; null for what is no map of texts, which no file can hold.</summary>
     private static Dictionary<string, string>? Map(byte[] json)
@@ -137,9 +215,19 @@ internal static class FuzzDoors
         try
         {
             using var document = JsonDocument.Parse(json);
-            return document.RootElement.ValueKind != JsonValueKind.Object ? null : document.RootElement.EnumerateObject()
-                .GroupBy(property => property.Name, StringComparer.Ordinal)
-                .ToDictionary(same => same.Key, same => same.Last().Value is { ValueKind: JsonValueKind.String } text ? text.GetString()! : same.Last().Value.GetRawText(), StringComparer.Ordinal);
+            return document.RootElement.ValueKind != JsonValueKind.Object
+                ? null
+                : document
+                    .RootElement.EnumerateObject()
+                    .GroupBy(property => property.Name, StringComparer.Ordinal)
+                    .ToDictionary(
+                        same => same.Key,
+                        same =>
+                            same.Last().Value is { ValueKind: JsonValueKind.String } text
+                                ? text.GetString()!
+                                : same.Last().Value.GetRawText(),
+                        StringComparer.Ordinal
+                    );
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
@@ -165,23 +253,44 @@ internal static class FuzzDoors
     private static (byte[] Weights, byte[] Checkpoint) Model()
     {
         var recipe = new Recipe { WeightAverage = 0.9 };
-        var network = new NetworkOptions { Channels = 8, Height = 8, Width = 8, Classes = 3 };
-        var settings = new ModelSettings(network, recipe, new ComputeOptions(Precision.Float32, 1, "cpu"), 1, DataSource.Drawn, null, ["cat", "dog", "ship"], new ChannelStatistics([0.5, 0.5, 0.5], [0.2, 0.2, 0.2]));
+        var network = new NetworkOptions
+        {
+            Channels = 8,
+            Height = 8,
+            Width = 8,
+            Classes = 3,
+        };
+        var settings = new ModelSettings(
+            network,
+            recipe,
+            new ComputeOptions(Precision.Float32, 1, "cpu"),
+            1,
+            DataSource.Drawn,
+            null,
+            ["cat", "dog", "ship"],
+            new ChannelStatistics([0.5, 0.5, 0.5], [0.2, 0.2, 0.2])
+        );
         using var model = new TrainedModel(settings);
         using var state = new TrainingState(model.Classifier, recipe);
-        string weights = Path.Combine(Scratch, "made.safetensors"), checkpoint = Path.Combine(Scratch, "made.checkpoint");
+        string weights = Path.Combine(Scratch, "made.safetensors"),
+            checkpoint = Path.Combine(Scratch, "made.checkpoint");
         model.Save(weights);
         Checkpoint.Write(checkpoint, settings, state);
         return (File.ReadAllBytes(weights), File.ReadAllBytes(checkpoint));
     }
 
-    /// <summary>Inputs that fit what the runtime says of a model; none where it does not load it, or where they would be large.</summary>
+    /// <summary>Inputs that fit what the runtime says of a model; none where it does not load it, or where they would
+    /// be large.</summary>
     private static QuantizationBatch[] Batches(byte[] onnx)
     {
         try
         {
             Onnx.Format.OnnxReader.Probe(onnx, "the model");
-            using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, IntraOpNumThreads = 1 };
+            using var options = new SessionOptions
+            {
+                LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL,
+                IntraOpNumThreads = 1,
+            };
             using var session = new InferenceSession(onnx, options);
             return [new QuantizationBatch([.. session.InputMetadata.Select(input => Value(input.Key, input.Value))])];
         }
@@ -193,17 +302,34 @@ internal static class FuzzDoors
 
     private static NamedOnnxValue Value(string name, NodeMetadata metadata)
     {
-        var shape = metadata.Dimensions.Select((size, axis) => size >= 0 ? size : axis == 0 ? 2 : 8).ToArray();
+        var shape = metadata
+            .Dimensions.Select(
+                (size, axis) =>
+                    size >= 0 ? size
+                    : axis == 0 ? 2
+                    : 8
+            )
+            .ToArray();
         var count = shape.Aggregate(1L, (product, size) => Math.Min(product * size, 1 << 20));
-        if (count >= 1 << 20) throw new NotSupportedException("too large to be tried");
+        if (count >= 1 << 20)
+            throw new NotSupportedException("too large to be tried");
         var random = new Random(5);
         float[] values = [.. Enumerable.Range(0, (int)count).Select(_ => (float)random.NextDouble() - 0.5f)];
         return metadata.ElementDataType switch
         {
             TensorElementType.Float => NamedOnnxValue.CreateFromTensor(name, new DenseTensor<float>(values, shape)),
-            TensorElementType.Int64 => NamedOnnxValue.CreateFromTensor(name, new DenseTensor<long>(Array.ConvertAll(values, _ => 1L), shape)),
-            TensorElementType.UInt8 => NamedOnnxValue.CreateFromTensor(name, new DenseTensor<byte>(Array.ConvertAll(values, value => (byte)(255 * (value + 0.5f))), shape)),
-            TensorElementType.Bool => NamedOnnxValue.CreateFromTensor(name, new DenseTensor<bool>(Array.ConvertAll(values, value => value > 0), shape)),
+            TensorElementType.Int64 => NamedOnnxValue.CreateFromTensor(
+                name,
+                new DenseTensor<long>(Array.ConvertAll(values, _ => 1L), shape)
+            ),
+            TensorElementType.UInt8 => NamedOnnxValue.CreateFromTensor(
+                name,
+                new DenseTensor<byte>(Array.ConvertAll(values, value => (byte)(255 * (value + 0.5f))), shape)
+            ),
+            TensorElementType.Bool => NamedOnnxValue.CreateFromTensor(
+                name,
+                new DenseTensor<bool>(Array.ConvertAll(values, value => value > 0), shape)
+            ),
             var other => throw new NotSupportedException($"{other}"),
         };
     }
@@ -228,7 +354,8 @@ internal static class FuzzDoors
     private static byte[] Gzip(byte[] bytes)
     {
         using var memory = new MemoryStream();
-        using (var gzip = new GZipStream(memory, CompressionLevel.Fastest, leaveOpen: true)) gzip.Write(bytes);
+        using (var gzip = new GZipStream(memory, CompressionLevel.Fastest, leaveOpen: true))
+            gzip.Write(bytes);
         return memory.ToArray();
     }
 

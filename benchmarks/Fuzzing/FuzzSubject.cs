@@ -6,7 +6,8 @@ using Spectre.Console;
 namespace TorchBridge.Benchmarks.Fuzzing;
 
 /// <summary>
-/// Gives bad inputs to every door where something from outside comes in: a process a door, so that a native fault, a hang or memory without
+/// Gives bad inputs to every door where something from outside comes in: a process a door, so that a native fault, a
+/// hang or memory without
 /// a bound is a finding and not the end. What fails is kept in a folder, with the exception.
 /// </summary>
 internal static class FuzzSubject
@@ -33,15 +34,43 @@ internal static class FuzzSubject
         Directory.CreateDirectory(folder);
         string[] doors = only is null ? [.. FuzzDoors.All.Keys] : [only];
         var seconds = 60 * minutes / doors.Length;
-        var table = new Table().AddColumns("door", "inputs", "read", "refused", "undocumented", "crashes", "hangs", "over 2 GB", "peak MB", "seconds");
+        var table = new Table().AddColumns(
+            "door",
+            "inputs",
+            "read",
+            "refused",
+            "undocumented",
+            "crashes",
+            "hangs",
+            "over 2 GB",
+            "peak MB",
+            "seconds"
+        );
         var isClean = true;
         foreach (var door in doors)
         {
             var counts = Door(door, seconds, inputs, seed, folder);
             isClean &= counts.IsClean;
-            table.AddRow([door, .. new long[] { counts.Inputs, counts.Accepted, counts.Refused, counts.Undocumented, counts.Crashes, counts.Hangs, counts.OverMemory, counts.PeakBytes >> 20, (long)counts.Seconds }
-                .Select(count => count.ToString("N0", CultureInfo.InvariantCulture))]);
-            Console.WriteLine(FormattableString.Invariant($"{door}: {counts.Inputs} inputs, {(counts.IsClean ? "clean" : "NOT CLEAN")}"));
+            table.AddRow([
+                door,
+                .. new long[]
+                {
+                    counts.Inputs,
+                    counts.Accepted,
+                    counts.Refused,
+                    counts.Undocumented,
+                    counts.Crashes,
+                    counts.Hangs,
+                    counts.OverMemory,
+                    counts.PeakBytes >> 20,
+                    (long)counts.Seconds,
+                }.Select(count => count.ToString("N0", CultureInfo.InvariantCulture)),
+            ]);
+            Console.WriteLine(
+                FormattableString.Invariant(
+                    $"{door}: {counts.Inputs} inputs, {(counts.IsClean ? "clean" : "NOT CLEAN")}"
+                )
+            );
         }
 
         AnsiConsole.Write(table);
@@ -57,7 +86,8 @@ internal static class FuzzSubject
         for (var restart = 0; restart <= MostRestarts && next < inputs; restart++)
         {
             var left = seconds - Stopwatch.GetElapsedTime(started).TotalSeconds;
-            if (left < 1) break;
+            if (left < 1)
+                break;
             next = Process(door, next, inputs, (int)left, seed, folder, counts);
         }
 
@@ -67,14 +97,27 @@ internal static class FuzzSubject
 
     /// <summary>One process.</summary>
     /// <returns>The number of the input to go on with.</returns>
-    private static int Process(string door, int first, int last, int seconds, int seed, string folder, FuzzCounts counts)
+    private static int Process(
+        string door,
+        int first,
+        int last,
+        int seconds,
+        int seed,
+        string folder,
+        FuzzCounts counts
+    )
     {
-        using var process = Start([door, .. new[] { seed, first, last, seconds }.Select(number => number.ToString(CultureInfo.InvariantCulture)), folder]);
+        using var process = Start([
+            door,
+            .. new[] { seed, first, last, seconds }.Select(number => number.ToString(CultureInfo.InvariantCulture)),
+            folder,
+        ]);
         var lines = new BlockingCollection<string>();
         var errors = process.StandardError.ReadToEndAsync();
         var reader = Task.Run(() =>
         {
-            while (process.StandardOutput.ReadLine() is { } line) lines.Add(line);
+            while (process.StandardOutput.ReadLine() is { } line)
+                lines.Add(line);
             lines.CompleteAdding();
         });
         var heard = Stopwatch.GetTimestamp();
@@ -88,14 +131,18 @@ internal static class FuzzSubject
                 state = Array.ConvertAll(line.Split(' '), text => long.Parse(text, CultureInfo.InvariantCulture));
             }
 
-            if (process.HasExited) continue;
+            if (process.HasExited)
+                continue;
             process.Refresh();
             counts.PeakBytes = Math.Max(counts.PeakBytes, process.WorkingSet64);
             // The first line comes when the corpus is made: a runtime and a network have to start for that.
             var patience = state[1] + state[2] + state[3] == 0 ? 6 * HangSeconds : HangSeconds;
-            if (process.WorkingSet64 > MostBytes) end = "memory";
-            else if (Stopwatch.GetElapsedTime(heard).TotalSeconds > patience) end = "hang";
-            else continue;
+            if (process.WorkingSet64 > MostBytes)
+                end = "memory";
+            else if (Stopwatch.GetElapsedTime(heard).TotalSeconds > patience)
+                end = "hang";
+            else
+                continue;
             process.Kill(entireProcessTree: true);
             break;
         }
@@ -105,14 +152,20 @@ internal static class FuzzSubject
         counts.Accepted += state[1];
         counts.Refused += state[2];
         counts.Undocumented += state[3];
-        if (end.Length == 0 && process.ExitCode == 0) return last;
-        if (end.Length == 0) end = "crash";
-        if (end == "memory") counts.OverMemory++;
-        else if (end == "hang") counts.Hangs++;
-        else counts.Crashes++;
+        if (end.Length == 0 && process.ExitCode == 0)
+            return last;
+        if (end.Length == 0)
+            end = "crash";
+        if (end == "memory")
+            counts.OverMemory++;
+        else if (end == "hang")
+            counts.Hangs++;
+        else
+            counts.Crashes++;
         var name = Path.Combine(folder, FormattableString.Invariant($"{door}-{seed}-{state[0]}-{end}"));
         var current = Path.Combine(folder, $"{door}.current");
-        if (File.Exists(current)) File.Copy(current, $"{name}.bin", overwrite: true);
+        if (File.Exists(current))
+            File.Copy(current, $"{name}.bin", overwrite: true);
         File.WriteAllText($"{name}.txt", $"ended with {process.ExitCode}\n{errors.Result}");
         // Behind the input that failed: it lies within what one report covers.
         return (int)state[0] + (int)Math.Max(1, (state[1] + state[2] + state[3]) / Math.Max(1, seconds));
@@ -122,9 +175,11 @@ internal static class FuzzSubject
     {
         var host = Environment.ProcessPath!;
         var start = new ProcessStartInfo(host) { RedirectStandardOutput = true, RedirectStandardError = true };
-        if (Path.GetFileNameWithoutExtension(host) == "dotnet") start.ArgumentList.Add(typeof(FuzzSubject).Assembly.Location);
+        if (Path.GetFileNameWithoutExtension(host) == "dotnet")
+            start.ArgumentList.Add(typeof(FuzzSubject).Assembly.Location);
         start.ArgumentList.Add(FuzzChild.Option);
-        foreach (var argument in arguments) start.ArgumentList.Add(argument);
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
         // Threads of their own would only wait for each other: inputs are small.
         start.Environment["OMP_NUM_THREADS"] = "1";
         start.Environment["DOTNET_GCHeapHardLimit"] = "0x60000000";

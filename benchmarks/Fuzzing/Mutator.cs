@@ -5,21 +5,42 @@ using System.Text.RegularExpressions;
 
 namespace TorchBridge.Benchmarks.Fuzzing;
 
-/// <summary>Makes bad inputs of good ones: bits, bytes, sizes, parts that are cut out, doubled, or taken from another input.</summary>
+/// <summary>Makes bad inputs of good ones: bits, bytes, sizes, parts that are cut out, doubled, or taken from another
+/// input.</summary>
 internal static partial class Mutator
 {
     private const int LargestInput = 1 << 20;
 
+    // csharpier-ignore
     private static readonly long[] Interesting =
     [
-        0, 1, -1, 2, 7, 8, 16, 63, 64, 127, 128, 255, 256, 1023, 4095, 32767, 32768, 65535, 65536, 1 << 20, int.MaxValue, int.MinValue,
-        uint.MaxValue, 1L << 32, 1L << 40, long.MaxValue, long.MinValue,
+        0, 1, -1, 2, 7, 8, 16, 63, 64, 127, 128, 255, 256, 1023, 4095, 32767, 32768, 65535, 65536, 1 << 20,
+        int.MaxValue, int.MinValue, uint.MaxValue, 1L << 32, 1L << 40, long.MaxValue, long.MinValue
     ];
 
     private static readonly string[] Texts =
     [
-        "0", "-1", "1", "99999999999", "9223372036854775808", "1e309", "-1e309", "1e-320", "0.5", "\"NaN\"", "\"Infinity\"", "\"-Infinity\"",
-        "null", "true", "false", "\"\"", "[]", "{}", "[null]", "\"\\u0000\"", "[[[[[[[[[[]]]]]]]]]]",
+        "0",
+        "-1",
+        "1",
+        "99999999999",
+        "9223372036854775808",
+        "1e309",
+        "-1e309",
+        "1e-320",
+        "0.5",
+        "\"NaN\"",
+        "\"Infinity\"",
+        "\"-Infinity\"",
+        "null",
+        "true",
+        "false",
+        "\"\"",
+        "[]",
+        "{}",
+        "[null]",
+        "\"\\u0000\"",
+        "[[[[[[[[[[]]]]]]]]]]",
     ];
 
     /// <summary>A mutant.</summary>
@@ -28,8 +49,10 @@ internal static partial class Mutator
         var input = corpus[random.Next(corpus.Count)].ToList();
         for (var steps = 1 + random.Next(1 << random.Next(3)); steps > 0; steps--)
         {
-            if (isText && random.Next(3) > 0) input = [.. ChangeText(random, input)];
-            else Change(random, input, corpus);
+            if (isText && random.Next(3) > 0)
+                input = [.. ChangeText(random, input)];
+            else
+                Change(random, input, corpus);
         }
 
         return [.. input.Take(LargestInput)];
@@ -47,18 +70,37 @@ internal static partial class Mutator
         var length = Math.Min(input.Count - at, 1 + random.Next(1 << random.Next(12)));
         switch (random.Next(10))
         {
-            case 0: input[at] ^= (byte)(1 << random.Next(8)); break;
-            case 1: input[at] = (byte)random.Next(256); break;
-            case 2: Overwrite(input, at, Number(random)); break;
-            case 3: input.InsertRange(at, Number(random)); break;
-            case 4: input.InsertRange(at, Varint(Interesting[random.Next(Interesting.Length)])); break;
-            case 5: input.RemoveRange(at, length); break;
-            case 6: input.RemoveRange(at, input.Count - at); break;
-            case 7: input.InsertRange(at, input.GetRange(at, length)); break;
-            case 8: Overwrite(input, at, Varint(Interesting[random.Next(Interesting.Length)])); break;
+            case 0:
+                input[at] ^= (byte)(1 << random.Next(8));
+                break;
+            case 1:
+                input[at] = (byte)random.Next(256);
+                break;
+            case 2:
+                Overwrite(input, at, Number(random));
+                break;
+            case 3:
+                input.InsertRange(at, Number(random));
+                break;
+            case 4:
+                input.InsertRange(at, Varint(Interesting[random.Next(Interesting.Length)]));
+                break;
+            case 5:
+                input.RemoveRange(at, length);
+                break;
+            case 6:
+                input.RemoveRange(at, input.Count - at);
+                break;
+            case 7:
+                input.InsertRange(at, input.GetRange(at, length));
+                break;
+            case 8:
+                Overwrite(input, at, Varint(Interesting[random.Next(Interesting.Length)]));
+                break;
             default:
                 var other = corpus[random.Next(corpus.Count)];
-                if (other.Length == 0) return;
+                if (other.Length == 0)
+                    return;
                 var from = random.Next(other.Length);
                 Overwrite(input, at, other.AsSpan(from, Math.Min(other.Length - from, length)).ToArray());
                 break;
@@ -69,8 +111,10 @@ internal static partial class Mutator
     {
         var bytes = new byte[8];
         var value = Interesting[random.Next(Interesting.Length)];
-        if (random.Next(2) == 0) BinaryPrimitives.WriteInt64LittleEndian(bytes, value);
-        else BinaryPrimitives.WriteInt64BigEndian(bytes, value);
+        if (random.Next(2) == 0)
+            BinaryPrimitives.WriteInt64LittleEndian(bytes, value);
+        else
+            BinaryPrimitives.WriteInt64BigEndian(bytes, value);
         var size = 1 << random.Next(4);
         return random.Next(2) == 0 ? bytes[..size] : bytes[^size..];
     }
@@ -79,14 +123,16 @@ internal static partial class Mutator
     {
         var bytes = new List<byte>();
         var rest = (ulong)value;
-        for (; rest > 127; rest >>= 7) bytes.Add((byte)(rest | 128));
+        for (; rest > 127; rest >>= 7)
+            bytes.Add((byte)(rest | 128));
         bytes.Add((byte)rest);
         return [.. bytes];
     }
 
     private static void Overwrite(List<byte> input, int at, byte[] bytes)
     {
-        for (var i = 0; i < bytes.Length && at + i < input.Count; i++) input[at + i] = bytes[i];
+        for (var i = 0; i < bytes.Length && at + i < input.Count; i++)
+            input[at + i] = bytes[i];
     }
 
     /// <summary>Puts another value in the place of a number, a text or a word of JSON.</summary>
@@ -94,14 +140,21 @@ internal static partial class Mutator
     {
         var text = Encoding.UTF8.GetString([.. input]);
         var values = Values().Matches(text);
-        if (values.Count == 0) return [.. input];
+        if (values.Count == 0)
+            return [.. input];
         var place = values[random.Next(values.Count)];
-        var value = random.Next(4) == 0
-            ? Interesting[random.Next(Interesting.Length)].ToString(CultureInfo.InvariantCulture)
-            : Texts[random.Next(Texts.Length)];
-        return Encoding.UTF8.GetBytes(string.Concat(text.AsSpan(0, place.Index), value, text.AsSpan(place.Index + place.Length)));
+        var value =
+            random.Next(4) == 0
+                ? Interesting[random.Next(Interesting.Length)].ToString(CultureInfo.InvariantCulture)
+                : Texts[random.Next(Texts.Length)];
+        return Encoding.UTF8.GetBytes(
+            string.Concat(text.AsSpan(0, place.Index), value, text.AsSpan(place.Index + place.Length))
+        );
     }
 
-    [GeneratedRegex("""-?\d+(\.\d+)?([eE][-+]?\d+)?|"(?:[^"\\]|\\.)*"|true|false|null""", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        """-?\d+(\.\d+)?([eE][-+]?\d+)?|"(?:[^"\\]|\\.)*"|true|false|null""",
+        RegexOptions.CultureInvariant
+    )]
     private static partial Regex Values();
 }

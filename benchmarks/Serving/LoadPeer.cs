@@ -7,21 +7,27 @@ using System.Text;
 namespace TorchBridge.Benchmarks.Serving;
 
 /// <summary>
-/// Makes load on a server, in a process of its own: as many connections as there are, or a rate, whatever the answers do.
+/// Makes load on a server, in a process of its own: as many connections as there are, or a rate, whatever the answers
+/// do.
 /// </summary>
 internal static class LoadPeer
 {
     private const int Pixels = 3 * 32 * 32;
 
-    /// <summary>The peers, by name. The first argument is the kind of request, the second the server's address.</summary>
-    public static IReadOnlyDictionary<string, Func<string[], double[]>> Peers { get; } = new Dictionary<string,
-        Func<string[], double[]>>(StringComparer.Ordinal)
-    {
-        ["load_closed"] = arguments => Closed(arguments[0], arguments[1], int.Parse(arguments[2]), int.Parse(arguments[3])).GetAwaiter()
-            .GetResult(),
-        ["load_open"] = arguments => Open(arguments[0], arguments[1], double.Parse(arguments[2]), int.Parse(arguments[3])).GetAwaiter()
-            .GetResult(),
-    };
+    /// <summary>The peers, by name. The first argument is the kind of request, the second the server's
+    /// address.</summary>
+    public static IReadOnlyDictionary<string, Func<string[], double[]>> Peers { get; } =
+        new Dictionary<string, Func<string[], double[]>>(StringComparer.Ordinal)
+        {
+            ["load_closed"] = arguments =>
+                Closed(arguments[0], arguments[1], int.Parse(arguments[2]), int.Parse(arguments[3]))
+                    .GetAwaiter()
+                    .GetResult(),
+            ["load_open"] = arguments =>
+                Open(arguments[0], arguments[1], double.Parse(arguments[2]), int.Parse(arguments[3]))
+                    .GetAwaiter()
+                    .GetResult(),
+        };
 
     /// <summary>Connections that each ask again when they were answered.</summary>
     /// <returns>Answers a second; the median of their times, in milliseconds; how many failed.</returns>
@@ -29,31 +35,43 @@ internal static class LoadPeer
     {
         using var client = Client(address, connections);
         var times = new ConcurrentBag<double>();
-        int left = requests, failed = 0;
+        int left = requests,
+            failed = 0;
         await Ask(client, kind).ConfigureAwait(false); // the first opens the connection and compiles both sides
         var started = Stopwatch.GetTimestamp();
-        await Task.WhenAll(Enumerable.Range(0, connections).Select(_ => Task.Run(async () =>
-        {
-            while (Interlocked.Decrement(ref left) >= 0)
-            {
-                var began = Stopwatch.GetTimestamp();
-                if (await Ask(client, kind).ConfigureAwait(false) == HttpStatusCode.OK)
-                    times.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
-                else Interlocked.Increment(ref failed);
-            }
-        }))).ConfigureAwait(false);
+        await Task.WhenAll(
+                Enumerable
+                    .Range(0, connections)
+                    .Select(_ =>
+                        Task.Run(async () =>
+                        {
+                            while (Interlocked.Decrement(ref left) >= 0)
+                            {
+                                var began = Stopwatch.GetTimestamp();
+                                if (await Ask(client, kind).ConfigureAwait(false) == HttpStatusCode.OK)
+                                    times.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
+                                else
+                                    Interlocked.Increment(ref failed);
+                            }
+                        })
+                    )
+            )
+            .ConfigureAwait(false);
         return [times.Count / Stopwatch.GetElapsedTime(started).TotalSeconds, Quantile(times, 0.5), failed];
     }
 
     /// <summary>
-    /// Requests at random times of a fixed rate (a Poisson process). A time counts from when the request should have been sent.
+    /// Requests at random times of a fixed rate (a Poisson process). A time counts from when the request should have
+    /// been sent.
     /// </summary>
-    /// <returns>Answers; median and 99 % of their times; refusals; median and 99 % of theirs; failures of any other kind. Times in
+    /// <returns>Answers; median and 99 % of their times; refusals; median and 99 % of theirs; failures of any other
+    /// kind. Times in
     /// milliseconds.</returns>
     private static async Task<double[]> Open(string kind, string address, double rate, int requests)
     {
         using var client = Client(address, 1024);
-        ConcurrentBag<double> answered = [], refused = [];
+        ConcurrentBag<double> answered = [],
+            refused = [];
         var failed = 0;
         var random = new Random(1);
         await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => Ask(client, kind))).ConfigureAwait(false);
@@ -63,21 +81,33 @@ internal static class LoadPeer
         {
             due += (long)(-Math.Log(1 - random.NextDouble()) / rate * Stopwatch.Frequency);
             // Timers are late by a millisecond or so: those that are due are sent together, and their times say so.
-            while (Stopwatch.GetElapsedTime(due).Ticks < 0) await Task.Delay(1).ConfigureAwait(false);
+            while (Stopwatch.GetElapsedTime(due).Ticks < 0)
+                await Task.Delay(1).ConfigureAwait(false);
             running.Add(Send(due));
         }
 
         await Task.WhenAll(running).ConfigureAwait(false);
-        return [answered.Count, Quantile(answered, 0.5), Quantile(answered, 0.99), refused.Count, Quantile(refused, 0.5),
-            Quantile(refused, 0.99), failed];
+        return
+        [
+            answered.Count,
+            Quantile(answered, 0.5),
+            Quantile(answered, 0.99),
+            refused.Count,
+            Quantile(refused, 0.5),
+            Quantile(refused, 0.99),
+            failed,
+        ];
 
         async Task Send(long when)
         {
             var status = await Ask(client, kind).ConfigureAwait(false);
             var time = Stopwatch.GetElapsedTime(when).TotalMilliseconds;
-            if (status == HttpStatusCode.OK) answered.Add(time);
-            else if (status == HttpStatusCode.ServiceUnavailable) refused.Add(time);
-            else Interlocked.Increment(ref failed);
+            if (status == HttpStatusCode.OK)
+                answered.Add(time);
+            else if (status == HttpStatusCode.ServiceUnavailable)
+                refused.Add(time);
+            else
+                Interlocked.Increment(ref failed);
         }
     }
 
@@ -104,14 +134,25 @@ internal static class LoadPeer
     private static readonly byte[] Raw = [.. Picture.SelectMany(BitConverter.GetBytes)];
 
     private static readonly byte[] Head = Encoding.UTF8.GetBytes(
-        $$$"""{"inputs":[{"name":"pixels","shape":[1,3,32,32],"datatype":"FP32","parameters":{"binary_data_size":{{{Raw.Length}}}}}],"outputs":[{"name":"probabilities","parameters":{"binary_data":true}}]}""");
+        $$$"""
+        {"inputs":[{"name":"pixels","shape":[1,3,32,32],"datatype":"FP32",
+        "parameters":{"binary_data_size":{{{Raw.Length}}}}}],"outputs":[{"name":"probabilities",
+        "parameters":{"binary_data":true}}]}
+        """
+    );
 
     private static readonly byte[] Binary = [.. Head, .. Raw];
 
     private static readonly byte[] Json = Encoding.UTF8.GetBytes(
-        $$$"""{"inputs":[{"name":"pixels","shape":[1,3,32,32],"datatype":"FP32","data":[{{{string.Join(',', Picture)}}}]}],"outputs":[{"name":"probabilities"}]}""");
+        $$$"""
+        {"inputs":[{"name":"pixels","shape":[1,3,32,32],"datatype":"FP32",
+        "data":[{{{string.Join(',', Picture)}}}]}],"outputs":[{"name":"probabilities"}]}
+        """
+    );
 
-    private static readonly Lazy<byte[]> Jpeg = new(() => File.ReadAllBytes(Environment.GetEnvironmentVariable("BENCHMARK_JPEG")!));
+    private static readonly Lazy<byte[]> Jpeg = new(() =>
+        File.ReadAllBytes(Environment.GetEnvironmentVariable("BENCHMARK_JPEG")!)
+    );
 
     private static readonly Dictionary<string, Uri> Paths = new(StringComparer.Ordinal)
     {
@@ -123,10 +164,16 @@ internal static class LoadPeer
 
     private static readonly Dictionary<string, Func<HttpContent>> Contents = new(StringComparer.Ordinal)
     {
-        ["binary"] = () => new ByteArrayContent(Binary) { Headers = { { "Inference-Header-Content-Length", $"{Head.Length}" } } },
-        ["json"] = () => new ByteArrayContent(Json) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } },
+        ["binary"] = () =>
+            new ByteArrayContent(Binary) { Headers = { { "Inference-Header-Content-Length", $"{Head.Length}" } } },
+        ["json"] = () =>
+            new ByteArrayContent(Json) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } },
         ["jpeg"] = () => new ByteArrayContent(Jpeg.Value),
-        ["raw"] = () => new ByteArrayContent(Raw) { Headers = { ContentType = new MediaTypeHeaderValue("application/octet-stream") } },
+        ["raw"] = () =>
+            new ByteArrayContent(Raw)
+            {
+                Headers = { ContentType = new MediaTypeHeaderValue("application/octet-stream") },
+            },
     };
 
     private static double Quantile(IEnumerable<double> values, double share)

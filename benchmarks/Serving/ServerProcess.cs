@@ -23,23 +23,24 @@ internal sealed class ServerProcess : IDisposable
     /// <param name="ready">What it says last.</param>
     public static ServerProcess Start(string program, string[] arguments, string before, string ready)
     {
-        var process = Process.Start(new ProcessStartInfo(program, arguments)
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardInput = true,
-        })!;
+        var process = Process.Start(
+            new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardInput = true }
+        )!;
         var address = "";
         while (process.StandardOutput.ReadLine() is { } line)
         {
             if (line.IndexOf(before, StringComparison.Ordinal) is >= 0 and var at)
                 address = line[(at + before.Length)..].Split(' ')[0].TrimEnd('/');
-            if (!line.Contains(ready, StringComparison.Ordinal)) continue;
+            if (!line.Contains(ready, StringComparison.Ordinal))
+                continue;
             // Read on, or the server waits for room in the pipe.
             _ = Task.Run(process.StandardOutput.ReadToEnd);
             return new ServerProcess(process, $"{address}/");
         }
 
-        throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} has ended with {process.ExitCode}");
+        throw new InvalidOperationException(
+            $"{program} {string.Join(' ', arguments)} has ended with {process.ExitCode}"
+        );
     }
 
     /// <inheritdoc/>

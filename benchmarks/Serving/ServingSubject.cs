@@ -9,12 +9,17 @@ using TorchBridge.Training.Networks;
 namespace TorchBridge.Benchmarks.Serving;
 
 /// <summary>
-/// The model server on loopback, load from another process: beside raw ONNX Runtime, beside stock ML.NET in ASP.NET and onnxruntime-node in
+/// The model server on loopback, load from another process: beside raw ONNX Runtime, beside stock ML.NET in ASP.NET
+/// and onnxruntime-node in
 /// fastify; then at fixed rates, below and beyond what it can do. The full-size Plain network in float32.
 /// </summary>
 internal static class ServingSubject
 {
-    private const int Rounds = 5, Connections = 32, ClosedRequests = 2000, OpenSeconds = 12, LatencyRuns = 200;
+    private const int Rounds = 5,
+        Connections = 32,
+        ClosedRequests = 2000,
+        OpenSeconds = 12,
+        LatencyRuns = 200;
 
     public static Measurement Run()
     {
@@ -23,11 +28,28 @@ internal static class ServingSubject
         {
             var onnx = ScoringSubject.Export(folder, "plain", BlockForm.Plain, 64);
             Environment.SetEnvironmentVariable("BENCHMARK_JPEG", Jpeg(folder));
-            using var ours = ServerProcess.Start("dotnet",
-                [ServerDll, "--models", folder, "--reload-milliseconds", "0", "--urls", "http://127.0.0.1:0", "--grpc-url", "none"],
-                "page ", "answers");
-            using var stock = ServerProcess.Start("dotnet", [typeof(ServingSubject).Assembly.Location, Peer.Option, "serve_stock", onnx],
-                "listening ", "listening ");
+            using var ours = ServerProcess.Start(
+                "dotnet",
+                [
+                    ServerDll,
+                    "--models",
+                    folder,
+                    "--reload-milliseconds",
+                    "0",
+                    "--urls",
+                    "http://127.0.0.1:0",
+                    "--grpc-url",
+                    "none",
+                ],
+                "page ",
+                "answers"
+            );
+            using var stock = ServerProcess.Start(
+                "dotnet",
+                [typeof(ServingSubject).Assembly.Location, Peer.Option, "serve_stock", onnx],
+                "listening ",
+                "listening "
+            );
             using var node = StartNode(onnx);
             return Measure(onnx, new Uri(ours.Address), stock.Address, node?.Address);
         }
@@ -54,28 +76,40 @@ internal static class ServingSubject
             ("bare_session_median_ms", bare),
             ("ours_one_connection_median_ms", () => Loaded("binary", ours.ToString(), 1, 400)[1]),
         ];
-        if (node is not null) peers.Insert(3, ("node_fastify_images_per_second", () => Closed("raw", node)));
+        if (node is not null)
+            peers.Insert(3, ("node_fastify_images_per_second", () => Closed("raw", node)));
         var measurement = new Measurement("serving").Rounds(Rounds, [.. peers]);
         PrintBatches(ours, "closed load");
-        measurement.Ratio("ours_vs_ort", "ours_binary_images_per_second", "ort_batch32_images_per_second")
+        measurement
+            .Ratio("ours_vs_ort", "ours_binary_images_per_second", "ort_batch32_images_per_second")
             .Ratio("ours_vs_stock", "ours_binary_images_per_second", "stock_ml_net_images_per_second");
-        if (node is not null) measurement.Ratio("ours_vs_node", "ours_binary_images_per_second", "node_fastify_images_per_second");
+        if (node is not null)
+            measurement.Ratio("ours_vs_node", "ours_binary_images_per_second", "node_fastify_images_per_second");
 
         var knee = Peer.Numbers("load_closed", "binary", ours.ToString(), "64", $"{2 * ClosedRequests}")[0];
         measurement.Figure("knee_images_per_second", knee);
-        foreach (var percent in (int[])[50, 80, 95, 200]) Open(measurement, ours, knee * percent / 100, percent);
+        foreach (var percent in (int[])[50, 80, 95, 200])
+            Open(measurement, ours, knee * percent / 100, percent);
         PrintBatches(ours, "all");
         return measurement;
     }
 
     private static void Open(Measurement measurement, Uri ours, double rate, int percent)
     {
-        var got = Peer.Numbers("load_open", "binary", ours.ToString(), FormattableString.Invariant($"{rate}"),
-            $"{(int)(rate * OpenSeconds)}");
-        measurement.Figure($"open_{percent}_answered", got[0]).Figure($"open_{percent}_p50_ms", got[1])
+        var got = Peer.Numbers(
+            "load_open",
+            "binary",
+            ours.ToString(),
+            FormattableString.Invariant($"{rate}"),
+            $"{(int)(rate * OpenSeconds)}"
+        );
+        measurement
+            .Figure($"open_{percent}_answered", got[0])
+            .Figure($"open_{percent}_p50_ms", got[1])
             .Figure($"open_{percent}_p99_ms", got[2])
-            .Figure($"open_{percent}_refused", got[3]).Figure($"open_{percent}_refused_p50_ms", got[4])
-                .Figure($"open_{percent}_refused_p99_ms", got[5])
+            .Figure($"open_{percent}_refused", got[3])
+            .Figure($"open_{percent}_refused_p50_ms", got[4])
+            .Figure($"open_{percent}_refused_p99_ms", got[5])
             .Figure($"open_{percent}_failed", got[6]);
     }
 
@@ -84,7 +118,9 @@ internal static class ServingSubject
     private static double[] Loaded(string kind, string address, int connections, int requests)
     {
         var got = Peer.Numbers("load_closed", kind, address, $"{connections}", $"{requests}");
-        return got[2] == 0 ? got : throw new InvalidOperationException($"{got[2]} of {requests} requests of {kind} at {address} failed");
+        return got[2] == 0
+            ? got
+            : throw new InvalidOperationException($"{got[2]} of {requests} requests of {kind} at {address} failed");
     }
 
     /// <summary>The median time of a run of one picture, in milliseconds.</summary>
@@ -98,12 +134,17 @@ internal static class ServingSubject
             var times = new double[LatencyRuns];
             for (var i = 0; i < times.Length; i++)
             {
-                times[i] = 1000 * Measurement.Seconds(() =>
-                {
-                    using var input = OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, pixels.AsMemory(),
-                        [1, 3, 32, 32]);
-                    using var results = session.Run(options, ["pixels"], [input], ["probabilities"]);
-                });
+                times[i] =
+                    1000
+                    * Measurement.Seconds(() =>
+                    {
+                        using var input = OrtValue.CreateTensorValueFromMemory(
+                            OrtMemoryInfo.DefaultInstance,
+                            pixels.AsMemory(),
+                            [1, 3, 32, 32]
+                        );
+                        using var results = session.Run(options, ["pixels"], [input], ["probabilities"]);
+                    });
             }
 
             return times.Order().ElementAt(LatencyRuns / 2);
@@ -114,12 +155,18 @@ internal static class ServingSubject
     private static void PrintBatches(Uri ours, string when)
     {
         using var client = new HttpClient { BaseAddress = ours };
-        var stats = client.GetFromJsonAsync<JsonNode>(new Uri("v2/models/plain/stats", UriKind.Relative)).GetAwaiter()
+        var stats = client
+            .GetFromJsonAsync<JsonNode>(new Uri("v2/models/plain/stats", UriKind.Relative))
+            .GetAwaiter()
             .GetResult()!["model_stats"]![0]!;
-        Console.WriteLine($"batches, {when}: {string.Join(", ", stats["batch_stats"]!.AsArray().Select(item => $"{item!["batch_size"]} x {item["compute_infer"]!["count"]}"))}");
+        var batches = stats["batch_stats"]!
+            .AsArray()
+            .Select(item => $"{item!["batch_size"]} x {item["compute_infer"]!["count"]}");
+        Console.WriteLine($"batches, {when}: {string.Join(", ", batches)}");
     }
 
-    /// <summary>Node's server, where Node and its packages are installed; else it is left out, and that is said.</summary>
+    /// <summary>Node's server, where Node and its packages are installed; else it is left out, and that is
+    /// said.</summary>
     private static ServerProcess? StartNode(string onnx)
     {
         var folder = Path.Combine(Shared.Repository, "benchmarks", "Serving", "node");

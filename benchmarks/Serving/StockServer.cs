@@ -11,7 +11,8 @@ using Microsoft.ML.Data;
 namespace TorchBridge.Benchmarks.Serving;
 
 /// <summary>
-/// What one writes with stock ML.NET: an ASP.NET endpoint with a pool of PredictionEngines, one request at a time in each.
+/// What one writes with stock ML.NET: an ASP.NET endpoint with a pool of PredictionEngines, one request at a time in
+/// each.
 /// </summary>
 internal static class StockServer
 {
@@ -33,17 +34,20 @@ internal static class StockServer
         {
             var body = new byte[Pixels * sizeof(float)];
             await request.Request.Body.ReadExactlyAsync(body, request.RequestAborted).ConfigureAwait(false);
-            if (!pool.TryTake(out var engine)) engine = context.Model.CreatePredictionEngine<Row, Score>(model);
+            if (!pool.TryTake(out var engine))
+                engine = context.Model.CreatePredictionEngine<Row, Score>(model);
             var score = engine.Predict(new Row { pixels = MemoryMarshal.Cast<byte, float>(body).ToArray() });
             pool.Add(engine);
-            await request.Response.Body.WriteAsync(MemoryMarshal.AsBytes(score.probabilities.AsSpan()).ToArray(), request.RequestAborted)
+            await request
+                .Response.Body.WriteAsync(
+                    MemoryMarshal.AsBytes(score.probabilities.AsSpan()).ToArray(),
+                    request.RequestAborted
+                )
                 .ConfigureAwait(false);
         });
         app.Start();
         Console.WriteLine($"listening {app.Urls.First()}");
-        while (Console.In.ReadLine() is not null)
-        {
-        }
+        while (Console.In.ReadLine() is not null) { }
 
         return [0];
     }

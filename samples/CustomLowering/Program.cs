@@ -6,7 +6,8 @@ using static TorchSharp.torch;
 using var model = new Gate();
 var options = new ExportOptions();
 
-// heaviside(x, values) is 0 below zero, 1 above, `values` at zero. What is written is verified against the module, like everything.
+// heaviside(x, values) is 0 below zero, 1 above, `values` at zero. What is written is verified against the module,
+// like everything.
 options.Lowerings.Add(typeof(Tensor), "heaviside", c =>
 {
     var (x, values) = (c.Tensor(0), c.Tensor(1));
@@ -23,7 +24,8 @@ internal sealed class Gate : nn.Module<Tensor, Tensor>
 {
     private readonly TorchSharp.Modules.Linear linear = nn.Linear(4, 4);
 
-    public Gate() : base(nameof(Gate)) => RegisterComponents();
+    public Gate()
+        : base(nameof(Gate)) => RegisterComponents();
 
     public override Tensor forward(Tensor x)
     {

@@ -1,5 +1,6 @@
 // Quantizes an ONNX model that anybody made; there is no TorchSharp and no libtorch in this program.
-// Typical inputs of the model's one input are a file of float32 numbers, row after row: numpy's rows.astype('float32').tofile('inputs.bin').
+// Typical inputs of the model's one input are a file of float32 numbers, row after row: numpy's
+// rows.astype('float32').tofile('inputs.bin').
 // Usage: QuantizeOnnx MODEL.onnx INPUTS.bin OUTPUT.onnx
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;

@@ -12,14 +12,21 @@ if (args.Length < 2)
 
 var context = new MLContext(seed: 0);
 var model = context.Model.Load(args[0], out _);
-var scored = model.Transform(context.Data.LoadFromEnumerable(args[1..].Select(path => new Picture { ImagePath = path })));
+var scored = model.Transform(
+    context.Data.LoadFromEnumerable(args[1..].Select(path => new Picture { ImagePath = path }))
+);
 VBuffer<ReadOnlyMemory<char>> names = default;
 scored.Schema["Score"].GetSlotNames(ref names);
 foreach (var row in context.Data.CreateEnumerable<Scored>(scored, reuseRowObject: false))
 {
     // Every ONNX output is a vector in stock ML.NET, so the label is text of length one.
     var best = Array.IndexOf(row.Score!, row.Score!.Max());
-    Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{row.ImagePath}: {row.PredictedLabel![0]} ({names.GetItemOrDefault(best)} {row.Score![best]:F4})"));
+    Console.WriteLine(
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{row.ImagePath}: {row.PredictedLabel![0]} ({names.GetItemOrDefault(best)} {row.Score![best]:F4})"
+        )
+    );
 }
 
 return 0;

@@ -1,6 +1,7 @@
 namespace TorchBridge.Export;
 
-/// <summary>An export was refused: the message names the module path, the place in the source and what to do instead. No file was written.</summary>
+/// <summary>An export was refused: the message names the module path, the place in the source and what to do instead.
+/// No file was written.</summary>
 public class ExportException : Exception
 {
     /// <summary>Makes an exception without a place.</summary>
@@ -8,20 +9,26 @@ public class ExportException : Exception
 
     /// <summary>Makes an exception without a place.</summary>
     /// <param name="message">What was refused and why.</param>
-    public ExportException(string message) : base(message) { }
+    public ExportException(string message)
+        : base(message) { }
 
     /// <summary>Makes an exception with a cause.</summary>
     /// <param name="message">What was refused and why.</param>
     /// <param name="innerException">What caused it.</param>
-    public ExportException(string message, Exception innerException) : base(message, innerException) { }
+    public ExportException(string message, Exception innerException)
+        : base(message, innerException) { }
 
     /// <summary>Makes an exception that names a module and a place.</summary>
-    /// <param name="modulePath">The module's path in the model (<c>layer2.1.downsample</c>); empty for the model itself.</param>
+    /// <param name="modulePath">The module's path in the model (<c>layer2.1.downsample</c>); empty for the model
+    /// itself.</param>
     /// <param name="place">Method and source line, where known.</param>
     /// <param name="reason">What was refused, why, and what to do instead.</param>
     /// <param name="innerException">What caused it, if anything did.</param>
     public ExportException(string modulePath, string? place, string reason, Exception? innerException = null)
-        : base($"{(modulePath.Length == 0 ? "the model" : modulePath)}{(place is null ? "" : $" ({place})")}: {reason}", innerException)
+        : base(
+            $"{(modulePath.Length == 0 ? "the model" : modulePath)}{(place is null ? "" : $" ({place})")}: {reason}",
+            innerException
+        )
     {
         ModulePath = modulePath;
         Place = place;

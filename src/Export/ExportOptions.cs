@@ -11,29 +11,36 @@ public sealed class ExportOptions
     public int Opset { get; init; } = 17;
 
     /// <summary>
-    /// Free axes by input name; default: axis 0 of every input that has as many rows as the first (the batch). An empty list fixes all
-    /// sizes of an input. Every free axis has a size of its own, but for axis 0 of inputs with as many rows as the first, which is the
+    /// Free axes by input name; default: axis 0 of every input that has as many rows as the first (the batch). An
+    /// empty list fixes all
+    /// sizes of an input. Every free axis has a size of its own, but for axis 0 of inputs with as many rows as the
+    /// first, which is the
     /// batch; axes that forward takes only with equal sizes become one, and the report says so.
     /// </summary>
     public IDictionary<string, int[]> FreeAxes { get; init; } = new Dictionary<string, int[]>(StringComparer.Ordinal);
 
     /// <summary>
-    /// Names of free axes in the file, by input name and axis; default: <c>batch</c>, or the input's name and the axis (<c>x_2</c>). Axes
+    /// Names of free axes in the file, by input name and axis; default: <c>batch</c>, or the input's name and the
+    /// axis (<c>x_2</c>). Axes
     /// with one name always have one size.
     /// </summary>
-    public IDictionary<(string Input, int Axis), string> AxisNames { get; init; } = new Dictionary<(string Input, int Axis), string>();
+    public IDictionary<(string Input, int Axis), string> AxisNames { get; init; } =
+        new Dictionary<(string Input, int Axis), string>();
 
     /// <summary>
-    /// Further examples, each of as many tensors as the first one: run and compared like it. For inputs with a structure that random numbers
+    /// Further examples, each of as many tensors as the first one: run and compared like it. For inputs with a
+    /// structure that random numbers
     /// do not have, such as offsets or edge lists; free axes may have other sizes.
     /// </summary>
     public IReadOnlyList<Tensor[]> MoreExamples { get; init; } = [];
 
     /// <summary>
-    /// Values of <c>forward</c>'s arguments that are no inputs, by parameter name: numbers, truth values, texts, enums, or null for a tensor
+    /// Values of <c>forward</c>'s arguments that are no inputs, by parameter name: numbers, truth values, texts,
+    /// enums, or null for a tensor
     /// that is left out. They become constants of the file. Arguments with a default need none.
     /// </summary>
-    public IDictionary<string, object?> Arguments { get; init; } = new Dictionary<string, object?>(StringComparer.Ordinal);
+    public IDictionary<string, object?> Arguments { get; init; } =
+        new Dictionary<string, object?>(StringComparer.Ordinal);
 
     /// <summary>Names of the inputs; default: the parameter names of <c>forward</c>.</summary>
     public IReadOnlyList<string>? InputNames { get; init; }
@@ -44,14 +51,17 @@ public sealed class ExportOptions
     /// <summary>Whether BatchNorm is folded into the layers before it. Default true.</summary>
     public bool FoldBatchNorm { get; init; } = true;
 
-    /// <summary>Whether the file is compared with the module before it is written. Default true; false is for measuring, not for shipping.</summary>
+    /// <summary>Whether the file is compared with the module before it is written. Default true; false is for
+    /// measuring, not for shipping.</summary>
     public bool Verify { get; init; } = true;
 
-    /// <summary>Whether every value inside the model is compared too, operation by operation, and reported. Default false; on failure the first that differs is named in any case.</summary>
+    /// <summary>Whether every value inside the model is compared too, operation by operation, and reported. Default
+    /// false; on failure the first that differs is named in any case.</summary>
     public bool Explain { get; init; }
 
     /// <summary>
-    /// Bytes of tensors above which they are written into a file of their own beside the model (<c>model.onnx.data</c>), because a protobuf
+    /// Bytes of tensors above which they are written into a file of their own beside the model
+    /// (<c>model.onnx.data</c>), because a protobuf
     /// file ends at 2 GB. Default 1.8 GB.
     /// </summary>
     public long ExternalDataThreshold { get; init; } = 1_800_000_000;
@@ -63,15 +73,18 @@ public sealed class ExportOptions
     public IDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
     /// <summary>
-    /// Metadata that is known only after verification (the parity itself, say): called with the report, its pairs are added to <see cref="Metadata"/>.
+    /// Metadata that is known only after verification (the parity itself, say): called with the report, its pairs are
+    /// added to <see cref="Metadata"/>.
     /// The graph's bytes do not depend on it.
     /// </summary>
     public Func<ExportReport, IEnumerable<KeyValuePair<string, string>>>? LateMetadata { get; init; }
 
     /// <summary>
-    /// Options of native modules that TorchSharp keeps to itself, by module path; needed only where probing finds none or several.
+    /// Options of native modules that TorchSharp keeps to itself, by module path; needed only where probing finds
+    /// none or several.
     /// </summary>
-    public IDictionary<string, ModuleOptions> ModuleOptions { get; init; } = new Dictionary<string, ModuleOptions>(StringComparer.Ordinal);
+    public IDictionary<string, ModuleOptions> ModuleOptions { get; init; } =
+        new Dictionary<string, ModuleOptions>(StringComparer.Ordinal);
 
     /// <summary>Lowerings of the caller's own modules and methods, before the built-in ones.</summary>
     public CustomLowerings Lowerings { get; init; } = new();
@@ -90,7 +103,8 @@ public sealed class CustomLowerings
     /// <summary>Writes a module type as given, instead of following its forward.</summary>
     /// <typeparam name="TModule">The exact type.</typeparam>
     /// <param name="rule">Writes the nodes.</param>
-    public CustomLowerings Add<TModule>(LoweringRule rule) where TModule : nn.Module
+    public CustomLowerings Add<TModule>(LoweringRule rule)
+        where TModule : nn.Module
     {
         Modules[typeof(TModule)] = new OperatorRow(typeof(TModule).Name, "(yours)", "", 17, rule);
         return this;

@@ -12,12 +12,22 @@ public sealed record FoldRefusal(string ModulePath, string Reason);
 /// <summary>How an output of the file compares with the module's, over all runs of the verification.</summary>
 /// <param name="Output">Name of the output.</param>
 /// <param name="LargestAbsolute">Largest absolute difference.</param>
-/// <param name="LargestRelative">Largest difference relative to the module's value, for values above 1 % of the largest.</param>
+/// <param name="LargestRelative">Largest difference relative to the module's value, for values above 1 % of the
+/// largest.</param>
 /// <param name="LargestValue">Largest absolute value of the module's output.</param>
 /// <param name="Tolerance">What the absolute difference was allowed to be.</param>
 /// <param name="Rows">Rows (samples) compared.</param>
-/// <param name="TopOneAgreement">Rows whose largest element is the same, for outputs of two axes; ties within the tolerance agree.</param>
-public sealed record OutputParity(string Output, double LargestAbsolute, double LargestRelative, double LargestValue, double Tolerance, long Rows, long? TopOneAgreement);
+/// <param name="TopOneAgreement">Rows whose largest element is the same, for outputs of two axes; ties within the
+/// tolerance agree.</param>
+public sealed record OutputParity(
+    string Output,
+    double LargestAbsolute,
+    double LargestRelative,
+    double LargestValue,
+    double Tolerance,
+    long Rows,
+    long? TopOneAgreement
+);
 
 /// <summary>What the verification measured.</summary>
 /// <param name="Outputs">One entry an output.</param>
@@ -28,7 +38,8 @@ public sealed record ParityReport(IReadOnlyList<OutputParity> Outputs, IReadOnly
     /// <summary>Sizes that forward itself does not take, with what it throws there.</summary>
     public IReadOnlyList<string> LeftOut { get; init; } = [];
 
-    /// <summary>What a user of the file should know: axes that are one or fixed, modules that are not registered, state that is not kept.</summary>
+    /// <summary>What a user of the file should know: axes that are one or fixed, modules that are not registered,
+    /// state that is not kept.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 }
 
@@ -43,7 +54,18 @@ public sealed record ParityReport(IReadOnlyList<OutputParity> Outputs, IReadOnly
 /// <param name="LargestAbsolute">Largest absolute difference.</param>
 /// <param name="LargestValue">Largest absolute value of the module's.</param>
 /// <param name="Difference">What is wrong, or null where it is within tolerance.</param>
-public sealed record ValueParity(string ModulePath, string Operation, string? Place, string Value, IReadOnlyList<string> Inputs, string Expected, string Actual, double LargestAbsolute, double LargestValue, string? Difference);
+public sealed record ValueParity(
+    string ModulePath,
+    string Operation,
+    string? Place,
+    string Value,
+    IReadOnlyList<string> Inputs,
+    string Expected,
+    string Actual,
+    double LargestAbsolute,
+    double LargestValue,
+    string? Difference
+);
 
 /// <summary>What an export did, for people (<see cref="ToString"/>) and for programs.</summary>
 public sealed class ExportReport
@@ -66,7 +88,8 @@ public sealed class ExportReport
     /// <summary>Free axes: <c>input[0] = batch</c>.</summary>
     public required IReadOnlyList<string> FreeAxes { get; init; }
 
-    /// <summary>What a user of the file should know: axes that are one or fixed, modules that are not registered, state that is not kept.</summary>
+    /// <summary>What a user of the file should know: axes that are one or fixed, modules that are not registered,
+    /// state that is not kept.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
     /// <summary>Module paths of the BatchNorms that were folded.</summary>
@@ -81,30 +104,51 @@ public sealed class ExportReport
     /// <summary>What the verification measured; null where it was switched off.</summary>
     public ParityReport? Parity { get; init; }
 
-    /// <summary>Every value inside the model compared, where <see cref="ExportOptions.Explain"/> asks for it; empty otherwise.</summary>
+    /// <summary>Every value inside the model compared, where <see cref="ExportOptions.Explain"/> asks for it; empty
+    /// otherwise.</summary>
     public IReadOnlyList<ValueParity> Values { get; init; } = [];
 
     /// <inheritdoc/>
     public override string ToString()
     {
         var text = new StringBuilder();
-        void Row(string name, FormattableString value) => text.Append(CultureInfo.InvariantCulture, $"  {name,-14} ").AppendLine(FormattableString.Invariant(value));
+        void Row(string name, string value) => text.Append("  ").Append(name.PadRight(15)).AppendLine(value);
         text.AppendLine(CultureInfo.InvariantCulture, $"Export of {Path}");
+        var byCount = Nodes.OrderByDescending(pair => pair.Value).ThenBy(pair => pair.Key, StringComparer.Ordinal);
         Row("captured", $"{CapturedOps} operations");
-        Row("nodes", $"{Nodes.Values.Sum()} ({string.Join(", ", Nodes.OrderByDescending(pair => pair.Value).ThenBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Value} {pair.Key}"))})");
-        Row("initializers", $"{Initializers}, {InitializerBytes:N0} bytes");
-        Row("free axes", $"{(FreeAxes.Count == 0 ? "none" : string.Join(", ", FreeAxes))}");
-        foreach (var note in Notes) Row("note", $"{note}");
+        Row("nodes", $"{Nodes.Values.Sum()} ({string.Join(", ", byCount.Select(pair => $"{pair.Value} {pair.Key}"))})");
+        Row(
+            "initializers",
+            string.Create(CultureInfo.InvariantCulture, $"{Initializers}, {InitializerBytes:N0} bytes")
+        );
+        Row("free axes", FreeAxes.Count == 0 ? "none" : string.Join(", ", FreeAxes));
+        foreach (var note in Notes)
+            Row("note", note);
         Row("folded", $"{Folded.Count} BatchNorm");
-        foreach (var refusal in NotFolded) Row("not folded", $"{refusal.ModulePath}: {refusal.Reason}");
+        foreach (var refusal in NotFolded)
+            Row("not folded", $"{refusal.ModulePath}: {refusal.Reason}");
         foreach (var output in Parity?.Outputs ?? [])
-            Row("parity", $"{output.Output}: largest difference {Numbers.Short(output.LargestAbsolute)} of {Numbers.Short(output.LargestValue)} (allowed {Numbers.Short(output.Tolerance)}), {output.Rows} rows{(output.TopOneAgreement is { } top ? $", top-1 equal in {top}" : "")}");
-        foreach (var note in Parity?.Notes ?? []) Row("note", $"{note}");
-        foreach (var size in (Parity?.LeftOut ?? []).Take(3)) Row("left out", $"{size}");
-        if (Parity?.LeftOut.Count > 3) Row("left out", $"{Parity.LeftOut.Count - 3} more sizes that forward does not take");
+            Row(
+                "parity",
+                $"{output.Output}: largest difference {Numbers.Short(output.LargestAbsolute)} of "
+                    + $"{Numbers.Short(output.LargestValue)} (allowed {Numbers.Short(output.Tolerance)}), "
+                    + $"{output.Rows} rows{(output.TopOneAgreement is { } top ? $", top-1 equal in {top}" : "")}"
+            );
+        foreach (var note in Parity?.Notes ?? [])
+            Row("note", note);
+        foreach (var size in (Parity?.LeftOut ?? []).Take(3))
+            Row("left out", size);
+        if (Parity?.LeftOut.Count > 3)
+            Row("left out", $"{Parity.LeftOut.Count - 3} more sizes that forward does not take");
         foreach (var value in Values)
-            Row(value.Difference is null ? "same" : "DIFFERS", $"{value.ModulePath} {value.Operation} -> {value.Value}: off by {Numbers.Short(value.LargestAbsolute)} of {Numbers.Short(value.LargestValue)} ({value.Actual})");
-        Row("time", $"{string.Join(", ", Phases.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Key} {pair.Value.TotalSeconds:F2} s")))}");
+            Row(
+                value.Difference is null ? "same" : "DIFFERS",
+                $"{value.ModulePath} {value.Operation} -> {value.Value}: off by "
+                    + $"{Numbers.Short(value.LargestAbsolute)} of {Numbers.Short(value.LargestValue)} "
+                    + $"({value.Actual})"
+            );
+        Row("time", string.Join(", ", Phases.Select(phase => $"{phase.Key} {Seconds(phase.Value)} s")));
         return text.ToString();
+        static string Seconds(TimeSpan time) => time.TotalSeconds.ToString("F2", CultureInfo.InvariantCulture);
     }
 }

@@ -25,7 +25,8 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     /// <summary>BatchNorms that folding would make inexact, by node name, with the reason.</summary>
     private readonly Dictionary<string, string> keep = new(StringComparer.Ordinal);
 
-    /// <summary>Share of its scale by which a number may differ; the twin's condition may ask for more than usual.</summary>
+    /// <summary>Share of its scale by which a number may differ; the twin's condition may ask for more than
+    /// usual.</summary>
     private double tolerance = Tolerance.Usual;
 
     public ExportReport Run()
@@ -44,7 +45,8 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     }
 
     /// <summary>
-    /// Exports with every free axis on its own. Where that fails though forward runs, and axes of different inputs have one size in the
+    /// Exports with every free axis on its own. Where that fails though forward runs, and axes of different inputs
+    /// have one size in the
     /// example, they are tied and tried once more, and the report says so.
     /// </summary>
     private ExportReport RunIndependentOrTied(ModelTracer tracer, (string Name, Tensor Tensor)[] inputs)
@@ -70,7 +72,8 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         }
     }
 
-    /// <summary>Lowers and writes; where a formula of sizes is undecided, or wrong at a size that was not traced, once more with a further trace.</summary>
+    /// <summary>Lowers and writes; where a formula of sizes is undecided, or wrong at a size that was not traced,
+    /// once more with a further trace.</summary>
     private ExportReport WriteDecided(ModelTracer tracer, ModelCapture capture)
     {
         for (var attempt = 0; ; attempt++)
@@ -85,23 +88,33 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
             }
             catch (UndecidedSizeException undecided)
             {
-                if (takesFirst) throw undecided.Refusal;
-                Timed("capture", () => undecided.Point is { } point ? capture.Exploration.Try(point) : capture.Exploration.TryAnother());
+                if (takesFirst)
+                    throw undecided.Refusal;
+                Timed("capture", () =>
+                    undecided.Point is { } point ? capture.Exploration.Try(point) : capture.Exploration.TryAnother()
+                );
             }
             catch (UntracedSizeException wrong)
             {
-                if (attempt > 2 * FurtherTraces || !Timed("capture", () => capture.Exploration.Try(wrong.Point))) throw wrong.Difference;
+                if (attempt > 2 * FurtherTraces || !Timed("capture", () => capture.Exploration.Try(wrong.Point)))
+                    throw wrong.Difference;
             }
         }
     }
 
-    private bool IsLeaf(nn.Module module) => options.Lowerings.Modules.ContainsKey(module.GetType()) || OperatorTable.Default.Find(module) is not null;
+    private bool IsLeaf(nn.Module module) =>
+        options.Lowerings.Modules.ContainsKey(module.GetType()) || OperatorTable.Default.Find(module) is not null;
 
     private OnnxGraph Lower(TracedGraph traced)
     {
         // In eval mode, because lowerings may run a module to find an option that TorchSharp keeps to itself.
         using var mode = new EvalMode(new ModelMap(model).Paths.Keys);
-        var graph = new GraphBuilder(traced, options.Opset, options.ModuleOptions).Build(OperatorTable.Default, options.Lowerings.Modules, options.Lowerings.Methods, options.OutputNames);
+        var graph = new GraphBuilder(traced, options.Opset, options.ModuleOptions).Build(
+            OperatorTable.Default,
+            options.Lowerings.Modules,
+            options.Lowerings.Methods,
+            options.OutputNames
+        );
         ConstantFolding.Fold(graph);
         GraphCleaner.Clean(graph);
         return graph;
@@ -110,7 +123,9 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     private ExportReport WriteVerified(ModelTracer tracer, ModelCapture capture, TracedGraph traced, OnnxGraph unfolded)
     {
         var operations = new IsolatedOperations(tracer, traced);
-        using var verifier = options.Verify ? Timed("verify", () => Verifier(tracer, capture, traced, operations)) : null;
+        using var verifier = options.Verify
+            ? Timed("verify", () => Verifier(tracer, capture, traced, operations))
+            : null;
         var twinIsVerified = false;
         while (true)
         {
@@ -127,18 +142,24 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
                 MemoryRelief.Release();
                 if (fold.Layers.Count > 0 && !twinIsVerified)
                 {
-                    // The twin first: ONNX Runtime folds it by itself when it optimizes, which takes the most memory of all.
+                    // The twin first: ONNX Runtime folds it by itself when it optimizes, which takes the most memory
+                    // of all.
                     Timed("verify", () => VerifyTwin(verifier, unfolded, fold));
                     twinIsVerified = true;
                 }
 
-                if (!Timed("verify", () => HoldsFolded(verifier, unfolded, graph, fold, file.ModelPath, variant))) continue;
+                if (!Timed("verify", () => HoldsFolded(verifier, unfolded, graph, fold, file.ModelPath, variant)))
+                    continue;
                 // Last: its float64 tensors would stand beside ONNX Runtime's copies of the weights.
                 MemoryRelief.Release();
                 Timed("verify", () => check.Check(file.ModelPath));
             }
 
-            var values = options.Explain ? Timed("explain", () => operations.Compare(graph, file.ModelPath, [.. traced.Inputs.Select(input => input.Example)])) : [];
+            var values = options.Explain
+                ? Timed("explain", () =>
+                    operations.Compare(graph, file.ModelPath, [.. traced.Inputs.Select(input => input.Example)])
+                )
+                : [];
             var report = Report(tracer, capture, traced, graph, fold, file, verifier, values);
             // What was measured goes into the metadata only: the graph's bytes are those that were verified.
             file.Commit(options.LateMetadata?.Invoke(report));
@@ -149,13 +170,19 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     private (OnnxGraph Graph, FoldResult Result) Fold(OnnxGraph unfolded)
     {
         var graph = unfolded.Copy();
-        if (!options.FoldBatchNorm) return (graph, FoldResult.None);
+        if (!options.FoldBatchNorm)
+            return (graph, FoldResult.None);
         var result = BatchNormFolding.Fold(graph, keep);
         GraphCleaner.Clean(graph);
         return (graph, result);
     }
 
-    private ModelVerifier Verifier(ModelTracer tracer, ModelCapture capture, TracedGraph traced, IsolatedOperations operations)
+    private ModelVerifier Verifier(
+        ModelTracer tracer,
+        ModelCapture capture,
+        TracedGraph traced,
+        IsolatedOperations operations
+    )
     {
         var reference = new ReferenceModel(tracer, [.. traced.Inputs.Select(input => input.Name)]);
         return new ModelVerifier(reference, capture, traced, operations, options);
@@ -172,16 +199,26 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         }
         catch (ParityException)
         {
-            // A wider tolerance is for what an ill-conditioned layer makes of roundings: each operation by itself must hold the usual one.
+            // A wider tolerance is for what an ill-conditioned layer makes of roundings: each operation by itself
+            // must hold the usual one.
             var needed = FoldConditioning.Tolerance(tolerance, Conditions(unfolded, fold, verifier));
-            if (needed <= tolerance || !verifier.AgreesByOperation(unfolded, twin.ModelPath)) throw;
+            if (needed <= tolerance || !verifier.AgreesByOperation(unfolded, twin.ModelPath))
+                throw;
             tolerance = needed;
             verifier.Verify(unfolded, twin.ModelPath, "unfolded", tolerance, isTwin: true);
         }
     }
 
-    /// <summary>Verifies the final file. False where it misses what its twin meets, by roundings alone: then the BatchNorms to blame are kept from now on.</summary>
-    private bool HoldsFolded(ModelVerifier verifier, OnnxGraph unfolded, OnnxGraph graph, FoldResult fold, string file, string variant)
+    /// <summary>Verifies the final file. False where it misses what its twin meets, by roundings alone: then the
+    /// BatchNorms to blame are kept from now on.</summary>
+    private bool HoldsFolded(
+        ModelVerifier verifier,
+        OnnxGraph unfolded,
+        OnnxGraph graph,
+        FoldResult fold,
+        string file,
+        string variant
+    )
     {
         try
         {
@@ -202,18 +239,23 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         }
         catch (Exception error) when (error is Microsoft.ML.OnnxRuntime.OnnxRuntimeException or InvalidDataException)
         {
-            return []; // a graph that does not run, or is too large for memory, has no condition; what failed is reported by the caller
+            // a graph that does not run, or is too large for memory, has no condition; what failed is reported by the
+            // caller
+            return [];
         }
     }
 
-    /// <summary>Keeps the BatchNorms of the layers that folding makes worst; false where folding makes none worse.</summary>
+    /// <summary>Keeps the BatchNorms of the layers that folding makes worst; false where folding makes none
+    /// worse.</summary>
     private bool KeepWorst(OnnxGraph unfolded, FoldResult fold, ModelVerifier verifier)
     {
         var conditions = Conditions(unfolded, fold, verifier);
         var worst = conditions.Select(condition => condition.Error).DefaultIfEmpty(0).Max();
-        // A fold that is right moves roundings only; one that is wrong is a fault of the exporter, and must not be hidden by leaving it out.
+        // A fold that is right moves roundings only; one that is wrong is a fault of the exporter, and must not be
+        // hidden by leaving it out.
         // And one that hardly moves anything is not what the outputs miss their tolerance by.
-        if (worst < tolerance / 10 || conditions.Any(condition => !condition.IsRounding)) return false;
+        if (worst < tolerance / 10 || conditions.Any(condition => !condition.IsRounding))
+            return false;
         var kept = 0;
         foreach (var condition in conditions.Where(condition => condition.Error >= worst / 2))
         {
@@ -221,7 +263,9 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
             {
                 keep[step.Affine.Node.Name] = string.Create(
                     System.Globalization.CultureInfo.InvariantCulture,
-                    $"ill-conditioned: the sum's terms are {Numbers.Short(condition.Condition)} times its result, and folding changes it by {Numbers.Short(condition.Error)} of its largest value");
+                    $"ill-conditioned: the sum's terms are {Numbers.Short(condition.Condition)} times its "
+                        + $"result, and folding changes it by {Numbers.Short(condition.Error)} of its largest value"
+                );
                 kept++;
             }
         }
@@ -232,36 +276,62 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     private Dictionary<string, Tensor> ModuleTensors()
     {
         var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
-        foreach (var (name, parameter) in model.named_parameters()) tensors[name] = parameter;
-        foreach (var (name, buffer) in model.named_buffers()) tensors[name] = buffer;
+        foreach (var (name, parameter) in model.named_parameters())
+            tensors[name] = parameter;
+        foreach (var (name, buffer) in model.named_buffers())
+            tensors[name] = buffer;
         return tensors;
     }
 
-    private ExportReport Report(ModelTracer tracer, ModelCapture capture, TracedGraph traced, OnnxGraph graph, FoldResult fold, StagedModel file, ModelVerifier? verifier, IReadOnlyList<ValueParity> values) => new()
-    {
-        Path = path,
-        CapturedOps = traced.Ops.Count,
-        Nodes = graph.Nodes.GroupBy(node => node.OpType, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Count(), StringComparer.Ordinal),
-        Initializers = graph.Initializers.Count,
-        InitializerBytes = file.Bytes,
-        FreeAxes = [.. traced.Inputs.SelectMany(input => input.Symbols.Select((symbol, axis) => (symbol, axis)).Where(pair => pair.symbol is not null).Select(pair => $"{input.Name}[{pair.axis}] = {pair.symbol}"))],
-        Notes = Notes(tracer, capture, traced),
-        Folded = fold.Folded,
-        NotFolded = fold.Refused,
-        Phases = phases,
-        Parity = verifier?.Report,
-        Values = values,
-    };
+    private ExportReport Report(
+        ModelTracer tracer,
+        ModelCapture capture,
+        TracedGraph traced,
+        OnnxGraph graph,
+        FoldResult fold,
+        StagedModel file,
+        ModelVerifier? verifier,
+        IReadOnlyList<ValueParity> values
+    ) =>
+        new()
+        {
+            Path = path,
+            CapturedOps = traced.Ops.Count,
+            Nodes = graph
+                .Nodes.GroupBy(node => node.OpType, StringComparer.Ordinal)
+                .ToDictionary(group => group.Key, group => group.Count(), StringComparer.Ordinal),
+            Initializers = graph.Initializers.Count,
+            InitializerBytes = file.Bytes,
+            FreeAxes =
+            [
+                .. traced.Inputs.SelectMany(input =>
+                    input
+                        .Symbols.Select((symbol, axis) => (symbol, axis))
+                        .Where(pair => pair.symbol is not null)
+                        .Select(pair => $"{input.Name}[{pair.axis}] = {pair.symbol}")
+                ),
+            ],
+            Notes = Notes(tracer, capture, traced),
+            Folded = fold.Folded,
+            NotFolded = fold.Refused,
+            Phases = phases,
+            Parity = verifier?.Report,
+            Values = values,
+        };
 
     private static string[] Notes(ModelTracer tracer, ModelCapture capture, TracedGraph traced)
     {
         const int shown = 5;
         var notes = new List<string>(traced.Symbols.Ties);
-        if (capture.Exploration.FixedBecause is { } reason) notes.Add(reason);
+        if (capture.Exploration.FixedBecause is { } reason)
+            notes.Add(reason);
         if (tracer.Unregistered is { Count: > 0 } unregistered)
         {
-            notes.Add($"not registered: {string.Join(", ", unregistered.Take(shown))}{(unregistered.Count > shown ? $" and {unregistered.Count - shown} more" : "")}. " +
-                "Exported in eval mode; the model's own eval() and state dict do not reach them");
+            notes.Add(
+                $"not registered: {string.Join(", ", unregistered.Take(shown))}"
+                    + $"{(unregistered.Count > shown ? $" and {unregistered.Count - shown} more" : "")}. "
+                    + "Exported in eval mode; the model's own eval() and state dict do not reach them"
+            );
         }
 
         foreach (var changed in capture.ChangedState.Take(shown))
@@ -273,12 +343,21 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     {
         var names = options.InputNames ?? plan.Names;
         if (names.Count != examples.Length)
-            throw new ExportException("", null, $"InputNames has {names.Count} names, and there are {examples.Length} examples");
+            throw new ExportException(
+                "",
+                null,
+                $"InputNames has {names.Count} names, and there are {examples.Length} examples"
+            );
         foreach (var unknown in options.FreeAxes.Keys.Except(names))
-            throw new ExportException("", null, $"FreeAxes names the input '{unknown}'; the inputs are {string.Join(", ", names)}");
+            throw new ExportException(
+                "",
+                null,
+                $"FreeAxes names the input '{unknown}'; the inputs are {string.Join(", ", names)}"
+            );
         foreach (var (example, i) in examples.Select((example, i) => (example, i)))
         {
-            if (example is null || example.IsInvalid) throw new ExportException("", null, $"example {i + 1} is null or has been disposed");
+            if (example is null || example.IsInvalid)
+                throw new ExportException("", null, $"example {i + 1} is null or has been disposed");
         }
 
         return [.. names.Zip(examples)];
@@ -293,8 +372,8 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     }
 
     private void Timed(string phase, Action work) => Timed(phase, () =>
-    {
-        work();
-        return true;
-    });
+        {
+            work();
+            return true;
+        });
 }

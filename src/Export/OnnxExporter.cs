@@ -10,17 +10,20 @@ public static class OnnxExporter
     private static readonly ConditionalWeakTable<nn.Module, object> Gates = [];
 
     /// <summary>
-    /// Exports a module as it computes in eval mode. The module's weights, modes and gradients and the global random state are
+    /// Exports a module as it computes in eval mode. The module's weights, modes and gradients and the global random
+    /// state are
     /// afterwards what they were. The file appears whole and verified, or not at all.
     /// </summary>
     /// <param name="model">Any module; its <c>forward</c> is captured by running an instrumented copy of it.</param>
-    /// <param name="example">An input as <c>forward</c> takes it; axis 0 is free in the file (see <see cref="ExportOptions.FreeAxes"/>).</param>
+    /// <param name="example">An input as <c>forward</c> takes it; its axis 0 is free (<see cref="ExportOptions.FreeAxes"/>).</param>
     /// <param name="path">Where to write; an existing file is replaced only by a verified one.</param>
     /// <param name="options">How; the defaults are meant to be right.</param>
     /// <returns>What was captured, folded and measured.</returns>
-    /// <exception cref="ExportException">Something in forward cannot be exported; the message names the module path and the line.</exception>
+    /// <exception cref="ExportException">Something in forward cannot be exported; the message names the module path
+    /// and the line.</exception>
     /// <exception cref="ParityException">The file would not compute what the module computes.</exception>
-    public static ExportReport Export(nn.Module model, Tensor example, string path, ExportOptions? options = null) => Export(model, [example], path, options);
+    public static ExportReport Export(nn.Module model, Tensor example, string path, ExportOptions? options = null) =>
+        Export(model, [example], path, options);
 
     /// <summary>Exports a module that takes several tensors.</summary>
     /// <param name="model">Any module.</param>
@@ -36,9 +39,11 @@ public static class OnnxExporter
         ArgumentNullException.ThrowIfNull(examples);
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         options ??= new ExportOptions();
-        if (options.Opset is < 17 or > 21) throw new ExportException($"ExportOptions.Opset is {options.Opset}; allowed are 17 to 21");
+        if (options.Opset is < 17 or > 21)
+            throw new ExportException($"ExportOptions.Opset is {options.Opset}; allowed are 17 to 21");
 
         // One export of a model at a time: each switches its modes and puts them back. Different models may go at once.
-        lock (Gates.GetOrCreateValue(model)) return new ExportRun(model, examples, path, options).Run();
+        lock (Gates.GetOrCreateValue(model))
+            return new ExportRun(model, examples, path, options).Run();
     }
 }

@@ -1,6 +1,7 @@
 using TorchBridge.Export.Native;
 
-/// <summary>What the runtime calls before Main where the package's .props asks for it: in F# and VB, which have no module initializers.</summary>
+/// <summary>What the runtime calls before Main where the package's .props asks for it: in F# and VB, which have no
+/// module initializers.</summary>
 /// <remarks>The runtime looks for this name, outside of every namespace.</remarks>
 #pragma warning disable CA1050 // the name is the runtime's
 internal static class StartupHook

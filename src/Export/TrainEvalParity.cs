@@ -1,5 +1,7 @@
-// Why: in training a BatchNorm normalizes by the statistics of the batch, in eval mode by the running ones. Both describe the same
-// activations only as far as the running statistics have caught up, and as far as a batch is large enough to be typical.
+// Why: in training a BatchNorm normalizes by the statistics of the batch, in eval mode by the running ones. Both
+// describe the same
+// activations only as far as the running statistics have caught up, and as far as a batch is large enough to be
+// typical.
 //   mean shift      (mean of the pictures - running_mean) / sqrt(running_var + eps), in units of sigma
 //   variance ratio  variance of the pictures / running_var
 // Source: Ioffe & Szegedy 2015, section 3.1; Wu & Johnson 2021, "Rethinking 'Batch' in BatchNorm".
@@ -15,7 +17,12 @@ namespace TorchBridge.Export;
 /// <param name="Channels">Number of channels.</param>
 /// <param name="MeanShift">By channel: how far the mean lies from running_mean, in units of sigma.</param>
 /// <param name="VarianceRatio">By channel: variance over running_var.</param>
-public sealed record NormalizationDrift(string ModulePath, int Channels, IReadOnlyList<double> MeanShift, IReadOnlyList<double> VarianceRatio)
+public sealed record NormalizationDrift(
+    string ModulePath,
+    int Channels,
+    IReadOnlyList<double> MeanShift,
+    IReadOnlyList<double> VarianceRatio
+)
 {
     /// <summary>Largest absolute mean shift over the channels.</summary>
     public double LargestShift => MeanShift.Max(Math.Abs);
@@ -23,11 +30,18 @@ public sealed record NormalizationDrift(string ModulePath, int Channels, IReadOn
     /// <summary>Largest ratio of variances, counted from 1 in either direction.</summary>
     public double LargestRatio => VarianceRatio.Max(ratio => Math.Max(ratio, 1 / ratio));
 
-    /// <summary>One figure to order layers by: the root mean square over the channels of the shift and of the logarithm of the ratio.</summary>
-    public double Score => Math.Sqrt(MeanShift.Zip(VarianceRatio).Average(pair => (pair.First * pair.First) + (Math.Log(pair.Second) * Math.Log(pair.Second))));
+    /// <summary>One figure to order layers by: the root mean square over the channels of the shift and of the
+    /// logarithm of the ratio.</summary>
+    public double Score =>
+        Math.Sqrt(
+            MeanShift
+                .Zip(VarianceRatio)
+                .Average(pair => (pair.First * pair.First) + (Math.Log(pair.Second) * Math.Log(pair.Second)))
+        );
 }
 
-/// <summary>Compares what a network does in train mode with what it does in eval mode, and brings the two together.</summary>
+/// <summary>Compares what a network does in train mode with what it does in eval mode, and brings the two
+/// together.</summary>
 public static class TrainEvalParity
 {
     /// <summary>The normalization layers with running statistics, by path.</summary>
@@ -35,10 +49,13 @@ public static class TrainEvalParity
     public static IReadOnlyDictionary<string, NormBase> Layers(nn.Module model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        return new ModelMap(model).Paths.Where(pair => pair.Key is NormBase { running_mean: not null, running_var: not null }).ToDictionary(pair => pair.Value, pair => (NormBase)pair.Key, StringComparer.Ordinal);
+        return new ModelMap(model)
+            .Paths.Where(pair => pair.Key is NormBase { running_mean: not null, running_var: not null })
+            .ToDictionary(pair => pair.Value, pair => (NormBase)pair.Key, StringComparer.Ordinal);
     }
 
-    /// <summary>Measures, in eval mode, the statistics that each layer's input has over all of some data, against the running ones.</summary>
+    /// <summary>Measures, in eval mode, the statistics that each layer's input has over all of some data, against the
+    /// running ones.</summary>
     /// <param name="model">The network, of one input; its modes are put back, nothing else is touched.</param>
     /// <param name="batches">What it is run over; each is read once, and stays the caller's.</param>
     public static IReadOnlyList<NormalizationDrift> Drift(nn.Module model, IEnumerable<Tensor> batches)
@@ -47,22 +64,32 @@ public static class TrainEvalParity
         var layers = Layers(model);
         var sums = layers.Values.ToDictionary(layer => (nn.Module)layer, _ => new ChannelSums());
         using var mode = new EvalMode(new ModelMap(model).Paths.Keys);
-        using var tracer = new ModelTracer(model, ForwardPlan.Find(model, 1), module => Lowering.OperatorTable.Default.Find(module) is not null);
+        using var tracer = new ModelTracer(model, ForwardPlan.Find(model, 1), module =>
+            Lowering.OperatorTable.Default.Find(module) is not null
+        );
         foreach (var batch in batches)
         {
             // The instrumented forward: hooks of TorchSharp are not called where a forward calls its layers' forward.
             var outputs = tracer.Run([("input", batch.alias())], onLeaf: (module, input) =>
             {
-                if (sums.TryGetValue(module, out var sum)) sum.Add(input);
+                if (sums.TryGetValue(module, out var sum))
+                    sum.Add(input);
             });
-            foreach (var output in outputs) output.Dispose();
+            foreach (var output in outputs)
+                output.Dispose();
         }
 
-        return [.. layers.Where(pair => sums[pair.Value].Count > 0).Select(pair => sums[pair.Value].Against(pair.Key, pair.Value))];
+        return
+        [
+            .. layers
+                .Where(pair => sums[pair.Value].Count > 0)
+                .Select(pair => sums[pair.Value].Against(pair.Key, pair.Value)),
+        ];
     }
 
     /// <summary>
-    /// Runs work with the normalization layers in train mode (batch statistics) and everything else in eval mode (no dropout). Afterwards modes,
+    /// Runs work with the normalization layers in train mode (batch statistics) and everything else in eval mode (no
+    /// dropout). Afterwards modes,
     /// running statistics and <c>num_batches_tracked</c> are what they were, bit by bit.
     /// </summary>
     /// <param name="model">The network.</param>
@@ -70,7 +97,10 @@ public static class TrainEvalParity
     public static T WithBatchStatistics<T>(nn.Module model, Func<T> work)
     {
         ArgumentNullException.ThrowIfNull(work);
-        var buffers = Layers(model).Values.SelectMany(layer => (Tensor?[])[layer.running_mean, layer.running_var, layer.num_batches_tracked]).OfType<Tensor>().ToArray();
+        var buffers = Layers(model)
+            .Values.SelectMany(layer => (Tensor?[])[layer.running_mean, layer.running_var, layer.num_batches_tracked])
+            .OfType<Tensor>()
+            .ToArray();
         var copies = buffers.Select(buffer => buffer.detach().clone().DetachFromDisposeScope()).ToArray();
         try
         {
@@ -87,7 +117,10 @@ public static class TrainEvalParity
         }
     }
 
-    /// <summary>Computes the running statistics anew, as the plain average over the batches that <paramref name="run"/> runs. Weights, modes and momentum stay.</summary>
+    /// <summary>
+    /// Computes the running statistics anew, as the plain average over the batches that <paramref name="run"/> runs.
+    /// Weights, modes and momentum stay.
+    /// </summary>
     /// <param name="model">The network.</param>
     /// <param name="run">Runs the network over the training data, in batches of one size.</param>
     public static void Recalibrate(nn.Module model, Action run)
@@ -111,7 +144,8 @@ public static class TrainEvalParity
         }
         finally
         {
-            foreach (var (layer, momentum) in layers.Zip(momenta)) layer.momentum = momentum;
+            foreach (var (layer, momentum) in layers.Zip(momenta))
+                layer.momentum = momentum;
         }
     }
 
@@ -120,14 +154,16 @@ public static class TrainEvalParity
         using var mode = new EvalMode(new ModelMap(model).Paths.Keys);
         using var noGrad = no_grad();
         // EvalMode puts every module's own mode back.
-        foreach (var layer in Layers(model).Values) layer.train();
+        foreach (var layer in Layers(model).Values)
+            layer.train();
         return work();
     }
 
     /// <summary>Sums over everything but the channels, in float64.</summary>
     private sealed class ChannelSums
     {
-        private double[] sum = [], squares = [];
+        private double[] sum = [],
+            squares = [];
 
         public double Count { get; private set; }
 
@@ -135,21 +171,26 @@ public static class TrainEvalParity
         {
             using var scope = NewDisposeScope();
             var values = input.detach().to(ScalarType.Float64).transpose(0, 1).flatten(1);
-            double[] s = values.sum(1).cpu().data<double>().ToArray(), q = values.square().sum(1).cpu().data<double>().ToArray();
-            if (sum.Length == 0) (sum, squares) = (new double[s.Length], new double[s.Length]);
-            for (var c = 0; c < s.Length; c++) (sum[c], squares[c]) = (sum[c] + s[c], squares[c] + q[c]);
+            double[] s = values.sum(1).cpu().data<double>().ToArray(),
+                q = values.square().sum(1).cpu().data<double>().ToArray();
+            if (sum.Length == 0)
+                (sum, squares) = (new double[s.Length], new double[s.Length]);
+            for (var c = 0; c < s.Length; c++)
+                (sum[c], squares[c]) = (sum[c] + s[c], squares[c] + q[c]);
             Count += values.shape[1];
         }
 
         public NormalizationDrift Against(string path, NormBase layer)
         {
             using var scope = NewDisposeScope();
-            double[] mean = Values(layer.running_mean!), variance = Values(layer.running_var!);
+            double[] mean = Values(layer.running_mean!),
+                variance = Values(layer.running_var!);
             var (shift, ratio) = (new double[sum.Length], new double[sum.Length]);
             for (var c = 0; c < sum.Length; c++)
             {
                 var own = sum[c] / Count;
-                // Unbiased, as running_var is; a channel that is always the same has ratio eps / (running_var + eps), not zero.
+                // Unbiased, as running_var is; a channel that is always the same has ratio eps / (running_var + eps),
+                // not zero.
                 var ownVariance = Math.Max(0, ((squares[c] / Count) - (own * own)) * Count / Math.Max(1, Count - 1));
                 shift[c] = (own - mean[c]) / Math.Sqrt(variance[c] + layer.eps);
                 ratio[c] = (ownVariance + layer.eps) / (variance[c] + layer.eps);
@@ -158,6 +199,7 @@ public static class TrainEvalParity
             return new NormalizationDrift(path, sum.Length, shift, ratio);
         }
 
-        private static double[] Values(Tensor tensor) => tensor.detach().cpu().to(ScalarType.Float64).data<double>().ToArray();
+        private static double[] Values(Tensor tensor) =>
+            tensor.detach().cpu().to(ScalarType.Float64).data<double>().ToArray();
     }
 }

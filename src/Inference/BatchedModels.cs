@@ -10,7 +10,8 @@ namespace TorchBridge.Inference;
 public static class BatchedModels
 {
     /// <summary>
-    /// The same model, its ONNX stages scored in batches: for any chain that ML.NET has loaded, also one that somebody else saved. Other stages stay as they
+    /// The same model, its ONNX stages scored in batches: for any chain that ML.NET has loaded, also one that
+    /// somebody else saved. Other stages stay as they
     /// are. The result takes over the stages of <paramref name="model"/>; dispose it instead.
     /// </summary>
     /// <param name="model">A loaded model.</param>
@@ -20,10 +21,13 @@ public static class BatchedModels
     public static ITransformer Batched(this ITransformer model, int? batchSize = null, SessionSettings? session = null)
     {
         ArgumentNullException.ThrowIfNull(model);
-        if (batchSize is < 1) throw new ArgumentOutOfRangeException(nameof(batchSize), batchSize, "a batch has at least one row");
+        if (batchSize is < 1)
+            throw new ArgumentOutOfRangeException(nameof(batchSize), batchSize, "a batch has at least one row");
         var found = 0;
         var batched = Replace(model);
-        return found > 0 ? batched : throw new ArgumentException("the model has no ONNX stage: there is nothing to batch", nameof(model));
+        return found > 0
+            ? batched
+            : throw new ArgumentException("the model has no ONNX stage: there is nothing to batch", nameof(model));
 
         ITransformer Replace(ITransformer stage)
         {
@@ -31,7 +35,15 @@ public static class BatchedModels
             {
                 case OnnxTransformer onnx:
                     found++;
-                    return new BatchedOnnxTransformer(onnx, Bytes(onnx), "the model in the chain", inputs: null, batchSize, session ?? new SessionSettings(), ((ICanSaveModel)onnx).Save);
+                    return new BatchedOnnxTransformer(
+                        onnx,
+                        Bytes(onnx),
+                        "the model in the chain",
+                        inputs: null,
+                        batchSize,
+                        session ?? new SessionSettings(),
+                        ((ICanSaveModel)onnx).Save
+                    );
                 case IEnumerable<ITransformer> chain:
                     return new TransformerChain<ITransformer>([.. chain.Select(Replace)]);
                 default:
@@ -47,12 +59,17 @@ public static class BatchedModels
         new MLContext(seed: 0).Model.Save(transformer, inputSchema: null, memory);
         memory.Position = 0;
         using var zip = new ZipArchive(memory, ZipArchiveMode.Read);
-        var entry = zip.Entries.FirstOrDefault(item => item.Name == "OnnxModel") ?? throw new InvalidDataException("ML.NET wrote no entry 'OnnxModel': this version stores models otherwise");
+        var entry = zip.Entries.FirstOrDefault(item => item.Name == "OnnxModel")
+            ?? throw new InvalidDataException(
+                "ML.NET wrote no entry 'OnnxModel': this version stores models otherwise"
+            );
         using var stream = entry.Open();
         using var bytes = new MemoryStream();
         stream.CopyTo(bytes);
         // An array as ML.NET writes one: its length in four bytes, then its bytes.
         var length = BinaryPrimitives.ReadInt32LittleEndian(bytes.GetBuffer());
-        return bytes.Length == length + 4 ? bytes.ToArray()[4..] : throw new InvalidDataException($"the entry 'OnnxModel' has {bytes.Length} bytes and says {length}");
+        return bytes.Length == length + 4
+            ? bytes.ToArray()[4..]
+            : throw new InvalidDataException($"the entry 'OnnxModel' has {bytes.Length} bytes and says {length}");
     }
 }

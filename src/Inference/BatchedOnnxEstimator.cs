@@ -15,7 +15,14 @@ public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
     private readonly int? batchSize;
     private readonly SessionSettings session;
 
-    internal BatchedOnnxEstimator(MLContext context, string modelPath, string[] inputs, string[] outputs, int? batchSize, SessionSettings session)
+    internal BatchedOnnxEstimator(
+        MLContext context,
+        string modelPath,
+        string[] inputs,
+        string[] outputs,
+        int? batchSize,
+        SessionSettings session
+    )
     {
         this.context = context;
         this.modelPath = modelPath;
@@ -31,8 +38,12 @@ public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
         }
         catch (Exception error) when (error is not OutOfMemoryException)
         {
-            // ML.NET reads the file with a protobuf of its own, and says of what it cannot read whatever its parser or its maps throw.
-            throw new InvalidDataException($"{modelPath} is not an ONNX model that ML.NET can read: {error.Message}", error);
+            // ML.NET reads the file with a protobuf of its own, and says of what it cannot read whatever its parser
+            // or its maps throw.
+            throw new InvalidDataException(
+                $"{modelPath} is not an ONNX model that ML.NET can read: {error.Message}",
+                error
+            );
         }
     }
 
@@ -44,7 +55,9 @@ public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
         var fitted = stock.Fit(input);
         try
         {
-            return new BatchedOnnxTransformer(fitted, onnx, modelPath, inputs, batchSize, session, save => Save(input.Schema, save));
+            return new BatchedOnnxTransformer(fitted, onnx, modelPath, inputs, batchSize, session, save =>
+                Save(input.Schema, save)
+            );
         }
         catch
         {
@@ -56,7 +69,8 @@ public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
     /// <inheritdoc/>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema) => stock.GetOutputSchema(inputSchema);
 
-    /// <summary>Saves what was opened: the file may be another one by now, and a data file beside it would not get into a zip.</summary>
+    /// <summary>Saves what was opened: the file may be another one by now, and a data file beside it would not get
+    /// into a zip.</summary>
     private void Save(DataViewSchema schema, ModelSaveContext save)
     {
         using var stage = OnnxStage.Load(context, onnx, outputs, inputs);

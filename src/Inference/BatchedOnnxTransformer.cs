@@ -8,7 +8,8 @@ using TorchBridge.Inference.Sessions;
 namespace TorchBridge.Inference;
 
 /// <summary>
-/// A stock <see cref="OnnxTransformer"/> that scores in batches: the same columns of the same types, saved as the stock one. Sequences and maps pass through
+/// A stock <see cref="OnnxTransformer"/> that scores in batches: the same columns of the same types, saved as the
+/// stock one. Sequences and maps pass through
 /// as the stock one makes them. A model whose rows cannot be put together is scored row by row, and <see cref="RowByRow"/> says why.
 /// <see cref="Dispose"/> waits for who reads a row; who comes later gets an <see cref="ObjectDisposedException"/>.
 /// </summary>
@@ -20,31 +21,51 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
     private readonly Action<ModelSaveContext> save;
     private readonly Lifetime lifetime;
 
-    internal BatchedOnnxTransformer(OnnxTransformer stock, byte[] onnx, string name, IReadOnlyList<string>? inputs, int? batchSize, SessionSettings session, Action<ModelSaveContext> save)
+    internal BatchedOnnxTransformer(
+        OnnxTransformer stock,
+        byte[] onnx,
+        string name,
+        IReadOnlyList<string>? inputs,
+        int? batchSize,
+        SessionSettings session,
+        Action<ModelSaveContext> save
+    )
     {
         this.stock = stock;
         this.save = save;
-        if (batchSize is < 1) throw new ArgumentOutOfRangeException(nameof(batchSize), batchSize, "a batch has at least one row");
+        if (batchSize is < 1)
+            throw new ArgumentOutOfRangeException(nameof(batchSize), batchSize, "a batch has at least one row");
         var opened = session.Open(onnx, name, nameof(BatchedOnnxTransformer));
         var read = inputs ?? [.. opened.Inputs.Keys];
         stockOnly = WhyStock(opened, read);
         if (stockOnly is null)
         {
-            scorer = new OnnxScorer(opened, () => session.OneThreaded.Open(onnx, name, nameof(BatchedOnnxTransformer)), session.ThreadCount, read, batchSize);
+            scorer = new OnnxScorer(
+                opened,
+                () => session.OneThreaded.Open(onnx, name, nameof(BatchedOnnxTransformer)),
+                session.ThreadCount,
+                read,
+                batchSize
+            );
             var tensors = opened.Outputs.Where(output => IsScored(output.Value)).Select(output => output.Key).ToArray();
-            if (FixedTo(opened, read) is { } input) scorer.ScoreRowByRow($"the batch of its input '{input}' is fixed to 1");
-            else if (RowProbe.Find(opened, read, tensors) is { } reason) scorer.ScoreRowByRow(reason);
+            if (FixedTo(opened, read) is { } input)
+                scorer.ScoreRowByRow($"the batch of its input '{input}' is fixed to 1");
+            else if (RowProbe.Find(opened, read, tensors) is { } reason)
+                scorer.ScoreRowByRow(reason);
         }
         else
         {
             opened.Dispose();
-            System.Diagnostics.Trace.TraceWarning($"TorchBridge leaves an ONNX model to stock ML.NET, slower than in batches: {stockOnly}");
+            System.Diagnostics.Trace.TraceWarning(
+                $"TorchBridge leaves an ONNX model to stock ML.NET, slower than in batches: {stockOnly}"
+            );
         }
 
         lifetime = new Lifetime(nameof(BatchedOnnxTransformer), Free);
     }
 
-    /// <summary>Why rows are scored one at a time, slower than in batches; null where they are scored together.</summary>
+    /// <summary>Why rows are scored one at a time, slower than in batches; null where they are scored
+    /// together.</summary>
     public string? RowByRow => stockOnly ?? scorer?.RowByRow;
 
     /// <inheritdoc/>
@@ -63,7 +84,8 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
     {
         ArgumentNullException.ThrowIfNull(input);
         using var visit = lifetime.Enter();
-        if (scorer is null) return new LeasedView(stock.Transform(input), lifetime);
+        if (scorer is null)
+            return new LeasedView(stock.Transform(input), lifetime);
         var columns = Columns(input.Schema);
         return columns.Scored.Count == columns.Schema.Count - input.Schema.Count
             ? new LookAheadDataView(input, scorer, columns)
@@ -76,9 +98,15 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
         ArgumentNullException.ThrowIfNull(inputSchema);
         using var visit = lifetime.Enter();
         var inner = new LeasedRowMapper(((ITransformer)stock).GetRowToRowMapper(inputSchema), lifetime);
-        if (scorer is null) return inner;
+        if (scorer is null)
+            return inner;
         var columns = Columns(inputSchema);
-        return new ScoredRowMapper(inputSchema, columns.Scored.Count == columns.Schema.Count - inputSchema.Count ? null : inner, scorer, columns);
+        return new ScoredRowMapper(
+            inputSchema,
+            columns.Scored.Count == columns.Schema.Count - inputSchema.Count ? null : inner,
+            scorer,
+            columns
+        );
     }
 
     /// <inheritdoc/>
@@ -98,33 +126,57 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
     private ScoredSchema Columns(DataViewSchema input)
     {
         var whole = stock.GetOutputSchema(input);
-        return new ScoredSchema(whole, column => column.Index >= input.Count && column.Type is not OnnxSequenceType and not OnnxMapType);
+        return new ScoredSchema(whole, column =>
+            column.Index >= input.Count && column.Type is not OnnxSequenceType and not OnnxMapType
+        );
     }
 
     private void Free() => stock.Dispose();
 
-    private static bool IsScored(Microsoft.ML.OnnxRuntime.NodeMetadata output) => output.IsTensor && output.ElementDataType
-        is TensorElementType.Float or TensorElementType.Double or TensorElementType.Bool or TensorElementType.String
-        or TensorElementType.Int8 or TensorElementType.Int16 or TensorElementType.Int32 or TensorElementType.Int64
-        or TensorElementType.UInt8 or TensorElementType.UInt16 or TensorElementType.UInt32 or TensorElementType.UInt64;
+    private static bool IsScored(Microsoft.ML.OnnxRuntime.NodeMetadata output) =>
+        output.IsTensor
+        && output.ElementDataType
+            is TensorElementType.Float
+                or TensorElementType.Double
+                or TensorElementType.Bool
+                or TensorElementType.String
+                or TensorElementType.Int8
+                or TensorElementType.Int16
+                or TensorElementType.Int32
+                or TensorElementType.Int64
+                or TensorElementType.UInt8
+                or TensorElementType.UInt16
+                or TensorElementType.UInt32
+                or TensorElementType.UInt64;
 
     /// <summary>Why the model's inputs cannot be put together of rows; null where they can.</summary>
     private static string? WhyStock(ModelSession session, IReadOnlyList<string> inputs)
     {
-        if (inputs.Count == 0) return "it has no inputs";
+        if (inputs.Count == 0)
+            return "it has no inputs";
         foreach (var name in inputs)
         {
-            if (!session.Inputs.TryGetValue(name, out var info)) throw new ArgumentException($"the model has no input '{name}'; it has {string.Join(", ", session.Inputs.Keys)}", nameof(inputs));
-            if (!IsScored(info)) return $"its input '{name}' is no tensor of numbers, bool or text";
+            if (!session.Inputs.TryGetValue(name, out var info))
+                throw new ArgumentException(
+                    $"the model has no input '{name}'; it has {string.Join(", ", session.Inputs.Keys)}",
+                    nameof(inputs)
+                );
+            if (!IsScored(info))
+                return $"its input '{name}' is no tensor of numbers, bool or text";
             var dims = info.Dimensions;
-            if (dims.Length == 0) return $"its input '{name}' has no axis, or says nothing of its axes";
-            if (dims[0] > 1) return $"the batch of its input '{name}' is fixed to {dims[0]}";
-            if (dims.Contains(0)) return $"its input '{name}' is empty";
-            if (dims.Skip(1).Count(size => size < 0) > 1) return $"its input '{name}' has several free axes beside the batch";
+            if (dims.Length == 0)
+                return $"its input '{name}' has no axis, or says nothing of its axes";
+            if (dims[0] > 1)
+                return $"the batch of its input '{name}' is fixed to {dims[0]}";
+            if (dims.Contains(0))
+                return $"its input '{name}' is empty";
+            if (dims.Skip(1).Count(size => size < 0) > 1)
+                return $"its input '{name}' has several free axes beside the batch";
         }
 
         return null;
     }
 
-    private static string? FixedTo(ModelSession session, IReadOnlyList<string> inputs) => inputs.FirstOrDefault(name => session.Inputs[name].Dimensions[0] == 1);
+    private static string? FixedTo(ModelSession session, IReadOnlyList<string> inputs) =>
+        inputs.FirstOrDefault(name => session.Inputs[name].Dimensions[0] == 1);
 }

@@ -4,7 +4,8 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Inference;
 
-/// <summary>Classifies a column of pictures in ML.NET, in batches. Make it with <c>mlContext.Transforms.ClassifyImages</c>.</summary>
+/// <summary>Classifies a column of pictures in ML.NET, in batches. Make it with
+/// <c>mlContext.Transforms.ClassifyImages</c>.</summary>
 public sealed class ImageClassificationEstimator : IEstimator<ImageClassificationTransformer>
 {
     private readonly MLContext context;
@@ -20,8 +21,14 @@ public sealed class ImageClassificationEstimator : IEstimator<ImageClassificatio
         SkiaVersion.Check();
         onnx = SessionSettings.ReadModel(modelPath);
         var card = ModelCard.Read(onnx, modelPath);
-        if (options.BatchSize is < 1) throw new ArgumentOutOfRangeException(nameof(options), options.BatchSize, "a batch has at least one row");
-        if (options.TopK is { } k && (k < 1 || k > card.ClassNames.Count)) throw new ArgumentOutOfRangeException(nameof(options), k, $"{nameof(options.TopK)} is {k}; allowed is 1 to {card.ClassNames.Count}, the classes");
+        if (options.BatchSize is < 1)
+            throw new ArgumentOutOfRangeException(nameof(options), options.BatchSize, "a batch has at least one row");
+        if (options.TopK is { } k && (k < 1 || k > card.ClassNames.Count))
+            throw new ArgumentOutOfRangeException(
+                nameof(options),
+                k,
+                $"{nameof(options.TopK)} is {k}; allowed is 1 to {card.ClassNames.Count}, the classes"
+            );
     }
 
     /// <summary>Opens the model. Nothing is learned: the data decide only whether the column fits.</summary>
@@ -32,8 +39,19 @@ public sealed class ImageClassificationEstimator : IEstimator<ImageClassificatio
         var classifier = ImageClassifier.Load(onnx, name, options.Session);
         try
         {
-            var column = input.Schema.GetColumnOrNull(options.ImageColumn) ?? throw new ArgumentException($"there is no column '{options.ImageColumn}'; there are {string.Join(", ", input.Schema.Select(item => item.Name))}", nameof(input));
-            var transformer = new ImageClassificationTransformer(context, onnx, name, classifier, options, InputKinds.Of(column.Name, column.Type, classifier.Card));
+            var column = input.Schema.GetColumnOrNull(options.ImageColumn)
+                ?? throw new ArgumentException(
+                    $"there is no column '{options.ImageColumn}'; there are {string.Join(", ", input.Schema.Select(item => item.Name))}",
+                    nameof(input)
+                );
+            var transformer = new ImageClassificationTransformer(
+                context,
+                onnx,
+                name,
+                classifier,
+                options,
+                InputKinds.Of(column.Name, column.Type, classifier.Card)
+            );
             transformer.GetOutputSchema(input.Schema);
             return transformer;
         }
@@ -48,18 +66,25 @@ public sealed class ImageClassificationEstimator : IEstimator<ImageClassificatio
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
-        if (!inputSchema.Any(column => column.Name == options.ImageColumn)) throw new ArgumentException($"there is no column '{options.ImageColumn}'; there are {string.Join(", ", inputSchema.Select(column => column.Name))}", nameof(inputSchema));
+        if (!inputSchema.Any(column => column.Name == options.ImageColumn))
+            throw new ArgumentException(
+                $"there is no column '{options.ImageColumn}'; there are {string.Join(", ", inputSchema.Select(column => column.Name))}",
+                nameof(inputSchema)
+            );
         return Shape(inputSchema);
     }
 
-    /// <summary>Shapes of columns cannot be made outside of ML.NET: a stock estimator that makes columns of the same types has them.</summary>
+    /// <summary>Shapes of columns cannot be made outside of ML.NET: a stock estimator that makes columns of the same
+    /// types has them.</summary>
     private SchemaShape Shape(SchemaShape inputSchema)
     {
         var definition = SchemaDefinition.Create(typeof(Made));
         void Column(string member, string? columnName)
         {
-            if (columnName is null) definition.Remove(definition[member]);
-            else definition[member].ColumnName = columnName;
+            if (columnName is null)
+                definition.Remove(definition[member]);
+            else
+                definition[member].ColumnName = columnName;
         }
 
         Column(nameof(Made.Score), options.ScoreColumn);
@@ -68,9 +93,18 @@ public sealed class ImageClassificationEstimator : IEstimator<ImageClassificatio
         Column(nameof(Made.TopLabels), options.TopK is null ? null : options.TopLabelsColumn);
         Column(nameof(Made.TopScores), options.TopK is null ? null : options.TopScoresColumn);
         Column(nameof(Made.IsValid), options.OnInvalidImage == OnInvalidImage.MarkRow ? options.IsValidColumn : null);
-        var shape = context.Transforms.CustomMapping<Nothing, Made>((_, _) => { }, contractName: null, inputSchemaDefinition: null, outputSchemaDefinition: definition).GetOutputSchema(inputSchema);
+        var shape = context
+            .Transforms.CustomMapping<Nothing, Made>(
+                (_, _) => { },
+                contractName: null,
+                inputSchemaDefinition: null,
+                outputSchemaDefinition: definition
+            )
+            .GetOutputSchema(inputSchema);
         // Keys with the names of their values, which MapKeyToValue asks for.
-        return options.Label == LabelKind.Key ? context.Transforms.Conversion.MapValueToKey(options.PredictedLabelColumn).GetOutputSchema(shape) : shape;
+        return options.Label == LabelKind.Key
+            ? context.Transforms.Conversion.MapValueToKey(options.PredictedLabelColumn).GetOutputSchema(shape)
+            : shape;
     }
 
     private sealed class Nothing;

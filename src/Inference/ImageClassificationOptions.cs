@@ -7,7 +7,8 @@ public sealed record ImageClassificationOptions
 {
     internal const string DefaultImageColumn = "ImagePath";
 
-    /// <summary>The column of pictures: paths (text), MLImage, encoded pictures (vector of bytes), or pixels (vector of floats).</summary>
+    /// <summary>The column of pictures: paths (text), MLImage, encoded pictures (vector of bytes), or pixels (vector
+    /// of floats).</summary>
     public string ImageColumn { get; init; } = DefaultImageColumn;
 
     /// <summary>Receives the probabilities, with the class names as slot names.</summary>
@@ -22,7 +23,8 @@ public sealed record ImageClassificationOptions
     /// <summary>Receives the logits; null for no such column.</summary>
     public string? LogitsColumn { get; init; }
 
-    /// <summary>How many of the most probable classes <see cref="TopLabelsColumn"/> and <see cref="TopScoresColumn"/> hold; null for no such columns.</summary>
+    /// <summary>How many of the most probable classes <see cref="TopLabelsColumn"/> and <see cref="TopScoresColumn"/>
+    /// hold; null for no such columns.</summary>
     public int? TopK { get; init; }
 
     /// <summary>Receives the names of the most probable classes.</summary>

@@ -6,8 +6,10 @@ using TorchBridge.Inference.Sessions;
 namespace TorchBridge.Inference;
 
 /// <summary>
-/// Classifies a column of pictures. <c>Score</c> holds the probabilities with the class names as slot names, <c>PredictedLabel</c> the class. Saved by
-/// <c>mlContext.Model.Save</c> it is the stock chain of the same model: the zip loads in any ML.NET program, without this assembly.
+/// Classifies a column of pictures. <c>Score</c> holds the probabilities with the class names as slot names,
+/// <c>PredictedLabel</c> the class. Saved by
+/// <c>mlContext.Model.Save</c> it is the stock chain of the same model: the zip loads in any ML.NET program, without
+/// this assembly.
 /// <see cref="Dispose"/> waits for the batch that runs; who reads a row later gets an <see cref="ObjectDisposedException"/>.
 /// </summary>
 public sealed class ImageClassificationTransformer : ITransformer, IDisposable
@@ -21,7 +23,14 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
     private readonly InputKind fittedTo;
     private readonly Lifetime lifetime;
 
-    internal ImageClassificationTransformer(MLContext context, byte[] onnx, string name, ImageClassifier classifier, ImageClassificationOptions options, InputKind fittedTo)
+    internal ImageClassificationTransformer(
+        MLContext context,
+        byte[] onnx,
+        string name,
+        ImageClassifier classifier,
+        ImageClassificationOptions options,
+        InputKind fittedTo
+    )
     {
         this.context = context;
         this.onnx = onnx;
@@ -29,7 +38,11 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
         this.classifier = classifier;
         this.options = options;
         this.fittedTo = fittedTo;
-        scorer = new ImageScorer(classifier, () => ImageClassifier.Load(onnx, name, options.Session.OneThreaded), options);
+        scorer = new ImageScorer(
+            classifier,
+            () => ImageClassifier.Load(onnx, name, options.Session.OneThreaded),
+            options
+        );
         lifetime = new Lifetime(nameof(ImageClassificationTransformer), scorer.Dispose);
     }
 
@@ -71,7 +84,10 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
     public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
-        if (!IsRowToRowMapper) throw new InvalidOperationException($"with {nameof(OnInvalidImage)} = {nameof(OnInvalidImage.Skip)} rows are left out, and no row maps to one row");
+        if (!IsRowToRowMapper)
+            throw new InvalidOperationException(
+                $"with {nameof(OnInvalidImage)} = {nameof(OnInvalidImage.Skip)} rows are left out, and no row maps to one row"
+            );
         using var visit = lifetime.Enter();
         return new ScoredRowMapper(inputSchema, inner: null, scorer, Columns(inputSchema));
     }
@@ -83,16 +99,32 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
     {
         using var visit = lifetime.Enter();
         if (options.WithoutStockTwin is { } option)
-            throw new NotSupportedException($"{option} has no twin in stock ML.NET, and this cannot be saved. Save one without it, and set it again after loading; or ship the .onnx file and ClassifyImages");
+            throw new NotSupportedException(
+                $"{option} has no twin in stock ML.NET, and this cannot be saved. Save one without it, "
+                    + "and set it again after loading; or ship the .onnx file and ClassifyImages"
+            );
         if (fittedTo != InputKind.Pixels && classifier.Card.Reading.WithoutStockTwin is { } reading)
-            throw new NotSupportedException($"the model reads its pictures with {reading}, which stock ML.NET has not, and this cannot be saved. Use a column of pixels; or ship the .onnx file and ClassifyImages");
+            throw new NotSupportedException(
+                $"the model reads its pictures with {reading}, which stock ML.NET has not, and this "
+                    + "cannot be saved. Use a column of pixels; or ship the .onnx file and ClassifyImages"
+            );
         if (fittedTo == InputKind.Encoded)
-            throw new NotSupportedException("encoded pictures (a vector of bytes) have no reader in stock ML.NET, and this cannot be saved. Use a column of paths or of MLImage; or ship the .onnx file and ClassifyImages");
+            throw new NotSupportedException(
+                "encoded pictures (a vector of bytes) have no reader in stock ML.NET, and this cannot be "
+                    + "saved. Use a column of paths or of MLImage; or ship the .onnx file and ClassifyImages"
+            );
         var data = StockInput(fittedTo);
-        using var stage = OnnxStage.Load(context, MlNetModel.From(onnx, name, ClassNames), [MlNetModel.Score, MlNetModel.PredictedLabel], [StockPipeline.PixelsColumn]);
+        using var stage = OnnxStage.Load(
+            context,
+            MlNetModel.From(onnx, name, ClassNames),
+            [MlNetModel.Score, MlNetModel.PredictedLabel],
+            [StockPipeline.PixelsColumn]
+        );
         IEstimator<ITransformer> last = stage.Estimator;
-        if (fittedTo == InputKind.Pixels && options.ImageColumn != StockPipeline.PixelsColumn) last = context.Transforms.CopyColumns(StockPipeline.PixelsColumn, options.ImageColumn).Append(last);
-        var chain = StockPipeline.Reading(context, classifier.Card, options.ImageColumn, fittedTo)?.Append(last) ?? last;
+        if (fittedTo == InputKind.Pixels && options.ImageColumn != StockPipeline.PixelsColumn)
+            last = context.Transforms.CopyColumns(StockPipeline.PixelsColumn, options.ImageColumn).Append(last);
+        var chain = StockPipeline.Reading(context, classifier.Card, options.ImageColumn, fittedTo)?.Append(last)
+            ?? last;
         var stock = chain.Fit(data);
         using var disposable = stock as IDisposable;
         ((ICanSaveModel)stock).Save(ctx);
@@ -104,12 +136,18 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
     private IDataView StockInput(InputKind kind)
     {
         var builder = new DataViewSchema.Builder();
-        builder.AddColumn(options.ImageColumn, kind switch
-        {
-            InputKind.Image => new Microsoft.ML.Transforms.Image.ImageDataViewType(),
-            InputKind.Pixels => new VectorDataViewType(NumberDataViewType.Single, 3 * classifier.Width * classifier.Height),
-            _ => TextDataViewType.Instance,
-        });
+        builder.AddColumn(
+            options.ImageColumn,
+            kind switch
+            {
+                InputKind.Image => new Microsoft.ML.Transforms.Image.ImageDataViewType(),
+                InputKind.Pixels => new VectorDataViewType(
+                    NumberDataViewType.Single,
+                    3 * classifier.Width * classifier.Height
+                ),
+                _ => TextDataViewType.Instance,
+            }
+        );
         return new EmptyView(builder.ToSchema());
     }
 }

@@ -12,7 +12,8 @@ using TorchBridge.Onnx.Contract;
 namespace TorchBridge.Inference;
 
 /// <summary>
-/// Classifies pictures with an exported ONNX file. No ML.NET pipeline and no libtorch is needed; all members may be called from many threads.
+/// Classifies pictures with an exported ONNX file. No ML.NET pipeline and no libtorch is needed; all members may be
+/// called from many threads.
 /// <see cref="Dispose"/> waits for the calls that run; those that come later get an <see cref="ObjectDisposedException"/>.
 /// </summary>
 public sealed class ImageClassifier : IDisposable
@@ -45,7 +46,8 @@ public sealed class ImageClassifier : IDisposable
     /// <summary>What the model says of itself.</summary>
     public ModelCard Card { get; }
 
-    /// <summary>The pictures and logits that the model carries to check itself by; null where it carries none.</summary>
+    /// <summary>The pictures and logits that the model carries to check itself by; null where it carries
+    /// none.</summary>
     public SelfCheck? SelfCheck { get; }
 
     /// <summary>Whether the network takes one picture at a time; several are then run one after another.</summary>
@@ -56,7 +58,8 @@ public sealed class ImageClassifier : IDisposable
     /// <summary>Loads a classifier.</summary>
     /// <param name="path">An ONNX file that the training program wrote.</param>
     /// <param name="settings">Threads and execution providers; null for the defaults.</param>
-    /// <exception cref="InvalidDataException">The file is not an ONNX model, not a classifier of ours, or its metadata do not fit its graph.</exception>
+    /// <exception cref="InvalidDataException">The file is not an ONNX model, not a classifier of ours, or its
+    /// metadata do not fit its graph.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="NotSupportedException">The program has SkiaSharp 3.</exception>
     public static ImageClassifier Load(string path, SessionSettings? settings = null)
@@ -69,7 +72,8 @@ public sealed class ImageClassifier : IDisposable
     /// <param name="onnx">The bytes.</param>
     /// <param name="name">What to call it in an error.</param>
     /// <param name="settings">Threads and execution providers; null for the defaults.</param>
-    /// <exception cref="InvalidDataException">It is not an ONNX model, not a classifier of ours, or its metadata do not fit its graph.</exception>
+    /// <exception cref="InvalidDataException">It is not an ONNX model, not a classifier of ours, or its metadata do
+    /// not fit its graph.</exception>
     /// <exception cref="NotSupportedException">The program has SkiaSharp 3.</exception>
     public static ImageClassifier Load(byte[] onnx, string name, SessionSettings? settings = null)
     {
@@ -141,7 +145,8 @@ public sealed class ImageClassifier : IDisposable
         return Task.Run(() => Classify(path), stop);
     }
 
-    /// <summary>Classifies picture files, in batches, in the order given. What stands before a bad picture is given out before its error.</summary>
+    /// <summary>Classifies picture files, in batches, in the order given. What stands before a bad picture is given
+    /// out before its error.</summary>
     /// <param name="paths">Picture files; read as they are needed.</param>
     /// <param name="batchSize">Pictures scored at once.</param>
     /// <exception cref="InvalidPictureException">A file is no picture, or ends too early.</exception>
@@ -156,18 +161,25 @@ public sealed class ImageClassifier : IDisposable
             foreach (var chunk in paths.Chunk(batchSize))
             {
                 var (predictions, error) = ClassifyChunk(chunk);
-                foreach (var prediction in predictions) yield return prediction;
+                foreach (var prediction in predictions)
+                    yield return prediction;
                 error?.Throw();
             }
         }
     }
 
-    /// <summary>Classifies picture files as they come, in batches, in their order. No more than a few batches are ahead of the reader.</summary>
+    /// <summary>Classifies picture files as they come, in batches, in their order. No more than a few batches are
+    /// ahead of the reader.</summary>
     /// <param name="paths">Picture files.</param>
     /// <param name="batchSize">Pictures scored at once.</param>
     /// <param name="stop">Ends the stream.</param>
-    /// <exception cref="InvalidPictureException">A file is no picture, or ends too early; what stands before it has been given out.</exception>
-    public IAsyncEnumerable<Prediction> ClassifyAsync(IAsyncEnumerable<string> paths, int batchSize = DefaultBatch, CancellationToken stop = default)
+    /// <exception cref="InvalidPictureException">A file is no picture, or ends too early; what stands before it has
+    /// been given out.</exception>
+    public IAsyncEnumerable<Prediction> ClassifyAsync(
+        IAsyncEnumerable<string> paths,
+        int batchSize = DefaultBatch,
+        CancellationToken stop = default
+    )
     {
         ArgumentNullException.ThrowIfNull(paths);
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
@@ -175,18 +187,25 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>Classifies pictures that are already read.</summary>
-    /// <param name="planes">count x 3 x height x width bytes: the red plane of the first picture, the green, the blue, the next picture.</param>
+    /// <param name="planes">count x 3 x height x width bytes: the red plane of the first picture, the green, the
+    /// blue, the next picture.</param>
     /// <param name="count">Number of pictures.</param>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
     public Prediction[] ClassifyPlanes(ReadOnlySpan<byte> planes, int count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
-        if (planes.Length != (long)count * Stride) throw new ArgumentException($"{planes.Length} bytes for {count} x 3 x {Height} x {Width} pixels", nameof(planes));
-        if (count == 0) return [];
+        if (planes.Length != (long)count * Stride)
+            throw new ArgumentException(
+                $"{planes.Length} bytes for {count} x 3 x {Height} x {Width} pixels",
+                nameof(planes)
+            );
+        if (count == 0)
+            return [];
         var pixels = ArrayPool<float>.Shared.Rent(planes.Length);
         try
         {
-            for (var i = 0; i < planes.Length; i++) pixels[i] = planes[i];
+            for (var i = 0; i < planes.Length; i++)
+                pixels[i] = planes[i];
             var classes = ClassNames.Count;
             var logits = new float[count * classes];
             var probabilities = new float[count * classes];
@@ -195,7 +214,11 @@ public sealed class ImageClassifier : IDisposable
             for (var i = 0; i < count; i++)
             {
                 var row = logits.AsMemory(i * classes, classes);
-                predictions[i] = new Prediction(LabelOf(row.Span), probabilities[(i * classes)..((i + 1) * classes)], row.ToArray());
+                predictions[i] = new Prediction(
+                    LabelOf(row.Span),
+                    probabilities[(i * classes)..((i + 1) * classes)],
+                    row.ToArray()
+                );
             }
 
             return predictions;
@@ -207,31 +230,39 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>
-    /// Runs the pictures that the model carries and compares with the logits that its maker's machine gave for them: the parity of training and serving, on
+    /// Runs the pictures that the model carries and compares with the logits that its maker's machine gave for them:
+    /// the parity of training and serving, on
     /// the machine it runs on, without TorchSharp.
     /// </summary>
     /// <exception cref="InvalidDataException">The model carries no pictures, or cannot run.</exception>
     public SelfCheckResult Verify()
     {
-        var check = SelfCheck ?? throw new InvalidDataException($"the model carries no self-check ({TorchBridge.Inference.SelfCheck.Key}); export it anew");
+        var check = SelfCheck
+            ?? throw new InvalidDataException(
+                $"the model carries no self-check ({TorchBridge.Inference.SelfCheck.Key}); export it anew"
+            );
         var actual = ClassifyPlanes(check.Planes, check.Count);
         return check.Compare([.. actual.SelectMany(prediction => prediction.Logits)], ClassNames.Count);
     }
 
-    /// <summary>Finds out whether the model can run at all: its self-check, or a black picture where it carries none.</summary>
+    /// <summary>Finds out whether the model can run at all: its self-check, or a black picture where it carries
+    /// none.</summary>
     /// <returns>What the self-check found; null where there is none.</returns>
     /// <exception cref="InvalidDataException">It cannot.</exception>
     internal SelfCheckResult? TryOut()
     {
-        if (SelfCheck is not null) return Verify();
+        if (SelfCheck is not null)
+            return Verify();
         ClassifyPlanes(new byte[Stride], 1);
         return null;
     }
 
     /// <summary>Index of the most probable class; null where a logit is NaN, which says nothing.</summary>
-    internal static int? BestClass(ReadOnlySpan<float> logits) => HasNaN(logits) ? null : ArrayComparison.IndexOfLargest(logits);
+    internal static int? BestClass(ReadOnlySpan<float> logits) =>
+        HasNaN(logits) ? null : ArrayComparison.IndexOfLargest(logits);
 
-    /// <summary>Scores pixels [count, 3, height, width], 0 to 255; everything is read and written where it is.</summary>
+    /// <summary>Scores pixels [count, 3, height, width], 0 to 255; everything is read and written where it
+    /// is.</summary>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
     internal void Run(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
     {
@@ -270,10 +301,16 @@ public sealed class ImageClassifier : IDisposable
         }
     }
 
-    /// <summary>Binds arrays once, to be scored again and again without garbage. They must stay, and stay where they are, until it is disposed.</summary>
-    internal BoundRun Bind(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities) => session.Bind(
-        [(InputNames[0], pixels, [count, 3, Height, Width])],
-        [(OutputNames[0], logits, [count, ClassNames.Count]), (OutputNames[1], probabilities, [count, ClassNames.Count])]);
+    /// <summary>Binds arrays once, to be scored again and again without garbage. They must stay, and stay where they
+    /// are, until it is disposed.</summary>
+    internal BoundRun Bind(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities) =>
+        session.Bind(
+            [(InputNames[0], pixels, [count, 3, Height, Width])],
+            [
+                (OutputNames[0], logits, [count, ClassNames.Count]),
+                (OutputNames[1], probabilities, [count, ClassNames.Count]),
+            ]
+        );
 
     /// <inheritdoc/>
     public void Dispose() => session.Dispose();
@@ -285,7 +322,11 @@ public sealed class ImageClassifier : IDisposable
         var memory = OrtMemoryInfo.DefaultInstance;
         using var input = OrtValue.CreateTensorValueFromMemory(memory, pixels, [count, 3, Height, Width]);
         using var logitRows = OrtValue.CreateTensorValueFromMemory(memory, logits, [count, ClassNames.Count]);
-        using var probabilityRows = OrtValue.CreateTensorValueFromMemory(memory, probabilities, [count, ClassNames.Count]);
+        using var probabilityRows = OrtValue.CreateTensorValueFromMemory(
+            memory,
+            probabilities,
+            [count, ClassNames.Count]
+        );
         session.Run(InputNames, [input], OutputNames, (IReadOnlyCollection<OrtValue>)[logitRows, probabilityRows]);
     }
 
@@ -295,7 +336,12 @@ public sealed class ImageClassifier : IDisposable
         try
         {
             for (var i = 0; i < count; i++)
-                RunTogether(pixels.Slice(i * Stride, Stride), 1, logits.Slice(i * classes, classes), probabilities.Slice(i * classes, classes));
+                RunTogether(
+                    pixels.Slice(i * Stride, Stride),
+                    1,
+                    logits.Slice(i * classes, classes),
+                    probabilities.Slice(i * classes, classes)
+                );
         }
         catch (OnnxRuntimeException error)
         {
@@ -303,13 +349,15 @@ public sealed class ImageClassifier : IDisposable
         }
     }
 
-    private InvalidDataException CannotRun(OnnxRuntimeException error) => new($"{name} was loaded and cannot run: {error.Message}", error);
+    private InvalidDataException CannotRun(OnnxRuntimeException error) =>
+        new($"{name} was loaded and cannot run: {error.Message}", error);
 
     private static bool HasNaN(ReadOnlySpan<float> values)
     {
         foreach (var value in values)
         {
-            if (float.IsNaN(value)) return true;
+            if (float.IsNaN(value))
+                return true;
         }
 
         return false;
@@ -343,7 +391,8 @@ public sealed class ImageClassifier : IDisposable
             {
                 var (predictions, error) = ClassifyChunk(part);
                 all.AddRange(predictions);
-                if (error is not null) return ([.. all], error);
+                if (error is not null)
+                    return ([.. all], error);
             }
 
             return ([.. all], null);
@@ -357,7 +406,13 @@ public sealed class ImageClassifier : IDisposable
             try
             {
                 for (; count < paths.Length; count++)
-                    PictureReader.ReadFile(paths[count] ?? throw new InvalidPictureException("a picture without a path"), Width, Height, planes.AsSpan(count * Stride, Stride), Card.Reading);
+                    PictureReader.ReadFile(
+                        paths[count] ?? throw new InvalidPictureException("a picture without a path"),
+                        Width,
+                        Height,
+                        planes.AsSpan(count * Stride, Stride),
+                        Card.Reading
+                    );
             }
             catch (Exception error)
             {
@@ -372,17 +427,24 @@ public sealed class ImageClassifier : IDisposable
         }
     }
 
-    private async IAsyncEnumerable<Prediction> Stream(IAsyncEnumerable<string> paths, int batchSize, [EnumeratorCancellation] CancellationToken stop)
+    private async IAsyncEnumerable<Prediction> Stream(
+        IAsyncEnumerable<string> paths,
+        int batchSize,
+        [EnumeratorCancellation] CancellationToken stop
+    )
     {
         using var abandon = CancellationTokenSource.CreateLinkedTokenSource(stop);
         // Bounded: a slow reader stops the producer, and memory stays flat.
-        var channel = Channel.CreateBounded<Prediction[]>(new BoundedChannelOptions(2) { SingleReader = true, SingleWriter = true });
+        var channel = Channel.CreateBounded<Prediction[]>(
+            new BoundedChannelOptions(2) { SingleReader = true, SingleWriter = true }
+        );
         var producer = Produce(paths, batchSize, channel.Writer, abandon.Token);
         try
         {
             await foreach (var batch in channel.Reader.ReadAllAsync(stop).ConfigureAwait(false))
             {
-                foreach (var prediction in batch) yield return prediction;
+                foreach (var prediction in batch)
+                    yield return prediction;
             }
         }
         finally
@@ -392,7 +454,12 @@ public sealed class ImageClassifier : IDisposable
         }
     }
 
-    private async Task Produce(IAsyncEnumerable<string> paths, int batchSize, ChannelWriter<Prediction[]> writer, CancellationToken stop)
+    private async Task Produce(
+        IAsyncEnumerable<string> paths,
+        int batchSize,
+        ChannelWriter<Prediction[]> writer,
+        CancellationToken stop
+    )
     {
         try
         {
@@ -403,7 +470,8 @@ public sealed class ImageClassifier : IDisposable
                 await foreach (var path in paths.WithCancellation(stop).ConfigureAwait(false))
                 {
                     chunk.Add(path);
-                    if (chunk.Count < batchSize) continue;
+                    if (chunk.Count < batchSize)
+                        continue;
                     await Write().ConfigureAwait(false);
                 }
             }
@@ -412,7 +480,8 @@ public sealed class ImageClassifier : IDisposable
                 broken = ExceptionDispatchInfo.Capture(error); // the source's own; what it gave before comes first
             }
 
-            if (chunk.Count > 0) await Write().ConfigureAwait(false);
+            if (chunk.Count > 0)
+                await Write().ConfigureAwait(false);
             broken?.Throw();
             writer.Complete();
 
@@ -420,7 +489,8 @@ public sealed class ImageClassifier : IDisposable
             {
                 var (predictions, error) = ClassifyChunk([.. chunk]);
                 chunk.Clear();
-                if (predictions.Length > 0) await writer.WriteAsync(predictions, stop).ConfigureAwait(false);
+                if (predictions.Length > 0)
+                    await writer.WriteAsync(predictions, stop).ConfigureAwait(false);
                 error?.Throw();
             }
         }

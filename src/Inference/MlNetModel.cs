@@ -17,8 +17,10 @@ public static class MlNetModel
     private const string MlDomain = "ai.onnx.ml";
 
     /// <summary>
-    /// A copy of a classifier whose outputs are <c>Score</c> (float32 [N, classes], with the class names as slot names) and
-    /// <c>PredictedLabel</c> (string [N, 1]). ML.NET takes every ONNX output for a vector, so the label is text of length one there.
+    /// A copy of a classifier whose outputs are <c>Score</c> (float32 [N, classes], with the class names as slot
+    /// names) and
+    /// <c>PredictedLabel</c> (string [N, 1]). ML.NET takes every ONNX output for a vector, so the label is text of
+    /// length one there.
     /// </summary>
     /// <param name="onnx">A classifier's ONNX file.</param>
     /// <param name="name">What to call it in an error.</param>
@@ -26,13 +28,23 @@ public static class MlNetModel
     /// <param name="probabilities">Name of the output that holds the probabilities.</param>
     /// <returns>The new file's bytes.</returns>
     /// <exception cref="InvalidDataException">It is no ONNX file, or has no such output.</exception>
-    public static byte[] From(byte[] onnx, string name, IReadOnlyList<string> classNames, string probabilities = ModelNames.Probabilities)
+    public static byte[] From(
+        byte[] onnx,
+        string name,
+        IReadOnlyList<string> classNames,
+        string probabilities = ModelNames.Probabilities
+    )
     {
         ArgumentNullException.ThrowIfNull(classNames);
         var graph = OnnxReader.Read(onnx, name);
         var output = graph.Outputs.FirstOrDefault(value => value.Name == probabilities)
-            ?? throw new InvalidDataException($"{name} has no output '{probabilities}'; it has {string.Join(", ", graph.OutputNames)}");
-        if (output.Dims.Length == 0) throw new InvalidDataException($"the output '{probabilities}' of {name} has no shape; expected is [N, classes]");
+            ?? throw new InvalidDataException(
+                $"{name} has no output '{probabilities}'; it has {string.Join(", ", graph.OutputNames)}"
+            );
+        if (output.Dims.Length == 0)
+            throw new InvalidDataException(
+                $"the output '{probabilities}' of {name} has no shape; expected is [N, classes]"
+            );
         graph.Rename(probabilities, Score);
         graph.Add(Initializer.Of("class_names", classNames));
         graph.Nodes.Add(Node("ArgMax", "label/ArgMax", [Score], "label_index", ("axis", 1L), ("keepdims", 1L)));
@@ -46,20 +58,41 @@ public static class MlNetModel
         return OnnxWriter.ToBytes(graph);
     }
 
-    /// <summary>ML.NET looks for a node of this name and takes its keys_strings for the slot names of Score; what it computes is not used.</summary>
+    /// <summary>ML.NET looks for a node of this name and takes its keys_strings for the slot names of Score; what it
+    /// computes is not used.</summary>
     private static OnnxNode SlotNames(IReadOnlyList<string> classNames)
     {
         var numbers = Enumerable.Range(0, classNames.Count).Select(i => (long)i).ToArray();
-        var names = new OnnxNode { OpType = "LabelEncoder", Domain = MlDomain, Name = $"mlnet.{Score}.SlotNames", Inputs = [PredictedLabel], Outputs = ["label_number"] };
+        var names = new OnnxNode
+        {
+            OpType = "LabelEncoder",
+            Domain = MlDomain,
+            Name = $"mlnet.{Score}.SlotNames",
+            Inputs = [PredictedLabel],
+            Outputs = ["label_number"],
+        };
         names.Attributes["keys_strings"] = classNames.ToArray();
         names.Attributes["values_int64s"] = numbers;
         return names;
     }
 
-    private static OnnxNode Node(string opType, string name, List<string> inputs, string output, params (string Name, object Value)[] attributes)
+    private static OnnxNode Node(
+        string opType,
+        string name,
+        List<string> inputs,
+        string output,
+        params (string Name, object Value)[] attributes
+    )
     {
-        var node = new OnnxNode { OpType = opType, Name = name, Inputs = inputs, Outputs = [output] };
-        foreach (var (key, value) in attributes) node.Attributes[key] = value;
+        var node = new OnnxNode
+        {
+            OpType = opType,
+            Name = name,
+            Inputs = inputs,
+            Outputs = [output],
+        };
+        foreach (var (key, value) in attributes)
+            node.Attributes[key] = value;
         return node;
     }
 }

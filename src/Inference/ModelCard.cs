@@ -12,7 +12,8 @@ namespace TorchBridge.Inference;
 /// <param name="Height">Picture height in pixels.</param>
 public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int Height)
 {
-    /// <summary>Pixels of a side that a network may take: one picture is then 800 MB of floats, and no product of sizes overflows.</summary>
+    /// <summary>Pixels of a side that a network may take: one picture is then 800 MB of floats, and no product of
+    /// sizes overflows.</summary>
     private const int LargestSide = 8192;
 
     /// <summary>How pictures are read.</summary>
@@ -45,7 +46,8 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
     /// <summary>Reads the metadata of a file.</summary>
     /// <param name="metadata">Key-value pairs of the ONNX file.</param>
     /// <param name="path">What to call the file in an error.</param>
-    /// <exception cref="InvalidDataException">The file is not one of our classifiers, or its metadata are damaged.</exception>
+    /// <exception cref="InvalidDataException">The file is not one of our classifiers, or its metadata are
+    /// damaged.</exception>
     public static ModelCard Read(IReadOnlyDictionary<string, string> metadata, string path)
     {
         ArgumentNullException.ThrowIfNull(metadata);
@@ -57,13 +59,17 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
 
     /// <summary>The metadata that <see cref="Read(IReadOnlyDictionary{string, string}, string)"/> reads.</summary>
     public IEnumerable<KeyValuePair<string, string>> ToMetadata() =>
-    [
-        new(ClassNamesKey, JsonSerializer.Serialize(ClassNames)),
-        new(WidthKey, Width.ToString(CultureInfo.InvariantCulture)),
-        new(HeightKey, Height.ToString(CultureInfo.InvariantCulture)),
-        .. Reading.Antialias ? [new KeyValuePair<string, string>(AntialiasKey, "true")] : Array.Empty<KeyValuePair<string, string>>(),
-        .. Reading.ApplyOrientation ? [new KeyValuePair<string, string>(OrientationKey, "true")] : Array.Empty<KeyValuePair<string, string>>(),
-    ];
+        [
+            new(ClassNamesKey, JsonSerializer.Serialize(ClassNames)),
+            new(WidthKey, Width.ToString(CultureInfo.InvariantCulture)),
+            new(HeightKey, Height.ToString(CultureInfo.InvariantCulture)),
+            .. Reading.Antialias
+                ? [new KeyValuePair<string, string>(AntialiasKey, "true")]
+                : Array.Empty<KeyValuePair<string, string>>(),
+            .. Reading.ApplyOrientation
+                ? [new KeyValuePair<string, string>(OrientationKey, "true")]
+                : Array.Empty<KeyValuePair<string, string>>(),
+        ];
 
     private static string[] Names(IReadOnlyDictionary<string, string> metadata, string path)
     {
@@ -78,27 +84,45 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
             throw Refuse(path, ClassNamesKey, text, "a JSON array of names", error);
         }
 
-        return names is { Length: > 0 } && names.All(name => name is not null) ? names : throw Refuse(path, ClassNamesKey, text, "a JSON array of at least one name");
+        return names is { Length: > 0 } && names.All(name => name is not null)
+            ? names
+            : throw Refuse(path, ClassNamesKey, text, "a JSON array of at least one name");
     }
 
     private static int Side(IReadOnlyDictionary<string, string> metadata, string key, string path)
     {
         var text = Value(metadata, key, path);
-        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var side) && side is >= 1 and <= LargestSide
+        return
+            int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var side)
+            && side is >= 1 and <= LargestSide
             ? side
             : throw Refuse(path, key, text, FormattableString.Invariant($"a number of pixels from 1 to {LargestSide}"));
     }
 
     private static bool Flag(IReadOnlyDictionary<string, string> metadata, string key, string path)
     {
-        if (!metadata.TryGetValue(key, out var text)) return false;
+        if (!metadata.TryGetValue(key, out var text))
+            return false;
         return bool.TryParse(text, out var flag) ? flag : throw Refuse(path, key, text, "true or false");
     }
 
-    private static string Value(IReadOnlyDictionary<string, string> metadata, string key, string path) => metadata.TryGetValue(key, out var text)
-        ? text
-        : throw new InvalidDataException($"{path} is not a picture classifier of TorchBridge: its metadata has no {key}");
+    private static string Value(IReadOnlyDictionary<string, string> metadata, string key, string path) =>
+        metadata.TryGetValue(key, out var text)
+            ? text
+            : throw new InvalidDataException(
+                $"{path} is not a picture classifier of TorchBridge: its metadata has no {key}"
+            );
 
-    private static InvalidDataException Refuse(string path, string key, string value, string allowed, Exception? cause = null) =>
-        new($"{path} is not a picture classifier of TorchBridge: its metadata has no valid {key}: '{(value.Length <= 60 ? value : value[..60] + "…")}' is not {allowed}", cause);
+    private static InvalidDataException Refuse(
+        string path,
+        string key,
+        string value,
+        string allowed,
+        Exception? cause = null
+    ) =>
+        new(
+            $"{path} is not a picture classifier of TorchBridge: its metadata has no valid {key}: "
+                + $"'{(value.Length <= 60 ? value : value[..60] + "…")}' is not {allowed}",
+            cause
+        );
 }

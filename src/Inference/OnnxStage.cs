@@ -3,7 +3,8 @@ using Microsoft.ML.Transforms.Onnx;
 
 namespace TorchBridge.Inference;
 
-/// <summary>The stock stage that runs a model. ML.NET reads models from files, and keeps the file as long as the stage lives; this deletes it then.</summary>
+/// <summary>The stock stage that runs a model. ML.NET reads models from files, and keeps the file as long as the
+/// stage lives; this deletes it then.</summary>
 internal sealed class OnnxStage : IDisposable
 {
     private readonly string path;

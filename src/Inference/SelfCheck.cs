@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using TorchBridge.Onnx.Compare;
 using TorchBridge.Onnx.Contract;
@@ -6,8 +7,10 @@ namespace TorchBridge.Inference;
 
 /// <summary>Pictures with the logits that they must give, as a model carries them in its metadata.</summary>
 /// <param name="Planes">count x 3 x height x width bytes.</param>
-/// <param name="Logits">count x classes: TorchSharp's in eval mode; of a quantized model, its own on the machine that made it.</param>
-/// <param name="RelativeTolerance">Share of the largest of these logits by which they may differ: float sums in another order.</param>
+/// <param name="Logits">count x classes: TorchSharp's in eval mode; of a quantized model, its own on the machine that
+/// made it.</param>
+/// <param name="RelativeTolerance">Share of the largest of these logits by which they may differ: float sums in
+/// another order.</param>
 public sealed record SelfCheck(byte[] Planes, float[] Logits, double RelativeTolerance)
 {
     /// <summary>Metadata key.</summary>
@@ -17,7 +20,8 @@ public sealed record SelfCheck(byte[] Planes, float[] Logits, double RelativeTol
     public const double Float32Tolerance = 2e-5;
 
     /// <summary>The metadata that carries it.</summary>
-    public KeyValuePair<string, string> ToMetadata() => new(Key, JsonSerializer.Serialize(new Stored(Convert.ToBase64String(Planes), Logits, RelativeTolerance)));
+    public KeyValuePair<string, string> ToMetadata() =>
+        new(Key, JsonSerializer.Serialize(new Stored(Convert.ToBase64String(Planes), Logits, RelativeTolerance)));
 
     internal int Count { get; private init; }
 
@@ -25,16 +29,31 @@ public sealed record SelfCheck(byte[] Planes, float[] Logits, double RelativeTol
     /// <exception cref="InvalidDataException">It is damaged, or does not fit to the model's card.</exception>
     internal static SelfCheck? Read(IReadOnlyDictionary<string, string> metadata, ModelCard card, string name)
     {
-        if (!metadata.TryGetValue(Key, out var json)) return null;
+        if (!metadata.TryGetValue(Key, out var json))
+            return null;
         try
         {
             var stored = JsonSerializer.Deserialize<Stored>(json);
-            if (stored is not { Planes.Length: > 0, Logits.Length: > 0 }) throw new FormatException("it holds no pictures, or no logits");
-            if (!(stored.RelativeTolerance >= 0 && double.IsFinite(stored.RelativeTolerance))) throw new FormatException(FormattableString.Invariant($"its tolerance is {stored.RelativeTolerance}; allowed is 0 and up"));
+            if (stored is not { Planes.Length: > 0, Logits.Length: > 0 })
+                throw new FormatException("it holds no pictures, or no logits");
+            if (!(stored.RelativeTolerance >= 0 && double.IsFinite(stored.RelativeTolerance)))
+                throw new FormatException(
+                    FormattableString.Invariant($"its tolerance is {stored.RelativeTolerance}; allowed is 0 and up")
+                );
             var planes = Convert.FromBase64String(stored.Planes);
             var count = planes.Length / card.Stride;
-            if (count == 0 || planes.Length % card.Stride != 0 || stored.Logits.Length != (long)count * card.ClassNames.Count)
-                throw new FormatException(FormattableString.Invariant($"{planes.Length} bytes and {stored.Logits.Length} logits do not fit pictures of 3 x {card.Height} x {card.Width} and {card.ClassNames.Count} classes"));
+            if (
+                count == 0
+                || planes.Length % card.Stride != 0
+                || stored.Logits.Length != (long)count * card.ClassNames.Count
+            )
+                throw new FormatException(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{planes.Length} bytes and {stored.Logits.Length} logits do not fit pictures of "
+                            + $"3 x {card.Height} x {card.Width} and {card.ClassNames.Count} classes"
+                    )
+                );
             return new SelfCheck(planes, stored.Logits, stored.RelativeTolerance) { Count = count };
         }
         catch (Exception error) when (error is JsonException or FormatException)
@@ -49,7 +68,12 @@ public sealed record SelfCheck(byte[] Planes, float[] Logits, double RelativeTol
         var difference = ArrayComparison.Compare<float>(actual, Logits);
         var rows = ArrayComparison.Rows<float>(actual, Logits, classes, tolerance);
         // NaN never passes, not even where it was expected.
-        return new SelfCheckResult(Count, rows.Agree, difference.IsFinite ? difference.LargestAbsolute : double.PositiveInfinity, tolerance);
+        return new SelfCheckResult(
+            Count,
+            rows.Agree,
+            difference.IsFinite ? difference.LargestAbsolute : double.PositiveInfinity,
+            tolerance
+        );
     }
 
     private sealed record Stored(string? Planes, float[]? Logits, double RelativeTolerance);

@@ -13,10 +13,18 @@ public sealed record SessionSettings
     public int? Threads
     {
         get;
-        init => field = value is < 1 ? throw new ArgumentOutOfRangeException(nameof(value), value, $"{nameof(Threads)} is {value}; allowed is 1 and up, or null for one a core") : value;
+        init =>
+            field = value is < 1
+                ? throw new ArgumentOutOfRangeException(
+                    nameof(value),
+                    value,
+                    $"{nameof(Threads)} is {value}; allowed is 1 and up, or null for one a core"
+                )
+                : value;
     }
 
-    /// <summary>More settings, of ONNX Runtime's own: execution providers, say. Called once a session, before the model is loaded.</summary>
+    /// <summary>More settings, of ONNX Runtime's own: execution providers, say. Called once a session, before the
+    /// model is loaded.</summary>
     public Action<SessionOptions>? Configure { get; init; }
 
     /// <summary>Threads that share a batch.</summary>
@@ -30,7 +38,8 @@ public sealed record SessionSettings
     /// <param name="name">What to call it in an error.</param>
     /// <param name="owner">Name of the public type that the session belongs to.</param>
     /// <exception cref="InvalidDataException">It is no model that ONNX Runtime loads.</exception>
-    /// <exception cref="InvalidOperationException"><see cref="Configure"/> asks for what this build of ONNX Runtime has not.</exception>
+    /// <exception cref="InvalidOperationException"><see cref="Configure"/> asks for what this build of ONNX Runtime
+    /// has not.</exception>
     internal ModelSession Open(byte[] model, string name, string owner)
     {
         var isConfigured = false;
@@ -44,11 +53,23 @@ public sealed record SessionSettings
         OnnxReader.Probe(model, name);
         try
         {
-            return new ModelSession(new OrtSession { Threads = Threads, ExactInt8 = true, Configure = Set }.Open(model), owner);
+            return new ModelSession(
+                new OrtSession
+                {
+                    Threads = Threads,
+                    ExactInt8 = true,
+                    Configure = Set,
+                }.Open(model),
+                owner
+            );
         }
-        catch (Exception error) when (isConfigured && error is not OutOfMemoryException) // what the caller's settings throw is not the model's fault
+        // what the caller's settings throw is not the model's fault
+        catch (Exception error) when (isConfigured && error is not OutOfMemoryException)
         {
-            throw new InvalidDataException($"{name} is not an ONNX model that ONNX Runtime can load: {error.Message}", error);
+            throw new InvalidDataException(
+                $"{name} is not an ONNX model that ONNX Runtime can load: {error.Message}",
+                error
+            );
         }
     }
 
@@ -57,7 +78,8 @@ public sealed record SessionSettings
     /// <exception cref="InvalidDataException">It says that its data are in a place that is not allowed.</exception>
     internal static byte[] ReadModel(string path)
     {
-        if (!File.Exists(path)) throw new FileNotFoundException($"there is no model at {path}", path);
+        if (!File.Exists(path))
+            throw new FileNotFoundException($"there is no model at {path}", path);
         return EmbeddedModel.Read(path);
     }
 
@@ -67,12 +89,15 @@ public sealed record SessionSettings
         {
             configure?.Invoke(options);
         }
-        catch (Exception error) when (error is EntryPointNotFoundException or DllNotFoundException or OnnxRuntimeException)
+        catch (Exception error)
+            when (error is EntryPointNotFoundException or DllNotFoundException or OnnxRuntimeException)
         {
             throw new InvalidOperationException(
                 $"{nameof(SessionSettings)}.{nameof(Configure)} asks for what this build of ONNX Runtime does not have: {error.Message}. "
-                + "An execution provider comes with its own package: Microsoft.ML.OnnxRuntime.Gpu for CUDA and TensorRT, in place of Microsoft.ML.OnnxRuntime.",
-                error);
+                    + "An execution provider comes with its own package: Microsoft.ML.OnnxRuntime.Gpu for "
+                    + "CUDA and TensorRT, in place of Microsoft.ML.OnnxRuntime.",
+                error
+            );
         }
     }
 }

@@ -6,7 +6,8 @@ using TorchBridge.Onnx.Files;
 namespace TorchBridge.Inference;
 
 /// <summary>
-/// The stock ML.NET chain for a picture classifier: LoadImages, ResizeImages (IsoCrop), ExtractPixels, ApplyOnnxModel. A program with only
+/// The stock ML.NET chain for a picture classifier: LoadImages, ResizeImages (IsoCrop), ExtractPixels,
+/// ApplyOnnxModel. A program with only
 /// the ML.NET packages loads the saved zip; it needs none of our code.
 /// </summary>
 public static class StockPipeline
@@ -29,9 +30,18 @@ public static class StockPipeline
         var context = new MLContext(seed: 0);
         var onnx = SessionSettings.ReadModel(onnxPath);
         var card = ModelCard.Read(onnx, onnxPath);
-        if (card.Reading.WithoutStockTwin is { } reading) throw new NotSupportedException($"{onnxPath} reads its pictures with {reading}, which stock ML.NET has not: a zip would see other pixels. Serve the .onnx file with ClassifyImages or ImageClassifier");
+        if (card.Reading.WithoutStockTwin is { } reading)
+            throw new NotSupportedException(
+                $"{onnxPath} reads its pictures with {reading}, which stock ML.NET has not: a zip would "
+                    + "see other pixels. Serve the .onnx file with ClassifyImages or ImageClassifier"
+            );
         var rows = context.Data.LoadFromEnumerable(Array.Empty<PictureFile>());
-        using var scorer = OnnxStage.Load(context, MlNetModel.From(onnx, onnxPath, card.ClassNames), [MlNetModel.Score, MlNetModel.PredictedLabel], [PixelsColumn]);
+        using var scorer = OnnxStage.Load(
+            context,
+            MlNetModel.From(onnx, onnxPath, card.ClassNames),
+            [MlNetModel.Score, MlNetModel.PredictedLabel],
+            [PixelsColumn]
+        );
         var chain = Reading(context, card, PathColumn, InputKind.Path)!.Append(scorer.Estimator);
         using var model = chain.Fit(rows);
         AtomicFile.Write(zipPath, stream => context.Model.Save(model, rows.Schema, stream));
@@ -46,7 +56,9 @@ public static class StockPipeline
         var context = new MLContext(seed: 0);
         var model = context.Model.Load(zipPath, out _);
         using var disposable = model as IDisposable;
-        var scored = model.Transform(context.Data.LoadFromEnumerable(files.Select(file => new PictureFile { ImagePath = file })));
+        var scored = model.Transform(
+            context.Data.LoadFromEnumerable(files.Select(file => new PictureFile { ImagePath = file }))
+        );
         foreach (var row in context.Data.CreateEnumerable<ScoredPicture>(scored, reuseRowObject: false))
             yield return (row.PredictedLabel![0], row.Score!);
     }
@@ -55,7 +67,10 @@ public static class StockPipeline
     internal static IEstimator<ITransformer>? Reading(MLContext context, ModelCard card, string column, InputKind kind)
     {
         const string image = "Image";
-        IEstimator<ITransformer> From(string pictures) => context.Transforms.ResizeImages(image, card.Width, card.Height, pictures).Append(context.Transforms.ExtractPixels(PixelsColumn, image));
+        IEstimator<ITransformer> From(string pictures) =>
+            context
+                .Transforms.ResizeImages(image, card.Width, card.Height, pictures)
+                .Append(context.Transforms.ExtractPixels(PixelsColumn, image));
         return kind switch
         {
             // imageFolder null: a folder would be saved into the zip as an absolute path of this machine.

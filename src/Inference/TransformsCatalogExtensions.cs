@@ -8,26 +8,39 @@ public static class TransformsCatalogExtensions
     /// <summary>Classifies a column of pictures with an exported model, in batches.</summary>
     /// <param name="catalog">The catalog of a context.</param>
     /// <param name="modelPath">A classifier's ONNX file.</param>
-    /// <param name="imageColumn">The column of pictures: paths, MLImage, encoded pictures, or pixels; null for what <paramref name="options"/> say.</param>
+    /// <param name="imageColumn">The column of pictures: paths, MLImage, encoded pictures, or pixels; null for what
+    /// <paramref name="options"/> say.</param>
     /// <param name="options">More options.</param>
-    /// <exception cref="ArgumentException"><paramref name="imageColumn"/> is one column, and that of <paramref name="options"/> another.</exception>
+    /// <exception cref="ArgumentException">
+    /// <paramref name="imageColumn"/> is one column, and that of <paramref name="options"/> another.
+    /// </exception>
     /// <exception cref="InvalidDataException">The file is no classifier of ours.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    public static ImageClassificationEstimator ClassifyImages(this TransformsCatalog catalog, string modelPath, string? imageColumn = null, ImageClassificationOptions? options = null)
+    public static ImageClassificationEstimator ClassifyImages(
+        this TransformsCatalog catalog,
+        string modelPath,
+        string? imageColumn = null,
+        ImageClassificationOptions? options = null
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentException.ThrowIfNullOrWhiteSpace(modelPath);
         var given = options ?? new ImageClassificationOptions();
         if (imageColumn is not null && given.ImageColumn != imageColumn)
         {
-            if (given.ImageColumn != ImageClassificationOptions.DefaultImageColumn) throw new ArgumentException($"the pictures' column is '{imageColumn}' here and '{given.ImageColumn}' in the options; name it once", nameof(imageColumn));
+            if (given.ImageColumn != ImageClassificationOptions.DefaultImageColumn)
+                throw new ArgumentException(
+                    $"the pictures' column is '{imageColumn}' here and '{given.ImageColumn}' in the options; name it once",
+                    nameof(imageColumn)
+                );
             given = given with { ImageColumn = imageColumn };
         }
 
         return new ImageClassificationEstimator(new MLContext(seed: 0), modelPath, given);
     }
 
-    /// <summary>Scores any ONNX model in batches: what ApplyOnnxModel does one row at a time. A model whose rows cannot be put together is scored row by row.</summary>
+    /// <summary>Scores any ONNX model in batches: what ApplyOnnxModel does one row at a time. A model whose rows
+    /// cannot be put together is scored row by row.</summary>
     /// <param name="catalog">The catalog of a context.</param>
     /// <param name="modelPath">The ONNX file; a data file that it names stands beside it.</param>
     /// <param name="inputs">Columns that the model reads, named as its inputs.</param>
@@ -36,19 +49,35 @@ public static class TransformsCatalogExtensions
     /// <param name="session">Threads and execution providers; null for the defaults.</param>
     /// <exception cref="InvalidDataException">The file is no ONNX model.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    public static BatchedOnnxEstimator ScoreOnnx(this TransformsCatalog catalog, string modelPath, string[] inputs, string[] outputs, int? batchSize = null, SessionSettings? session = null)
+    public static BatchedOnnxEstimator ScoreOnnx(
+        this TransformsCatalog catalog,
+        string modelPath,
+        string[] inputs,
+        string[] outputs,
+        int? batchSize = null,
+        SessionSettings? session = null
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentException.ThrowIfNullOrWhiteSpace(modelPath);
         CheckNames(inputs, nameof(inputs));
         CheckNames(outputs, nameof(outputs));
-        if (batchSize is < 1) throw new ArgumentOutOfRangeException(nameof(batchSize), batchSize, "a batch has at least one row");
-        return new BatchedOnnxEstimator(new MLContext(seed: 0), modelPath, [.. inputs], [.. outputs], batchSize, session ?? new SessionSettings());
+        if (batchSize is < 1)
+            throw new ArgumentOutOfRangeException(nameof(batchSize), batchSize, "a batch has at least one row");
+        return new BatchedOnnxEstimator(
+            new MLContext(seed: 0),
+            modelPath,
+            [.. inputs],
+            [.. outputs],
+            batchSize,
+            session ?? new SessionSettings()
+        );
     }
 
     private static void CheckNames(string[] names, string parameter)
     {
         ArgumentNullException.ThrowIfNull(names, parameter);
-        if (names.Any(string.IsNullOrEmpty)) throw new ArgumentException("a column without a name", parameter);
+        if (names.Any(string.IsNullOrEmpty))
+            throw new ArgumentException("a column without a name", parameter);
     }
 }

@@ -8,7 +8,8 @@ public sealed record AccuracyBudget
 
     /// <summary>
     /// Least share of rows with the same class, where the first output is [rows, classes] and its columns are classes
-    /// (<see cref="QuantizationOptions.IsClassifier"/>); and of equal elements of each output of integers or text. Default: 0.95.
+    /// (<see cref="QuantizationOptions.IsClassifier"/>); and of equal elements of each output of integers or text.
+    /// Default: 0.95.
     /// </summary>
     public double Agreement { get; init; } = 0.95;
 

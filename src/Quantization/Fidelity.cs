@@ -1,10 +1,19 @@
 namespace TorchBridge.Quantization;
 
-/// <summary>The quantized model against the float model, over rows that it was not calibrated on where such were given.</summary>
+/// <summary>The quantized model against the float model, over rows that it was not calibrated on where such were
+/// given.</summary>
 /// <param name="Rows">Rows compared.</param>
-/// <param name="Agreement">Share of rows with the same class, rows of the first output; null where its columns are no classes.</param>
+/// <param name="Agreement">Share of rows with the same class, rows of the first output; null where its columns are no
+/// classes.</param>
 /// <param name="FloatAccuracy">Accuracy of the float model; null without labels.</param>
 /// <param name="QuantizedAccuracy">Accuracy of the quantized model; null without labels.</param>
 /// <param name="Outputs">Each output.</param>
 /// <param name="HeldOut">Whether the rows are others than those of calibration.</param>
-public sealed record Fidelity(long Rows, double? Agreement, double? FloatAccuracy, double? QuantizedAccuracy, IReadOnlyList<OutputFidelity> Outputs, bool HeldOut);
+public sealed record Fidelity(
+    long Rows,
+    double? Agreement,
+    double? FloatAccuracy,
+    double? QuantizedAccuracy,
+    IReadOnlyList<OutputFidelity> Outputs,
+    bool HeldOut
+);

@@ -13,7 +13,8 @@ using TorchBridge.Quantization.Weights;
 namespace TorchBridge.Quantization;
 
 /// <summary>
-/// Quantizes an ONNX file: its convolutions and matrix products then compute in 8-bit integers. Any float32 model of opset 11 or above;
+/// Quantizes an ONNX file: its convolutions and matrix products then compute in 8-bit integers. Any float32 model of
+/// opset 11 or above;
 /// TorchSharp is not needed. The result is compared with the float model before it is written.
 /// </summary>
 public static class OnnxQuantizer
@@ -26,19 +27,30 @@ public static class OnnxQuantizer
 
     /// <summary>Quantizes a file.</summary>
     /// <param name="modelPath">The float32 model.</param>
-    /// <param name="calibrationBatches">A few hundred typical inputs. Weight-only modes do not calibrate, and verify with them.</param>
+    /// <param name="calibrationBatches">A few hundred typical inputs. Weight-only modes do not calibrate, and verify
+    /// with them.</param>
     /// <param name="outputPath">Where to write; a file that is there is replaced, once the new one holds.</param>
     /// <param name="options">How; null for the defaults.</param>
     /// <returns>What was quantized, how, and how well it holds.</returns>
-    /// <exception cref="QuantizationException">The model or the batches do not fit, or the result misses the budget. No file is written.</exception>
-    public static QuantizationReport Quantize(string modelPath, IEnumerable<QuantizationBatch> calibrationBatches, string outputPath, QuantizationOptions? options = null)
+    /// <exception cref="QuantizationException">The model or the batches do not fit, or the result misses the budget.
+    /// No file is written.</exception>
+    public static QuantizationReport Quantize(
+        string modelPath,
+        IEnumerable<QuantizationBatch> calibrationBatches,
+        string outputPath,
+        QuantizationOptions? options = null
+    )
     {
         ArgumentNullException.ThrowIfNull(modelPath);
         ArgumentNullException.ThrowIfNull(calibrationBatches);
         ArgumentNullException.ThrowIfNull(outputPath);
         options ??= new QuantizationOptions();
         if (options.WeightBits is { } bits and not (7 or 8))
-            throw new QuantizationException(FormattableString.Invariant($"WeightBits is {bits}; allowed are 7 and 8, or null for what the processor needs"));
+            throw new QuantizationException(
+                FormattableString.Invariant(
+                    $"WeightBits is {bits}; allowed are 7 and 8, or null for what the processor needs"
+                )
+            );
         CheckPlace(outputPath);
         var original = FloatModel.Load(modelPath);
         FloatModel.Refuse(original, modelPath);
@@ -50,12 +62,15 @@ public static class OnnxQuantizer
     /// <summary>Refuses a place that cannot be written to before the work is done, not after.</summary>
     private static void CheckPlace(string path)
     {
-        if (string.IsNullOrWhiteSpace(path)) throw new QuantizationException("the path to write to is empty");
-        if (Directory.Exists(path)) throw new QuantizationException($"{path} cannot be written: it is a folder; name a file");
+        if (string.IsNullOrWhiteSpace(path))
+            throw new QuantizationException("the path to write to is empty");
+        if (Directory.Exists(path))
+            throw new QuantizationException($"{path} cannot be written: it is a folder; name a file");
         try
         {
             var folder = Path.GetDirectoryName(Path.GetFullPath(path));
-            if (!Directory.Exists(folder)) throw new QuantizationException($"{path} cannot be written: there is no folder {folder}");
+            if (!Directory.Exists(folder))
+                throw new QuantizationException($"{path} cannot be written: there is no folder {folder}");
         }
         catch (Exception error) when (error is ArgumentException or IOException or NotSupportedException)
         {
@@ -77,7 +92,14 @@ public static class OnnxQuantizer
         private readonly Dictionary<string, double> seconds = new(StringComparer.Ordinal);
         private readonly Dictionary<string, string> keep = new(StringComparer.Ordinal);
 
-        public Run(string path, OnnxGraph original, ModelRunner reference, IEnumerable<QuantizationBatch> calibration, string output, QuantizationOptions options)
+        public Run(
+            string path,
+            OnnxGraph original,
+            ModelRunner reference,
+            IEnumerable<QuantizationBatch> calibration,
+            string output,
+            QuantizationOptions options
+        )
         {
             this.original = original;
             this.calibration = calibration;
@@ -85,10 +107,13 @@ public static class OnnxQuantizer
             this.options = options;
             check = new FidelityCheck(reference, options.IsClassifier ?? ClassRows.Of(original));
             weightBits = options.WeightBits ?? (Processor.MayOverflow ? 7 : 8);
-            isSigned = options.Activations == ActivationType.Int8 || (options.Activations == ActivationType.Auto && !Processor.IsX64);
+            isSigned =
+                options.Activations == ActivationType.Int8
+                || (options.Activations == ActivationType.Auto && !Processor.IsX64);
             model = FloatModel.Prepare(original);
             KeepWhatIsNotFinite();
-            if (options.EqualizeRanges) RangeEqualization.Apply(model);
+            if (options.EqualizeRanges)
+                RangeEqualization.Apply(model);
             KeepWhatIsAsked(path);
         }
 
@@ -100,43 +125,98 @@ public static class OnnxQuantizer
         {
             var smaller = model.Copy();
             var tensors = WeightStorage.Apply(smaller, options.Mode);
-            if (tensors.Count == 0) throw new QuantizationException("no weight of the model can be stored smaller: none is of float32, finite, and of 256 elements or more");
+            if (tensors.Count == 0)
+                throw new QuantizationException(
+                    "no weight of the model can be stored smaller: none is of float32, finite, and of 256 elements or more"
+                );
             var fidelity = Timed("verification", () => Verify(smaller));
-            if (FidelityCheck.Miss(fidelity, options.Budget) is { } missed) throw new QuantizationException($"{missed}. No file was written.");
+            if (FidelityCheck.Miss(fidelity, options.Budget) is { } missed)
+                throw new QuantizationException($"{missed}. No file was written.");
             return Write(smaller, fidelity, tensors, [], [], [], 0);
         }
 
         private QuantizationReport InIntegers()
         {
             var plan = QuantizationPlan.Of(model, keep);
-            if (plan.Values.Count == 0) throw new QuantizationException($"no layer of the model can be quantized: {string.Join("; ", plan.Left.Select(left => $"{left.Node} ({left.OpType}): {left.Reason}").DefaultIfEmpty("it has none"))}");
+            if (plan.Values.Count == 0)
+            {
+                var reasons = plan.Left.Select(left => $"{left.Node} ({left.OpType}): {left.Reason}");
+                throw new QuantizationException(
+                    $"no layer of the model can be quantized: {string.Join("; ", reasons.DefaultIfEmpty("it has none"))}"
+                );
+            }
+
             var seen = Timed("calibration", () => Calibrator.Watch(model, plan, calibration, options.Progress));
-            var ranges = Timed("ranges", () => seen.Histograms.AsParallel().ToDictionary(pair => pair.Key, pair => RangeEstimation.Of(pair.Value, options.Method), StringComparer.Ordinal));
-            IReadOnlyList<LayerSensitivity> sensitivity = options.MeasureSensitivity ? Timed("sensitivity", () => Sensitivity(plan, seen, ranges)) : [];
+            var ranges = Timed("ranges", () =>
+                seen
+                    .Histograms.AsParallel()
+                    .ToDictionary(
+                        pair => pair.Key,
+                        pair => RangeEstimation.Of(pair.Value, options.Method),
+                        StringComparer.Ordinal
+                    )
+            );
+            IReadOnlyList<LayerSensitivity> sensitivity = options.MeasureSensitivity
+                ? Timed("sensitivity", () => Sensitivity(plan, seen, ranges))
+                : [];
             var kept = new List<LeftInFloat>();
             while (true)
             {
                 var quantized = Quantized(plan, seen, ranges);
                 var fidelity = Timed("verification", () => Verify(quantized));
                 if (FidelityCheck.Miss(fidelity, options.Budget) is not { } missed)
-                    return Write(quantized, fidelity, [.. plan.Roles.Keys], [.. plan.Left], Values(plan, ranges, quantized), sensitivity, seen.Rows);
-                if (!options.FallBack) throw new QuantizationException($"{missed}. No file was written. Let layers fall back to float32, or allow more.");
-                if (sensitivity.Count == 0) sensitivity = Timed("sensitivity", () => Sensitivity(plan, seen, ranges));
-                // The layer that costs the output that misses the budget most: of several heads each has layers of its own.
-                var worst = sensitivity.Where(layer => plan.Roles.ContainsKey(layer.Node)).MinBy(layer => DecibelsOf(layer, missed.Output))!;
-                keep[worst.Node] = FormattableString.Invariant($"fallback: {missed}; alone it leaves that output {DecibelsOf(worst, missed.Output):F1} dB");
+                    return Write(
+                        quantized,
+                        fidelity,
+                        [.. plan.Roles.Keys],
+                        [.. plan.Left],
+                        Values(plan, ranges, quantized),
+                        sensitivity,
+                        seen.Rows
+                    );
+                if (!options.FallBack)
+                    throw new QuantizationException(
+                        $"{missed}. No file was written. Let layers fall back to float32, or allow more."
+                    );
+                if (sensitivity.Count == 0)
+                    sensitivity = Timed("sensitivity", () => Sensitivity(plan, seen, ranges));
+                // The layer that costs the output that misses the budget most: of several heads each has layers of
+                // its own.
+                var worst = sensitivity
+                    .Where(layer => plan.Roles.ContainsKey(layer.Node))
+                    .MinBy(layer => DecibelsOf(layer, missed.Output))!;
+                keep[worst.Node] = FormattableString.Invariant(
+                    $"fallback: {missed}; alone it leaves that output {DecibelsOf(worst, missed.Output):F1} dB"
+                );
                 plan = QuantizationPlan.Of(model, keep);
-                if (!plan.Layers.Any()) throw new QuantizationException($"{missed}, and only with every layer in float32 the budget would hold. No file was written.");
+                if (!plan.Layers.Any())
+                    throw new QuantizationException(
+                        $"{missed}, and only with every layer in float32 the budget would hold. No file was written."
+                    );
             }
         }
 
-        private static double DecibelsOf(LayerSensitivity layer, string output) => layer.Outputs.First(fidelity => fidelity.Name == output).Decibels;
+        private static double DecibelsOf(LayerSensitivity layer, string output) =>
+            layer.Outputs.First(fidelity => fidelity.Name == output).Decibels;
 
-        private OnnxGraph Quantized(QuantizationPlan plan, CalibrationResult seen, IReadOnlyDictionary<string, (double Low, double High)> ranges)
+        private OnnxGraph Quantized(
+            QuantizationPlan plan,
+            CalibrationResult seen,
+            IReadOnlyDictionary<string, (double Low, double High)> ranges
+        )
         {
             var copy = model.Copy();
-            var scales = plan.Shared(ranges).ToDictionary(pair => pair.Key, pair => AffineScale.Of(pair.Value.Low, pair.Value.High, isSigned), StringComparer.Ordinal);
-            new QdqRewriter(copy, plan, new Calibrated(scales, options.CorrectBiases ? seen.Means : null, weightBits)).Rewrite();
+            var scales = plan.Shared(ranges)
+                .ToDictionary(
+                    pair => pair.Key,
+                    pair => AffineScale.Of(pair.Value.Low, pair.Value.High, isSigned),
+                    StringComparer.Ordinal
+                );
+            new QdqRewriter(
+                copy,
+                plan,
+                new Calibrated(scales, options.CorrectBiases ? seen.Means : null, weightBits)
+            ).Rewrite();
             return copy;
         }
 
@@ -145,46 +225,106 @@ public static class OnnxQuantizer
         private Fidelity Compare(OnnxGraph quantized, IEnumerable<QuantizationBatch> batches, bool heldOut)
         {
             using var runner = new ModelRunner(quantized);
-            return check.Compare(runner, batches, heldOut, report: number => options.Progress?.Report(new QuantizationProgress("verification", number, null)));
+            return check.Compare(runner, batches, heldOut, report: number =>
+                options.Progress?.Report(new QuantizationProgress("verification", number, null))
+            );
         }
 
         /// <summary>Quantizes each layer alone.</summary>
-        private LayerSensitivity[] Sensitivity(QuantizationPlan plan, CalibrationResult seen, IReadOnlyDictionary<string, (double Low, double High)> ranges)
+        private LayerSensitivity[] Sensitivity(
+            QuantizationPlan plan,
+            CalibrationResult seen,
+            IReadOnlyDictionary<string, (double Low, double High)> ranges
+        )
         {
             var layers = plan.Layers.ToArray();
-            return [.. layers.Select((layer, number) =>
-            {
-                var others = layers.Where(other => other != layer).Select(other => other.Name).Concat(keep.Keys).Distinct(StringComparer.Ordinal).ToDictionary(name => name, _ => "", StringComparer.Ordinal);
-                using var runner = new ModelRunner(Quantized(QuantizationPlan.Of(model, others), seen, ranges));
-                var fidelity = check.Compare(runner, Verification, options.HeldOut is not null, SensitivityRows);
-                options.Progress?.Report(new QuantizationProgress("sensitivity", number + 1, layers.Length));
-                return new LayerSensitivity(layer.Name, layer.OpType, fidelity.Outputs.Min(result => result.Decibels), fidelity.Agreement) { Outputs = fidelity.Outputs };
-            }).OrderBy(layer => layer.Decibels)];
+            return
+            [
+                .. layers
+                    .Select(
+                        (layer, number) =>
+                        {
+                            var others = layers
+                                .Where(other => other != layer)
+                                .Select(other => other.Name)
+                                .Concat(keep.Keys)
+                                .Distinct(StringComparer.Ordinal)
+                                .ToDictionary(name => name, _ => "", StringComparer.Ordinal);
+                            using var runner = new ModelRunner(
+                                Quantized(QuantizationPlan.Of(model, others), seen, ranges)
+                            );
+                            var fidelity = check.Compare(
+                                runner,
+                                Verification,
+                                options.HeldOut is not null,
+                                SensitivityRows
+                            );
+                            options.Progress?.Report(
+                                new QuantizationProgress("sensitivity", number + 1, layers.Length)
+                            );
+                            return new LayerSensitivity(
+                                layer.Name,
+                                layer.OpType,
+                                fidelity.Outputs.Min(result => result.Decibels),
+                                fidelity.Agreement
+                            )
+                            {
+                                Outputs = fidelity.Outputs,
+                            };
+                        }
+                    )
+                    .OrderBy(layer => layer.Decibels),
+            ];
         }
 
         /// <summary>Each value against the float model, over one batch.</summary>
-        private QuantizedValue[] Values(QuantizationPlan plan, IReadOnlyDictionary<string, (double Low, double High)> ranges, OnnxGraph quantized) => Timed("verification", () =>
-        {
-            var names = plan.Values.Values.Where(value => value.IsMadeInIntegers).Select(value => value.Name).ToArray();
-            var noise = names.ToDictionary(name => name, _ => new Noise(), StringComparer.Ordinal);
-            using (var reference = new ModelRunner(model, names))
-            using (var runner = new ModelRunner(quantized, names))
+        private QuantizedValue[] Values(
+            QuantizationPlan plan,
+            IReadOnlyDictionary<string, (double Low, double High)> ranges,
+            OnnxGraph quantized
+        ) => Timed("verification", () =>
             {
-                var batch = Verification.First();
-                using var expected = reference.Run(batch);
-                using var actual = runner.Run(batch);
-                foreach (var (a, b) in expected.Values().Zip(actual.Values())) noise[a.Name].Add(a, b);
-            }
+                var names = plan
+                    .Values.Values.Where(value => value.IsMadeInIntegers)
+                    .Select(value => value.Name)
+                    .ToArray();
+                var noise = names.ToDictionary(name => name, _ => new Noise(), StringComparer.Ordinal);
+                using (var reference = new ModelRunner(model, names))
+                using (var runner = new ModelRunner(quantized, names))
+                {
+                    var batch = Verification.First();
+                    using var expected = reference.Run(batch);
+                    using var actual = runner.Run(batch);
+                    foreach (var (a, b) in expected.Values().Zip(actual.Values()))
+                        noise[a.Name].Add(a, b);
+                }
 
-            var shared = plan.Shared(ranges);
-            return names.Select(name =>
-            {
-                var scale = AffineScale.Of(shared[name].Low, shared[name].High, isSigned);
-                return new QuantizedValue(name, shared[name].Low, shared[name].High, scale.Scale, scale.ZeroPoint, noise[name].Decibels);
-            }).ToArray();
-        });
+                var shared = plan.Shared(ranges);
+                return names
+                    .Select(name =>
+                    {
+                        var scale = AffineScale.Of(shared[name].Low, shared[name].High, isSigned);
+                        return new QuantizedValue(
+                            name,
+                            shared[name].Low,
+                            shared[name].High,
+                            scale.Scale,
+                            scale.ZeroPoint,
+                            noise[name].Decibels
+                        );
+                    })
+                    .ToArray();
+            });
 
-        private QuantizationReport Write(OnnxGraph result, Fidelity fidelity, IReadOnlyList<string> quantized, IReadOnlyList<LeftInFloat> left, IReadOnlyList<QuantizedValue> values, IReadOnlyList<LayerSensitivity> sensitivity, long rows)
+        private QuantizationReport Write(
+            OnnxGraph result,
+            Fidelity fidelity,
+            IReadOnlyList<string> quantized,
+            IReadOnlyList<LeftInFloat> left,
+            IReadOnlyList<QuantizedValue> values,
+            IReadOnlyList<LayerSensitivity> sensitivity,
+            long rows
+        )
         {
             var report = new QuantizationReport
             {
@@ -205,9 +345,15 @@ public static class OnnxQuantizer
                 Seconds = seconds,
             };
             var metadata = new Dictionary<string, string>(result.Metadata, StringComparer.Ordinal);
-            var how = options.Mode == QuantizationMode.Int8 ? FormattableString.Invariant($" {options.Method} {report.Activations} weights of {weightBits} bits, {rows} rows") : "";
+            var how =
+                options.Mode == QuantizationMode.Int8
+                    ? FormattableString.Invariant(
+                        $" {options.Method} {report.Activations} weights of {weightBits} bits, {rows} rows"
+                    )
+                    : "";
             metadata[MetadataKey] = $"{options.Mode}{how}; {QuantizationReport.Describe(fidelity)}";
-            foreach (var (key, value) in options.LateMetadata?.Invoke(report) ?? []) metadata[key] = value;
+            foreach (var (key, value) in options.LateMetadata?.Invoke(report) ?? [])
+                metadata[key] = value;
             try
             {
                 using var file = new StagedModel(output, result, ModelRunner.LargestInMemory);
@@ -226,8 +372,12 @@ public static class OnnxQuantizer
         {
             foreach (var node in QuantizationPlan.Of(model, keep).Layers.ToArray())
             {
-                var tensors = node.Inputs.Skip(1).Where(input => input.Length > 0).Select(input => model.Initializers[input]);
-                if (tensors.Any(tensor => tensor.Floats().Any(value => !float.IsFinite(value)))) keep[node.Name] = "its weight or bias holds NaN or infinity";
+                var tensors = node
+                    .Inputs.Skip(1)
+                    .Where(input => input.Length > 0)
+                    .Select(input => model.Initializers[input]);
+                if (tensors.Any(tensor => tensor.Floats().Any(value => !float.IsFinite(value))))
+                    keep[node.Name] = "its weight or bias holds NaN or infinity";
             }
         }
 
@@ -236,12 +386,17 @@ public static class OnnxQuantizer
             var layers = QuantizationPlan.Of(model, keep).Layers.Select(layer => layer.Name).ToArray();
             foreach (var name in options.NodesInFloat)
             {
-                if (original.Nodes.All(node => node.Name != name)) throw new QuantizationException($"{path} has no node '{name}' to keep in float32; its layers are {string.Join(", ", layers)}");
+                if (original.Nodes.All(node => node.Name != name))
+                    throw new QuantizationException(
+                        $"{path} has no node '{name}' to keep in float32; its layers are {string.Join(", ", layers)}"
+                    );
                 keep[name] = "asked for";
             }
 
-            if (options.FirstLayerInFloat && layers.Length > 0) keep[layers[0]] = "the first layer, asked for";
-            if (options.LastLayerInFloat && layers.Length > 0) keep[layers[^1]] = "the last layer, asked for";
+            if (options.FirstLayerInFloat && layers.Length > 0)
+                keep[layers[0]] = "the first layer, asked for";
+            if (options.LastLayerInFloat && layers.Length > 0)
+                keep[layers[^1]] = "the last layer, asked for";
         }
 
         private T Timed<T>(string phase, Func<T> work)

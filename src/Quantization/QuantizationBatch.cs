@@ -8,27 +8,29 @@ namespace TorchBridge.Quantization;
 /// <param name="Labels">The right class of each row of the first output, where it is known.</param>
 public sealed record QuantizationBatch(IReadOnlyCollection<NamedOnnxValue> Inputs, IReadOnlyList<int>? Labels = null)
 {
-    /// <summary>The size of the first axis of the first input that has one: inputs may be scalars. 1 where none has.</summary>
+    /// <summary>The size of the first axis of the first input that has one: inputs may be scalars. 1 where none
+    /// has.</summary>
     internal int Rows => Inputs.Select(input => FirstAxis(input.Value)).FirstOrDefault(rows => rows is not null) ?? 1;
 
-    private static int? FirstAxis(object? value) => value switch
-    {
-        Tensor<float> tensor => First(tensor),
-        Tensor<double> tensor => First(tensor),
-        Tensor<Float16> tensor => First(tensor),
-        Tensor<BFloat16> tensor => First(tensor),
-        Tensor<long> tensor => First(tensor),
-        Tensor<ulong> tensor => First(tensor),
-        Tensor<int> tensor => First(tensor),
-        Tensor<uint> tensor => First(tensor),
-        Tensor<short> tensor => First(tensor),
-        Tensor<ushort> tensor => First(tensor),
-        Tensor<sbyte> tensor => First(tensor),
-        Tensor<byte> tensor => First(tensor),
-        Tensor<bool> tensor => First(tensor),
-        Tensor<string> tensor => First(tensor),
-        _ => null,
-    };
+    private static int? FirstAxis(object? value) =>
+        value switch
+        {
+            Tensor<float> tensor => First(tensor),
+            Tensor<double> tensor => First(tensor),
+            Tensor<Float16> tensor => First(tensor),
+            Tensor<BFloat16> tensor => First(tensor),
+            Tensor<long> tensor => First(tensor),
+            Tensor<ulong> tensor => First(tensor),
+            Tensor<int> tensor => First(tensor),
+            Tensor<uint> tensor => First(tensor),
+            Tensor<short> tensor => First(tensor),
+            Tensor<ushort> tensor => First(tensor),
+            Tensor<sbyte> tensor => First(tensor),
+            Tensor<byte> tensor => First(tensor),
+            Tensor<bool> tensor => First(tensor),
+            Tensor<string> tensor => First(tensor),
+            _ => null,
+        };
 
     private static int? First<T>(Tensor<T> tensor) => tensor.Dimensions.Length == 0 ? null : tensor.Dimensions[0];
 }

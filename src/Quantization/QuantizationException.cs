@@ -8,10 +8,12 @@ public sealed class QuantizationException : Exception
 
     /// <summary>Makes an exception.</summary>
     /// <param name="message">What is wrong and what to do.</param>
-    public QuantizationException(string message) : base(message) { }
+    public QuantizationException(string message)
+        : base(message) { }
 
     /// <summary>Makes an exception with a cause.</summary>
     /// <param name="message">What is wrong and what to do.</param>
     /// <param name="innerException">What caused it.</param>
-    public QuantizationException(string message, Exception innerException) : base(message, innerException) { }
+    public QuantizationException(string message, Exception innerException)
+        : base(message, innerException) { }
 }

@@ -13,7 +13,8 @@ public sealed record QuantizationOptions
     public ActivationType Activations { get; init; } = ActivationType.Auto;
 
     /// <summary>
-    /// Bits of the weights, 7 or 8; null: 8 where this processor has VNNI or dot-product instructions, else 7. Older x64 processors add two
+    /// Bits of the weights, 7 or 8; null: 8 where this processor has VNNI or dot-product instructions, else 7. Older
+    /// x64 processors add two
     /// uint8 x int8 products in 16 bits, which overflow with 8-bit weights.
     /// </summary>
     public int? WeightBits { get; init; }
@@ -30,7 +31,8 @@ public sealed record QuantizationOptions
     /// <summary>Whether biases take up the mean of what rounding the weights changes. Default: yes.</summary>
     public bool CorrectBiases { get; init; } = true;
 
-    /// <summary>Whether the weights of neighbouring layers are scaled against each other, so that their channels have equal ranges.</summary>
+    /// <summary>Whether the weights of neighbouring layers are scaled against each other, so that their channels have
+    /// equal ranges.</summary>
     public bool EqualizeRanges { get; init; }
 
     /// <summary>Whether each layer's own cost is measured.</summary>
@@ -40,8 +42,10 @@ public sealed record QuantizationOptions
     public bool FallBack { get; init; } = true;
 
     /// <summary>
-    /// Whether the columns of the first output are classes, and the largest of each row is compared. Null: they are where batches have labels,
-    /// where the output is called logits or probabilities, or where a Softmax or ArgMax gives or reads it. Regressions, embeddings and
+    /// Whether the columns of the first output are classes, and the largest of each row is compared. Null: they are
+    /// where batches have labels,
+    /// where the output is called logits or probabilities, or where a Softmax or ArgMax gives or reads it.
+    /// Regressions, embeddings and
     /// landmarks are held to the signal-to-noise ratio alone.
     /// </summary>
     public bool? IsClassifier { get; init; }
@@ -49,7 +53,8 @@ public sealed record QuantizationOptions
     /// <summary>How much worse the result may be.</summary>
     public AccuracyBudget Budget { get; init; } = new();
 
-    /// <summary>Batches that calibration has not seen, with labels where there are some; read more than once. Null: the calibration batches are read again.</summary>
+    /// <summary>Batches that calibration has not seen, with labels where there are some; read more than once. Null:
+    /// the calibration batches are read again.</summary>
     public IEnumerable<QuantizationBatch>? HeldOut { get; init; }
 
     /// <summary>Batches with labels that are read once, when everything is decided; null for none.</summary>

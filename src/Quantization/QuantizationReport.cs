@@ -24,7 +24,8 @@ public sealed record QuantizationReport
     /// <summary>Rows that calibration read.</summary>
     public required long CalibrationRows { get; init; }
 
-    /// <summary>Names of the nodes that compute in integers (or, weight-only, of the tensors that are stored smaller).</summary>
+    /// <summary>Names of the nodes that compute in integers (or, weight-only, of the tensors that are stored
+    /// smaller).</summary>
     public required IReadOnlyList<string> Quantized { get; init; }
 
     /// <summary>What stays in float32.</summary>
@@ -55,23 +56,42 @@ public sealed record QuantizationReport
     public override string ToString()
     {
         var text = new StringBuilder();
-        text.AppendLine(CultureInfo.InvariantCulture, $"{Path}: {QuantizedBytes:N0} bytes, {(double)QuantizedBytes / FloatBytes:P1} of {FloatBytes:N0}; {Quantized.Count} {(Mode == QuantizationMode.Int8 ? "nodes in integers" : "tensors stored smaller")}");
-        if (Mode == QuantizationMode.Int8) text.AppendLine(CultureInfo.InvariantCulture, $"  {Method} ranges over {CalibrationRows:N0} rows, values {Activations}, weights int8 of {WeightBits} bits an output channel");
-        foreach (var left in LeftInFloat) text.AppendLine($"  in float32: {left.Node} ({left.OpType}): {left.Reason}");
+        text.AppendLine(
+            CultureInfo.InvariantCulture,
+            $"{Path}: {QuantizedBytes:N0} bytes, {(double)QuantizedBytes / FloatBytes:P1} of "
+                + $"{FloatBytes:N0}; {Quantized.Count} "
+                + $"{(Mode == QuantizationMode.Int8 ? "nodes in integers" : "tensors stored smaller")}"
+        );
+        if (Mode == QuantizationMode.Int8)
+            text.AppendLine(
+                CultureInfo.InvariantCulture,
+                $"  {Method} ranges over {CalibrationRows:N0} rows, values {Activations}, weights int8 of "
+                    + $"{WeightBits} bits an output channel"
+            );
+        foreach (var left in LeftInFloat)
+            text.AppendLine($"  in float32: {left.Node} ({left.OpType}): {left.Reason}");
         text.AppendLine($"  {(Fidelity.HeldOut ? "held-out" : "calibration")}: {Describe(Fidelity)}");
-        if (Test is not null) text.AppendLine($"  test: {Describe(Test)}");
-        text.AppendLine($"  time: {string.Join(", ", Seconds.Select(phase => string.Create(CultureInfo.InvariantCulture, $"{phase.Key} {phase.Value:F1} s")))}");
+        if (Test is not null)
+            text.AppendLine($"  test: {Describe(Test)}");
+        var times = Seconds.Select(phase => FormattableString.Invariant($"{phase.Key} {phase.Value:F1} s"));
+        text.AppendLine($"  time: {string.Join(", ", times)}");
         return text.ToString();
     }
 
     internal static string Describe(Fidelity fidelity)
     {
         var parts = new List<string>();
-        if (fidelity.Agreement is { } agreement) parts.Add(string.Create(CultureInfo.InvariantCulture, $"same class in {agreement:P2}"));
-        if (fidelity is { FloatAccuracy: { } before, QuantizedAccuracy: { } after }) parts.Add(string.Create(CultureInfo.InvariantCulture, $"accuracy {before:P2} to {after:P2}"));
-        parts.AddRange(fidelity.Outputs.Select(output => output.Equal is { } equal
-            ? string.Create(CultureInfo.InvariantCulture, $"{output.Name} equal in {equal:P2}")
-            : string.Create(CultureInfo.InvariantCulture, $"{output.Name} {output.Decibels:F1} dB")));
+        if (fidelity.Agreement is { } agreement)
+            parts.Add(string.Create(CultureInfo.InvariantCulture, $"same class in {agreement:P2}"));
+        if (fidelity is { FloatAccuracy: { } before, QuantizedAccuracy: { } after })
+            parts.Add(string.Create(CultureInfo.InvariantCulture, $"accuracy {before:P2} to {after:P2}"));
+        parts.AddRange(
+            fidelity.Outputs.Select(output =>
+                output.Equal is { } equal
+                    ? string.Create(CultureInfo.InvariantCulture, $"{output.Name} equal in {equal:P2}")
+                    : string.Create(CultureInfo.InvariantCulture, $"{output.Name} {output.Decibels:F1} dB")
+            )
+        );
         return string.Create(CultureInfo.InvariantCulture, $"{fidelity.Rows:N0} rows: {string.Join(", ", parts)}");
     }
 }

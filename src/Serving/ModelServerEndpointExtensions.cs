@@ -11,7 +11,8 @@ namespace TorchBridge.Serving;
 public static class ModelServerEndpointExtensions
 {
     /// <summary>
-    /// Maps the Open Inference Protocol: REST under <c>/v2</c>, the gRPC service <c>inference.GRPCInferenceService</c> (on endpoints that
+    /// Maps the Open Inference Protocol: REST under <c>/v2</c>, the gRPC service
+    /// <c>inference.GRPCInferenceService</c> (on endpoints that
     /// speak HTTP/2), <c>POST /classify</c> and the OpenAPI document at <c>/openapi</c>.
     /// </summary>
     /// <param name="endpoints">The application.</param>
@@ -37,8 +38,13 @@ public static class ModelServerEndpointExtensions
 
         endpoints.Only(HttpMethods.Post, "/classify", guard.Guard(classify.Handle));
         endpoints.Only(HttpMethods.Get, "/openapi", guard.Guard(OpenApiDocument.Send));
-        endpoints.Map("/v2/{**rest}",
-            guard.Guard(context => ErrorReply.WriteAsync(context, StatusCodes.Status404NotFound, "the protocol has no such address")))
+        endpoints
+            .Map(
+                "/v2/{**rest}",
+                guard.Guard(context =>
+                    ErrorReply.WriteAsync(context, StatusCodes.Status404NotFound, "the protocol has no such address")
+                )
+            )
             .WithOrder(2);
         endpoints.MapGrpcService<InferenceService>().WithMetadata(new MessageLimitOnly());
         return endpoints;
@@ -60,14 +66,25 @@ public static class ModelServerEndpointExtensions
     }
 
     /// <summary>One verb on an address; every other is answered 405 in the protocol's words.</summary>
-    private static void Only(this IEndpointRouteBuilder endpoints, string method, string pattern, RequestDelegate handler)
+    private static void Only(
+        this IEndpointRouteBuilder endpoints,
+        string method,
+        string pattern,
+        RequestDelegate handler
+    )
     {
         string[] methods = method == HttpMethods.Get ? [HttpMethods.Get, HttpMethods.Head] : [method];
         endpoints.MapMethods(pattern, methods, handler);
-        endpoints.Map(pattern, context =>
-        {
-            context.Response.Headers.Allow = string.Join(", ", methods);
-            return ErrorReply.WriteAsync(context, StatusCodes.Status405MethodNotAllowed, $"this address takes {method} only");
-        }).WithOrder(1);
+        endpoints
+            .Map(pattern, context =>
+            {
+                context.Response.Headers.Allow = string.Join(", ", methods);
+                return ErrorReply.WriteAsync(
+                    context,
+                    StatusCodes.Status405MethodNotAllowed,
+                    $"this address takes {method} only"
+                );
+            })
+            .WithOrder(1);
     }
 }

@@ -6,7 +6,8 @@ namespace TorchBridge.Serving;
 
 /// <summary>
 /// How models are served. The program reads them from its arguments (<c>--max-batch-size 16</c>), the environment
-/// (<c>Server__MaxBatchSize=16</c>) and <c>appsettings.json</c> (<c>{ "Server": { "MaxBatchSize": 16 } }</c>); all are checked at start.
+/// (<c>Server__MaxBatchSize=16</c>) and <c>appsettings.json</c> (<c>{ "Server": { "MaxBatchSize": 16 } }</c>); all
+/// are checked at start.
 /// </summary>
 public sealed class ModelServerOptions
 {
@@ -14,7 +15,8 @@ public sealed class ModelServerOptions
     public const string Section = "Server";
 
     /// <summary>
-    /// Folder of the models: NAME.onnx files, or Triton's layout NAME/1/model.onnx. It is trusted: who writes there decides what runs.
+    /// Folder of the models: NAME.onnx files, or Triton's layout NAME/1/model.onnx. It is trusted: who writes there
+    /// decides what runs.
     /// </summary>
     [Description("Folder of the models: NAME.onnx files, or NAME/1/model.onnx as Triton has them."), Required]
     public string Models { get; set; } = "models";
@@ -23,11 +25,13 @@ public sealed class ModelServerOptions
     [Description("Milliseconds between looks for changed models; 0 for one look, at start."), Range(0, 86_400_000)]
     public int ReloadMilliseconds { get; set; } = 1000;
 
-    /// <summary>Rows of the largest batch, and of the largest request, where a model's config.pbtxt does not say.</summary>
+    /// <summary>Rows of the largest batch, and of the largest request, where a model's config.pbtxt does not
+    /// say.</summary>
     [Description("Rows of the largest batch and of the largest request."), Range(1, 4096)]
     public int MaxBatchSize { get; set; } = 32;
 
-    /// <summary>How long an incomplete batch waits for more requests, in microseconds, counted from its oldest.</summary>
+    /// <summary>How long an incomplete batch waits for more requests, in microseconds, counted from its
+    /// oldest.</summary>
     [Description("Microseconds that an incomplete batch waits for more requests."), Range(0, 1_000_000)]
     public int BatchDelayMicroseconds { get; set; }
 
@@ -44,7 +48,8 @@ public sealed class ModelServerOptions
     public int Threads { get; set; }
 
     /// <summary>
-    /// How long a request may take, from its first byte to its turn, in milliseconds. A request's own <c>timeout</c> may be shorter.
+    /// How long a request may take, from its first byte to its turn, in milliseconds. A request's own <c>timeout</c>
+    /// may be shorter.
     /// </summary>
     [Description("Milliseconds that a request may take until it runs."), Range(1, 3_600_000)]
     public int RequestTimeoutMilliseconds { get; set; } = 30_000;
@@ -81,8 +86,12 @@ public sealed class ModelServerOptions
     [Description("Connections at the same time."), Range(1, 1_000_000)]
     public int MaxConnections { get; set; } = 1024;
 
-    /// <summary>How long the server answers requests after it was told to stop and says that it is not ready, in milliseconds.</summary>
-    [Description("Milliseconds that it still takes requests, not ready, after it was told to stop."), Range(0, 600_000)]
+    /// <summary>How long the server answers requests after it was told to stop and says that it is not ready, in
+    /// milliseconds.</summary>
+    [
+        Description("Milliseconds that it still takes requests, not ready, after it was told to stop."),
+        Range(0, 600_000)
+    ]
     public int DrainMilliseconds { get; set; } = 1000;
 
     /// <summary>How long the requests at hand may take after that, in milliseconds.</summary>
@@ -102,7 +111,8 @@ public sealed class ModelServerOptions
     public long ProbeBytes { get; set; } = 4L << 30;
 
     /// <summary>
-    /// A key that requests must carry (Authorization: Bearer, X-Api-Key, or Basic's password); null for none. Health needs none.
+    /// A key that requests must carry (Authorization: Bearer, X-Api-Key, or Basic's password); null for none. Health
+    /// needs none.
     /// </summary>
     [Description("Key that requests must carry; health needs none.")]
     public string? ApiKey { get; set; }
@@ -112,7 +122,8 @@ public sealed class ModelServerOptions
     public string? AllowedOrigins { get; set; }
 
     /// <summary>
-    /// More settings of ONNX Runtime's own, execution providers say: called for every session before its model is loaded.
+    /// More settings of ONNX Runtime's own, execution providers say: called for every session before its model is
+    /// loaded.
     /// </summary>
     public Action<SessionOptions>? ConfigureSession { get; set; }
 }

@@ -13,15 +13,21 @@ namespace TorchBridge.Serving;
 public static class ModelServerServiceExtensions
 {
     /// <summary>
-    /// Adds the model server: the models' folder is loaded and watched by a background service. Its options are the configuration's section
-    /// <see cref="ModelServerOptions.Section"/>, then what <paramref name="configure"/> sets; what cannot be is an error at start.
+    /// Adds the model server: the models' folder is loaded and watched by a background service. Its options are the
+    /// configuration's section
+    /// <see cref="ModelServerOptions.Section"/>, then what <paramref name="configure"/> sets; what cannot be is an
+    /// error at start.
     /// </summary>
     /// <param name="services">The services.</param>
     /// <param name="configure">Sets options; null for what the configuration says.</param>
-    public static IServiceCollection AddModelServer(this IServiceCollection services, Action<ModelServerOptions>? configure = null)
+    public static IServiceCollection AddModelServer(
+        this IServiceCollection services,
+        Action<ModelServerOptions>? configure = null
+    )
     {
         ArgumentNullException.ThrowIfNull(services);
-        services.AddOptions<ModelServerOptions>()
+        services
+            .AddOptions<ModelServerOptions>()
             .BindConfiguration(ModelServerOptions.Section, binder => binder.ErrorOnUnknownConfiguration = true)
             .Configure(options => configure?.Invoke(options))
             .ValidateDataAnnotations()
@@ -35,7 +41,11 @@ public static class ModelServerServiceExtensions
         services.TryAddSingleton<IModelProbe, ChildProcessProbe>();
         services.AddSingleton<ModelLoader>();
         services.AddSingleton(provider =>
-            ActivatorUtilities.CreateInstance<ModelRepository>(provider, provider.GetRequiredService<ModelServerOptions>().Models));
+            ActivatorUtilities.CreateInstance<ModelRepository>(
+                provider,
+                provider.GetRequiredService<ModelServerOptions>().Models
+            )
+        );
         services.AddSingleton<ServingMetrics>();
         services.AddSingleton<PictureDoor>();
         services.AddSingleton<InferenceEngine>();
@@ -50,18 +60,23 @@ public static class ModelServerServiceExtensions
         services.AddHostedService<ModelWatcher>();
         services.AddHostedService<DrainService>();
         services.AddGrpc();
-        services.AddOptions<GrpcServiceOptions>().Configure<ModelServerOptions>((grpc, options) =>
-        {
-            grpc.MaxReceiveMessageSize = options.MaxRequestBytes;
-            grpc.MaxSendMessageSize = null;
-        });
+        services
+            .AddOptions<GrpcServiceOptions>()
+            .Configure<ModelServerOptions>(
+                (grpc, options) =>
+                {
+                    grpc.MaxReceiveMessageSize = options.MaxRequestBytes;
+                    grpc.MaxSendMessageSize = null;
+                }
+            );
         return services;
     }
 
-    private static ProtocolLimits LimitsOf(ModelServerOptions options) => new()
-    {
-        JsonDepth = options.MaxJsonDepth,
-        Tensors = options.MaxTensors,
-        Bytes = options.MaxRequestBytes,
-    };
+    private static ProtocolLimits LimitsOf(ModelServerOptions options) =>
+        new()
+        {
+            JsonDepth = options.MaxJsonDepth,
+            Tensors = options.MaxTensors,
+            Bytes = options.MaxRequestBytes,
+        };
 }

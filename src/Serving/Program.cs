@@ -10,13 +10,15 @@ namespace TorchBridge.Serving;
 /// <summary>Serves a folder of models until it is told to stop.</summary>
 internal static class Program
 {
-    private const int Failed = 1, Usage = 2;
+    private const int Failed = 1,
+        Usage = 2;
 
     /// <summary>Runs the server.</summary>
     public static async Task<int> Main(string[] args)
     {
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-        if (args is [ChildProcessProbe.Argument, var path, var digest]) return ModelProbeProgram.Run(path, digest);
+        if (args is [ChildProcessProbe.Argument, var path, var digest])
+            return ModelProbeProgram.Run(path, digest);
         try
         {
             var settings = ProgramArguments.Read(args);
@@ -41,10 +43,13 @@ internal static class Program
             Console.Error.WriteLine(error.Message);
             return Usage;
         }
-        catch (Exception error) when (error is IOException or InvalidOperationException or FormatException or InvalidDataException)
+        catch (Exception error)
+            when (error is IOException or InvalidOperationException or FormatException or InvalidDataException)
         {
             // A port that is taken, a configuration that is not JSON, a value of the wrong type.
-            Console.Error.WriteLine(error.InnerException is { } inner ? $"{error.Message} {inner.Message}" : error.Message);
+            Console.Error.WriteLine(
+                error.InnerException is { } inner ? $"{error.Message} {inner.Message}" : error.Message
+            );
             return Failed;
         }
     }

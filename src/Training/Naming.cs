@@ -6,5 +6,6 @@ namespace TorchBridge.Training;
 internal static class Naming
 {
     /// <summary><c>mobilenet_v3_small</c> for MobilenetV3Small.</summary>
-    public static string Of<T>(T value) where T : struct, Enum => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
+    public static string Of<T>(T value)
+        where T : struct, Enum => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
 }

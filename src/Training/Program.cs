@@ -14,7 +14,8 @@ internal static class Program
         Optimization.NativeTuning.Apply();
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
         // A file or a pipe has no width: lines are not broken there.
-        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 1000;
+        if (Console.IsOutputRedirected)
+            AnsiConsole.Profile.Width = 1000;
         using var stop = new CancellationTokenSource();
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => Stop(signal, stop));
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => Stop(signal, stop));
@@ -22,12 +23,19 @@ internal static class Program
         var parsed = Build().Parse(args);
         if (parsed.Errors.Count > 0)
         {
-            Console.Error.WriteLine($"{string.Join(" ", parsed.Errors.Select(error => error.Message))} `--help` lists what there is.");
+            Console.Error.WriteLine(
+                $"{string.Join(" ", parsed.Errors.Select(error => error.Message))} `--help` lists what there is."
+            );
             return ExitCodes.Usage;
         }
 
         // The program's own handlers end the work cleanly; the library's would kill it after two seconds.
-        return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false }, stop.Token).ConfigureAwait(false);
+        return await parsed
+            .InvokeAsync(
+                new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false },
+                stop.Token
+            )
+            .ConfigureAwait(false);
     }
 
     /// <summary>The commands; without one the program trains.</summary>
@@ -35,9 +43,13 @@ internal static class Program
     {
         var train = new TrainCommand();
         var root = new RootCommand(
-            "TorchBridge: train a regularized ModernCNN in TorchSharp, export it to ONNX with BatchNorm folded, package it for ML.NET, and prove that all of them are the same network.\n" +
-            "Without a command it trains on built-in pictures.\nExample: dotnet run --project src/Training -c Release -- train --data ./my-pictures --epochs 20");
-        foreach (var option in train.Options) root.Options.Add(option);
+            "TorchBridge: train a regularized ModernCNN in TorchSharp, export it to ONNX with BatchNorm "
+                + "folded, package it for ML.NET, and prove that all of them are the same network.\n"
+                + "Without a command it trains on built-in pictures.\nExample: dotnet run --project "
+                + "src/Training -c Release -- train --data ./my-pictures --epochs 20"
+        );
+        foreach (var option in train.Options)
+            root.Options.Add(option);
         root.SetAction(train.Run);
         root.Subcommands.Add(new TrainCommand().Build());
         root.Subcommands.Add(ModelCommands.Evaluate());

@@ -25,19 +25,38 @@ public class ElfMenderTests
     [Theory]
     [InlineData("GLIBCXX_3.4", 0x08922974u)]
     [InlineData("GLIBCXX_3.4.32", 0x0297f842u)]
-    public void The_hash_is_the_System_V_hash(string name, uint expected) => Assert.Equal(expected, ElfMender.ElfHash(name));
+    public void The_hash_is_the_System_V_hash(string name, uint expected) =>
+        Assert.Equal(expected, ElfMender.ElfHash(name));
 
     [Fact]
     public void Text_is_no_library() =>
-        Assert.Contains("not a 64-bit", Assert.Throws<InvalidDataException>(() => ElfMender.Mend(Encoding.ASCII.GetBytes(new string('x', 200)))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "not a 64-bit",
+            Assert
+                .Throws<InvalidDataException>(() => ElfMender.Mend(Encoding.ASCII.GetBytes(new string('x', 200))))
+                .Message,
+            StringComparison.Ordinal
+        );
 
     [Fact]
     public void A_library_without_the_symbol_is_refused() =>
-        Assert.Contains(ElfMender.NewSymbol, Assert.Throws<InvalidDataException>(() => ElfMender.Mend(FakeElf.Make(symbol: "_ZNSt8ios_base4InitC2Ev"))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            ElfMender.NewSymbol,
+            Assert
+                .Throws<InvalidDataException>(() => ElfMender.Mend(FakeElf.Make(symbol: "_ZNSt8ios_base4InitC2Ev")))
+                .Message,
+            StringComparison.Ordinal
+        );
 
     [Fact]
     public void A_library_that_needs_the_version_twice_is_refused() =>
-        Assert.Contains("2 times", Assert.Throws<InvalidDataException>(() => ElfMender.Mend(FakeElf.Make(secondNeed: ElfMender.NewVersion))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "2 times",
+            Assert
+                .Throws<InvalidDataException>(() => ElfMender.Mend(FakeElf.Make(secondNeed: ElfMender.NewVersion)))
+                .Message,
+            StringComparison.Ordinal
+        );
 
     [Fact]
     public void Any_truncation_is_refused_and_never_crashes()
@@ -51,7 +70,8 @@ public class ElfMenderTests
     public void The_real_library_is_mended()
     {
         var path = Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native", "libLibTorchSharp.so");
-        if (!File.Exists(path)) path = Path.Combine(AppContext.BaseDirectory, "libLibTorchSharp.so");
+        if (!File.Exists(path))
+            path = Path.Combine(AppContext.BaseDirectory, "libLibTorchSharp.so");
         Assert.SkipUnless(File.Exists(path), "this platform's output has no libLibTorchSharp.so");
         Assert.Equal(new FileInfo(path).Length, ElfMender.Mend(File.ReadAllBytes(path)).Length);
     }
@@ -72,16 +92,24 @@ internal static class FakeElf
         BinaryPrimitives.WriteInt32LittleEndian(needs.AsSpan(28), 16);
         BinaryPrimitives.WriteUInt32LittleEndian(needs.AsSpan(32), ElfMender.ElfHash(secondNeed));
 
-        byte[][] contents = [[], strings, needs, names];
+        byte[][] contents =
+        [
+            [],
+            strings,
+            needs,
+            names,
+        ];
         int[] nameOffsets = [0, 1, 9, 24];
         using var stream = new MemoryStream();
         stream.Write(new byte[64]);
-        var offsets = contents.Select(content =>
-        {
-            var at = (int)stream.Position;
-            stream.Write(content);
-            return at;
-        }).ToArray();
+        var offsets = contents
+            .Select(content =>
+            {
+                var at = (int)stream.Position;
+                stream.Write(content);
+                return at;
+            })
+            .ToArray();
         var table = (int)stream.Position;
         for (var i = 0; i < contents.Length; i++)
         {

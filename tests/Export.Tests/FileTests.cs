@@ -12,7 +12,12 @@ public class FileTests
     public void Every_value_has_a_type_and_a_shape_and_nodes_are_named_by_module_path()
     {
         using var folder = new TempFolder();
-        OnnxExporter.Export(new Gpt(), randint(0, 40, [2, 12], ScalarType.Int64), folder["model.onnx"], new ExportOptions { FreeAxes = new Dictionary<string, int[]> { ["index"] = [0, 1] } });
+        OnnxExporter.Export(
+            new Gpt(),
+            randint(0, 40, [2, 12], ScalarType.Int64),
+            folder["model.onnx"],
+            new ExportOptions { FreeAxes = new Dictionary<string, int[]> { ["index"] = [0, 1] } }
+        );
         OnnxExporter.Export(ResNet.ResNet18(8), randn(1, 3, 64, 64), folder["resnet.onnx"]);
         foreach (var file in (string[])["model.onnx", "resnet.onnx"])
         {
@@ -21,7 +26,10 @@ public class FileTests
             Assert.All(graph.Node.SelectMany(node => node.Output), name => Assert.Contains(name, known));
         }
 
-        var nodes = ModelProto.Parser.ParseFrom(File.ReadAllBytes(folder["resnet.onnx"])).Graph.Node.Select(node => node.Name).ToArray();
+        var nodes = ModelProto
+            .Parser.ParseFrom(File.ReadAllBytes(folder["resnet.onnx"]))
+            .Graph.Node.Select(node => node.Name)
+            .ToArray();
         Assert.Contains("layer1.0.conv1", nodes);
         Assert.Contains("layer2.0.downsample.0", nodes);
     }
@@ -31,7 +39,12 @@ public class FileTests
     {
         using var folder = new TempFolder();
         var model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 4));
-        OnnxExporter.Export(model, randn(2, 8), folder["model.onnx"], new ExportOptions { ExternalDataThreshold = 100 });
+        OnnxExporter.Export(
+            model,
+            randn(2, 8),
+            folder["model.onnx"],
+            new ExportOptions { ExternalDataThreshold = 100 }
+        );
         Assert.Equal("model.onnx", folder.Files[0]);
         Assert.Matches(@"^model\.onnx\.[0-9a-f]{16}\.data$", Assert.Single(folder.Files.Skip(1)));
         // The two weights; biases are small, and stay in the model.
@@ -45,8 +58,17 @@ public class FileTests
     public void External_data_of_a_network_whose_shapes_are_tensors()
     {
         // Shapes and axes must stand in the model: shape inference does not look into data files.
-        var options = new ExportOptions { ExternalDataThreshold = 0, FreeAxes = new Dictionary<string, int[]> { ["index"] = [0, 1] } };
-        Exported.Check(NetworkTests.Trained(new Gpt()), [randint(0, 40, [2, 12], ScalarType.Int64)], options, tolerance: 1e-4);
+        var options = new ExportOptions
+        {
+            ExternalDataThreshold = 0,
+            FreeAxes = new Dictionary<string, int[]> { ["index"] = [0, 1] },
+        };
+        Exported.Check(
+            NetworkTests.Trained(new Gpt()),
+            [randint(0, 40, [2, 12], ScalarType.Int64)],
+            options,
+            tolerance: 1e-4
+        );
     }
 
     [Fact]
@@ -54,7 +76,9 @@ public class FileTests
     {
         using var folder = new TempFolder();
         File.WriteAllText(folder["model.onnx"], "the old one");
-        Assert.Throws<ExportException>(() => OnnxExporter.Export(new Function(x => x.digamma()), randn(2, 4), folder["model.onnx"]));
+        Assert.Throws<ExportException>(() =>
+            OnnxExporter.Export(new Function(x => x.digamma()), randn(2, 4), folder["model.onnx"])
+        );
         Assert.Equal("the old one", File.ReadAllText(folder["model.onnx"]));
         Assert.Single(folder.Files);
     }
@@ -76,7 +100,9 @@ public class FileTests
         // 1 above zero, the given value at zero, else 0, for NaN too.
         var (x, zero, type, rank) = (c.Tensor(), c.Scalar(0, c.ResultType()), c.ResultType(), c.ResultRank());
         var isAbove = c.Node("Cast", type, rank, [c.Node("Greater", ScalarType.Bool, rank, [x, zero])], ("to", 1L));
-        c.Result(c.Node("Where", type, rank, [c.Node("Equal", ScalarType.Bool, rank, [x, zero]), c.Tensor(1), isAbove]));
+        c.Result(
+            c.Node("Where", type, rank, [c.Node("Equal", ScalarType.Bool, rank, [x, zero]), c.Tensor(1), isAbove])
+        );
     }
 
     [Fact]
@@ -85,7 +111,9 @@ public class FileTests
         using var folder = new TempFolder();
         var options = new ExportOptions();
         options.Lowerings.Add<Doubler>(c => c.Result(c.Like("Mul", [c.Tensor(), c.Scalar(2.01, c.ResultType())])));
-        var error = Assert.Throws<ParityException>(() => OnnxExporter.Export(new Doubler(), randn(2, 4), folder["model.onnx"], options));
+        var error = Assert.Throws<ParityException>(() =>
+            OnnxExporter.Export(new Doubler(), randn(2, 4), folder["model.onnx"], options)
+        );
         Assert.Contains("Output 'output'", error.Message, StringComparison.Ordinal);
         Assert.Empty(folder.Files);
     }
@@ -96,7 +124,12 @@ public class FileTests
         using var folder = new TempFolder();
         var module = new Function2((a, b) => a + b);
         OnnxExporter.Export(module, [randn(2, 4), randn(2, 4)], folder["a.onnx"]);
-        OnnxExporter.Export(module, [randn(2, 4), randn(2, 4)], folder["b.onnx"], new ExportOptions { InputNames = ["left", "right"], OutputNames = ["sum"] });
+        OnnxExporter.Export(
+            module,
+            [randn(2, 4), randn(2, 4)],
+            folder["b.onnx"],
+            new ExportOptions { InputNames = ["left", "right"], OutputNames = ["sum"] }
+        );
         using var first = new OrtModel(folder["a.onnx"], true);
         using var second = new OrtModel(folder["b.onnx"], true);
         Assert.Equal(["input", "other", "output"], [.. first.InputNames, .. first.OutputNames]);
@@ -111,7 +144,12 @@ public class FileTests
     public void Dtypes(ScalarType type) => Exported.Check(x => (x * 2) + 1, (randn(2, 4) * 8).to(type));
 
     [Fact]
-    public void Float16_model() => Exported.Check(nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4)).to(ScalarType.Float16), [randn(2, 8).to(ScalarType.Float16)], tolerance: 5e-3);
+    public void Float16_model() =>
+        Exported.Check(
+            nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4)).to(ScalarType.Float16),
+            [randn(2, 8).to(ScalarType.Float16)],
+            tolerance: 5e-3
+        );
 }
 
 /// <summary>A user's module.</summary>

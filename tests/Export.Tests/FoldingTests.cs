@@ -45,8 +45,24 @@ public class FoldingTests
                     {
                         using var scope = NewDisposeScope();
                         random.manual_seed(spatial + groups.Length);
-                        var pair = new LayerAndNorm(kind, spatial, groups switch { "1" => 1, "2" => 2, _ => 4 }, bias, affine, eps, statistics);
-                        Check(pair, $"{kind}{spatial}d, groups {groups}, bias {bias}, affine {affine}, eps {eps}, {statistics}");
+                        var pair = new LayerAndNorm(
+                            kind,
+                            spatial,
+                            groups switch
+                            {
+                                "1" => 1,
+                                "2" => 2,
+                                _ => 4,
+                            },
+                            bias,
+                            affine,
+                            eps,
+                            statistics
+                        );
+                        Check(
+                            pair,
+                            $"{kind}{spatial}d, groups {groups}, bias {bias}, affine {affine}, eps {eps}, {statistics}"
+                        );
                     }
                 }
             }
@@ -94,7 +110,8 @@ public class FoldingTests
             var x = pair.Example(batch);
             var actual = ort.Run([x])[0].to(ScalarType.Float64);
             var (expected, magnitude, terms) = pair.InFloat64(x);
-            // The rigorous bound of a float32 sum of n terms, each product of a weight rounded once: (n + 4) roundings of the magnitude.
+            // The rigorous bound of a float32 sum of n terms, each product of a weight rounded once: (n + 4)
+            // roundings of the magnitude.
             var allowed = magnitude * ((terms + 4) * Rounding);
             var excess = ((actual - expected).abs() - allowed).max().ToDouble();
             Assert.True(excess <= 0, $"{name}, batch {batch}: beyond the bound by {excess}");
@@ -112,13 +129,42 @@ public class FoldingTests
     [Fact]
     public void Chains_of_norms_and_constants_go_into_one_convolution()
     {
-        var norms = One("norms", 2, new Chain(nn.Conv2d(3, 4, 3, padding: 1), nn.BatchNorm2d(4), nn.BatchNorm2d(4)), rand(2, 3, 6, 6), "1 Conv");
+        var norms = One(
+            "norms",
+            2,
+            new Chain(nn.Conv2d(3, 4, 3, padding: 1), nn.BatchNorm2d(4), nn.BatchNorm2d(4)),
+            rand(2, 3, 6, 6),
+            "1 Conv"
+        );
         Assert.Equal(["stages.1", "stages.2"], norms.Folded);
         var factor = rand(4, 1, 1);
-        One("constants", 1, new Chain(nn.Conv2d(3, 4, 3), new Function(x => ((x * factor) + 0.5) / 3), nn.BatchNorm2d(4), new Function(x => 1 - x)), rand(2, 3, 6, 6), "1 Conv");
-        One("both sides", 2, new Chain(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), rand(2, 3, 6, 6), "1 Conv");
+        One(
+            "constants",
+            1,
+            new Chain(
+                nn.Conv2d(3, 4, 3),
+                new Function(x => ((x * factor) + 0.5) / 3),
+                nn.BatchNorm2d(4),
+                new Function(x => 1 - x)
+            ),
+            rand(2, 3, 6, 6),
+            "1 Conv"
+        );
+        One(
+            "both sides",
+            2,
+            new Chain(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)),
+            rand(2, 3, 6, 6),
+            "1 Conv"
+        );
         // Behind a ReLU no layer takes them: the second goes into the first.
-        var alone = One("norm after norm", 1, new Chain(nn.ReLU(), nn.BatchNorm2d(3), nn.BatchNorm2d(3), nn.ReLU()), rand(2, 3, 6, 6), "2 Relu, 1 BatchNormalization");
+        var alone = One(
+            "norm after norm",
+            1,
+            new Chain(nn.ReLU(), nn.BatchNorm2d(3), nn.BatchNorm2d(3), nn.ReLU()),
+            rand(2, 3, 6, 6),
+            "2 Relu, 1 BatchNormalization"
+        );
         Assert.Equal(["stages.2"], alone.Folded);
         Assert.Contains("Relu", Assert.Single(alone.NotFolded).Reason, StringComparison.Ordinal);
     }
@@ -126,20 +172,46 @@ public class FoldingTests
     [Fact]
     public void A_constant_that_spreads_one_channel_to_several_is_left_where_it_is()
     {
-        Tensor three = rand(3, 1, 1) + 0.5, row = rand(3) + 0.5;
-        One("after a norm", 0, new Chain(nn.ReLU(), nn.BatchNorm2d(1), new Function(x => x * three), nn.ReLU()), rand(2, 1, 5, 5), "1 BatchNormalization, 1 Mul, 2 Relu");
-        One("after a convolution", 0, new Chain(nn.Conv2d(2, 1, 3), new Function(x => x * three)), rand(2, 2, 5, 5), "1 Conv, 1 Mul");
+        Tensor three = rand(3, 1, 1) + 0.5,
+            row = rand(3) + 0.5;
+        One(
+            "after a norm",
+            0,
+            new Chain(nn.ReLU(), nn.BatchNorm2d(1), new Function(x => x * three), nn.ReLU()),
+            rand(2, 1, 5, 5),
+            "1 BatchNormalization, 1 Mul, 2 Relu"
+        );
+        One(
+            "after a convolution",
+            0,
+            new Chain(nn.Conv2d(2, 1, 3), new Function(x => x * three)),
+            rand(2, 2, 5, 5),
+            "1 Conv, 1 Mul"
+        );
         One("before a layer", 0, new Chain(new Function(x => x * row), nn.Linear(3, 4)), rand(2, 1), "1 Gemm, 1 Mul");
     }
 
     [Fact]
     public void Input_normalization_goes_into_an_unpadded_convolution_and_stays_one_Mul_and_one_Add_before_a_padded_one()
     {
-        Tensor mean = tensor([0.4f, 0.5f, 0.6f]).view(1, 3, 1, 1), std = tensor([0.2f, 0.3f, 0.25f]).view(1, 3, 1, 1);
+        Tensor mean = tensor([0.4f, 0.5f, 0.6f]).view(1, 3, 1, 1),
+            std = tensor([0.2f, 0.3f, 0.25f]).view(1, 3, 1, 1);
         var normalize = new Function(x => ((x / 255) - mean) / std);
         One("unpadded", 0, new Chain(normalize, nn.Conv2d(3, 4, 3)), rand(2, 3, 6, 6) * 255, "1 Conv");
-        One("padded", 0, new Chain(normalize, nn.Conv2d(3, 4, 3, padding: 1)), rand(2, 3, 6, 6) * 255, "1 Add, 1 Conv, 1 Mul");
-        One("a scale alone", 0, new Chain(new Function(x => x / 255), nn.Conv2d(3, 4, 3, padding: 1)), rand(2, 3, 6, 6) * 255, "1 Conv");
+        One(
+            "padded",
+            0,
+            new Chain(normalize, nn.Conv2d(3, 4, 3, padding: 1)),
+            rand(2, 3, 6, 6) * 255,
+            "1 Add, 1 Conv, 1 Mul"
+        );
+        One(
+            "a scale alone",
+            0,
+            new Chain(new Function(x => x / 255), nn.Conv2d(3, 4, 3, padding: 1)),
+            rand(2, 3, 6, 6) * 255,
+            "1 Conv"
+        );
     }
 
     [Fact]
@@ -147,7 +219,12 @@ public class FoldingTests
     {
         using var folder = new TempFolder();
         using var scope = NewDisposeScope();
-        var report = OnnxExporter.Export(new Chain(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), rand(2, 3, 6, 6), folder["m.onnx"], new ExportOptions { FoldBatchNorm = false });
+        var report = OnnxExporter.Export(
+            new Chain(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)),
+            rand(2, 3, 6, 6),
+            folder["m.onnx"],
+            new ExportOptions { FoldBatchNorm = false }
+        );
         Assert.Equal("1 BatchNormalization, 1 Conv", Nodes(report));
         Assert.Empty(report.Folded);
     }
@@ -159,10 +236,26 @@ public class FoldingTests
         Refused("weights shared with", new Chain(conv, nn.BatchNorm2d(3), conv), "BatchNormalization");
         Refused("used elsewhere too", new Branch(), "BatchNormalization");
         Refused("is an output of the model", new TwoOutputs(), "BatchNormalization");
-        Refused("pads with zeros", new Chain(nn.ReLU(), nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3, padding: 1)), "BatchNormalization");
-        Refused("borders see fewer terms", new Chain(nn.ReLU(), nn.BatchNorm2d(3), nn.ConvTranspose2d(3, 4, 3)), "BatchNormalization");
+        Refused(
+            "pads with zeros",
+            new Chain(nn.ReLU(), nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3, padding: 1)),
+            "BatchNormalization"
+        );
+        Refused(
+            "borders see fewer terms",
+            new Chain(nn.ReLU(), nn.BatchNorm2d(3), nn.ConvTranspose2d(3, 4, 3)),
+            "BatchNormalization"
+        );
         Refused("an input of the model", new Chain(nn.BatchNorm2d(3), nn.ReLU()), "BatchNormalization");
-        var error = Assert.Throws<ExportException>(() => One("no statistics", 0, new Chain(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats: false)), rand(2, 3, 6, 6), ""));
+        var error = Assert.Throws<ExportException>(() =>
+            One(
+                "no statistics",
+                0,
+                new Chain(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats: false)),
+                rand(2, 3, 6, 6),
+                ""
+            )
+        );
         Assert.Contains("stages.1", error.Message, StringComparison.Ordinal);
     }
 
@@ -179,7 +272,13 @@ public class FoldingTests
     public void What_depends_on_constants_only_is_computed_at_export()
     {
         var table = rand(5, 3);
-        One("constants", 0, new Chain(new Function(x => x + table.softmax(1).t().matmul(table).mean([0]))), rand(2, 3), "1 Add");
+        One(
+            "constants",
+            0,
+            new Chain(new Function(x => x + table.softmax(1).t().matmul(table).mean([0]))),
+            rand(2, 3),
+            "1 Add"
+        );
     }
 
     [Fact]
@@ -187,7 +286,8 @@ public class FoldingTests
     {
         using var scope = NewDisposeScope();
         using var folder = new TempFolder();
-        // Whole numbers near 2^20, from which the bias takes nearly all: exact in float32 as they stand, but not once a scale is in the weight.
+        // Whole numbers near 2^20, from which the bias takes nearly all: exact in float32 as they stand, but not once
+        // a scale is in the weight.
         using var noGrad = no_grad();
         var conv = nn.Conv2d(1, 1, 1);
         var norm = nn.BatchNorm2d(1);
@@ -195,7 +295,13 @@ public class FoldingTests
         conv.bias!.fill_(-1_048_579f);
         norm.running_mean!.fill_(1f);
         norm.running_var!.fill_(4f);
-        var chain = new Chain(new Function(x => ((x * 8).floor() + 1_048_576).abs()), conv, norm, nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2));
+        var chain = new Chain(
+            new Function(x => ((x * 8).floor() + 1_048_576).abs()),
+            conv,
+            norm,
+            nn.Conv2d(1, 2, 1),
+            nn.BatchNorm2d(2)
+        );
         var report = OnnxExporter.Export(chain, rand(2, 1, 5, 5), folder["m.onnx"]);
         Assert.True(File.Exists(folder["m.onnx"]));
         var refusal = Assert.Single(report.NotFolded);
@@ -211,13 +317,21 @@ public class FoldingTests
         using var folder = new TempFolder();
         using var scope = NewDisposeScope();
         var chain = new Chain(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 2, 1));
-        var error = Assert.Throws<ParityException>(() => OnnxExporter.Export(chain, rand(2, 3, 8, 8), folder["m.onnx"], new ExportOptions
-        {
-            BeforeWriting = (_, graph) =>
-            {
-                foreach (var pool in graph.Nodes.Where(node => node.OpType == "MaxPool")) pool.Attributes["strides"] = new long[] { 1, 1 };
-            },
-        }));
+        var error = Assert.Throws<ParityException>(() =>
+            OnnxExporter.Export(
+                chain,
+                rand(2, 3, 8, 8),
+                folder["m.onnx"],
+                new ExportOptions
+                {
+                    BeforeWriting = (_, graph) =>
+                    {
+                        foreach (var pool in graph.Nodes.Where(node => node.OpType == "MaxPool"))
+                            pool.Attributes["strides"] = new long[] { 1, 1 };
+                    },
+                }
+            )
+        );
         Assert.Contains("stages.2", error.Message, StringComparison.Ordinal);
         Assert.NotEmpty(error.Report!.Environment);
         Assert.Empty(folder.Files);
@@ -229,7 +343,12 @@ public class FoldingTests
         using var folder = new TempFolder();
         using var scope = NewDisposeScope();
         var chain = new Chain(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2));
-        var report = OnnxExporter.Export(chain, rand(2, 3, 8, 8), folder["m.onnx"], new ExportOptions { Explain = true });
+        var report = OnnxExporter.Export(
+            chain,
+            rand(2, 3, 8, 8),
+            folder["m.onnx"],
+            new ExportOptions { Explain = true }
+        );
         // The convolution's own value is gone: it and the norm are one.
         Assert.Equal(["stages.1", "stages.2", "stages.3", "stages.4"], report.Values.Select(value => value.ModulePath));
         Assert.All(report.Values, value => Assert.Null(value.Difference));
@@ -242,11 +361,22 @@ public class FoldingTests
         using var folder = new TempFolder();
         Randomize(module);
         var report = OnnxExporter.Export(module, rand(2, 3, 6, 6), folder["m.onnx"]);
-        Assert.Contains(reason, string.Join(" | ", report.NotFolded.Select(refusal => refusal.Reason)), StringComparison.Ordinal);
+        Assert.Contains(
+            reason,
+            string.Join(" | ", report.NotFolded.Select(refusal => refusal.Reason)),
+            StringComparison.Ordinal
+        );
         Assert.True(report.Nodes.ContainsKey(stays));
     }
 
-    private static ExportReport One(string name, int folded, nn.Module module, Tensor example, string nodes, bool staysInTraining = false)
+    private static ExportReport One(
+        string name,
+        int folded,
+        nn.Module module,
+        Tensor example,
+        string nodes,
+        bool staysInTraining = false
+    )
     {
         Assert.NotEmpty(name);
         Randomize(module);
@@ -258,11 +388,18 @@ public class FoldingTests
 
         var report = Exported.Check(module, [example]);
         Assert.Equal(folded, report.Folded.Count);
-        Assert.Equal(string.Join(", ", nodes.Split(", ").Order(StringComparer.Ordinal)), string.Join(", ", Nodes(report).Split(", ").Order(StringComparer.Ordinal)));
+        Assert.Equal(
+            string.Join(", ", nodes.Split(", ").Order(StringComparer.Ordinal)),
+            string.Join(", ", Nodes(report).Split(", ").Order(StringComparer.Ordinal))
+        );
         return report;
     }
 
-    private static string Nodes(ExportReport report) => string.Join(", ", report.Nodes.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Value} {pair.Key}"));
+    private static string Nodes(ExportReport report) =>
+        string.Join(
+            ", ",
+            report.Nodes.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Value} {pair.Key}")
+        );
 
     /// <summary>Statistics and affine parameters that show when they are mixed up.</summary>
     internal static void Randomize(nn.Module module)
@@ -273,7 +410,8 @@ public class FoldingTests
         {
             norm.running_mean!.copy_(randn(norm.num_features));
             norm.running_var!.copy_(rand(norm.num_features) + 0.3);
-            if (!norm.affine) continue;
+            if (!norm.affine)
+                continue;
             norm.weight.copy_(rand(norm.num_features) + 0.5);
             norm.bias!.copy_(randn(norm.num_features));
         }
@@ -285,21 +423,50 @@ public class FoldingTests
         private readonly nn.Module<Tensor, Tensor> layer;
         private readonly nn.Module<Tensor, Tensor> norm;
         private readonly string kind;
-        private readonly int spatial, groups;
+        private readonly int spatial,
+            groups;
 
-        public LayerAndNorm(string kind, int spatial, int groups, bool bias, bool affine, double eps, string statistics) : base(nameof(LayerAndNorm))
+        public LayerAndNorm(string kind, int spatial, int groups, bool bias, bool affine, double eps, string statistics)
+            : base(nameof(LayerAndNorm))
         {
             const int from = 4;
-            var to = kind == "Linear" ? 5 : groups == 4 ? 8 : 6;
+            var to =
+                kind == "Linear" ? 5
+                : groups == 4 ? 8
+                : 6;
             (this.kind, this.spatial, this.groups) = (kind, spatial, groups);
             layer = (kind, spatial) switch
             {
                 ("Conv", 1) => nn.Conv1d(from, to, 3, stride: 2, padding: 1, groups: groups, bias: bias),
                 ("Conv", 2) => nn.Conv2d(from, to, 3, stride: 2, padding: 1, groups: groups, bias: bias),
                 ("Conv", 3) => nn.Conv3d(from, to, 3, stride: 2, padding: 1, groups: groups, bias: bias),
-                ("ConvTranspose", 1) => nn.ConvTranspose1d(from, to, 3, stride: 2, padding: 1, groups: groups, bias: bias),
-                ("ConvTranspose", 2) => nn.ConvTranspose2d(from, to, 3, stride: 2, padding: 1, groups: groups, bias: bias),
-                ("ConvTranspose", 3) => nn.ConvTranspose3d(from, to, 3, stride: 2, padding: 1, groups: groups, bias: bias),
+                ("ConvTranspose", 1) => nn.ConvTranspose1d(
+                    from,
+                    to,
+                    3,
+                    stride: 2,
+                    padding: 1,
+                    groups: groups,
+                    bias: bias
+                ),
+                ("ConvTranspose", 2) => nn.ConvTranspose2d(
+                    from,
+                    to,
+                    3,
+                    stride: 2,
+                    padding: 1,
+                    groups: groups,
+                    bias: bias
+                ),
+                ("ConvTranspose", 3) => nn.ConvTranspose3d(
+                    from,
+                    to,
+                    3,
+                    stride: 2,
+                    padding: 1,
+                    groups: groups,
+                    bias: bias
+                ),
                 _ => nn.Linear(from, to, hasBias: bias),
             };
             norm = spatial switch
@@ -311,8 +478,10 @@ public class FoldingTests
             RegisterComponents();
             Randomize(this);
             using var noGrad = no_grad();
-            if (statistics == "tiny variances") Norm.running_var!.mul_(1e-6);
-            if (statistics == "large means") Norm.running_mean!.add_(1000);
+            if (statistics == "tiny variances")
+                Norm.running_var!.mul_(1e-6);
+            if (statistics == "large means")
+                Norm.running_mean!.add_(1000);
             eval();
         }
 
@@ -320,15 +489,20 @@ public class FoldingTests
 
         public void SetMomentum(double? momentum) => Norm.momentum = momentum;
 
-        public Tensor Example(long batch) => kind == "Linear" ? randn(batch, 4) : randn([batch, 4, .. Enumerable.Repeat(5L, spatial)]);
+        public Tensor Example(long batch) =>
+            kind == "Linear" ? randn(batch, 4) : randn([batch, 4, .. Enumerable.Repeat(5L, spatial)]);
 
         public override Tensor forward(Tensor input) => norm.forward(layer.forward(input));
 
         /// <summary>Result, magnitude of its terms, and their number.</summary>
         public (Tensor Result, Tensor Magnitude, double Terms) InFloat64(Tensor x)
         {
-            Tensor Double(Tensor? tensor) => tensor is null ? zeros(1, ScalarType.Float64) : tensor.detach().to(ScalarType.Float64);
-            Tensor weight = Double(layer.get_parameter("weight")), c = layer.named_parameters().Any(pair => pair.name == "bias") ? Double(layer.get_parameter("bias")) : zeros(norm.get_buffer("running_mean")!.shape[0], ScalarType.Float64);
+            Tensor Double(Tensor? tensor) =>
+                tensor is null ? zeros(1, ScalarType.Float64) : tensor.detach().to(ScalarType.Float64);
+            Tensor weight = Double(layer.get_parameter("weight")),
+                c = layer.named_parameters().Any(pair => pair.name == "bias")
+                    ? Double(layer.get_parameter("bias"))
+                    : zeros(norm.get_buffer("running_mean")!.shape[0], ScalarType.Float64);
             var deviation = (Double(Norm.running_var) + Norm.eps).sqrt();
             var g = Norm.affine ? Double(Norm.weight) : ones_like(deviation);
             var b = Norm.affine ? Double(Norm.bias) : zeros_like(deviation);
@@ -341,16 +515,17 @@ public class FoldingTests
             return (result, magnitude, weight.numel() / (double)c.numel());
         }
 
-        private Tensor Linear(Tensor x, Tensor weight, Tensor c) => (kind, spatial) switch
-        {
-            ("Conv", 1) => F.conv1d(x, weight, c, 2, 1, groups: groups),
-            ("Conv", 2) => F.conv2d(x, weight, c, [2, 2], [1, 1], groups: groups),
-            ("Conv", 3) => F.conv3d(x, weight, c, [2, 2, 2], [1, 1, 1], groups: groups),
-            ("ConvTranspose", 1) => F.conv_transpose1d(x, weight, c, 2, 1, groups: groups),
-            ("ConvTranspose", 2) => F.conv_transpose2d(x, weight, c, [2, 2], [1, 1], groups: groups),
-            ("ConvTranspose", 3) => F.conv_transpose3d(x, weight, c, [2, 2, 2], [1, 1, 1], groups: groups),
-            _ => x.matmul(weight.t()) + c,
-        };
+        private Tensor Linear(Tensor x, Tensor weight, Tensor c) =>
+            (kind, spatial) switch
+            {
+                ("Conv", 1) => F.conv1d(x, weight, c, 2, 1, groups: groups),
+                ("Conv", 2) => F.conv2d(x, weight, c, [2, 2], [1, 1], groups: groups),
+                ("Conv", 3) => F.conv3d(x, weight, c, [2, 2, 2], [1, 1, 1], groups: groups),
+                ("ConvTranspose", 1) => F.conv_transpose1d(x, weight, c, 2, 1, groups: groups),
+                ("ConvTranspose", 2) => F.conv_transpose2d(x, weight, c, [2, 2], [1, 1], groups: groups),
+                ("ConvTranspose", 3) => F.conv_transpose3d(x, weight, c, [2, 2, 2], [1, 1, 1], groups: groups),
+                _ => x.matmul(weight.t()) + c,
+            };
     }
 
     /// <summary>Modules one after another.</summary>
@@ -358,7 +533,8 @@ public class FoldingTests
     {
         private readonly ModuleList<nn.Module<Tensor, Tensor>> stages;
 
-        public Chain(params nn.Module<Tensor, Tensor>[] modules) : base(nameof(Chain))
+        public Chain(params nn.Module<Tensor, Tensor>[] modules)
+            : base(nameof(Chain))
         {
             stages = nn.ModuleList(modules);
             RegisterComponents();
@@ -367,7 +543,8 @@ public class FoldingTests
 
         public override Tensor forward(Tensor input)
         {
-            foreach (var stage in stages) input = stage.forward(input);
+            foreach (var stage in stages)
+                input = stage.forward(input);
             return input;
         }
     }
@@ -377,7 +554,8 @@ public class FoldingTests
         private readonly Conv2d conv = nn.Conv2d(3, 3, 3);
         private readonly BatchNorm2d norm = nn.BatchNorm2d(3);
 
-        public Branch() : base(nameof(Branch))
+        public Branch()
+            : base(nameof(Branch))
         {
             RegisterComponents();
             eval();
@@ -395,7 +573,8 @@ public class FoldingTests
         private readonly Conv2d conv = nn.Conv2d(3, 3, 3);
         private readonly BatchNorm2d norm = nn.BatchNorm2d(3);
 
-        public TwoOutputs() : base(nameof(TwoOutputs))
+        public TwoOutputs()
+            : base(nameof(TwoOutputs))
         {
             RegisterComponents();
             eval();

@@ -11,7 +11,14 @@ internal static class Functions
     public static Tensor[] Forward(nn.Module module, Tensor[] inputs)
     {
         using var noGrad = no_grad();
-        return [.. ForwardResult.Flatten(ForwardPlan.Find(module, inputs.Length).Call(module, [.. inputs.Select(input => input.clone())])).Select(pair => pair.Tensor)];
+        return
+        [
+            .. ForwardResult
+                .Flatten(
+                    ForwardPlan.Find(module, inputs.Length).Call(module, [.. inputs.Select(input => input.clone())])
+                )
+                .Select(pair => pair.Tensor),
+        ];
     }
 }
 
@@ -28,7 +35,8 @@ internal sealed class Function2(Func<Tensor, Tensor, Tensor> function) : nn.Modu
 }
 
 /// <summary>A module whose forward is a function of three tensors.</summary>
-internal sealed class Function3(Func<Tensor, Tensor, Tensor, Tensor> function) : nn.Module<Tensor, Tensor, Tensor, Tensor>("function")
+internal sealed class Function3(Func<Tensor, Tensor, Tensor, Tensor> function)
+    : nn.Module<Tensor, Tensor, Tensor, Tensor>("function")
 {
     public override Tensor forward(Tensor input, Tensor other, Tensor third) => function(input, other, third);
 }
@@ -40,7 +48,8 @@ internal sealed class FunctionMany(Func<Tensor, Tensor[]> function) : nn.Module<
 }
 
 /// <summary>A module whose forward gives several tensors of two.</summary>
-internal sealed class Function2Many(Func<Tensor, Tensor, Tensor[]> function) : nn.Module<Tensor, Tensor, Tensor[]>("function")
+internal sealed class Function2Many(Func<Tensor, Tensor, Tensor[]> function)
+    : nn.Module<Tensor, Tensor, Tensor[]>("function")
 {
     public override Tensor[] forward(Tensor input, Tensor other) => function(input, other);
 }

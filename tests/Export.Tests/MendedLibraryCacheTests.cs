@@ -10,7 +10,9 @@ public class MendedLibraryCacheTests
         using var folder = new TempFolder();
         File.WriteAllBytes(folder["lib.so"], FakeElf.Make());
         var paths = new string[16];
-        Parallel.For(0, paths.Length, new ParallelOptions { MaxDegreeOfParallelism = paths.Length }, i => paths[i] = MendedLibraryCache.GetOrAdd(folder["lib.so"], folder["cache"]));
+        Parallel.For(0, paths.Length, new ParallelOptions { MaxDegreeOfParallelism = paths.Length }, i =>
+            paths[i] = MendedLibraryCache.GetOrAdd(folder["lib.so"], folder["cache"])
+        );
         Assert.Single(paths.Distinct());
         Assert.Equal(ElfMender.Mend(FakeElf.Make()), File.ReadAllBytes(paths[0]));
         Assert.Single(Directory.GetFiles(folder["cache"]));
@@ -33,7 +35,9 @@ public class MendedLibraryCacheTests
         using var folder = new TempFolder();
         using var kept = new KeptVariable("NUGET_PACKAGES");
         File.WriteAllBytes(folder["lib.so"], new byte[100]);
-        var error = Assert.Throws<DllNotFoundException>(() => TorchSharpLoader.Load(folder["lib.so"], folder["libtorch.so"], folder["cache"]));
+        var error = Assert.Throws<DllNotFoundException>(() =>
+            TorchSharpLoader.Load(folder["lib.so"], folder["libtorch.so"], folder["cache"])
+        );
         Assert.Contains("libstdc++6 of GCC 13", error.Message, StringComparison.Ordinal);
         Assert.Contains(folder["lib.so"], error.Message, StringComparison.Ordinal);
         Assert.False(Directory.Exists(folder["cache"]));

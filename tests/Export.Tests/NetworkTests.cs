@@ -8,7 +8,8 @@ namespace TorchBridge.Export.Tests;
 /// <summary>Whole networks, unchanged, with random weights and non-trivial BatchNorm statistics.</summary>
 public class NetworkTests
 {
-    /// <summary>Fifty layers of float32 sums in another order: differences add up to some thousand units in the last place.</summary>
+    /// <summary>Fifty layers of float32 sums in another order: differences add up to some thousand units in the last
+    /// place.</summary>
     private const double DeepTolerance = 1e-4;
 
     [Fact]
@@ -41,16 +42,21 @@ public class NetworkTests
     public void Inception_with_concatenation() => Check(new Inception(), randn(1, 3, 16, 16));
 
     [Fact]
-    public void UNet_with_free_height_and_width() => Check(new UNet(), randn(1, 3, 32, 32), [0, 2, 3], batch => [batch, 3, 16 * batch, 48]);
+    public void UNet_with_free_height_and_width() =>
+        Check(new UNet(), randn(1, 3, 32, 32), [0, 2, 3], batch => [batch, 3, 16 * batch, 48]);
 
     [Fact]
-    public void Bidirectional_LSTM_tagger_with_free_length() => Check(new Tagger(), randint(0, 50, [2, 9], ScalarType.Int64), [0, 1], batch => [batch, 4 + batch]);
+    public void Bidirectional_LSTM_tagger_with_free_length() =>
+        Check(new Tagger(), randint(0, 50, [2, 9], ScalarType.Int64), [0, 1], batch => [batch, 4 + batch]);
 
     [Fact]
     public void GRU() => Check(new GruClassifier(), randn(2, 7, 6), [0, 1], batch => [batch, 6 + batch, 6]);
 
     [Fact]
-    public void Transformer_encoder_with_free_length() => Check(new TransformerClassifier(), randint(0, 50, [2, 12], ScalarType.Int64), [0, 1], batch => [batch, 3 + batch]);
+    public void Transformer_encoder_with_free_length() =>
+        Check(new TransformerClassifier(), randint(0, 50, [2, 12], ScalarType.Int64), [0, 1], batch =>
+            [batch, 3 + batch]
+        );
 
     [Fact]
     public void Vision_transformer() => Check(new VisionTransformer(), randn(1, 3, 16, 16));
@@ -58,8 +64,13 @@ public class NetworkTests
     [Fact]
     public void Gpt_like_decoder_with_causal_mask_and_free_length()
     {
-        var report = Check(new Gpt(), randint(0, 40, [2, 12], ScalarType.Int64), [0, 1], batch => [batch, 2 + (2 * batch)]);
-        Assert.True(report.InitializerBytes < 4 * 24 * (40 + 16) + (2 * 4 * ((24 * 96 * 2) + (24 * 24 * 4) + 400)) + 4000, "the tied weights stand in the file once");
+        var report = Check(new Gpt(), randint(0, 40, [2, 12], ScalarType.Int64), [0, 1], batch =>
+            [batch, 2 + (2 * batch)]
+        );
+        Assert.True(
+            report.InitializerBytes < 4 * 24 * (40 + 16) + (2 * 4 * ((24 * 96 * 2) + (24 * 24 * 4) + 400)) + 4000,
+            "the tied weights stand in the file once"
+        );
     }
 
     [Fact]
@@ -67,10 +78,42 @@ public class NetworkTests
     {
         // height times width, half the height, heads times batch; each axis free.
         var options = new ExportOptions { FreeAxes = new Dictionary<string, int[]> { ["input"] = [0, 2, 3] } };
-        Exported.Check(new Function(x => x.view(x.size(0), 4, x.size(2) * x.size(3)).transpose(1, 2)), [randn(2, 4, 12, 10)], options, shapes: batch => [[batch, 4, 3 + batch, 7]]);
-        Exported.Check(new Function(x => x.narrow(2, 0, x.size(2) / 2) + 1), [randn(2, 4, 12, 10)], options, shapes: batch => [[batch, 4, 3 + batch, 7]]);
-        Exported.Check(new Function(x => x.reshape(x.size(0) * 2, 2, x.size(2), x.size(3)) * 2), [randn(2, 4, 12, 10)], options, shapes: batch => [[batch, 4, 3 + batch, 7]]);
-        Exported.Check(new Function(x => x + zeros([x.size(0), 1, x.size(2), 1]) + arange(x.size(3))), [randn(2, 4, 12, 10)], options, shapes: batch => [[batch, 4, 3 + batch, 7]]);
+        Exported.Check(
+            new Function(x => x.view(x.size(0), 4, x.size(2) * x.size(3)).transpose(1, 2)),
+            [randn(2, 4, 12, 10)],
+            options,
+            shapes: batch =>
+                [
+                    [batch, 4, 3 + batch, 7],
+                ]
+        );
+        Exported.Check(
+            new Function(x => x.narrow(2, 0, x.size(2) / 2) + 1),
+            [randn(2, 4, 12, 10)],
+            options,
+            shapes: batch =>
+                [
+                    [batch, 4, 3 + batch, 7],
+                ]
+        );
+        Exported.Check(
+            new Function(x => x.reshape(x.size(0) * 2, 2, x.size(2), x.size(3)) * 2),
+            [randn(2, 4, 12, 10)],
+            options,
+            shapes: batch =>
+                [
+                    [batch, 4, 3 + batch, 7],
+                ]
+        );
+        Exported.Check(
+            new Function(x => x + zeros([x.size(0), 1, x.size(2), 1]) + arange(x.size(3))),
+            [randn(2, 4, 12, 10)],
+            options,
+            shapes: batch =>
+                [
+                    [batch, 4, 3 + batch, 7],
+                ]
+        );
     }
 
     [Theory]
@@ -81,7 +124,14 @@ public class NetworkTests
     [InlineData(21)]
     public void Every_opset(int opset)
     {
-        foreach (var (network, example) in (IEnumerable<(nn.Module, Tensor)>)[(new MobileNet(true), randn(1, 3, 32, 32)), (new VisionTransformer(), randn(1, 3, 16, 16)), (new Inception(), randn(1, 3, 16, 16))])
+        foreach (
+            var (network, example) in (IEnumerable<(nn.Module, Tensor)>)
+                [
+                    (new MobileNet(true), randn(1, 3, 32, 32)),
+                    (new VisionTransformer(), randn(1, 3, 16, 16)),
+                    (new Inception(), randn(1, 3, 16, 16)),
+                ]
+        )
             Exported.Check(Trained(network), [example], new ExportOptions { Opset = opset }, DeepTolerance);
     }
 
@@ -103,7 +153,9 @@ public class NetworkTests
         Assert.True(stateBefore.equal(random.get_rng_state()).all().ToBoolean());
         Assert.Equal(File.ReadAllBytes(folder["a.onnx"]), File.ReadAllBytes(folder["b.onnx"]));
         Assert.Equal(modes, network.modules().Select(module => module.training));
-        Assert.All(network.state_dict(), pair => Assert.True(before[pair.Key].equal(pair.Value).all().ToBoolean(), pair.Key));
+        Assert.All(network.state_dict(), pair =>
+            Assert.True(before[pair.Key].equal(pair.Value).all().ToBoolean(), pair.Key)
+        );
         Assert.All(network.parameters(), parameter => Assert.True(parameter.grad is null));
     }
 
@@ -113,12 +165,16 @@ public class NetworkTests
         using var folder = new TempFolder();
         var networks = new nn.Module[] { Trained(new MobileNet(true)), Trained(ResNet.ResNet18(8)) };
         var examples = new[] { randn(1, 3, 32, 32), randn(1, 3, 64, 64) };
-        var before = networks.Select(network => network.state_dict().ToDictionary(pair => pair.Key, pair => pair.Value.clone())).ToArray();
+        var before = networks
+            .Select(network => network.state_dict().ToDictionary(pair => pair.Key, pair => pair.Value.clone()))
+            .ToArray();
         Parallel.For(0, 4, i => OnnxExporter.Export(networks[i % 2], examples[i % 2], folder[$"{i}.onnx"]));
         for (var i = 0; i < 2; i++)
         {
             Assert.Equal(File.ReadAllBytes(folder[$"{i}.onnx"]), File.ReadAllBytes(folder[$"{i + 2}.onnx"]));
-            Assert.All(networks[i].state_dict(), pair => Assert.True(before[i][pair.Key].equal(pair.Value).all().ToBoolean(), pair.Key));
+            Assert.All(networks[i].state_dict(), pair =>
+                Assert.True(before[i][pair.Key].equal(pair.Value).all().ToBoolean(), pair.Key)
+            );
         }
     }
 
@@ -131,12 +187,25 @@ public class NetworkTests
         Assert.Equal(2, report.Nodes["Gemm"]);
     }
 
-    private static ExportReport Check(nn.Module network, Tensor example, int[]? free = null, Func<long, long[]>? shape = null)
+    private static ExportReport Check(
+        nn.Module network,
+        Tensor example,
+        int[]? free = null,
+        Func<long, long[]>? shape = null
+    )
     {
         using var scope = NewDisposeScope();
         var name = Capture.ForwardPlan.Find(network, 1).Names[0];
-        var options = free is null ? null : new ExportOptions { FreeAxes = new Dictionary<string, int[]> { [name] = free } };
-        return Exported.Check(Trained(network), [example], options, DeepTolerance, shape is null ? null : batch => [shape(batch)]);
+        var options = free is null
+            ? null
+            : new ExportOptions { FreeAxes = new Dictionary<string, int[]> { [name] = free } };
+        return Exported.Check(
+            Trained(network),
+            [example],
+            options,
+            DeepTolerance,
+            shape is null ? null : batch => [shape(batch)]
+        );
     }
 
     internal static nn.Module Trained(nn.Module network)

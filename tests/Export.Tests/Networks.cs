@@ -8,17 +8,24 @@ namespace TorchBridge.Export.Tests;
 
 internal sealed class BasicBlock : nn.Module<Tensor, Tensor>
 {
-    private readonly Conv2d conv1, conv2;
-    private readonly BatchNorm2d bn1, bn2;
+    private readonly Conv2d conv1,
+        conv2;
+    private readonly BatchNorm2d bn1,
+        bn2;
     private readonly Sequential? downsample;
 
-    public BasicBlock(int from, int to, int stride) : base(nameof(BasicBlock))
+    public BasicBlock(int from, int to, int stride)
+        : base(nameof(BasicBlock))
     {
         conv1 = nn.Conv2d(from, to, 3, stride: stride, padding: 1, bias: false);
         bn1 = nn.BatchNorm2d(to);
         conv2 = nn.Conv2d(to, to, 3, padding: 1, bias: false);
         bn2 = nn.BatchNorm2d(to);
-        if (stride != 1 || from != to) downsample = nn.Sequential(("0", nn.Conv2d(from, to, 1, stride: stride, bias: false)), ("1", nn.BatchNorm2d(to)));
+        if (stride != 1 || from != to)
+            downsample = nn.Sequential(
+                ("0", nn.Conv2d(from, to, 1, stride: stride, bias: false)),
+                ("1", nn.BatchNorm2d(to))
+            );
         RegisterComponents();
     }
 
@@ -34,12 +41,17 @@ internal sealed class BasicBlock : nn.Module<Tensor, Tensor>
 
 internal sealed class Bottleneck : nn.Module<Tensor, Tensor>
 {
-    private readonly Conv2d conv1, conv2, conv3;
-    private readonly BatchNorm2d bn1, bn2, bn3;
+    private readonly Conv2d conv1,
+        conv2,
+        conv3;
+    private readonly BatchNorm2d bn1,
+        bn2,
+        bn3;
     private readonly nn.Module<Tensor, Tensor> relu = nn.ReLU(inplace: true);
     private readonly Sequential? downsample;
 
-    public Bottleneck(int from, int width, int stride) : base(nameof(Bottleneck))
+    public Bottleneck(int from, int width, int stride)
+        : base(nameof(Bottleneck))
     {
         conv1 = nn.Conv2d(from, width, 1, bias: false);
         bn1 = nn.BatchNorm2d(width);
@@ -47,7 +59,11 @@ internal sealed class Bottleneck : nn.Module<Tensor, Tensor>
         bn2 = nn.BatchNorm2d(width);
         conv3 = nn.Conv2d(width, 4 * width, 1, bias: false);
         bn3 = nn.BatchNorm2d(4 * width);
-        if (stride != 1 || from != 4 * width) downsample = nn.Sequential(("0", nn.Conv2d(from, 4 * width, 1, stride: stride, bias: false)), ("1", nn.BatchNorm2d(4 * width)));
+        if (stride != 1 || from != 4 * width)
+            downsample = nn.Sequential(
+                ("0", nn.Conv2d(from, 4 * width, 1, stride: stride, bias: false)),
+                ("1", nn.BatchNorm2d(4 * width))
+            );
         RegisterComponents();
     }
 
@@ -57,7 +73,8 @@ internal sealed class Bottleneck : nn.Module<Tensor, Tensor>
         var y = relu.call(bn1.call(conv1.call(x)));
         y = relu.call(bn2.call(conv2.call(y)));
         y = bn3.call(conv3.call(y));
-        if (downsample is not null) identity = downsample.call(x);
+        if (downsample is not null)
+            identity = downsample.call(x);
         y += identity;
         return relu.call(y);
     }
@@ -68,11 +85,15 @@ internal sealed class ResNet : nn.Module<Tensor, Tensor>
     private readonly Conv2d conv1;
     private readonly BatchNorm2d bn1;
     private readonly MaxPool2d maxpool = nn.MaxPool2d(3, stride: 2, padding: 1);
-    private readonly Sequential layer1, layer2, layer3, layer4;
+    private readonly Sequential layer1,
+        layer2,
+        layer3,
+        layer4;
     private readonly AdaptiveAvgPool2d avgpool = nn.AdaptiveAvgPool2d(1);
     private readonly Linear fc;
 
-    public ResNet(bool bottleneck, int[] depths, int width, int classes) : base(nameof(ResNet))
+    public ResNet(bool bottleneck, int[] depths, int width, int classes)
+        : base(nameof(ResNet))
     {
         conv1 = nn.Conv2d(3, width, 7, stride: 2, padding: 3, bias: false);
         bn1 = nn.BatchNorm2d(width);
@@ -110,9 +131,11 @@ internal sealed class ResNet : nn.Module<Tensor, Tensor>
 
 internal sealed class SqueezeExcitation : nn.Module<Tensor, Tensor>
 {
-    private readonly Conv2d reduce, expand;
+    private readonly Conv2d reduce,
+        expand;
 
-    public SqueezeExcitation(int channels) : base(nameof(SqueezeExcitation))
+    public SqueezeExcitation(int channels)
+        : base(nameof(SqueezeExcitation))
     {
         reduce = nn.Conv2d(channels, channels / 4, 1);
         expand = nn.Conv2d(channels / 4, channels, 1);
@@ -132,16 +155,22 @@ internal sealed class InvertedResidual : nn.Module<Tensor, Tensor>
     private readonly Sequential conv;
     private readonly bool useShortcut;
 
-    public InvertedResidual(int from, int to, int stride, int expand, bool v3) : base(nameof(InvertedResidual))
+    public InvertedResidual(int from, int to, int stride, int expand, bool v3)
+        : base(nameof(InvertedResidual))
     {
         var hidden = from * expand;
         nn.Module<Tensor, Tensor> Activation() => v3 ? nn.Hardswish(inplace: true) : nn.ReLU6(inplace: true);
         var layers = new List<nn.Module<Tensor, Tensor>>
         {
-            nn.Conv2d(from, hidden, 1, bias: false), nn.BatchNorm2d(hidden), Activation(),
-            nn.Conv2d(hidden, hidden, 3, stride: stride, padding: 1, groups: hidden, bias: false), nn.BatchNorm2d(hidden), Activation(),
+            nn.Conv2d(from, hidden, 1, bias: false),
+            nn.BatchNorm2d(hidden),
+            Activation(),
+            nn.Conv2d(hidden, hidden, 3, stride: stride, padding: 1, groups: hidden, bias: false),
+            nn.BatchNorm2d(hidden),
+            Activation(),
         };
-        if (v3) layers.Add(new SqueezeExcitation(hidden));
+        if (v3)
+            layers.Add(new SqueezeExcitation(hidden));
         layers.AddRange([nn.Conv2d(hidden, to, 1, bias: false), nn.BatchNorm2d(to)]);
         conv = nn.Sequential([.. layers]);
         useShortcut = stride == 1 && from == to;
@@ -156,9 +185,18 @@ internal sealed class MobileNet : nn.Module<Tensor, Tensor>
     private readonly Sequential features;
     private readonly Sequential classifier;
 
-    public MobileNet(bool v3) : base(nameof(MobileNet))
+    public MobileNet(bool v3)
+        : base(nameof(MobileNet))
     {
-        features = nn.Sequential(nn.Conv2d(3, 8, 3, stride: 2, padding: 1, bias: false), nn.BatchNorm2d(8), nn.Hardswish(), new InvertedResidual(8, 8, 1, 2, v3), new InvertedResidual(8, 16, 2, 4, v3), new InvertedResidual(16, 16, 1, 4, v3), new InvertedResidual(16, 24, 2, 4, v3));
+        features = nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride: 2, padding: 1, bias: false),
+            nn.BatchNorm2d(8),
+            nn.Hardswish(),
+            new InvertedResidual(8, 8, 1, 2, v3),
+            new InvertedResidual(8, 16, 2, 4, v3),
+            new InvertedResidual(16, 16, 1, 4, v3),
+            new InvertedResidual(16, 24, 2, 4, v3)
+        );
         classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(24, 10));
         RegisterComponents();
     }
@@ -173,9 +211,11 @@ internal sealed class MobileNet : nn.Module<Tensor, Tensor>
 
 internal sealed class Vgg : nn.Module<Tensor, Tensor>
 {
-    private readonly Sequential features, classifier;
+    private readonly Sequential features,
+        classifier;
 
-    public Vgg() : base(nameof(Vgg))
+    public Vgg()
+        : base(nameof(Vgg))
     {
         var layers = new List<nn.Module<Tensor, Tensor>>();
         var from = 3;
@@ -206,13 +246,25 @@ internal sealed class Vgg : nn.Module<Tensor, Tensor>
 
 internal sealed class InceptionBlock : nn.Module<Tensor, Tensor>
 {
-    private readonly Sequential branch1, branch3, branchPool;
+    private readonly Sequential branch1,
+        branch3,
+        branchPool;
 
-    public InceptionBlock(int from) : base(nameof(InceptionBlock))
+    public InceptionBlock(int from)
+        : base(nameof(InceptionBlock))
     {
         branch1 = nn.Sequential(nn.Conv2d(from, 8, 1), nn.BatchNorm2d(8, eps: 1e-3), nn.ReLU());
-        branch3 = nn.Sequential(nn.Conv2d(from, 8, 1), nn.ReLU(), nn.Conv2d(8, 12, (1, 3), padding: (0, 1)), nn.Conv2d(12, 12, (3, 1), padding: (1, 0)), nn.BatchNorm2d(12, eps: 1e-3));
-        branchPool = nn.Sequential(nn.AvgPool2d(3, stride: 1, padding: 1, count_include_pad: false), nn.Conv2d(from, 4, 1));
+        branch3 = nn.Sequential(
+            nn.Conv2d(from, 8, 1),
+            nn.ReLU(),
+            nn.Conv2d(8, 12, (1, 3), padding: (0, 1)),
+            nn.Conv2d(12, 12, (3, 1), padding: (1, 0)),
+            nn.BatchNorm2d(12, eps: 1e-3)
+        );
+        branchPool = nn.Sequential(
+            nn.AvgPool2d(3, stride: 1, padding: 1, count_include_pad: false),
+            nn.Conv2d(from, 4, 1)
+        );
         RegisterComponents();
     }
 
@@ -225,17 +277,23 @@ internal sealed class InceptionBlock : nn.Module<Tensor, Tensor>
 
 internal sealed class Inception : nn.Module<Tensor, Tensor>
 {
-    private readonly ModuleList<InceptionBlock> blocks = new(new InceptionBlock(3), new InceptionBlock(24), new InceptionBlock(24));
+    private readonly ModuleList<InceptionBlock> blocks = new(
+        new InceptionBlock(3),
+        new InceptionBlock(24),
+        new InceptionBlock(24)
+    );
     private readonly Linear fc = nn.Linear(24, 10);
 
-    public Inception() : base(nameof(Inception)) => RegisterComponents();
+    public Inception()
+        : base(nameof(Inception)) => RegisterComponents();
 
     public override Tensor forward(Tensor x)
     {
         for (var i = 0; i < blocks.Count; i++)
         {
             x = blocks[i].forward(x);
-            if (i == 1) x = F.max_pool2d(x, [3, 3], strides: [2, 2]);
+            if (i == 1)
+                x = F.max_pool2d(x, [3, 3], strides: [2, 2]);
         }
 
         return fc.forward(Pool(x));
@@ -246,14 +304,28 @@ internal sealed class Inception : nn.Module<Tensor, Tensor>
 
 internal sealed class UNet : nn.Module<Tensor, Tensor>
 {
-    private readonly Sequential down1, down2, bottom, up2, up1;
+    private readonly Sequential down1,
+        down2,
+        bottom,
+        up2,
+        up1;
     private readonly MaxPool2d pool = nn.MaxPool2d(2);
-    private readonly ConvTranspose2d expand2, expand1;
+    private readonly ConvTranspose2d expand2,
+        expand1;
     private readonly Conv2d head;
 
-    public UNet() : base(nameof(UNet))
+    public UNet()
+        : base(nameof(UNet))
     {
-        static Sequential Double(int from, int to) => nn.Sequential(nn.Conv2d(from, to, 3, padding: 1), nn.BatchNorm2d(to), nn.ReLU(true), nn.Conv2d(to, to, 3, padding: 1), nn.BatchNorm2d(to), nn.ReLU(true));
+        static Sequential Double(int from, int to) =>
+            nn.Sequential(
+                nn.Conv2d(from, to, 3, padding: 1),
+                nn.BatchNorm2d(to),
+                nn.ReLU(true),
+                nn.Conv2d(to, to, 3, padding: 1),
+                nn.BatchNorm2d(to),
+                nn.ReLU(true)
+            );
         (down1, down2, bottom, up2, up1) = (Double(3, 8), Double(8, 16), Double(16, 32), Double(32, 16), Double(16, 8));
         expand2 = nn.ConvTranspose2d(32, 16, 2, stride: 2);
         expand1 = nn.ConvTranspose2d(16, 8, 2, stride: 2);
@@ -279,7 +351,8 @@ internal sealed class Tagger : nn.Module<Tensor, Tensor>
     private readonly Dropout dropout = nn.Dropout(0.3);
     private readonly Linear tags = nn.Linear(32, 7);
 
-    public Tagger() : base(nameof(Tagger)) => RegisterComponents();
+    public Tagger()
+        : base(nameof(Tagger)) => RegisterComponents();
 
     public override Tensor forward(Tensor tokens)
     {
@@ -293,7 +366,8 @@ internal sealed class GruClassifier : nn.Module<Tensor, Tensor>
     private readonly GRU gru = nn.GRU(6, 10, numLayers: 2, batchFirst: true);
     private readonly Linear fc = nn.Linear(10, 3);
 
-    public GruClassifier() : base(nameof(GruClassifier)) => RegisterComponents();
+    public GruClassifier()
+        : base(nameof(GruClassifier)) => RegisterComponents();
 
     public override Tensor forward(Tensor x)
     {
@@ -306,10 +380,14 @@ internal sealed class TransformerClassifier : nn.Module<Tensor, Tensor>
 {
     private readonly Embedding embedding = nn.Embedding(50, 16);
     private readonly Parameter position = nn.Parameter(randn(32, 1, 16) * 0.1f);
-    private readonly TransformerEncoder encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 4, 32, 0.1, nn.Activations.GELU), 2);
+    private readonly TransformerEncoder encoder = nn.TransformerEncoder(
+        nn.TransformerEncoderLayer(16, 4, 32, 0.1, nn.Activations.GELU),
+        2
+    );
     private readonly Linear fc = nn.Linear(16, 4);
 
-    public TransformerClassifier() : base(nameof(TransformerClassifier)) => RegisterComponents();
+    public TransformerClassifier()
+        : base(nameof(TransformerClassifier)) => RegisterComponents();
 
     public override Tensor forward(Tensor tokens)
     {
@@ -322,11 +400,13 @@ internal sealed class TransformerClassifier : nn.Module<Tensor, Tensor>
 
 internal sealed class SelfAttention : nn.Module<Tensor, Tensor>
 {
-    private readonly Linear qkv, proj;
+    private readonly Linear qkv,
+        proj;
     private readonly int heads;
     private readonly bool causal;
 
-    public SelfAttention(int width, int heads, bool causal) : base(nameof(SelfAttention))
+    public SelfAttention(int width, int heads, bool causal)
+        : base(nameof(SelfAttention))
     {
         (this.heads, this.causal) = (heads, causal);
         qkv = nn.Linear(width, 3 * width);
@@ -353,11 +433,13 @@ internal sealed class SelfAttention : nn.Module<Tensor, Tensor>
 
 internal sealed class PreNormBlock : nn.Module<Tensor, Tensor>
 {
-    private readonly LayerNorm ln1, ln2;
+    private readonly LayerNorm ln1,
+        ln2;
     private readonly SelfAttention attention;
     private readonly Sequential mlp;
 
-    public PreNormBlock(int width, int heads, bool causal) : base(nameof(PreNormBlock))
+    public PreNormBlock(int width, int heads, bool causal)
+        : base(nameof(PreNormBlock))
     {
         ln1 = nn.LayerNorm(width);
         ln2 = nn.LayerNorm(width);
@@ -378,17 +460,22 @@ internal sealed class VisionTransformer : nn.Module<Tensor, Tensor>
     private readonly Conv2d patches = nn.Conv2d(3, 24, 4, stride: 4);
     private readonly Parameter classToken = nn.Parameter(randn(1, 1, 24));
     private readonly Parameter position = nn.Parameter(randn(1, 17, 24));
-    private readonly ModuleList<PreNormBlock> blocks = new(new PreNormBlock(24, 3, false), new PreNormBlock(24, 3, false));
+    private readonly ModuleList<PreNormBlock> blocks = new(
+        new PreNormBlock(24, 3, false),
+        new PreNormBlock(24, 3, false)
+    );
     private readonly LayerNorm norm = nn.LayerNorm(24);
     private readonly Linear head = nn.Linear(24, 10);
 
-    public VisionTransformer() : base(nameof(VisionTransformer)) => RegisterComponents();
+    public VisionTransformer()
+        : base(nameof(VisionTransformer)) => RegisterComponents();
 
     public override Tensor forward(Tensor x)
     {
         x = patches.forward(x).flatten(2).transpose(1, 2);
         x = cat([classToken.expand(x.size(0), -1, -1), x], 1) + position;
-        foreach (var block in blocks) x = block.forward(x);
+        foreach (var block in blocks)
+            x = block.forward(x);
         return head.forward(norm.forward(x)[.., 0]);
     }
 }
@@ -397,16 +484,21 @@ internal sealed class Gpt : nn.Module<Tensor, Tensor>
 {
     private readonly Embedding tokens = nn.Embedding(40, 24);
     private readonly Embedding positions = nn.Embedding(16, 24);
-    private readonly ModuleList<PreNormBlock> blocks = new(new PreNormBlock(24, 4, true), new PreNormBlock(24, 4, true));
+    private readonly ModuleList<PreNormBlock> blocks = new(
+        new PreNormBlock(24, 4, true),
+        new PreNormBlock(24, 4, true)
+    );
     private readonly LayerNorm norm = nn.LayerNorm(24);
 
-    public Gpt() : base(nameof(Gpt)) => RegisterComponents();
+    public Gpt()
+        : base(nameof(Gpt)) => RegisterComponents();
 
     public override Tensor forward(Tensor index)
     {
         var t = index.size(1);
         var x = tokens.forward(index) + positions.forward(arange(t, dtype: ScalarType.Int64));
-        foreach (var block in blocks) x = block.forward(x);
+        foreach (var block in blocks)
+            x = block.forward(x);
         return F.linear(norm.forward(x), tokens.weight!); // tied weights
     }
 }

@@ -13,11 +13,26 @@ public class OperationTests
     static OperationTests()
     {
         void Unary(string name, Func<Tensor, Tensor> function, Func<Tensor>? example = null, int opset = 17) =>
-            All.Add(name, () => Exported.Check(function, example?.Invoke() ?? randn(2, 3, 4), new ExportOptions { Opset = opset }));
+            All.Add(name, () =>
+                Exported.Check(function, example?.Invoke() ?? randn(2, 3, 4), new ExportOptions { Opset = opset })
+            );
         void Positive(string name, Func<Tensor, Tensor> function) => Unary(name, function, () => rand(2, 3, 4) + 0.2f);
-        void Binary(string name, Func<Tensor, Tensor, Tensor> function, Func<Tensor>? a = null, Func<Tensor>? b = null, int opset = 17) =>
-            All.Add(name, () => Exported.Check(new Function2(function), [a?.Invoke() ?? randn(2, 3, 4), b?.Invoke() ?? randn(2, 3, 4)], new ExportOptions { Opset = opset }));
-        void Many(string name, Func<Tensor, Tensor[]> function, Func<Tensor>? example = null) => All.Add(name, () => Exported.Check(new FunctionMany(function), [example?.Invoke() ?? randn(2, 3, 4)]));
+        void Binary(
+            string name,
+            Func<Tensor, Tensor, Tensor> function,
+            Func<Tensor>? a = null,
+            Func<Tensor>? b = null,
+            int opset = 17
+        ) =>
+            All.Add(name, () =>
+                Exported.Check(
+                    new Function2(function),
+                    [a?.Invoke() ?? randn(2, 3, 4), b?.Invoke() ?? randn(2, 3, 4)],
+                    new ExportOptions { Opset = opset }
+                )
+            );
+        void Many(string name, Func<Tensor, Tensor[]> function, Func<Tensor>? example = null) =>
+            All.Add(name, () => Exported.Check(new FunctionMany(function), [example?.Invoke() ?? randn(2, 3, 4)]));
         static Tensor Ints() => randint(-9, 10, [2, 3, 4], ScalarType.Int64);
         static Tensor Bools() => randint(0, 2, [2, 3, 4], ScalarType.Int64).to(ScalarType.Bool);
         static Tensor Pictures() => randn(2, 4, 6, 8);
@@ -55,17 +70,54 @@ public class OperationTests
         Binary("addcdiv", (a, b) => a.addcdiv(b, b.abs() + 1, 0.5f));
 
         // one tensor
-        foreach (var (name, function) in ((string, Func<Tensor, Tensor>)[])
-                 [
-                     ("abs", x => x.abs()), ("atan", x => x.atan()), ("asinh", x => x.asinh()), ("ceil", x => x.ceil()), ("cos", x => x.cos()), ("cosh", x => x.cosh()), ("erf", x => x.erf()), ("erfc", x => x.erfc()),
-                     ("exp", x => x.exp()), ("exp2", x => x.exp2()), ("expm1", x => x.expm1()), ("floor", x => x.floor()), ("frac", x => x.frac()), ("neg", x => -x), ("round", x => x.round()), ("round: decimals", x => x.round(2)),
-                     ("sign", x => x.sign()), ("sin", x => x.sin()), ("sinh", x => x.sinh()), ("tan", x => (x * 0.5f).tan()), ("trunc", x => x.trunc()), ("deg2rad", x => x.deg2rad()), ("rad2deg", x => x.rad2deg()),
-                 ]) Unary(name, function);
-        foreach (var (name, function) in ((string, Func<Tensor, Tensor>)[])
-                 [
-                     ("log", x => x.log()), ("log10", x => x.log10()), ("log1p", x => x.log1p()), ("log2", x => x.log2()), ("reciprocal", x => x.reciprocal()), ("rsqrt", x => x.rsqrt()), ("sqrt", x => x.sqrt()), ("acosh", x => (x + 1).acosh()),
-                 ]) Positive(name, function);
-        foreach (var (name, function) in ((string, Func<Tensor, Tensor>)[])[("acos", x => x.acos()), ("asin", x => x.asin()), ("atanh", x => x.atanh())]) Unary(name, function, () => (rand(2, 3, 4) * 1.6f) - 0.8f);
+        foreach (
+            var (name, function) in ((string, Func<Tensor, Tensor>)[])
+                [
+                    ("abs", x => x.abs()),
+                    ("atan", x => x.atan()),
+                    ("asinh", x => x.asinh()),
+                    ("ceil", x => x.ceil()),
+                    ("cos", x => x.cos()),
+                    ("cosh", x => x.cosh()),
+                    ("erf", x => x.erf()),
+                    ("erfc", x => x.erfc()),
+                    ("exp", x => x.exp()),
+                    ("exp2", x => x.exp2()),
+                    ("expm1", x => x.expm1()),
+                    ("floor", x => x.floor()),
+                    ("frac", x => x.frac()),
+                    ("neg", x => -x),
+                    ("round", x => x.round()),
+                    ("round: decimals", x => x.round(2)),
+                    ("sign", x => x.sign()),
+                    ("sin", x => x.sin()),
+                    ("sinh", x => x.sinh()),
+                    ("tan", x => (x * 0.5f).tan()),
+                    ("trunc", x => x.trunc()),
+                    ("deg2rad", x => x.deg2rad()),
+                    ("rad2deg", x => x.rad2deg()),
+                ]
+        )
+            Unary(name, function);
+        foreach (
+            var (name, function) in ((string, Func<Tensor, Tensor>)[])
+                [
+                    ("log", x => x.log()),
+                    ("log10", x => x.log10()),
+                    ("log1p", x => x.log1p()),
+                    ("log2", x => x.log2()),
+                    ("reciprocal", x => x.reciprocal()),
+                    ("rsqrt", x => x.rsqrt()),
+                    ("sqrt", x => x.sqrt()),
+                    ("acosh", x => (x + 1).acosh()),
+                ]
+        )
+            Positive(name, function);
+        foreach (
+            var (name, function) in ((string, Func<Tensor, Tensor>)[])
+                [("acos", x => x.acos()), ("asin", x => x.asin()), ("atanh", x => x.atanh())]
+        )
+            Unary(name, function, () => (rand(2, 3, 4) * 1.6f) - 0.8f);
         Unary("clamp", x => x.clamp(-0.5f, 0.8f));
         Unary("clamp: one side", x => x.clamp(min: -0.5f));
         Unary("clamp: integers", x => x.clamp(-3, 4), Ints);
@@ -75,27 +127,62 @@ public class OperationTests
         Unary("isnan", x => (x / x.relu()).isnan());
         Unary("isinf", x => (x / x.relu()).isinf());
         Unary("isfinite", x => (x / x.relu()).isfinite());
-        Unary("to", x => x.to(ScalarType.Int32).to(ScalarType.Float32) + x.to(ScalarType.Int64).to_type(ScalarType.Float32));
+        Unary("to", x =>
+            x.to(ScalarType.Int32).to(ScalarType.Float32) + x.to(ScalarType.Int64).to_type(ScalarType.Float32)
+        );
         Unary("type_as", x => x.to(ScalarType.Int64).type_as(x));
         Unary("detach, contiguous, clone, alias", x => x.detach().contiguous().clone().alias() * 2);
 
         // activations as functions
-        foreach (var (name, function) in ((string, Func<Tensor, Tensor>)[])
-                 [
-                     ("relu", x => F.relu(x)), ("relu6", x => F.relu6(x)), ("sigmoid", x => torch.sigmoid(x)), ("tanh", x => torch.tanh(x)), ("leaky_relu", x => F.leaky_relu(x, 0.2)), ("rrelu", x => F.rrelu(x, 0.2, 0.2)),
-                     ("elu", x => F.elu(x, 0.7)), ("celu", x => F.celu(x, 0.7)), ("selu", x => F.selu(x)), ("gelu", x => F.gelu(x)), ("silu", x => F.silu(x)), ("mish", x => F.mish(x)), ("hardswish", x => F.hardswish(x)),
-                     ("hardsigmoid", x => F.hardsigmoid(x)), ("hardtanh", x => F.hardtanh(x.clone(), -0.5, 0.8, inplace: true)), ("hardshrink", x => F.hardshrink(x, 0.3)), ("softshrink", x => F.softshrink(x, 0.3)), ("softsign", x => F.softsign(x)),
-                     ("tanhshrink", x => F.tanhshrink(x)), ("logsigmoid", x => F.logsigmoid(x)), ("softplus", x => F.softplus(x, 2, 3)), ("threshold", x => F.threshold(x, 0.1, -3)), ("softmax", x => F.softmax(x, 1) + x.softmax(-1)),
-                     ("log_softmax", x => F.log_softmax(x, 1)), ("softmin", x => F.softmin(x, 1)), ("glu", x => F.glu(x, -1)), ("softmax2d", x => F.softmax2d(x)),
-                 ]) Unary(name, function);
+        foreach (
+            var (name, function) in ((string, Func<Tensor, Tensor>)[])
+                [
+                    ("relu", x => F.relu(x)),
+                    ("relu6", x => F.relu6(x)),
+                    ("sigmoid", x => torch.sigmoid(x)),
+                    ("tanh", x => torch.tanh(x)),
+                    ("leaky_relu", x => F.leaky_relu(x, 0.2)),
+                    ("rrelu", x => F.rrelu(x, 0.2, 0.2)),
+                    ("elu", x => F.elu(x, 0.7)),
+                    ("celu", x => F.celu(x, 0.7)),
+                    ("selu", x => F.selu(x)),
+                    ("gelu", x => F.gelu(x)),
+                    ("silu", x => F.silu(x)),
+                    ("mish", x => F.mish(x)),
+                    ("hardswish", x => F.hardswish(x)),
+                    ("hardsigmoid", x => F.hardsigmoid(x)),
+                    ("hardtanh", x => F.hardtanh(x.clone(), -0.5, 0.8, inplace: true)),
+                    ("hardshrink", x => F.hardshrink(x, 0.3)),
+                    ("softshrink", x => F.softshrink(x, 0.3)),
+                    ("softsign", x => F.softsign(x)),
+                    ("tanhshrink", x => F.tanhshrink(x)),
+                    ("logsigmoid", x => F.logsigmoid(x)),
+                    ("softplus", x => F.softplus(x, 2, 3)),
+                    ("threshold", x => F.threshold(x, 0.1, -3)),
+                    ("softmax", x => F.softmax(x, 1) + x.softmax(-1)),
+                    ("log_softmax", x => F.log_softmax(x, 1)),
+                    ("softmin", x => F.softmin(x, 1)),
+                    ("glu", x => F.glu(x, -1)),
+                    ("softmax2d", x => F.softmax2d(x)),
+                ]
+        )
+            Unary(name, function);
         Binary("prelu", (x, w) => x.prelu(w.mean([0, 2])));
 
         // comparison and choice
-        foreach (var (name, function) in ((string, Func<Tensor, Tensor, Tensor>)[])
-                 [
-                     ("gt", (a, b) => a > b), ("ge", (a, b) => a >= b), ("lt", (a, b) => a.lt(b)), ("le", (a, b) => a.le(b)), ("eq", (a, b) => a.eq(b)), ("ne", (a, b) => a.ne(b)),
-                     ("isclose", (a, b) => a.isclose(b, 0.5, 0.1)),
-                 ]) Binary(name, function);
+        foreach (
+            var (name, function) in ((string, Func<Tensor, Tensor, Tensor>)[])
+                [
+                    ("gt", (a, b) => a > b),
+                    ("ge", (a, b) => a >= b),
+                    ("lt", (a, b) => a.lt(b)),
+                    ("le", (a, b) => a.le(b)),
+                    ("eq", (a, b) => a.eq(b)),
+                    ("ne", (a, b) => a.ne(b)),
+                    ("isclose", (a, b) => a.isclose(b, 0.5, 0.1)),
+                ]
+        )
+            Binary(name, function);
         Unary("gt: a number, of integers", x => x > 2.5, Ints);
         Unary("eq: a number", x => x.eq(3), Ints);
         Binary("logical_and", (a, b) => a.logical_and(b), Bools, Bools);
@@ -146,7 +233,12 @@ public class OperationTests
         Binary("addmv", (a, b) => a.sum(1).addmv(a, b[0], 0.5f, 2f), () => randn(2, 4), () => randn(2, 4));
         Binary("einsum", (a, b) => torch.einsum("bij,bkj->bik", a, b));
         Binary("linear", (a, b) => F.linear(a, b.mean([0]), b.mean([0, 2])));
-        All.Add("bilinear", () => Exported.Check(new Function3((a, b, w) => F.bilinear(a, b, w.reshape(2, 3, 4), null)), [randn(2, 3), randn(2, 4), randn(24)]));
+        All.Add("bilinear", () =>
+            Exported.Check(
+                new Function3((a, b, w) => F.bilinear(a, b, w.reshape(2, 3, 4), null)),
+                [randn(2, 3), randn(2, 4), randn(24)]
+            )
+        );
 
         // shapes
         Unary("view", x => x.view(x.size(0), -1) + 1);
@@ -198,14 +290,55 @@ public class OperationTests
         Unary("bfloat16", x => (x.round() * 2).bfloat16().to(ScalarType.Float32));
         Unary("log_sigmoid", x => x.log_sigmoid());
         Unary("lp_pool1d", x => nn.functional.lp_pool1d(x, 2, 2), () => rand(2, 3, 8));
-        Unary("adaptive_max_pool1d_with_indices", x => { var (values, places) = nn.functional.adaptive_max_pool1d_with_indices(x, 3); return values + places; }, () => randn(2, 3, 8));
-        Unary("max_unpool1d", x => { var (values, places) = nn.functional.max_pool1d_with_indices(x, 2); return nn.functional.max_unpool1d(values, places, 2); }, () => randn(2, 3, 8));
-        Unary("max_unpool2d", x => { var (values, places) = nn.functional.max_pool2d_with_indices(x, [2, 2]); return nn.functional.max_unpool2d(values, places, [2, 2]); }, () => randn(2, 3, 8, 6));
-        Unary("max_unpool3d", x => { var (values, places) = nn.functional.max_pool3d_with_indices(x, [2, 2, 2]); return nn.functional.max_unpool3d(values, places, [2, 2, 2]); }, () => randn([2, 3, 4, 6, 4]));
+        Unary(
+            "adaptive_max_pool1d_with_indices",
+            x =>
+            {
+                var (values, places) = nn.functional.adaptive_max_pool1d_with_indices(x, 3);
+                return values + places;
+            },
+            () => randn(2, 3, 8)
+        );
+        Unary(
+            "max_unpool1d",
+            x =>
+            {
+                var (values, places) = nn.functional.max_pool1d_with_indices(x, 2);
+                return nn.functional.max_unpool1d(values, places, 2);
+            },
+            () => randn(2, 3, 8)
+        );
+        Unary(
+            "max_unpool2d",
+            x =>
+            {
+                var (values, places) = nn.functional.max_pool2d_with_indices(x, [2, 2]);
+                return nn.functional.max_unpool2d(values, places, [2, 2]);
+            },
+            () => randn(2, 3, 8, 6)
+        );
+        Unary(
+            "max_unpool3d",
+            x =>
+            {
+                var (values, places) = nn.functional.max_pool3d_with_indices(x, [2, 2, 2]);
+                return nn.functional.max_unpool3d(values, places, [2, 2, 2]);
+            },
+            () => randn([2, 3, 4, 6, 4])
+        );
         Unary("upsample_nearest1d", x => nn.functional.upsample_nearest1d(x, 9, null), () => randn(2, 3, 4));
         Unary("upsample_nearest2d", x => nn.functional.upsample_nearest2d(x, [9, 7], null), () => randn(2, 3, 4, 5));
-        Unary("upsample_nearest3d", x => nn.functional.upsample_nearest3d(x, [5, 6, 7], null), () => randn([2, 3, 3, 4, 5]));
-        Binary("grid_sample", (x, grid) => nn.functional.grid_sample(x, grid, align_corners: false), () => randn(2, 3, 5, 6), () => (rand(2, 4, 3, 2) * 2) - 1);
+        Unary(
+            "upsample_nearest3d",
+            x => nn.functional.upsample_nearest3d(x, [5, 6, 7], null),
+            () => randn([2, 3, 3, 4, 5])
+        );
+        Binary(
+            "grid_sample",
+            (x, grid) => nn.functional.grid_sample(x, grid, align_corners: false),
+            () => randn(2, 3, 5, 6),
+            () => (rand(2, 4, 3, 2) * 2) - 1
+        );
         Binary("linalg.cross", (x, y) => linalg.cross(x, y, 1));
         Binary("linalg.multi_dot", (x, y) => linalg.multi_dot([x, y, x]), () => randn(4, 4), () => randn(4, 4));
 
@@ -215,15 +348,33 @@ public class OperationTests
         Unary("index: from the end", x => x[.., ^1] + x[TensorIndex.Ellipsis, 0].sum());
         Unary("index: none", x => x[TensorIndex.Ellipsis, TensorIndex.None] * 2);
         Unary("index: half of the sizes", x => x[.., .., TensorIndex.Slice(x.size(2) / 2, null)]);
-        Binary("index: tensor", (x, i) => x[TensorIndex.Colon, TensorIndex.Tensor(i)], b: () => randint(0, 3, [2], ScalarType.Int64));
-        Unary("index_put", x => { var y = x.clone(); y[.., 1] = 0.5f * y[.., 0]; return y; });
-        Unary("index_put: number in slices", x => { var y = x * 1; y[.., 1..3, TensorIndex.Slice(0, null, 2)] = tensor(2f); return y; });
+        Binary(
+            "index: tensor",
+            (x, i) => x[TensorIndex.Colon, TensorIndex.Tensor(i)],
+            b: () => randint(0, 3, [2], ScalarType.Int64)
+        );
+        Unary("index_put", x =>
+        {
+            var y = x.clone();
+            y[.., 1] = 0.5f * y[.., 0];
+            return y;
+        });
+        Unary("index_put: number in slices", x =>
+        {
+            var y = x * 1;
+            y[.., 1..3, TensorIndex.Slice(0, null, 2)] = tensor(2f);
+            return y;
+        });
         Binary("gather", (x, i) => x.gather(2, i), b: () => randint(0, 4, [2, 3, 2], ScalarType.Int64));
         Binary("take_along_dim", (x, i) => x.take_along_dim(i, 2), b: () => randint(0, 4, [2, 3, 2], ScalarType.Int64));
         Binary("index_select", (x, i) => x.index_select(1, i), b: () => randint(0, 3, [2], ScalarType.Int64));
         Binary("take", (x, i) => x.take(i), b: () => randint(0, 12, [2, 2], ScalarType.Int64));
         Binary("scatter", (x, i) => x.scatter(2, i, x * 3), b: () => zeros([2, 3, 1], ScalarType.Int64) + 2);
-        Binary("scatter_add", (x, i) => x.scatter_add(2, i, x * 3), b: () => randint(0, 4, [2, 3, 4], ScalarType.Int64));
+        Binary(
+            "scatter_add",
+            (x, i) => x.scatter_add(2, i, x * 3),
+            b: () => randint(0, 4, [2, 3, 4], ScalarType.Int64)
+        );
         Binary("index_fill", (x, i) => x.index_fill(1, i, 7), b: () => randint(0, 3, [2], ScalarType.Int64));
         Unary("one_hot", x => F.one_hot(x, 5), () => randint(0, 5, [2, 3], ScalarType.Int64));
 
@@ -243,37 +394,97 @@ public class OperationTests
         Unary("fill", x => (x * 1).fill_(2) + x);
         Unary("arange", x => x + arange(x.size(0)).unsqueeze(1).unsqueeze(2) + arange(0, 4, 1));
         Unary("eye", x => x[0].sum([0]).sum() * eye(x.size(0)));
-        Unary("copy", x => { var y = zeros([x.size(0), 3, 4]); y.copy_(x); return y * 2; });
+        Unary("copy", x =>
+        {
+            var y = zeros([x.size(0), 3, 4]);
+            y.copy_(x);
+            return y * 2;
+        });
         Unary("as_tensor", x => x + (Tensor)2.5f);
 
         // the other spellings and kinds
         Unary("T, mT", x => x[0].T + x.mT.sum([0]));
         Unary("adjoint", x => x.adjoint());
         Unary("atleast_1d, atleast_2d, atleast_3d", x => x.atleast_1d() + x.atleast_2d() + x.atleast_3d());
-        Unary("bool, byte, int, long, float, half, double", x => x.@bool().@byte().@int().@long().@float() + (x.half().@double() * 0).@float());
+        Unary("bool, byte, int, long, float, half, double", x =>
+            x.@bool().@byte().@int().@long().@float() + (x.half().@double() * 0).@float()
+        );
         Unary("to_type, type, cpu", x => x.to_type(ScalarType.Int64).type(ScalarType.Float32).cpu());
         Unary("channel_shuffle", x => x.channel_shuffle(2), Pictures);
         Unary("adaptive_max_pool1d", x => F.adaptive_max_pool1d(x, 3));
         Unary("adaptive_max_pool2d", x => F.adaptive_max_pool2d(x, [4, 3]), Pictures);
-        Many("max_pool1d_with_indices", x => { var (v, i) = F.max_pool1d_with_indices(x, 2); return [v, i]; });
-        Many("max_pool3d_with_indices", x => { var (v, i) = F.max_pool3d_with_indices(x.unsqueeze(1), [2, 2, 2]); return [v, i]; }, Pictures);
-        Unary("alpha_dropout, feature_alpha_dropout, dropout1d", x => F.alpha_dropout(x, 0.5, training: false) + F.feature_alpha_dropout(x, 0.5, training: false) + F.dropout1d(x, 0.5, training: false));
-        Unary("dropout2d, dropout3d", x => F.dropout2d(x, 0.5, training: false) + F.dropout3d(x.unsqueeze(1), 0.5, training: false).squeeze(1), Pictures);
+        Many("max_pool1d_with_indices", x =>
+        {
+            var (v, i) = F.max_pool1d_with_indices(x, 2);
+            return [v, i];
+        });
+        Many(
+            "max_pool3d_with_indices",
+            x =>
+            {
+                var (v, i) = F.max_pool3d_with_indices(x.unsqueeze(1), [2, 2, 2]);
+                return [v, i];
+            },
+            Pictures
+        );
+        Unary("alpha_dropout, feature_alpha_dropout, dropout1d", x =>
+            F.alpha_dropout(x, 0.5, training: false)
+            + F.feature_alpha_dropout(x, 0.5, training: false)
+            + F.dropout1d(x, 0.5, training: false)
+        );
+        Unary(
+            "dropout2d, dropout3d",
+            x => F.dropout2d(x, 0.5, training: false) + F.dropout3d(x.unsqueeze(1), 0.5, training: false).squeeze(1),
+            Pictures
+        );
         Unary("new_zeros, new_ones, new_full", x => x + x.new_zeros(3, 4) + x.new_ones(3, 4) + x.new_full(3, 4, 2.5f));
         Unary("zeros_like, ones_like, full_like", x => (x * ones_like(x)) + zeros_like(x) + full_like(x, 3));
         Unary("linalg.vector_norm", x => linalg.vector_norm(x, 3, [1]));
 
         // layers as functions
         Binary("conv1d", (x, w) => F.conv1d(x, w.reshape(4, 3, 2), stride: 2), () => randn(2, 3, 9), () => randn(24));
-        Binary("conv2d", (x, w) => F.conv2d(x, w.reshape(4, 2, 2, 2), padding: [1, 1], groups: 2), Pictures, () => randn(32));
-        Binary("conv3d", (x, w) => F.conv3d(x, w.reshape(3, 2, 2, 2, 2)), () => randn([2, 2, 4, 5, 6]), () => randn(48));
-        Binary("conv_transpose1d", (x, w) => F.conv_transpose1d(x, w.reshape(3, 4, 2), stride: 2), () => randn(2, 3, 9), () => randn(24));
-        Binary("conv_transpose2d", (x, w) => F.conv_transpose2d(x, w.reshape(4, 2, 2, 2), strides: [2, 2]), Pictures, () => randn(32));
-        Binary("conv_transpose3d", (x, w) => F.conv_transpose3d(x, w.reshape(2, 3, 2, 2, 2)), () => randn([2, 2, 4, 5, 6]), () => randn(48));
+        Binary(
+            "conv2d",
+            (x, w) => F.conv2d(x, w.reshape(4, 2, 2, 2), padding: [1, 1], groups: 2),
+            Pictures,
+            () => randn(32)
+        );
+        Binary(
+            "conv3d",
+            (x, w) => F.conv3d(x, w.reshape(3, 2, 2, 2, 2)),
+            () => randn([2, 2, 4, 5, 6]),
+            () => randn(48)
+        );
+        Binary(
+            "conv_transpose1d",
+            (x, w) => F.conv_transpose1d(x, w.reshape(3, 4, 2), stride: 2),
+            () => randn(2, 3, 9),
+            () => randn(24)
+        );
+        Binary(
+            "conv_transpose2d",
+            (x, w) => F.conv_transpose2d(x, w.reshape(4, 2, 2, 2), strides: [2, 2]),
+            Pictures,
+            () => randn(32)
+        );
+        Binary(
+            "conv_transpose3d",
+            (x, w) => F.conv_transpose3d(x, w.reshape(2, 3, 2, 2, 2)),
+            () => randn([2, 2, 4, 5, 6]),
+            () => randn(48)
+        );
         Unary("max_pool1d", x => F.max_pool1d(x, 2));
         Unary("max_pool2d", x => F.max_pool2d(x, [2, 2]), Pictures);
         Unary("max_pool3d", x => F.max_pool3d(x.unsqueeze(1), [2, 2, 2]), Pictures);
-        Many("max_pool2d_with_indices", x => { var (v, i) = F.max_pool2d_with_indices(x, [2, 2]); return [v, i]; }, Pictures);
+        Many(
+            "max_pool2d_with_indices",
+            x =>
+            {
+                var (v, i) = F.max_pool2d_with_indices(x, [2, 2]);
+                return [v, i];
+            },
+            Pictures
+        );
         Unary("avg_pool1d", x => F.avg_pool1d(x, 2));
         Unary("avg_pool2d", x => F.avg_pool2d(x, [2, 2]), Pictures);
         Unary("avg_pool3d", x => F.avg_pool3d(x.unsqueeze(1), [2, 2, 2]), Pictures);
@@ -282,20 +493,35 @@ public class OperationTests
         Unary("adaptive_avg_pool3d", x => F.adaptive_avg_pool3d(x.unsqueeze(1), [2, 2, 2]), Pictures);
         Unary("pad", x => F.pad(x, [1, 2, 0, 1], PaddingModes.Constant, 0.5) + F.pad(x, [1, 2, 0, 1]), Pictures);
         Unary("pad: reflect", x => F.pad(x, [1, 2, 0, 1], PaddingModes.Reflect), Pictures);
-        Unary("interpolate", x => F.interpolate(x, scale_factor: [2, 2]) + F.interpolate(x, size: [12, 16], mode: InterpolationMode.Bilinear, align_corners: false), Pictures);
+        Unary(
+            "interpolate",
+            x =>
+                F.interpolate(x, scale_factor: [2, 2])
+                + F.interpolate(x, size: [12, 16], mode: InterpolationMode.Bilinear, align_corners: false),
+            Pictures
+        );
         Unary("upsample_bilinear", x => F.upsample_bilinear(x, size: [7, 9]), Pictures);
         Unary("layer_norm", x => F.layer_norm(x, [3, 4]));
         Unary("group_norm", x => F.group_norm(x, 2), Pictures);
         Unary("instance_norm", x => F.instance_norm(x), Pictures);
         Unary("local_response_norm", x => F.local_response_norm(x, 3), Pictures);
-        Binary("batch_norm", (x, s) => F.batch_norm(x, s.mean([0]), s.abs().mean([0]) + 0.1f, training: false), Pictures, () => randn(2, 4));
+        Binary(
+            "batch_norm",
+            (x, s) => F.batch_norm(x, s.mean([0]), s.abs().mean([0]) + 0.1f, training: false),
+            Pictures,
+            () => randn(2, 4)
+        );
         Unary("dropout", x => F.dropout(x, 0.5, training: false) + F.alpha_dropout(x, 0.5, training: false));
         Unary("normalize", x => F.normalize(x, dim: 1));
         Binary("cosine_similarity", (a, b) => F.cosine_similarity(a, b, 1));
         Binary("pairwise_distance", (a, b) => F.pairwise_distance(a, b, 2), () => randn(2, 4), () => randn(2, 4));
         Binary("scaled_dot_product_attention", (a, b) => F.scaled_dot_product_attention(a, b, b));
-        Binary("scaled_dot_product_attention: causal", (a, b) => F.scaled_dot_product_attention(a, b, b, is_casual: true));
-        Binary("scaled_dot_product_attention: masked", (a, b) => F.scaled_dot_product_attention(a, b, b, ones(3, 3).tril().to(ScalarType.Bool)));
+        Binary("scaled_dot_product_attention: causal", (a, b) =>
+            F.scaled_dot_product_attention(a, b, b, is_casual: true)
+        );
+        Binary("scaled_dot_product_attention: masked", (a, b) =>
+            F.scaled_dot_product_attention(a, b, b, ones(3, 3).tril().to(ScalarType.Bool))
+        );
     }
 
     public static TheoryData<string> Names => [.. All.Keys];
@@ -312,8 +538,12 @@ public class OperationTests
     [Fact]
     public void Every_operation_of_the_table_is_a_method_of_TorchSharp()
     {
-        var methods = typeof(torch).Assembly.GetTypes().Where(type => type.IsVisible)
-            .SelectMany(type => type.GetMethods()).Select(OperatorTable.NameOf).ToHashSet(StringComparer.Ordinal);
+        var methods = typeof(torch)
+            .Assembly.GetTypes()
+            .Where(type => type.IsVisible)
+            .SelectMany(type => type.GetMethods())
+            .Select(OperatorTable.NameOf)
+            .ToHashSet(StringComparer.Ordinal);
         var unknown = string.Join(", ", OperatorTable.Default.Operations.Select(row => row.Name).Except(methods));
         Assert.True(unknown.Length == 0, unknown);
     }
@@ -324,7 +554,11 @@ public class OperationTests
         var names = OperatorTable.Default.Operations.Select(row => row.Name).ToArray();
         Assert.InRange(names.Length, 130, 500);
         Assert.Equal(names.Length, names.Distinct(StringComparer.Ordinal).Count());
-        var tested = All.Keys.Concat(Generators.OperationGenerator.Operations).Select(name => name.Split(':')[0]).SelectMany(name => name.Split(", ")).ToHashSet(StringComparer.Ordinal);
+        var tested = All
+            .Keys.Concat(Generators.OperationGenerator.Operations)
+            .Select(name => name.Split(':')[0])
+            .SelectMany(name => name.Split(", "))
+            .ToHashSet(StringComparer.Ordinal);
         var untested = string.Join(", ", names.Where(name => !tested.Contains(name)));
         Assert.True(untested.Length == 0, untested);
     }

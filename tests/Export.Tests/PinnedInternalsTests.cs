@@ -5,13 +5,18 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>The exporter reads a few internals of TorchSharp 0.107; another version that renames them fails here, by name.</summary>
+/// <summary>The exporter reads a few internals of TorchSharp 0.107; another version that renames them fails here, by
+/// name.</summary>
 public class PinnedInternalsTests
 {
     private const BindingFlags Any = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
 
     [Fact]
-    public void Hooks() => Assert.Equal(["post_hooks", "pre_hooks"], ModelMap.HookFields(typeof(TorchSharp.Modules.Linear)).Select(field => field.Name).Order());
+    public void Hooks() =>
+        Assert.Equal(
+            ["post_hooks", "pre_hooks"],
+            ModelMap.HookFields(typeof(TorchSharp.Modules.Linear)).Select(field => field.Name).Order()
+        );
 
     [Theory]
     [InlineData("kind")]
@@ -34,5 +39,8 @@ public class PinnedInternalsTests
     [InlineData(typeof(TorchSharp.Modules.LSTM))]
     [InlineData(typeof(TorchSharp.Modules.GRU))]
     [InlineData(typeof(TorchSharp.Modules.RNN))]
-    public void Options_of_recurrent_layers(Type type) => Assert.All(["_hidden_size", "_num_layers", "_bidirectional", "_batch_first"], name => Assert.NotNull(type.GetField(name, Any)));
+    public void Options_of_recurrent_layers(Type type) =>
+        Assert.All(["_hidden_size", "_num_layers", "_bidirectional", "_batch_first"], name =>
+            Assert.NotNull(type.GetField(name, Any))
+        );
 }

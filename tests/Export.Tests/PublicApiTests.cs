@@ -5,7 +5,10 @@ public class PublicApiTests
     [Fact]
     public void The_public_API_is_the_committed_one()
     {
-        var difference = PublicApi.Difference(typeof(OnnxExporter).Assembly, Path.Combine(Shared.Repository, "tests", "Export.Tests", "PublicApi.txt"));
+        var difference = PublicApi.Difference(
+            typeof(OnnxExporter).Assembly,
+            Path.Combine(Shared.Repository, "tests", "Export.Tests", "PublicApi.txt")
+        );
         Assert.True(difference is null, difference);
     }
 }

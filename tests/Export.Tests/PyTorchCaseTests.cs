@@ -8,7 +8,8 @@ using F = TorchSharp.torch.nn.functional;
 namespace TorchBridge.Export.Tests;
 
 /// <summary>
-/// Cases of the ONNX project's backend tests that PyTorch produced, from the other side: the module built in TorchSharp with the case's
+/// Cases of the ONNX project's backend tests that PyTorch produced, from the other side: the module built in
+/// TorchSharp with the case's
 /// weights, exported by us, run, and compared with PyTorch's own stored output.
 /// </summary>
 public class PyTorchCaseTests
@@ -37,8 +38,12 @@ public class PyTorchCaseTests
         ["Conv3d_dilated_strided"] = w => w.Into(nn.Conv3d(3, 4, 2, stride: 2, dilation: 2)),
         ["Conv3d_groups"] = w => w.Into(nn.Conv3d(4, 6, 3, groups: 2)),
         ["Conv3d_no_bias"] = w => w.Into(nn.Conv3d(3, 4, (2, 3, 4), bias: false)),
-        ["ConvTranspose2d"] = w => w.Into(nn.ConvTranspose2d(3, 4, (3, 3), stride: (3, 2), padding: (1, 1), output_padding: (1, 1))),
-        ["ConvTranspose2d_no_bias"] = w => w.Into(nn.ConvTranspose2d(3, 4, (3, 3), stride: (2, 3), padding: (1, 1), output_padding: (1, 1), bias: false)),
+        ["ConvTranspose2d"] = w =>
+            w.Into(nn.ConvTranspose2d(3, 4, (3, 3), stride: (3, 2), padding: (1, 1), output_padding: (1, 1))),
+        ["ConvTranspose2d_no_bias"] = w =>
+            w.Into(
+                nn.ConvTranspose2d(3, 4, (3, 3), stride: (2, 3), padding: (1, 1), output_padding: (1, 1), bias: false)
+            ),
         ["ELU"] = _ => nn.ELU(2),
         ["GLU"] = _ => nn.GLU(),
         ["GLU_dim"] = _ => nn.GLU(1),
@@ -91,14 +96,24 @@ public class PyTorchCaseTests
         module.eval();
 
         using var temp = new TempFolder();
-        OnnxExporter.Export(module, inputs, temp["model.onnx"], new ExportOptions { FreeAxes = Fixed(module, inputs.Length) });
+        OnnxExporter.Export(
+            module,
+            inputs,
+            temp["model.onnx"],
+            new ExportOptions { FreeAxes = Fixed(module, inputs.Length) }
+        );
         using var ort = new OrtModel(temp["model.onnx"], optimize: true);
         var actual = ort.Run(inputs);
         Assert.Equal(expected.Length, actual.Length);
         for (var i = 0; i < expected.Length; i++)
         {
-            // PyTorch's float32 sums in another order: the tolerance that the ONNX project's own runner has for these cases is 1e-3 relative.
-            var comparison = TensorComparer.Compare(actual[i], expected[i], 1e-5 * Math.Max(1, expected[i].abs().max().ToDouble()));
+            // PyTorch's float32 sums in another order: the tolerance that the ONNX project's own runner has for these
+            // cases is 1e-3 relative.
+            var comparison = TensorComparer.Compare(
+                actual[i],
+                expected[i],
+                1e-5 * Math.Max(1, expected[i].abs().max().ToDouble())
+            );
             Assert.True(comparison.Difference is null, comparison.Difference);
         }
     }
@@ -108,7 +123,10 @@ public class PyTorchCaseTests
     {
         var folder = Shared.Find("data", "onnx-pytorch");
         Assert.SkipWhen(folder is null, "../shared/data/onnx-pytorch is not there");
-        var cases = Directory.GetDirectories(folder).Select(path => Path.GetFileName(path)["test_".Length..]).Order(StringComparer.Ordinal);
+        var cases = Directory
+            .GetDirectories(folder)
+            .Select(path => Path.GetFileName(path)["test_".Length..])
+            .Order(StringComparer.Ordinal);
         Assert.Equal(cases, Modules.Keys.Order(StringComparer.Ordinal));
     }
 
@@ -116,7 +134,13 @@ public class PyTorchCaseTests
         Capture.ForwardPlan.Find(module, count).Names.ToDictionary(name => name, _ => Array.Empty<int>());
 
     private static Tensor[] Tensors(string folder, string kind) =>
-        [.. Enumerable.Range(0, 9).Select(i => Path.Combine(folder, "test_data_set_0", $"{kind}_{i}.pb")).Where(File.Exists).Select(path => Weights.ToTensor(TensorProto.Parser.ParseFrom(File.ReadAllBytes(path))))];
+        [
+            .. Enumerable
+                .Range(0, 9)
+                .Select(i => Path.Combine(folder, "test_data_set_0", $"{kind}_{i}.pb"))
+                .Where(File.Exists)
+                .Select(path => Weights.ToTensor(TensorProto.Parser.ParseFrom(File.ReadAllBytes(path)))),
+        ];
 }
 
 /// <summary>The weights of a case, in the order of PyTorch's parameters.</summary>
@@ -125,18 +149,40 @@ internal sealed class Weights(GraphProto graph)
     public static Tensor ToTensor(TensorProto proto)
     {
         if (proto.DataType == (int)TensorProto.Types.DataType.Float)
-            return tensor(proto.RawData.Length > 0 ? System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(proto.RawData.Span).ToArray() : [.. proto.FloatData]).reshape([.. proto.Dims]);
+            return tensor(
+                    proto.RawData.Length > 0
+                        ? System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(proto.RawData.Span).ToArray()
+                        : [.. proto.FloatData]
+                )
+                .reshape([.. proto.Dims]);
         if (proto.DataType == (int)TensorProto.Types.DataType.Double)
-            return tensor(proto.RawData.Length > 0 ? System.Runtime.InteropServices.MemoryMarshal.Cast<byte, double>(proto.RawData.Span).ToArray() : [.. proto.DoubleData]).reshape([.. proto.Dims]);
-        return tensor(proto.RawData.Length > 0 ? System.Runtime.InteropServices.MemoryMarshal.Cast<byte, long>(proto.RawData.Span).ToArray() : [.. proto.Int64Data]).reshape([.. proto.Dims]);
+            return tensor(
+                    proto.RawData.Length > 0
+                        ? System.Runtime.InteropServices.MemoryMarshal.Cast<byte, double>(proto.RawData.Span).ToArray()
+                        : [.. proto.DoubleData]
+                )
+                .reshape([.. proto.Dims]);
+        return tensor(
+                proto.RawData.Length > 0
+                    ? System.Runtime.InteropServices.MemoryMarshal.Cast<byte, long>(proto.RawData.Span).ToArray()
+                    : [.. proto.Int64Data]
+            )
+            .reshape([.. proto.Dims]);
     }
 
-    /// <summary>Copies the case's tensors into a module, by the inputs of the node that uses them: weight, bias, running mean, running variance.</summary>
-    public T Into<T>(T module) where T : nn.Module
+    /// <summary>Copies the case's tensors into a module, by the inputs of the node that uses them: weight, bias,
+    /// running mean, running variance.</summary>
+    public T Into<T>(T module)
+        where T : nn.Module
     {
         using var noGrad = no_grad();
-        var node = graph.Node.First(node => node.OpType is "Conv" or "ConvTranspose" or "BatchNormalization" or "PRelu");
-        var tensors = node.Input.Skip(1).Select(name => ToTensor(graph.Initializer.First(tensor => tensor.Name == name))).ToArray();
+        var node = graph.Node.First(node =>
+            node.OpType is "Conv" or "ConvTranspose" or "BatchNormalization" or "PRelu"
+        );
+        var tensors = node
+            .Input.Skip(1)
+            .Select(name => ToTensor(graph.Initializer.First(tensor => tensor.Name == name)))
+            .ToArray();
         Tensor[] targets = module switch
         {
             NormBase norm => [norm.weight, norm.bias!, norm.running_mean!, norm.running_var!],
@@ -145,12 +191,14 @@ internal sealed class Weights(GraphProto graph)
             PReLU prelu => [prelu.weight],
             _ => throw new ArgumentException(module.GetName()),
         };
-        for (var i = 0; i < targets.Length; i++) targets[i].copy_(tensors[i].reshape(targets[i].shape));
+        for (var i = 0; i < targets.Length; i++)
+            targets[i].copy_(tensors[i].reshape(targets[i].shape));
         return module;
     }
 }
 
-internal sealed class SumAndNegatives() : nn.Module<Tensor, Tensor, Tensor, (Tensor, Tensor, Tensor)>(nameof(SumAndNegatives))
+internal sealed class SumAndNegatives()
+    : nn.Module<Tensor, Tensor, Tensor, (Tensor, Tensor, Tensor)>(nameof(SumAndNegatives))
 {
     public override (Tensor, Tensor, Tensor) forward(Tensor x, Tensor y, Tensor z) => (x + y + z, -x, -y);
 }

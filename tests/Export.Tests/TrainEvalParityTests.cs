@@ -31,7 +31,18 @@ public class TrainEvalParityTests
             norm.bias!.copy_(randn(4));
         }
 
-        var x = (randn(form switch { "1d" => [6, 4], "1d of sequences" => [6, 4, 5], "2d" => [6, 4, 5, 3], _ => [6, 4, 2, 3, 4] }) * 3) + 7;
+        var x =
+            (
+                randn(
+                    form switch
+                    {
+                        "1d" => [6, 4],
+                        "1d of sequences" => [6, 4, 5],
+                        "2d" => [6, 4, 5, 3],
+                        _ => [6, 4, 2, 3, 4],
+                    }
+                ) * 3
+            ) + 7;
         var n = x.numel() / 4.0;
         norm.train();
         var inTraining = norm.forward(x);
@@ -42,7 +53,8 @@ public class TrainEvalParityTests
         var difference = (inTraining - inEval).abs().max().item<float>();
         Assert.InRange(difference, 0, 2e-5f * inEval.abs().max().item<float>()); // some hundred roundings
         norm.running_var.mul_(n / (n - 1));
-        Assert.True((norm.forward(x) - inTraining).abs().max().item<float>() > 1e-4f); // without the correction they differ
+        // without the correction they differ
+        Assert.True((norm.forward(x) - inTraining).abs().max().item<float>() > 1e-4f);
     }
 
     [Fact]
@@ -65,7 +77,8 @@ public class TrainEvalParityTests
         var before = Bits(network);
         var drift = Assert.Single(TrainEvalParity.Drift(network, x.chunk(4)));
         Assert.Equal("norm", drift.ModulePath);
-        // 4,096 values a channel: standard errors of 0.016 sigma and 2.2 % of a variance; five of each, and twice that where it is twice as wide.
+        // 4,096 values a channel: standard errors of 0.016 sigma and 2.2 % of a variance; five of each, and twice
+        // that where it is twice as wide.
         Assert.InRange(drift.MeanShift[0], -0.08, 0.08);
         Assert.InRange(drift.MeanShift[1], 3 - 0.16, 3 + 0.16);
         Assert.InRange(drift.VarianceRatio[0], 0.89, 1.11);
@@ -84,11 +97,14 @@ public class TrainEvalParityTests
         var x = (randn(8, 2, 4, 4) * 3) + 9;
         var eval = network.forward(x);
         var before = Bits(network);
-        var inTraining = TrainEvalParity.WithBatchStatistics(network, () => network.forward(x).MoveToOuterDisposeScope());
+        var inTraining = TrainEvalParity.WithBatchStatistics(network, () =>
+            network.forward(x).MoveToOuterDisposeScope()
+        );
         Assert.Equal(before, Bits(network));
         Assert.All(network.modules(), module => Assert.False(module.training));
         Assert.True((inTraining - eval).abs().max().item<float>() > 1);
-        Assert.InRange(Math.Abs(inTraining.mean().item<float>()), 0, 1e-4); // normalized by its own mean, and no dropout
+        // normalized by its own mean, and no dropout
+        Assert.InRange(Math.Abs(inTraining.mean().item<float>()), 0, 1e-4);
     }
 
     [Fact]
@@ -102,12 +118,25 @@ public class TrainEvalParityTests
         var batches = Enumerable.Range(0, 5).Select(i => (randn(16, 2, 4, 4) * (i + 1)) + i).ToArray();
         TrainEvalParity.Recalibrate(network, () =>
         {
-            foreach (var batch in batches) network.forward(batch);
+            foreach (var batch in batches)
+                network.forward(batch);
         });
         var means = stack(batches.Select(batch => batch.mean([0, 2, 3]))).mean([0]);
         var variances = stack(batches.Select(batch => batch.transpose(0, 1).flatten(1).var(1))).mean([0]);
-        Close.To(means.data<float>().ToArray(), norm.running_mean!.data<float>().ToArray(), 1e-5, 1e-5, "five float32 averages");
-        Close.To(variances.data<float>().ToArray(), norm.running_var!.data<float>().ToArray(), 1e-5, 1e-5, "five float32 averages");
+        Close.To(
+            means.data<float>().ToArray(),
+            norm.running_mean!.data<float>().ToArray(),
+            1e-5,
+            1e-5,
+            "five float32 averages"
+        );
+        Close.To(
+            variances.data<float>().ToArray(),
+            norm.running_var!.data<float>().ToArray(),
+            1e-5,
+            1e-5,
+            "five float32 averages"
+        );
         Assert.Equal(0.3, norm.momentum);
         Assert.Equal(5, norm.num_batches_tracked!.item<long>());
         Assert.False(norm.training);
@@ -116,5 +145,11 @@ public class TrainEvalParityTests
     private static Sequential Network() => nn.Sequential(("norm", nn.BatchNorm2d(2)), ("dropout", nn.Dropout(0.5)));
 
     private static string Bits(nn.Module module) =>
-        string.Join(" ", module.state_dict().OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key} {Convert.ToHexString(pair.Value.contiguous().bytes)}"));
+        string.Join(
+            " ",
+            module
+                .state_dict()
+                .OrderBy(pair => pair.Key, StringComparer.Ordinal)
+                .Select(pair => $"{pair.Key} {Convert.ToHexString(pair.Value.contiguous().bytes)}")
+        );
 }

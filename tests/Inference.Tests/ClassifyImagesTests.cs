@@ -18,12 +18,25 @@ public sealed class ClassifyImagesTests : IDisposable
     {
         model = folder["model.onnx"];
         File.WriteAllBytes(model, TestModels.Classifier());
-        rows = [.. Enumerable.Range(0, Count).Select(i =>
-        {
-            var path = folder[$"{i:D2}.png"];
-            File.WriteAllBytes(path, TestPictures.Encode(8 + (i % 5), 8 + (i % 3), SKEncodedImageFormat.Png, seed: i * 37));
-            return new Row { ImagePath = path, Number = i, Label = TestModels.ClassNames[i % 3] };
-        })];
+        rows =
+        [
+            .. Enumerable
+                .Range(0, Count)
+                .Select(i =>
+                {
+                    var path = folder[$"{i:D2}.png"];
+                    File.WriteAllBytes(
+                        path,
+                        TestPictures.Encode(8 + (i % 5), 8 + (i % 3), SKEncodedImageFormat.Png, seed: i * 37)
+                    );
+                    return new Row
+                    {
+                        ImagePath = path,
+                        Number = i,
+                        Label = TestModels.ClassNames[i % 3],
+                    };
+                }),
+        ];
     }
 
     public void Dispose() => folder.Dispose();
@@ -43,7 +56,10 @@ public sealed class ClassifyImagesTests : IDisposable
         Assert.Equal(Count, ours.Length);
         for (var i = 0; i < Count; i++)
         {
-            Assert.Equal((i, rows[i].ImagePath, stock[i].Label), (ours[i].Number, ours[i].ImagePath, ours[i].PredictedLabel));
+            Assert.Equal(
+                (i, rows[i].ImagePath, stock[i].Label),
+                (ours[i].Number, ours[i].ImagePath, ours[i].PredictedLabel)
+            );
             Close.To(stock[i].Scores, ours[i].Score!, 1e-6, 0, "the same float32 kernels at another batch size");
         }
 
@@ -62,9 +78,15 @@ public sealed class ClassifyImagesTests : IDisposable
         Assert.Equal(TextDataViewType.Instance, schema["PredictedLabel"].Type);
         var preview = transformer.Transform(Data(rows)).Preview(5);
         Assert.Equal(5, preview.RowView.Length);
-        Assert.Equal(["ImagePath", "Number", "Label", "Score", "PredictedLabel"], preview.Schema.Select(column => column.Name));
+        Assert.Equal(
+            ["ImagePath", "Number", "Label", "Score", "PredictedLabel"],
+            preview.Schema.Select(column => column.Name)
+        );
         var shape = context.Transforms.ClassifyImages(model).GetOutputSchema(Shape());
-        Assert.Equal(["Score", "PredictedLabel"], shape.Select(column => column.Name).Except(["ImagePath", "Number", "Label"]));
+        Assert.Equal(
+            ["Score", "PredictedLabel"],
+            shape.Select(column => column.Name).Except(["ImagePath", "Number", "Label"])
+        );
         Assert.Equal(SchemaShape.Column.VectorKind.Vector, shape.First(column => column.Name == "Score").Kind);
         Assert.Equal(SchemaShape.Column.VectorKind.Scalar, shape.First(column => column.Name == "PredictedLabel").Kind);
     }
@@ -73,7 +95,13 @@ public sealed class ClassifyImagesTests : IDisposable
     public void No_picture_is_touched_where_no_column_of_pictures_is_asked_for()
     {
         using var transformer = Fit();
-        var nowhere = rows.Select(row => new Row { ImagePath = "/nowhere/" + row.Number, Number = row.Number, Label = row.Label }).ToArray();
+        var nowhere = rows.Select(row => new Row
+            {
+                ImagePath = "/nowhere/" + row.Number,
+                Number = row.Number,
+                Label = row.Label,
+            })
+            .ToArray();
         var scored = transformer.Transform(Data(nowhere));
         using var cursor = scored.GetRowCursor([scored.Schema["Number"]]);
         var getter = cursor.GetGetter<int>(scored.Schema["Number"]);
@@ -87,14 +115,19 @@ public sealed class ClassifyImagesTests : IDisposable
 
         Assert.Equal(Enumerable.Range(0, Count), seen);
         Assert.False(cursor.IsColumnActive(scored.Schema["Score"]));
-        Assert.Contains("/nowhere/0", Assert.ThrowsAny<Exception>(() => Read<Scored>(scored)).ToString(), StringComparison.Ordinal);
+        Assert.Contains(
+            "/nowhere/0",
+            Assert.ThrowsAny<Exception>(() => Read<Scored>(scored)).ToString(),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void Shuffled_rows_keep_their_scores()
     {
         using var transformer = Fit(new ImageClassificationOptions { BatchSize = 4 });
-        var straight = Read<Scored>(transformer.Transform(Data(rows))).ToDictionary(row => row.Number, row => row.Score!);
+        var straight = Read<Scored>(transformer.Transform(Data(rows)))
+            .ToDictionary(row => row.Number, row => row.Score!);
         var view = transformer.Transform(context.Data.ShuffleRows(Data(rows), seed: 5));
         var shuffled = Read<Scored>(view);
         Assert.NotEqual(Enumerable.Range(0, Count), shuffled.Select(row => row.Number));
@@ -102,7 +135,10 @@ public sealed class ClassifyImagesTests : IDisposable
 
         var direct = transformer.Transform(Data(rows));
         using var cursor = direct.GetRowCursor(direct.Schema, new Random(3));
-        var (number, score) = (cursor.GetGetter<int>(direct.Schema["Number"]), cursor.GetGetter<VBuffer<float>>(direct.Schema["Score"]));
+        var (number, score) = (
+            cursor.GetGetter<int>(direct.Schema["Number"]),
+            cursor.GetGetter<VBuffer<float>>(direct.Schema["Score"])
+        );
         var seen = 0;
         VBuffer<float> values = default;
         for (var n = 0; cursor.MoveNext(); seen++)
@@ -125,11 +161,18 @@ public sealed class ClassifyImagesTests : IDisposable
         Assert.Equal(before, Directory.GetFiles(Path.GetTempPath(), "torchbridge-*.onnx").Length);
 
         var loaded = new MLContext().Model.Load(folder["saved.zip"], out _);
-        Assert.DoesNotContain("TorchBridge", string.Join(" ", ((IEnumerable<ITransformer>)loaded).Select(stage => stage.GetType().FullName)), StringComparison.Ordinal);
+        Assert.DoesNotContain(
+            "TorchBridge",
+            string.Join(" ", ((IEnumerable<ITransformer>)loaded).Select(stage => stage.GetType().FullName)),
+            StringComparison.Ordinal
+        );
         var stock = Read<StockScored>(loaded.Transform(Data(rows)));
         var batched = loaded.Batched(batchSize: 5);
         var again = Read<StockScored>(batched.Transform(Data(rows)));
-        Assert.Equal(loaded.GetOutputSchema(Data(rows).Schema).Select(column => (column.Name, column.Type)), batched.GetOutputSchema(Data(rows).Schema).Select(column => (column.Name, column.Type)));
+        Assert.Equal(
+            loaded.GetOutputSchema(Data(rows).Schema).Select(column => (column.Name, column.Type)),
+            batched.GetOutputSchema(Data(rows).Schema).Select(column => (column.Name, column.Type))
+        );
         for (var i = 0; i < Count; i++)
         {
             Assert.Equal(expected[i].PredictedLabel, stock[i].PredictedLabel!.Single());
@@ -139,7 +182,10 @@ public sealed class ClassifyImagesTests : IDisposable
         }
 
         context.Model.Save(batched, Data(rows).Schema, folder["twice.zip"]);
-        Assert.Equal(expected[3].PredictedLabel, StockPipeline.Score(folder["twice.zip"], [rows[3].ImagePath]).Single().Label);
+        Assert.Equal(
+            expected[3].PredictedLabel,
+            StockPipeline.Score(folder["twice.zip"], [rows[3].ImagePath]).Single().Label
+        );
     }
 
     [Fact]
@@ -160,7 +206,10 @@ public sealed class ClassifyImagesTests : IDisposable
     public void ML_NETs_evaluator_and_cross_validation_take_it()
     {
         var options = new ImageClassificationOptions { Label = LabelKind.Key };
-        var keys = context.Transforms.Conversion.MapValueToKey("Label", keyData: context.Data.LoadFromEnumerable(TestModels.ClassNames.Select(name => new Key { Label = name })));
+        var keys = context.Transforms.Conversion.MapValueToKey(
+            "Label",
+            keyData: context.Data.LoadFromEnumerable(TestModels.ClassNames.Select(name => new Key { Label = name }))
+        );
         var pipeline = keys.Append(context.Transforms.ClassifyImages(model, options: options));
         var scored = pipeline.Fit(Data(rows)).Transform(Data(rows));
         var metrics = context.MulticlassClassification.Evaluate(scored);
@@ -172,7 +221,10 @@ public sealed class ClassifyImagesTests : IDisposable
         Assert.Equal(2, folds.Count);
         Assert.All(folds, fold => Assert.InRange(fold.Metrics.MicroAccuracy, 0, 1));
         var named = context.Transforms.Conversion.MapKeyToValue("PredictedLabel").Fit(scored).Transform(scored);
-        Assert.Equal(Read<Scored>(Fit().Transform(Data(rows))).Select(row => row.PredictedLabel), Read<Scored>(named).Select(row => row.PredictedLabel));
+        Assert.Equal(
+            Read<Scored>(Fit().Transform(Data(rows))).Select(row => row.PredictedLabel),
+            Read<Scored>(named).Select(row => row.PredictedLabel)
+        );
     }
 
     [Fact]
@@ -181,26 +233,42 @@ public sealed class ClassifyImagesTests : IDisposable
         using var transformer = Fit();
         var expected = Read<Scored>(transformer.Transform(Data(rows)));
         var others = rows.Select(row =>
-        {
-            var planes = new byte[192];
-            PictureReader.ReadFile(row.ImagePath, 8, 8, planes);
-            return new Other { Bytes = File.ReadAllBytes(row.ImagePath), Picture = MLImage.CreateFromFile(row.ImagePath), Pixels = [.. planes.Select(value => (float)value)] };
-        }).ToArray();
+            {
+                var planes = new byte[192];
+                PictureReader.ReadFile(row.ImagePath, 8, 8, planes);
+                return new Other
+                {
+                    Bytes = File.ReadAllBytes(row.ImagePath),
+                    Picture = MLImage.CreateFromFile(row.ImagePath),
+                    Pixels = [.. planes.Select(value => (float)value)],
+                };
+            })
+            .ToArray();
         var data = context.Data.LoadFromEnumerable(others, Definition());
         foreach (var column in (string[])["Bytes", "Picture", "Pixels"])
         {
             using var other = context.Transforms.ClassifyImages(model, column).Fit(data);
             var scored = Read<ScoreOnly>(other.Transform(data));
-            for (var i = 0; i < Count; i++) Close.To(expected[i].Score!, scored[i].Score!, 1e-6, 0, column);
+            for (var i = 0; i < Count; i++)
+                Close.To(expected[i].Score!, scored[i].Score!, 1e-6, 0, column);
             if (column == "Bytes")
             {
-                Assert.Contains("no reader in stock", Assert.ThrowsAny<Exception>(() => context.Model.Save(other, data.Schema, folder["no.zip"])).ToString(), StringComparison.Ordinal);
+                Assert.Contains(
+                    "no reader in stock",
+                    Assert
+                        .ThrowsAny<Exception>(() => context.Model.Save(other, data.Schema, folder["no.zip"]))
+                        .ToString(),
+                    StringComparison.Ordinal
+                );
                 continue;
             }
 
             context.Model.Save(other, data.Schema, folder[$"{column}.zip"]);
             var loaded = context.Model.Load(folder[$"{column}.zip"], out _);
-            Assert.Equal(expected.Select(row => row.PredictedLabel), Read<StockScored>(loaded.Transform(data)).Select(row => row.PredictedLabel!.Single()));
+            Assert.Equal(
+                expected.Select(row => row.PredictedLabel),
+                Read<StockScored>(loaded.Transform(data)).Select(row => row.PredictedLabel!.Single())
+            );
         }
     }
 
@@ -210,23 +278,45 @@ public sealed class ClassifyImagesTests : IDisposable
         File.WriteAllBytes(rows[4].ImagePath, File.ReadAllBytes(rows[4].ImagePath)[..60]);
         File.Delete(rows[9].ImagePath);
         using var strict = Fit();
-        Assert.Contains("04.png", Assert.ThrowsAny<Exception>(() => Read<Scored>(strict.Transform(Data(rows)))).ToString(), StringComparison.Ordinal);
+        Assert.Contains(
+            "04.png",
+            Assert.ThrowsAny<Exception>(() => Read<Scored>(strict.Transform(Data(rows)))).ToString(),
+            StringComparison.Ordinal
+        );
 
         var named = new List<string>();
-        using var skipping = Fit(new ImageClassificationOptions { OnInvalidImage = OnInvalidImage.Skip, InvalidImage = error => named.Add(error.Message), BatchSize = 4 });
+        using var skipping = Fit(
+            new ImageClassificationOptions
+            {
+                OnInvalidImage = OnInvalidImage.Skip,
+                InvalidImage = error => named.Add(error.Message),
+                BatchSize = 4,
+            }
+        );
         var kept = Read<Scored>(skipping.Transform(Data(rows)));
         Assert.Equal(Enumerable.Range(0, Count).Except([4, 9]), kept.Select(row => row.Number));
         Assert.Equal(2, skipping.InvalidImages);
         Assert.Contains("04.png", named[0], StringComparison.Ordinal);
         Assert.Null(skipping.Transform(Data(rows)).GetRowCount());
 
-        using var marking = Fit(new ImageClassificationOptions { OnInvalidImage = OnInvalidImage.MarkRow, BatchSize = 4 });
+        using var marking = Fit(
+            new ImageClassificationOptions { OnInvalidImage = OnInvalidImage.MarkRow, BatchSize = 4 }
+        );
         var marked = Read<Marked>(marking.Transform(Data(rows)));
         Assert.Equal([4, 9], marked.Where(row => !row.IsValid).Select(row => row.Number));
         Assert.All(marked, row => Assert.Equal(row.IsValid, !string.IsNullOrEmpty(row.PredictedLabel)));
         Assert.All(marked, row => Assert.All(row.Score!, score => Assert.Equal(row.IsValid, !float.IsNaN(score))));
-        Assert.Equal(kept.Select(row => row.PredictedLabel), marked.Where(row => row.IsValid).Select(row => row.PredictedLabel));
-        Assert.Contains("OnInvalidImage", Assert.ThrowsAny<Exception>(() => context.Model.Save(marking, Data(rows).Schema, folder["no.zip"])).ToString(), StringComparison.Ordinal);
+        Assert.Equal(
+            kept.Select(row => row.PredictedLabel),
+            marked.Where(row => row.IsValid).Select(row => row.PredictedLabel)
+        );
+        Assert.Contains(
+            "OnInvalidImage",
+            Assert
+                .ThrowsAny<Exception>(() => context.Model.Save(marking, Data(rows).Schema, folder["no.zip"]))
+                .ToString(),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -243,26 +333,49 @@ public sealed class ClassifyImagesTests : IDisposable
             Close.To([.. top.Select(pair => pair.p)], row.TopScores!, 1e-6, 0, "the same");
         }
 
-        Assert.Throws<ArgumentOutOfRangeException>(() => context.Transforms.ClassifyImages(model, options: new ImageClassificationOptions { TopK = 4 }));
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            context.Transforms.ClassifyImages(model, options: new ImageClassificationOptions { TopK = 4 })
+        );
     }
 
     [Fact]
     public void Wrong_columns_and_files_are_named()
     {
-        Assert.Contains("Nope", Assert.Throws<ArgumentException>(() => context.Transforms.ClassifyImages(model, "Nope").Fit(Data(rows))).Message, StringComparison.Ordinal);
-        Assert.Contains("Number", Assert.Throws<ArgumentException>(() => context.Transforms.ClassifyImages(model, "Number").Fit(Data(rows))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "Nope",
+            Assert
+                .Throws<ArgumentException>(() => context.Transforms.ClassifyImages(model, "Nope").Fit(Data(rows)))
+                .Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "Number",
+            Assert
+                .Throws<ArgumentException>(() => context.Transforms.ClassifyImages(model, "Number").Fit(Data(rows)))
+                .Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<FileNotFoundException>(() => context.Transforms.ClassifyImages(folder["none.onnx"]));
         File.WriteAllBytes(folder["mixed.onnx"], TestModels.Mixed());
-        Assert.Contains("metadata", Assert.Throws<InvalidDataException>(() => context.Transforms.ClassifyImages(folder["mixed.onnx"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "metadata",
+            Assert.Throws<InvalidDataException>(() => context.Transforms.ClassifyImages(folder["mixed.onnx"])).Message,
+            StringComparison.Ordinal
+        );
     }
 
-    private ImageClassificationTransformer Fit(ImageClassificationOptions? options = null) => context.Transforms.ClassifyImages(model, options: options).Fit(Data(rows));
+    private ImageClassificationTransformer Fit(ImageClassificationOptions? options = null) =>
+        context.Transforms.ClassifyImages(model, options: options).Fit(Data(rows));
 
     private IDataView Data(Row[] data) => context.Data.LoadFromEnumerable(data);
 
-    private T[] Read<T>(IDataView view) where T : class, new() => [.. context.Data.CreateEnumerable<T>(view, reuseRowObject: false)];
+    private T[] Read<T>(IDataView view)
+        where T : class, new() => [.. context.Data.CreateEnumerable<T>(view, reuseRowObject: false)];
 
-    private SchemaShape Shape() => context.Transforms.CustomMapping<Nothing, Row>((_, _) => { }, contractName: null).GetOutputSchema(new SchemaShape([]));
+    private SchemaShape Shape() =>
+        context
+            .Transforms.CustomMapping<Nothing, Row>((_, _) => { }, contractName: null)
+            .GetOutputSchema(new SchemaShape([]));
 
     private static SchemaDefinition Definition()
     {

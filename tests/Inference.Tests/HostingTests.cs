@@ -24,7 +24,10 @@ public sealed class HostingTests : IDisposable
     [Fact]
     public async Task Services_get_one_classifier_and_its_health()
     {
-        await using var services = new ServiceCollection().AddLogging().AddImageClassifier(model).BuildServiceProvider();
+        await using var services = new ServiceCollection()
+            .AddLogging()
+            .AddImageClassifier(model)
+            .BuildServiceProvider();
         var service = services.GetRequiredService<ImageClassifierService>();
         Assert.Same(service, services.GetRequiredService<ImageClassifierService>());
         using var plain = ImageClassifier.Load(model);
@@ -36,7 +39,10 @@ public sealed class HostingTests : IDisposable
     public async Task A_model_that_computes_something_else_here_is_unhealthy()
     {
         File.WriteAllBytes(model, Checked(wrong: true));
-        await using var services = new ServiceCollection().AddLogging().AddImageClassifier(model).BuildServiceProvider();
+        await using var services = new ServiceCollection()
+            .AddLogging()
+            .AddImageClassifier(model)
+            .BuildServiceProvider();
         Assert.Equal(HealthStatus.Unhealthy, await Health(services));
     }
 
@@ -75,7 +81,8 @@ public sealed class HostingTests : IDisposable
     [Fact]
     public void A_swapped_link_in_the_path_is_another_file()
     {
-        if (OperatingSystem.IsWindows()) Assert.Skip("links need a privilege on Windows");
+        if (OperatingSystem.IsWindows())
+            Assert.Skip("links need a privilege on Windows");
         // As Kubernetes mounts a ConfigMap: model.onnx -> ..data/model.onnx, ..data -> a folder, swapped whole.
         Directory.CreateDirectory(folder["one"]);
         Directory.CreateDirectory(folder["two"]);
@@ -115,47 +122,57 @@ public sealed class HostingTests : IDisposable
         Assert.Equal(1, service.Reloads);
     }
 
-    public static TheoryData<string, string?> BadCards => new()
-    {
-        { ModelCard.ClassNamesKey, null },
-        { ModelCard.ClassNamesKey, "null" },
-        { ModelCard.ClassNamesKey, "[]" },
-        { ModelCard.ClassNamesKey, "[null,\"a\",\"b\"]" },
-        { ModelCard.ClassNamesKey, "[\"a\",\"b\",\"c\",\"d\"]" },
-        { ModelCard.ClassNamesKey, "{\"a\":1}" },
-        { ModelCard.WidthKey, "0" },
-        { ModelCard.WidthKey, "-8" },
-        { ModelCard.WidthKey, "9" },
-        { ModelCard.WidthKey, "1000000" },
-        { ModelCard.WidthKey, "99999999999" },
-        { ModelCard.HeightKey, "eight" },
-        { ModelCard.AntialiasKey, "perhaps" },
-        { SelfCheck.Key, "null" },
-        { SelfCheck.Key, "{}" },
-        { SelfCheck.Key, "[]" },
-        { SelfCheck.Key, "{\"Planes\":null,\"Logits\":[1,2,3],\"RelativeTolerance\":1}" },
-        { SelfCheck.Key, "{\"Planes\":\"AAAA\",\"Logits\":[1,2,3],\"RelativeTolerance\":1}" },
-        { SelfCheck.Key, "{\"Planes\":\"AAAA\",\"Logits\":null,\"RelativeTolerance\":-1}" },
-    };
+    public static TheoryData<string, string?> BadCards =>
+        new()
+        {
+            { ModelCard.ClassNamesKey, null },
+            { ModelCard.ClassNamesKey, "null" },
+            { ModelCard.ClassNamesKey, "[]" },
+            { ModelCard.ClassNamesKey, "[null,\"a\",\"b\"]" },
+            { ModelCard.ClassNamesKey, "[\"a\",\"b\",\"c\",\"d\"]" },
+            { ModelCard.ClassNamesKey, "{\"a\":1}" },
+            { ModelCard.WidthKey, "0" },
+            { ModelCard.WidthKey, "-8" },
+            { ModelCard.WidthKey, "9" },
+            { ModelCard.WidthKey, "1000000" },
+            { ModelCard.WidthKey, "99999999999" },
+            { ModelCard.HeightKey, "eight" },
+            { ModelCard.AntialiasKey, "perhaps" },
+            { SelfCheck.Key, "null" },
+            { SelfCheck.Key, "{}" },
+            { SelfCheck.Key, "[]" },
+            { SelfCheck.Key, "{\"Planes\":null,\"Logits\":[1,2,3],\"RelativeTolerance\":1}" },
+            { SelfCheck.Key, "{\"Planes\":\"AAAA\",\"Logits\":[1,2,3],\"RelativeTolerance\":1}" },
+            { SelfCheck.Key, "{\"Planes\":\"AAAA\",\"Logits\":null,\"RelativeTolerance\":-1}" },
+        };
 
     [Theory]
     [MemberData(nameof(BadCards))]
     public void A_card_that_does_not_fit_its_graph_fails_no_request(string key, string? value)
     {
         var bad = TestModels.WithMetadata(Checked(), key, value);
-        Assert.Contains("bad.onnx", Assert.Throws<InvalidDataException>(() => ImageClassifier.Load(bad, "bad.onnx")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "bad.onnx",
+            Assert.Throws<InvalidDataException>(() => ImageClassifier.Load(bad, "bad.onnx")).Message,
+            StringComparison.Ordinal
+        );
         var clock = new Clock();
         using var service = new ImageClassifierService(model, clock: clock);
         var isOver = false;
         var failed = new System.Collections.Concurrent.ConcurrentQueue<Exception>();
-        var threads = Enumerable.Range(0, 8).Select(_ => new Thread(() =>
-        {
-            while (!Volatile.Read(ref isOver))
+        var threads = Enumerable
+            .Range(0, 8)
+            .Select(_ => new Thread(() =>
             {
-                if (Record.Exception(() => service.Classify(picture)) is { } error) failed.Enqueue(error);
-            }
-        })).ToArray();
-        foreach (var thread in threads) thread.Start();
+                while (!Volatile.Read(ref isOver))
+                {
+                    if (Record.Exception(() => service.Classify(picture)) is { } error)
+                        failed.Enqueue(error);
+                }
+            }))
+            .ToArray();
+        foreach (var thread in threads)
+            thread.Start();
         File.WriteAllBytes(model, bad);
         clock.Pass(ImageClassifierService.CheckInterval);
         Assert.Contains("cannot be taken", service.ReloadError, StringComparison.Ordinal);
@@ -165,7 +182,8 @@ public sealed class HostingTests : IDisposable
         clock.Pass(ImageClassifierService.CheckInterval);
         Assert.Equal((1, null), (service.Reloads, service.ReloadError));
         Volatile.Write(ref isOver, true);
-        foreach (var thread in threads) thread.Join();
+        foreach (var thread in threads)
+            thread.Join();
         Assert.Empty(failed);
         Assert.Equal("new", service.Use(classifier => classifier.ClassNames[0]));
     }
@@ -185,16 +203,25 @@ public sealed class HostingTests : IDisposable
         File.WriteAllBytes(model, Checked()); // as it was
         clock.Pass(ImageClassifierService.CheckInterval);
         Assert.Null(service.ReloadError);
-        Assert.Throws<InvalidDataException>(() => new ImageClassifierService(TestModels.Write(folder["no.onnx"], TestModels.CannotRun())));
+        Assert.Throws<InvalidDataException>(() =>
+            new ImageClassifierService(TestModels.Write(folder["no.onnx"], TestModels.CannotRun()))
+        );
     }
 
     [Fact]
     public async Task Without_a_model_health_is_unhealthy_and_recovers()
     {
-        await using var services = new ServiceCollection().AddLogging().AddImageClassifier(folder["later.onnx"]).BuildServiceProvider();
+        await using var services = new ServiceCollection()
+            .AddLogging()
+            .AddImageClassifier(folder["later.onnx"])
+            .BuildServiceProvider();
         Assert.Equal(HealthStatus.Unhealthy, await Health(services));
         var service = services.GetRequiredService<ImageClassifierService>();
-        Assert.Contains("later.onnx", Assert.Throws<ModelUnavailableException>(() => service.Classify(picture)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "later.onnx",
+            Assert.Throws<ModelUnavailableException>(() => service.Classify(picture)).Message,
+            StringComparison.Ordinal
+        );
         File.WriteAllText(folder["later.onnx"], "half a model");
         Assert.False(service.Refresh());
         Assert.Equal(HealthStatus.Unhealthy, await Health(services));
@@ -208,37 +235,63 @@ public sealed class HostingTests : IDisposable
     public async Task Two_models_stand_side_by_side_by_name()
     {
         File.WriteAllBytes(folder["small.onnx"], TestModels.Classifier(6));
-        var collection = new ServiceCollection().AddLogging().AddImageClassifier(model).AddImageClassifier("small", folder["small.onnx"]);
+        var collection = new ServiceCollection()
+            .AddLogging()
+            .AddImageClassifier(model)
+            .AddImageClassifier("small", folder["small.onnx"]);
         Assert.Throws<ArgumentException>(() => collection.AddImageClassifier("small", model));
-        Assert.Contains("name", Assert.Throws<ArgumentException>(() => collection.AddImageClassifier(model)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "name",
+            Assert.Throws<ArgumentException>(() => collection.AddImageClassifier(model)).Message,
+            StringComparison.Ordinal
+        );
         await using var services = collection.BuildServiceProvider();
         Assert.Equal(8, services.GetRequiredService<ImageClassifierService>().Use(classifier => classifier.Width));
-        Assert.Equal(6, services.GetRequiredKeyedService<ImageClassifierService>("small").Use(classifier => classifier.Width));
-        var report = await services.GetRequiredService<HealthCheckService>().CheckHealthAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(
+            6,
+            services.GetRequiredKeyedService<ImageClassifierService>("small").Use(classifier => classifier.Width)
+        );
+        var report = await services
+            .GetRequiredService<HealthCheckService>()
+            .CheckHealthAsync(TestContext.Current.CancellationToken);
         Assert.Equal(["image_classifier", "image_classifier_small"], report.Entries.Keys.Order(StringComparer.Ordinal));
-        Assert.Equal(HealthStatus.Degraded, report.Entries["image_classifier_small"].Status); // it carries no self-check
+        // it carries no self-check
+        Assert.Equal(HealthStatus.Degraded, report.Entries["image_classifier_small"].Status);
     }
 
     [Fact]
     public void Metadata_that_say_two_things_are_refused()
     {
         byte[] twice = [.. Checked(), .. TestModels.WithMetadata([], ModelCard.WidthKey, "9")];
-        Assert.Contains("two values of torchbridge.width", Assert.Throws<InvalidDataException>(() => ImageClassifier.Load(twice, "m")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "two values of torchbridge.width",
+            Assert.Throws<InvalidDataException>(() => ImageClassifier.Load(twice, "m")).Message,
+            StringComparison.Ordinal
+        );
         byte[] same = [.. Checked(), .. TestModels.WithMetadata([], ModelCard.WidthKey, "8")];
         ImageClassifier.Load(same, "m").Dispose();
     }
 
     private static async Task<HealthStatus> Health(IServiceProvider services) =>
-        (await services.GetRequiredService<HealthCheckService>().CheckHealthAsync(TestContext.Current.CancellationToken)).Status;
+        (
+            await services
+                .GetRequiredService<HealthCheckService>()
+                .CheckHealthAsync(TestContext.Current.CancellationToken)
+        ).Status;
 
     private static byte[] Checked(bool wrong = false, string[]? names = null)
     {
         var planes = new byte[192];
         using var classifier = ImageClassifier.Load(TestModels.Classifier(), "m");
         float[] logits = [.. classifier.ClassifyPlanes(planes, 1)[0].Logits];
-        if (wrong) logits[0] += 1;
+        if (wrong)
+            logits[0] += 1;
         var model = TestModels.Classifier(check: new SelfCheck(planes, logits, SelfCheck.Float32Tolerance));
-        return TestModels.WithMetadata(model, ModelCard.ClassNamesKey, JsonSerializer.Serialize(names ?? TestModels.ClassNames));
+        return TestModels.WithMetadata(
+            model,
+            ModelCard.ClassNamesKey,
+            JsonSerializer.Serialize(names ?? TestModels.ClassNames)
+        );
     }
 
     /// <summary>A clock that runs its timers when time is made to pass.</summary>
@@ -260,16 +313,15 @@ public sealed class HostingTests : IDisposable
         public void Pass(TimeSpan time)
         {
             now += time.Ticks;
-            foreach (var timer in timers) timer();
+            foreach (var timer in timers)
+                timer();
         }
 
         private sealed class Timer : ITimer
         {
             public bool Change(TimeSpan dueTime, TimeSpan period) => true;
 
-            public void Dispose()
-            {
-            }
+            public void Dispose() { }
 
             public ValueTask DisposeAsync() => ValueTask.CompletedTask;
         }

@@ -10,12 +10,17 @@ public sealed class ImageClassifierTests : IDisposable
     private readonly string[] files;
     private readonly ImageClassifier classifier = ImageClassifier.Load(TestModels.Classifier(), "the test's model");
 
-    public ImageClassifierTests() => files = [.. Enumerable.Range(0, 20).Select(i =>
-    {
-        var path = folder[$"{i:D2}.jpg"];
-        File.WriteAllBytes(path, TestPictures.Encode(9 + i, 12, SKEncodedImageFormat.Jpeg, seed: i * 11));
-        return path;
-    })];
+    public ImageClassifierTests() =>
+        files = [
+            .. Enumerable
+                .Range(0, 20)
+                .Select(i =>
+                {
+                    var path = folder[$"{i:D2}.jpg"];
+                    File.WriteAllBytes(path, TestPictures.Encode(9 + i, 12, SKEncodedImageFormat.Jpeg, seed: i * 11));
+                    return path;
+                }),
+        ];
 
     public void Dispose()
     {
@@ -32,7 +37,14 @@ public sealed class ImageClassifierTests : IDisposable
             Assert.Equal(1, expected.Probabilities.Sum(), 5);
             using var stream = File.OpenRead(file);
             using var picture = MLImage.CreateFromFile(file);
-            foreach (var other in (Prediction[])[classifier.Classify(stream), classifier.Classify(File.ReadAllBytes(file)), classifier.Classify(picture)])
+            foreach (
+                var other in (Prediction[])
+                    [
+                        classifier.Classify(stream),
+                        classifier.Classify(File.ReadAllBytes(file)),
+                        classifier.Classify(picture),
+                    ]
+            )
             {
                 Assert.Equal(expected.Label, other.Label);
                 Assert.Equal(expected.Logits, other.Logits);
@@ -48,16 +60,30 @@ public sealed class ImageClassifierTests : IDisposable
         var expected = files.Select(file => classifier.Classify(file).Label).ToArray();
         Assert.Equal(expected, classifier.ClassifyBatch(files, 3).Select(prediction => prediction.Label));
         var streamed = new List<string>();
-        await foreach (var prediction in classifier.ClassifyAsync(Paths(_ => { }), batchSize: 3, TestContext.Current.CancellationToken)) streamed.Add(prediction.Label);
+        await foreach (
+            var prediction in classifier.ClassifyAsync(
+                Paths(_ => { }),
+                batchSize: 3,
+                TestContext.Current.CancellationToken
+            )
+        )
+            streamed.Add(prediction.Label);
         Assert.Equal(expected, streamed);
-        Assert.Equal(expected[5], (await classifier.ClassifyAsync(files[5], TestContext.Current.CancellationToken)).Label);
+        Assert.Equal(
+            expected[5],
+            (await classifier.ClassifyAsync(files[5], TestContext.Current.CancellationToken)).Label
+        );
     }
 
     [Fact]
     public async Task A_slow_reader_holds_the_producer_back()
     {
         var read = 0;
-        var stream = classifier.ClassifyAsync(Paths(_ => Interlocked.Increment(ref read)), batchSize: 2, TestContext.Current.CancellationToken);
+        var stream = classifier.ClassifyAsync(
+            Paths(_ => Interlocked.Increment(ref read)),
+            batchSize: 2,
+            TestContext.Current.CancellationToken
+        );
         await using var reader = stream.GetAsyncEnumerator(TestContext.Current.CancellationToken);
         await reader.MoveNextAsync();
         // Two batches wait in the channel, one is with the reader, one is being made.
@@ -71,7 +97,10 @@ public sealed class ImageClassifierTests : IDisposable
         var seen = 0;
         var error = await Assert.ThrowsAsync<InvalidPictureException>(async () =>
         {
-            await foreach (var _ in classifier.ClassifyAsync(Paths(_ => { }), batchSize: 2, TestContext.Current.CancellationToken)) seen++;
+            await foreach (
+                var _ in classifier.ClassifyAsync(Paths(_ => { }), batchSize: 2, TestContext.Current.CancellationToken)
+            )
+                seen++;
         });
         Assert.Contains("07.jpg", error.Message, StringComparison.Ordinal);
         Assert.Equal(7, seen); // all that stand before it
@@ -82,16 +111,22 @@ public sealed class ImageClassifierTests : IDisposable
     {
         var expected = files.Select(classifier.Classify).ToArray();
         var wrong = 0;
-        var threads = Enumerable.Range(0, 64).Select(t => new Thread(() =>
-        {
-            for (var i = 0; i < 50; i++)
+        var threads = Enumerable
+            .Range(0, 64)
+            .Select(t => new Thread(() =>
             {
-                var at = (i + t) % files.Length;
-                if (!classifier.Classify(files[at]).Logits.SequenceEqual(expected[at].Logits)) Interlocked.Increment(ref wrong);
-            }
-        })).ToArray();
-        foreach (var thread in threads) thread.Start();
-        foreach (var thread in threads) thread.Join();
+                for (var i = 0; i < 50; i++)
+                {
+                    var at = (i + t) % files.Length;
+                    if (!classifier.Classify(files[at]).Logits.SequenceEqual(expected[at].Logits))
+                        Interlocked.Increment(ref wrong);
+                }
+            }))
+            .ToArray();
+        foreach (var thread in threads)
+            thread.Start();
+        foreach (var thread in threads)
+            thread.Join();
         Assert.Equal(0, wrong);
     }
 
@@ -101,7 +136,12 @@ public sealed class ImageClassifierTests : IDisposable
         var planes = new byte[4 * 192];
         new Random(1).NextBytes(planes);
         var logits = classifier.ClassifyPlanes(planes, 4).SelectMany(prediction => prediction.Logits).ToArray();
-        using (var checking = ImageClassifier.Load(TestModels.Classifier(check: new SelfCheck(planes, logits, SelfCheck.Float32Tolerance)), "m"))
+        using (
+            var checking = ImageClassifier.Load(
+                TestModels.Classifier(check: new SelfCheck(planes, logits, SelfCheck.Float32Tolerance)),
+                "m"
+            )
+        )
         {
             var result = checking.Verify();
             Assert.True(result.Passed);
@@ -110,20 +150,42 @@ public sealed class ImageClassifierTests : IDisposable
 
         float[] other = [.. logits];
         other[5] += 0.01f;
-        using (var failing = ImageClassifier.Load(TestModels.Classifier(check: new SelfCheck(planes, other, SelfCheck.Float32Tolerance)), "m")) Assert.False(failing.Verify().Passed);
+        using (
+            var failing = ImageClassifier.Load(
+                TestModels.Classifier(check: new SelfCheck(planes, other, SelfCheck.Float32Tolerance)),
+                "m"
+            )
+        )
+            Assert.False(failing.Verify().Passed);
         other = [.. logits];
         other[5] = float.NaN;
         var card = new ModelCard(TestModels.ClassNames, 8, 8);
-        var read = SelfCheck.Read(new Dictionary<string, string>([new SelfCheck(planes, logits, SelfCheck.Float32Tolerance).ToMetadata()]), card, "m");
+        var read = SelfCheck.Read(
+            new Dictionary<string, string>([new SelfCheck(planes, logits, SelfCheck.Float32Tolerance).ToMetadata()]),
+            card,
+            "m"
+        );
         Assert.False(read!.Compare(other, 3).Passed);
-        Assert.Contains("self-check", Assert.Throws<InvalidDataException>(classifier.Verify).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "self-check",
+            Assert.Throws<InvalidDataException>(classifier.Verify).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void What_is_no_model_of_ours_is_named()
     {
-        Assert.Contains("broken.onnx", Assert.Throws<InvalidDataException>(() => ImageClassifier.Load([1, 2, 3], "broken.onnx")).Message, StringComparison.Ordinal);
-        Assert.Contains("mixed.onnx", Assert.Throws<InvalidDataException>(() => ImageClassifier.Load(TestModels.Mixed(), "mixed.onnx")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "broken.onnx",
+            Assert.Throws<InvalidDataException>(() => ImageClassifier.Load([1, 2, 3], "broken.onnx")).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "mixed.onnx",
+            Assert.Throws<InvalidDataException>(() => ImageClassifier.Load(TestModels.Mixed(), "mixed.onnx")).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<FileNotFoundException>(() => ImageClassifier.Load(folder["none.onnx"]));
     }
 
@@ -134,7 +196,17 @@ public sealed class ImageClassifierTests : IDisposable
         var seen = 0;
         async Task Read()
         {
-            await foreach (var prediction in classifier.ClassifyAsync(Paths(_ => { if (++seen == 3) throw new TaskCanceledException("timeout"); }), 2)) Assert.NotNull(prediction.Label);
+            await foreach (
+                var prediction in classifier.ClassifyAsync(
+                    Paths(_ =>
+                    {
+                        if (++seen == 3)
+                            throw new TaskCanceledException("timeout");
+                    }),
+                    2
+                )
+            )
+                Assert.NotNull(prediction.Label);
         }
 
         Assert.Equal("timeout", (await Assert.ThrowsAsync<TaskCanceledException>(Read)).Message);

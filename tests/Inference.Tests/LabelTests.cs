@@ -17,12 +17,17 @@ public sealed class LabelTests : IDisposable
     {
         model = folder["model.onnx"];
         File.WriteAllBytes(model, TestModels.Classifier());
-        rows = [.. Enumerable.Range(0, 12).Select(i =>
-        {
-            var path = folder[$"{i:D2}.png"];
-            File.WriteAllBytes(path, TestPictures.Encode(8, 8, SKEncodedImageFormat.Png, seed: i));
-            return new Row { ImagePath = path, Label = FileOrder[i % 3] };
-        })];
+        rows =
+        [
+            .. Enumerable
+                .Range(0, 12)
+                .Select(i =>
+                {
+                    var path = folder[$"{i:D2}.png"];
+                    File.WriteAllBytes(path, TestPictures.Encode(8, 8, SKEncodedImageFormat.Png, seed: i));
+                    return new Row { ImagePath = path, Label = FileOrder[i % 3] };
+                }),
+        ];
     }
 
     public void Dispose() => folder.Dispose();
@@ -44,10 +49,17 @@ public sealed class LabelTests : IDisposable
     public void The_documented_way_compares_by_name()
     {
         var classes = context.Data.LoadFromEnumerable(TestModels.ClassNames.Select(name => new Class { Label = name }));
-        using var fitted = context.Transforms.Conversion.MapValueToKey("Label", keyData: classes).Append(Classify()).Fit(Data());
+        using var fitted = context
+            .Transforms.Conversion.MapValueToKey("Label", keyData: classes)
+            .Append(Classify())
+            .Fit(Data());
         var metrics = context.MulticlassClassification.Evaluate(fitted.Transform(Data()));
         using var classifier = ImageClassifier.Load(model);
-        Assert.Equal(rows.Count(row => classifier.Classify(row.ImagePath).Label == row.Label) / 12.0, metrics.MicroAccuracy, 9);
+        Assert.Equal(
+            rows.Count(row => classifier.Classify(row.ImagePath).Label == row.Label) / 12.0,
+            metrics.MicroAccuracy,
+            9
+        );
     }
 
     [Fact]
@@ -55,39 +67,62 @@ public sealed class LabelTests : IDisposable
     {
         using var fitted = Classify().Append(context.Transforms.Conversion.MapKeyToValue("PredictedLabel")).Fit(Data());
         using var classifier = ImageClassifier.Load(model);
-        Assert.Equal(rows.Select(row => classifier.Classify(row.ImagePath).Label), context.Data.CreateEnumerable<Named>(fitted.Transform(Data()), false).Select(row => row.PredictedLabel));
+        Assert.Equal(
+            rows.Select(row => classifier.Classify(row.ImagePath).Label),
+            context.Data.CreateEnumerable<Named>(fitted.Transform(Data()), false).Select(row => row.PredictedLabel)
+        );
     }
 
     [Fact]
     public void Pixels_of_NaN_have_no_label()
     {
         var pixels = Enumerable.Repeat(1f, 192).ToArray();
-        var data = context.Data.LoadFromEnumerable(new[] { new Pixels { P = pixels }, new Pixels { P = [.. pixels[..191], float.NaN] } });
-        using var text = context.Transforms.ClassifyImages(model, "P", new ImageClassificationOptions { TopK = 2 }).Fit(data);
+        var data = context.Data.LoadFromEnumerable(
+            new[]
+            {
+                new Pixels { P = pixels },
+                new Pixels { P = [.. pixels[..191], float.NaN] },
+            }
+        );
+        using var text = context
+            .Transforms.ClassifyImages(model, "P", new ImageClassificationOptions { TopK = 2 })
+            .Fit(data);
         var named = context.Data.CreateEnumerable<Topped>(text.Transform(data), false).ToArray();
         Assert.Contains(named[0].PredictedLabel, TestModels.ClassNames);
         Assert.True(string.IsNullOrEmpty(named[1].PredictedLabel));
         Assert.All(named[1].TopLabels!, label => Assert.True(string.IsNullOrEmpty(label)));
         Assert.All(named[1].Score!, score => Assert.True(float.IsNaN(score)));
-        using var key = context.Transforms.ClassifyImages(model, "P", new ImageClassificationOptions { Label = LabelKind.Key }).Fit(data);
+        using var key = context
+            .Transforms.ClassifyImages(model, "P", new ImageClassificationOptions { Label = LabelKind.Key })
+            .Fit(data);
         Assert.Equal(0u, context.Data.CreateEnumerable<Keyed>(key.Transform(data), false).Last().PredictedLabel);
     }
 
     [Fact]
     public void The_column_is_the_one_that_was_named_and_saving_keeps_what_was_fitted()
     {
-        using var fitted = context.Transforms.ClassifyImages(model, options: new ImageClassificationOptions { ImageColumn = "Path" }).Fit(context.Data.LoadFromEnumerable(rows.Select(row => new PathRow { Path = row.ImagePath }).ToArray()));
-        Assert.Throws<ArgumentException>(() => context.Transforms.ClassifyImages(model, "Other", new ImageClassificationOptions { ImageColumn = "Path" }));
+        using var fitted = context
+            .Transforms.ClassifyImages(model, options: new ImageClassificationOptions { ImageColumn = "Path" })
+            .Fit(context.Data.LoadFromEnumerable(rows.Select(row => new PathRow { Path = row.ImagePath }).ToArray()));
+        Assert.Throws<ArgumentException>(() =>
+            context.Transforms.ClassifyImages(model, "Other", new ImageClassificationOptions { ImageColumn = "Path" })
+        );
         Assert.Throws<ArgumentException>(() => fitted.Transform(Data()));
         // Looking at another schema does not change what is saved.
         var pixels = context.Data.LoadFromEnumerable(new[] { new PathPixels { Path = new float[192] } });
         fitted.GetOutputSchema(pixels.Schema);
         var paths = context.Data.LoadFromEnumerable(rows.Select(row => new PathRow { Path = row.ImagePath }).ToArray());
         context.Model.Save(fitted, paths.Schema, folder["m.zip"]);
-        Assert.Equal(12, context.Data.CreateEnumerable<Stock>(context.Model.Load(folder["m.zip"], out _).Transform(paths), false).Count());
+        Assert.Equal(
+            12,
+            context
+                .Data.CreateEnumerable<Stock>(context.Model.Load(folder["m.zip"], out _).Transform(paths), false)
+                .Count()
+        );
     }
 
-    private ImageClassificationEstimator Classify() => context.Transforms.ClassifyImages(model, options: new ImageClassificationOptions { Label = LabelKind.Key });
+    private ImageClassificationEstimator Classify() =>
+        context.Transforms.ClassifyImages(model, options: new ImageClassificationOptions { Label = LabelKind.Key });
 
     private IDataView Data() => context.Data.LoadFromEnumerable(rows);
 

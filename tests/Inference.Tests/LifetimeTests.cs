@@ -5,7 +5,8 @@ using TorchBridge.Inference.Sessions;
 
 namespace TorchBridge.Inference.Tests;
 
-/// <summary>Native memory: the disposer waits for who is inside, later callers get ObjectDisposedException, and no process dies.</summary>
+/// <summary>Native memory: the disposer waits for who is inside, later callers get ObjectDisposedException, and no
+/// process dies.</summary>
 public sealed class LifetimeTests : IDisposable
 {
     private readonly TempFolder folder = new();
@@ -50,7 +51,11 @@ public sealed class LifetimeTests : IDisposable
         lifetime.Close();
         lifetime.Retire();
         Assert.Equal(1, freed);
-        Assert.Contains("thing", Assert.Throws<ObjectDisposedException>(() => lifetime.Enter()).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "thing",
+            Assert.Throws<ObjectDisposedException>(() => lifetime.Enter()).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -70,34 +75,45 @@ public sealed class LifetimeTests : IDisposable
     [Fact]
     public void Sixty_four_threads_classify_while_another_disposes_a_thousand_times()
     {
-        const int threads = 64, rounds = 1000;
+        const int threads = 64,
+            rounds = 1000;
         var bytes = TestModels.Classifier();
         var planes = new byte[3 * 8 * 8];
         ImageClassifier? current = null;
         var isOver = false;
         var wrong = new System.Collections.Concurrent.ConcurrentQueue<Exception>();
-        long right = 0, disposed = 0;
-        var workers = Enumerable.Range(0, threads).Select(_ => new Thread(() =>
-        {
-            while (!Volatile.Read(ref isOver))
+        long right = 0,
+            disposed = 0;
+        var workers = Enumerable
+            .Range(0, threads)
+            .Select(_ => new Thread(() =>
             {
-                try
+                while (!Volatile.Read(ref isOver))
                 {
-                    if (Volatile.Read(ref current) is { } classifier && classifier.ClassifyPlanes(planes, 1).Length == 1) Interlocked.Increment(ref right);
-                    else Thread.Yield();
+                    try
+                    {
+                        if (
+                            Volatile.Read(ref current) is { } classifier
+                            && classifier.ClassifyPlanes(planes, 1).Length == 1
+                        )
+                            Interlocked.Increment(ref right);
+                        else
+                            Thread.Yield();
+                    }
+                    catch (ObjectDisposedException)
+                    {
+                        Interlocked.Increment(ref disposed);
+                        Thread.Yield();
+                    }
+                    catch (Exception error)
+                    {
+                        wrong.Enqueue(error);
+                    }
                 }
-                catch (ObjectDisposedException)
-                {
-                    Interlocked.Increment(ref disposed);
-                    Thread.Yield();
-                }
-                catch (Exception error)
-                {
-                    wrong.Enqueue(error);
-                }
-            }
-        })).ToArray();
-        foreach (var worker in workers) worker.Start();
+            }))
+            .ToArray();
+        foreach (var worker in workers)
+            worker.Start();
         for (var round = 0; round < rounds; round++)
         {
             var classifier = ImageClassifier.Load(bytes, "m", new SessionSettings { Threads = 1 });
@@ -108,7 +124,8 @@ public sealed class LifetimeTests : IDisposable
         }
 
         Volatile.Write(ref isOver, true);
-        foreach (var worker in workers) worker.Join();
+        foreach (var worker in workers)
+            worker.Join();
         Assert.Empty(wrong);
         Assert.True(right >= rounds);
         Assert.True(disposed > 0);
@@ -118,7 +135,9 @@ public sealed class LifetimeTests : IDisposable
     public async Task A_classifier_that_is_disposed_says_so_in_every_member()
     {
         var classifier = ImageClassifier.Load(model);
-        var stream = classifier.ClassifyAsync(Endless(), batchSize: 2, TestContext.Current.CancellationToken).GetAsyncEnumerator(TestContext.Current.CancellationToken);
+        var stream = classifier
+            .ClassifyAsync(Endless(), batchSize: 2, TestContext.Current.CancellationToken)
+            .GetAsyncEnumerator(TestContext.Current.CancellationToken);
         Assert.True(await stream.MoveNextAsync());
         classifier.Dispose();
         classifier.Dispose();
@@ -126,7 +145,9 @@ public sealed class LifetimeTests : IDisposable
         Assert.Throws<ObjectDisposedException>(() => classifier.Classify(File.ReadAllBytes(picture)));
         Assert.Throws<ObjectDisposedException>(() => classifier.ClassifyBatch([picture]).ToArray());
         Assert.Throws<ObjectDisposedException>(() => classifier.ClassifyPlanes(new byte[192], 1));
-        await Assert.ThrowsAsync<ObjectDisposedException>(() => classifier.ClassifyAsync(picture, TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<ObjectDisposedException>(() =>
+            classifier.ClassifyAsync(picture, TestContext.Current.CancellationToken)
+        );
         // Some batches were made before: they are given out, and then it is over.
         await Assert.ThrowsAsync<ObjectDisposedException>(async () =>
         {
@@ -156,7 +177,9 @@ public sealed class LifetimeTests : IDisposable
     public void A_lazy_view_that_is_read_after_its_model_is_gone_is_an_error()
     {
         var data = Pictures(300);
-        var transformer = context.Transforms.ClassifyImages(model, options: new ImageClassificationOptions { BatchSize = 32 }).Fit(data);
+        var transformer = context
+            .Transforms.ClassifyImages(model, options: new ImageClassificationOptions { BatchSize = 32 })
+            .Fit(data);
         var view = transformer.Transform(data);
         using var cursor = view.GetRowCursor(view.Schema);
         Assert.True(cursor.MoveNext());
@@ -165,14 +188,23 @@ public sealed class LifetimeTests : IDisposable
         var moved = 0;
         Assert.Throws<ObjectDisposedException>(() =>
         {
-            while (cursor.MoveNext()) moved++;
+            while (cursor.MoveNext())
+                moved++;
         });
         Assert.Equal(31, moved); // the batch that was scored
         Assert.Throws<ObjectDisposedException>(() => cursor.MoveNext());
 
-        foreach (var file in (string[])[TestModels.Write(folder["relu.onnx"], TestModels.Relu("N")), TestModels.Write(folder["whole.onnx"], TestModels.Relu(2L))])
+        foreach (
+            var file in (string[])
+                [
+                    TestModels.Write(folder["relu.onnx"], TestModels.Relu("N")),
+                    TestModels.Write(folder["whole.onnx"], TestModels.Relu(2L)),
+                ]
+        )
         {
-            var vectors = context.Data.LoadFromEnumerable(Enumerable.Range(0, 10).Select(i => new Vector { x = [i, -i, i, -i, i, -i] }).ToArray());
+            var vectors = context.Data.LoadFromEnumerable(
+                Enumerable.Range(0, 10).Select(i => new Vector { x = [i, -i, i, -i, i, -i] }).ToArray()
+            );
             var scoring = context.Transforms.ScoreOnnx(file, ["x"], ["y"]).Fit(vectors);
             var scored = scoring.Transform(vectors);
             using var engine = context.Model.CreatePredictionEngine<Vector, Out>(scoring);
@@ -191,12 +223,14 @@ public sealed class LifetimeTests : IDisposable
         var service = new ImageClassifierService(model);
         using var inside = new ManualResetEventSlim();
         using var leave = new ManualResetEventSlim();
-        var request = new Thread(() => service.Use(classifier =>
-        {
-            inside.Set();
-            leave.Wait();
-            return classifier.Classify(picture);
-        }));
+        var request = new Thread(() =>
+            service.Use(classifier =>
+            {
+                inside.Set();
+                leave.Wait();
+                return classifier.Classify(picture);
+            })
+        );
         request.Start();
         inside.Wait(TestContext.Current.CancellationToken);
         var disposer = new Thread(service.Dispose);
@@ -212,7 +246,8 @@ public sealed class LifetimeTests : IDisposable
 
     private static bool Entered(Lifetime lifetime)
     {
-        if (!lifetime.TryEnter()) return false;
+        if (!lifetime.TryEnter())
+            return false;
         lifetime.Leave();
         return true;
     }
@@ -226,9 +261,13 @@ public sealed class LifetimeTests : IDisposable
         }
     }
 
-    private IDataView Pictures(int count) => context.Data.LoadFromEnumerable(Enumerable.Range(0, count).Select(_ => new Row { ImagePath = picture }).ToArray());
+    private IDataView Pictures(int count) =>
+        context.Data.LoadFromEnumerable(
+            Enumerable.Range(0, count).Select(_ => new Row { ImagePath = picture }).ToArray()
+        );
 
-    private T[] Read<T>(IDataView view) where T : class, new() => [.. context.Data.CreateEnumerable<T>(view, reuseRowObject: false)];
+    private T[] Read<T>(IDataView view)
+        where T : class, new() => [.. context.Data.CreateEnumerable<T>(view, reuseRowObject: false)];
 
     private sealed class Row
     {

@@ -6,31 +6,48 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Inference.Tests;
 
-/// <summary>Stock ML.NET is the judge: LoadImages, ResizeImages(IsoCrop), ExtractPixels give the same bytes as ours.</summary>
+/// <summary>Stock ML.NET is the judge: LoadImages, ResizeImages(IsoCrop), ExtractPixels give the same bytes as
+/// ours.</summary>
 public class PictureReaderTests
 {
-    public static TheoryData<int, int, SKEncodedImageFormat, bool, bool> Cases => new()
-    {
-        { 32, 32, SKEncodedImageFormat.Png, false, false },
-        { 33, 47, SKEncodedImageFormat.Png, false, false },
-        { 100, 31, SKEncodedImageFormat.Png, false, false },
-        { 17, 19, SKEncodedImageFormat.Jpeg, false, false },
-        { 641, 480, SKEncodedImageFormat.Jpeg, false, false },
-        { 75, 76, SKEncodedImageFormat.Webp, false, false },
-        { 64, 40, SKEncodedImageFormat.Png, true, false },
-        { 32, 32, SKEncodedImageFormat.Png, true, false },
-        { 45, 45, SKEncodedImageFormat.Jpeg, false, true },
-        { 1, 1, SKEncodedImageFormat.Png, false, false },
-        { 1, 200, SKEncodedImageFormat.Png, false, false },
-    };
+    public static TheoryData<int, int, SKEncodedImageFormat, bool, bool> Cases =>
+        new()
+        {
+            { 32, 32, SKEncodedImageFormat.Png, false, false },
+            { 33, 47, SKEncodedImageFormat.Png, false, false },
+            { 100, 31, SKEncodedImageFormat.Png, false, false },
+            { 17, 19, SKEncodedImageFormat.Jpeg, false, false },
+            { 641, 480, SKEncodedImageFormat.Jpeg, false, false },
+            { 75, 76, SKEncodedImageFormat.Webp, false, false },
+            { 64, 40, SKEncodedImageFormat.Png, true, false },
+            { 32, 32, SKEncodedImageFormat.Png, true, false },
+            { 45, 45, SKEncodedImageFormat.Jpeg, false, true },
+            { 1, 1, SKEncodedImageFormat.Png, false, false },
+            { 1, 200, SKEncodedImageFormat.Png, false, false },
+        };
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Reads_the_same_bytes_as_stock_ML_NET(int width, int height, SKEncodedImageFormat format, bool transparent, bool gray)
+    public void Reads_the_same_bytes_as_stock_ML_NET(
+        int width,
+        int height,
+        SKEncodedImageFormat format,
+        bool transparent,
+        bool gray
+    )
     {
         using var folder = new TempFolder();
         var path = folder[$"picture.{format}".ToLowerInvariant()];
-        File.WriteAllBytes(path, TestPictures.Encode(width, height, format, transparent ? SKAlphaType.Unpremul : SKAlphaType.Opaque, gray ? SKColorType.Gray8 : SKColorType.Rgba8888));
+        File.WriteAllBytes(
+            path,
+            TestPictures.Encode(
+                width,
+                height,
+                format,
+                transparent ? SKAlphaType.Unpremul : SKAlphaType.Opaque,
+                gray ? SKColorType.Gray8 : SKColorType.Rgba8888
+            )
+        );
 
         var ours = ReadFile(path);
 
@@ -66,7 +83,11 @@ public class PictureReaderTests
         System.Buffers.Binary.BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(18), 60_000);
         System.Buffers.Binary.BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(22), 60_000);
         File.WriteAllBytes(folder["bomb.bmp"], bytes);
-        Assert.Contains("bomb.bmp has 60000 x 60000 pixels", Assert.Throws<InvalidPictureException>(() => ReadFile(folder["bomb.bmp"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "bomb.bmp has 60000 x 60000 pixels",
+            Assert.Throws<InvalidPictureException>(() => ReadFile(folder["bomb.bmp"])).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -82,8 +103,11 @@ public class PictureReaderTests
     {
         var context = new MLContext(seed: 0);
         var rows = context.Data.LoadFromEnumerable([new PictureRow { ImagePath = path }]);
-        var chain = context.Transforms.LoadImages("Image", imageFolder: null, "ImagePath")
-            .Append(context.Transforms.ResizeImages("Image", 32, 32, resizing: ImageResizingEstimator.ResizingKind.IsoCrop))
+        var chain = context
+            .Transforms.LoadImages("Image", imageFolder: null, "ImagePath")
+            .Append(
+                context.Transforms.ResizeImages("Image", 32, 32, resizing: ImageResizingEstimator.ResizingKind.IsoCrop)
+            )
             .Append(context.Transforms.ExtractPixels("Pixels", "Image"));
         var column = chain.Fit(rows).Transform(rows).GetColumn<float[]>("Pixels");
         return column.Single();
@@ -98,10 +122,12 @@ public class PictureReaderTests
         writer.Write(54 + (row * height));
         writer.Write(0);
         writer.Write(54);
-        foreach (var value in (int[])[40, width, height, 1 | (24 << 16), 0, row * height, 2835, 2835, 0, 0]) writer.Write(value);
+        foreach (var value in (int[])[40, width, height, 1 | (24 << 16), 0, row * height, 2835, 2835, 0, 0])
+            writer.Write(value);
         for (var y = 0; y < height; y++)
         {
-            for (var i = 0; i < row; i++) writer.Write((byte)((i * 5) + (y * 13)));
+            for (var i = 0; i < row; i++)
+                writer.Write((byte)((i * 5) + (y * 13)));
         }
 
         return stream.ToArray();

@@ -10,7 +10,8 @@ namespace TorchBridge.Inference.Tests;
 /// <summary>An error ends its row, not the object; and what stands before it is given out.</summary>
 public sealed class RowErrorTests : IDisposable
 {
-    private const int Count = 20, Bad = 13;
+    private const int Count = 20,
+        Bad = 13;
     private readonly TempFolder folder = new();
     private readonly MLContext context = new(seed: 1);
     private readonly string model;
@@ -20,12 +21,17 @@ public sealed class RowErrorTests : IDisposable
     {
         model = folder["model.onnx"];
         File.WriteAllBytes(model, TestModels.Classifier());
-        rows = [.. Enumerable.Range(0, Count).Select(i =>
-        {
-            var path = folder[$"{i:D2}.png"];
-            File.WriteAllBytes(path, TestPictures.Encode(8, 8, SKEncodedImageFormat.Png, seed: i));
-            return new Row { ImagePath = path, Number = i };
-        })];
+        rows =
+        [
+            .. Enumerable
+                .Range(0, Count)
+                .Select(i =>
+                {
+                    var path = folder[$"{i:D2}.png"];
+                    File.WriteAllBytes(path, TestPictures.Encode(8, 8, SKEncodedImageFormat.Png, seed: i));
+                    return new Row { ImagePath = path, Number = i };
+                }),
+        ];
         File.WriteAllText(rows[Bad].ImagePath, "no picture");
     }
 
@@ -37,7 +43,9 @@ public sealed class RowErrorTests : IDisposable
     [InlineData(100)]
     public void Good_rows_before_a_bad_one_are_given_out_and_a_cursor_that_failed_stays_failed(int batchSize)
     {
-        using var transformer = context.Transforms.ClassifyImages(model, options: new ImageClassificationOptions { BatchSize = batchSize }).Fit(Data());
+        using var transformer = context
+            .Transforms.ClassifyImages(model, options: new ImageClassificationOptions { BatchSize = batchSize })
+            .Fit(Data());
         var view = transformer.Transform(Data());
         using var cursor = view.GetRowCursor(view.Schema);
         var number = cursor.GetGetter<int>(view.Schema["Number"]);
@@ -69,13 +77,21 @@ public sealed class RowErrorTests : IDisposable
         var seen = 0;
         Assert.Throws<InvalidPictureException>(() =>
         {
-            foreach (var _ in classifier.ClassifyBatch(rows.Select(row => row.ImagePath), batchSize)) seen++;
+            foreach (var _ in classifier.ClassifyBatch(rows.Select(row => row.ImagePath), batchSize))
+                seen++;
         });
         Assert.Equal(Bad, seen);
         seen = 0;
         await Assert.ThrowsAsync<InvalidPictureException>(async () =>
         {
-            await foreach (var _ in classifier.ClassifyAsync(rows.Select(row => row.ImagePath).ToAsyncEnumerable(), batchSize, TestContext.Current.CancellationToken)) seen++;
+            await foreach (
+                var _ in classifier.ClassifyAsync(
+                    rows.Select(row => row.ImagePath).ToAsyncEnumerable(),
+                    batchSize,
+                    TestContext.Current.CancellationToken
+                )
+            )
+                seen++;
         });
         Assert.Equal(Bad, seen);
         Assert.Throws<InvalidPictureException>(() => classifier.ClassifyBatch([rows[0].ImagePath, null!]).ToArray());
@@ -100,11 +116,18 @@ public sealed class RowErrorTests : IDisposable
         var path = TestModels.Write(folder["lookup.onnx"], Lookup());
         var data = context.Data.LoadFromEnumerable(new[] { new Index { i = [1] } }, IndexDefinition());
         using var transformer = context.Transforms.ScoreOnnx(path, ["i"], ["y"]).Fit(data);
-        using var engine = context.Model.CreatePredictionEngine<Index, Found>(transformer, inputSchemaDefinition: IndexDefinition());
+        using var engine = context.Model.CreatePredictionEngine<Index, Found>(
+            transformer,
+            inputSchemaDefinition: IndexDefinition()
+        );
         Assert.Equal([20f], engine.Predict(new Index { i = [2] }).y);
         Assert.Throws<OnnxRuntimeException>(() => engine.Predict(new Index { i = [77] }));
         Assert.Equal([10f], engine.Predict(new Index { i = [1] }).y);
-        Assert.Contains("'i' has 2 values", Assert.Throws<InvalidOperationException>(() => engine.Predict(new Index { i = [1, 2] })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'i' has 2 values",
+            Assert.Throws<InvalidOperationException>(() => engine.Predict(new Index { i = [1, 2] })).Message,
+            StringComparison.Ordinal
+        );
         Assert.Equal([0f], engine.Predict(new Index { i = [0] }).y);
     }
 
@@ -116,7 +139,9 @@ public sealed class RowErrorTests : IDisposable
     public void An_error_of_the_network_is_of_one_kind_whatever_the_batch(int? batchSize)
     {
         var path = TestModels.Write(folder["lookup.onnx"], Lookup());
-        var data = context.Data.LoadFromEnumerable(Enumerable.Range(0, 100).Select(i => new Index { i = [i == 90 ? 77 : i % 3] }).ToArray());
+        var data = context.Data.LoadFromEnumerable(
+            Enumerable.Range(0, 100).Select(i => new Index { i = [i == 90 ? 77 : i % 3] }).ToArray()
+        );
         using var transformer = context.Transforms.ScoreOnnx(path, ["i"], ["y"], batchSize).Fit(data);
         var view = transformer.Transform(data);
         using var cursor = view.GetRowCursor(view.Schema);
@@ -140,8 +165,20 @@ public sealed class RowErrorTests : IDisposable
     {
         foreach (var what in (OnInvalidImage[])[OnInvalidImage.Skip, OnInvalidImage.MarkRow])
         {
-            using var transformer = context.Transforms.ClassifyImages(model, options: new ImageClassificationOptions { OnInvalidImage = what, InvalidImage = _ => throw new TimeoutException("the log is full") }).Fit(Data());
-            Assert.Equal("the log is full", Assert.Throws<TimeoutException>(() => Read<Scored>(transformer.Transform(Data()))).Message);
+            using var transformer = context
+                .Transforms.ClassifyImages(
+                    model,
+                    options: new ImageClassificationOptions
+                    {
+                        OnInvalidImage = what,
+                        InvalidImage = _ => throw new TimeoutException("the log is full"),
+                    }
+                )
+                .Fit(Data());
+            Assert.Equal(
+                "the log is full",
+                Assert.Throws<TimeoutException>(() => Read<Scored>(transformer.Transform(Data()))).Message
+            );
         }
     }
 
@@ -152,10 +189,12 @@ public sealed class RowErrorTests : IDisposable
         var closed = 0;
         IEnumerable<Row> Once()
         {
-            if (++opened > 1) throw new InvalidOperationException("read twice");
+            if (++opened > 1)
+                throw new InvalidOperationException("read twice");
             try
             {
-                foreach (var row in rows.Where(row => row.Number != Bad)) yield return row;
+                foreach (var row in rows.Where(row => row.Number != Bad))
+                    yield return row;
             }
             finally
             {
@@ -175,20 +214,33 @@ public sealed class RowErrorTests : IDisposable
         var shuffles = new Random(5);
         using var transformer = context.Transforms.ClassifyImages(model).Fit(Data());
         var good = rows.Where(row => row.Number != Bad).ToArray();
-        var expected = Read<Scored>(transformer.Transform(context.Data.LoadFromEnumerable(good))).ToDictionary(row => row.Number, row => row.Score!);
-        var unordered = context.Data.LoadFromEnumerable(Enumerable.Range(0, 1).SelectMany(_ => good.OrderBy(_ => shuffles.Next())));
-        for (var i = 0; i < 3; i++) Assert.All(Read<Scored>(transformer.Transform(unordered)), row => Assert.Equal(expected[row.Number], row.Score));
+        var expected = Read<Scored>(transformer.Transform(context.Data.LoadFromEnumerable(good)))
+            .ToDictionary(row => row.Number, row => row.Score!);
+        var unordered = context.Data.LoadFromEnumerable(
+            Enumerable.Range(0, 1).SelectMany(_ => good.OrderBy(_ => shuffles.Next()))
+        );
+        for (var i = 0; i < 3; i++)
+            Assert.All(Read<Scored>(transformer.Transform(unordered)), row =>
+                Assert.Equal(expected[row.Number], row.Score)
+            );
     }
 
     [Fact]
     public void An_error_in_a_column_that_nobody_reads_is_not_heard()
     {
         using var transformer = context.Transforms.ClassifyImages(model).Fit(Data());
-        var failing = context.Transforms.CustomMapping<Row, Other>((row, other) => other.Value = row.Number < 100 ? throw new TimeoutException() : 1, null);
+        var failing = context.Transforms.CustomMapping<Row, Other>(
+            (row, other) => other.Value = row.Number < 100 ? throw new TimeoutException() : 1,
+            null
+        );
         var good = context.Data.LoadFromEnumerable(rows.Where(row => row.Number != Bad).ToArray());
         var view = transformer.Transform(failing.Fit(good).Transform(good));
         Assert.Equal(Count - 1, Read<Scored>(view).Length);
-        Assert.Contains(nameof(TimeoutException), Assert.ThrowsAny<Exception>(() => Read<Other>(view)).ToString(), StringComparison.Ordinal);
+        Assert.Contains(
+            nameof(TimeoutException),
+            Assert.ThrowsAny<Exception>(() => Read<Other>(view)).ToString(),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -206,7 +258,8 @@ public sealed class RowErrorTests : IDisposable
             var seen = 0;
             for (; cursor.MoveNext(); seen++)
             {
-                if (!reuse) picture = null;
+                if (!reuse)
+                    picture = null;
                 getter(ref picture!);
                 var first = picture;
                 getter(ref picture!); // again: the same one
@@ -221,14 +274,16 @@ public sealed class RowErrorTests : IDisposable
     }
 
     /// <summary>y = table[i], a table of three: another index is an error of the network.</summary>
-    private static byte[] Lookup() => TestModels.Build(
-        [("i", TensorProto.Types.DataType.Int64, ["N", 1])],
-        [("y", TensorProto.Types.DataType.Float, ["N", 1])],
-        graph =>
-        {
-            graph.Graph.Initializer.Add(TestModels.Floats("table", [3], [0, 10, 20]));
-            TestModels.Add(graph, "Gather", ["table", "i"], ["y"]);
-        });
+    private static byte[] Lookup() =>
+        TestModels.Build(
+            [("i", TensorProto.Types.DataType.Int64, ["N", 1])],
+            [("y", TensorProto.Types.DataType.Float, ["N", 1])],
+            graph =>
+            {
+                graph.Graph.Initializer.Add(TestModels.Floats("table", [3], [0, 10, 20]));
+                TestModels.Add(graph, "Gather", ["table", "i"], ["y"]);
+            }
+        );
 
     private static SchemaDefinition IndexDefinition()
     {
@@ -239,7 +294,8 @@ public sealed class RowErrorTests : IDisposable
 
     private IDataView Data() => context.Data.LoadFromEnumerable(rows);
 
-    private T[] Read<T>(IDataView view) where T : class, new() => [.. context.Data.CreateEnumerable<T>(view, reuseRowObject: false)];
+    private T[] Read<T>(IDataView view)
+        where T : class, new() => [.. context.Data.CreateEnumerable<T>(view, reuseRowObject: false)];
 
     private sealed class Row
     {

@@ -3,7 +3,8 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Inference.Tests;
 
-/// <summary>A large JPEG that is made much smaller is decoded at a fraction of its size, and says nearly the same.</summary>
+/// <summary>A large JPEG that is made much smaller is decoded at a fraction of its size, and says nearly the
+/// same.</summary>
 public class ScaledDecodeTests
 {
     [Theory]
@@ -11,11 +12,16 @@ public class ScaledDecodeTests
     [InlineData(1201, 1603, 224)]
     [InlineData(900, 700, 64)]
     [InlineData(470, 460, 224)]
-    public void A_reduced_decode_differs_by_a_grey_level_in_the_mean_and_little_anywhere(int width, int height, int side)
+    public void A_reduced_decode_differs_by_a_grey_level_in_the_mean_and_little_anywhere(
+        int width,
+        int height,
+        int side
+    )
     {
         var reading = new PictureReading(Antialias: true);
         var (jpeg, same) = Photo(width, height);
-        byte[] reduced = new byte[3 * side * side], whole = new byte[3 * side * side];
+        byte[] reduced = new byte[3 * side * side],
+            whole = new byte[3 * side * side];
         PictureReader.Read(jpeg, "photo.jpg", side, side, reduced, reading);
         // A PNG of the decoded pixels has no blocks: it is read whole.
         PictureReader.Read(same, "photo.png", side, side, whole, reading);
@@ -28,7 +34,8 @@ public class ScaledDecodeTests
     public void Without_antialiasing_nothing_is_reduced()
     {
         var (jpeg, same) = Photo(900, 700);
-        byte[] first = new byte[3 * 64 * 64], second = new byte[3 * 64 * 64];
+        byte[] first = new byte[3 * 64 * 64],
+            second = new byte[3 * 64 * 64];
         PictureReader.Read(jpeg, "photo.jpg", 64, 64, first);
         PictureReader.Read(same, "photo.png", 64, 64, second);
         Assert.Equal(second, first);
@@ -41,7 +48,12 @@ public class ScaledDecodeTests
         using (var canvas = new SKCanvas(bitmap))
         using (var paint = new SKPaint { IsAntialias = true })
         {
-            paint.Shader = SKShader.CreateLinearGradient(new SKPoint(0, 0), new SKPoint(width, height), [SKColors.DarkBlue, SKColors.Orange], SKShaderTileMode.Clamp);
+            paint.Shader = SKShader.CreateLinearGradient(
+                new SKPoint(0, 0),
+                new SKPoint(width, height),
+                [SKColors.DarkBlue, SKColors.Orange],
+                SKShaderTileMode.Clamp
+            );
             canvas.DrawPaint(paint);
             paint.Shader = null;
             for (var i = 0; i < 40; i++)

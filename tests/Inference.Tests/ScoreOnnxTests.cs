@@ -21,10 +21,24 @@ public sealed class ScoreOnnxTests : IDisposable
     {
         File.WriteAllBytes(folder["m.onnx"], TestModels.Mixed());
         // Free vectors of two lengths: a batch ends where the length changes.
-        var data = context.Data.LoadFromEnumerable(Enumerable.Range(0, 20).Select(i => new Row { a = [i, -i, 0.5f], free = [.. Enumerable.Range(0, i < 8 ? 2 : 5).Select(j => (float)(i * j))], whole = [i], name = $"row {i}" }).ToArray());
+        var data = context.Data.LoadFromEnumerable(
+            Enumerable
+                .Range(0, 20)
+                .Select(i => new Row
+                {
+                    a = [i, -i, 0.5f],
+                    free = [.. Enumerable.Range(0, i < 8 ? 2 : 5).Select(j => (float)(i * j))],
+                    whole = [i],
+                    name = $"row {i}",
+                })
+                .ToArray()
+        );
         using var stock = context.Transforms.ApplyOnnxModel(Outputs, Inputs, folder["m.onnx"]).Fit(data);
         using var ours = context.Transforms.ScoreOnnx(folder["m.onnx"], Inputs, Outputs, batchSize).Fit(data);
-        Assert.Equal(stock.GetOutputSchema(data.Schema).Select(column => (column.Name, column.Type)), ours.GetOutputSchema(data.Schema).Select(column => (column.Name, column.Type)));
+        Assert.Equal(
+            stock.GetOutputSchema(data.Schema).Select(column => (column.Name, column.Type)),
+            ours.GetOutputSchema(data.Schema).Select(column => (column.Name, column.Type))
+        );
         var expected = context.Data.CreateEnumerable<Result>(stock.Transform(data), reuseRowObject: false).ToArray();
         var actual = context.Data.CreateEnumerable<Result>(ours.Transform(data), reuseRowObject: false).ToArray();
         Assert.Equal(20, actual.Length);
@@ -43,8 +57,19 @@ public sealed class ScoreOnnxTests : IDisposable
     public void What_is_no_model_is_named()
     {
         File.WriteAllText(folder["notes.onnx"], "no model");
-        Assert.Contains("notes.onnx", Assert.Throws<InvalidDataException>(() => context.Transforms.ScoreOnnx(folder["notes.onnx"], ["x"], ["y"])).Message, StringComparison.Ordinal);
-        Assert.Throws<ArgumentException>(() => context.Transforms.CopyColumns("y", "x").Fit(context.Data.LoadFromEnumerable(new[] { new Single { x = [1] } })).Batched());
+        Assert.Contains(
+            "notes.onnx",
+            Assert
+                .Throws<InvalidDataException>(() => context.Transforms.ScoreOnnx(folder["notes.onnx"], ["x"], ["y"]))
+                .Message,
+            StringComparison.Ordinal
+        );
+        Assert.Throws<ArgumentException>(() =>
+            context
+                .Transforms.CopyColumns("y", "x")
+                .Fit(context.Data.LoadFromEnumerable(new[] { new Single { x = [1] } }))
+                .Batched()
+        );
     }
 
     private sealed class Row

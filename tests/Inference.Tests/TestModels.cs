@@ -10,20 +10,35 @@ internal static class TestModels
 {
     public static readonly string[] ClassNames = ["cat", "dog", "frog"];
 
-    /// <summary>A classifier of pictures: pixels [N, 3, size, size] to logits and probabilities, with the metadata of ours.</summary>
+    /// <summary>A classifier of pictures: pixels [N, 3, size, size] to logits and probabilities, with the metadata of
+    /// ours.</summary>
     public static byte[] Classifier(int size = 8, SelfCheck? check = null, PictureReading? reading = null)
     {
         var random = new Random(3);
-        var weights = Enumerable.Range(0, 3 * size * size * 3).Select(_ => (float)(random.NextDouble() - 0.5) / 100).ToArray();
-        var model = Model([("pixels", TensorProto.Types.DataType.Float, ["N", 3, size, size])], [("logits", TensorProto.Types.DataType.Float, ["N", 3]), ("probabilities", TensorProto.Types.DataType.Float, ["N", 3])]);
+        var weights = Enumerable
+            .Range(0, 3 * size * size * 3)
+            .Select(_ => (float)(random.NextDouble() - 0.5) / 100)
+            .ToArray();
+        var model = Model(
+            [("pixels", TensorProto.Types.DataType.Float, ["N", 3, size, size])],
+            [
+                ("logits", TensorProto.Types.DataType.Float, ["N", 3]),
+                ("probabilities", TensorProto.Types.DataType.Float, ["N", 3]),
+            ]
+        );
         model.Graph.Initializer.Add(Floats("w", [3 * size * size, 3], weights));
         model.Graph.Initializer.Add(Floats("b", [3], [0.1f, -0.2f, 0.3f]));
         Add(model, "Flatten", ["pixels"], ["flat"]);
         Add(model, "Gemm", ["flat", "w", "b"], ["logits"]);
         Add(model, "Softmax", ["logits"], ["probabilities"]);
-        var metadata = (new ModelCard(ClassNames, size, size) { Reading = reading ?? PictureReading.Stock }).ToMetadata();
-        if (check is not null) metadata = metadata.Append(check.ToMetadata());
-        model.MetadataProps.AddRange(metadata.Select(pair => new StringStringEntryProto { Key = pair.Key, Value = pair.Value }));
+        var metadata = (
+            new ModelCard(ClassNames, size, size) { Reading = reading ?? PictureReading.Stock }
+        ).ToMetadata();
+        if (check is not null)
+            metadata = metadata.Append(check.ToMetadata());
+        model.MetadataProps.AddRange(
+            metadata.Select(pair => new StringStringEntryProto { Key = pair.Key, Value = pair.Value })
+        );
         return model.ToByteArray();
     }
 
@@ -50,8 +65,19 @@ internal static class TestModels
     public static byte[] Mixed()
     {
         var model = Model(
-            [("a", TensorProto.Types.DataType.Float, ["N", 3]), ("free", TensorProto.Types.DataType.Float, ["N", "L"]), ("whole", TensorProto.Types.DataType.Int64, ["N", 1])],
-            [("twice", TensorProto.Types.DataType.Float, ["N", 3]), ("sum", TensorProto.Types.DataType.Float, ["N", 1]), ("next", TensorProto.Types.DataType.Int64, ["N", 1]), ("positive", TensorProto.Types.DataType.Bool, ["N", 3]), ("precise", TensorProto.Types.DataType.Double, ["N", 3])]);
+            [
+                ("a", TensorProto.Types.DataType.Float, ["N", 3]),
+                ("free", TensorProto.Types.DataType.Float, ["N", "L"]),
+                ("whole", TensorProto.Types.DataType.Int64, ["N", 1]),
+            ],
+            [
+                ("twice", TensorProto.Types.DataType.Float, ["N", 3]),
+                ("sum", TensorProto.Types.DataType.Float, ["N", 1]),
+                ("next", TensorProto.Types.DataType.Int64, ["N", 1]),
+                ("positive", TensorProto.Types.DataType.Bool, ["N", 3]),
+                ("precise", TensorProto.Types.DataType.Double, ["N", 3]),
+            ]
+        );
         model.Graph.Initializer.Add(Floats("two", [], [2]));
         model.Graph.Initializer.Add(Floats("zero", [], [0]));
         model.Graph.Initializer.Add(Longs("one", [], [1]));
@@ -61,14 +87,24 @@ internal static class TestModels
         Add(model, "Add", ["whole", "one"], ["next"]);
         Add(model, "Greater", ["a", "zero"], ["positive"]);
         var cast = Add(model, "Cast", ["twice"], ["precise"]);
-        cast.Attribute.Add(new AttributeProto { Name = "to", I = (long)TensorProto.Types.DataType.Double, Type = AttributeProto.Types.AttributeType.Int });
+        cast.Attribute.Add(
+            new AttributeProto
+            {
+                Name = "to",
+                I = (long)TensorProto.Types.DataType.Double,
+                Type = AttributeProto.Types.AttributeType.Int,
+            }
+        );
         return model.ToByteArray();
     }
 
     /// <summary>A model whose batch is fixed to one.</summary>
     public static byte[] FixedBatch()
     {
-        var model = Model([("x", TensorProto.Types.DataType.Float, [1L, 3])], [("y", TensorProto.Types.DataType.Float, [1L, 3])]);
+        var model = Model(
+            [("x", TensorProto.Types.DataType.Float, [1L, 3])],
+            [("y", TensorProto.Types.DataType.Float, [1L, 3])]
+        );
         Add(model, "Relu", ["x"], ["y"]);
         return model.ToByteArray();
     }
@@ -80,17 +116,27 @@ internal static class TestModels
         return path;
     }
 
-    /// <summary>y = max(x, 0) over a batch of [batch, 3]; free where it is a name. A batch of 2 takes six numbers a row, and so does a free one of rank 2 here.</summary>
+    /// <summary>y = max(x, 0) over a batch of [batch, 3]; free where it is a name. A batch of 2 takes six numbers a
+    /// row, and so does a free one of rank 2 here.</summary>
     public static byte[] Relu(object batch)
     {
         var width = batch is string ? 6L : 3L;
-        var model = Model([("x", TensorProto.Types.DataType.Float, [batch, width])], [("y", TensorProto.Types.DataType.Float, [batch, width])]);
+        var model = Model(
+            [("x", TensorProto.Types.DataType.Float, [batch, width])],
+            [("y", TensorProto.Types.DataType.Float, [batch, width])]
+        );
         Add(model, "Relu", ["x"], ["y"]);
         return model.ToByteArray();
     }
 
     /// <summary>One operator from x to y, of any type; the batch is free.</summary>
-    public static byte[] One(string opType, TensorProto.Types.DataType type, object[] from, object[] to, params AttributeProto[] attributes)
+    public static byte[] One(
+        string opType,
+        TensorProto.Types.DataType type,
+        object[] from,
+        object[] to,
+        params AttributeProto[] attributes
+    )
     {
         var model = Model([("x", type, from)], [("y", type, to)]);
         Add(model, opType, ["x"], ["y"]).Attribute.AddRange(attributes);
@@ -98,10 +144,20 @@ internal static class TestModels
     }
 
     /// <summary>An integer attribute.</summary>
-    public static AttributeProto Whole(string name, long value) => new() { Name = name, I = value, Type = AttributeProto.Types.AttributeType.Int };
+    public static AttributeProto Whole(string name, long value) =>
+        new()
+        {
+            Name = name,
+            I = value,
+            Type = AttributeProto.Types.AttributeType.Int,
+        };
 
     /// <summary>A model of any nodes.</summary>
-    public static byte[] Build((string, TensorProto.Types.DataType, object[])[] inputs, (string, TensorProto.Types.DataType, object[])[] outputs, Action<ModelProto> nodes)
+    public static byte[] Build(
+        (string, TensorProto.Types.DataType, object[])[] inputs,
+        (string, TensorProto.Types.DataType, object[])[] outputs,
+        Action<ModelProto> nodes
+    )
     {
         var model = Model(inputs, outputs);
         nodes(model);
@@ -112,14 +168,23 @@ internal static class TestModels
     public static byte[] WithMetadata(byte[] onnx, string key, string? value)
     {
         var model = ModelProto.Parser.ParseFrom(onnx);
-        foreach (var old in model.MetadataProps.Where(entry => entry.Key == key).ToArray()) model.MetadataProps.Remove(old);
-        if (value is not null) model.MetadataProps.Add(new StringStringEntryProto { Key = key, Value = value });
+        foreach (var old in model.MetadataProps.Where(entry => entry.Key == key).ToArray())
+            model.MetadataProps.Remove(old);
+        if (value is not null)
+            model.MetadataProps.Add(new StringStringEntryProto { Key = key, Value = value });
         return model.ToByteArray();
     }
 
-    private static ModelProto Model((string, TensorProto.Types.DataType, object[])[] inputs, (string, TensorProto.Types.DataType, object[])[] outputs)
+    private static ModelProto Model(
+        (string, TensorProto.Types.DataType, object[])[] inputs,
+        (string, TensorProto.Types.DataType, object[])[] outputs
+    )
     {
-        var model = new ModelProto { IrVersion = 8, Graph = new GraphProto { Name = "test" } };
+        var model = new ModelProto
+        {
+            IrVersion = 8,
+            Graph = new GraphProto { Name = "test" },
+        };
         model.OpsetImport.Add(new OperatorSetIdProto { Version = 17 });
         model.Graph.Input.AddRange(inputs.Select(Info));
         model.Graph.Output.AddRange(outputs.Select(Info));
@@ -129,8 +194,23 @@ internal static class TestModels
     private static ValueInfoProto Info((string Name, TensorProto.Types.DataType Type, object[] Dims) value)
     {
         var shape = new TensorShapeProto();
-        foreach (var dim in value.Dims) shape.Dim.Add(dim is string name ? new TensorShapeProto.Types.Dimension { DimParam = name } : new TensorShapeProto.Types.Dimension { DimValue = Convert.ToInt64(dim, System.Globalization.CultureInfo.InvariantCulture) });
-        return new ValueInfoProto { Name = value.Name, Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)value.Type, Shape = shape } } };
+        foreach (var dim in value.Dims)
+            shape.Dim.Add(
+                dim is string name
+                    ? new TensorShapeProto.Types.Dimension { DimParam = name }
+                    : new TensorShapeProto.Types.Dimension
+                    {
+                        DimValue = Convert.ToInt64(dim, System.Globalization.CultureInfo.InvariantCulture),
+                    }
+            );
+        return new ValueInfoProto
+        {
+            Name = value.Name,
+            Type = new TypeProto
+            {
+                TensorType = new TypeProto.Types.Tensor { ElemType = (int)value.Type, Shape = shape },
+            },
+        };
     }
 
     public static NodeProto Add(ModelProto model, string opType, string[] inputs, string[] outputs)
@@ -142,13 +222,20 @@ internal static class TestModels
         return node;
     }
 
-    public static TensorProto Floats(string name, long[] dims, float[] values) => Tensor(name, dims, TensorProto.Types.DataType.Float, MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
+    public static TensorProto Floats(string name, long[] dims, float[] values) =>
+        Tensor(name, dims, TensorProto.Types.DataType.Float, MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
 
-    public static TensorProto Longs(string name, long[] dims, long[] values) => Tensor(name, dims, TensorProto.Types.DataType.Int64, MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
+    public static TensorProto Longs(string name, long[] dims, long[] values) =>
+        Tensor(name, dims, TensorProto.Types.DataType.Int64, MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
 
     private static TensorProto Tensor(string name, long[] dims, TensorProto.Types.DataType type, byte[] bytes)
     {
-        var tensor = new TensorProto { Name = name, DataType = (int)type, RawData = ByteString.CopyFrom(bytes) };
+        var tensor = new TensorProto
+        {
+            Name = name,
+            DataType = (int)type,
+            RawData = ByteString.CopyFrom(bytes),
+        };
         tensor.Dims.AddRange(dims);
         return tensor;
     }

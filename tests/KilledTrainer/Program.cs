@@ -18,15 +18,28 @@ torch.set_num_threads(1);
 var data = DrawnPictures.Make(2, 96, 32, 16);
 var settings = new ModelSettings(
     new NetworkOptions { Channels = 8, Dropout = 0.4 },
-    new Recipe { Epochs = 6, BatchSize = 32, WeightAverage = 0.9, Mixup = 0.3 },
-    ComputeOptions.Default, 7, DataSource.Drawn, [96, 32, 16], data.ClassNames, ChannelStatistics.Of(data.Training));
+    new Recipe
+    {
+        Epochs = 6,
+        BatchSize = 32,
+        WeightAverage = 0.9,
+        Mixup = 0.3,
+    },
+    ComputeOptions.Default,
+    7,
+    DataSource.Drawn,
+    [96, 32, 16],
+    data.ClassNames,
+    ChannelStatistics.Of(data.Training)
+);
 using var checkpoint = File.Exists(path) ? Checkpoint.Read(path) : null;
 using var model = new TrainedModel(checkpoint?.Settings ?? settings);
 if (kind == "rename")
 {
     AtomicFile.BeforeRename = _ =>
     {
-        if (--count == 0) Death.Die();
+        if (--count == 0)
+            Death.Die();
     };
 }
 
@@ -49,7 +62,8 @@ internal sealed class Killer(int steps) : ITrainingObserver
 
     public void Step(int epoch, long step, long stepsInEpoch, double loss, double learningRate, double imagesPerSecond)
     {
-        if (--left == 0) Death.Die();
+        if (--left == 0)
+            Death.Die();
     }
 
     public void Epoch(EpochRecord record, bool isBest) { }

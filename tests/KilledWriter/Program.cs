@@ -11,7 +11,8 @@ using TorchBridge.Onnx.Graph;
 var (kind, place, count, content) = (args[0], args[1], int.Parse(args[2], CultureInfo.InvariantCulture), args[3]);
 AtomicFile.BeforeRename = _ =>
 {
-    if (--count != 0) return;
+    if (--count != 0)
+        return;
     using var self = Process.GetCurrentProcess();
     self.Kill();
     Thread.Sleep(Timeout.Infinite); // the signal is on its way
@@ -32,7 +33,15 @@ switch (kind)
         var values = new float[1000];
         Array.Fill(values, float.Parse(content, CultureInfo.InvariantCulture));
         graph.Add(Initializer.Of("w", values, values.Length));
-        graph.Nodes.Add(new OnnxNode { OpType = "Identity", Name = "copy", Inputs = ["w"], Outputs = ["y"] });
+        graph.Nodes.Add(
+            new OnnxNode
+            {
+                OpType = "Identity",
+                Name = "copy",
+                Inputs = ["w"],
+                Outputs = ["y"],
+            }
+        );
         graph.Outputs.Add(new ValueInfo("y", ElementType.Float32, [(long)values.Length]));
         using (var file = new StagedModel(place, graph, externalDataThreshold: 0))
         {

@@ -3,10 +3,18 @@ using SkiaSharp;
 
 namespace TorchBridge.Pipeline.Tests;
 
-/// <summary>Chromium without a window, started once for the tests of a class. Where it is not installed, the tests that ask for it skip.</summary>
+/// <summary>Chromium without a window, started once for the tests of a class. Where it is not installed, the tests
+/// that ask for it skip.</summary>
 public sealed class Browser : IAsyncLifetime
 {
-    private static readonly string[] Names = ["chromium", "chromium-browser", "google-chrome", "chrome.exe", "msedge.exe"];
+    private static readonly string[] Names =
+    [
+        "chromium",
+        "chromium-browser",
+        "google-chrome",
+        "chrome.exe",
+        "msedge.exe",
+    ];
     private readonly TempFolder profile = new();
     private IBrowser? browser;
 
@@ -14,19 +22,33 @@ public sealed class Browser : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         var folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator);
-        if (Names.SelectMany(name => folders.Select(folder => Path.Combine(folder, name))).FirstOrDefault(File.Exists) is not { } path) return;
-        browser = await Puppeteer.LaunchAsync(new LaunchOptions
-        {
-            ExecutablePath = path,
-            Headless = true,
-            UserDataDir = profile.Path,
-            // No sandbox: Chromium refuses one to root, which containers run as. The rest keeps it from looking for the network.
-            Args =
-            [
-                "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-                "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--force-device-scale-factor=1",
-            ],
-        });
+        if (
+            Names.SelectMany(name => folders.Select(folder => Path.Combine(folder, name))).FirstOrDefault(File.Exists)
+            is not { } path
+        )
+            return;
+        browser = await Puppeteer.LaunchAsync(
+            new LaunchOptions
+            {
+                ExecutablePath = path,
+                Headless = true,
+                UserDataDir = profile.Path,
+                // No sandbox: Chromium refuses one to root, which containers run as. The rest keeps it from looking
+                // for the network.
+                Args =
+                [
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-quic",
+                    "--no-first-run",
+                    "--disable-background-networking",
+                    "--disable-component-update",
+                    "--disable-sync",
+                    "--hide-scrollbars",
+                    "--force-device-scale-factor=1",
+                ],
+            }
+        );
     }
 
     /// <summary>Skips the test where there is no browser.</summary>
@@ -36,25 +58,30 @@ public sealed class Browser : IAsyncLifetime
     /// <param name="file">HTML or SVG.</param>
     /// <param name="width">Of the window.</param>
     /// <param name="dark">Whether the reader prefers dark pages.</param>
-    /// <param name="complaints">What the page writes to the console is added here: each is something that it does wrong.</param>
+    /// <param name="complaints">What the page writes to the console is added here: each is something that it does
+    /// wrong.</param>
     public async Task<IPage> Open(string file, int width, bool dark = false, ICollection<string>? complaints = null)
     {
         var page = await browser!.NewPageAsync();
         page.Console += (_, message) => complaints?.Add(message.Message.Text);
         page.PageError += (_, error) => complaints?.Add(error.Message);
         await page.SetViewportAsync(new ViewPortOptions { Width = width, Height = 1200 });
-        await page.EmulateMediaFeaturesAsync([new MediaFeatureValue { MediaFeature = MediaFeature.PrefersColorScheme, Value = dark ? "dark" : "light" }]);
+        await page.EmulateMediaFeaturesAsync([
+            new MediaFeatureValue { MediaFeature = MediaFeature.PrefersColorScheme, Value = dark ? "dark" : "light" },
+        ]);
         await page.GoToAsync(new Uri(file).AbsoluteUri);
         return page;
     }
 
     /// <summary>What an element looks like.</summary>
-    public static async Task<SKBitmap> Screenshot(IElementHandle element) => SKBitmap.Decode(await element.ScreenshotDataAsync());
+    public static async Task<SKBitmap> Screenshot(IElementHandle element) =>
+        SKBitmap.Decode(await element.ScreenshotDataAsync());
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        if (browser is not null) await browser.DisposeAsync();
+        if (browser is not null)
+            await browser.DisposeAsync();
         profile.Dispose();
     }
 }

@@ -40,7 +40,16 @@ public class BrowserTests(Browser browser, MadePages pages) : IClassFixture<Brow
     private const int WindowWidth = 1280;
 
     /// <summary>The pages, with the fewest pictures that each has.</summary>
-    public static TheoryData<string, int> Pages => new() { { "report", 3 }, { "short report", 3 }, { "large report", 3 }, { "lab", 20 }, { "ablation", 3 }, { "sensitivity and modes", 3 } };
+    public static TheoryData<string, int> Pages =>
+        new()
+        {
+            { "report", 3 },
+            { "short report", 3 },
+            { "large report", 3 },
+            { "lab", 20 },
+            { "ablation", 3 },
+            { "sensitivity and modes", 3 },
+        };
 
     [Theory]
     [MemberData(nameof(Pages))]
@@ -59,9 +68,13 @@ public class BrowserTests(Browser browser, MadePages pages) : IClassFixture<Brow
             var what = $"{name}, {Path.GetFileName(file)}";
             var box = await picture.BoundingBoxAsync();
             var svg = XElement.Load(file);
-            double width = (double)svg.Attribute("width")!, height = (double)svg.Attribute("height")!;
+            double width = (double)svg.Attribute("width")!,
+                height = (double)svg.Attribute("height")!;
             // Scaled, not cut: within the rounding to a pixel.
-            Assert.True(Math.Abs(((double)box.Width * height / width) - (double)box.Height) <= 1, $"{what}: {box.Width} x {box.Height} on the page, {width} x {height} alone");
+            Assert.True(
+                Math.Abs(((double)box.Width * height / width) - (double)box.Height) <= 1,
+                $"{what}: {box.Width} x {box.Height} on the page, {width} x {height} alone"
+            );
             using var inPage = await InTheCorner(picture, (int)box.Width, (int)box.Height);
             using var alone = await Alone(file, (int)box.Width, (int)box.Height, folder["alone.html"]);
             AssertSamePixels(alone, inPage, what);
@@ -80,7 +93,11 @@ public class BrowserTests(Browser browser, MadePages pages) : IClassFixture<Brow
         await using var page = await browser.Open(sample.Path, WindowWidth);
         var faults = new List<string>();
         foreach (var (picture, file) in (await page.QuerySelectorAllAsync("svg")).Zip(sample.Pictures))
-            faults.AddRange((await picture.EvaluateFunctionAsync<string[]>(TextLayout.Faults)).Select(fault => $"{Path.GetFileName(file)}: {fault}"));
+            faults.AddRange(
+                (await picture.EvaluateFunctionAsync<string[]>(TextLayout.Faults)).Select(fault =>
+                    $"{Path.GetFileName(file)}: {fault}"
+                )
+            );
         Assert.True(faults.Count == 0, string.Join('\n', faults));
     }
 
@@ -92,10 +109,14 @@ public class BrowserTests(Browser browser, MadePages pages) : IClassFixture<Brow
         return await InTheCorner(await page.QuerySelectorAsync("svg"), width, height);
     }
 
-    /// <summary>A picture where it is in its page, but moved to the window's corner: text at another fraction of a pixel is smoothed otherwise.</summary>
+    /// <summary>A picture where it is in its page, but moved to the window's corner: text at another fraction of a
+    /// pixel is smoothed otherwise.</summary>
     private static async Task<SKBitmap> InTheCorner(IElementHandle picture, int width, int height)
     {
-        var style = string.Create(CultureInfo.InvariantCulture, $"position:fixed;left:0;top:0;z-index:1;margin:0;max-width:none;width:{width}px;height:{height}px;background:#fff");
+        var style = string.Create(
+            CultureInfo.InvariantCulture,
+            $"position:fixed;left:0;top:0;z-index:1;margin:0;max-width:none;width:{width}px;height:{height}px;background:#fff"
+        );
         await picture.EvaluateFunctionAsync("(picture, style) => picture.style.cssText = style", style);
         var bitmap = await Browser.Screenshot(picture);
         await picture.EvaluateFunctionAsync("picture => picture.style.cssText = ''");
@@ -105,7 +126,10 @@ public class BrowserTests(Browser browser, MadePages pages) : IClassFixture<Brow
     private static void AssertSamePixels(SKBitmap expected, SKBitmap actual, string what)
     {
         Assert.True(expected.Width > 300 && expected.Height > 100, $"{what}: {expected.Width} x {expected.Height}");
-        Assert.True((expected.Width, expected.Height) == (actual.Width, actual.Height), $"{what}: {actual.Width} x {actual.Height}, alone {expected.Width} x {expected.Height}");
+        Assert.True(
+            (expected.Width, expected.Height) == (actual.Width, actual.Height),
+            $"{what}: {actual.Width} x {actual.Height}, alone {expected.Width} x {expected.Height}"
+        );
         var (left, right) = (expected.Pixels, actual.Pixels);
         var different = Enumerable.Range(0, left.Length).Count(i => left[i] != right[i]);
         Assert.True(different == 0, $"{what}: {different:N0} of {left.Length:N0} pixels differ");

@@ -29,13 +29,24 @@ public class GoldenFusionTests
         Assert.Equal(Operations(theirs), Operations(ours));
         Assert.Equal(form == BlockForm.Plain ? 7 : 10, report.Folded.Count);
 
-        // Names differ and branches may come in another order: each of PyTorch's tensors must be one of ours, and no two the same one.
+        // Names differ and branches may come in another order: each of PyTorch's tensors must be one of ours, and no
+        // two the same one.
         var left = ours.Graph.Initializer.ToList();
-        foreach (var tensor in theirs.Graph.Initializer.Where(tensor => tensor.DataType == (int)TensorProto.Types.DataType.Float))
+        foreach (
+            var tensor in theirs.Graph.Initializer.Where(tensor =>
+                tensor.DataType == (int)TensorProto.Types.DataType.Float
+            )
+        )
         {
             var want = Values(tensor);
-            // fuse_conv_bn_eval computes in float32: three roundings of each weight, four of each bias, of terms up to a few units.
-            var match = left.FirstOrDefault(candidate => candidate.Dims.SequenceEqual(tensor.Dims) && Values(candidate).Zip(want).All(pair => Math.Abs(pair.First - pair.Second) <= 1e-6 + (4e-7 * Math.Abs(pair.Second))));
+            // fuse_conv_bn_eval computes in float32: three roundings of each weight, four of each bias, of terms up
+            // to a few units.
+            var match = left.FirstOrDefault(candidate =>
+                candidate.Dims.SequenceEqual(tensor.Dims)
+                && Values(candidate)
+                    .Zip(want)
+                    .All(pair => Math.Abs(pair.First - pair.Second) <= 1e-6 + (4e-7 * Math.Abs(pair.Second)))
+            );
             Assert.True(match is not null, $"{tensor.Name} [{string.Join(", ", tensor.Dims)}] is none of ours");
             left.Remove(match);
         }
@@ -43,9 +54,17 @@ public class GoldenFusionTests
         Assert.Empty(left);
     }
 
-    private static string Operations(ModelProto model) => string.Join(", ", model.Graph.Node.CountBy(node => node.OpType).OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Value} {pair.Key}"));
+    private static string Operations(ModelProto model) =>
+        string.Join(
+            ", ",
+            model
+                .Graph.Node.CountBy(node => node.OpType)
+                .OrderBy(pair => pair.Key, StringComparer.Ordinal)
+                .Select(pair => $"{pair.Value} {pair.Key}")
+        );
 
-    private static float[] Values(TensorProto tensor) => System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(tensor.RawData.Span).ToArray();
+    private static float[] Values(TensorProto tensor) =>
+        System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(tensor.RawData.Span).ToArray();
 
     private static void Load(ModernCnn network, ModelProto model)
     {

@@ -1,9 +1,12 @@
 namespace TorchBridge.Pipeline.Tests;
 
-/// <summary>A training process is killed again and again; what goes on from its checkpoint ends as if nothing had happened.</summary>
+/// <summary>A training process is killed again and again; what goes on from its checkpoint ends as if nothing had
+/// happened.</summary>
 public class KillTests
 {
-    private const int Kills = 10, Seed = 20261123, SigKill = 137;
+    private const int Kills = 10,
+        Seed = 20261123,
+        SigKill = 137;
     private static readonly string Trainer = Path.Combine(Run.OutputOf("tests", "KilledTrainer"), "KilledTrainer.dll");
 
     [Fact]
@@ -18,12 +21,17 @@ public class KillTests
         var resumable = 0;
         for (var kill = 0; kill < Kills; kill++)
         {
-            // The run has 6 epochs of 3 steps. A kill costs an epoch at most, so every process gets on by one where it may take 4 steps.
+            // The run has 6 epochs of 3 steps. A kill costs an epoch at most, so every process gets on by one where
+            // it may take 4 steps.
             string[] point = random.Next(2) == 0 ? ["step", $"{random.Next(1, 5)}"] : ["rename", "1"];
             var killed = Run.Program(Trainer, [folder["killed"], .. point]);
-            Assert.True(killed.ExitCode == SigKill, $"kill {kill} ({string.Join(' ', point)}) ended with {killed.ExitCode}: {killed.Error}");
+            Assert.True(
+                killed.ExitCode == SigKill,
+                $"kill {kill} ({string.Join(' ', point)}) ended with {killed.ExitCode}: {killed.Error}"
+            );
             Assert.Equal("", killed.Output);
-            if (File.Exists(folder["killed"])) resumable++;
+            if (File.Exists(folder["killed"]))
+                resumable++;
         }
 
         Assert.InRange(resumable, 1, Kills);

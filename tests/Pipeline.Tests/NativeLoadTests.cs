@@ -23,7 +23,9 @@ public class NativeLoadTests
         using var cache = new TempFolder();
         var results = new RunResult[2];
         Parallel.For(0, 2, i => results[i] = RunFirstTouch(Output, cache.Path));
-        Assert.All(results, result => Assert.Equal((0, "42", ""), (result.ExitCode, result.Output.Trim(), result.Error.Trim())));
+        Assert.All(results, result =>
+            Assert.Equal((0, "42", ""), (result.ExitCode, result.Output.Trim(), result.Error.Trim()))
+        );
         Assert.DoesNotContain(cache.Files, file => file.EndsWith(".tmp", StringComparison.Ordinal));
     }
 
@@ -62,7 +64,8 @@ public class NativeLoadTests
         LinkAll(Output, folder);
         RunFirstTouch(Output, cache);
         var mended = Directory.GetFiles(cache, "*.so", SearchOption.AllDirectories);
-        if (mended.Length == 0) return; // this machine is healthy itself
+        if (mended.Length == 0)
+            return; // this machine is healthy itself
         var library = Directory.GetFiles(folder, "libLibTorchSharp.so", SearchOption.AllDirectories).Single();
         File.Delete(library);
         File.Copy(mended[0], library);
@@ -70,16 +73,23 @@ public class NativeLoadTests
 
     private static void LinkAll(string from, string to)
     {
-        foreach (var directory in Directory.GetDirectories(from, "*", SearchOption.AllDirectories)) Directory.CreateDirectory(Path.Combine(to, Path.GetRelativePath(from, directory)));
+        foreach (var directory in Directory.GetDirectories(from, "*", SearchOption.AllDirectories))
+            Directory.CreateDirectory(Path.Combine(to, Path.GetRelativePath(from, directory)));
         foreach (var file in Directory.GetFiles(from, "*", SearchOption.AllDirectories))
         {
             var target = Path.Combine(to, Path.GetRelativePath(from, file));
             // Half a gigabyte of libtorch is linked, what is small is copied.
-            if (new FileInfo(file).Length > 8 << 20) File.CreateSymbolicLink(target, file);
-            else File.Copy(file, target);
+            if (new FileInfo(file).Length > 8 << 20)
+                File.CreateSymbolicLink(target, file);
+            else
+                File.Copy(file, target);
         }
     }
 
     private static RunResult RunFirstTouch(string folder, string cache) =>
-        Run.Program(Path.Combine(folder, "FirstTouch.dll"), [], environment: new Dictionary<string, string> { ["XDG_CACHE_HOME"] = cache });
+        Run.Program(
+            Path.Combine(folder, "FirstTouch.dll"),
+            [],
+            environment: new Dictionary<string, string> { ["XDG_CACHE_HOME"] = cache }
+        );
 }

@@ -10,7 +10,8 @@ using static TorchSharp.torch;
 namespace TorchBridge.Pipeline.Tests;
 
 /// <summary>
-/// The packages as strangers use them: packed, restored from a feed and run by new projects outside of the repository. One test, because packing and
+/// The packages as strangers use them: packed, restored from a feed and run by new projects outside of the
+/// repository. One test, because packing and
 /// restoring are slow. What they need of others comes from the package folder of this user, or from the registry.
 /// </summary>
 public class PackageTests
@@ -23,7 +24,11 @@ public class PackageTests
     {
         using var folder = new TempFolder();
         Pack(folder);
-        foreach (var package in Packages) Check(folder["feed", $"TorchBridge.{package}.{Version}.nupkg"], folder["feed", $"TorchBridge.{package}.{Version}.snupkg"]);
+        foreach (var package in Packages)
+            Check(
+                folder["feed", $"TorchBridge.{package}.{Version}.nupkg"],
+                folder["feed", $"TorchBridge.{package}.{Version}.snupkg"]
+            );
 
         var model = Model(folder);
         File.WriteAllBytes(folder["a.png"], TestPictures.Encode(40, 32, SKEncodedImageFormat.Png));
@@ -31,14 +36,19 @@ public class PackageTests
         Succeed(Run.Command("dotnet", ["build", "all.proj", "-restore", "-nodeReuse:false", "-v:quiet"], folder.Path));
 
         Assert.StartsWith("class ", Output(folder, "Console", model, folder["a.png"]), StringComparison.Ordinal);
-        Assert.EndsWith("Degraded", Output(folder, "Web", model), StringComparison.Ordinal); // it runs, and carries no self-check
+        // it runs, and carries no self-check
+        Assert.EndsWith("Degraded", Output(folder, "Web", model), StringComparison.Ordinal);
         Assert.Contains("exported", Output(folder, "FSharp", folder["relu.onnx"]), StringComparison.Ordinal);
 
         var skia = Run.Program(folder["Skia3", "bin", "Debug", "net10.0", "Skia3.dll"], [model, folder["a.png"]]);
         Assert.Contains("SkiaSharp 3.119", skia.Output, StringComparison.Ordinal);
         Assert.Contains("SkiaSharp 2.88.9", skia.Output, StringComparison.Ordinal);
 
-        var missing = Run.Command("dotnet", ["build", folder["NoTorch", "NoTorch.csproj"], "-nodeReuse:false", "-v:quiet"], folder.Path);
+        var missing = Run.Command(
+            "dotnet",
+            ["build", folder["NoTorch", "NoTorch.csproj"], "-nodeReuse:false", "-v:quiet"],
+            folder.Path
+        );
         Assert.NotEqual(0, missing.ExitCode);
         Assert.Contains("TORCHBRIDGE001", missing.Output, StringComparison.Ordinal);
         Assert.Contains("PackageReference to TorchSharp-cpu", missing.Output, StringComparison.Ordinal);
@@ -50,8 +60,31 @@ public class PackageTests
         {
             // PackageVersion alone: another Version would build the assemblies anew, under the tests that run.
             var project = Path.Combine(Shared.Repository, "src", package, $"{package}.csproj");
-            var configuration = Run.OutputOf("x").Contains($"{Path.DirectorySeparatorChar}Release{Path.DirectorySeparatorChar}", StringComparison.Ordinal) ? "Release" : "Debug";
-            Succeed(Run.Command("dotnet", ["pack", project, "-c", configuration, "--no-build", "-o", folder["feed"], $"-p:PackageVersion={Version}", "-nodeReuse:false", "-v:quiet"], folder.Path));
+            var configuration = Run.OutputOf("x")
+                .Contains(
+                    $"{Path.DirectorySeparatorChar}Release{Path.DirectorySeparatorChar}",
+                    StringComparison.Ordinal
+                )
+                ? "Release"
+                : "Debug";
+            Succeed(
+                Run.Command(
+                    "dotnet",
+                    [
+                        "pack",
+                        project,
+                        "-c",
+                        configuration,
+                        "--no-build",
+                        "-o",
+                        folder["feed"],
+                        $"-p:PackageVersion={Version}",
+                        "-nodeReuse:false",
+                        "-v:quiet",
+                    ],
+                    folder.Path
+                )
+            );
         }
     }
 
@@ -62,15 +95,28 @@ public class PackageTests
         var names = zip.Entries.Select(entry => entry.FullName).ToArray();
         Assert.Contains("README.md", names);
         Assert.Contains("icon.png", names);
-        using var stream = zip.Entries.Single(entry => entry.FullName.EndsWith(".nuspec", StringComparison.Ordinal)).Open();
+        using var stream = zip
+            .Entries.Single(entry => entry.FullName.EndsWith(".nuspec", StringComparison.Ordinal))
+            .Open();
         var metadata = XDocument.Load(stream).Root!.Elements().Single();
         string Value(string name) => metadata.Elements().Single(element => element.Name.LocalName == name).Value;
         Assert.Equal("README.md", Value("readme"));
         Assert.Equal("icon.png", Value("icon"));
         Assert.NotEmpty(Value("tags"));
         Assert.StartsWith("https://", Value("projectUrl"), StringComparison.Ordinal);
-        Assert.StartsWith("https://", metadata.Elements().Single(element => element.Name.LocalName == "repository").Attribute("url")!.Value, StringComparison.Ordinal);
-        foreach (var dependency in metadata.Descendants().Where(element => element.Name.LocalName == "dependency" && element.Attribute("id")!.Value.StartsWith("Microsoft.Extensions.", StringComparison.Ordinal)))
+        Assert.StartsWith(
+            "https://",
+            metadata.Elements().Single(element => element.Name.LocalName == "repository").Attribute("url")!.Value,
+            StringComparison.Ordinal
+        );
+        foreach (
+            var dependency in metadata
+                .Descendants()
+                .Where(element =>
+                    element.Name.LocalName == "dependency"
+                    && element.Attribute("id")!.Value.StartsWith("Microsoft.Extensions.", StringComparison.Ordinal)
+                )
+        )
             Assert.Equal("10.0.0", dependency.Attribute("version")!.Value); // net10.0 applications have this one
         using var pdb = ZipFile.OpenRead(symbols);
         Assert.Contains(pdb.Entries, entry => entry.FullName.EndsWith(".pdb", StringComparison.Ordinal));
@@ -83,27 +129,45 @@ public class PackageTests
         using var scope = NewDisposeScope();
         using var network = new ModernCnn(new NetworkOptions { Channels = 8 });
         using var classifier = new PixelClassifier(network, new ChannelStatistics([0.5, 0.5, 0.5], [0.25, 0.25, 0.25]));
-        OnnxExporter.Export(classifier, rand(1, 3, 32, 32) * 255, path, new ExportOptions { OutputNames = ["logits", "probabilities"], Metadata = new Dictionary<string, string>(new ModelCard(classes, 32, 32).ToMetadata()) });
+        OnnxExporter.Export(
+            classifier,
+            rand(1, 3, 32, 32) * 255,
+            path,
+            new ExportOptions
+            {
+                OutputNames = ["logits", "probabilities"],
+                Metadata = new Dictionary<string, string>(new ModelCard(classes, 32, 32).ToMetadata()),
+            }
+        );
         return path;
     }
 
     private static void WriteProjects(TempFolder folder)
     {
-        var cache = Environment.GetEnvironmentVariable("NUGET_PACKAGES") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
-        File.WriteAllText(folder["nuget.config"], $"""
+        var cache = Environment.GetEnvironmentVariable("NUGET_PACKAGES")
+            ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
+        File.WriteAllText(
+            folder["nuget.config"],
+            $"""
             <configuration>
               <config><add key="globalPackagesFolder" value="{folder["packages"]}" /></config>
-              <fallbackPackageFolders><clear />{(Directory.Exists(cache) ? $"""<add key="user" value="{cache}" />""" : "")}</fallbackPackageFolders>
+              <fallbackPackageFolders><clear />{(
+                Directory.Exists(cache) ? $"""<add key="user" value="{cache}" />""" : ""
+            )}</fallbackPackageFolders>
               <packageSources><add key="feed" value="{folder["feed"]}" /></packageSources>
             </configuration>
-            """);
-        File.WriteAllText(folder["all.proj"], """
+            """
+        );
+        File.WriteAllText(
+            folder["all.proj"],
+            """
             <Project DefaultTargets="Build">
               <ItemGroup><Each Include="Console/Console.csproj;Web/Web.csproj;FSharp/FSharp.fsproj;Skia3/Skia3.csproj" /></ItemGroup>
               <Target Name="Restore"><MSBuild Projects="@(Each)" Targets="Restore" /></Target>
               <Target Name="Build"><MSBuild Projects="@(Each)" Targets="Build" BuildInParallel="true" /></Target>
             </Project>
-            """);
+            """
+        );
         const string classify = """
             using TorchBridge.Inference;
             try
@@ -116,9 +180,32 @@ public class PackageTests
                 System.Console.WriteLine(error.Message);
             }
             """;
-        Write(folder, "Console", "csproj", "Microsoft.NET.Sdk", [("TorchBridge.Inference", Version), ("Microsoft.Extensions.DependencyInjection.Abstractions", "10.0.0")], "Program.cs", classify);
-        Write(folder, "Skia3", "csproj", "Microsoft.NET.Sdk", [("TorchBridge.Inference", Version), ("SkiaSharp", "3.119.0")], "Program.cs", classify);
-        Write(folder, "Web", "csproj", "Microsoft.NET.Sdk.Web", [("TorchBridge.Inference", Version)], "Program.cs", """
+        Write(
+            folder,
+            "Console",
+            "csproj",
+            "Microsoft.NET.Sdk",
+            [("TorchBridge.Inference", Version), ("Microsoft.Extensions.DependencyInjection.Abstractions", "10.0.0")],
+            "Program.cs",
+            classify
+        );
+        Write(
+            folder,
+            "Skia3",
+            "csproj",
+            "Microsoft.NET.Sdk",
+            [("TorchBridge.Inference", Version), ("SkiaSharp", "3.119.0")],
+            "Program.cs",
+            classify
+        );
+        Write(
+            folder,
+            "Web",
+            "csproj",
+            "Microsoft.NET.Sdk.Web",
+            [("TorchBridge.Inference", Version)],
+            "Program.cs",
+            """
             using Microsoft.Extensions.Diagnostics.HealthChecks;
             using TorchBridge.Inference.Hosting;
             var builder = WebApplication.CreateBuilder();
@@ -126,8 +213,16 @@ public class PackageTests
             var app = builder.Build();
             app.MapHealthChecks("/health");
             Console.WriteLine((await app.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync()).Status);
-            """);
-        Write(folder, "FSharp", "fsproj", "Microsoft.NET.Sdk", [("TorchBridge.Export", Version), ("TorchSharp-cpu", "0.107.0")], "Program.fs", """
+            """
+        );
+        Write(
+            folder,
+            "FSharp",
+            "fsproj",
+            "Microsoft.NET.Sdk",
+            [("TorchBridge.Export", Version), ("TorchSharp-cpu", "0.107.0")],
+            "Program.fs",
+            """
             open TorchSharp
             open TorchBridge.Export
             [<EntryPoint>]
@@ -136,15 +231,36 @@ public class PackageTests
                 OnnxExporter.Export(model, torch.rand([| 1L; 3L |]), args.[0]) |> ignore
                 printfn "exported"
                 0
-            """);
-        Write(folder, "NoTorch", "csproj", "Microsoft.NET.Sdk", [("TorchBridge.Export", Version)], "Program.cs", "System.Console.WriteLine(TorchSharp.torch.rand(1));");
+            """
+        );
+        Write(
+            folder,
+            "NoTorch",
+            "csproj",
+            "Microsoft.NET.Sdk",
+            [("TorchBridge.Export", Version)],
+            "Program.cs",
+            "System.Console.WriteLine(TorchSharp.torch.rand(1));"
+        );
     }
 
-    private static void Write(TempFolder folder, string name, string extension, string sdk, (string Id, string Version)[] packages, string source, string text)
+    private static void Write(
+        TempFolder folder,
+        string name,
+        string extension,
+        string sdk,
+        (string Id, string Version)[] packages,
+        string source,
+        string text
+    )
     {
         Directory.CreateDirectory(folder[name]);
-        var references = string.Concat(packages.Select(package => $"""<PackageReference Include="{package.Id}" Version="{package.Version}" />"""));
-        File.WriteAllText(folder[name, $"{name}.{extension}"], $"""
+        var references = string.Concat(
+            packages.Select(package => $"""<PackageReference Include="{package.Id}" Version="{package.Version}" />""")
+        );
+        File.WriteAllText(
+            folder[name, $"{name}.{extension}"],
+            $"""
             <Project Sdk="{sdk}">
               <PropertyGroup>
                 <OutputType>Exe</OutputType>
@@ -158,7 +274,8 @@ public class PackageTests
               </PropertyGroup>
               <ItemGroup>{references}{(extension == "fsproj" ? $"""<Compile Include="{source}" />""" : "")}</ItemGroup>
             </Project>
-            """);
+            """
+        );
         File.WriteAllText(folder[name, source], text);
     }
 
@@ -169,5 +286,6 @@ public class PackageTests
         return result.Output.Trim();
     }
 
-    private static void Succeed(RunResult result) => Assert.True(result.ExitCode == 0, $"{result.Output}\n{result.Error}");
+    private static void Succeed(RunResult result) =>
+        Assert.True(result.ExitCode == 0, $"{result.Output}\n{result.Error}");
 }

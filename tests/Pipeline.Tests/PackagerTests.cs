@@ -14,13 +14,32 @@ public class PackagerTests
     {
         using var folder = new TempFolder();
         var data = DataSource.Load(DataSource.Drawn, 32, 1, (100, 20, 20));
-        using var model = new TrainedModel(new ModelSettings(new NetworkOptions { Channels = 8 }, new Recipe(), ComputeOptions.Default, 1, DataSource.Drawn, [100, 20, 20], data.Data.ClassNames, ChannelStatistics.Of(data.Data.Training)));
+        using var model = new TrainedModel(
+            new ModelSettings(
+                new NetworkOptions { Channels = 8 },
+                new Recipe(),
+                ComputeOptions.Default,
+                1,
+                DataSource.Drawn,
+                [100, 20, 20],
+                data.Data.ClassNames,
+                ChannelStatistics.Of(data.Data.Training)
+            )
+        );
         var right = Evaluation.Of(model.Classifier, data.Data.Test, TestContext.Current.CancellationToken);
-        var wrong = right with { Logits = [.. right.Logits.Select((logit, i) => i == 57 ? logit + (0.01f * right.Logits.Max(Math.Abs)) : logit)] };
+        var wrong = right with
+        {
+            Logits =
+            [
+                .. right.Logits.Select((logit, i) => i == 57 ? logit + (0.01f * right.Logits.Max(Math.Abs)) : logit),
+            ],
+        };
 
-        var error = Assert.Throws<UserException>(() => ModelPackager.Package(model, new ModelFolder(folder.Path), data, wrong));
+        var error = Assert.Throws<UserException>(() =>
+            ModelPackager.Package(model, new ModelFolder(folder.Path), data, wrong)
+        );
 
-        Assert.Contains("are not left behind", error.Message, StringComparison.Ordinal);
+        Assert.Contains("is not left behind", error.Message, StringComparison.Ordinal);
         Assert.Empty(folder.Files);
         Assert.True(ModelPackager.Package(model, new ModelFolder(folder.Path), data, right).Passed);
         Assert.Equal(["modern-cnn.onnx", "modern-cnn.zip"], folder.Files);

@@ -13,7 +13,10 @@ public class SampleTests(TinyModel model) : IClassFixture<TinyModel>
     public void The_console_sample_checks_itself_and_classifies()
     {
         using var folder = new TempFolder();
-        var result = Run.Program(Sample("ConsoleClassifier"), [Onnx, Picture(folder, "a.png"), Picture(folder, "b.png")]);
+        var result = Run.Program(
+            Sample("ConsoleClassifier"),
+            [Onnx, Picture(folder, "a.png"), Picture(folder, "b.png")]
+        );
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
         Assert.Contains("16 of 16 pictures as in training", result.Output, StringComparison.Ordinal);
         Assert.Equal(3, result.Output.Trim().Split('\n').Length);
@@ -23,7 +26,8 @@ public class SampleTests(TinyModel model) : IClassFixture<TinyModel>
     public void The_batch_job_goes_on_where_a_picture_is_broken()
     {
         using var folder = new TempFolder();
-        foreach (var name in (string[])["a.png", "b.png", "c.png"]) Picture(folder, name);
+        foreach (var name in (string[])["a.png", "b.png", "c.png"])
+            Picture(folder, name);
         File.WriteAllText(folder["broken.jpg"], "no picture");
         var result = Run.Program(Sample("BatchJob"), [Onnx, folder.Path]);
         Assert.Equal(0, result.ExitCode);
@@ -45,7 +49,10 @@ public class SampleTests(TinyModel model) : IClassFixture<TinyModel>
         Assert.Equal($"{folder["broken.jpg"]},,", lines[2]);
         Assert.Equal(3, lines[1].Split(',').Length);
         Assert.Contains("1 of them could not be read", result.Output, StringComparison.Ordinal);
-        Assert.Equal(1, TinyModel.Program("predict", output.Path, "--csv", output["q.csv"], "--out", model.Out).ExitCode);
+        Assert.Equal(
+            1,
+            TinyModel.Program("predict", output.Path, "--csv", output["q.csv"], "--out", model.Out).ExitCode
+        );
     }
 
     [Fact]
@@ -53,7 +60,14 @@ public class SampleTests(TinyModel model) : IClassFixture<TinyModel>
     {
         var stop = TestContext.Current.CancellationToken;
         using var folder = new TempFolder();
-        var start = new ProcessStartInfo("dotnet", [Sample("WebClassifier"), "--model", Onnx, "--urls", "http://127.0.0.1:0"]) { RedirectStandardOutput = true, WorkingDirectory = folder.Path };
+        var start = new ProcessStartInfo(
+            "dotnet",
+            [Sample("WebClassifier"), "--model", Onnx, "--urls", "http://127.0.0.1:0"]
+        )
+        {
+            RedirectStandardOutput = true,
+            WorkingDirectory = folder.Path,
+        };
         using var process = Process.Start(start)!;
         try
         {
@@ -61,7 +75,8 @@ public class SampleTests(TinyModel model) : IClassFixture<TinyModel>
             while (await process.StandardOutput.ReadLineAsync(stop) is { } line)
             {
                 var at = line.IndexOf("http://127.0.0.1:", StringComparison.Ordinal);
-                if (at < 0) continue;
+                if (at < 0)
+                    continue;
                 address = line[at..].Trim();
                 break;
             }

@@ -23,7 +23,8 @@ public class ArithmeticTests
     [InlineData(1e9f, 127)]
     [InlineData(-128.5f, -128)]
     [InlineData(-1e9f, -128)]
-    public void Halves_are_rounded_to_even_and_what_lies_outside_is_saturated(float x, int expected) => Assert.Equal(expected, new AffineScale(1, 0, IsSigned: true).Quantize(x));
+    public void Halves_are_rounded_to_even_and_what_lies_outside_is_saturated(float x, int expected) =>
+        Assert.Equal(expected, new AffineScale(1, 0, IsSigned: true).Quantize(x));
 
     [Theory]
     [InlineData(false)]
@@ -35,7 +36,14 @@ public class ArithmeticTests
         {
             var scale = AffineScale.Of(low, high, isSigned);
             // Spread over and beyond the range, with exact halves between two levels among them.
-            var x = Enumerable.Range(0, 4000).Select(i => i % 4 == 0 ? (random.Next(-300, 600) + 0.5f) * scale.Scale : (float)(low - 1 + (random.NextDouble() * (high - low + 2)))).ToArray();
+            var x = Enumerable
+                .Range(0, 4000)
+                .Select(i =>
+                    i % 4 == 0
+                        ? (random.Next(-300, 600) + 0.5f) * scale.Scale
+                        : (float)(low - 1 + (random.NextDouble() * (high - low + 2)))
+                )
+                .ToArray();
             var (integers, back) = RunOperators(x, scale);
             for (var i = 0; i < x.Length; i++)
             {
@@ -56,7 +64,12 @@ public class ArithmeticTests
         {
             var scale = AffineScale.Of(low, high, isSigned);
             Assert.Equal(0f, scale.Dequantize(scale.Quantize(0)));
-            foreach (var end in (double[])[Math.Min(low, 0), Math.Max(high, 0)]) Assert.InRange(Math.Abs(scale.Dequantize(scale.Quantize((float)end)) - end), 0, low == high ? 0 : scale.Scale);
+            foreach (var end in (double[])[Math.Min(low, 0), Math.Max(high, 0)])
+                Assert.InRange(
+                    Math.Abs(scale.Dequantize(scale.Quantize((float)end)) - end),
+                    0,
+                    low == high ? 0 : scale.Scale
+                );
         }
     }
 
@@ -64,15 +77,24 @@ public class ArithmeticTests
     public void A_histogram_that_grew_counts_what_one_that_was_made_at_once_counts()
     {
         var random = new Random(4);
-        var values = Enumerable.Range(0, 20_000).Select(i => i % 5 == 0 ? 0f : (float)((random.NextDouble() - 0.3) * Math.Pow(10, i / 4000.0))).ToArray();
+        var values = Enumerable
+            .Range(0, 20_000)
+            .Select(i => i % 5 == 0 ? 0f : (float)((random.NextDouble() - 0.3) * Math.Pow(10, i / 4000.0)))
+            .ToArray();
         var (grown, once) = (new ValueHistogram(), new ValueHistogram());
-        foreach (var part in values.Chunk(777)) Assert.True(grown.Add(part));
+        foreach (var part in values.Chunk(777))
+            Assert.True(grown.Add(part));
         Assert.True(once.Add(values));
         Assert.Equal(once.Filled(), grown.Filled());
         Assert.Equal((values.Min(), values.Max(), values.Length), (grown.Low, grown.High, grown.Count));
         Assert.Equal(values.Count(value => value != 0), grown.Filled().Sum(bin => bin.Count));
         foreach (var (middle, count) in grown.Filled())
-            Assert.Equal(values.Count(value => value != 0 && value >= middle - (grown.BinWidth / 2) && value < middle + (grown.BinWidth / 2)), count);
+            Assert.Equal(
+                values.Count(value =>
+                    value != 0 && value >= middle - (grown.BinWidth / 2) && value < middle + (grown.BinWidth / 2)
+                ),
+                count
+            );
     }
 
     [Theory]
@@ -117,7 +139,8 @@ public class ArithmeticTests
         var best = double.PositiveInfinity;
         for (var i = 1; i <= 50; i++)
         {
-            for (var j = 1; j <= 50; j++) best = Math.Min(best, Error(Math.Min(0, values.Min()) * i / 50, values.Max() * j / 50));
+            for (var j = 1; j <= 50; j++)
+                best = Math.Min(best, Error(Math.Min(0, values.Min()) * i / 50, values.Max() * j / 50));
         }
 
         // The estimate spreads numbers evenly between two levels: a few percent.
@@ -140,9 +163,20 @@ public class ArithmeticTests
     public void Weights_have_a_scale_a_channel_and_biases_the_scale_of_the_products(int bits)
     {
         var random = new Random(6);
-        const int outputs = 5, inputs = 4, window = 9;
+        const int outputs = 5,
+            inputs = 4,
+            window = 9;
         // Channels of very different ranges, one of zeros.
-        var w = Enumerable.Range(0, outputs * inputs * window).Select(i => (float)((random.NextDouble() - 0.5) * Math.Pow(10, -(i / (inputs * window))) * (i / (inputs * window) == 3 ? 0 : 1))).ToArray();
+        var w = Enumerable
+            .Range(0, outputs * inputs * window)
+            .Select(i =>
+                (float)(
+                    (random.NextDouble() - 0.5)
+                    * Math.Pow(10, -(i / (inputs * window)))
+                    * (i / (inputs * window) == 3 ? 0 : 1)
+                )
+            )
+            .ToArray();
         var b = new[] { 0.3f, -0.2f, 1f, 0.7f, 0f };
         var model = Conv(w, b, outputs, inputs);
         var layer = new LayerWeights(model, model.Nodes[0]);
@@ -163,7 +197,11 @@ public class ArithmeticTests
                 change += ((decimal)w[at] - (q[at] * (decimal)layer.Scales[c])) * (decimal)means[k / window];
             }
 
-            if (c != 3) Assert.Contains(most, Enumerable.Range(c * inputs * window, inputs * window).Select(at => Math.Abs((int)q[at])));
+            if (c != 3)
+                Assert.Contains(
+                    most,
+                    Enumerable.Range(c * inputs * window, inputs * window).Select(at => Math.Abs((int)q[at]))
+                );
             var expected = ((decimal)b[c] + change) / ((decimal)inputScale * (decimal)layer.Scales[c]);
             // float32 scales carry seven digits.
             Assert.InRange(Math.Abs(qBias[c] - expected), 0, 0.51m + (Math.Abs(expected) * 1e-6m));
@@ -183,16 +221,26 @@ public class ArithmeticTests
     internal static float[] Normal(int count, int seed)
     {
         var random = new Random(seed);
-        return [.. Enumerable.Range(0, count).Select(_ => (float)(Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble())))];
+        return
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(_ =>
+                    (float)(
+                        Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble())
+                    )
+                ),
+        ];
     }
 
-    private static float[] Sample(string kind) => kind switch
-    {
-        "normal" => Normal(20_000, 7),
-        "relu" => [.. Normal(20_000, 8).Select(value => Math.Max(0, value))],
-        "heavy tail" => [.. Normal(20_000, 9).Select((value, i) => Math.Abs(value) * (i % 4000 == 0 ? 20 : 1))],
-        _ => [.. Enumerable.Range(0, 20_000).Select(i => i / 20_000f)],
-    };
+    private static float[] Sample(string kind) =>
+        kind switch
+        {
+            "normal" => Normal(20_000, 7),
+            "relu" => [.. Normal(20_000, 8).Select(value => Math.Max(0, value))],
+            "heavy tail" => [.. Normal(20_000, 9).Select((value, i) => Math.Abs(value) * (i % 4000 == 0 ? 20 : 1))],
+            _ => [.. Enumerable.Range(0, 20_000).Select(i => i / 20_000f)],
+        };
 
     private static ValueHistogram Seen(float[] values)
     {
@@ -206,7 +254,15 @@ public class ArithmeticTests
         var graph = new OnnxGraph { Opset = 17 };
         graph.Add(Initializer.Of("w", weights, outputs, inputs, 3, 3));
         graph.Add(Initializer.Of("b", bias, outputs));
-        graph.Nodes.Add(new OnnxNode { OpType = "Conv", Name = "conv", Inputs = ["x", "w", "b"], Outputs = ["y"] });
+        graph.Nodes.Add(
+            new OnnxNode
+            {
+                OpType = "Conv",
+                Name = "conv",
+                Inputs = ["x", "w", "b"],
+                Outputs = ["y"],
+            }
+        );
         return graph;
     }
 
@@ -220,11 +276,29 @@ public class ArithmeticTests
         graph.Outputs.Add(new ValueInfo("y", ElementType.Float32, shape));
         graph.Add(Initializer.Of("scale", [scale.Scale]));
         graph.Add(Initializer.Of<byte>("zero", type, [unchecked((byte)scale.ZeroPoint)]));
-        graph.Nodes.Add(new OnnxNode { OpType = "QuantizeLinear", Name = "quantize", Inputs = ["x", "scale", "zero"], Outputs = ["q"] });
-        graph.Nodes.Add(new OnnxNode { OpType = "DequantizeLinear", Name = "dequantize", Inputs = ["q", "scale", "zero"], Outputs = ["y"] });
+        graph.Nodes.Add(
+            new OnnxNode
+            {
+                OpType = "QuantizeLinear",
+                Name = "quantize",
+                Inputs = ["x", "scale", "zero"],
+                Outputs = ["q"],
+            }
+        );
+        graph.Nodes.Add(
+            new OnnxNode
+            {
+                OpType = "DequantizeLinear",
+                Name = "dequantize",
+                Inputs = ["q", "scale", "zero"],
+                Outputs = ["y"],
+            }
+        );
         using var session = new InferenceSession(OnnxWriter.ToBytes(graph));
         using var results = session.Run([NamedOnnxValue.CreateFromTensor("x", new DenseTensor<float>(x, [x.Length]))]);
-        int[] integers = scale.IsSigned ? [.. results[0].AsEnumerable<sbyte>().Select(value => (int)value)] : [.. results[0].AsEnumerable<byte>().Select(value => (int)value)];
+        int[] integers = scale.IsSigned
+            ? [.. results[0].AsEnumerable<sbyte>().Select(value => (int)value)]
+            : [.. results[0].AsEnumerable<byte>().Select(value => (int)value)];
         return (integers, [.. results[1].AsEnumerable<float>()]);
     }
 }

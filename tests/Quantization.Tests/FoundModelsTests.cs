@@ -1,7 +1,8 @@
 namespace TorchBridge.Quantization.Tests;
 
 /// <summary>
-/// Models that nobody here made, of ../shared/findings/files/onnx: each is written and right, judged by ONNX Runtime on inputs that nobody
+/// Models that nobody here made, of ../shared/findings/files/onnx: each is written and right, judged by ONNX Runtime
+/// on inputs that nobody
 /// calibrated with, or refused for one of the reasons that are listed here by name.
 /// </summary>
 public class FoundModelsTests
@@ -20,10 +21,14 @@ public class FoundModelsTests
         ["truncated"] = "is not an ONNX model that can be read",
     };
 
-    public static TheoryData<QuantizationMode, bool> Modes => new()
-    {
-        { QuantizationMode.Int8, false }, { QuantizationMode.Int8, true }, { QuantizationMode.WeightsInt8, false }, { QuantizationMode.WeightsFloat16, false },
-    };
+    public static TheoryData<QuantizationMode, bool> Modes =>
+        new()
+        {
+            { QuantizationMode.Int8, false },
+            { QuantizationMode.Int8, true },
+            { QuantizationMode.WeightsInt8, false },
+            { QuantizationMode.WeightsFloat16, false },
+        };
 
     [Theory]
     [MemberData(nameof(Modes))]
@@ -40,17 +45,36 @@ public class FoundModelsTests
             var target = temp[$"{name}.onnx"];
             try
             {
-                var report = OnnxQuantizer.Quantize(path, FoundBatches.Of(path, 4), target, new QuantizationOptions { Mode = mode, EqualizeRanges = equalize });
+                var report = OnnxQuantizer.Quantize(
+                    path,
+                    FoundBatches.Of(path, 4),
+                    target,
+                    new QuantizationOptions { Mode = mode, EqualizeRanges = equalize }
+                );
                 var decibels = FoundBatches.LeastDecibels(path, target);
-                reasons.Add($"written  {name}: {decibels:F1} dB; {string.Join("; ", report.LeftInFloat.Select(left => $"{left.Node}: {left.Reason}"))}");
-                if (!(decibels >= 8)) wrong.Add(reasons[^1]);
-                if (mode == QuantizationMode.Int8 && Refused.ContainsKey(name)) wrong.Add($"{name} is written, and the list says that it is refused");
+                reasons.Add(
+                    $"written  {name}: {decibels:F1} dB; "
+                        + $"{string.Join("; ", report.LeftInFloat.Select(left => $"{left.Node}: {left.Reason}"))}"
+                );
+                if (!(decibels >= 8))
+                    wrong.Add(reasons[^1]);
+                if (mode == QuantizationMode.Int8 && Refused.ContainsKey(name))
+                    wrong.Add($"{name} is written, and the list says that it is refused");
             }
             catch (QuantizationException error)
             {
-                reasons.Add($"refused  {name}: {error.Message.Replace(path, "FILE", StringComparison.Ordinal).ReplaceLineEndings(" ")}");
+                reasons.Add(
+                    $"refused  {name}: {error.Message.Replace(path, "FILE", StringComparison.Ordinal).ReplaceLineEndings(" ")}"
+                );
                 Assert.False(File.Exists(target), name);
-                if (mode == QuantizationMode.Int8 && !(Refused.TryGetValue(name, out var reason) && error.Message.Contains(reason, StringComparison.Ordinal))) wrong.Add(reasons[^1]);
+                if (
+                    mode == QuantizationMode.Int8
+                    && !(
+                        Refused.TryGetValue(name, out var reason)
+                        && error.Message.Contains(reason, StringComparison.Ordinal)
+                    )
+                )
+                    wrong.Add(reasons[^1]);
             }
             catch (Exception error) when (error is not Xunit.Sdk.XunitException)
             {
@@ -59,7 +83,10 @@ public class FoundModelsTests
         }
 
         TestContext.Current.TestOutputHelper!.WriteLine(string.Join('\n', reasons));
-        Assert.True(reasons.Count + wrong.Count(text => text.StartsWith("CRASH", StringComparison.Ordinal)) > 80, $"only {reasons.Count} files were there");
+        Assert.True(
+            reasons.Count + wrong.Count(text => text.StartsWith("CRASH", StringComparison.Ordinal)) > 80,
+            $"only {reasons.Count} files were there"
+        );
         Assert.True(wrong.Count == 0, string.Join('\n', wrong));
     }
 }

@@ -5,7 +5,8 @@ using TorchBridge.Serving.Operation;
 namespace TorchBridge.Serving.Tests;
 
 /// <summary>
-/// Holds the worker of a server's models after its next run, until it is let go: the worker tells the meter of a run before it completes
+/// Holds the worker of a server's models after its next run, until it is let go: the worker tells the meter of a run
+/// before it completes
 /// the run's requests. So a test can fill the queue behind a request that certainly runs.
 /// </summary>
 internal sealed class HeldWorker : IDisposable
@@ -19,14 +20,20 @@ internal sealed class HeldWorker : IDisposable
         var meters = server.Services.GetRequiredService<IMeterFactory>();
         listener.InstrumentPublished = (instrument, self) =>
         {
-            if (instrument.Name == "torchbridge_batch_rows" && instrument.Meter.Name == ServingMetrics.Name
-                && ReferenceEquals(instrument.Meter.Scope, meters)) self.EnableMeasurementEvents(instrument);
+            if (
+                instrument.Name == "torchbridge_batch_rows"
+                && instrument.Meter.Name == ServingMetrics.Name
+                && ReferenceEquals(instrument.Meter.Scope, meters)
+            )
+                self.EnableMeasurementEvents(instrument);
         };
-        listener.SetMeasurementEventCallback<int>((_, _, _, _) =>
-        {
-            held.TrySetResult();
-            free.Wait();
-        });
+        listener.SetMeasurementEventCallback<int>(
+            (_, _, _, _) =>
+            {
+                held.TrySetResult();
+                free.Wait();
+            }
+        );
         listener.Start();
     }
 

@@ -12,8 +12,14 @@ internal static class PictureBombs
         BinaryPrimitives.WriteInt32BigEndian(header, width);
         BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(4), height);
         (header[8], header[9]) = (8, 2); // 8 bits, RGB
-        return [0x89, .. "PNG\r\n\x1a\n"u8, .. Chunk("IHDR"u8, header), .. Chunk("IDAT"u8, [0x78, 0x9c, 3, 0, 0, 0, 0, 1]),
-            .. Chunk("IEND"u8, [])];
+        return
+        [
+            0x89,
+            .. "PNG\r\n\x1a\n"u8,
+            .. Chunk("IHDR"u8, header),
+            .. Chunk("IDAT"u8, [0x78, 0x9c, 3, 0, 0, 0, 0, 1]),
+            .. Chunk("IEND"u8, []),
+        ];
     }
 
     public static byte[] Bmp(int width, int height)
@@ -33,16 +39,24 @@ internal static class PictureBombs
         BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(4), height);
         (header[8], header[9]) = (16, 2);
         var packed = new MemoryStream();
-        using (var zlib = new ZLibStream(packed, CompressionLevel.Fastest,
-            leaveOpen: true)) zlib.Write(new byte[height * (1 + (6 * width))]);
+        using (var zlib = new ZLibStream(packed, CompressionLevel.Fastest, leaveOpen: true))
+            zlib.Write(new byte[height * (1 + (6 * width))]);
         var animation = new byte[8];
         BinaryPrimitives.WriteUInt32BigEndian(animation, frames ?? 0);
         byte[] control = frames is null ? [] : Chunk("acTL"u8, animation);
-        return [0x89, .. "PNG\r\n\x1a\n"u8, .. Chunk("IHDR"u8, header), .. control, .. Chunk("IDAT"u8, packed.ToArray()),
-            .. Chunk("IEND"u8, [])];
+        return
+        [
+            0x89,
+            .. "PNG\r\n\x1a\n"u8,
+            .. Chunk("IHDR"u8, header),
+            .. control,
+            .. Chunk("IDAT"u8, packed.ToArray()),
+            .. Chunk("IEND"u8, []),
+        ];
     }
 
-    /// <summary>A JPEG of 8 x 8 pixels in four colours (CMYK): every coefficient is zero, every code one bit long.</summary>
+    /// <summary>A JPEG of 8 x 8 pixels in four colours (CMYK): every coefficient is zero, every code one bit
+    /// long.</summary>
     public static byte[] CmykJpeg()
     {
         byte[] quantization = [0xFF, 0xDB, 0, 67, 0, .. Enumerable.Repeat((byte)1, 64)];
@@ -68,7 +82,8 @@ internal static class PictureBombs
         foreach (var item in bytes)
         {
             crc ^= item;
-            for (var bit = 0; bit < 8; bit++) crc = (crc & 1) == 1 ? (crc >> 1) ^ 0xEDB88320 : crc >> 1;
+            for (var bit = 0; bit < 8; bit++)
+                crc = (crc & 1) == 1 ? (crc >> 1) ^ 0xEDB88320 : crc >> 1;
         }
 
         return ~crc;

@@ -21,7 +21,8 @@ internal static class RawHttp
             while (await stream.ReadAsync(buffer, TestContext.Current.CancellationToken) is > 0 and var read)
             {
                 answer.Append(Encoding.Latin1.GetString(buffer, 0, read));
-                if (IsWhole(answer.ToString())) break;
+                if (IsWhole(answer.ToString()))
+                    break;
             }
         }
         catch (IOException)
@@ -35,11 +36,16 @@ internal static class RawHttp
     private static bool IsWhole(string answer)
     {
         var end = answer.IndexOf("\r\n\r\n", StringComparison.Ordinal);
-        if (end < 0) return false;
+        if (end < 0)
+            return false;
         const string header = "Content-Length: ";
         var at = answer.IndexOf(header, StringComparison.Ordinal);
-        if (at < 0 || at > end) return false;
-        var length = int.Parse(answer[(at + header.Length)..answer.IndexOf('\r', at)], System.Globalization.CultureInfo.InvariantCulture);
+        if (at < 0 || at > end)
+            return false;
+        var length = int.Parse(
+            answer[(at + header.Length)..answer.IndexOf('\r', at)],
+            System.Globalization.CultureInfo.InvariantCulture
+        );
         return answer.Length >= end + 4 + length;
     }
 }

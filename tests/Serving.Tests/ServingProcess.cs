@@ -25,7 +25,8 @@ internal sealed class ServingProcess : IAsyncDisposable
     {
         get
         {
-            lock (output) return output.ToString();
+            lock (output)
+                return output.ToString();
         }
     }
 
@@ -37,22 +38,32 @@ internal sealed class ServingProcess : IAsyncDisposable
         Start(models, new Dictionary<string, string>(), arguments);
 
     /// <summary>Starts it, in the models' folder, and waits until a model answers.</summary>
-    public static Task<ServingProcess> Start(string models, IReadOnlyDictionary<string, string> environment, params string[] arguments) =>
-        StartAt("http://127.0.0.1:0", models, environment, arguments);
+    public static Task<ServingProcess> Start(
+        string models,
+        IReadOnlyDictionary<string, string> environment,
+        params string[] arguments
+    ) => StartAt("http://127.0.0.1:0", models, environment, arguments);
 
     /// <summary>Starts it at an address of this machine.</summary>
-    public static async Task<ServingProcess> StartAt(string address, string models, IReadOnlyDictionary<string, string> environment,
-        params string[] arguments)
+    public static async Task<ServingProcess> StartAt(
+        string address,
+        string models,
+        IReadOnlyDictionary<string, string> environment,
+        params string[] arguments
+    )
     {
         var dll = Path.Combine(Run.OutputOf("src", "Serving"), "TorchBridge.Serving.dll");
-        var start = new ProcessStartInfo("dotnet",
-            [dll, "--models", models, "--urls", address, "--grpc-url", "http://127.0.0.1:0", .. arguments])
+        var start = new ProcessStartInfo(
+            "dotnet",
+            [dll, "--models", models, "--urls", address, "--grpc-url", "http://127.0.0.1:0", .. arguments]
+        )
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             WorkingDirectory = models,
         };
-        foreach (var (name, value) in environment) start.Environment[name] = value;
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
         var program = new ServingProcess(Process.Start(start)!);
         var text = await program.Until("gRPC http");
         program.Rest = text[(text.IndexOf("REST ", StringComparison.Ordinal) + 5)..].Split("/v2")[0];
@@ -69,11 +80,13 @@ internal sealed class ServingProcess : IAsyncDisposable
             Task next;
             lock (output)
             {
-                if (output.ToString().Contains(text, StringComparison.Ordinal)) return output.ToString();
+                if (output.ToString().Contains(text, StringComparison.Ordinal))
+                    return output.ToString();
                 next = news.Task;
             }
 
-            if (process.HasExited) throw new InvalidOperationException($"the program has ended with {process.ExitCode}: {output}");
+            if (process.HasExited)
+                throw new InvalidOperationException($"the program has ended with {process.ExitCode}: {output}");
             await next.WaitAsync(TestContext.Current.CancellationToken);
         }
     }
@@ -95,7 +108,8 @@ internal sealed class ServingProcess : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (!process.HasExited) process.Kill(entireProcessTree: true);
+        if (!process.HasExited)
+            process.Kill(entireProcessTree: true);
         await process.WaitForExitAsync();
         process.Dispose();
     }

@@ -15,7 +15,8 @@ internal static class TestModels
     public static readonly string[] ClassNames = ["cat", "dog", "frog"];
 
     /// <summary>
-    /// A classifier of pictures as the training program writes it, with self-check pictures and, where wanted, an activation map.
+    /// A classifier of pictures as the training program writes it, with self-check pictures and, where wanted, an
+    /// activation map.
     /// </summary>
     /// <param name="seed">Of the weights: another model.</param>
     /// <param name="names">Names of the classes.</param>
@@ -26,10 +27,17 @@ internal static class TestModels
         names ??= ClassNames;
         var random = new Random(seed);
         const int pixels = 3 * Size * Size;
-        float[] weights = [.. Enumerable.Range(0, pixels * names.Length).Select(_ => (float)(random.NextDouble() - 0.5) / 100)];
-        (string, DataType, object[])[] outputs = [("logits", DataType.Float, ["N", names.Length]),
-            ("probabilities", DataType.Float, ["N", names.Length])];
-        if (map) outputs = [.. outputs, ("activation_map", DataType.Float, ["N", Size, Size])];
+        float[] weights =
+        [
+            .. Enumerable.Range(0, pixels * names.Length).Select(_ => (float)(random.NextDouble() - 0.5) / 100),
+        ];
+        (string, DataType, object[])[] outputs =
+        [
+            ("logits", DataType.Float, ["N", names.Length]),
+            ("probabilities", DataType.Float, ["N", names.Length]),
+        ];
+        if (map)
+            outputs = [.. outputs, ("activation_map", DataType.Float, ["N", Size, Size])];
         var model = Model([("pixels", DataType.Float, ["N", 3, Size, Size])], outputs);
         model.Graph.Initializer.Add(Floats("w", [pixels, names.Length], weights));
         model.Graph.Initializer.Add(Floats("b", [names.Length], [.. names.Select((_, i) => i / 10f)]));
@@ -44,11 +52,20 @@ internal static class TestModels
 
         var planes = new byte[2 * pixels];
         random.NextBytes(planes);
-        float[] logits = [.. Enumerable.Range(0, 2).SelectMany(row => Logits(planes.AsSpan(row * pixels, pixels), weights, names.Length))];
-        if (wrong) logits[0] += 1;
-        var metadata = new ModelCard(names, Size, Size) { Reading = PictureReading.Stock }.ToMetadata()
+        float[] logits =
+        [
+            .. Enumerable
+                .Range(0, 2)
+                .SelectMany(row => Logits(planes.AsSpan(row * pixels, pixels), weights, names.Length)),
+        ];
+        if (wrong)
+            logits[0] += 1;
+        var metadata = new ModelCard(names, Size, Size) { Reading = PictureReading.Stock }
+            .ToMetadata()
             .Append(new SelfCheck(planes, logits, SelfCheck.Float32Tolerance).ToMetadata());
-        model.MetadataProps.AddRange(metadata.Select(pair => new StringStringEntryProto { Key = pair.Key, Value = pair.Value }));
+        model.MetadataProps.AddRange(
+            metadata.Select(pair => new StringStringEntryProto { Key = pair.Key, Value = pair.Value })
+        );
         return model.ToByteArray();
     }
 
@@ -63,7 +80,8 @@ internal static class TestModels
         return model.ToByteArray();
     }
 
-    /// <summary>A megabyte of weights that add up to a number: y = x W, W[512, 512] with the number in its corner.</summary>
+    /// <summary>A megabyte of weights that add up to a number: y = x W, W[512, 512] with the number in its
+    /// corner.</summary>
     public static byte[] Weights(float number)
     {
         const int width = 512;
@@ -78,13 +96,16 @@ internal static class TestModels
     }
 
     /// <summary>A request of <see cref="Weights"/>, which is answered with the number.</summary>
-    public static string WeightsRequest { get; } = $$"""{"inputs":[{"name":"x","datatype":"FP32","shape":[1,512],"data":[{{string.Join(',', Enumerable.Repeat("1", 512))}}]}]}""";
+    public static string WeightsRequest { get; } =
+        $$"""{"inputs":[{"name":"x","datatype":"FP32","shape":[1,512],"data":[{{string.Join(',', Enumerable.Repeat("1", 512))}}]}]}""";
 
     /// <summary>The sum and the difference of two vectors: what the protocol's sample clients ask for.</summary>
     public static byte[] Simple()
     {
-        var model = Model([("INPUT0", DataType.Int32, ["N", 16]), ("INPUT1", DataType.Int32, ["N", 16])],
-            [("OUTPUT0", DataType.Int32, ["N", 16]), ("OUTPUT1", DataType.Int32, ["N", 16])]);
+        var model = Model(
+            [("INPUT0", DataType.Int32, ["N", 16]), ("INPUT1", DataType.Int32, ["N", 16])],
+            [("OUTPUT0", DataType.Int32, ["N", 16]), ("OUTPUT1", DataType.Int32, ["N", 16])]
+        );
         Add(model, "Add", ["INPUT0", "INPUT1"], ["OUTPUT0"]);
         Add(model, "Sub", ["INPUT0", "INPUT1"], ["OUTPUT1"]);
         return model.ToByteArray();
@@ -94,26 +115,35 @@ internal static class TestModels
     public static byte[] Identity()
     {
         var types = AllTypes.ToArray();
-        var model = Model([.. types.Select(type => ($"in_{type}", type, (object[])["N", "L"]))],
-            [.. types.Select(type => ($"out_{type}", type, (object[])["N", "L"]))]);
-        foreach (var type in types) Add(model, "Identity", [$"in_{type}"], [$"out_{type}"]);
+        var model = Model(
+            [.. types.Select(type => ($"in_{type}", type, (object[])["N", "L"]))],
+            [.. types.Select(type => ($"out_{type}", type, (object[])["N", "L"]))]
+        );
+        foreach (var type in types)
+            Add(model, "Identity", [$"in_{type}"], [$"out_{type}"]);
         return model.ToByteArray();
     }
 
     /// <summary>The datatypes that ONNX and the protocol share.</summary>
-    public static IEnumerable<DataType> AllTypes => Enum.GetValues<DataType>()
-        .Where(type => type is not (DataType.Undefined or DataType.Complex64 or DataType.Complex128));
+    public static IEnumerable<DataType> AllTypes =>
+        Enum.GetValues<DataType>()
+            .Where(type => type is not (DataType.Undefined or DataType.Complex64 or DataType.Complex128));
 
     /// <summary>The protocol's datatype of ONNX's.</summary>
-    public static TensorType TypeOf(DataType type) => TensorTypes.Find(type switch
-    {
-        DataType.Float => "FP32",
-        DataType.Double => "FP64",
-        DataType.Float16 => "FP16",
-        DataType.Bfloat16 => "BF16",
-        DataType.String => "BYTES",
-        _ => type.ToString().ToUpperInvariant(),
-    })!.Value;
+    public static TensorType TypeOf(DataType type) =>
+        TensorTypes
+            .Find(
+                type switch
+                {
+                    DataType.Float => "FP32",
+                    DataType.Double => "FP64",
+                    DataType.Float16 => "FP16",
+                    DataType.Bfloat16 => "BF16",
+                    DataType.String => "BYTES",
+                    _ => type.ToString().ToUpperInvariant(),
+                }
+            )!
+            .Value;
 
     /// <summary>A softmax over axis 0: rows that depend on each other, whatever the free axis says.</summary>
     public static byte[] MixedRows()
@@ -198,20 +228,38 @@ internal static class TestModels
     public static byte[] External(string location, bool inSubgraph = false)
     {
         var model = Model([("x", DataType.Float, ["N", 3])], [("y", DataType.Float, ["N", 3])]);
-        var tensor = new TensorProto { Name = "w", DataType = (int)DataType.Float, DataLocation = TensorProto.Types.DataLocation.External };
+        var tensor = new TensorProto
+        {
+            Name = "w",
+            DataType = (int)DataType.Float,
+            DataLocation = TensorProto.Types.DataLocation.External,
+        };
         tensor.Dims.Add(3);
         tensor.ExternalData.Add(new StringStringEntryProto { Key = "location", Value = location });
         tensor.ExternalData.Add(new StringStringEntryProto { Key = "length", Value = "12" });
-        if (inSubgraph) Add(model, "Constant", [], ["w"])
-            .Attribute.Add(new AttributeProto { Name = "value", T = tensor, Type = AttributeProto.Types.AttributeType.Tensor });
-        else model.Graph.Initializer.Add(tensor);
+        if (inSubgraph)
+            Add(model, "Constant", [], ["w"])
+                .Attribute.Add(
+                    new AttributeProto
+                    {
+                        Name = "value",
+                        T = tensor,
+                        Type = AttributeProto.Types.AttributeType.Tensor,
+                    }
+                );
+        else
+            model.Graph.Initializer.Add(tensor);
         Add(model, "Mul", ["x", "w"], ["y"]);
         return model.ToByteArray();
     }
 
     public static ModelProto Model((string, DataType, object[])[] inputs, (string, DataType, object[])[] outputs)
     {
-        var model = new ModelProto { IrVersion = 8, Graph = new GraphProto { Name = "test" } };
+        var model = new ModelProto
+        {
+            IrVersion = 8,
+            Graph = new GraphProto { Name = "test" },
+        };
         model.OpsetImport.Add(new OperatorSetIdProto { Version = 17 });
         model.Graph.Input.AddRange(inputs.Select(Info));
         model.Graph.Output.AddRange(outputs.Select(Info));
@@ -232,28 +280,40 @@ internal static class TestModels
         var sums = new double[classes];
         for (var i = 0; i < pixels.Length; i++)
         {
-            for (var c = 0; c < classes; c++) sums[c] += (double)pixels[i] * weights[(i * classes) + c];
+            for (var c = 0; c < classes; c++)
+                sums[c] += (double)pixels[i] * weights[(i * classes) + c];
         }
 
         return [.. sums.Select((sum, c) => (float)(sum + (c / 10f)))];
     }
 
     private static AttributeProto Int(string name, long value) =>
-        new() { Name = name, I = value, Type = AttributeProto.Types.AttributeType.Int };
+        new()
+        {
+            Name = name,
+            I = value,
+            Type = AttributeProto.Types.AttributeType.Int,
+        };
 
     private static ValueInfoProto Info((string Name, DataType Type, object[] Dims) value)
     {
         var shape = new TensorShapeProto();
         foreach (var dim in value.Dims)
-            shape.Dim.Add(dim is string name ? new TensorShapeProto.Types.Dimension { DimParam = name }
-                : new TensorShapeProto.Types.Dimension
-                {
-                    DimValue = Convert.ToInt64(dim, System.Globalization.CultureInfo.InvariantCulture),
-                });
+            shape.Dim.Add(
+                dim is string name
+                    ? new TensorShapeProto.Types.Dimension { DimParam = name }
+                    : new TensorShapeProto.Types.Dimension
+                    {
+                        DimValue = Convert.ToInt64(dim, System.Globalization.CultureInfo.InvariantCulture),
+                    }
+            );
         return new ValueInfoProto
         {
             Name = value.Name,
-            Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)value.Type, Shape = shape } },
+            Type = new TypeProto
+            {
+                TensorType = new TypeProto.Types.Tensor { ElemType = (int)value.Type, Shape = shape },
+            },
         };
     }
 
@@ -265,7 +325,12 @@ internal static class TestModels
 
     private static TensorProto Tensor(string name, long[] dims, DataType type, byte[] bytes)
     {
-        var tensor = new TensorProto { Name = name, DataType = (int)type, RawData = ByteString.CopyFrom(bytes) };
+        var tensor = new TensorProto
+        {
+            Name = name,
+            DataType = (int)type,
+            RawData = ByteString.CopyFrom(bytes),
+        };
         tensor.Dims.AddRange(dims);
         return tensor;
     }

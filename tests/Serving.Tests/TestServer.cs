@@ -13,7 +13,8 @@ using TorchBridge.Serving.Operation;
 
 namespace TorchBridge.Serving.Tests;
 
-/// <summary>The program's own application on free ports of this machine, with the models of a folder of its own.</summary>
+/// <summary>The program's own application on free ports of this machine, with the models of a folder of its
+/// own.</summary>
 internal sealed class TestServer : IAsyncDisposable
 {
     private readonly WebApplication app;
@@ -61,11 +62,13 @@ internal sealed class TestServer : IAsyncDisposable
             [ProgramArguments.GrpcUrl] = "http://127.0.0.1:0",
         };
         foreach (var (name, value) in settings)
-            configuration[name.Contains('-', StringComparison.Ordinal) || name == "urls" ? name : $"Server:{name}"] = value;
+            configuration[name.Contains('-', StringComparison.Ordinal) || name == "urls" ? name : $"Server:{name}"] =
+                value;
         var app = ServerApplication.Build(configuration);
         await app.StartAsync(TestContext.Current.CancellationToken);
         var registry = app.Services.GetRequiredService<ModelRegistry>();
-        while (!registry.IsFirstLoadDone) await Task.Yield();
+        while (!registry.IsFirstLoadDone)
+            await Task.Yield();
         return new TestServer(folder, app);
     }
 
@@ -76,10 +79,12 @@ internal sealed class TestServer : IAsyncDisposable
         Repository.Look();
     }
 
-    public static Action<TempFolder> Plain(params (string Name, byte[] Onnx)[] models) => folder =>
-    {
-        foreach (var (name, onnx) in models) File.WriteAllBytes(folder[$"{name}.onnx"], onnx);
-    };
+    public static Action<TempFolder> Plain(params (string Name, byte[] Onnx)[] models) =>
+        folder =>
+        {
+            foreach (var (name, onnx) in models)
+                File.WriteAllBytes(folder[$"{name}.onnx"], onnx);
+        };
 
     public async Task<(HttpStatusCode Status, JsonNode? Json, HttpResponseMessage Response)> Get(string path)
     {
@@ -87,17 +92,26 @@ internal sealed class TestServer : IAsyncDisposable
         return (response.StatusCode, await Json(response), response);
     }
 
-    public async Task<(HttpStatusCode Status, JsonNode? Json, HttpResponseMessage Response)> Post(string path, HttpContent content,
-        params (string Name, string Value)[] headers)
+    public async Task<(HttpStatusCode Status, JsonNode? Json, HttpResponseMessage Response)> Post(
+        string path,
+        HttpContent content,
+        params (string Name, string Value)[] headers
+    )
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(path, UriKind.Relative)) { Content = content };
-        foreach (var (name, value) in headers) request.Headers.TryAddWithoutValidation(name, value);
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(path, UriKind.Relative))
+        {
+            Content = content,
+        };
+        foreach (var (name, value) in headers)
+            request.Headers.TryAddWithoutValidation(name, value);
         var response = await Http.SendAsync(request, TestContext.Current.CancellationToken);
         return (response.StatusCode, await Json(response), response);
     }
 
-    public Task<(HttpStatusCode Status, JsonNode? Json, HttpResponseMessage Response)> Infer(string model, string json) =>
-        Post($"v2/models/{model}/infer", new StringContent(json, Encoding.UTF8, "application/json"));
+    public Task<(HttpStatusCode Status, JsonNode? Json, HttpResponseMessage Response)> Infer(
+        string model,
+        string json
+    ) => Post($"v2/models/{model}/infer", new StringContent(json, Encoding.UTF8, "application/json"));
 
     /// <summary>The server is there, and a model answers: what every hostile test ends with.</summary>
     public async Task StillLive(string model = "affine")
@@ -126,7 +140,8 @@ internal sealed class TestServer : IAsyncDisposable
 
     private static async Task<JsonNode?> Json(HttpResponseMessage response)
     {
-        if (response.Content.Headers.ContentType?.MediaType != "application/json") return null;
+        if (response.Content.Headers.ContentType?.MediaType != "application/json")
+            return null;
         return await response.Content.ReadFromJsonAsync<JsonNode>(TestContext.Current.CancellationToken);
     }
 }

@@ -13,9 +13,13 @@ public sealed class GoldenCase
     /// <summary>Opens a case, or returns null where ../shared/golden is not there.</summary>
     public static GoldenCase? Find(string name)
     {
-        if (Shared.Find("golden", "manifest.json") is not { } manifest) return null;
+        if (Shared.Find("golden", "manifest.json") is not { } manifest)
+            return null;
         var cases = JsonDocument.Parse(File.ReadAllBytes(manifest)).RootElement.GetProperty("cases");
-        return new GoldenCase(Path.GetDirectoryName(manifest)!, cases.EnumerateArray().First(item => item.GetProperty("name").GetString() == name));
+        return new GoldenCase(
+            Path.GetDirectoryName(manifest)!,
+            cases.EnumerateArray().First(item => item.GetProperty("name").GetString() == name)
+        );
     }
 
     /// <summary>Names of the inputs.</summary>
@@ -28,19 +32,30 @@ public sealed class GoldenCase
     public JsonElement Parameter(string name) => entry.GetProperty("params").GetProperty(name);
 
     /// <summary>An input array.</summary>
-    public Npy Input(string name) => Npy.Read(Path.Combine(root, entry.GetProperty("inputs").GetProperty(name).GetProperty("file").GetString()!));
+    public Npy Input(string name) =>
+        Npy.Read(Path.Combine(root, entry.GetProperty("inputs").GetProperty(name).GetProperty("file").GetString()!));
 
     /// <summary>An output array with its tolerance.</summary>
     public (Npy Array, double Atol, double Rtol) Output(string name)
     {
         var output = entry.GetProperty("outputs").GetProperty(name);
-        return (Npy.Read(Path.Combine(root, output.GetProperty("file").GetString()!)), output.GetProperty("atol").GetDouble(), output.GetProperty("rtol").GetDouble());
+        return (
+            Npy.Read(Path.Combine(root, output.GetProperty("file").GetString()!)),
+            output.GetProperty("atol").GetDouble(),
+            output.GetProperty("rtol").GetDouble()
+        );
     }
 
     /// <summary>Compares with an output, with the tolerance that PyTorch's float32 has against float64 there.</summary>
     public void Check(string output, IReadOnlyList<float> got)
     {
         var (array, atol, rtol) = Output(output);
-        Close.To(array.Floats!, got, atol, rtol, $"{entry.GetProperty("name").GetString()}, {output}; tolerance of the golden case");
+        Close.To(
+            array.Floats!,
+            got,
+            atol,
+            rtol,
+            $"{entry.GetProperty("name").GetString()}, {output}; tolerance of the golden case"
+        );
     }
 }

@@ -6,19 +6,47 @@ namespace TorchBridge.Testing;
 /// <summary>What every page that we write promises. Fails with the first promise that is broken.</summary>
 public static partial class PageCheck
 {
-    /// <summary>The page is well-formed, has no script and nothing external; no id stands twice, and every reference finds its id.</summary>
+    /// <summary>The page is well-formed, has no script and nothing external; no id stands twice, and every reference
+    /// finds its id.</summary>
     /// <returns>How many pictures the page has.</returns>
     public static int StandsAlone(string html)
     {
         var page = XDocument.Parse(html);
         // A namespace is a name, not an address.
-        var attributes = page.Descendants().Attributes().Where(attribute => !attribute.IsNamespaceDeclaration).ToArray();
+        var attributes = page.Descendants()
+            .Attributes()
+            .Where(attribute => !attribute.IsNamespaceDeclaration)
+            .ToArray();
         var ids = attributes.Where(attribute => attribute.Name == "id").Select(attribute => attribute.Value).ToArray();
-        Fail("ids that stand twice", ids.GroupBy(id => id).Where(group => group.Count() > 1).Select(group => group.Key));
+        Fail(
+            "ids that stand twice",
+            ids.GroupBy(id => id).Where(group => group.Count() > 1).Select(group => group.Key)
+        );
         Fail("references to nothing", attributes.SelectMany(References).Except(ids));
-        Fail("scripts and links", page.Descendants().Select(element => element.Name.LocalName).Where(name => name is "script" or "link" or "iframe" or "object"));
-        Fail("external addresses", attributes.Where(attribute => attribute.Name.LocalName is "href" or "src" && !attribute.Value.StartsWith('#') && !attribute.Value.StartsWith("data:", StringComparison.Ordinal)).Select(attribute => attribute.Value));
-        Fail("imports", page.Descendants().Where(element => element.Name.LocalName == "style" && element.Value.Contains("@import", StringComparison.Ordinal)).Select(element => element.Value));
+        Fail(
+            "scripts and links",
+            page.Descendants()
+                .Select(element => element.Name.LocalName)
+                .Where(name => name is "script" or "link" or "iframe" or "object")
+        );
+        Fail(
+            "external addresses",
+            attributes
+                .Where(attribute =>
+                    attribute.Name.LocalName is "href" or "src"
+                    && !attribute.Value.StartsWith('#')
+                    && !attribute.Value.StartsWith("data:", StringComparison.Ordinal)
+                )
+                .Select(attribute => attribute.Value)
+        );
+        Fail(
+            "imports",
+            page.Descendants()
+                .Where(element =>
+                    element.Name.LocalName == "style" && element.Value.Contains("@import", StringComparison.Ordinal)
+                )
+                .Select(element => element.Value)
+        );
         return page.Descendants().Count(element => element.Name.LocalName == "svg");
     }
 
@@ -30,7 +58,8 @@ public static partial class PageCheck
     private static void Fail(string what, IEnumerable<string> found)
     {
         var all = found.ToArray();
-        if (all.Length > 0) throw new InvalidOperationException($"{what}: {string.Join(", ", all.Take(10))}");
+        if (all.Length > 0)
+            throw new InvalidOperationException($"{what}: {string.Join(", ", all.Take(10))}");
     }
 
     [GeneratedRegex("""url\(\s*["']?#([^"')]+)""")]

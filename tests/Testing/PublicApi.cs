@@ -3,7 +3,8 @@ using System.Text;
 
 namespace TorchBridge.Testing;
 
-/// <summary>The public members of an assembly as text, for a snapshot: a change of the surface is seen, and is made on purpose.</summary>
+/// <summary>The public members of an assembly as text, for a snapshot: a change of the surface is seen, and is made
+/// on purpose.</summary>
 public static class PublicApi
 {
     /// <summary>Describes an assembly: a line a member, sorted.</summary>
@@ -13,9 +14,20 @@ public static class PublicApi
         foreach (var type in assembly.GetExportedTypes().OrderBy(type => type.FullName, StringComparer.Ordinal))
         {
             text.Append(Kind(type)).Append(' ').Append(Name(type)).Append('\n');
-            const BindingFlags declared = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
-            var members = type.GetMembers(declared).Where(IsVisible).Select(Describe).Where(line => line.Length > 0).Distinct().Order(StringComparer.Ordinal);
-            foreach (var member in members) text.Append("  ").Append(member).Append('\n');
+            const BindingFlags declared =
+                BindingFlags.Public
+                | BindingFlags.NonPublic
+                | BindingFlags.Instance
+                | BindingFlags.Static
+                | BindingFlags.DeclaredOnly;
+            var members = type.GetMembers(declared)
+                .Where(IsVisible)
+                .Select(Describe)
+                .Where(line => line.Length > 0)
+                .Distinct()
+                .Order(StringComparer.Ordinal);
+            foreach (var member in members)
+                text.Append("  ").Append(member).Append('\n');
         }
 
         return text.ToString();
@@ -26,40 +38,74 @@ public static class PublicApi
     {
         var actual = Of(assembly);
         var expected = File.Exists(snapshot) ? File.ReadAllText(snapshot).ReplaceLineEndings("\n") : "";
-        if (actual == expected) return null;
-        var received = Path.Combine(AppContext.BaseDirectory, $"{Path.GetFileNameWithoutExtension(snapshot)}.received.txt");
+        if (actual == expected)
+            return null;
+        var received = Path.Combine(
+            AppContext.BaseDirectory,
+            $"{Path.GetFileNameWithoutExtension(snapshot)}.received.txt"
+        );
         File.WriteAllText(received, actual);
-        var first = actual.Split('\n').Except(expected.Split('\n')).Concat(expected.Split('\n').Except(actual.Split('\n'))).FirstOrDefault();
+        var first = actual
+            .Split('\n')
+            .Except(expected.Split('\n'))
+            .Concat(expected.Split('\n').Except(actual.Split('\n')))
+            .FirstOrDefault();
         return $"the public API has changed ('{first?.Trim()}'). Where that is meant, copy {received} to {snapshot}.";
     }
 
-    private static bool IsVisible(MemberInfo member) => member switch
-    {
-        MethodBase method => method.IsPublic || method.IsFamily || method.IsFamilyOrAssembly,
-        FieldInfo field => field.IsPublic || field.IsFamily,
-        PropertyInfo property => (property.GetMethod ?? property.SetMethod) is { } accessor && IsVisible(accessor),
-        Type nested => nested.IsNestedPublic,
-        _ => false,
-    };
+    private static bool IsVisible(MemberInfo member) =>
+        member switch
+        {
+            MethodBase method => method.IsPublic || method.IsFamily || method.IsFamilyOrAssembly,
+            FieldInfo field => field.IsPublic || field.IsFamily,
+            PropertyInfo property => (property.GetMethod ?? property.SetMethod) is { } accessor && IsVisible(accessor),
+            Type nested => nested.IsNestedPublic,
+            _ => false,
+        };
 
-    private static string Describe(MemberInfo member) => member switch
-    {
-        // What the compiler writes for records and properties is no decision of ours.
-        MethodInfo method when method.IsSpecialName || method.Name.Contains('<', StringComparison.Ordinal) || method.Name is "PrintMembers" or "GetHashCode" or "Equals" or "Deconstruct" => "",
-        MethodInfo method => $"{(method.IsStatic ? "static " : "")}{Name(method.ReturnType)} {method.Name}({Parameters(method)})",
-        ConstructorInfo constructor => $".ctor({Parameters(constructor)})",
-        PropertyInfo { Name: "EqualityContract" } => "",
-        PropertyInfo property => $"{Name(property.PropertyType)} {property.Name} {{ {(property.GetMethod is { IsPublic: true } ? "get; " : "")}{(property.SetMethod is { IsPublic: true } ? "set; " : "")}}}",
-        FieldInfo field when field.IsSpecialName => "",
-        FieldInfo field => $"{(field.IsLiteral ? "const " : field.IsStatic ? "static " : "")}{Name(field.FieldType)} {field.Name}",
-        _ => "",
-    };
+    private static string Describe(MemberInfo member) =>
+        member switch
+        {
+            // What the compiler writes for records and properties is no decision of ours.
+            MethodInfo method
+                when method.IsSpecialName
+                    || method.Name.Contains('<', StringComparison.Ordinal)
+                    || method.Name is "PrintMembers" or "GetHashCode" or "Equals" or "Deconstruct" => "",
+            MethodInfo method =>
+                $"{(method.IsStatic ? "static " : "")}{Name(method.ReturnType)} {method.Name}({Parameters(method)})",
+            ConstructorInfo constructor => $".ctor({Parameters(constructor)})",
+            PropertyInfo { Name: "EqualityContract" } => "",
+            PropertyInfo property => $"{Name(property.PropertyType)} {property.Name} {{ "
+                + $"{(property.GetMethod is { IsPublic: true } ? "get; " : "")}"
+                + $"{(property.SetMethod is { IsPublic: true } ? "set; " : "")}}}",
+            FieldInfo field when field.IsSpecialName => "",
+            FieldInfo field =>
+                $"{(field.IsLiteral ? "const " : field.IsStatic ? "static " : "")}{Name(field.FieldType)} {field.Name}",
+            _ => "",
+        };
 
-    private static string Parameters(MethodBase method) => string.Join(", ", method.GetParameters().Select(parameter => $"{Name(parameter.ParameterType)} {parameter.Name}{(parameter.HasDefaultValue ? " = default" : "")}"));
+    private static string Parameters(MethodBase method) =>
+        string.Join(
+            ", ",
+            method
+                .GetParameters()
+                .Select(parameter =>
+                    $"{Name(parameter.ParameterType)} {parameter.Name}{(parameter.HasDefaultValue ? " = default" : "")}"
+                )
+        );
 
-    private static string Kind(Type type) => type.IsEnum ? "enum" : type.IsInterface ? "interface" : type.IsValueType ? "struct" : type is { IsAbstract: true, IsSealed: true } ? "static class" : typeof(Delegate).IsAssignableFrom(type) ? "delegate" : "class";
+    private static string Kind(Type type) =>
+        type.IsEnum ? "enum"
+        : type.IsInterface ? "interface"
+        : type.IsValueType ? "struct"
+        : type is { IsAbstract: true, IsSealed: true } ? "static class"
+        : typeof(Delegate).IsAssignableFrom(type) ? "delegate"
+        : "class";
 
-    private static string Name(Type type) => type.IsGenericType
-        ? $"{(type.FullName ?? type.Name).Split('`')[0].Replace('+', '.')}<{string.Join(", ", type.GetGenericArguments().Select(Name))}>"
-        : type.IsArray ? $"{Name(type.GetElementType()!)}[]" : (type.FullName ?? type.Name).Replace('+', '.');
+    private static string Name(Type type) =>
+        type.IsGenericType
+            ? $"{(type.FullName ?? type.Name).Split('`')[0].Replace('+', '.')}<"
+                + $"{string.Join(", ", type.GetGenericArguments().Select(Name))}>"
+        : type.IsArray ? $"{Name(type.GetElementType()!)}[]"
+        : (type.FullName ?? type.Name).Replace('+', '.');
 }

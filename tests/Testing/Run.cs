@@ -12,21 +12,48 @@ public static class Run
     public static string OutputOf(params string[] project) =>
         Path.Combine([Shared.Repository, .. project, "bin", Configuration, "net10.0"]);
 
-    private static string Configuration => AppContext.BaseDirectory.Contains($"{Path.DirectorySeparatorChar}Release{Path.DirectorySeparatorChar}", StringComparison.Ordinal) ? "Release" : "Debug";
+    private static string Configuration =>
+        AppContext.BaseDirectory.Contains(
+            $"{Path.DirectorySeparatorChar}Release{Path.DirectorySeparatorChar}",
+            StringComparison.Ordinal
+        )
+            ? "Release"
+            : "Debug";
 
     /// <summary>Whether a program is on the path.</summary>
-    public static bool IsInstalled(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
-        .Any(folder => File.Exists(Path.Combine(folder, program)) || File.Exists(Path.Combine(folder, $"{program}.exe")));
+    public static bool IsInstalled(string program) =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "")
+            .Split(Path.PathSeparator)
+            .Any(folder =>
+                File.Exists(Path.Combine(folder, program)) || File.Exists(Path.Combine(folder, $"{program}.exe"))
+            );
 
     /// <summary>Starts a program of ours and waits for its end.</summary>
-    public static RunResult Program(string dll, string[] arguments, string? folder = null, IReadOnlyDictionary<string, string>? environment = null) => Command("dotnet", [dll, .. arguments], folder, environment);
+    public static RunResult Program(
+        string dll,
+        string[] arguments,
+        string? folder = null,
+        IReadOnlyDictionary<string, string>? environment = null
+    ) => Command("dotnet", [dll, .. arguments], folder, environment);
 
     /// <summary>Starts any program and waits for its end.</summary>
-    public static RunResult Command(string program, string[] arguments, string? folder = null, IReadOnlyDictionary<string, string>? environment = null)
+    public static RunResult Command(
+        string program,
+        string[] arguments,
+        string? folder = null,
+        IReadOnlyDictionary<string, string>? environment = null
+    )
     {
-        var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder ?? Path.GetTempPath() };
-        foreach (var argument in arguments) start.ArgumentList.Add(argument);
-        foreach (var (name, value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
+        var start = new ProcessStartInfo(program)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = folder ?? Path.GetTempPath(),
+        };
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>())
+            start.Environment[name] = value;
         using var process = Process.Start(start)!;
         var error = process.StandardError.ReadToEndAsync();
         var output = process.StandardOutput.ReadToEnd();

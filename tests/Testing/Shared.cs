@@ -1,18 +1,21 @@
 namespace TorchBridge.Testing;
 
-/// <summary>Finds the material beside the project (../shared: golden values, real pictures), which not everybody has.</summary>
+/// <summary>Finds the material beside the project (../shared: golden values, real pictures), which not everybody
+/// has.</summary>
 public static class Shared
 {
     /// <summary>The repository's folder: the one that holds Pipeline.sln.</summary>
     public static string Repository { get; } = FindRepository();
 
     /// <summary>The folder ../shared, or null.</summary>
-    public static string? Folder { get; } = Path.Combine(Path.GetDirectoryName(Repository)!, "shared") is var path && Directory.Exists(path) ? path : null;
+    public static string? Folder { get; } =
+        Path.Combine(Path.GetDirectoryName(Repository)!, "shared") is var path && Directory.Exists(path) ? path : null;
 
     /// <summary>A file or folder in ../shared, or null where it is not there.</summary>
     public static string? Find(params string[] parts)
     {
-        if (Folder is null) return null;
+        if (Folder is null)
+            return null;
         var path = Path.Combine([Folder, .. parts]);
         return File.Exists(path) || Directory.Exists(path) ? path : null;
     }
@@ -21,7 +24,8 @@ public static class Shared
     {
         for (var folder = AppContext.BaseDirectory; folder is not null; folder = Path.GetDirectoryName(folder))
         {
-            if (File.Exists(Path.Combine(folder, "Pipeline.sln"))) return folder;
+            if (File.Exists(Path.Combine(folder, "Pipeline.sln")))
+                return folder;
         }
 
         throw new DirectoryNotFoundException("Pipeline.sln is in no folder above the tests");

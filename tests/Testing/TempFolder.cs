@@ -10,7 +10,13 @@ public sealed class TempFolder : IDisposable
     public string this[params string[] parts] => System.IO.Path.Combine([Path, .. parts]);
 
     /// <summary>Names of the files in it, sub-folders included.</summary>
-    public string[] Files => [.. Directory.EnumerateFiles(Path, "*", SearchOption.AllDirectories).Select(file => System.IO.Path.GetRelativePath(Path, file)).Order(StringComparer.Ordinal)];
+    public string[] Files =>
+        [
+            .. Directory
+                .EnumerateFiles(Path, "*", SearchOption.AllDirectories)
+                .Select(file => System.IO.Path.GetRelativePath(Path, file))
+                .Order(StringComparer.Ordinal),
+        ];
 
     /// <inheritdoc/>
     public void Dispose() => Directory.Delete(Path, recursive: true);

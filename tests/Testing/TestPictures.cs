@@ -5,16 +5,40 @@ namespace TorchBridge.Testing;
 /// <summary>Makes encoded pictures for tests.</summary>
 public static class TestPictures
 {
-    /// <summary>A picture with a pattern that no two pixels share, so that a shift or a swapped channel shows.</summary>
-    public static byte[] Encode(int width, int height, SKEncodedImageFormat format, SKAlphaType alpha = SKAlphaType.Opaque, SKColorType color = SKColorType.Rgba8888, int seed = 0)
+    /// <summary>A picture with a pattern that no two pixels share, so that a shift or a swapped channel
+    /// shows.</summary>
+    public static byte[] Encode(
+        int width,
+        int height,
+        SKEncodedImageFormat format,
+        SKAlphaType alpha = SKAlphaType.Opaque,
+        SKColorType color = SKColorType.Rgba8888,
+        int seed = 0
+    )
     {
-        using var bitmap = new SKBitmap(new SKImageInfo(width, height, SKColorType.Rgba8888, alpha == SKAlphaType.Opaque ? SKAlphaType.Opaque : SKAlphaType.Unpremul));
+        using var bitmap = new SKBitmap(
+            new SKImageInfo(
+                width,
+                height,
+                SKColorType.Rgba8888,
+                alpha == SKAlphaType.Opaque ? SKAlphaType.Opaque : SKAlphaType.Unpremul
+            )
+        );
         for (var y = 0; y < height; y++)
         {
             for (var x = 0; x < width; x++)
             {
                 var a = alpha == SKAlphaType.Opaque ? 255 : (x * 255 / Math.Max(1, width - 1));
-                bitmap.SetPixel(x, y, new SKColor((byte)((x * 7) + (y * 3) + seed), (byte)((x * x) + (y * 11)), (byte)((x * y) + (seed * 5)), (byte)a));
+                bitmap.SetPixel(
+                    x,
+                    y,
+                    new SKColor(
+                        (byte)((x * 7) + (y * 3) + seed),
+                        (byte)((x * x) + (y * 11)),
+                        (byte)((x * y) + (seed * 5)),
+                        (byte)a
+                    )
+                );
             }
         }
 

@@ -18,26 +18,43 @@ public class AblationTests
         var byName = variants.ToDictionary(variant => variant.Name, variant => Json.Text(variant.Configuration));
         foreach (var variant in variants.Where(variant => variant.Reference is not null))
         {
-            string[] own = byName[variant.Name].Split('\n'), reference = byName[variant.Reference!].Split('\n');
+            string[] own = byName[variant.Name].Split('\n'),
+                reference = byName[variant.Reference!].Split('\n');
             Assert.Equal(own.Length, reference.Length);
-            var changed = own.Zip(reference).Where(pair => pair.First != pair.Second).Select(pair => pair.First.Trim().Split(':')[0]).ToArray();
+            var changed = own.Zip(reference)
+                .Where(pair => pair.First != pair.Second)
+                .Select(pair => pair.First.Trim().Split(':')[0])
+                .ToArray();
             Assert.True(changed.Length >= 1, $"{variant.Name} changes nothing");
             // Augmentation is crop, flip and jitter in one.
-            Assert.True(changed.Length <= (variant.Name.Contains("augmentation", StringComparison.Ordinal) ? 3 : 1), $"{variant.Name} changes {string.Join(", ", changed)}");
+            Assert.True(
+                changed.Length <= (variant.Name.Contains("augmentation", StringComparison.Ordinal) ? 3 : 1),
+                $"{variant.Name} changes {string.Join(", ", changed)}"
+            );
         }
 
         // Taking out and adding are the same difference from both sides.
         var (full, bare) = (AblationPlan.FullStack(5, 8), AblationPlan.BareNetwork(5, 8));
-        var rebuilt = AblationPlan.Techniques.Aggregate(bare, (configuration, technique) => technique.Copy(full, configuration));
-        Assert.Equal(Json.Text(full.Training with { Epochs = 0 }), Json.Text(rebuilt.Training with { Epochs = 0, DecayNormsAndBiases = full.Training.DecayNormsAndBiases }));
+        var rebuilt = AblationPlan.Techniques.Aggregate(bare, (configuration, technique) =>
+            technique.Copy(full, configuration)
+        );
+        Assert.Equal(
+            Json.Text(full.Training with { Epochs = 0 }),
+            Json.Text(rebuilt.Training with { Epochs = 0, DecayNormsAndBiases = full.Training.DecayNormsAndBiases })
+        );
         Assert.Equal(Json.Text(full.Network), Json.Text(rebuilt.Network));
-        Assert.Contains("the techniques are BatchNorm, residual", Assert.Throws<UserException>(() => AblationPlan.Variants(5, 8, ["magic"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "the techniques are BatchNorm, residual",
+            Assert.Throws<UserException>(() => AblationPlan.Variants(5, 8, ["magic"])).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void Effects_and_intervals_equal_a_textbook_example()
     {
-        // Differences 1, 2, 4: mean 7/3, s = 1.527525; t(0.975, 2) = 4.303; half width 4.303 * 1.527525 / sqrt 3 = 3.794922.
+        // Differences 1, 2, 4: mean 7/3, s = 1.527525; t(0.975, 2) = 4.303; half width 4.303 * 1.527525 / sqrt 3 =
+        // 3.794922.
         var effect = Effect.Of([1, 2, 4]);
         Assert.Equal(7.0 / 3, effect.Mean, 12);
         Assert.Equal(3.794922, effect.HalfWidth, 4);
@@ -52,13 +69,27 @@ public class AblationTests
     public void A_row_is_what_its_runs_say()
     {
         var variants = AblationPlan.Variants(2, 8, ["dropout"]);
-        var accuracies = new Dictionary<(string, int), double> { [("full", 1)] = 0.8, [("full", 2)] = 0.7, [("full", 3)] = 0.75, [("without dropout", 1)] = 0.78, [("without dropout", 2)] = 0.69, [("without dropout", 3)] = 0.70 };
+        var accuracies = new Dictionary<(string, int), double>
+        {
+            [("full", 1)] = 0.8,
+            [("full", 2)] = 0.7,
+            [("full", 3)] = 0.75,
+            [("without dropout", 1)] = 0.78,
+            [("without dropout", 2)] = 0.69,
+            [("without dropout", 3)] = 0.70,
+        };
         var results = accuracies.ToDictionary(pair => pair.Key, pair => Result(pair.Key.Item2, pair.Value));
         (double Validation, double Calibration)[] others = [(0.05, 0.06), (0.02, 0.05), (0.05, 0.07)];
         foreach (var seed in (int[])[1, 2, 3])
         {
-            results[("full", seed)] = results[("full", seed)] with { ValidationAccuracy = 0.8 + others[seed - 1].Validation };
-            results[("without dropout", seed)] = results[("without dropout", seed)] with { CalibrationError = others[seed - 1].Calibration };
+            results[("full", seed)] = results[("full", seed)] with
+            {
+                ValidationAccuracy = 0.8 + others[seed - 1].Validation,
+            };
+            results[("without dropout", seed)] = results[("without dropout", seed)] with
+            {
+                CalibrationError = others[seed - 1].Calibration,
+            };
         }
 
         var row = AblationSummary.Of(variants, results).Single(row => row.Variant == "without dropout");
@@ -66,12 +97,26 @@ public class AblationTests
         Assert.Equal((0.78 + 0.69 + 0.70) / 3, row.Test.Mean, 12);
         // Dropout brought what is lost without it: 0.02, 0.01, 0.05.
         Assert.Equal(0.08 / 3, row.Effect!.Mean, 12);
-        Assert.Equal(4.303 * Math.Sqrt((Math.Pow(0.02 - (0.08 / 3), 2) + Math.Pow(0.01 - (0.08 / 3), 2) + Math.Pow(0.05 - (0.08 / 3), 2)) / 2) / Math.Sqrt(3), row.Effect.HalfWidth, 9);
+        Assert.Equal(
+            4.303
+                * Math.Sqrt(
+                    (Math.Pow(0.02 - (0.08 / 3), 2) + Math.Pow(0.01 - (0.08 / 3), 2) + Math.Pow(0.05 - (0.08 / 3), 2))
+                        / 2
+                )
+                / Math.Sqrt(3),
+            row.Effect.HalfWidth,
+            9
+        );
         Assert.Equal("not significant", row.Verdict);
-        // Gaps with dropout 0.05, 0.08, 0.05, without it 0.1 each; calibration errors with it 0.05 each, without 0.06, 0.05, 0.07.
+        // Gaps with dropout 0.05, 0.08, 0.05, without it 0.1 each; calibration errors with it 0.05 each, without
+        // 0.06, 0.05, 0.07.
         Assert.Equal(-0.12 / 3, row.GapEffect!.Mean, 12);
         Assert.Equal(-0.03 / 3, row.CalibrationEffect!.Mean, 12);
-        Assert.Contains("Not significant, one way or the other: dropout in the full stack.", AblationReport.Findings([row]), StringComparison.Ordinal);
+        Assert.Contains(
+            "Not significant, one way or the other: dropout in the full stack.",
+            AblationReport.Findings([row]),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -79,8 +124,13 @@ public class AblationTests
     {
         using var folder = new TempFolder();
         var variants = AblationPlan.Variants(2, 8, ["mixup", "BatchNorm"]);
-        var requests = (from seed in (int[])[1, 2] from variant in variants select (variant.Name, new RunRequest(variant.Configuration, DataSource.Drawn, 60, seed))).ToArray();
-        AblationWork Work(string store, IRunScheduler scheduler) => new(variants, requests, new RunStore(folder[store]), scheduler);
+        var requests = (
+            from seed in (int[])[1, 2]
+            from variant in variants
+            select (variant.Name, new RunRequest(variant.Configuration, DataSource.Drawn, 60, seed))
+        ).ToArray();
+        AblationWork Work(string store, IRunScheduler scheduler) =>
+            new(variants, requests, new RunStore(folder[store]), scheduler);
         string Table(AblationWork work) => Json.Text(work.Rows());
 
         var inOrder = Work("a", new InProcessScheduler());
@@ -92,7 +142,16 @@ public class AblationTests
         using var stop = new CancellationTokenSource();
         var half = Work("b", new Backwards(new InProcessScheduler()));
         var before = 0;
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => half.Do((_, _) => { if (++before == 4) stop.Cancel(); }, stop.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            half.Do(
+                (_, _) =>
+                {
+                    if (++before == 4)
+                        stop.Cancel();
+                },
+                stop.Token
+            )
+        );
         var rest = Work("b", new Backwards(new InProcessScheduler()));
         Assert.Equal(4, rest.Stored);
         var after = 0;
@@ -105,12 +164,40 @@ public class AblationTests
 
         // One row, recomputed from the stored files.
         var row = rest.Rows().Single(row => row.Variant == "mixup alone");
-        double[] Stored(string variant, string figure = "test_accuracy") => [.. requests.Where(item => item.Name == variant).Select(item => System.Text.Json.JsonDocument.Parse(File.ReadAllText(folder["b", $"{item.Item2.Key}.json"])).RootElement.GetProperty(figure).GetDouble())];
+        double[] Stored(string variant, string figure = "test_accuracy") =>
+            [
+                .. requests
+                    .Where(item => item.Name == variant)
+                    .Select(item =>
+                        System
+                            .Text.Json.JsonDocument.Parse(File.ReadAllText(folder["b", $"{item.Item2.Key}.json"]))
+                            .RootElement.GetProperty(figure)
+                            .GetDouble()
+                    ),
+            ];
         Assert.Equal(Stored("mixup alone").Average(), row.Test.Mean, 12);
-        Assert.Equal(Stored("mixup alone").Zip(Stored("bare"), (with, without) => with - without).Average(), row.Effect!.Mean, 12);
-        double[] Gaps(string variant) => [.. Stored(variant, "training_accuracy").Zip(Stored(variant, "validation_accuracy"), (training, validation) => training - validation)];
-        Assert.Equal(Gaps("mixup alone").Zip(Gaps("bare"), (with, without) => with - without).Average(), row.GapEffect!.Mean, 12);
-        Assert.Equal(Stored("mixup alone", "calibration_error").Zip(Stored("bare", "calibration_error"), (with, without) => with - without).Average(), row.CalibrationEffect!.Mean, 12);
+        Assert.Equal(
+            Stored("mixup alone").Zip(Stored("bare"), (with, without) => with - without).Average(),
+            row.Effect!.Mean,
+            12
+        );
+        double[] Gaps(string variant) =>
+            [
+                .. Stored(variant, "training_accuracy")
+                    .Zip(Stored(variant, "validation_accuracy"), (training, validation) => training - validation),
+            ];
+        Assert.Equal(
+            Gaps("mixup alone").Zip(Gaps("bare"), (with, without) => with - without).Average(),
+            row.GapEffect!.Mean,
+            12
+        );
+        Assert.Equal(
+            Stored("mixup alone", "calibration_error")
+                .Zip(Stored("bare", "calibration_error"), (with, without) => with - without)
+                .Average(),
+            row.CalibrationEffect!.Mean,
+            12
+        );
 
         var files = AblationReport.Write(folder.Path, "about", rest.Rows());
         Assert.All(files, file => Assert.True(new FileInfo(file).Length > 200, file));
@@ -124,11 +211,18 @@ public class AblationTests
     {
         var request = new RunRequest(AblationPlan.FullStack(1, 8), DataSource.Drawn, 60, 3);
         var inBfloat16 = request with { Precision = Precision.Bfloat16 };
-        var here = new[] { request, inBfloat16 }.ToDictionary(each => each.Key, each => AblationRun.Do(each, TestContext.Current.CancellationToken) with { Seconds = 0 });
+        var here = new[] { request, inBfloat16 }.ToDictionary(
+            each => each.Key,
+            each => AblationRun.Do(each, TestContext.Current.CancellationToken) with { Seconds = 0 }
+        );
         var there = new Dictionary<string, RunResult>();
-        await foreach (var result in new ProcessScheduler(2).Run([request, inBfloat16], TestContext.Current.CancellationToken)) there.Add(result.Request.Key, result with { Seconds = 0 });
+        await foreach (
+            var result in new ProcessScheduler(2).Run([request, inBfloat16], TestContext.Current.CancellationToken)
+        )
+            there.Add(result.Request.Key, result with { Seconds = 0 });
         Assert.Equal(2, there.Count);
-        foreach (var (key, result) in here) Assert.Equal(Json.Text(result), Json.Text(there[key]));
+        foreach (var (key, result) in here)
+            Assert.Equal(Json.Text(result), Json.Text(there[key]));
         // Another precision is another run, in its name and in its sums.
         Assert.NotEqual(here[request.Key].CalibrationError, here[inBfloat16.Key].CalibrationError);
     }
@@ -137,15 +231,38 @@ public class AblationTests
     public void A_run_that_diverges_counts_as_guessing_and_says_so()
     {
         var bare = AblationPlan.BareNetwork(2, 8);
-        var result = AblationRun.Do(new RunRequest(bare with { Training = bare.Training with { LearningRate = 1e30 } }, DataSource.Drawn, 60, 1), TestContext.Current.CancellationToken);
+        var result = AblationRun.Do(
+            new RunRequest(
+                bare with
+                {
+                    Training = bare.Training with { LearningRate = 1e30 },
+                },
+                DataSource.Drawn,
+                60,
+                1
+            ),
+            TestContext.Current.CancellationToken
+        );
         Assert.True(result.Diverged);
         Assert.Equal(0.1, result.TestAccuracy, 12);
     }
 
-    private static RunResult Result(int seed, double test) => new(new RunRequest(AblationPlan.FullStack(2, 8), DataSource.Drawn, 60, seed), 0.9, 0.8, test, 0.05, 2, [0.5, 0.8], false, 1);
+    private static RunResult Result(int seed, double test) =>
+        new(
+            new RunRequest(AblationPlan.FullStack(2, 8), DataSource.Drawn, 60, seed),
+            0.9,
+            0.8,
+            test,
+            0.05,
+            2,
+            [0.5, 0.8],
+            false,
+            1
+        );
 
     private sealed class Backwards(IRunScheduler inner) : IRunScheduler
     {
-        public IAsyncEnumerable<RunResult> Run(IReadOnlyList<RunRequest> requests, CancellationToken stop) => inner.Run([.. requests.Reverse()], stop);
+        public IAsyncEnumerable<RunResult> Run(IReadOnlyList<RunRequest> requests, CancellationToken stop) =>
+            inner.Run([.. requests.Reverse()], stop);
     }
 }

@@ -33,12 +33,14 @@ public class ConfigurationRangesTests
     {
         var folder = Shared.Find("findings", "files", "recipes");
         Assert.SkipWhen(folder is null, "../shared/findings/files/recipes is not there");
-        foreach (var file in Directory.GetFiles(folder!)) Assert.Throws<UserException>(() => RunConfiguration.FromFile(file));
+        foreach (var file in Directory.GetFiles(folder!))
+            Assert.Throws<UserException>(() => RunConfiguration.FromFile(file));
     }
 
     [Fact]
     public void The_programs_own_recipes_are_within_them()
     {
-        foreach (var name in RunConfiguration.Names) Assert.NotNull(RunConfiguration.Named(name));
+        foreach (var name in RunConfiguration.Names)
+            Assert.NotNull(RunConfiguration.Named(name));
     }
 }

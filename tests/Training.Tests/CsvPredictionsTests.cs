@@ -18,5 +18,6 @@ public class CsvPredictionsTests
     [InlineData("\t=1", "'\t=1")]
     [InlineData("\r=1", "\"'\r=1\"")]
     [InlineData("=A1,B1", "\"'=A1,B1\"")]
-    public void A_cell_is_text_in_every_spreadsheet(string text, string cell) => Assert.Equal(cell, CsvPredictions.Quoted(text));
+    public void A_cell_is_text_in_every_spreadsheet(string text, string cell) =>
+        Assert.Equal(cell, CsvPredictions.Quoted(text));
 }

@@ -19,7 +19,11 @@ public class DataTests
         var other = DrawnPictures.Make(2, 200, 50, 50);
         Assert.Equal(first.Training.Pixels, again.Training.Pixels);
         Assert.NotEqual(first.Training.Pixels, other.Training.Pixels);
-        var hashes = ((PictureSet[])[first.Training, first.Validation, first.Test]).SelectMany(set => Enumerable.Range(0, set.Count).Select(i => Convert.ToHexString(SHA256.HashData(set.Picture(i))))).ToArray();
+        var hashes = ((PictureSet[])[first.Training, first.Validation, first.Test])
+            .SelectMany(set =>
+                Enumerable.Range(0, set.Count).Select(i => Convert.ToHexString(SHA256.HashData(set.Picture(i))))
+            )
+            .ToArray();
         Assert.Equal(300, hashes.Distinct().Count());
         Assert.Equal(20, first.Training.Labels.Count(label => label == 3));
     }
@@ -41,10 +45,16 @@ public class DataTests
             optimizer.step();
         }
 
-        var right = linear.forward(Tensors(data.Test)).argmax(1).eq(tensor(data.Test.Labels.Select(label => (long)label).ToArray())).sum().ToInt64();
+        var right = linear
+            .forward(Tensors(data.Test))
+            .argmax(1)
+            .eq(tensor(data.Test.Labels.Select(label => (long)label).ToArray()))
+            .sum()
+            .ToInt64();
         Assert.InRange(right, 100, 600);
 
-        static Tensor Tensors(PictureSet set) => tensor(set.Pixels.Select(value => (value - 128) / 64f).ToArray()).view(set.Count, -1);
+        static Tensor Tensors(PictureSet set) =>
+            tensor(set.Pixels.Select(value => (value - 128) / 64f).ToArray()).view(set.Count, -1);
     }
 
     [Fact]
@@ -54,9 +64,14 @@ public class DataTests
         var statistics = ChannelStatistics.Of(set);
         for (var c = 0; c < 3; c++)
         {
-            var values = Enumerable.Range(0, set.Count).SelectMany(i => set.Picture(i).Slice(c * 1024, 1024).ToArray()).Select(value => value / 255.0).ToArray();
+            var values = Enumerable
+                .Range(0, set.Count)
+                .SelectMany(i => set.Picture(i).Slice(c * 1024, 1024).ToArray())
+                .Select(value => value / 255.0)
+                .ToArray();
             var mean = values.Average();
-            Assert.Equal(mean, statistics.Mean[c], 10); // the sum of 102,400 doubles is rounded, that of the integers is not
+            // the sum of 102,400 doubles is rounded, that of the integers is not
+            Assert.Equal(mean, statistics.Mean[c], 10);
             Assert.Equal(Math.Sqrt(values.Average(value => (value - mean) * (value - mean))), statistics.Std[c], 9);
         }
     }
@@ -67,9 +82,12 @@ public class DataTests
         using var folder = new TempFolder();
         WriteClasses(folder["data"], ("cat", 20), ("dog", 30));
         ZipFile.CreateFromDirectory(folder["data"], folder["data.zip"]);
-        using (var tar = new GZipStream(File.Create(folder["data.tar.gz"]), CompressionLevel.Fastest)) TarFile.CreateFromDirectory(folder["data"], tar, includeBaseDirectory: true);
+        using (var tar = new GZipStream(File.Create(folder["data.tar.gz"]), CompressionLevel.Fastest))
+            TarFile.CreateFromDirectory(folder["data"], tar, includeBaseDirectory: true);
 
-        var loaded = ((string[])["data", "data.zip", "data.tar.gz"]).Select(name => PictureFolder.Load(folder[name], 16, 16, seed: 4)).ToArray();
+        var loaded = ((string[])["data", "data.zip", "data.tar.gz"])
+            .Select(name => PictureFolder.Load(folder[name], 16, 16, seed: 4))
+            .ToArray();
         Assert.All(loaded, item =>
         {
             Assert.Equal(["cat", "dog"], item.Data.ClassNames);
@@ -92,36 +110,53 @@ public class DataTests
     }
 
     [Fact]
-    public void A_truncated_picture_is_named() => Refused(folder =>
-    {
-        WriteClasses(folder.Path, ("a", 12), ("b", 12));
-        var whole = TestPictures.Encode(64, 64, SKEncodedImageFormat.Jpeg);
-        File.WriteAllBytes(folder["a", "cut.jpg"], whole[..(whole.Length / 2)]);
-    }, "a/cut.jpg ends too early");
+    public void A_truncated_picture_is_named() =>
+        Refused(
+            folder =>
+            {
+                WriteClasses(folder.Path, ("a", 12), ("b", 12));
+                var whole = TestPictures.Encode(64, 64, SKEncodedImageFormat.Jpeg);
+                File.WriteAllBytes(folder["a", "cut.jpg"], whole[..(whole.Length / 2)]);
+            },
+            "a/cut.jpg ends too early"
+        );
 
     [Fact]
-    public void A_text_file_named_png_is_named() => Refused(folder =>
-    {
-        WriteClasses(folder.Path, ("a", 12), ("b", 12));
-        File.WriteAllText(folder["b", "notes.png"], "notes");
-    }, "b/notes.png is not a picture");
+    public void A_text_file_named_png_is_named() =>
+        Refused(
+            folder =>
+            {
+                WriteClasses(folder.Path, ("a", 12), ("b", 12));
+                File.WriteAllText(folder["b", "notes.png"], "notes");
+            },
+            "b/notes.png is not a picture"
+        );
 
     [Fact]
-    public void An_empty_class_folder_is_named() => Refused(folder =>
-    {
-        WriteClasses(folder.Path, ("a", 12), ("b", 12));
-        Directory.CreateDirectory(folder["empty"]);
-    }, "the class folder 'empty' has no picture");
+    public void An_empty_class_folder_is_named() =>
+        Refused(
+            folder =>
+            {
+                WriteClasses(folder.Path, ("a", 12), ("b", 12));
+                Directory.CreateDirectory(folder["empty"]);
+            },
+            "the class folder 'empty' has no picture"
+        );
 
     [Fact]
-    public void One_class_only_is_refused() => Refused(folder => WriteClasses(folder.Path, ("only", 30)), "one class only ('only')");
+    public void One_class_only_is_refused() =>
+        Refused(folder => WriteClasses(folder.Path, ("only", 30)), "one class only ('only')");
 
     [Fact]
     public void A_broken_archive_is_refused()
     {
         using var folder = new TempFolder();
         File.WriteAllText(folder["data.zip"], "this is no zip");
-        Assert.Contains("data.zip cannot be read", Assert.Throws<UserException>(() => PictureFolder.Load(folder["data.zip"], 16, 16, 1)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "data.zip cannot be read",
+            Assert.Throws<UserException>(() => PictureFolder.Load(folder["data.zip"], 16, 16, 1)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -132,8 +167,17 @@ public class DataTests
         File.WriteAllBytes(folder[Cifar10.FileName], archive);
         var nowhere = new Uri("http://127.0.0.1:9/");
         var wrong = new Cifar10 { Folder = folder.Path, Address = nowhere };
-        Assert.Contains("wrong checksum", Assert.Throws<UserException>(() => wrong.Load(1)).Message, StringComparison.Ordinal);
-        var right = new Cifar10 { Folder = folder.Path, Address = nowhere, Checksum = Convert.ToHexStringLower(SHA256.HashData(archive)) };
+        Assert.Contains(
+            "wrong checksum",
+            Assert.Throws<UserException>(() => wrong.Load(1)).Message,
+            StringComparison.Ordinal
+        );
+        var right = new Cifar10
+        {
+            Folder = folder.Path,
+            Address = nowhere,
+            Checksum = Convert.ToHexStringLower(SHA256.HashData(archive)),
+        };
         var data = right.Load(1);
         Assert.Equal((45, 5, 10), (data.Training.Count, data.Validation.Count, data.Test.Count));
         Assert.Equal(7, data.Test.Labels[7]);
@@ -144,7 +188,9 @@ public class DataTests
     public void Cifar10_without_a_network_says_which_file_to_put_where()
     {
         using var folder = new TempFolder();
-        var error = Assert.Throws<UserException>(() => new Cifar10 { Folder = folder["cache"], Address = new Uri("http://127.0.0.1:9/") }.Load(1));
+        var error = Assert.Throws<UserException>(() =>
+            new Cifar10 { Folder = folder["cache"], Address = new Uri("http://127.0.0.1:9/") }.Load(1)
+        );
         Assert.Contains(folder["cache", Cifar10.FileName], error.Message, StringComparison.Ordinal);
         Assert.Empty(folder.Files);
     }
@@ -154,7 +200,8 @@ public class DataTests
     {
         using var scope = NewDisposeScope();
         var set = DrawnPictures.Make(1, 50, 10, 10).Training;
-        Tensor[] Epoch(int seed, int epoch) => [.. BatchLoader.Training(set, new Recipe { BatchSize = 16 }, seed, epoch).Select(batch => batch.Pixels)];
+        Tensor[] Epoch(int seed, int epoch) =>
+            [.. BatchLoader.Training(set, new Recipe { BatchSize = 16 }, seed, epoch).Select(batch => batch.Pixels)];
         Assert.True(Epoch(1, 1).Zip(Epoch(1, 1)).All(pair => pair.First.equal(pair.Second).all().ToBoolean()));
         Assert.False(Epoch(1, 1)[0].equal(Epoch(1, 2)[0]).all().ToBoolean());
         var first = Epoch(1, 1);
@@ -167,7 +214,12 @@ public class DataTests
     {
         using var scope = NewDisposeScope();
         var set = DrawnPictures.Make(1, 20, 10, 10).Training;
-        var recipe = new Recipe { BatchSize = 20, Window = 24, WindowEpochs = 2 };
+        var recipe = new Recipe
+        {
+            BatchSize = 20,
+            Window = 24,
+            WindowEpochs = 2,
+        };
         // No crop comes before a window.
         var whole = recipe with { WindowEpochs = 0, Augmentation = recipe.Augmentation with { CropPadding = 0 } };
         Tensor Pixels(Recipe asked, int epoch) => BatchLoader.Training(set, asked, 1, epoch).Single().Pixels;
@@ -179,7 +231,16 @@ public class DataTests
         var places = new HashSet<(int, int)>();
         for (var i = 0; i < 20; i++)
         {
-            var found = (from top in Enumerable.Range(0, 9) from left in Enumerable.Range(0, 9) where pictures[i, TensorIndex.Colon, top..(top + 24), left..(left + 24)].equal(windows[i]).all().ToBoolean() select (top, left)).ToArray();
+            var found = (
+                from top in Enumerable.Range(0, 9)
+                from left in Enumerable.Range(0, 9)
+                where
+                    pictures[i, TensorIndex.Colon, top..(top + 24), left..(left + 24)]
+                        .equal(windows[i])
+                        .all()
+                        .ToBoolean()
+                select (top, left)
+            ).ToArray();
             Assert.NotEmpty(found);
             places.Add(found[0]);
         }
@@ -199,10 +260,15 @@ public class DataTests
         foreach (var name in (string[])["a", "b"])
         {
             Directory.CreateDirectory(folder[name]);
-            for (var i = 0; i < 1400; i++) File.WriteAllBytes(folder[name, $"{i}.png"], [0]);
+            for (var i = 0; i < 1400; i++)
+                File.WriteAllBytes(folder[name, $"{i}.png"], [0]);
         }
 
-        Assert.Contains("2,800 pictures of 512 x 512 pixels take 2.2 GB", Assert.Throws<UserException>(() => PictureFolder.Load(folder.Path, 512, 512, 1)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "2,800 pictures of 512 x 512 pixels take 2.2 GB",
+            Assert.Throws<UserException>(() => PictureFolder.Load(folder.Path, 512, 512, 1)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     private static void Refused(Action<TempFolder> arrange, string message)
@@ -218,19 +284,32 @@ public class DataTests
         foreach (var (name, count) in classes)
         {
             Directory.CreateDirectory(Path.Combine(root, name));
-            for (var i = 0; i < count; i++) File.WriteAllBytes(Path.Combine(root, name, $"{i:D3}.png"), TestPictures.Encode(18 + (i % 3), 20, SKEncodedImageFormat.Png, seed: i + (100 * name[0])));
+            for (var i = 0; i < count; i++)
+                File.WriteAllBytes(
+                    Path.Combine(root, name, $"{i:D3}.png"),
+                    TestPictures.Encode(18 + (i % 3), 20, SKEncodedImageFormat.Png, seed: i + (100 * name[0]))
+                );
         }
     }
 
     private static byte[] CifarArchive()
     {
-        byte[] Records(int count) => [.. Enumerable.Range(0, count).SelectMany(i => Enumerable.Repeat((byte)(i % 10), 3073))];
+        byte[] Records(int count) =>
+            [.. Enumerable.Range(0, count).SelectMany(i => Enumerable.Repeat((byte)(i % 10), 3073))];
         using var memory = new MemoryStream();
         using (var gzip = new GZipStream(memory, CompressionLevel.Fastest, leaveOpen: true))
         using (var tar = new TarWriter(gzip))
         {
-            foreach (var (name, count) in (IEnumerable<(string, int)>)[("data_batch_1.bin", 30), ("data_batch_2.bin", 20), ("test_batch.bin", 10)])
-                tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, $"cifar-10-batches-bin/{name}") { DataStream = new MemoryStream(Records(count)) });
+            foreach (
+                var (name, count) in (IEnumerable<(string, int)>)
+                    [("data_batch_1.bin", 30), ("data_batch_2.bin", 20), ("test_batch.bin", 10)]
+            )
+                tar.WriteEntry(
+                    new PaxTarEntry(TarEntryType.RegularFile, $"cifar-10-batches-bin/{name}")
+                    {
+                        DataStream = new MemoryStream(Records(count)),
+                    }
+                );
         }
 
         return memory.ToArray();

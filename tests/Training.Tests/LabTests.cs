@@ -20,7 +20,11 @@ public class LabTests
         using var scope = NewDisposeScope();
         Tensor Input(string input) => tensor(golden.Input(input).Floats!).reshape(golden.Input(input).Shape);
         float[] Values(Tensor t) => t.detach().contiguous().data<float>().ToArray();
-        using var layer = new ScratchBatchNorm(golden.Parameter("num_features").GetInt32(), golden.Parameter("eps").GetDouble(), golden.Parameter("momentum").GetDouble());
+        using var layer = new ScratchBatchNorm(
+            golden.Parameter("num_features").GetInt32(),
+            golden.Parameter("eps").GetDouble(),
+            golden.Parameter("momentum").GetDouble()
+        );
         var state = layer.state_dict();
         using (no_grad())
         {
@@ -36,22 +40,33 @@ public class LabTests
             y.backward([Input("grad_y")]);
             golden.Check($"{prefix}_y{suffix}", Values(y));
             golden.Check($"{prefix}_grad_x{suffix}", Values(x.grad!));
-            golden.Check($"{prefix}_grad_weight{suffix}", Values(layer.named_parameters().Single(item => item.name == "weight").parameter.grad!));
-            golden.Check($"{prefix}_grad_bias{suffix}", Values(layer.named_parameters().Single(item => item.name == "bias").parameter.grad!));
+            golden.Check(
+                $"{prefix}_grad_weight{suffix}",
+                Values(layer.named_parameters().Single(item => item.name == "weight").parameter.grad!)
+            );
+            golden.Check(
+                $"{prefix}_grad_bias{suffix}",
+                Values(layer.named_parameters().Single(item => item.name == "bias").parameter.grad!)
+            );
         }
 
         Check("train", "_step1", "x_step1");
         foreach (var step in (int[])[1, 2, 3])
         {
-            if (step > 1) layer.call(Input($"x_step{step}"));
-            if (step == 2) continue;
+            if (step > 1)
+                layer.call(Input($"x_step{step}"));
+            if (step == 2)
+                continue;
             golden.Check($"running_mean_step{step}", Values(layer.state_dict()["running_mean"]));
             golden.Check($"running_var_step{step}", Values(layer.state_dict()["running_var"]));
         }
 
         layer.eval();
         Check("eval", "", "x_eval");
-        Assert.Equal(golden.Output("num_batches_tracked").Array.Integers![0], layer.state_dict()["num_batches_tracked"].item<long>());
+        Assert.Equal(
+            golden.Output("num_batches_tracked").Array.Integers![0],
+            layer.state_dict()["num_batches_tracked"].item<long>()
+        );
     }
 
     [Fact]
@@ -63,7 +78,8 @@ public class LabTests
         using var noGrad = no_grad();
         using var layer = new ScratchBatchNorm(10) { KeepsBiasedVariance = true };
         Tensor Input(string input) => tensor(golden.Input(input).Floats!).reshape(golden.Input(input).Shape);
-        foreach (var step in (int[])[1, 2, 3]) layer.call(Input($"x_step{step}"));
+        foreach (var step in (int[])[1, 2, 3])
+            layer.call(Input($"x_step{step}"));
         golden.Check("manual_running_var_step3", layer.state_dict()["running_var"].data<float>().ToArray());
         layer.eval();
         golden.Check("manual_eval_y", layer.call(Input("x_eval")).contiguous().data<float>().ToArray());
@@ -72,12 +88,22 @@ public class LabTests
     [Fact]
     public void Trained_in_place_of_the_librarys_for_twenty_steps_the_weights_agree()
     {
-        // SGD: Adam would turn the rounding noise of gradients that are zero (a bias before BatchNorm) into whole steps.
+        // SGD: Adam would turn the rounding noise of gradients that are zero (a bias before BatchNorm) into whole
+        // steps.
         Dictionary<string, float[]> Train(NormKind norm)
         {
             using var scope = NewDisposeScope();
             random.manual_seed(6);
-            using var network = new ModernCnn(new NetworkOptions { Channels = 8, Height = 16, Width = 16, Dropout = 0, Norm = norm });
+            using var network = new ModernCnn(
+                new NetworkOptions
+                {
+                    Channels = 8,
+                    Height = 16,
+                    Width = 16,
+                    Dropout = 0,
+                    Norm = norm,
+                }
+            );
             using var optimizer = optim.SGD(network.parameters(), 0.05);
             for (var step = 0; step < 20; step++)
             {
@@ -89,13 +115,17 @@ public class LabTests
                 optimizer.step();
             }
 
-            return network.state_dict().Where(pair => pair.Value.is_floating_point()).ToDictionary(pair => pair.Key, pair => pair.Value.detach().contiguous().data<float>().ToArray());
+            return network
+                .state_dict()
+                .Where(pair => pair.Value.is_floating_point())
+                .ToDictionary(pair => pair.Key, pair => pair.Value.detach().contiguous().data<float>().ToArray());
         }
 
         var (library, ours) = (Train(NormKind.Batch), Train(NormKind.BatchFromScratch));
         Assert.Equal(library.Keys.Order(), ours.Keys.Order());
         // Twenty steps of float32 sums in another order, of values around 1.
-        foreach (var (key, values) in library) Close.To(values, ours[key], 2e-4, 2e-4, key);
+        foreach (var (key, values) in library)
+            Close.To(values, ours[key], 2e-4, 2e-4, key);
     }
 
     [Fact]
@@ -109,8 +139,20 @@ public class LabTests
         var (a, b) = (ours.state_dict(), lesson.state_dict());
         Assert.True(a["running_mean"].equal(b["running_mean"]).all().item<bool>());
         var variance = x.var([0], unbiased: false);
-        Close.To((0.9 + (0.1 * variance * 8 / 7)).to(ScalarType.Float32).data<float>().ToArray(), a["running_var"].data<float>().ToArray(), 1e-6, 1e-6, "unbiased");
-        Close.To((0.9 + (0.1 * variance)).to(ScalarType.Float32).data<float>().ToArray(), b["running_var"].data<float>().ToArray(), 1e-6, 1e-6, "biased");
+        Close.To(
+            (0.9 + (0.1 * variance * 8 / 7)).to(ScalarType.Float32).data<float>().ToArray(),
+            a["running_var"].data<float>().ToArray(),
+            1e-6,
+            1e-6,
+            "unbiased"
+        );
+        Close.To(
+            (0.9 + (0.1 * variance)).to(ScalarType.Float32).data<float>().ToArray(),
+            b["running_var"].data<float>().ToArray(),
+            1e-6,
+            1e-6,
+            "biased"
+        );
     }
 
     [Theory]
@@ -119,12 +161,24 @@ public class LabTests
     [InlineData("Layer", 470_154)]
     [InlineData("Instance", 76_938)]
     [InlineData("None", 76_938)]
-    public void The_lessons_comparison_network_has_its_parameters_and_every_norm_starts_at_one_and_zero(string norm, long expected)
+    public void The_lessons_comparison_network_has_its_parameters_and_every_norm_starts_at_one_and_zero(
+        string norm,
+        long expected
+    )
     {
         using var network = new NormComparison(Enum.Parse<NormKind>(norm), 32, 32, 10);
         Assert.Equal(expected, network.parameters().Sum(parameter => parameter.numel()));
-        foreach (var (name, parameter) in network.named_parameters().Where(item => item.name is "features.1.weight" or "features.1.bias" or "features.4.weight" or "features.4.bias"))
-            Assert.True(parameter.eq(name.EndsWith("weight", StringComparison.Ordinal) ? 1 : 0).all().item<bool>(), name);
+        foreach (
+            var (name, parameter) in network
+                .named_parameters()
+                .Where(item =>
+                    item.name is "features.1.weight" or "features.1.bias" or "features.4.weight" or "features.4.bias"
+                )
+        )
+            Assert.True(
+                parameter.eq(name.EndsWith("weight", StringComparison.Ordinal) ? 1 : 0).all().item<bool>(),
+                name
+            );
     }
 
     [Fact]
@@ -139,7 +193,9 @@ public class LabTests
         {
             Assert.NotEmpty(page.Tables);
             PlotStyleTests.EverySeriesHasALookOfItsOwn(page.Figures);
-            Assert.All(page.Tables, table => Assert.All(table.Rows, row => Assert.Equal(table.Head.Length, row.Length)));
+            Assert.All(page.Tables, table =>
+                Assert.All(table.Rows, row => Assert.Equal(table.Head.Length, row.Length))
+            );
             foreach (var path in LabOutput.WritePictures(folder.Path, page))
             {
                 Assert.Equal("svg", XDocument.Load($"{path}.svg").Root!.Name.LocalName);
@@ -149,7 +205,10 @@ public class LabTests
 
         LabOutput.WriteHtml(folder["lab.html"], "title", "subtitle <&>", pages);
         Assert.Contains("subtitle &lt;&amp;&gt;", File.ReadAllText(folder["lab.html"]), StringComparison.Ordinal);
-        Assert.Equal(pages.Sum(page => page.Figures.Count), PageCheck.StandsAlone(File.ReadAllText(folder["lab.html"])));
+        Assert.Equal(
+            pages.Sum(page => page.Figures.Count),
+            PageCheck.StandsAlone(File.ReadAllText(folder["lab.html"]))
+        );
         Assert.All(pages, page => Assert.NotEmpty(page.Figures));
     }
 }

@@ -56,7 +56,13 @@ public class MixingTests
             }
         }
 
-        Close.To([0.7f, 0.3f, 0.3f, 0.7f], weights.data<float>().ToArray(), 1e-6, 0, "6 of 20 pixels are the partner's");
+        Close.To(
+            [0.7f, 0.3f, 0.3f, 0.7f],
+            weights.data<float>().ToArray(),
+            1e-6,
+            0,
+            "6 of 20 pixels are the partner's"
+        );
         Assert.Equal(0f, pixels[0, 0, 0, 0].item<float>());
         Assert.Equal(7f, pixels[0, 0, 1, 2].item<float>()); // the input is unchanged
     }
@@ -75,7 +81,8 @@ public class MixingTests
             Assert.InRange(box.Right, box.Left, 32);
             var side = 2 * (int)(32 * Math.Sqrt(1 - lambda) / 2);
             Assert.True(box.Right - box.Left <= side && box.Bottom - box.Top <= side);
-            if (box is not { Left: > 0, Top: > 0, Right: < 32, Bottom: < 32 }) continue;
+            if (box is not { Left: > 0, Top: > 0, Right: < 32, Bottom: < 32 })
+                continue;
             whole++;
             Assert.Equal((side, side), (box.Right - box.Left, box.Bottom - box.Top));
         }
@@ -96,13 +103,22 @@ public class MixingTests
         var mean = values.Average();
         Assert.InRange(mean, 0.5 - (5 * Math.Sqrt(variance / n)), 0.5 + (5 * Math.Sqrt(variance / n)));
         // A bounded variable: the variance's standard error is below variance sqrt(2 / n) for these alphas.
-        Assert.InRange(values.Sum(v => (v - mean) * (v - mean)) / n, variance * (1 - (5 * Math.Sqrt(2.0 / n))), variance * (1 + (5 * Math.Sqrt(2.0 / n))));
+        Assert.InRange(
+            values.Sum(v => (v - mean) * (v - mean)) / n,
+            variance * (1 - (5 * Math.Sqrt(2.0 / n))),
+            variance * (1 + (5 * Math.Sqrt(2.0 / n)))
+        );
     }
 
     [Fact]
     public void Each_batch_draws_one_of_the_techniques_that_are_on()
     {
-        var all = new Recipe { Mixup = 0.2, CutMix = 1, Augmentation = new AugmentationOptions(Cutout: 8) };
+        var all = new Recipe
+        {
+            Mixup = 0.2,
+            CutMix = 1,
+            Augmentation = new AugmentationOptions(Cutout: 8),
+        };
         var counts = Enumerable.Range(0, 3000).CountBy(i => BatchMixing.Choose(all, 1, 1, i)).ToDictionary();
         Assert.Equal(3, counts.Count);
         Assert.All(counts, pair => Assert.InRange(pair.Value, 870, 1130)); // 1000 +- 5 sqrt(3000 x 2 / 9)
@@ -123,7 +139,10 @@ public class MixingTests
             Augmentation.Apply(planes, 16, 16, AugmentationOptions.None with { Cutout = 6 }, ref draw, target);
             var black = Enumerable.Range(0, 256).Where(p => target[3 * p] == 0).ToArray();
             Assert.All(black, p => Assert.Equal((0f, 0f), (target[(3 * p) + 1], target[(3 * p) + 2])));
-            Assert.Equal(black.Length, black.Select(p => p / 16).Distinct().Count() * black.Select(p => p % 16).Distinct().Count());
+            Assert.Equal(
+                black.Length,
+                black.Select(p => p / 16).Distinct().Count() * black.Select(p => p % 16).Distinct().Count()
+            );
             areas.Add(black.Length);
         }
 
@@ -138,7 +157,8 @@ public class MixingTests
         var planes = new byte[3 * 15 * 15];
         for (var i = 0; i < planes.Length; i++)
         {
-            int y = i / 15 % 15, x = i % 15;
+            int y = i / 15 % 15,
+                x = i % 15;
             planes[i] = (byte)(200 - (2 * (((y - 7) * (y - 7)) + ((x - 7) * (x - 7)))));
         }
 
@@ -152,8 +172,10 @@ public class MixingTests
             {
                 for (var x = 2; x < 13; x++)
                 {
-                    if (((y - 7) * (y - 7)) + ((x - 7) * (x - 7)) > 25) continue;
-                    // The second difference of the picture is 4 in each direction: bilinear is off by at most an eighth of both.
+                    if (((y - 7) * (y - 7)) + ((x - 7) * (x - 7)) > 25)
+                        continue;
+                    // The second difference of the picture is 4 in each direction: bilinear is off by at most an
+                    // eighth of both.
                     Assert.InRange(turned[3 * ((y * 15) + x)] - planes[(y * 15) + x], -1.01f, 0.01f);
                 }
             }
@@ -165,23 +187,33 @@ public class MixingTests
         var same = new Draw(1);
         var plain = new float[planes.Length];
         Augmentation.Apply(planes, 15, 15, AugmentationOptions.None with { Rotation = 1e-9 }, ref same, plain);
-        for (var p = 0; p < 225; p++) Assert.Equal(planes[p], plain[3 * p], 3);
+        for (var p = 0; p < 225; p++)
+            Assert.Equal(planes[p], plain[3 * p], 3);
     }
 
     [Fact]
     public void Rotation_turns_a_mark_to_where_the_angle_says()
     {
-        // A white pixel right of the centre, turned by up to 90 degrees: its weight stays near a circle around the centre.
+        // A white pixel right of the centre, turned by up to 90 degrees: its weight stays near a circle around the
+        // centre.
         var planes = new byte[3 * 21 * 21];
-        for (var c = 0; c < 3; c++) planes[(c * 441) + (10 * 21) + 16] = 255;
+        for (var c = 0; c < 3; c++)
+            planes[(c * 441) + (10 * 21) + 16] = 255;
         var angles = new List<double>();
         for (var i = 0; i < 200; i++)
         {
             var target = new float[planes.Length];
             var draw = new Draw(2, i);
             Augmentation.Apply(planes, 21, 21, AugmentationOptions.None with { Rotation = 90 }, ref draw, target);
-            double weight = 0, mx = 0, my = 0;
-            for (var p = 0; p < 441; p++) (weight, mx, my) = (weight + target[3 * p], mx + (target[3 * p] * ((p % 21) - 10)), my + (target[3 * p] * ((p / 21) - 10)));
+            double weight = 0,
+                mx = 0,
+                my = 0;
+            for (var p = 0; p < 441; p++)
+                (weight, mx, my) = (
+                    weight + target[3 * p],
+                    mx + (target[3 * p] * ((p % 21) - 10)),
+                    my + (target[3 * p] * ((p / 21) - 10))
+                );
             Assert.InRange(Math.Sqrt((mx * mx) + (my * my)) / weight, 5.4, 6.6);
             angles.Add(Math.Atan2(my, mx) * 180 / Math.PI);
         }

@@ -35,7 +35,8 @@ public class ModernCnnTests
         Assert.SkipWhen(golden is null, NoGolden);
         using var scope = NewDisposeScope();
         using var network = Load(golden, form);
-        if (channelsLast) ChannelsLast.Convert(network);
+        if (channelsLast)
+            ChannelsLast.Convert(network);
         network.train();
         var x = Floats(golden.Input("X"))[0];
         var logits = network.forward(channelsLast ? ChannelsLast.Of(x) : x);
@@ -65,7 +66,8 @@ public class ModernCnnTests
         Assert.SkipWhen(golden is null, NoGolden);
         using var scope = NewDisposeScope();
         using var network = Load(golden, form);
-        if (channelsLast) ChannelsLast.Convert(network);
+        if (channelsLast)
+            ChannelsLast.Convert(network);
         network.train();
         // The golden SGD has plain momentum, ours has Nesterov's: there the network is what is tested.
         using var sgd = optim.SGD(network.parameters(), 0.05, momentum: 0.9, weight_decay: 5e-4);
@@ -74,10 +76,16 @@ public class ModernCnnTests
         {
             adamW.ZeroGradients();
             var x = Floats(golden.Input("X"))[step];
-            SoftTargets.CrossEntropy(network.forward(channelsLast ? ChannelsLast.Of(x) : x), SoftTargets.Smooth(Integers(golden.Input("Y"))[step], 10, 0.1)).backward();
+            SoftTargets
+                .CrossEntropy(
+                    network.forward(channelsLast ? ChannelsLast.Of(x) : x),
+                    SoftTargets.Smooth(Integers(golden.Input("Y"))[step], 10, 0.1)
+                )
+                .backward();
             if (optimizerName == "sgd")
             {
-                foreach (var group in sgd.ParamGroups) group.LearningRate = LearningRateSchedule.At(ScheduleKind.Cosine, 0.05, step, 20);
+                foreach (var group in sgd.ParamGroups)
+                    group.LearningRate = LearningRateSchedule.At(ScheduleKind.Cosine, 0.05, step, 20);
                 nn.utils.clip_grad_norm_(network.parameters(), 1.0);
                 sgd.step();
             }
@@ -123,7 +131,16 @@ public class ModernCnnTests
     internal void Size_and_class_count_are_free(int height, int width, int classes, NormKind norm)
     {
         using var scope = NewDisposeScope();
-        using var network = new ModernCnn(new NetworkOptions { Height = height, Width = width, Classes = classes, Norm = norm, Channels = 8 });
+        using var network = new ModernCnn(
+            new NetworkOptions
+            {
+                Height = height,
+                Width = width,
+                Classes = classes,
+                Norm = norm,
+                Channels = 8,
+            }
+        );
         Assert.Equal([2, classes], network.forward(rand(2, 3, height, width)).shape);
     }
 
@@ -133,10 +150,20 @@ public class ModernCnnTests
         using var network = new ModernCnn(new NetworkOptions { Channels = 8 });
         string[] norm = ["bias", "num_batches_tracked", "running_mean", "running_var", "weight"];
         string[] conv = ["bias", "weight"];
-        var expected = conv.Select(key => $"conv1.{key}").Concat(norm.Select(key => $"bn1.{key}")).Concat(conv.Select(key => $"fc.{key}"))
-            .Concat(Enumerable.Range(1, 3).SelectMany(i => ((int[])[0, 3]).SelectMany(at => conv.Select(key => $"res_block{i}.{at}.{key}"))
-                .Concat(((int[])[1, 4]).SelectMany(at => norm.Select(key => $"res_block{i}.{at}.{key}")))
-                .Append($"shortcut{i}.0.weight").Concat(norm.Select(key => $"shortcut{i}.1.{key}"))));
+        var expected = conv.Select(key => $"conv1.{key}")
+            .Concat(norm.Select(key => $"bn1.{key}"))
+            .Concat(conv.Select(key => $"fc.{key}"))
+            .Concat(
+                Enumerable
+                    .Range(1, 3)
+                    .SelectMany(i =>
+                        ((int[])[0, 3])
+                            .SelectMany(at => conv.Select(key => $"res_block{i}.{at}.{key}"))
+                            .Concat(((int[])[1, 4]).SelectMany(at => norm.Select(key => $"res_block{i}.{at}.{key}")))
+                            .Append($"shortcut{i}.0.weight")
+                            .Concat(norm.Select(key => $"shortcut{i}.1.{key}"))
+                    )
+            );
         Assert.Equal(expected.Order(StringComparer.Ordinal), network.state_dict().Keys.Order(StringComparer.Ordinal));
     }
 
@@ -147,7 +174,8 @@ public class ModernCnnTests
         random.manual_seed(5);
         using var network = new ModernCnn(new NetworkOptions());
         var state = network.state_dict();
-        // std of n normal draws has a standard error of std / sqrt(2 n): 5 of these for n = 1.2 and 0.59 million weights and 5,120.
+        // std of n normal draws has a standard error of std / sqrt(2 n): 5 of these for n = 1.2 and 0.59 million
+        // weights and 5,120.
         Within(Math.Sqrt(2.0 / (512 * 9)), state["res_block3.3.weight"], 5);
         Within(Math.Sqrt(2.0 / (256 * 9)), state["res_block2.3.weight"], 5);
         Within(0.01, state["fc.weight"], 5);
@@ -158,7 +186,11 @@ public class ModernCnnTests
         {
             var allowed = errors * std / Math.Sqrt(2.0 * weights.numel());
             Assert.InRange(weights.std().item<float>(), std - allowed, std + allowed);
-            Assert.InRange(weights.mean().item<float>(), -errors * std / Math.Sqrt(weights.numel()), errors * std / Math.Sqrt(weights.numel()));
+            Assert.InRange(
+                weights.mean().item<float>(),
+                -errors * std / Math.Sqrt(weights.numel()),
+                errors * std / Math.Sqrt(weights.numel())
+            );
         }
     }
 
@@ -177,7 +209,8 @@ public class ModernCnnTests
         TorchBridge.Training.Initialization.Initializer.Weight(weight, kind);
         // A variance of n draws has the relative standard error sqrt(2 / n): 0.26 % here, five of these.
         Assert.InRange(weight.var().item<float>() / variance, 1 - 0.013, 1 + 0.013);
-        if (kind != InitializationKind.Orthogonal) return;
+        if (kind != InitializationKind.Orthogonal)
+            return;
         var rows = weight.reshape(128, -1);
         Assert.InRange((rows.mm(rows.t()) - (eye(128) * 2)).abs().max().item<float>(), 0, 1e-4f);
     }
@@ -189,7 +222,14 @@ public class ModernCnnTests
     {
         using var scope = NewDisposeScope();
         random.manual_seed(1);
-        using var network = new ModernCnn(new NetworkOptions { Channels = 16, Dropout = 0, Form = form });
+        using var network = new ModernCnn(
+            new NetworkOptions
+            {
+                Channels = 16,
+                Dropout = 0,
+                Form = form,
+            }
+        );
         var x = randn(16, 3, 32, 32);
         var exact = network.forward(x);
         var half = network.forward(x.to(ScalarType.BFloat16));
@@ -198,7 +238,10 @@ public class ModernCnnTests
         Assert.InRange((half - exact).abs().max().item<float>() / exact.abs().max().item<float>(), 1e-5, 0.1);
         half.sum().backward();
         Assert.All(network.parameters(), parameter => Assert.Equal(ScalarType.Float32, parameter.grad!.dtype));
-        Assert.All(network.named_buffers().Where(pair => pair.name.Contains("running", StringComparison.Ordinal)), pair => Assert.Equal(ScalarType.Float32, pair.buffer.dtype));
+        Assert.All(
+            network.named_buffers().Where(pair => pair.name.Contains("running", StringComparison.Ordinal)),
+            pair => Assert.Equal(ScalarType.Float32, pair.buffer.dtype)
+        );
     }
 
     [Fact]
@@ -225,7 +268,16 @@ public class ModernCnnTests
     {
         using var scope = NewDisposeScope();
         random.manual_seed(1);
-        using var network = new ModernCnn(new NetworkOptions { Channels = 8, Dropout = 0.5, DropoutKind = kind, Activation = activation, Norm = NormKind.None });
+        using var network = new ModernCnn(
+            new NetworkOptions
+            {
+                Channels = 8,
+                Dropout = 0.5,
+                DropoutKind = kind,
+                Activation = activation,
+                Norm = NormKind.None,
+            }
+        );
         var x = randn(2, 3, 16, 16);
         Assert.False(network.forward(x).equal(network.forward(x)).all().item<bool>());
         network.eval();
@@ -234,7 +286,14 @@ public class ModernCnnTests
 
     private static ModernCnn Load(GoldenCase golden, string form)
     {
-        var network = new ModernCnn(new NetworkOptions { Channels = 8, Dropout = 0, Form = form == "plain" ? BlockForm.Plain : BlockForm.Residual });
+        var network = new ModernCnn(
+            new NetworkOptions
+            {
+                Channels = 8,
+                Dropout = 0,
+                Form = form == "plain" ? BlockForm.Plain : BlockForm.Residual,
+            }
+        );
         using var noGrad = no_grad();
         foreach (var (name, target) in network.state_dict())
         {

@@ -18,12 +18,24 @@ public class NumbersTests
     [InlineData(123456, 3, "1.23e5")]
     [InlineData(double.NaN, 3, "NaN")]
     [InlineData(double.NegativeInfinity, 3, "-Infinity")]
-    public void A_number_is_written_as_people_write_it(double value, int digits, string expected) => Assert.Equal(expected, Numbers.Short(value, digits));
+    public void A_number_is_written_as_people_write_it(double value, int digits, string expected) =>
+        Assert.Equal(expected, Numbers.Short(value, digits));
 
     [Fact]
     public void Every_number_in_json_is_readable_and_read_back_is_the_same()
     {
-        double[] values = [9.54e-7, 5e-324, double.MaxValue, -0.0, 0.1, 1e21, 1e-5, double.NaN, double.PositiveInfinity];
+        double[] values =
+        [
+            9.54e-7,
+            5e-324,
+            double.MaxValue,
+            -0.0,
+            0.1,
+            1e21,
+            1e-5,
+            double.NaN,
+            double.PositiveInfinity,
+        ];
         var text = Json.Text(values);
         Assert.DoesNotContain("E", text.Replace("NaN", "", StringComparison.Ordinal), StringComparison.Ordinal);
         Assert.Contains("9.54e-7", text, StringComparison.Ordinal);

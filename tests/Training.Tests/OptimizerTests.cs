@@ -6,7 +6,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests;
 
-/// <summary>The optimizer against PyTorch's values, and against TorchSharp's own optimizers on random parameters.</summary>
+/// <summary>The optimizer against PyTorch's values, and against TorchSharp's own optimizers on random
+/// parameters.</summary>
 public class OptimizerTests
 {
     [Theory]
@@ -23,7 +24,11 @@ public class OptimizerTests
         var x = tensor(golden.Input("X").Floats!).reshape(golden.Input("X").Shape);
         var y = tensor(golden.Input("Y").Integers!).reshape(golden.Input("Y").Shape);
         var rates = golden.Output("lrs_used").Array.Floats!;
-        using var optimizer = new ParameterOptimizer(network, new Recipe { WeightDecay = 0.01, GradientClipping = golden.Parameter("max_norm").GetDouble() }, epsilon);
+        using var optimizer = new ParameterOptimizer(
+            network,
+            new Recipe { WeightDecay = 0.01, GradientClipping = golden.Parameter("max_norm").GetDouble() },
+            epsilon
+        );
         var (losses, norms) = (new List<float>(), new List<float>());
         for (var step = 0; step < 5; step++)
         {
@@ -50,17 +55,31 @@ public class OptimizerTests
         using var scope = NewDisposeScope();
         random.manual_seed(3);
         // Sizes that fill no vector register evenly, and a channels_last convolution.
-        using var ours = nn.Sequential(("conv", new CastingConv2d(3, 5, 3)), ("norm", nn.BatchNorm2d(5)), ("fc", nn.Linear(7, 3)));
-        foreach (var parameter in ours.parameters()) nn.init.normal_(parameter);
-        var theirs = ours.named_parameters().ToDictionary(pair => pair.name, pair => new Parameter(pair.parameter.detach().clone()));
+        using var ours = nn.Sequential(
+            ("conv", new CastingConv2d(3, 5, 3)),
+            ("norm", nn.BatchNorm2d(5)),
+            ("fc", nn.Linear(7, 3))
+        );
+        foreach (var parameter in ours.parameters())
+            nn.init.normal_(parameter);
+        var theirs = ours.named_parameters()
+            .ToDictionary(pair => pair.name, pair => new Parameter(pair.parameter.detach().clone()));
         ChannelsLast.Convert(ours);
-        var recipe = new Recipe { Optimizer = kind, WeightDecay = 0.05, DecayNormsAndBiases = decayNorms, GradientClipping = 3, Momentum = 0.8 };
+        var recipe = new Recipe
+        {
+            Optimizer = kind,
+            WeightDecay = 0.05,
+            DecayNormsAndBiases = decayNorms,
+            GradientClipping = 3,
+            Momentum = 0.8,
+        };
         using var optimizer = new ParameterOptimizer(ours, recipe);
         var decayed = theirs.Values.Where(parameter => decayNorms || parameter.dim() > 1).ToArray();
         var others = theirs.Values.Except(decayed).ToArray();
-        optim.Optimizer Stock(Parameter[] parameters, double decay) => kind == OptimizerKind.AdamW
-            ? optim.AdamW(parameters, 0.01, weight_decay: decay)
-            : optim.SGD(parameters, 0.01, momentum: 0.8, weight_decay: decay, nesterov: true);
+        optim.Optimizer Stock(Parameter[] parameters, double decay) =>
+            kind == OptimizerKind.AdamW
+                ? optim.AdamW(parameters, 0.01, weight_decay: decay)
+                : optim.SGD(parameters, 0.01, momentum: 0.8, weight_decay: decay, nesterov: true);
         using var stock = Stock(decayed, 0.05);
         using var stockOthers = others.Length > 0 ? Stock(others, 0) : null;
         for (var step = 0; step < 20; step++)
@@ -79,7 +98,13 @@ public class OptimizerTests
         }
 
         foreach (var (name, parameter) in ours.named_parameters())
-            Close.To(theirs[name].data<float>().ToArray(), parameter.detach().contiguous().data<float>().ToArray(), 2e-6, 2e-6, $"{name} after 20 steps: some 20 roundings of float32");
+            Close.To(
+                theirs[name].data<float>().ToArray(),
+                parameter.detach().contiguous().data<float>().ToArray(),
+                2e-6,
+                2e-6,
+                $"{name} after 20 steps: some 20 roundings of float32"
+            );
     }
 
     [Fact]
@@ -87,14 +112,26 @@ public class OptimizerTests
     {
         using var scope = NewDisposeScope();
         using var network = nn.Sequential(("norm", nn.BatchNorm1d(4)), ("fc", nn.Linear(4, 2)));
-        foreach (var parameter in network.parameters()) parameter.grad = zeros_like(parameter);
-        var before = network.named_parameters().ToDictionary(pair => pair.name, pair => pair.parameter.detach().clone());
-        using var optimizer = new ParameterOptimizer(network, new Recipe { WeightDecay = 0.5, DecayNormsAndBiases = false });
+        foreach (var parameter in network.parameters())
+            parameter.grad = zeros_like(parameter);
+        var before = network
+            .named_parameters()
+            .ToDictionary(pair => pair.name, pair => pair.parameter.detach().clone());
+        using var optimizer = new ParameterOptimizer(
+            network,
+            new Recipe { WeightDecay = 0.5, DecayNormsAndBiases = false }
+        );
         optimizer.Step(0.1);
         foreach (var (name, parameter) in network.named_parameters())
         {
             var expected = name == "fc.weight" ? before[name] * 0.95 : before[name];
-            Close.To(expected.data<float>().ToArray(), parameter.detach().data<float>().ToArray(), 0, 1e-6, $"{name}: p (1 - lr wd), or unchanged");
+            Close.To(
+                expected.data<float>().ToArray(),
+                parameter.detach().data<float>().ToArray(),
+                0,
+                1e-6,
+                $"{name}: p (1 - lr wd), or unchanged"
+            );
         }
     }
 
@@ -111,12 +148,17 @@ public class OptimizerTests
     [InlineData(ScheduleKind.OneCycle)]
     internal void Warm_up_rises_to_the_peak_and_the_rest_falls_to_nearly_zero(ScheduleKind kind)
     {
-        var rates = Enumerable.Range(0, 100).Select(step => LearningRateSchedule.At(kind, 0.4, step, 100, 20)).ToArray();
+        var rates = Enumerable
+            .Range(0, 100)
+            .Select(step => LearningRateSchedule.At(kind, 0.4, step, 100, 20))
+            .ToArray();
         Assert.Equal(0.02, rates[0], 12);
         Assert.Equal(0.4, rates[19], 12);
         Assert.Equal(0.4, rates[20], 12);
-        for (var i = 1; i < 20; i++) Assert.True(rates[i] > rates[i - 1]);
-        for (var i = 21; i < 100; i++) Assert.True(rates[i] < rates[i - 1]);
+        for (var i = 1; i < 20; i++)
+            Assert.True(rates[i] > rates[i - 1]);
+        for (var i = 21; i < 100; i++)
+            Assert.True(rates[i] < rates[i - 1]);
         Assert.InRange(rates[99], 0, 0.0051);
     }
 
@@ -125,7 +167,14 @@ public class OptimizerTests
     {
         var golden = GoldenCase.Find("cosine_lr_T20");
         Assert.SkipWhen(golden is null, "../shared/golden is not there");
-        golden.Check("lrs", [.. Enumerable.Range(0, 21).Select(step => (float)LearningRateSchedule.At(ScheduleKind.Cosine, 1e-3, step, 20))]);
+        golden.Check(
+            "lrs",
+            [
+                .. Enumerable
+                    .Range(0, 21)
+                    .Select(step => (float)LearningRateSchedule.At(ScheduleKind.Cosine, 1e-3, step, 20)),
+            ]
+        );
     }
 
     [Fact]
@@ -157,7 +206,11 @@ public class OptimizerTests
         foreach (var (name, target) in network.state_dict())
         {
             var array = golden.Input($"init.{name}");
-            target.copy_(array.Floats is null ? tensor(array.Integers!).reshape(array.Shape) : tensor(array.Floats).reshape(array.Shape));
+            target.copy_(
+                array.Floats is null
+                    ? tensor(array.Integers!).reshape(array.Shape)
+                    : tensor(array.Floats).reshape(array.Shape)
+            );
         }
     }
 
@@ -168,12 +221,14 @@ public class OptimizerTests
         private readonly BatchNorm2d bn = nn.BatchNorm2d(6);
         private readonly Linear fc = nn.Linear(54, 5);
 
-        public Small(bool bias) : base(nameof(Small))
+        public Small(bool bias)
+            : base(nameof(Small))
         {
             conv = new CastingConv2d(3, 6, 3, padding: 1, bias: bias);
             RegisterComponents();
         }
 
-        public override Tensor forward(Tensor x) => fc.forward(nn.functional.avg_pool2d(nn.functional.relu(bn.forward(conv.forward(x))), 2).flatten(1));
+        public override Tensor forward(Tensor x) =>
+            fc.forward(nn.functional.avg_pool2d(nn.functional.relu(bn.forward(conv.forward(x))), 2).flatten(1));
     }
 }

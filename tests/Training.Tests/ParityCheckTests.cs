@@ -11,7 +11,8 @@ public class ParityCheckTests
     public void Equal_values_pass() => Assert.True(Compare(Logits).Passed);
 
     [Fact]
-    public void NaN_never_passes() => Assert.False(Compare([.. Logits.Select((value, i) => i == 3 ? float.NaN : value)]).Passed);
+    public void NaN_never_passes() =>
+        Assert.False(Compare([.. Logits.Select((value, i) => i == 3 ? float.NaN : value)]).Passed);
 
     [Fact]
     public void Zeros_twice_too_large_and_one_percent_too_large_are_rejected()
@@ -27,7 +28,8 @@ public class ParityCheckTests
     [Fact]
     public void A_tie_is_counted_and_listed()
     {
-        float[] expected = [1, 5, 4.99995f, 0], actual = [1, 4.99995f, 5, 0];
+        float[] expected = [1, 5, 4.99995f, 0],
+            actual = [1, 4.99995f, 5, 0];
         var row = ParityCheck.Compare("tie", actual, expected, expected, 4);
         Assert.True(row.Passed);
         Assert.Equal([0], row.Ties);

@@ -10,7 +10,8 @@ public class PlotStyleTests
     public void No_two_of_forty_lines_look_the_same()
     {
         var plot = PlotStyle.Plot("many");
-        for (var i = 0; i < 40; i++) plot.Series.Add(PlotStyle.Line($"line {i}", i, [(0, i), (1, i)]));
+        for (var i = 0; i < 40; i++)
+            plot.Series.Add(PlotStyle.Line($"line {i}", i, [(0, i), (1, i)]));
         plot.Series.Add(PlotStyle.Line("dashed", 3, [(0, 0), (1, 0)], isDashed: true));
         EverySeriesHasALookOfItsOwn([new Figure("many", 100, 100) { Plot = () => plot }]);
     }
@@ -34,15 +35,30 @@ public class PlotStyleTests
 
     [Fact]
     public void Each_of_the_32_groups_of_instance_normalization_has_its_own_colour() =>
-        Assert.Equal(33, Enumerable.Range(-1, 33).Select(number => TorchBridge.Training.Lab.LabPlots.Group(number)).Distinct().Count());
+        Assert.Equal(
+            33,
+            Enumerable
+                .Range(-1, 33)
+                .Select(number => TorchBridge.Training.Lab.LabPlots.Group(number))
+                .Distinct()
+                .Count()
+        );
 
     /// <summary>Colour, dash and marker together tell the series of a plot's legend apart.</summary>
     internal static void EverySeriesHasALookOfItsOwn(IEnumerable<Figure> figures)
     {
         foreach (var figure in figures.Where(figure => figure.Plot is not null))
         {
-            var looks = figure.Plot!().Series.OfType<LineSeries>().Where(series => series.Title is not null).Select(series => (series.Color, series.LineStyle, series.MarkerType)).ToArray();
-            Assert.True(looks.Distinct().Count() == looks.Length, $"{figure.Name}: two series of the legend look the same");
+            var looks = figure
+                .Plot!()
+                .Series.OfType<LineSeries>()
+                .Where(series => series.Title is not null)
+                .Select(series => (series.Color, series.LineStyle, series.MarkerType))
+                .ToArray();
+            Assert.True(
+                looks.Distinct().Count() == looks.Length,
+                $"{figure.Name}: two series of the legend look the same"
+            );
         }
     }
 }

@@ -16,7 +16,8 @@ public class RandomStatesTests
     {
         using var scope = NewDisposeScope();
         random.manual_seed(7);
-        if (drawn > 0) randn(drawn);
+        if (drawn > 0)
+            randn(drawn);
         Assert.True(RandomStates.IsValid(get_rng_state()));
     }
 
@@ -32,7 +33,8 @@ public class RandomStatesTests
         var state = get_rng_state();
         var bytes = state.bytes.ToArray();
         bytes[at] = value;
-        if (at == 8) bytes[9] = 0;
+        if (at == 8)
+            bytes[9] = 0;
         Assert.False(RandomStates.IsValid(tensor(bytes)));
         Assert.False(RandomStates.IsValid(tensor(bytes[..^1])));
         Assert.False(RandomStates.IsValid(tensor(1f)));

@@ -18,26 +18,63 @@ public class RecipeTests
     }
 
     [Fact]
-    public void Every_recipe_of_the_program_can_be_read() => Assert.All(RunConfiguration.Names, name => Assert.NotEmpty(RunConfiguration.Named(name).About));
+    public void Every_recipe_of_the_program_can_be_read() =>
+        Assert.All(RunConfiguration.Names, name => Assert.NotEmpty(RunConfiguration.Named(name).About));
 
     [Fact]
     public void An_option_changes_its_value_and_no_other()
     {
-        var changed = Read("--recipe", "fast", "--mixup", "0.3", "--flip", "none", "--init", "lecun_normal", "--cutout", "12");
+        var changed = Read(
+            "--recipe",
+            "fast",
+            "--mixup",
+            "0.3",
+            "--flip",
+            "none",
+            "--init",
+            "lecun_normal",
+            "--cutout",
+            "12"
+        );
         var fast = RunConfiguration.Named("fast");
-        Assert.Equal(fast with { Training = fast.Training with { Mixup = 0.3, Augmentation = fast.Training.Augmentation with { Flip = FlipKind.None, Cutout = 12 } }, Network = fast.Network with { Initialization = InitializationKind.LecunNormal } }, changed);
+        Assert.Equal(
+            fast with
+            {
+                Training = fast.Training with
+                {
+                    Mixup = 0.3,
+                    Augmentation = fast.Training.Augmentation with { Flip = FlipKind.None, Cutout = 12 },
+                },
+                Network = fast.Network with { Initialization = InitializationKind.LecunNormal },
+            },
+            changed
+        );
     }
 
     [Fact]
     public void A_recipe_can_be_a_file_and_a_misspelt_one_is_refused()
     {
         using var folder = new TempFolder();
-        File.WriteAllText(folder["mine.json"], """{ "training": { "epochs": 3, "optimizer": "sgd" }, "network": { "dropout": 0.1 } }""");
+        File.WriteAllText(
+            folder["mine.json"],
+            """{ "training": { "epochs": 3, "optimizer": "sgd" }, "network": { "dropout": 0.1 } }"""
+        );
         var mine = Read("--config", folder["mine.json"]);
-        Assert.Equal((3, OptimizerKind.Sgd, 0.1, 0.1), (mine.Training.Epochs, mine.Training.Optimizer, mine.Training.LabelSmoothing, mine.Network.Dropout));
+        Assert.Equal(
+            (3, OptimizerKind.Sgd, 0.1, 0.1),
+            (mine.Training.Epochs, mine.Training.Optimizer, mine.Training.LabelSmoothing, mine.Network.Dropout)
+        );
         File.WriteAllText(folder["bad.json"], """{ "training": { "epoch": 3 } }""");
-        Assert.Contains("epoch", Assert.Throws<UserException>(() => Read("--config", folder["bad.json"])).Message, StringComparison.Ordinal);
-        Assert.Contains("missing.json", Assert.Throws<UserException>(() => Read("--config", folder["missing.json"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "epoch",
+            Assert.Throws<UserException>(() => Read("--config", folder["bad.json"])).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "missing.json",
+            Assert.Throws<UserException>(() => Read("--config", folder["missing.json"])).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
@@ -48,34 +85,55 @@ public class RecipeTests
     [InlineData("--recipe", "slow", "lesson, fast, bare")]
     [InlineData("--window", "5", "0, or 8 to 512")]
     public void What_is_out_of_range_is_refused_with_what_is_allowed(string option, string value, string expected) =>
-        Assert.Contains(expected, Assert.Throws<UserException>(() => Read(option, value)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            expected,
+            Assert.Throws<UserException>(() => Read(option, value)).Message,
+            StringComparison.Ordinal
+        );
 
     [Fact]
     public void Windows_do_not_go_with_weights_of_the_whole_pictures_size() =>
-        Assert.Contains("--norm layer", Assert.Throws<UserException>(() => Read("--window", "16", "--norm", "layer")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "--norm layer",
+            Assert.Throws<UserException>(() => Read("--window", "16", "--norm", "layer")).Message,
+            StringComparison.Ordinal
+        );
 
     [Theory]
     [InlineData("float32", Precision.Float32)]
     [InlineData("bfloat16", Precision.Bfloat16)]
-    internal void Precision_is_as_asked_for(string text, Precision expected) => Assert.Equal(expected, ComputeOptions.Parse(text, null, "cpu").Precision);
+    internal void Precision_is_as_asked_for(string text, Precision expected) =>
+        Assert.Equal(expected, ComputeOptions.Parse(text, null, "cpu").Precision);
 
     [Fact]
     public void Automatic_precision_asks_the_processor() =>
-        Assert.Equal(ComputeOptions.HasBfloat16 ? Precision.Bfloat16 : Precision.Float32, ComputeOptions.Parse("auto", null, "cpu").Precision);
+        Assert.Equal(
+            ComputeOptions.HasBfloat16 ? Precision.Bfloat16 : Precision.Float32,
+            ComputeOptions.Parse("auto", null, "cpu").Precision
+        );
 
     [Fact]
     public void A_device_that_is_not_there_is_refused_with_the_package_that_brings_it()
     {
         Assert.SkipWhen(TorchSharp.torch.cuda.is_available(), "this build has CUDA");
-        Assert.Contains("TorchSharp-cuda", Assert.Throws<UserException>(() => ComputeOptions.Parse("auto", null, "cuda")).Message, StringComparison.Ordinal);
-        Assert.Contains("cpu, cuda or mps", Assert.Throws<UserException>(() => ComputeOptions.Parse("auto", null, "tpu")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "TorchSharp-cuda",
+            Assert.Throws<UserException>(() => ComputeOptions.Parse("auto", null, "cuda")).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "cpu, cuda or mps",
+            Assert.Throws<UserException>(() => ComputeOptions.Parse("auto", null, "tpu")).Message,
+            StringComparison.Ordinal
+        );
     }
 
     private static RunConfiguration Read(params string[] arguments)
     {
         var options = new RecipeOptions();
         var command = new System.CommandLine.RootCommand();
-        foreach (var option in options.All) command.Options.Add(option);
+        foreach (var option in options.All)
+            command.Options.Add(option);
         return options.Read(command.Parse(arguments));
     }
 }

@@ -20,7 +20,10 @@ public class RegularizationTests
         using var scope = NewDisposeScope();
         var input = golden.Input("logits");
         var logits = tensor(input.Floats!).reshape(input.Shape).requires_grad_();
-        var loss = SoftTargets.CrossEntropy(logits, SoftTargets.Smooth(tensor(golden.Input("target").Integers!), (int)input.Shape[1], smoothing));
+        var loss = SoftTargets.CrossEntropy(
+            logits,
+            SoftTargets.Smooth(tensor(golden.Input("target").Integers!), (int)input.Shape[1], smoothing)
+        );
         golden.Check("loss_torch", loss.detach().data<float>().ToArray());
         loss.backward();
         golden.Check("grad_logits_torch", logits.grad!.data<float>().ToArray());
@@ -31,7 +34,13 @@ public class RegularizationTests
     {
         using var scope = NewDisposeScope();
         var smooth = SoftTargets.Smooth(tensor(new long[] { 1 }), 3, 0.1).data<float>().ToArray();
-        Close.To([0.1f / 3, 0.9f + (0.1f / 3), 0.1f / 3], smooth, 1e-7, 0, "the formula in float32, to a unit in the last place");
+        Close.To(
+            [0.1f / 3, 0.9f + (0.1f / 3), 0.1f / 3],
+            smooth,
+            1e-7,
+            0,
+            "the formula in float32, to a unit in the last place"
+        );
     }
 
     [Fact]
@@ -65,7 +74,8 @@ public class RegularizationTests
         Augmentation.Apply(planes, 4, 5, AugmentationOptions.None, ref draw, target);
         for (var i = 0; i < 20; i++)
         {
-            for (var c = 0; c < 3; c++) Assert.Equal(planes[(c * 20) + i], target[(3 * i) + c]);
+            for (var c = 0; c < 3; c++)
+                Assert.Equal(planes[(c * 20) + i], target[(3 * i) + c]);
         }
     }
 
@@ -80,8 +90,12 @@ public class RegularizationTests
             var target = new float[planes.Length];
             Augmentation.Apply(planes, 8, 8, new AugmentationOptions(2, FlipKind.None, 0), ref draw, target);
             Assert.All(target, value => Assert.True(value is 0 or 200));
-            var columns = Enumerable.Range(0, 8).Count(x => Enumerable.Range(0, 8).All(y => target[3 * ((y * 8) + x)] == 0));
-            var rows = Enumerable.Range(0, 8).Count(y => Enumerable.Range(0, 8).All(x => target[3 * ((y * 8) + x)] == 0));
+            var columns = Enumerable
+                .Range(0, 8)
+                .Count(x => Enumerable.Range(0, 8).All(y => target[3 * ((y * 8) + x)] == 0));
+            var rows = Enumerable
+                .Range(0, 8)
+                .Count(y => Enumerable.Range(0, 8).All(x => target[3 * ((y * 8) + x)] == 0));
             seen.Add((columns, rows));
         }
 
@@ -99,7 +113,8 @@ public class RegularizationTests
             var target = new float[planes.Length];
             Augmentation.Apply(planes, 6, 6, new AugmentationOptions(0, FlipKind.Random, 0), ref draw, target);
             Assert.True(target[0] is 0 or 5);
-            if (target[0] == 5) flipped++;
+            if (target[0] == 5)
+                flipped++;
         }
 
         Assert.InRange(flipped, 421, 579); // 5 standard deviations of a fair coin
@@ -122,17 +137,37 @@ public class RegularizationTests
         Dictionary<int, bool> Flipped(int epoch)
         {
             using var scope = NewDisposeScope();
-            var recipe = new Recipe { BatchSize = count, Augmentation = AugmentationOptions.None with { Flip = FlipKind.Alternating } };
-            var order = new Draw(7, 11, epoch).Permutation(count);
-            var pixels = BatchLoader.Training(set, recipe, 7, epoch).Single().Pixels.contiguous().data<float>().ToArray();
-            return order.Select((index, at) => (index, at)).ToDictionary(pair => pair.index, pair =>
+            var recipe = new Recipe
             {
-                var found = pixels.AsSpan(pair.at * set.Stride, set.Stride);
-                var straight = set.Picture(pair.index).ToArray();
-                if (found.SequenceEqual([.. straight.Select(value => (float)value)])) return false;
-                Assert.True(found.SequenceEqual([.. straight.Chunk(8).SelectMany(row => row.Reverse()).Select(value => (float)value)]), "straight or mirrored, and nothing else");
-                return true;
-            });
+                BatchSize = count,
+                Augmentation = AugmentationOptions.None with { Flip = FlipKind.Alternating },
+            };
+            var order = new Draw(7, 11, epoch).Permutation(count);
+            var pixels = BatchLoader
+                .Training(set, recipe, 7, epoch)
+                .Single()
+                .Pixels.contiguous()
+                .data<float>()
+                .ToArray();
+            return order
+                .Select((index, at) => (index, at))
+                .ToDictionary(
+                    pair => pair.index,
+                    pair =>
+                    {
+                        var found = pixels.AsSpan(pair.at * set.Stride, set.Stride);
+                        var straight = set.Picture(pair.index).ToArray();
+                        if (found.SequenceEqual([.. straight.Select(value => (float)value)]))
+                            return false;
+                        Assert.True(
+                            found.SequenceEqual([
+                                .. straight.Chunk(8).SelectMany(row => row.Reverse()).Select(value => (float)value),
+                            ]),
+                            "straight or mirrored, and nothing else"
+                        );
+                        return true;
+                    }
+                );
         }
     }
 
@@ -144,15 +179,31 @@ public class RegularizationTests
         using var scope = NewDisposeScope();
         var planes = new byte[3 * height * width];
         new Random(2).NextBytes(planes);
-        var padded = nn.functional.pad(tensor(planes.Select(value => (float)value).ToArray()).view(1, 3, height, width), [padding, padding, padding, padding], PaddingModes.Reflect)[0];
+        var padded = nn.functional.pad(
+            tensor(planes.Select(value => (float)value).ToArray()).view(1, 3, height, width),
+            [padding, padding, padding, padding],
+            PaddingModes.Reflect
+        )[0];
         var seen = new HashSet<(int, int)>();
         for (var i = 0; i < 600; i++)
         {
             var draw = new Draw(5, i);
             var target = new float[planes.Length];
-            Augmentation.Apply(planes, height, width, new AugmentationOptions(padding, FlipKind.None, 0, Fill: FillKind.Reflect), ref draw, target);
+            Augmentation.Apply(
+                planes,
+                height,
+                width,
+                new AugmentationOptions(padding, FlipKind.None, 0, Fill: FillKind.Reflect),
+                ref draw,
+                target
+            );
             var crop = tensor(target).view(height, width, 3).permute(2, 0, 1);
-            var places = (from top in Enumerable.Range(0, (2 * padding) + 1) from left in Enumerable.Range(0, (2 * padding) + 1) where padded[TensorIndex.Colon, top..(top + height), left..(left + width)].equal(crop).all().ToBoolean() select (top, left)).ToArray();
+            var places = (
+                from top in Enumerable.Range(0, (2 * padding) + 1)
+                from left in Enumerable.Range(0, (2 * padding) + 1)
+                where padded[TensorIndex.Colon, top..(top + height), left..(left + width)].equal(crop).all().ToBoolean()
+                select (top, left)
+            ).ToArray();
             seen.Add(Assert.Single(places));
         }
 
@@ -167,13 +218,23 @@ public class RegularizationTests
         Assert.All(Turned(FillKind.Reflect), value => Assert.Equal(200, value, 1e-3f));
         Assert.Contains(0, Turned(FillKind.Black));
 
-        IEnumerable<float> Turned(FillKind fill) => Enumerable.Range(0, 50).SelectMany(i =>
-        {
-            var target = new float[planes.Length];
-            var draw = new Draw(8, i);
-            Augmentation.Apply(planes, 9, 9, new AugmentationOptions(12, FlipKind.Random, 0, 45, Fill: fill), ref draw, target);
-            return target;
-        });
+        IEnumerable<float> Turned(FillKind fill) =>
+            Enumerable
+                .Range(0, 50)
+                .SelectMany(i =>
+                {
+                    var target = new float[planes.Length];
+                    var draw = new Draw(8, i);
+                    Augmentation.Apply(
+                        planes,
+                        9,
+                        9,
+                        new AugmentationOptions(12, FlipKind.Random, 0, 45, Fill: fill),
+                        ref draw,
+                        target
+                    );
+                    return target;
+                });
     }
 
     [Fact]

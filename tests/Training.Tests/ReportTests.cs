@@ -16,7 +16,13 @@ public class ReportTests
         float[] logits = [Logit(0.9), 0, Logit(0.9), 0, 0, Logit(0.6), Logit(0.6), 0];
         var set = new PictureSet(new byte[4 * 12], [0, 1, 1, 0], 2, 2);
         var figures = TestFigures.Of(new Evaluation(0.5, 0.75, 1, logits), set, ["a", "b"]);
-        Assert.Equal([[2, 0], [1, 1]], figures.Confusion);
+        Assert.Equal(
+            [
+                [2, 0],
+                [1, 1],
+            ],
+            figures.Confusion
+        );
         Assert.Equal([1.0, 0.5], figures.Classes.Select(item => item.Accuracy));
         Assert.Equal([2, 2], figures.Bins.Select(bin => bin.Count));
         Assert.Equal([1.0, 0.5], figures.Bins.Select(bin => bin.Accuracy));
@@ -42,7 +48,9 @@ public class ReportTests
         // The original, seven techniques drawn twice, a window: 16 columns of 32 x 3 pixels and gaps.
         Assert.Equal(((16 * 104) + 8, width), (sheet.Width, sheet.Width));
         // Cutout is black where the original, a column of its own, is not.
-        var black = Enumerable.Range(0, sheet.Height * 104).Count(i => sheet.GetPixel(8 + (11 * 104) + (i % 104), i / 104) == SKColors.Black);
+        var black = Enumerable
+            .Range(0, sheet.Height * 104)
+            .Count(i => sheet.GetPixel(8 + (11 * 104) + (i % 104), i / 104) == SKColors.Black);
         Assert.True(black > 6 * 9 * 9);
         // The original, three of mixup, three of CutMix, two of cutout.
         Assert.Equal((9 * 104) + 8, AugmentationSheet.Mixing(data.Training, data.ClassNames).Width);

@@ -11,15 +11,41 @@ public class ResumeTests
 {
     internal static readonly PictureData Pictures = DrawnPictures.Make(3, 96, 32, 32);
 
-    internal static ModelSettings Settings(Recipe recipe) => new(
-        new NetworkOptions { Channels = 8, Dropout = 0.3, StochasticDepth = 0.2 }, recipe, ComputeOptions.Default, 5, DataSource.Drawn, [96, 32, 32], Pictures.ClassNames, ChannelStatistics.Of(Pictures.Training));
+    internal static ModelSettings Settings(Recipe recipe) =>
+        new(
+            new NetworkOptions
+            {
+                Channels = 8,
+                Dropout = 0.3,
+                StochasticDepth = 0.2,
+            },
+            recipe,
+            ComputeOptions.Default,
+            5,
+            DataSource.Drawn,
+            [96, 32, 32],
+            Pictures.ClassNames,
+            ChannelStatistics.Of(Pictures.Training)
+        );
 
     public static TheoryData<string> Recipes => ["lesson", "everything", "head", "all"];
 
-    internal static Recipe Named(string name) => name == "lesson"
-        ? new Recipe { Epochs = 4, BatchSize = 32 }
+    internal static Recipe Named(string name) =>
+        name == "lesson" ? new Recipe { Epochs = 4, BatchSize = 32 }
         : name is "head" or "all"
-        ? new Recipe { Epochs = 4, BatchSize = 32, WeightAverage = 0.9, Tuning = new TuningOptions(name == "head" ? TuneKind.Head : TuneKind.All, Views: 2, HeadEpochs: 3, LayerDecay: 0.5, FreezeNorms: true) }
+            ? new Recipe
+            {
+                Epochs = 4,
+                BatchSize = 32,
+                WeightAverage = 0.9,
+                Tuning = new TuningOptions(
+                    name == "head" ? TuneKind.Head : TuneKind.All,
+                    Views: 2,
+                    HeadEpochs: 3,
+                    LayerDecay: 0.5,
+                    FreezeNorms: true
+                ),
+            }
         : new Recipe
         {
             Epochs = 4,
@@ -31,7 +57,12 @@ public class ResumeTests
             Mixup = 0.4,
             CutMix = 1,
             WeightAverage = 0.9,
-            Augmentation = new AugmentationOptions(Flip: FlipKind.Alternating, Rotation: 10, Cutout: 6, Fill: FillKind.Reflect),
+            Augmentation = new AugmentationOptions(
+                Flip: FlipKind.Alternating,
+                Rotation: 10,
+                Cutout: 6,
+                Fill: FillKind.Reflect
+            ),
         };
 
     [Theory]
@@ -46,11 +77,23 @@ public class ResumeTests
         torch.random.manual_seed(999);
         using var checkpoint = Checkpoint.Read(folder["parts"]);
         Assert.Equal(2, checkpoint.Epochs);
-        var parts = Train(checkpoint.Settings, folder["parts"], checkpoint, stopAfter: int.MaxValue, out var resumedHistory);
+        var parts = Train(
+            checkpoint.Settings,
+            folder["parts"],
+            checkpoint,
+            stopAfter: int.MaxValue,
+            out var resumedHistory
+        );
         Assert.Equal(whole, parts);
         Assert.Equal(history.Select(Numbers), resumedHistory.Select(Numbers));
 
-        static object Numbers(EpochRecord record) => record with { ImagesPerSecond = 0, Seconds = 0, ResidentMegabytes = 0 };
+        static object Numbers(EpochRecord record) =>
+            record with
+            {
+                ImagesPerSecond = 0,
+                Seconds = 0,
+                ResidentMegabytes = 0,
+            };
     }
 
     [Fact]
@@ -58,15 +101,34 @@ public class ResumeTests
     {
         using var folder = new TempFolder();
         var settings = Settings(Named("lesson") with { Epochs = 1 });
-        Assert.NotEqual(Train(settings, folder["a"], null, int.MaxValue, out _), Train(settings with { Seed = 6 }, folder["b"], null, int.MaxValue, out _));
+        Assert.NotEqual(
+            Train(settings, folder["a"], null, int.MaxValue, out _),
+            Train(settings with { Seed = 6 }, folder["b"], null, int.MaxValue, out _)
+        );
     }
 
     [Fact]
     public void Patience_keeps_the_best_epochs_weights_and_none_keeps_the_last_ones()
     {
-        // Validation pictures with wrong labels: what is learned makes their loss rise, so the best epoch is not the last.
-        var data = Pictures with { Validation = Pictures.Training with { Labels = [.. Pictures.Training.Labels.Select(label => (label + 1) % 10)] } };
-        var settings = Settings(new Recipe { Epochs = 5, BatchSize = 32, LearningRate = 0.01, Schedule = ScheduleKind.Constant, Patience = 100 });
+        // Validation pictures with wrong labels: what is learned makes their loss rise, so the best epoch is not the
+        // last.
+        var data = Pictures with
+        {
+            Validation = Pictures.Training with
+            {
+                Labels = [.. Pictures.Training.Labels.Select(label => (label + 1) % 10)],
+            },
+        };
+        var settings = Settings(
+            new Recipe
+            {
+                Epochs = 5,
+                BatchSize = 32,
+                LearningRate = 0.01,
+                Schedule = ScheduleKind.Constant,
+                Patience = 100,
+            }
+        );
         var (bestHash, best, hashes) = Run(settings);
         var lowest = best.History.MinBy(record => record.ValidationLoss)!.Epoch;
         Assert.NotEqual(5, lowest);
@@ -89,11 +151,19 @@ public class ResumeTests
     {
         using var folder = new TempFolder();
         var path = folder["run.checkpoint.safetensors"];
-        Assert.Contains("no unfinished run", Assert.Throws<UserException>(() => Checkpoint.Read(path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no unfinished run",
+            Assert.Throws<UserException>(() => Checkpoint.Read(path)).Message,
+            StringComparison.Ordinal
+        );
         _ = Train(Settings(Named("lesson") with { Epochs = 1 }), path, null, int.MaxValue, out _);
         var bytes = File.ReadAllBytes(path);
         File.WriteAllBytes(path, bytes[..(bytes.Length / 2)]);
-        Assert.Contains(path, Assert.Throws<UserException>(() => Checkpoint.Read(path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            path,
+            Assert.Throws<UserException>(() => Checkpoint.Read(path)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -105,8 +175,19 @@ public class ResumeTests
         _ = Train(settings, path, null, 1, out _);
         var before = File.ReadAllBytes(path);
         using var checkpoint = Checkpoint.Read(path);
-        using var model = new TrainedModel(settings with { Recipe = settings.Recipe with { LearningRate = double.NaN } });
-        var error = Assert.Throws<TrainingDivergedException>(() => new Trainer(model, new StopAfter(int.MaxValue, new CancellationTokenSource()), path).Train(Pictures, checkpoint, TestContext.Current.CancellationToken));
+        using var model = new TrainedModel(
+            settings with
+            {
+                Recipe = settings.Recipe with { LearningRate = double.NaN },
+            }
+        );
+        var error = Assert.Throws<TrainingDivergedException>(() =>
+            new Trainer(model, new StopAfter(int.MaxValue, new CancellationTokenSource()), path).Train(
+                Pictures,
+                checkpoint,
+                TestContext.Current.CancellationToken
+            )
+        );
         Assert.Contains("epoch 2", error.Message, StringComparison.Ordinal);
         Assert.Contains(path, error.Message, StringComparison.Ordinal);
         Assert.Equal(before, File.ReadAllBytes(path));
@@ -126,11 +207,21 @@ public class ResumeTests
     }
 
     /// <summary>Trains and returns the bytes of the final weights, with their settings left out.</summary>
-    internal static string Train(ModelSettings settings, string checkpointPath, Checkpoint? resumed, int stopAfter, out IReadOnlyList<EpochRecord> history)
+    internal static string Train(
+        ModelSettings settings,
+        string checkpointPath,
+        Checkpoint? resumed,
+        int stopAfter,
+        out IReadOnlyList<EpochRecord> history
+    )
     {
         using var stop = new CancellationTokenSource();
         using var model = new TrainedModel(settings);
-        var result = new Trainer(model, new StopAfter(stopAfter, stop), checkpointPath).Train(Pictures, resumed, stop.Token);
+        var result = new Trainer(model, new StopAfter(stopAfter, stop), checkpointPath).Train(
+            Pictures,
+            resumed,
+            stop.Token
+        );
         history = result.History;
         return WeightHash.Of(model.Network);
     }
@@ -139,18 +230,33 @@ public class ResumeTests
     {
         public List<string> Hashes { get; } = [];
 
-        public void Step(int epoch, long step, long stepsInEpoch, double loss, double learningRate, double imagesPerSecond) { }
+        public void Step(
+            int epoch,
+            long step,
+            long stepsInEpoch,
+            double loss,
+            double learningRate,
+            double imagesPerSecond
+        ) { }
 
         public void Epoch(EpochRecord record, bool isBest) => Hashes.Add(WeightHash.Of(model.Network));
     }
 
     private sealed class StopAfter(int epochs, CancellationTokenSource stop) : ITrainingObserver
     {
-        public void Step(int epoch, long step, long stepsInEpoch, double loss, double learningRate, double imagesPerSecond) { }
+        public void Step(
+            int epoch,
+            long step,
+            long stepsInEpoch,
+            double loss,
+            double learningRate,
+            double imagesPerSecond
+        ) { }
 
         public void Epoch(EpochRecord record, bool isBest)
         {
-            if (record.Epoch >= epochs) stop.Cancel();
+            if (record.Epoch >= epochs)
+                stop.Cancel();
         }
     }
 }

@@ -8,14 +8,16 @@ public class SvgPictureTests
     [Fact]
     public void Every_id_and_every_reference_to_it_gets_the_prefix()
     {
-        var svg = XElement.Parse("""
+        var svg = XElement.Parse(
+            """
             <svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" aria-labelledby="name about">
               <title id="name">url(#a) is text here</title><desc id="about" />
               <clipPath id="a"><rect id="b" /></clipPath>
               <g clip-path="url(#a)" style="fill: url('#b'); mask:url( &quot;#a&quot; )"><use href="#b" /><use xlink:href="#b" /></g>
               <image xlink:href="data:image/png;base64,AAAA" /><a href="https://example.org/#b">b</a>
             </svg>
-            """);
+            """
+        );
         var before = svg.ToString();
         var copy = SvgPicture.WithIdPrefix(svg, "p7-").ToString();
         Assert.Equal(before, svg.ToString());
@@ -33,12 +35,19 @@ public class SvgPictureTests
     public void Every_page_stands_alone_and_each_of_its_ids_is_there_once()
     {
         using var folder = new TempFolder();
-        foreach (var page in (SamplePage[])[SamplePages.Report(folder.Path), SamplePages.Ablation(folder.Path), SamplePages.Loose(folder.Path)])
+        foreach (
+            var page in (SamplePage[])
+                [SamplePages.Report(folder.Path), SamplePages.Ablation(folder.Path), SamplePages.Loose(folder.Path)]
+        )
         {
             Assert.Equal(page.Pictures.Count, PageCheck.StandsAlone(File.ReadAllText(page.Path)));
             // What the check would find: two pictures with one id.
             var twice = File.ReadAllText(page.Path).Replace("picture2-", "picture1-", StringComparison.Ordinal);
-            Assert.Contains("ids that stand twice", Assert.Throws<InvalidOperationException>(() => PageCheck.StandsAlone(twice)).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "ids that stand twice",
+                Assert.Throws<InvalidOperationException>(() => PageCheck.StandsAlone(twice)).Message,
+                StringComparison.Ordinal
+            );
         }
     }
 }

@@ -12,41 +12,54 @@ internal static class ArgumentConverter
     private const BindingFlags Fields = BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public;
 
     /// <summary>Converts an argument; tensors become what <paramref name="onTensor"/> makes of them.</summary>
-    public static object? Convert(object? argument, Func<Tensor, ValueRef> onTensor) => argument switch
-    {
-        null => null,
-        Tensor tensor => onTensor(tensor),
-        bool or string or Enum => argument,
-        byte or sbyte or short or int or long => System.Convert.ToInt64(argument, System.Globalization.CultureInfo.InvariantCulture),
-        float or double or Half => System.Convert.ToDouble(argument, System.Globalization.CultureInfo.InvariantCulture),
-        Scalar scalar => FromScalar(scalar),
-        Size size => size.Select(dimension => (object?)dimension).ToArray(),
-        TensorIndex index => FromIndex(index, onTensor),
-        ITuple tuple => Enumerable.Range(0, tuple.Length).Select(i => Convert(tuple[i], onTensor)).ToArray(),
-        nn.Module module => module.GetType().FullName,
-        IDictionary or torch.Device or torch.Generator => argument.ToString(),
-        IEnumerable sequence => sequence.Cast<object?>().Select(item => Convert(item, onTensor)).ToArray(),
-        _ => argument.GetType().FullName,
-    };
+    public static object? Convert(object? argument, Func<Tensor, ValueRef> onTensor) =>
+        argument switch
+        {
+            null => null,
+            Tensor tensor => onTensor(tensor),
+            bool or string or Enum => argument,
+            byte or sbyte or short or int or long => System.Convert.ToInt64(
+                argument,
+                System.Globalization.CultureInfo.InvariantCulture
+            ),
+            float or double or Half => System.Convert.ToDouble(
+                argument,
+                System.Globalization.CultureInfo.InvariantCulture
+            ),
+            Scalar scalar => FromScalar(scalar),
+            Size size => size.Select(dimension => (object?)dimension).ToArray(),
+            TensorIndex index => FromIndex(index, onTensor),
+            ITuple tuple => Enumerable.Range(0, tuple.Length).Select(i => Convert(tuple[i], onTensor)).ToArray(),
+            nn.Module module => module.GetType().FullName,
+            IDictionary or torch.Device or torch.Generator => argument.ToString(),
+            IEnumerable sequence => sequence.Cast<object?>().Select(item => Convert(item, onTensor)).ToArray(),
+            _ => argument.GetType().FullName,
+        };
 
     /// <summary>The tensor of an index that is one.</summary>
     public static Tensor? TensorOf(TensorIndex index) => Field(index, "tensor") as Tensor;
 
-    private static IndexArgument FromIndex(TensorIndex index, Func<Tensor, ValueRef> onTensor) => new(
-        Field(index, "kind")!.ToString()!,
-        Field(index, "startIndexOrBoolOrSingle"),
-        Field(index, "stopIndex"),
-        Field(index, "step"),
-        TensorOf(index) is { } tensor ? onTensor(tensor) : null);
+    private static IndexArgument FromIndex(TensorIndex index, Func<Tensor, ValueRef> onTensor) =>
+        new(
+            Field(index, "kind")!.ToString()!,
+            Field(index, "startIndexOrBoolOrSingle"),
+            Field(index, "stopIndex"),
+            Field(index, "step"),
+            TensorOf(index) is { } tensor ? onTensor(tensor) : null
+        );
 
     // TorchSharp keeps these internal. A test pins the names.
     private static object? Field(TensorIndex index, string name) =>
-        (typeof(TensorIndex).GetField(name, Fields) ?? throw new MissingFieldException(nameof(TensorIndex), name)).GetValue(index);
+        (
+            typeof(TensorIndex).GetField(name, Fields) ?? throw new MissingFieldException(nameof(TensorIndex), name)
+        ).GetValue(index);
 
-    private static object FromScalar(Scalar scalar) => scalar.Type switch
-    {
-        ScalarType.Bool => scalar.ToBoolean(),
-        ScalarType.Byte or ScalarType.Int8 or ScalarType.Int16 or ScalarType.Int32 or ScalarType.Int64 => scalar.ToInt64(),
-        _ => scalar.ToDouble(),
-    };
+    private static object FromScalar(Scalar scalar) =>
+        scalar.Type switch
+        {
+            ScalarType.Bool => scalar.ToBoolean(),
+            ScalarType.Byte or ScalarType.Int8 or ScalarType.Int16 or ScalarType.Int32 or ScalarType.Int64 =>
+                scalar.ToInt64(),
+            _ => scalar.ToDouble(),
+        };
 }

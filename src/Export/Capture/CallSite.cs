@@ -9,10 +9,12 @@ namespace TorchBridge.Export.Capture;
 /// <param name="Offset">IL offset of the call in <paramref name="Caller"/>.</param>
 internal sealed record CallSite(MethodBase Caller, MethodBase Callee, bool IsVirtual, int Offset)
 {
-    /// <summary>The delegate that a user's method is entered through: its parameters after the receiver, an object.</summary>
+    /// <summary>The delegate that a user's method is entered through: its parameters after the receiver, an
+    /// object.</summary>
     public Type? EntryType { get; init; }
 
-    /// <summary><c>ResidualBlock.forward, line 42 of Blocks.cs</c>; without the line where there are no debug symbols.</summary>
+    /// <summary><c>ResidualBlock.forward, line 42 of Blocks.cs</c>; without the line where there are no debug
+    /// symbols.</summary>
     public string Place => $"{Caller.DeclaringType?.Name}.{Caller.Name}{SourceLines.Find(Caller, Offset)}";
 
     /// <summary><c>Tensor.relu_</c></summary>

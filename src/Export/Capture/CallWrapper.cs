@@ -1,6 +1,8 @@
-// What it does: for one call site, a static method with the callee's stack effect (receiver first) that stands in for the call.
+// What it does: for one call site, a static method with the callee's stack effect (receiver first) that stands in for
+// the call.
 //
-// A call of TorchSharp asks the recorder what to do, makes the real call where that is the answer, and hands arguments and result over:
+// A call of TorchSharp asks the recorder what to do, makes the real call where that is the answer, and hands
+// arguments and result over:
 //
 //   static R wrapper(T self, A a, ReadOnlySpan<long> b) {
 //       object[] arguments = { self, a, b.ToArray() };
@@ -10,14 +12,16 @@
 //       return result;
 //   }
 //
-// A call of the user's code goes to the instrumented copy with the arguments as they are (by reference, spans, structs):
+// A call of the user's code goes to the instrumented copy with the arguments as they are (by reference, spans,
+// structs):
 //
 //   static R wrapper(T self, ref A a) {
 //       var entry = (EntryType)Recorder.Enter(site, self);
 //       return entry != null ? entry(self, ref a) : self.callee(ref a);
 //   }
 //
-// A call of the framework is made as it is, but for the user's code among its arguments, delegates and iterators: Recorder.Argument puts
+// A call of the framework is made as it is, but for the user's code among its arguments, delegates and iterators:
+// Recorder.Argument puts
 // instrumented ones in their place.
 using System.Reflection;
 using System.Reflection.Emit;
@@ -32,7 +36,9 @@ internal static class CallWrapper
     private static readonly MethodInfo Record = typeof(Recorder).GetMethod(nameof(Recorder.Record))!;
     private static readonly MethodInfo Enter = typeof(Recorder).GetMethod(nameof(Recorder.Enter))!;
     private static readonly MethodInfo Argument = typeof(Recorder).GetMethod(nameof(Recorder.Argument))!;
-    private static readonly MethodInfo Uninitialized = typeof(RuntimeHelpers).GetMethod(nameof(RuntimeHelpers.GetUninitializedObject))!;
+    private static readonly MethodInfo Uninitialized = typeof(RuntimeHelpers).GetMethod(
+        nameof(RuntimeHelpers.GetUninitializedObject)
+    )!;
     private static readonly MethodInfo TypeOfHandle = typeof(Type).GetMethod(nameof(Type.GetTypeFromHandle))!;
 
     /// <summary>Builds it.</summary>
@@ -43,15 +49,30 @@ internal static class CallWrapper
     {
         var parameters = ParametersOf(site.Callee);
         var returns = TorchTypes.ReturnType(site.Callee);
-        var wrapper = new DynamicMethod($"{site.Callee.Name}@{site.Offset:X}", returns, [.. parameters], typeof(CallWrapper).Module, skipVisibility: true);
+        var wrapper = new DynamicMethod(
+            $"{site.Callee.Name}@{site.Offset:X}",
+            returns,
+            [.. parameters],
+            typeof(CallWrapper).Module,
+            skipVisibility: true
+        );
         var il = wrapper.GetILGenerator();
-        if (!TorchTypes.IsUser(site.Callee.DeclaringType)) EmitArguments(il, site.Callee, index);
+        if (!TorchTypes.IsUser(site.Callee.DeclaringType))
+            EmitArguments(il, site.Callee, index);
         switch (kind)
         {
-            case CallKind.Enter when site.Callee.IsConstructor: EmitConstruction(il, site, parameters, index); break;
-            case CallKind.Enter: EmitEntry(il, site, parameters, index); break;
-            case CallKind.LeaveAlone: EmitRealCall(il, site, parameters.Count); break;
-            default: EmitRecorded(il, site, parameters, returns, index); break;
+            case CallKind.Enter when site.Callee.IsConstructor:
+                EmitConstruction(il, site, parameters, index);
+                break;
+            case CallKind.Enter:
+                EmitEntry(il, site, parameters, index);
+                break;
+            case CallKind.LeaveAlone:
+                EmitRealCall(il, site, parameters.Count);
+                break;
+            default:
+                EmitRecorded(il, site, parameters, returns, index);
+                break;
         }
 
         il.Emit(OpCodes.Ret);
@@ -59,25 +80,36 @@ internal static class CallWrapper
     }
 
     /// <summary>Whether the framework may run the user's code through an argument of a method.</summary>
-    public static bool TakesCode(MethodBase method) => method.GetParameters().Any(parameter => IsCode(parameter.ParameterType));
+    public static bool TakesCode(MethodBase method) =>
+        method.GetParameters().Any(parameter => IsCode(parameter.ParameterType));
 
     /// <summary>The delegate type through which the copy of a user's method is called.</summary>
     public static Type EntryType(MethodBase callee)
     {
-        if (callee.DeclaringType is { } type && typeof(Delegate).IsAssignableFrom(type)) return type;
+        if (callee.DeclaringType is { } type && typeof(Delegate).IsAssignableFrom(type))
+            return type;
         var parameters = callee.GetParameters().Select(parameter => parameter.ParameterType).ToList();
-        if (!callee.IsStatic) parameters.Insert(0, MethodInstrumenter.ReceiverType(callee));
-        return System.Linq.Expressions.Expression.GetDelegateType([.. parameters, callee is MethodInfo method ? method.ReturnType : typeof(void)]);
+        if (!callee.IsStatic)
+            parameters.Insert(0, MethodInstrumenter.ReceiverType(callee));
+        return System.Linq.Expressions.Expression.GetDelegateType([
+            .. parameters,
+            callee is MethodInfo method ? method.ReturnType : typeof(void),
+        ]);
     }
 
     private static bool IsCode(Type type) =>
-        typeof(Delegate).IsAssignableFrom(type) || (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IEnumerable<>));
+        typeof(Delegate).IsAssignableFrom(type)
+        || (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IEnumerable<>));
 
     private static List<Type> ParametersOf(MethodBase callee)
     {
         var parameters = callee.GetParameters().Select(parameter => parameter.ParameterType).ToList();
-        if (callee.IsStatic || callee.IsConstructor) return parameters;
-        parameters.Insert(0, callee.DeclaringType!.IsValueType ? callee.DeclaringType.MakeByRefType() : callee.DeclaringType);
+        if (callee.IsStatic || callee.IsConstructor)
+            return parameters;
+        parameters.Insert(
+            0,
+            callee.DeclaringType!.IsValueType ? callee.DeclaringType.MakeByRefType() : callee.DeclaringType
+        );
         return parameters;
     }
 
@@ -100,15 +132,18 @@ internal static class CallWrapper
         var entry = il.DeclareLocal(typeof(Delegate));
         var realCall = il.DefineLabel();
         il.Emit(OpCodes.Ldc_I4, index);
-        if (site.Callee.IsStatic || site.Callee.DeclaringType!.IsValueType) il.Emit(OpCodes.Ldnull);
-        else il.Emit(OpCodes.Ldarg_0);
+        if (site.Callee.IsStatic || site.Callee.DeclaringType!.IsValueType)
+            il.Emit(OpCodes.Ldnull);
+        else
+            il.Emit(OpCodes.Ldarg_0);
         il.Emit(OpCodes.Call, Enter);
         il.Emit(OpCodes.Stloc, entry);
         il.Emit(OpCodes.Ldloc, entry);
         il.Emit(OpCodes.Brfalse, realCall);
         il.Emit(OpCodes.Ldloc, entry);
         il.Emit(OpCodes.Castclass, site.EntryType!);
-        for (var i = isDelegate ? 1 : 0; i < parameters.Count; i++) il.Emit(OpCodes.Ldarg, (short)i);
+        for (var i = isDelegate ? 1 : 0; i < parameters.Count; i++)
+            il.Emit(OpCodes.Ldarg, (short)i);
         il.Emit(OpCodes.Callvirt, site.EntryType!.GetMethod("Invoke")!);
         il.Emit(OpCodes.Ret);
         il.MarkLabel(realCall);
@@ -128,7 +163,8 @@ internal static class CallWrapper
         il.Emit(OpCodes.Call, Enter);
         il.Emit(OpCodes.Castclass, site.EntryType!);
         il.Emit(OpCodes.Ldloc, made);
-        for (var i = 0; i < parameters.Count; i++) il.Emit(OpCodes.Ldarg, (short)i);
+        for (var i = 0; i < parameters.Count; i++)
+            il.Emit(OpCodes.Ldarg, (short)i);
         il.Emit(OpCodes.Callvirt, site.EntryType!.GetMethod("Invoke")!);
         il.Emit(OpCodes.Ldloc, made);
     }
@@ -147,14 +183,20 @@ internal static class CallWrapper
         if (returns != typeof(void))
         {
             il.Emit(OpCodes.Ldloc, handled);
-            il.Emit(OpCodes.Unbox_Any, returns.IsByRefLike ? throw new NotSupportedException($"it calls {site.CalleeName}, which returns a span") : returns);
+            il.Emit(
+                OpCodes.Unbox_Any,
+                returns.IsByRefLike
+                    ? throw new NotSupportedException($"it calls {site.CalleeName}, which returns a span")
+                    : returns
+            );
         }
 
         il.Emit(OpCodes.Ret);
         il.MarkLabel(realCall);
         EmitRealCall(il, site, parameters.Count);
         var result = returns == typeof(void) ? null : il.DeclareLocal(returns);
-        if (result is not null) il.Emit(OpCodes.Stloc, result);
+        if (result is not null)
+            il.Emit(OpCodes.Stloc, result);
         il.Emit(OpCodes.Ldc_I4, index);
         il.Emit(OpCodes.Ldloc, arguments);
         if (result is null)
@@ -164,18 +206,23 @@ internal static class CallWrapper
         else
         {
             il.Emit(OpCodes.Ldloc, result);
-            if (returns.IsValueType) il.Emit(OpCodes.Box, returns);
+            if (returns.IsValueType)
+                il.Emit(OpCodes.Box, returns);
         }
 
         il.Emit(OpCodes.Call, Record);
-        if (result is not null) il.Emit(OpCodes.Ldloc, result);
+        if (result is not null)
+            il.Emit(OpCodes.Ldloc, result);
     }
 
     private static void EmitRealCall(ILGenerator il, CallSite site, int count)
     {
-        for (var i = 0; i < count; i++) il.Emit(OpCodes.Ldarg, (short)i);
-        if (site.Callee is ConstructorInfo constructor) il.Emit(OpCodes.Newobj, constructor);
-        else il.Emit(site.IsVirtual ? OpCodes.Callvirt : OpCodes.Call, (MethodInfo)site.Callee);
+        for (var i = 0; i < count; i++)
+            il.Emit(OpCodes.Ldarg, (short)i);
+        if (site.Callee is ConstructorInfo constructor)
+            il.Emit(OpCodes.Newobj, constructor);
+        else
+            il.Emit(site.IsVirtual ? OpCodes.Callvirt : OpCodes.Call, (MethodInfo)site.Callee);
     }
 
     private static void PackArguments(ILGenerator il, List<Type> parameters, LocalBuilder arguments)
@@ -199,21 +246,25 @@ internal static class CallWrapper
         {
             var target = type.GetElementType()!;
             il.Emit(OpCodes.Ldarg, (short)position);
-            if (target.IsByRefLike) throw new NotSupportedException($"it passes a {target.Name} by reference");
+            if (target.IsByRefLike)
+                throw new NotSupportedException($"it passes a {target.Name} by reference");
             il.Emit(OpCodes.Ldobj, target);
-            if (target.IsValueType) il.Emit(OpCodes.Box, target);
+            if (target.IsValueType)
+                il.Emit(OpCodes.Box, target);
         }
         else if (type.IsByRefLike)
         {
             // ReadOnlySpan<long> of a collection expression: an array can be kept, a span cannot.
-            var toArray = type.GetMethod("ToArray", Type.EmptyTypes) ?? throw new NotSupportedException($"it passes a {type.Name}");
+            var toArray = type.GetMethod("ToArray", Type.EmptyTypes)
+                ?? throw new NotSupportedException($"it passes a {type.Name}");
             il.Emit(OpCodes.Ldarga, (short)position);
             il.Emit(OpCodes.Call, toArray);
         }
         else
         {
             il.Emit(OpCodes.Ldarg, (short)position);
-            if (type.IsValueType) il.Emit(OpCodes.Box, type);
+            if (type.IsValueType)
+                il.Emit(OpCodes.Box, type);
         }
     }
 }

@@ -3,7 +3,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Puts modules into eval mode until it is disposed, then each back into the mode it had; keeps the global random state.</summary>
+/// <summary>Puts modules into eval mode until it is disposed, then each back into the mode it had; keeps the global
+/// random state.</summary>
 internal sealed class EvalMode : IDisposable
 {
     private readonly (nn.Module Module, bool Training)[] modes;
@@ -15,7 +16,8 @@ internal sealed class EvalMode : IDisposable
     {
         modes = [.. modules.Select(module => (module, module.training))];
         randomState = random.get_rng_state().DetachFromDisposeScope();
-        foreach (var (module, _) in modes) module.eval();
+        foreach (var (module, _) in modes)
+            module.eval();
     }
 
     /// <inheritdoc/>
@@ -24,7 +26,8 @@ internal sealed class EvalMode : IDisposable
         // Parents first: train() reaches the children, whose own mode is put back after it.
         foreach (var (module, training) in modes)
         {
-            if (module.training != training) module.train(training);
+            if (module.training != training)
+                module.train(training);
         }
 
         random.set_rng_state(randomState);

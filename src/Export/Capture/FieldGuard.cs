@@ -1,4 +1,5 @@
-// Why: forward may keep things from call to call: a table made at the first one, a cache that grows. An export runs forward many times, and
+// Why: forward may keep things from call to call: a table made at the first one, a cache that grows. An export runs
+// forward many times, and
 // each run must find what the first one found; afterwards the model is as it was.
 using System.Collections;
 using System.Reflection;
@@ -7,7 +8,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Puts the fields of the user's objects in a model back that a run of forward has changed, and what their lists and dictionaries hold.</summary>
+/// <summary>Puts the fields of the user's objects in a model back that a run of forward has changed, and what their
+/// lists and dictionaries hold.</summary>
 internal sealed class FieldGuard
 {
     private const int MostItems = 10_000;
@@ -26,14 +28,27 @@ internal sealed class FieldGuard
             {
                 var value = field.GetValue(owner);
                 fields.Add((owner, field, value));
-                if (value is null or string or Tensor or nn.Module || !seen.Add(value)) continue;
+                if (value is null or string or Tensor or nn.Module || !seen.Add(value))
+                    continue;
                 if (value is IDictionary { IsReadOnly: false, IsFixedSize: false, Count: < MostItems } dictionary)
                     collections.Add((value, [.. dictionary.Cast<object?>()]));
-                else if (value is IList { IsReadOnly: false, Count: < MostItems } list && value is not Array { Rank: > 1 })
+                else if (
+                    value is IList { IsReadOnly: false, Count: < MostItems } list
+                    && value is not Array { Rank: > 1 }
+                )
                     collections.Add((value, [.. list.Cast<object?>()]));
-                else if (value is Delegate { Target: { } closure } && TorchTypes.IsUser(closure.GetType()) && closure is not nn.Module && seen.Add(closure))
+                else if (
+                    value is Delegate { Target: { } closure }
+                    && TorchTypes.IsUser(closure.GetType())
+                    && closure is not nn.Module
+                    && seen.Add(closure)
+                )
                     open.Enqueue(closure);
-                else if (value is not Delegate && value.GetType() is { IsValueType: false } type && TorchTypes.IsUser(type))
+                else if (
+                    value is not Delegate
+                    && value.GetType() is { IsValueType: false } type
+                    && TorchTypes.IsUser(type)
+                )
                     open.Enqueue(value);
             }
         }
@@ -48,29 +63,33 @@ internal sealed class FieldGuard
         foreach (var (owner, field, value) in fields)
         {
             var now = field.GetValue(owner);
-            if (field.FieldType.IsValueType ? Equals(now, value) : ReferenceEquals(now, value)) continue;
+            if (field.FieldType.IsValueType ? Equals(now, value) : ReferenceEquals(now, value))
+                continue;
             Changed.Add($"{owner.GetType().Name}.{field.Name}");
             field.SetValue(owner, value);
         }
 
         foreach (var (collection, items) in collections)
         {
-            if (IsUnchanged(collection, items)) continue;
+            if (IsUnchanged(collection, items))
+                continue;
             Changed.Add($"a {collection.GetType().Name.Split('`')[0]} of {items.Length} items");
             Fill(collection, items);
         }
     }
 
     private static bool IsUnchanged(object collection, object?[] items) =>
-        ((ICollection)collection).Count == items.Length && ((IEnumerable)collection).Cast<object?>().Zip(items).All(pair => AreSame(pair.First, pair.Second));
+        ((ICollection)collection).Count == items.Length
+        && ((IEnumerable)collection).Cast<object?>().Zip(items).All(pair => AreSame(pair.First, pair.Second));
 
-    private static bool AreSame(object? now, object? then) => (now, then) switch
-    {
-        (DictionaryEntry a, DictionaryEntry b) => AreSame(a.Key, b.Key) && AreSame(a.Value, b.Value),
-        (ValueType a, ValueType b) => a.Equals(b),
-        (string a, string b) => a == b,
-        _ => ReferenceEquals(now, then),
-    };
+    private static bool AreSame(object? now, object? then) =>
+        (now, then) switch
+        {
+            (DictionaryEntry a, DictionaryEntry b) => AreSame(a.Key, b.Key) && AreSame(a.Value, b.Value),
+            (ValueType a, ValueType b) => a.Equals(b),
+            (string a, string b) => a == b,
+            _ => ReferenceEquals(now, then),
+        };
 
     private static void Fill(object collection, object?[] items)
     {
@@ -84,15 +103,21 @@ internal sealed class FieldGuard
             foreach (var item in items)
             {
                 // A typed dictionary gives pairs, an untyped one entries.
-                if (item is DictionaryEntry entry) dictionary.Add(entry.Key, entry.Value);
-                else dictionary.Add(item!.GetType().GetProperty("Key")!.GetValue(item)!, item.GetType().GetProperty("Value")!.GetValue(item));
+                if (item is DictionaryEntry entry)
+                    dictionary.Add(entry.Key, entry.Value);
+                else
+                    dictionary.Add(
+                        item!.GetType().GetProperty("Key")!.GetValue(item)!,
+                        item.GetType().GetProperty("Value")!.GetValue(item)
+                    );
             }
         }
         else
         {
             var list = (IList)collection;
             list.Clear();
-            foreach (var item in items) list.Add(item);
+            foreach (var item in items)
+                list.Add(item);
         }
     }
 }

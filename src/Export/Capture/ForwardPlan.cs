@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>How the model's own <c>forward</c> is called: which overload, what each argument is made of, and the names of the inputs.</summary>
+/// <summary>How the model's own <c>forward</c> is called: which overload, what each argument is made of, and the
+/// names of the inputs.</summary>
 internal sealed class ForwardPlan
 {
     private readonly Slot[] slots;
@@ -33,28 +34,53 @@ internal sealed class ForwardPlan
     /// <summary>A name for each input tensor: the parameter's, numbered where the parameter takes several.</summary>
     public IReadOnlyList<string> Names { get; }
 
-    /// <summary>Finds the overload that takes the examples: the one that <c>call</c> reaches where it does, else the one with the fewest other arguments.</summary>
+    /// <summary>Finds the overload that takes the examples: the one that <c>call</c> reaches where it does, else the
+    /// one with the fewest other arguments.</summary>
     /// <param name="module">The model.</param>
     /// <param name="examples">Number of input tensors.</param>
     /// <param name="constants">Values of arguments that are no inputs, by parameter name.</param>
     /// <exception cref="ExportException">None takes them; the message says what is missing.</exception>
-    public static ForwardPlan Find(nn.Module module, int examples, IReadOnlyDictionary<string, object?>? constants = null)
+    public static ForwardPlan Find(
+        nn.Module module,
+        int examples,
+        IReadOnlyDictionary<string, object?>? constants = null
+    )
     {
         constants ??= new Dictionary<string, object?>();
         var name = module.GetType().Name;
         var methods = ForwardMethods.Of(module.GetType());
-        if (methods.Count == 0) throw new ExportException("", null, $"{name} has no public forward method");
-        if (examples == 0) throw new ExportException("", null, $"no examples are given; forward is {Signature(methods[0])}");
-        foreach (var unknown in constants.Keys.Where(key => !methods.Any(method => method.GetParameters().Any(parameter => parameter.Name == key))))
-            throw new ExportException("", null, $"Arguments names '{unknown}', which is no parameter of {string.Join(" or ", methods.Select(Signature))}");
-        var tried = methods.Select(method => (Method: method, Slots: Fill(method, examples, constants, out var problem), Problem: problem)).ToArray();
-        var best = tried.Where(one => one.Problem is null)
+        if (methods.Count == 0)
+            throw new ExportException("", null, $"{name} has no public forward method");
+        if (examples == 0)
+            throw new ExportException("", null, $"no examples are given; forward is {Signature(methods[0])}");
+        foreach (
+            var unknown in constants.Keys.Where(key =>
+                !methods.Any(method => method.GetParameters().Any(parameter => parameter.Name == key))
+            )
+        )
+            throw new ExportException(
+                "",
+                null,
+                $"Arguments names '{unknown}', which is no parameter of {string.Join(" or ", methods.Select(Signature))}"
+            );
+        var tried = methods
+            .Select(method =>
+                (Method: method, Slots: Fill(method, examples, constants, out var problem), Problem: problem)
+            )
+            .ToArray();
+        var best = tried
+            .Where(one => one.Problem is null)
             .OrderBy(one => ForwardMethods.IsReachedByCall(one.Method) ? 0 : 1)
             .ThenBy(one => one.Slots.Count(slot => slot.Kind == SlotKind.Constant))
             .FirstOrDefault();
-        if (best.Method is not null) return new ForwardPlan(best.Method, best.Slots);
+        if (best.Method is not null)
+            return new ForwardPlan(best.Method, best.Slots);
         var nearest = tried.OrderBy(one => ForwardMethods.IsReachedByCall(one.Method) ? 0 : 1).First();
-        throw new ExportException("", null, $"{name}.forward: {nearest.Problem}. It is {string.Join(" or ", methods.Select(Signature))}.");
+        throw new ExportException(
+            "",
+            null,
+            $"{name}.forward: {nearest.Problem}. It is {string.Join(" or ", methods.Select(Signature))}."
+        );
     }
 
     /// <summary>The arguments of the method, without the module.</summary>
@@ -62,18 +88,21 @@ internal sealed class ForwardPlan
     public object?[] Arguments(IReadOnlyList<Tensor> inputs)
     {
         var next = 0;
-        return [.. slots.Select(slot =>
-        {
-            var mine = inputs.Skip(next).Take(slot.Names.Length).ToArray();
-            next += mine.Length;
-            return slot.Kind switch
+        return
+        [
+            .. slots.Select(slot =>
             {
-                SlotKind.Constant => slot.Value,
-                SlotKind.Tensor => mine[0],
-                SlotKind.Sequence => Sequence(slot.Type, mine),
-                _ => Activator.CreateInstance(slot.Type, [.. mine]),
-            };
-        })];
+                var mine = inputs.Skip(next).Take(slot.Names.Length).ToArray();
+                next += mine.Length;
+                return slot.Kind switch
+                {
+                    SlotKind.Constant => slot.Value,
+                    SlotKind.Tensor => mine[0],
+                    SlotKind.Sequence => Sequence(slot.Type, mine),
+                    _ => Activator.CreateInstance(slot.Type, [.. mine]),
+                };
+            }),
+        ];
     }
 
     /// <summary>Calls the method as it is, not instrumented.</summary>
@@ -82,7 +111,12 @@ internal sealed class ForwardPlan
     public object? Call(nn.Module module, IReadOnlyList<Tensor> inputs) =>
         Method.Invoke(module, BindingFlags.DoNotWrapExceptions, null, Arguments(inputs), null);
 
-    private static Slot[] Fill(MethodInfo method, int examples, IReadOnlyDictionary<string, object?> constants, out string? problem)
+    private static Slot[] Fill(
+        MethodInfo method,
+        int examples,
+        IReadOnlyDictionary<string, object?> constants,
+        out string? problem
+    )
     {
         problem = null;
         var slots = new List<Slot>();
@@ -92,7 +126,13 @@ internal sealed class ForwardPlan
         {
             var parameter = parameters[i];
             var type = Nullable.GetUnderlyingType(parameter.ParameterType) ?? parameter.ParameterType;
-            var later = parameters.Skip(i + 1).Count(other => typeof(Tensor).IsAssignableFrom(other.ParameterType) && !other.HasDefaultValue && !constants.ContainsKey(other.Name!));
+            var later = parameters
+                .Skip(i + 1)
+                .Count(other =>
+                    typeof(Tensor).IsAssignableFrom(other.ParameterType)
+                    && !other.HasDefaultValue
+                    && !constants.ContainsKey(other.Name!)
+                );
             if (constants.TryGetValue(parameter.Name!, out var constant))
             {
                 slots.Add(Constant(parameter, type, constant, ref problem));
@@ -104,15 +144,38 @@ internal sealed class ForwardPlan
             }
             else if (left > later && IsSequence(type))
             {
-                slots.Add(new Slot(SlotKind.Sequence, type, null, [.. Enumerable.Range(0, left - later).Select(number => $"{parameter.Name}{number}")]));
+                slots.Add(
+                    new Slot(
+                        SlotKind.Sequence,
+                        type,
+                        null,
+                        [.. Enumerable.Range(0, left - later).Select(number => $"{parameter.Name}{number}")]
+                    )
+                );
                 left = later;
             }
             else if (TupleArity(type) is > 0 and var arity && left >= arity)
             {
-                slots.Add(new Slot(SlotKind.Tuple, type, null, [.. Enumerable.Range(0, arity).Select(number => $"{parameter.Name}{number}")]));
+                slots.Add(
+                    new Slot(
+                        SlotKind.Tuple,
+                        type,
+                        null,
+                        [.. Enumerable.Range(0, arity).Select(number => $"{parameter.Name}{number}")]
+                    )
+                );
                 left -= arity;
             }
-            else if (parameter.HasDefaultValue || (TorchTypes.IsTorch(method.DeclaringType) && (!parameter.ParameterType.IsValueType || Nullable.GetUnderlyingType(parameter.ParameterType) is not null)))
+            else if (
+                parameter.HasDefaultValue
+                || (
+                    TorchTypes.IsTorch(method.DeclaringType)
+                    && (
+                        !parameter.ParameterType.IsValueType
+                        || Nullable.GetUnderlyingType(parameter.ParameterType) is not null
+                    )
+                )
+            )
             {
                 // TorchSharp's own modules take null for what is optional in PyTorch.
                 slots.Add(new Slot(SlotKind.Constant, type, ForwardMethods.DefaultOf(parameter), []));
@@ -120,12 +183,15 @@ internal sealed class ForwardPlan
             else
             {
                 problem ??= TorchTypes.CarriesTensors(type)
-                    ? $"{examples} example{(examples == 1 ? " is" : "s are")} given, and none is left for its argument '{parameter.Name}' ({Shown(type)})"
-                    : $"its argument '{parameter.Name}' ({Shown(type)}) has no default. Give its value with ExportOptions.Arguments[\"{parameter.Name}\"]; it becomes a constant of the file";
+                    ? $"{examples} example{(examples == 1 ? " is" : "s are")} given, and none is left for "
+                        + $"its argument '{parameter.Name}' ({Shown(type)})"
+                    : $"its argument '{parameter.Name}' ({Shown(type)}) has no default. Give its value with "
+                        + $"ExportOptions.Arguments[\"{parameter.Name}\"]; it becomes a constant of the file";
             }
         }
 
-        if (left > 0) problem ??= $"it takes {examples - left} input tensors, and {examples} examples are given";
+        if (left > 0)
+            problem ??= $"it takes {examples - left} input tensors, and {examples} examples are given";
         return [.. slots];
     }
 
@@ -135,38 +201,63 @@ internal sealed class ForwardPlan
         {
             object? converted = value switch
             {
-                null when parameter.ParameterType.IsValueType && Nullable.GetUnderlyingType(parameter.ParameterType) is null => throw new InvalidCastException(),
+                null
+                    when parameter.ParameterType.IsValueType
+                        && Nullable.GetUnderlyingType(parameter.ParameterType) is null =>
+                    throw new InvalidCastException(),
                 null => null,
                 string text when type.IsEnum => Enum.Parse(type, text),
                 IConvertible when !type.IsInstanceOfType(value) && type.IsEnum => Enum.ToObject(type, value),
-                IConvertible when !type.IsInstanceOfType(value) => Convert.ChangeType(value, type, CultureInfo.InvariantCulture),
+                IConvertible when !type.IsInstanceOfType(value) => Convert.ChangeType(
+                    value,
+                    type,
+                    CultureInfo.InvariantCulture
+                ),
                 _ when type.IsInstanceOfType(value) => value,
                 _ => throw new InvalidCastException(),
             };
             return new Slot(SlotKind.Constant, type, converted, []);
         }
-        catch (Exception error) when (error is InvalidCastException or FormatException or ArgumentException or OverflowException)
+        catch (Exception error)
+            when (error is InvalidCastException or FormatException or ArgumentException or OverflowException)
         {
-            problem ??= $"ExportOptions.Arguments[\"{parameter.Name}\"] is {value ?? "null"}, and its argument is {Shown(type)}";
+            problem ??=
+                $"ExportOptions.Arguments[\"{parameter.Name}\"] is {value ?? "null"}, and its argument is {Shown(type)}";
             return new Slot(SlotKind.Constant, type, null, []);
         }
     }
 
-    private static bool IsSequence(Type type) => type != typeof(string) && (type == typeof(Tensor[]) || type.IsAssignableFrom(typeof(List<Tensor>))) && typeof(IEnumerable).IsAssignableFrom(type);
+    private static bool IsSequence(Type type) =>
+        type != typeof(string)
+        && (type == typeof(Tensor[]) || type.IsAssignableFrom(typeof(List<Tensor>)))
+        && typeof(IEnumerable).IsAssignableFrom(type);
 
     private static int TupleArity(Type type) =>
-        typeof(ITuple).IsAssignableFrom(type) && type.IsGenericType && type.GetGenericArguments() is var items && items.All(item => typeof(Tensor).IsAssignableFrom(item)) ? items.Length : 0;
+        typeof(ITuple).IsAssignableFrom(type)
+        && type.IsGenericType
+        && type.GetGenericArguments() is var items
+        && items.All(item => typeof(Tensor).IsAssignableFrom(item))
+            ? items.Length
+            : 0;
 
-    private static object Sequence(Type type, Tensor[] tensors) => type.IsAssignableFrom(typeof(List<Tensor>)) && type != typeof(Tensor[]) ? tensors.ToList() : tensors;
+    private static object Sequence(Type type, Tensor[] tensors) =>
+        type.IsAssignableFrom(typeof(List<Tensor>)) && type != typeof(Tensor[]) ? tensors.ToList() : tensors;
 
     private static string Signature(MethodInfo method) =>
-        $"forward({string.Join(", ", method.GetParameters().Select(parameter => $"{Shown(parameter.ParameterType)} {parameter.Name}{(parameter.HasDefaultValue ? " = …" : "")}"))})";
+        $"forward({string.Join(", ", method.GetParameters().Select(Shown))})";
+
+    private static string Shown(ParameterInfo parameter) =>
+        $"{Shown(parameter.ParameterType)} {parameter.Name}{(parameter.HasDefaultValue ? " = …" : "")}";
 
     private static string Shown(Type type)
     {
-        if (Nullable.GetUnderlyingType(type) is { } inner) return $"{Shown(inner)}?";
-        if (type.IsArray) return $"{Shown(type.GetElementType()!)}[]";
-        if (type.IsGenericType) return $"{type.Name[..type.Name.IndexOf('`', StringComparison.Ordinal)]}<{string.Join(", ", type.GetGenericArguments().Select(Shown))}>";
+        if (Nullable.GetUnderlyingType(type) is { } inner)
+            return $"{Shown(inner)}?";
+        if (type.IsArray)
+            return $"{Shown(type.GetElementType()!)}[]";
+        if (type.IsGenericType)
+            return $"{type.Name[..type.Name.IndexOf('`', StringComparison.Ordinal)]}<"
+                + $"{string.Join(", ", type.GetGenericArguments().Select(Shown))}>";
         return Type.GetTypeCode(type) switch
         {
             _ when type.IsEnum => type.Name,

@@ -5,22 +5,27 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Looks into what a <c>forward</c> returns or takes: tensors, tuples, lists and dictionaries of tensors.</summary>
+/// <summary>Looks into what a <c>forward</c> returns or takes: tensors, tuples, lists and dictionaries of
+/// tensors.</summary>
 internal static class ForwardResult
 {
-    /// <summary>The tensors in a result or argument, with the names that its structure gives them: <c>output</c>, <c>output0</c>, a key.</summary>
+    /// <summary>The tensors in a result or argument, with the names that its structure gives them: <c>output</c>,
+    /// <c>output0</c>, a key.</summary>
     /// <param name="result">Anything.</param>
     /// <param name="name">The name of the whole.</param>
-    public static IEnumerable<(string Name, Tensor Tensor)> Flatten(object? result, string name = "output") => result switch
-    {
-        // A result that was not asked for (attention weights) comes as a tensor without a handle.
-        Tensor tensor => tensor.IsInvalid ? [] : [(name, tensor)],
-        ITuple tuple => Enumerable.Range(0, tuple.Length).SelectMany(i => Flatten(tuple[i], $"{name}{i}")),
-        string => [],
-        TensorIndex[] indices => indices.SelectMany(index => Flatten(ArgumentConverter.TensorOf(index), name)),
-        TensorIndex index => Flatten(ArgumentConverter.TensorOf(index), name),
-        IEnumerable<Tensor> sequence => sequence.SelectMany((tensor, i) => Flatten(tensor, $"{name}{i}")),
-        IDictionary dictionary => dictionary.Keys.Cast<object>().SelectMany(key => Flatten(dictionary[key], $"{key}")),
-        _ => [],
-    };
+    public static IEnumerable<(string Name, Tensor Tensor)> Flatten(object? result, string name = "output") =>
+        result switch
+        {
+            // A result that was not asked for (attention weights) comes as a tensor without a handle.
+            Tensor tensor => tensor.IsInvalid ? [] : [(name, tensor)],
+            ITuple tuple => Enumerable.Range(0, tuple.Length).SelectMany(i => Flatten(tuple[i], $"{name}{i}")),
+            string => [],
+            TensorIndex[] indices => indices.SelectMany(index => Flatten(ArgumentConverter.TensorOf(index), name)),
+            TensorIndex index => Flatten(ArgumentConverter.TensorOf(index), name),
+            IEnumerable<Tensor> sequence => sequence.SelectMany((tensor, i) => Flatten(tensor, $"{name}{i}")),
+            IDictionary dictionary => dictionary
+                .Keys.Cast<object>()
+                .SelectMany(key => Flatten(dictionary[key], $"{key}")),
+            _ => [],
+        };
 }

@@ -2,13 +2,44 @@ using TorchSharp.Modules;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Finds the inputs that index a table (token ids into an embedding), so that made inputs can name every row of it.</summary>
+/// <summary>Finds the inputs that index a table (token ids into an embedding), so that made inputs can name every row
+/// of it.</summary>
 internal static class IndexedTables
 {
     private static readonly HashSet<string> KeepsNumbers = new(StringComparer.Ordinal)
     {
-        "view", "reshape", "flatten", "to", "to_type", "type", "long", "int", "contiguous", "clone", "detach", "alias", "unsqueeze", "unsqueeze_", "squeeze", "squeeze_",
-        "transpose", "t", "permute", "narrow", "select", "slice", "get_Item", "get_TensorItems", "expand", "repeat", "chunk", "split", "unbind", "unflatten", "flip", "roll",
+        "view",
+        "reshape",
+        "flatten",
+        "to",
+        "to_type",
+        "type",
+        "long",
+        "int",
+        "contiguous",
+        "clone",
+        "detach",
+        "alias",
+        "unsqueeze",
+        "unsqueeze_",
+        "squeeze",
+        "squeeze_",
+        "transpose",
+        "t",
+        "permute",
+        "narrow",
+        "select",
+        "slice",
+        "get_Item",
+        "get_TensorItems",
+        "expand",
+        "repeat",
+        "chunk",
+        "split",
+        "unbind",
+        "unflatten",
+        "flip",
+        "roll",
     };
 
     /// <summary>The inputs, by their place, that are indices, with the number of rows that they index.</summary>
@@ -16,16 +47,26 @@ internal static class IndexedTables
     public static IEnumerable<(int Input, long Rows)> Find(Trace trace)
     {
         // By value number: the input whose numbers it has, other shapes apart.
-        var sources = Enumerable.Range(0, trace.Values.Count).Where(id => trace.Values[id].Kind == ValueKind.Input).ToDictionary(id => id, id => id);
+        var sources = Enumerable
+            .Range(0, trace.Values.Count)
+            .Where(id => trace.Values[id].Kind == ValueKind.Input)
+            .ToDictionary(id => id, id => id);
         foreach (var op in trace.Ops)
         {
             var tensors = op.Arguments.OfType<ValueRef>().Select(reference => reference.Id).ToArray();
-            if (tensors.Length > 0 && KeepsNumbers.Contains(op.Method.Name) && op.Module is null && sources.TryGetValue(tensors[0], out var source))
+            if (
+                tensors.Length > 0
+                && KeepsNumbers.Contains(op.Method.Name)
+                && op.Module is null
+                && sources.TryGetValue(tensors[0], out var source)
+            )
             {
-                foreach (var result in op.Results) sources.TryAdd(result, source);
+                foreach (var result in op.Results)
+                    sources.TryAdd(result, source);
             }
 
-            if (TableOf(trace, op, tensors) is var (indices, rows) && sources.TryGetValue(indices, out var input)) yield return (input, rows);
+            if (TableOf(trace, op, tensors) is var (indices, rows) && sources.TryGetValue(indices, out var input))
+                yield return (input, rows);
         }
     }
 
@@ -33,16 +74,28 @@ internal static class IndexedTables
     {
         switch (op.Module)
         {
-            case Embedding embedding when tensors.Length > 0: return (tensors[0], embedding.weight!.shape[0]);
-            case EmbeddingBag bag when tensors.Length > 0: return (tensors[0], bag.weight!.shape[0]);
-            default: break;
+            case Embedding embedding when tensors.Length > 0:
+                return (tensors[0], embedding.weight!.shape[0]);
+            case EmbeddingBag bag when tensors.Length > 0:
+                return (tensors[0], bag.weight!.shape[0]);
+            default:
+                break;
         }
 
-        if (tensors.Length < 2 || trace.Values[tensors[0]].Kind is not (ValueKind.Parameter or ValueKind.Constant) || trace.Values[tensors[0]].Shape.Length == 0) return null;
+        if (
+            tensors.Length < 2
+            || trace.Values[tensors[0]].Kind is not (ValueKind.Parameter or ValueKind.Constant)
+            || trace.Values[tensors[0]].Shape.Length == 0
+        )
+            return null;
         return op.Method.Name switch
         {
-            "index_select" or "gather" or "take_along_dim" when op.Arguments.OfType<long>().FirstOrDefault() is var axis =>
-                (tensors[^1], trace.Values[tensors[0]].Shape[axis < 0 ? axis + trace.Values[tensors[0]].Shape.Length : axis]),
+            "index_select"
+            or "gather"
+            or "take_along_dim" when op.Arguments.OfType<long>().FirstOrDefault() is var axis => (
+                tensors[^1],
+                trace.Values[tensors[0]].Shape[axis < 0 ? axis + trace.Values[tensors[0]].Shape.Length : axis]
+            ),
             "get_Item" or "get_TensorItems" => (tensors[1], trace.Values[tensors[0]].Shape[0]),
             _ => null,
         };

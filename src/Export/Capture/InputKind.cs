@@ -3,7 +3,8 @@ namespace TorchBridge.Export.Capture;
 /// <summary>What is in made inputs.</summary>
 internal enum InputKind
 {
-    /// <summary>Numbers all over the range of the example; integers over the whole table that they index, where they index one.</summary>
+    /// <summary>Numbers all over the range of the example; integers over the whole table that they index, where they
+    /// index one.</summary>
     Random,
 
     /// <summary>Few different numbers, so that there are ties; booleans as they are drawn.</summary>

@@ -13,26 +13,30 @@ internal enum IntegerSource
     /// <summary>The example's numbers, in any order.</summary>
     ExampleValues,
 
-    /// <summary>Rows of the example as they are: offsets, edge lists and lengths have a structure of their own.</summary>
+    /// <summary>Rows of the example as they are: offsets, edge lists and lengths have a structure of their
+    /// own.</summary>
     ExampleRows,
 }
 
 /// <summary>
-/// Makes inputs that are like the examples: the same dtypes and ranges of values, other sizes. TorchSharp's random state is not used.
+/// Makes inputs that are like the examples: the same dtypes and ranges of values, other sizes. TorchSharp's random
+/// state is not used.
 /// </summary>
 /// <param name="examples">One an input.</param>
 internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
 {
     private readonly long[] tableRows = new long[examples.Count];
 
-    /// <summary>Where integers come from. Not all models take all of them, so the capture starts with the first and goes on where forward throws.</summary>
+    /// <summary>Where integers come from. Not all models take all of them, so the capture starts with the first and
+    /// goes on where forward throws.</summary>
     public IntegerSource Integers { get; set; }
 
     /// <summary>Whether any input is of integers.</summary>
     public bool HasIntegers => examples.Any(example => !is_floating_point(example) && example.dtype != ScalarType.Bool);
 
     /// <summary>Says that an input indexes a table of so many rows.</summary>
-    public void Indexes(int input, long rows) => tableRows[input] = tableRows[input] == 0 ? rows : Math.Min(rows, tableRows[input]);
+    public void Indexes(int input, long rows) =>
+        tableRows[input] = tableRows[input] == 0 ? rows : Math.Min(rows, tableRows[input]);
 
     /// <summary>One tensor an input, on the example's device.</summary>
     /// <param name="symbols">The free axes.</param>
@@ -40,35 +44,49 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
     /// <param name="random">Where the randomness comes from.</param>
     /// <param name="kind">What is in them.</param>
     public Tensor[] Make(SizeSymbols symbols, SizePoint point, Random random, InputKind kind = InputKind.Random) =>
-        [.. symbols.Inputs.Select((input, i) => Like(examples[i], symbols.ShapeOf(input, point), random, kind, tableRows[i]).to(examples[i].device))];
+        [
+            .. symbols.Inputs.Select(
+                (input, i) =>
+                    Like(examples[i], symbols.ShapeOf(input, point), random, kind, tableRows[i]).to(examples[i].device)
+            ),
+        ];
 
     /// <summary>Makes one tensor like an example.</summary>
     /// <param name="example">What it should look like.</param>
     /// <param name="shape">Sizes to make.</param>
     /// <param name="random">Where the randomness comes from.</param>
-    public static Tensor Like(Tensor example, long[] shape, Random random) => new InputMaker([example]).Like(example, shape, random, InputKind.Random, 0);
+    public static Tensor Like(Tensor example, long[] shape, Random random) =>
+        new InputMaker([example]).Like(example, shape, random, InputKind.Random, 0);
 
     private Tensor Like(Tensor example, long[] shape, Random random, InputKind kind, long rows)
     {
         using var scope = NewDisposeScope();
         var count = checked((int)shape.Aggregate(1L, (product, size) => product * size));
-        if (example.numel() == 0) return zeros(shape, example.dtype).MoveToOuterDisposeScope();
+        if (example.numel() == 0)
+            return zeros(shape, example.dtype).MoveToOuterDisposeScope();
         var isFloating = is_floating_point(example);
-        if (!isFloating && example.dtype != ScalarType.Bool && Integers == IntegerSource.ExampleRows) return Rows(example, shape).MoveToOuterDisposeScope();
-        if (example.dtype is ScalarType.Int64 or ScalarType.Int32 && kind == InputKind.LargeIntegers) return Large(shape, random, example.dtype).MoveToOuterDisposeScope();
+        if (!isFloating && example.dtype != ScalarType.Bool && Integers == IntegerSource.ExampleRows)
+            return Rows(example, shape).MoveToOuterDisposeScope();
+        if (example.dtype is ScalarType.Int64 or ScalarType.Int32 && kind == InputKind.LargeIntegers)
+            return Large(shape, random, example.dtype).MoveToOuterDisposeScope();
         var values = example.detach().cpu().to(ScalarType.Float64).flatten().data<double>().ToArray();
         var made = new double[count];
-        if (isFloating) Fill(made, values, random, kind);
-        else if (example.dtype == ScalarType.Bool) FillMask(made, values, random, kind);
-        else FillIntegers(made, values, random, Integers == IntegerSource.Table ? rows : 0);
+        if (isFloating)
+            Fill(made, values, random, kind);
+        else if (example.dtype == ScalarType.Bool)
+            FillMask(made, values, random, kind);
+        else
+            FillIntegers(made, values, random, Integers == IntegerSource.Table ? rows : 0);
         return tensor(made, ScalarType.Float64).reshape(shape).to(example.dtype).MoveToOuterDisposeScope();
     }
 
     private static void Fill(double[] made, double[] example, Random random, InputKind kind)
     {
         var finite = example.Where(double.IsFinite).DefaultIfEmpty(0).ToArray();
-        double low = finite.Min(), high = finite.Max();
-        if (high - low < 1e-6) (low, high) = (low - 1, high + 1); // zeros or ones given as an example say nothing of the range
+        double low = finite.Min(),
+            high = finite.Max();
+        if (high - low < 1e-6)
+            (low, high) = (low - 1, high + 1); // zeros or ones given as an example say nothing of the range
         for (var i = 0; i < made.Length; i++)
         {
             var drawn = low + (random.NextDouble() * (high - low));
@@ -78,14 +96,21 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
                 InputKind.Zeros => random.Next(4) == 0 ? -0.0 : 0.0,
                 InputKind.Ones => 1,
                 InputKind.NotANumber => random.Next(8) == 0 ? double.NaN : drawn,
-                InputKind.Infinities => random.Next(8) switch { 0 => double.PositiveInfinity, 1 => double.NegativeInfinity, _ => drawn },
+                InputKind.Infinities => random.Next(8) switch
+                {
+                    0 => double.PositiveInfinity,
+                    1 => double.NegativeInfinity,
+                    _ => drawn,
+                },
                 _ => drawn,
             };
         }
 
         // Small tensors must have at least one special value too.
-        if (made.Length > 0 && kind == InputKind.NotANumber) made[random.Next(made.Length)] = double.NaN;
-        if (made.Length > 0 && kind == InputKind.Infinities) made[random.Next(made.Length)] = random.Next(2) == 0 ? double.PositiveInfinity : double.NegativeInfinity;
+        if (made.Length > 0 && kind == InputKind.NotANumber)
+            made[random.Next(made.Length)] = double.NaN;
+        if (made.Length > 0 && kind == InputKind.Infinities)
+            made[random.Next(made.Length)] = random.Next(2) == 0 ? double.PositiveInfinity : double.NegativeInfinity;
     }
 
     private static void FillMask(double[] made, double[] example, Random random, InputKind kind)
@@ -104,14 +129,20 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
 
     private static void FillIntegers(double[] made, double[] example, Random random, long rows)
     {
-        for (var i = 0; i < made.Length; i++) made[i] = rows > 0 ? random.NextInt64(rows) : example[random.Next(example.Length)];
+        for (var i = 0; i < made.Length; i++)
+            made[i] = rows > 0 ? random.NextInt64(rows) : example[random.Next(example.Length)];
     }
 
     private static Tensor Large(long[] shape, Random random, ScalarType type)
     {
         var bits = type == ScalarType.Int64 ? 40 : 31;
         var count = shape.Aggregate(1L, (product, size) => product * size);
-        return tensor([.. Enumerable.Range(0, (int)count).Select(_ => random.NextInt64(-(1L << bits) + 1, 1L << bits))], ScalarType.Int64).reshape(shape).to(type);
+        return tensor(
+                [.. Enumerable.Range(0, (int)count).Select(_ => random.NextInt64(-(1L << bits) + 1, 1L << bits))],
+                ScalarType.Int64
+            )
+            .reshape(shape)
+            .to(type);
     }
 
     /// <summary>The example itself, cut or repeated along the axes that have another size.</summary>
@@ -121,7 +152,11 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
         for (var axis = 0; axis < shape.Length; axis++)
         {
             var size = example.shape[axis];
-            if (shape[axis] != size) rows = rows.index_select(axis, tensor([.. Enumerable.Range(0, (int)shape[axis]).Select(i => i % size)], ScalarType.Int64));
+            if (shape[axis] != size)
+                rows = rows.index_select(
+                    axis,
+                    tensor([.. Enumerable.Range(0, (int)shape[axis]).Select(i => i % size)], ScalarType.Int64)
+                );
         }
 
         return rows.clone();

@@ -7,12 +7,14 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Modules that forward makes itself: <c>Softmax(-1).call(x)</c>. Nobody can put them into eval mode, and each run has new ones.</summary>
+/// <summary>Modules that forward makes itself: <c>Softmax(-1).call(x)</c>. Nobody can put them into eval mode, and
+/// each run has new ones.</summary>
 /// <param name="model">The modules that were there before.</param>
 /// <param name="trace">Notes what was made, so that the traces can be compared.</param>
 internal sealed class MadeModules(ModelMap model, Trace trace)
 {
-    private const BindingFlags Fields = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
+    private const BindingFlags Fields =
+        BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
     private readonly Dictionary<nn.Module, string> paths = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<string, int> names = new(StringComparer.Ordinal);
 
@@ -23,34 +25,47 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
     /// <exception cref="ExportException">What it does depends on the mode, and it is in train mode.</exception>
     public string PathOf(nn.Module module, string owner, CallSite site)
     {
-        if (paths.TryGetValue(module, out var known)) return known;
+        if (paths.TryGetValue(module, out var known))
+            return known;
         var name = ModelMap.Join(owner, module.GetType().Name);
         var count = names[name] = names.GetValueOrDefault(name) + 1;
-        if (count > 1) name = string.Create(CultureInfo.InvariantCulture, $"{name}_{count}");
+        if (count > 1)
+            name = string.Create(CultureInfo.InvariantCulture, $"{name}_{count}");
         Add(module, name, site);
         return name;
     }
 
     private void Add(nn.Module module, string path, CallSite site)
     {
-        if (!paths.TryAdd(module, path) || model.Paths.ContainsKey(module)) return;
+        if (!paths.TryAdd(module, path) || model.Paths.ContainsKey(module))
+            return;
         if (module.training && DependsOnMode(module))
         {
-            throw new ExportException(path, site.Place, $"a {module.GetType().Name} is made in forward, so that eval() never reaches it: it acts as in training at every call. " +
-                "Make it in the constructor and register it, or use the function of torch.nn.functional with `training` as its argument.");
+            throw new ExportException(
+                path,
+                site.Place,
+                $"a {module.GetType().Name} is made in forward, so that eval() never reaches it: it acts as in training at every call. "
+                    + "Make it in the constructor and register it, or use the function of "
+                    + "torch.nn.functional with `training` as its argument."
+            );
         }
 
         trace.MadeModules.Add((path, Content(module)));
-        foreach (var (name, child) in module.named_children()) Add(child, ModelMap.Join(path, name), site);
+        foreach (var (name, child) in module.named_children())
+            Add(child, ModelMap.Join(path, name), site);
     }
 
     private static bool DependsOnMode(nn.Module module)
     {
         var name = module.GetType().Name;
-        if (!TorchTypes.IsTorch(module.GetType())) return false; // its children are looked at one by one
-        if (name.Contains("Dropout", StringComparison.Ordinal)) return Lowering.ModuleFields.Get(module, "p", "_p") is not double probability || probability != 0;
-        return name.StartsWith("BatchNorm", StringComparison.Ordinal) || name is "RReLU" or "MultiheadAttention" or "Transformer"
-            || name.StartsWith("Transformer", StringComparison.Ordinal) || name is "LSTM" or "GRU" or "RNN";
+        if (!TorchTypes.IsTorch(module.GetType()))
+            return false; // its children are looked at one by one
+        if (name.Contains("Dropout", StringComparison.Ordinal))
+            return Lowering.ModuleFields.Get(module, "p", "_p") is not double probability || probability != 0;
+        return name.StartsWith("BatchNorm", StringComparison.Ordinal)
+            || name is "RReLU" or "MultiheadAttention" or "Transformer"
+            || name.StartsWith("Transformer", StringComparison.Ordinal)
+            || name is "LSTM" or "GRU" or "RNN";
     }
 
     /// <summary>Type, options and weights, so that two runs can be compared.</summary>
@@ -58,26 +73,44 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
     {
         var text = new List<string> { module.GetType().FullName! };
         for (var type = module.GetType(); type is not null && type != typeof(object); type = type.BaseType)
-            text.AddRange(type.GetFields(Fields).OrderBy(field => field.Name, StringComparer.Ordinal).Select(field => $"{field.Name}={Shown(field.GetValue(module))}"));
-        foreach (var (name, tensor) in module.named_parameters(recurse: false).Select(pair => (pair.name, (Tensor)pair.parameter)).Concat(module.named_buffers(recurse: false)))
+            text.AddRange(
+                type.GetFields(Fields)
+                    .OrderBy(field => field.Name, StringComparer.Ordinal)
+                    .Select(field => $"{field.Name}={Shown(field.GetValue(module))}")
+            );
+        foreach (
+            var (name, tensor) in module
+                .named_parameters(recurse: false)
+                .Select(pair => (pair.name, (Tensor)pair.parameter))
+                .Concat(module.named_buffers(recurse: false))
+        )
         {
             using var scope = NewDisposeScope();
-            text.Add($"{name} {string.Join(",", tensor.shape)} {Convert.ToHexString(SHA256.HashData(tensor.detach().cpu().contiguous().bytes))}");
+            text.Add(
+                $"{name} {string.Join(",", tensor.shape)} {Convert.ToHexString(SHA256.HashData(tensor.detach().cpu().contiguous().bytes))}"
+            );
         }
 
         return string.Join("; ", text.Where(line => !line.EndsWith('?')));
     }
 
-    private static string Shown(object? value) => value switch
-    {
-        null => "null",
-        string text => text,
-        Enum option => option.ToString(),
-        bool flag => flag ? "true" : "false",
-        IConvertible number => number.ToString(CultureInfo.InvariantCulture),
-        Tensor or nn.Module => "?",
-        IList list when list.Count <= 16 && list.Cast<object?>().All(item => item is IConvertible) => string.Join(",", list.Cast<object?>().Select(Shown)),
-        System.Runtime.CompilerServices.ITuple tuple => string.Join(",", Enumerable.Range(0, tuple.Length).Select(i => Shown(tuple[i]))),
-        _ => "?",
-    };
+    private static string Shown(object? value) =>
+        value switch
+        {
+            null => "null",
+            string text => text,
+            Enum option => option.ToString(),
+            bool flag => flag ? "true" : "false",
+            IConvertible number => number.ToString(CultureInfo.InvariantCulture),
+            Tensor or nn.Module => "?",
+            IList list when list.Count <= 16 && list.Cast<object?>().All(item => item is IConvertible) => string.Join(
+                ",",
+                list.Cast<object?>().Select(Shown)
+            ),
+            System.Runtime.CompilerServices.ITuple tuple => string.Join(
+                ",",
+                Enumerable.Range(0, tuple.Length).Select(i => Shown(tuple[i]))
+            ),
+            _ => "?",
+        };
 }

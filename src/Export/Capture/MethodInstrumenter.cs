@@ -1,6 +1,8 @@
 // What it does: copies the IL of a method into a DynamicMethod in which every call that matters goes to a small wrapper
-// (CallWrapper) instead. No IL offset changes (callvirt becomes call, a token another token), so branches, the local variables
-// and the exception clauses stay as they are. The original method is untouched. Layout: ECMA-335, partition III (instructions)
+// (CallWrapper) instead. No IL offset changes (callvirt becomes call, a token another token), so branches, the local
+// variables
+// and the exception clauses stay as they are. The original method is untouched. Layout: ECMA-335, partition III
+// (instructions)
 // and II.25.4.6 (fat exception clauses).
 using System.Buffers.Binary;
 using System.Reflection;
@@ -26,18 +28,30 @@ internal sealed class MethodInstrumenter
     /// <summary>The call site with a number that a wrapper carries.</summary>
     public CallSite Site(int index) => sites[index];
 
-    /// <summary>Returns the instrumented copy of a method; its first parameter is <c>this</c> where the method has one.</summary>
-    /// <exception cref="NotSupportedException">The method has no IL, or IL that cannot be copied; the message says which.</exception>
+    /// <summary>Returns the instrumented copy of a method; its first parameter is <c>this</c> where the method has
+    /// one.</summary>
+    /// <exception cref="NotSupportedException">The method has no IL, or IL that cannot be copied; the message says
+    /// which.</exception>
     public DynamicMethod Instrument(MethodBase method)
     {
-        if (copies.TryGetValue(method, out var known)) return known;
-        var body = method.GetMethodBody() ?? throw new NotSupportedException("it has no IL body (abstract, extern, or made by the runtime)");
-        if (IsAsync(method)) throw new NotSupportedException("it is async: forward must run to its end on one thread");
+        if (copies.TryGetValue(method, out var known))
+            return known;
+        var body = method.GetMethodBody()
+            ?? throw new NotSupportedException("it has no IL body (abstract, extern, or made by the runtime)");
+        if (IsAsync(method))
+            throw new NotSupportedException("it is async: forward must run to its end on one thread");
 
         var parameters = method.GetParameters().Select(parameter => parameter.ParameterType).ToList();
-        if (!method.IsStatic) parameters.Insert(0, ReceiverType(method));
+        if (!method.IsStatic)
+            parameters.Insert(0, ReceiverType(method));
         var returns = method is MethodInfo called ? called.ReturnType : typeof(void);
-        var copy = new DynamicMethod($"{method.DeclaringType?.Name}.{method.Name}", returns, [.. parameters], typeof(MethodInstrumenter).Module, skipVisibility: true)
+        var copy = new DynamicMethod(
+            $"{method.DeclaringType?.Name}.{method.Name}",
+            returns,
+            [.. parameters],
+            typeof(MethodInstrumenter).Module,
+            skipVisibility: true
+        )
         {
             InitLocals = body.InitLocals,
         };
@@ -47,74 +61,117 @@ internal sealed class MethodInstrumenter
         Rewrite(method, code, info);
         info.SetCode(code, body.MaxStackSize + 1);
         info.SetLocalSignature(LocalSignature(body));
-        if (body.ExceptionHandlingClauses.Count > 0) info.SetExceptions(Exceptions(body, info));
+        if (body.ExceptionHandlingClauses.Count > 0)
+            info.SetExceptions(Exceptions(body, info));
         copies.Add(method, copy);
         return copy;
     }
 
-    /// <summary>The type of a copy's first parameter: an object, so that one delegate type takes every class's override.</summary>
-    public static Type ReceiverType(MethodBase method) => method.DeclaringType!.IsValueType ? method.DeclaringType.MakeByRefType() : typeof(object);
+    /// <summary>The type of a copy's first parameter: an object, so that one delegate type takes every class's
+    /// override.</summary>
+    public static Type ReceiverType(MethodBase method) =>
+        method.DeclaringType!.IsValueType ? method.DeclaringType.MakeByRefType() : typeof(object);
 
     /// <summary>Makes the wrapper of a call.</summary>
     /// <param name="site">The call.</param>
     /// <param name="kind">What is done with it.</param>
     public DynamicMethod Wrap(CallSite site, CallKind kind)
     {
-        if (kind == CallKind.Enter) site = site with { EntryType = CallWrapper.EntryType(site.Callee) };
+        if (kind == CallKind.Enter)
+            site = site with { EntryType = CallWrapper.EntryType(site.Callee) };
         sites.Add(site);
         return CallWrapper.Build(site, sites.Count - 1, kind);
     }
 
     private static bool IsAsync(MethodBase method) =>
-        method.GetCustomAttributes(inherit: false).Any(attribute => attribute.GetType().Name == "AsyncStateMachineAttribute");
+        method
+            .GetCustomAttributes(inherit: false)
+            .Any(attribute => attribute.GetType().Name == "AsyncStateMachineAttribute");
 
     private void Rewrite(MethodBase method, byte[] code, DynamicILInfo info)
     {
-        var typeArguments = method.DeclaringType is { IsGenericType: true } generic ? generic.GetGenericArguments() : null;
+        var typeArguments = method.DeclaringType is { IsGenericType: true } generic
+            ? generic.GetGenericArguments()
+            : null;
         var methodArguments = method.IsGenericMethod ? method.GetGenericArguments() : null;
         Type? constraint = null;
         var constrainedAt = 0;
-        for (var at = 0; at < code.Length;)
+        for (var at = 0; at < code.Length; )
         {
             var start = at;
             var value = code[at] == 0xFE ? BinaryPrimitives.ReadUInt16BigEndian(code.AsSpan(at)) : code[at];
-            if (!OpCodesByValue.TryGetValue(value, out var op)) throw new NotSupportedException($"it has an unknown instruction 0x{value:X} at IL_{at:X4}");
+            if (!OpCodesByValue.TryGetValue(value, out var op))
+                throw new NotSupportedException($"it has an unknown instruction 0x{value:X} at IL_{at:X4}");
             at += op.Size;
             var operand = code.AsSpan(at);
-            if (ConstantOf(op, operand) is { } constant) constants.Add(constant);
+            if (ConstantOf(op, operand) is { } constant)
+                constants.Add(constant);
             switch (op.OperandType)
             {
-                case OperandType.InlineNone: break;
-                case OperandType.ShortInlineBrTarget or OperandType.ShortInlineI or OperandType.ShortInlineVar: at += 1; break;
-                case OperandType.InlineVar: at += 2; break;
-                case OperandType.InlineBrTarget or OperandType.InlineI or OperandType.ShortInlineR: at += 4; break;
-                case OperandType.InlineI8 or OperandType.InlineR: at += 8; break;
-                case OperandType.InlineSwitch: at += 4 + (4 * BinaryPrimitives.ReadInt32LittleEndian(operand)); break;
+                case OperandType.InlineNone:
+                    break;
+                case OperandType.ShortInlineBrTarget or OperandType.ShortInlineI or OperandType.ShortInlineVar:
+                    at += 1;
+                    break;
+                case OperandType.InlineVar:
+                    at += 2;
+                    break;
+                case OperandType.InlineBrTarget or OperandType.InlineI or OperandType.ShortInlineR:
+                    at += 4;
+                    break;
+                case OperandType.InlineI8 or OperandType.InlineR:
+                    at += 8;
+                    break;
+                case OperandType.InlineSwitch:
+                    at += 4 + (4 * BinaryPrimitives.ReadInt32LittleEndian(operand));
+                    break;
                 case OperandType.InlineString:
                     Write(operand, info.GetTokenFor(method.Module.ResolveString(Token(operand))));
                     at += 4;
                     break;
-                case OperandType.InlineType or OperandType.InlineField or OperandType.InlineTok or OperandType.InlineMethod:
+                case OperandType.InlineType
+                or OperandType.InlineField
+                or OperandType.InlineTok
+                or OperandType.InlineMethod:
                     var member = method.Module.ResolveMember(Token(operand), typeArguments, methodArguments)!;
                     if (op == OpCodes.Call || op == OpCodes.Callvirt || op == OpCodes.Newobj)
-                        RewriteCall(new CallSite(method, (MethodBase)member, op == OpCodes.Callvirt, start), code, op, constraint, constrainedAt, info);
+                        RewriteCall(
+                            new CallSite(method, (MethodBase)member, op == OpCodes.Callvirt, start),
+                            code,
+                            op,
+                            constraint,
+                            constrainedAt,
+                            info
+                        );
                     else
                         Write(operand, TokenFor(member, info));
-                    if (op == OpCodes.Constrained) (constraint, constrainedAt) = ((Type)member, start);
-                    else if (op.OpCodeType != OpCodeType.Prefix) constraint = null;
+                    if (op == OpCodes.Constrained)
+                        (constraint, constrainedAt) = ((Type)member, start);
+                    else if (op.OpCodeType != OpCodeType.Prefix)
+                        constraint = null;
                     at += 4;
                     break;
-                default: throw new NotSupportedException($"it has the instruction {op.Name} (a function pointer)");
+                default:
+                    throw new NotSupportedException($"it has the instruction {op.Name} (a function pointer)");
             }
-
         }
     }
 
-    private void RewriteCall(CallSite site, byte[] code, OpCode op, Type? constraint, int constrainedAt, DynamicILInfo info)
+    private void RewriteCall(
+        CallSite site,
+        byte[] code,
+        OpCode op,
+        Type? constraint,
+        int constrainedAt,
+        DynamicILInfo info
+    )
     {
         var operand = code.AsSpan(site.Offset + op.Size);
         var callee = site.Callee;
-        var kind = op == OpCodes.Newobj ? CallPolicy.ClassifyConstruction((ConstructorInfo)callee) : CallPolicy.Classify(callee);
+        var kind =
+            op == OpCodes.Newobj
+                ? CallPolicy.ClassifyConstruction((ConstructorInfo)callee)
+                : CallPolicy.Classify(callee);
         var isOrdinary = op == OpCodes.Newobj || !callee.IsConstructor; // else a constructor that calls its base's
         if (constraint is not null && kind == CallKind.Enter)
         {
@@ -125,7 +182,10 @@ internal sealed class MethodInstrumenter
                 code.AsSpan(constrainedAt, OpCodes.Constrained.Size + 4).Fill((byte)OpCodes.Nop.Value);
                 site = site with { Callee = target, IsVirtual = false };
             }
-            else if (target is not null || !callee.GetParameters().Any(parameter => TorchTypes.CarriesTensors(parameter.ParameterType)))
+            else if (
+                target is not null
+                || !callee.GetParameters().Any(parameter => TorchTypes.CarriesTensors(parameter.ParameterType))
+            )
             {
                 kind = CallKind.LeaveAlone;
             }
@@ -135,25 +195,35 @@ internal sealed class MethodInstrumenter
             }
         }
 
-        var givesCode = constraint is null && !TorchTypes.IsUser(callee.DeclaringType) && CallWrapper.TakesCode(callee) && !typeof(Delegate).IsAssignableFrom(callee.DeclaringType);
+        var givesCode =
+            constraint is null
+            && !TorchTypes.IsUser(callee.DeclaringType)
+            && CallWrapper.TakesCode(callee)
+            && !typeof(Delegate).IsAssignableFrom(callee.DeclaringType);
         if (!isOrdinary || (kind == CallKind.LeaveAlone && !givesCode))
         {
             Write(operand, TokenFor(callee, info));
             return;
         }
 
-        if (constraint is not null && kind != CallKind.Enter) throw new NotSupportedException($"it calls {site.CalleeName} through a type parameter");
+        if (constraint is not null && kind != CallKind.Enter)
+            throw new NotSupportedException($"it calls {site.CalleeName} through a type parameter");
         Write(operand, info.GetTokenFor(Wrap(site, kind)));
         code[site.Offset] = (byte)OpCodes.Call.Value; // One byte, as callvirt and newobj are: the wrapper is static.
     }
 
     private static long? ConstantOf(OpCode op, ReadOnlySpan<byte> operand)
     {
-        if (op.Value is >= 0x16 and <= 0x1E) return op.Value - 0x16; // ldc.i4.0 to ldc.i4.8
-        if (op == OpCodes.Ldc_I4_S) return (sbyte)operand[0];
-        if (op == OpCodes.Ldc_I4) return BinaryPrimitives.ReadInt32LittleEndian(operand);
-        if (op == OpCodes.Ldc_I8) return BinaryPrimitives.ReadInt64LittleEndian(operand);
-        if (op != OpCodes.Ldc_R8) return null;
+        if (op.Value is >= 0x16 and <= 0x1E)
+            return op.Value - 0x16; // ldc.i4.0 to ldc.i4.8
+        if (op == OpCodes.Ldc_I4_S)
+            return (sbyte)operand[0];
+        if (op == OpCodes.Ldc_I4)
+            return BinaryPrimitives.ReadInt32LittleEndian(operand);
+        if (op == OpCodes.Ldc_I8)
+            return BinaryPrimitives.ReadInt64LittleEndian(operand);
+        if (op != OpCodes.Ldc_R8)
+            return null;
         var number = BinaryPrimitives.ReadDoubleLittleEndian(operand);
         return number == Math.Floor(number) && Math.Abs(number) < 1e6 ? (long)number : null;
     }
@@ -162,18 +232,24 @@ internal sealed class MethodInstrumenter
 
     private static void Write(Span<byte> operand, int token) => BinaryPrimitives.WriteInt32LittleEndian(operand, token);
 
-    private static int TokenFor(MemberInfo member, DynamicILInfo info) => member switch
-    {
-        Type type => info.GetTokenFor(type.TypeHandle),
-        FieldInfo field => field.DeclaringType is { } owner ? info.GetTokenFor(field.FieldHandle, owner.TypeHandle) : info.GetTokenFor(field.FieldHandle),
-        MethodBase method => method.DeclaringType is { } owner ? info.GetTokenFor(method.MethodHandle, owner.TypeHandle) : info.GetTokenFor(method.MethodHandle),
-        _ => throw new NotSupportedException($"it names {member.Name}, a {member.MemberType}"),
-    };
+    private static int TokenFor(MemberInfo member, DynamicILInfo info) =>
+        member switch
+        {
+            Type type => info.GetTokenFor(type.TypeHandle),
+            FieldInfo field => field.DeclaringType is { } owner
+                ? info.GetTokenFor(field.FieldHandle, owner.TypeHandle)
+                : info.GetTokenFor(field.FieldHandle),
+            MethodBase method => method.DeclaringType is { } owner
+                ? info.GetTokenFor(method.MethodHandle, owner.TypeHandle)
+                : info.GetTokenFor(method.MethodHandle),
+            _ => throw new NotSupportedException($"it names {member.Name}, a {member.MemberType}"),
+        };
 
     private static byte[] LocalSignature(MethodBody body)
     {
         var signature = SignatureHelper.GetLocalVarSigHelper();
-        foreach (var local in body.LocalVariables) signature.AddArgument(local.LocalType, local.IsPinned);
+        foreach (var local in body.LocalVariables)
+            signature.AddArgument(local.LocalType, local.IsPinned);
         return signature.GetSignature();
     }
 
@@ -181,7 +257,8 @@ internal sealed class MethodInstrumenter
     {
         const int clauseSize = 24;
         var section = new byte[4 + (clauseSize * body.ExceptionHandlingClauses.Count)];
-        BinaryPrimitives.WriteInt32LittleEndian(section, 0x41 | (section.Length << 8)); // EHTable | FatFormat, then the size in three bytes
+        // EHTable | FatFormat, then the size in three bytes
+        BinaryPrimitives.WriteInt32LittleEndian(section, 0x41 | (section.Length << 8));
         var at = 4;
         foreach (var clause in body.ExceptionHandlingClauses)
         {
@@ -191,7 +268,17 @@ internal sealed class MethodInstrumenter
                 ExceptionHandlingClauseOptions.Filter => clause.FilterOffset,
                 _ => 0,
             };
-            foreach (var field in (int[])[(int)clause.Flags, clause.TryOffset, clause.TryLength, clause.HandlerOffset, clause.HandlerLength, last])
+            foreach (
+                var field in (int[])
+                    [
+                        (int)clause.Flags,
+                        clause.TryOffset,
+                        clause.TryLength,
+                        clause.HandlerOffset,
+                        clause.HandlerLength,
+                        last,
+                    ]
+            )
             {
                 BinaryPrimitives.WriteInt32LittleEndian(section.AsSpan(at), field);
                 at += 4;

@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Captures what a module's <c>forward</c> does: traces it at the sizes that tell formulas apart, and merges the traces.</summary>
+/// <summary>Captures what a module's <c>forward</c> does: traces it at the sizes that tell formulas apart, and merges
+/// the traces.</summary>
 internal sealed class ModelCapture
 {
     private readonly (string Name, Tensor Tensor)[] inputs;
@@ -16,7 +17,12 @@ internal sealed class ModelCapture
     /// <param name="inputs">Examples with their names.</param>
     /// <param name="symbols">The free axes.</param>
     /// <param name="options">More examples, seed.</param>
-    public ModelCapture(ModelTracer tracer, (string Name, Tensor Tensor)[] inputs, SizeSymbols symbols, ExportOptions options)
+    public ModelCapture(
+        ModelTracer tracer,
+        (string Name, Tensor Tensor)[] inputs,
+        SizeSymbols symbols,
+        ExportOptions options
+    )
     {
         this.tracer = tracer;
         this.inputs = inputs;
@@ -24,10 +30,12 @@ internal sealed class ModelCapture
         Maker = new InputMaker([.. inputs.Select(input => input.Tensor)]);
         Exploration = new SizeExploration(symbols, TraceAt, seed);
         Exploration.RunExample();
-        foreach (var (input, rows) in IndexedTables.Find(Exploration.Traces[0].Trace)) Maker.Indexes(input, rows);
+        foreach (var (input, rows) in IndexedTables.Find(Exploration.Traces[0].Trace))
+            Maker.Indexes(input, rows);
         Exploration.CodeConstants = tracer.CodeConstants;
         Exploration.Explore(mayFix: options.FreeAxes.Count == 0);
-        foreach (var example in options.MoreExamples) AddExample(example);
+        foreach (var example in options.MoreExamples)
+            AddExample(example);
     }
 
     /// <summary>Where it was traced, and what forward does not take.</summary>
@@ -37,37 +45,55 @@ internal sealed class ModelCapture
     public InputMaker Maker { get; }
 
     /// <summary>The traces as one graph.</summary>
-    /// <param name="takesFirst">Whether of several formulas that fit all traces the first one is taken, because further traces told nothing.</param>
+    /// <param name="takesFirst">Whether of several formulas that fit all traces the first one is taken, because
+    /// further traces told nothing.</param>
     public TracedGraph Merge(bool takesFirst) =>
-        new TraceMerger(Exploration.Symbols, Exploration.Traces).Merge(tracer.CodeConstants, takesFirst ? _ => false : Exploration.MayBeTried);
+        new TraceMerger(Exploration.Symbols, Exploration.Traces).Merge(
+            tracer.CodeConstants,
+            takesFirst ? _ => false : Exploration.MayBeTried
+        );
 
     /// <summary>What forward writes that its next call finds: buffers and tensors that it keeps.</summary>
     public IReadOnlyList<string> ChangedState => Exploration.Traces[0].Trace.ChangedState;
 
     /// <summary>
-    /// Where forward changes what its next call finds, a file that always starts anew is right only if that does not change results: a call,
+    /// Where forward changes what its next call finds, a file that always starts anew is right only if that does not
+    /// change results: a call,
     /// another, and the first again must give the first's outputs.
     /// </summary>
     /// <exception cref="ExportException">They do not.</exception>
     public void CheckThatCallsAreIndependent()
     {
-        if (!tracer.ChangesState) return;
+        if (!tracer.ChangesState)
+            return;
         using var scope = NewDisposeScope();
         Tensor[] first = [.. inputs.Select(input => input.Tensor)];
         var between = Maker.Make(Exploration.Symbols, Exploration.Symbols.Example, new Random(seed + 1));
         Tensor[] Copy(Tensor[] tensors) => [.. tensors.Select(tensor => tensor.detach().clone())];
         var results = tracer.RunInTurn([Copy(first), Copy(between), Copy(first)]);
-        var isSame = results[0].Zip(results[2]).All(pair => pair.First.shape.SequenceEqual(pair.Second.shape) && pair.First.bytes.SequenceEqual(pair.Second.bytes));
-        foreach (var tensor in results.SelectMany(outputs => outputs)) tensor.Dispose();
-        if (isSame) return;
+        var isSame = results[0]
+            .Zip(results[2])
+            .All(pair =>
+                pair.First.shape.SequenceEqual(pair.Second.shape) && pair.First.bytes.SequenceEqual(pair.Second.bytes)
+            );
+        foreach (var tensor in results.SelectMany(outputs => outputs))
+            tensor.Dispose();
+        if (isSame)
+            return;
         var what = ChangedState.Concat(tracer.ChangedFields).ToArray();
-        throw new ExportException("", null, $"forward gives another result for the same input after another call: it keeps state in {(what.Length == 0 ? "a buffer" : string.Join(", ", what))}. " +
-            "An ONNX graph keeps none: give the state to forward as an argument and return the new one.");
+        throw new ExportException(
+            "",
+            null,
+            "forward gives another result for the same input after another call: it keeps state in "
+                + $"{(what.Length == 0 ? "a buffer" : string.Join(", ", what))}. "
+                + "An ONNX graph keeps none: give the state to forward as an argument and return the new one."
+        );
     }
 
     private Trace TraceAt(SizeSymbols symbols, SizePoint point, int run)
     {
-        if (run == 0) return Trace([.. inputs.Select(input => input.Tensor)]);
+        if (run == 0)
+            return Trace([.. inputs.Select(input => input.Tensor)]);
         var known = Maker.Integers;
         while (true)
         {
@@ -75,7 +101,11 @@ internal sealed class ModelCapture
             {
                 return Trace(Maker.Make(symbols, point, new Random(seed + run)));
             }
-            catch (Exception error) when (error is not ExportException and not OutOfMemoryException && Maker.HasIntegers && Maker.Integers != IntegerSource.ExampleRows)
+            catch (Exception error)
+                when (error is not ExportException and not OutOfMemoryException
+                    && Maker.HasIntegers
+                    && Maker.Integers != IntegerSource.ExampleRows
+                )
             {
                 // Not these integers, perhaps others; if none suit, the sizes are to blame.
                 Maker.Integers++;
@@ -98,7 +128,10 @@ internal sealed class ModelCapture
     private void AddExample(Tensor[] example)
     {
         var symbols = Exploration.Symbols;
-        if (example.Length != inputs.Length) throw new ExportException($"MoreExamples has an example of {example.Length} tensors; forward is given {inputs.Length}");
+        if (example.Length != inputs.Length)
+            throw new ExportException(
+                $"MoreExamples has an example of {example.Length} tensors; forward is given {inputs.Length}"
+            );
         var sizes = new long?[symbols.Names.Count];
         foreach (var (input, tensor) in symbols.Inputs.Zip(example))
         {
@@ -106,14 +139,19 @@ internal sealed class ModelCapture
             var fits = shape.Length == input.Symbols.Length && tensor.dtype == input.Example.dtype;
             for (var axis = 0; fits && axis < shape.Length; axis++)
             {
-                if (input.Symbols[axis] is not { } symbol) fits = shape[axis] == input.Example.shape[axis];
-                else fits = (sizes[symbols.IndexOf(symbol)] ??= shape[axis]) == shape[axis];
+                if (input.Symbols[axis] is not { } symbol)
+                    fits = shape[axis] == input.Example.shape[axis];
+                else
+                    fits = (sizes[symbols.IndexOf(symbol)] ??= shape[axis]) == shape[axis];
             }
 
             if (!fits)
             {
-                throw new ExportException($"MoreExamples has a tensor [{string.Join(", ", shape)}] of {tensor.dtype} for '{input.Name}', whose example is " +
-                    $"[{string.Join(", ", input.Example.shape)}] of {input.Example.dtype}: only free axes may have another size, and one free axis has one size in all inputs.");
+                throw new ExportException(
+                    $"MoreExamples has a tensor [{string.Join(", ", shape)}] of {tensor.dtype} for '{input.Name}', whose example is "
+                        + $"[{string.Join(", ", input.Example.shape)}] of {input.Example.dtype}: only free "
+                        + "axes may have another size, and one free axis has one size in all inputs."
+                );
             }
         }
 

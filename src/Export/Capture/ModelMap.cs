@@ -16,55 +16,81 @@ internal sealed class ModelMap
     public ModelMap(nn.Module root)
     {
         Paths = new(ReferenceEqualityComparer.Instance) { [root] = "" };
-        foreach (var (name, module) in Modules(root, "")) Paths.TryAdd(module, name);
+        foreach (var (name, module) in Modules(root, ""))
+            Paths.TryAdd(module, name);
         foreach (var module in Paths.Keys)
         {
-            if (TorchHandles.IsDisposed(module)) throw new ExportException(Paths[module], null, "the module has been disposed. Export before Dispose, or leave the dispose scope later.");
+            if (TorchHandles.IsDisposed(module))
+                throw new ExportException(
+                    Paths[module],
+                    null,
+                    "the module has been disposed. Export before Dispose, or leave the dispose scope later."
+                );
         }
 
         AddUnregistered();
-        foreach (var (name, parameter) in root.named_parameters()) Add(name, parameter);
-        foreach (var (name, buffer) in root.named_buffers()) Add(name, buffer);
+        foreach (var (name, parameter) in root.named_parameters())
+            Add(name, parameter);
+        foreach (var (name, buffer) in root.named_buffers())
+            Add(name, buffer);
         // named_buffers of TorchSharp's containers can leave some out; modules know their own.
         foreach (var (module, path) in Paths)
         {
-            foreach (var (name, parameter) in module.named_parameters(recurse: false)) Add(Join(path, name), parameter);
-            foreach (var (name, buffer) in module.named_buffers(recurse: false, include_nonpersistent: true)) Add(Join(path, name), buffer);
+            foreach (var (name, parameter) in module.named_parameters(recurse: false))
+                Add(Join(path, name), parameter);
+            foreach (var (name, buffer) in module.named_buffers(recurse: false, include_nonpersistent: true))
+                Add(Join(path, name), buffer);
         }
     }
 
     /// <summary>Path of every registered module.</summary>
     public Dictionary<nn.Module, string> Paths { get; }
 
-    /// <summary>Paths of the modules that stand in fields and are not registered: eval() and the state dict do not reach them.</summary>
+    /// <summary>Paths of the modules that stand in fields and are not registered: eval() and the state dict do not
+    /// reach them.</summary>
     public IReadOnlyList<string> Unregistered => unregistered;
 
     /// <summary>Every parameter and buffer with its state-dict key.</summary>
     public IReadOnlyDictionary<Tensor, string> Parameters => parameters;
 
-    /// <summary>The state-dict key of a parameter or buffer and the model's own object for it, or nulls for another tensor.</summary>
+    /// <summary>The state-dict key of a parameter or buffer and the model's own object for it, or nulls for another
+    /// tensor.</summary>
     public (string? Name, Tensor? Own) FindParameter(Tensor tensor)
     {
-        if (parameters.TryGetValue(tensor, out var name)) return (name, tensor);
+        if (parameters.TryGetValue(tensor, out var name))
+            return (name, tensor);
         // TorchSharp makes new objects for the same tensor; such a one may be gone before the file is written.
-        return !tensor.IsInvalid && parametersByMemory.TryGetValue(MemoryKey(tensor), out var known) ? known : (null, null);
+        return !tensor.IsInvalid && parametersByMemory.TryGetValue(MemoryKey(tensor), out var known)
+            ? known
+            : (null, null);
     }
 
-    /// <summary>Whole numbers in the fields of the user's modules, and in what their lambdas capture (window, stride, length of a table).</summary>
+    /// <summary>Whole numbers in the fields of the user's modules, and in what their lambdas capture (window, stride,
+    /// length of a table).</summary>
     public IEnumerable<long> IntegerFields() => Paths.Keys.SelectMany(module => Integers(module, depth: 0));
 
-    /// <summary>Finds modules in fields, arrays, lists and dictionaries of the user's classes: what forward may call without their being registered.</summary>
+    /// <summary>Finds modules in fields, arrays, lists and dictionaries of the user's classes: what forward may call
+    /// without their being registered.</summary>
     private void AddUnregistered()
     {
-        var open = new Queue<(object Owner, string Path)>(Paths.Where(pair => TorchTypes.IsUser(pair.Key.GetType())).Select(pair => ((object)pair.Key, pair.Value)));
+        var open = new Queue<(object Owner, string Path)>(
+            Paths.Where(pair => TorchTypes.IsUser(pair.Key.GetType())).Select(pair => ((object)pair.Key, pair.Value))
+        );
         var seen = new HashSet<object>(open.Select(item => item.Owner), ReferenceEqualityComparer.Instance);
         while (open.TryDequeue(out var item))
         {
             foreach (var field in UserFields(item.Owner.GetType()))
             {
-                foreach (var (name, value) in Contents(field.GetValue(item.Owner), ModelMap.Join(item.Path, FieldName(field)), depth: 0))
+                foreach (
+                    var (name, value) in Contents(
+                        field.GetValue(item.Owner),
+                        ModelMap.Join(item.Path, FieldName(field)),
+                        depth: 0
+                    )
+                )
                 {
-                    if (value is nn.Module module && !Paths.ContainsKey(module) && !TorchHandles.IsDisposed(module)) AddUnregistered(module, name);
+                    if (value is nn.Module module && !Paths.ContainsKey(module) && !TorchHandles.IsDisposed(module))
+                        AddUnregistered(module, name);
                     if (TorchTypes.IsUser(value.GetType()) && value is not Delegate && seen.Add(value))
                         open.Enqueue((value, value is nn.Module known ? Paths.GetValueOrDefault(known, name) : name));
                 }
@@ -76,14 +102,17 @@ internal sealed class ModelMap
     {
         Paths.Add(module, path);
         unregistered.Add(path);
-        foreach (var (name, child) in Modules(module, path)) Paths.TryAdd(child, name);
+        foreach (var (name, child) in Modules(module, path))
+            Paths.TryAdd(child, name);
     }
 
     private static string FieldName(FieldInfo field)
     {
         // <name>k__BackingField of an automatic property, <name>P of a primary constructor's parameter.
         var name = field.Name;
-        return name.StartsWith('<') && name.IndexOf('>', StringComparison.Ordinal) is > 1 and var end ? name[1..end] : name;
+        return name.StartsWith('<') && name.IndexOf('>', StringComparison.Ordinal) is > 1 and var end
+            ? name[1..end]
+            : name;
     }
 
     /// <summary>The modules and the user's objects in a value.</summary>
@@ -93,15 +122,23 @@ internal sealed class ModelMap
         const int most = 10_000;
         switch (value)
         {
-            case null or string or Tensor or Delegate: return [];
-            case nn.Module: return [(name, value)];
+            case null or string or Tensor or Delegate:
+                return [];
+            case nn.Module:
+                return [(name, value)];
             case IDictionary dictionary when depth < deepest:
-                return dictionary.Keys.Cast<object>().Take(most).SelectMany(key => Contents(dictionary[key], $"{name}.{key}", depth + 1));
+                return dictionary
+                    .Keys.Cast<object>()
+                    .Take(most)
+                    .SelectMany(key => Contents(dictionary[key], $"{name}.{key}", depth + 1));
             case ICollection list when depth < deepest && !IsPlain(list.GetType()):
-                return list.Cast<object?>().Take(most).SelectMany((item, i) => Contents(item, $"{name}.{i}", depth + 1));
+                return list.Cast<object?>()
+                    .Take(most)
+                    .SelectMany((item, i) => Contents(item, $"{name}.{i}", depth + 1));
             case System.Runtime.CompilerServices.ITuple tuple when depth < deepest:
                 return Enumerable.Range(0, tuple.Length).SelectMany(i => Contents(tuple[i], $"{name}.{i}", depth + 1));
-            default: return TorchTypes.IsUser(value.GetType()) && !value.GetType().IsEnum ? [(name, value)] : [];
+            default:
+                return TorchTypes.IsUser(value.GetType()) && !value.GetType().IsEnum ? [(name, value)] : [];
         }
     }
 
@@ -109,26 +146,38 @@ internal sealed class ModelMap
 
     /// <summary>Fields of the user's classes in a type's ancestry.</summary>
     internal static IEnumerable<FieldInfo> UserFields(Type type) =>
-        FieldsOf(type, BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly);
+        FieldsOf(
+            type,
+            BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly
+        );
 
     private static IEnumerable<long> Integers(object? value, int depth)
     {
-        const BindingFlags fields = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
+        const BindingFlags fields =
+            BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
         const int deepest = 4;
         switch (value)
         {
-            case int number: return [number];
-            case long number: return [number];
-            case int[] numbers: return numbers.Select(number => (long)number);
-            case long[] numbers: return numbers;
-            case Delegate { Target: not null } lambda when depth < deepest: return Integers(lambda.Target, depth + 1);
-            case null: return [];
-            default: break;
+            case int number:
+                return [number];
+            case long number:
+                return [number];
+            case int[] numbers:
+                return numbers.Select(number => (long)number);
+            case long[] numbers:
+                return numbers;
+            case Delegate { Target: not null } lambda when depth < deepest:
+                return Integers(lambda.Target, depth + 1);
+            case null:
+                return [];
+            default:
+                break;
         }
 
         // Modules are looked into at the top; what they hold is a module with a path of its own, or a closure.
         var isClosure = value.GetType().Name.Contains("DisplayClass", StringComparison.Ordinal);
-        if (depth > 0 && !isClosure) return [];
+        if (depth > 0 && !isClosure)
+            return [];
         return FieldsOf(value.GetType(), fields).SelectMany(field => Integers(field.GetValue(value), depth + 1));
     }
 
@@ -136,7 +185,8 @@ internal sealed class ModelMap
     {
         for (var at = type; at is not null && at != typeof(object) && !TorchTypes.IsTorch(at); at = at.BaseType)
         {
-            foreach (var field in at.GetFields(flags)) yield return field;
+            foreach (var field in at.GetFields(flags))
+                yield return field;
         }
     }
 
@@ -146,7 +196,12 @@ internal sealed class ModelMap
         foreach (var field in HookFields(module.GetType()))
         {
             if (field.GetValue(module) is ICollection { Count: > 0 })
-                throw new ExportException(path, null, "a forward hook is registered on it, and a hook's changes are not part of forward. Remove the hook for the export, or do its work in forward.");
+                throw new ExportException(
+                    path,
+                    null,
+                    "a forward hook is registered on it, and a hook's changes are not part of forward. "
+                        + "Remove the hook for the export, or do its work in forward."
+                );
         }
     }
 
@@ -155,10 +210,16 @@ internal sealed class ModelMap
     {
         for (var at = type; at is not null; at = at.BaseType)
         {
-            if (!TorchTypes.IsTorch(at)) continue;
-            foreach (var field in at.GetFields(BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.DeclaredOnly))
+            if (!TorchTypes.IsTorch(at))
+                continue;
+            foreach (
+                var field in at.GetFields(
+                    BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.DeclaredOnly
+                )
+            )
             {
-                if (field.Name is "pre_hooks" or "post_hooks") yield return field;
+                if (field.Name is "pre_hooks" or "post_hooks")
+                    yield return field;
             }
         }
     }
@@ -169,7 +230,8 @@ internal sealed class ModelMap
         {
             var childPath = Join(path, name);
             yield return (childPath, child);
-            foreach (var inner in Modules(child, childPath)) yield return inner;
+            foreach (var inner in Modules(child, childPath))
+                yield return inner;
         }
     }
 
@@ -177,13 +239,23 @@ internal sealed class ModelMap
     public static string Join(string path, string name) => path.Length == 0 ? name : $"{path}.{name}";
 
     private static (nint, string) MemoryKey(Tensor tensor) =>
-        (TensorMemory.Address(tensor), $"{tensor.dtype} {string.Join(',', tensor.shape)} {string.Join(',', tensor.stride())}");
+        (
+            TensorMemory.Address(tensor),
+            $"{tensor.dtype} {string.Join(',', tensor.shape)} {string.Join(',', tensor.stride())}"
+        );
 
     private void Add(string name, Tensor tensor)
     {
-        if (tensor is null) return;
-        if (tensor.IsInvalid) throw new ExportException(name, null, "this parameter or buffer has been disposed, with its module or its dispose scope. Export before that.");
+        if (tensor is null)
+            return;
+        if (tensor.IsInvalid)
+            throw new ExportException(
+                name,
+                null,
+                "this parameter or buffer has been disposed, with its module or its dispose scope. Export before that."
+            );
         parameters.TryAdd(tensor, name);
-        if (tensor.numel() > 0) parametersByMemory.TryAdd(MemoryKey(tensor), (name, tensor));
+        if (tensor.numel() > 0)
+            parametersByMemory.TryAdd(MemoryKey(tensor), (name, tensor));
     }
 }

@@ -6,7 +6,8 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Capture;
 
 /// <summary>
-/// Runs the instrumented forward of one model in eval mode, on a thread of its own. The model's weights and modes and the global random
+/// Runs the instrumented forward of one model in eval mode, on a thread of its own. The model's weights and modes and
+/// the global random
 /// state are after each run what they were.
 /// </summary>
 internal sealed class ModelTracer : IDisposable
@@ -34,44 +35,62 @@ internal sealed class ModelTracer : IDisposable
         map = new ModelMap(model);
         guard = new WeightGuard(map.Parameters.Keys);
         fields = new FieldGuard(map.Paths.Keys);
-        // One thread for all runs: no dispose scope of the caller holds the intermediate tensors there, no_grad stays there, and what
+        // One thread for all runs: no dispose scope of the caller holds the intermediate tensors there, no_grad stays
+        // there, and what
         // forward keeps by thread it finds again.
         thread = new Thread(Work, maxStackSize: 64 << 20) { IsBackground = true, Name = "TorchBridge export" };
         thread.Start();
     }
 
-    /// <summary>Whole numbers that stand in the instrumented code and in the modules' fields, for sizes that are worth a look.</summary>
-    public IReadOnlyList<long> CodeConstants => [.. instrumenter.Constants.Concat(map.IntegerFields()).Distinct().Order()];
+    /// <summary>Whole numbers that stand in the instrumented code and in the modules' fields, for sizes that are
+    /// worth a look.</summary>
+    public IReadOnlyList<long> CodeConstants =>
+        [.. instrumenter.Constants.Concat(map.IntegerFields()).Distinct().Order()];
 
     /// <summary>Records one run.</summary>
     /// <param name="inputs">Inputs with their names; they may be changed by forward.</param>
     public Trace Trace(IReadOnlyList<(string Name, Tensor Tensor)> inputs) =>
-        Guarded(() => new Recorder(instrumenter, map, isLeaf) { OnExternalWrite = guard.Watch }.Run(model, plan, [.. inputs]));
+        Guarded(() =>
+            new Recorder(instrumenter, map, isLeaf) { OnExternalWrite = guard.Watch }.Run(model, plan, [.. inputs])
+        );
 
     /// <summary>
-    /// Gives the outputs of one run. It computes what forward computes, by the same calls, but frees what forward leaves behind while it
+    /// Gives the outputs of one run. It computes what forward computes, by the same calls, but frees what forward
+    /// leaves behind while it
     /// runs: at a large batch the intermediate tensors would be many times the weights.
     /// </summary>
     /// <param name="inputs">Inputs with their names; they may be changed by forward.</param>
-    /// <param name="onValue">Called with every value that an operation makes, by the number that a trace gives it.</param>
+    /// <param name="onValue">Called with every value that an operation makes, by the number that a trace gives
+    /// it.</param>
     /// <param name="onLeaf">Called with every module that has a lowering of its own, and its first tensor.</param>
-    public Tensor[] Run(IReadOnlyList<(string Name, Tensor Tensor)> inputs, Action<int, Tensor>? onValue = null, Action<nn.Module, Tensor>? onLeaf = null) => Guarded(() =>
-    {
-        var recorder = new Recorder(instrumenter, map, isLeaf, onValue) { OnLeaf = onLeaf, OnExternalWrite = guard.Watch };
-        recorder.Run(model, plan, [.. inputs]);
-        return Copies(recorder.OutputTensors);
-    });
+    public Tensor[] Run(
+        IReadOnlyList<(string Name, Tensor Tensor)> inputs,
+        Action<int, Tensor>? onValue = null,
+        Action<nn.Module, Tensor>? onLeaf = null
+    ) =>
+        Guarded(() =>
+        {
+            var recorder = new Recorder(instrumenter, map, isLeaf, onValue)
+            {
+                OnLeaf = onLeaf,
+                OnExternalWrite = guard.Watch,
+            };
+            recorder.Run(model, plan, [.. inputs]);
+            return Copies(recorder.OutputTensors);
+        });
 
     /// <summary>Gives the outputs of forward itself, not instrumented.</summary>
     /// <param name="inputs">Inputs; they may be changed by forward.</param>
-    public Tensor[] RunItself(IReadOnlyList<Tensor> inputs) => Guarded(() =>
-    {
-        // A scope for each run: what forward leaves behind is gone before the next.
-        using var scope = NewDisposeScope();
-        return Call(inputs);
-    });
+    public Tensor[] RunItself(IReadOnlyList<Tensor> inputs) =>
+        Guarded(() =>
+        {
+            // A scope for each run: what forward leaves behind is gone before the next.
+            using var scope = NewDisposeScope();
+            return Call(inputs);
+        });
 
-    /// <summary>Whether a run has changed anything that the next call finds: buffers, fields, tensors kept in them.</summary>
+    /// <summary>Whether a run has changed anything that the next call finds: buffers, fields, tensors kept in
+    /// them.</summary>
     public bool ChangesState => guard.HasRestored || fields.Changed.Count > 0;
 
     /// <summary>Names of the fields that a run changed.</summary>
@@ -80,13 +99,15 @@ internal sealed class ModelTracer : IDisposable
     /// <summary>Paths of modules that are not registered.</summary>
     public IReadOnlyList<string> Unregistered => map.Unregistered;
 
-    /// <summary>Gives the outputs of several calls of forward itself, one after another, each finding what the one before left.</summary>
+    /// <summary>Gives the outputs of several calls of forward itself, one after another, each finding what the one
+    /// before left.</summary>
     /// <param name="calls">Inputs of each call.</param>
-    public Tensor[][] RunInTurn(IReadOnlyList<IReadOnlyList<Tensor>> calls) => Guarded(() =>
-    {
-        using var scope = NewDisposeScope();
-        return calls.Select(Call).ToArray();
-    });
+    public Tensor[][] RunInTurn(IReadOnlyList<IReadOnlyList<Tensor>> calls) =>
+        Guarded(() =>
+        {
+            using var scope = NewDisposeScope();
+            return calls.Select(Call).ToArray();
+        });
 
     /// <inheritdoc/>
     public void Dispose()
@@ -97,27 +118,30 @@ internal sealed class ModelTracer : IDisposable
         guard.Dispose();
     }
 
-    private Tensor[] Call(IReadOnlyList<Tensor> inputs) => Copies(ForwardResult.Flatten(plan.Call(model, inputs)).Select(pair => pair.Tensor));
+    private Tensor[] Call(IReadOnlyList<Tensor> inputs) =>
+        Copies(ForwardResult.Flatten(plan.Call(model, inputs)).Select(pair => pair.Tensor));
 
     private static Tensor[] Copies(IEnumerable<Tensor> tensors) =>
         [.. tensors.Select(tensor => tensor.detach().cpu().contiguous().clone().DetachFromDisposeScope())];
 
-    private T Guarded<T>(Func<T> run) => OnThread(() =>
-    {
-        using var mode = new EvalMode(map.Paths.Keys);
-        using var noGrad = no_grad();
-        // Other random numbers in each run (the global state is put back): what is random must not look like a constant.
-        random.manual_seed(++runs);
-        try
+    private T Guarded<T>(Func<T> run) =>
+        OnThread(() =>
         {
-            return run();
-        }
-        finally
-        {
-            guard.Restore();
-            fields.Restore();
-        }
-    });
+            using var mode = new EvalMode(map.Paths.Keys);
+            using var noGrad = no_grad();
+            // Other random numbers in each run (the global state is put back): what is random must not look like a
+            // constant.
+            random.manual_seed(++runs);
+            try
+            {
+                return run();
+            }
+            finally
+            {
+                guard.Restore();
+                fields.Restore();
+            }
+        });
 
     private T OnThread<T>(Func<T> run)
     {
@@ -146,6 +170,7 @@ internal sealed class ModelTracer : IDisposable
 
     private void Work()
     {
-        foreach (var action in work.GetConsumingEnumerable()) action();
+        foreach (var action in work.GetConsumingEnumerable())
+            action();
     }
 }

@@ -1,5 +1,7 @@
-// Why: most of TorchSharp's native functions turn a C++ exception into a managed one. Some do not (matmul, var and std of 0.107, sparse
-// kernels), and a shape that does not fit ends the process without a word. Forward is tried at sizes that it may not take, so what these
+// Why: most of TorchSharp's native functions turn a C++ exception into a managed one. Some do not (matmul, var and
+// std of 0.107, sparse
+// kernels), and a shape that does not fit ends the process without a word. Forward is tried at sizes that it may not
+// take, so what these
 // functions would throw is thrown here before.
 using System.Reflection;
 using TorchSharp;
@@ -22,8 +24,11 @@ internal static class NativeGuards
         {
             case "einsum":
                 // It divides by the sizes.
-                var operands = arguments.SelectMany(argument => ForwardResult.Flatten(argument)).Select(pair => pair.Tensor);
-                if (operands.Any(operand => operand.numel() == 0)) throw new ArgumentException("einsum: an operand is empty");
+                var operands = arguments
+                    .SelectMany(argument => ForwardResult.Flatten(argument))
+                    .Select(pair => pair.Tensor);
+                if (operands.Any(operand => operand.numel() == 0))
+                    throw new ArgumentException("einsum: an operand is empty");
                 break;
             case "matmul" when tensors.Length >= 2:
                 CheckMatmul(tensors[0], tensors[1]);
@@ -34,11 +39,11 @@ internal static class NativeGuards
             default:
                 break;
         }
-
     }
 
     /// <summary>
-    /// Checks a module that is about to run: oneDNN ends the process where a transposed convolution's result or a recurrent layer's input is
+    /// Checks a module that is about to run: oneDNN ends the process where a transposed convolution's result or a
+    /// recurrent layer's input is
     /// empty.
     /// </summary>
     /// <param name="module">Any module.</param>
@@ -46,48 +51,76 @@ internal static class NativeGuards
     /// <exception cref="ArgumentException">The input is too small.</exception>
     public static void Check(nn.Module module, Tensor? input)
     {
-        if (input is null) return;
-        if (module is LSTM or GRU or RNN && input.numel() == 0) throw new ArgumentException($"{module.GetType().Name}: the input is empty");
-        if (!module.GetType().Name.StartsWith("ConvTranspose", StringComparison.Ordinal)) return;
+        if (input is null)
+            return;
+        if (module is LSTM or GRU or RNN && input.numel() == 0)
+            throw new ArgumentException($"{module.GetType().Name}: the input is empty");
+        if (!module.GetType().Name.StartsWith("ConvTranspose", StringComparison.Ordinal))
+            return;
         var kernel = Lowering.ModuleFields.Get(module, "weight") is Tensor weight ? weight.shape[2..] : [];
-        if (input.dim() < kernel.Length) return;
-        long[] Option(string name, long fallback) => Lowering.ModuleFields.OptionalLongs(module, name, $"_{name}") is { Length: > 0 } given ? given : [fallback];
-        long[] stride = Option("stride", 1), padding = Option("padding", 0), dilation = Option("dilation", 1), more = Option("output_padding", 0);
+        if (input.dim() < kernel.Length)
+            return;
+        long[] Option(string name, long fallback) =>
+            Lowering.ModuleFields.OptionalLongs(module, name, $"_{name}") is { Length: > 0 } given ? given : [fallback];
+        long[] stride = Option("stride", 1),
+            padding = Option("padding", 0),
+            dilation = Option("dilation", 1),
+            more = Option("output_padding", 0);
         for (var i = 0; i < kernel.Length; i++)
         {
             long At(long[] values) => values[Math.Min(i, values.Length - 1)];
             var size = input.shape[input.dim() - kernel.Length + i];
-            var result = ((size - 1) * At(stride)) - (2 * At(padding)) + (At(dilation) * (kernel[i] - 1)) + At(more) + 1;
-            if (result <= 0) throw new ArgumentException($"{module.GetType().Name}: an input of size {size} gives a result of size {result}");
+            var result =
+                ((size - 1) * At(stride)) - (2 * At(padding)) + (At(dilation) * (kernel[i] - 1)) + At(more) + 1;
+            if (result <= 0)
+                throw new ArgumentException(
+                    $"{module.GetType().Name}: an input of size {size} gives a result of size {result}"
+                );
         }
     }
 
     private static void CheckMatmul(Tensor left, Tensor right)
     {
-        if (left.dtype != right.dtype) throw new ArgumentException($"matmul: the dtypes {left.dtype} and {right.dtype} differ");
-        if (left.dim() == 0 || right.dim() == 0) throw new ArgumentException("matmul: both arguments need at least one axis");
-        long[] a = left.shape, b = right.shape;
+        if (left.dtype != right.dtype)
+            throw new ArgumentException($"matmul: the dtypes {left.dtype} and {right.dtype} differ");
+        if (left.dim() == 0 || right.dim() == 0)
+            throw new ArgumentException("matmul: both arguments need at least one axis");
+        long[] a = left.shape,
+            b = right.shape;
         var rows = b.Length == 1 ? b[0] : b[^2];
-        if (a[^1] != rows) throw new ArgumentException($"matmul: [{string.Join(", ", a)}] times [{string.Join(", ", b)}] do not fit");
+        if (a[^1] != rows)
+            throw new ArgumentException($"matmul: [{string.Join(", ", a)}] times [{string.Join(", ", b)}] do not fit");
         for (var i = 3; i <= Math.Min(a.Length, b.Length); i++)
         {
-            if (a[^i] != b[^i] && a[^i] != 1 && b[^i] != 1) throw new ArgumentException($"matmul: [{string.Join(", ", a)}] times [{string.Join(", ", b)}] do not broadcast");
+            if (a[^i] != b[^i] && a[^i] != 1 && b[^i] != 1)
+                throw new ArgumentException(
+                    $"matmul: [{string.Join(", ", a)}] times [{string.Join(", ", b)}] do not broadcast"
+                );
         }
     }
 
     private static void CheckAxes(MethodBase method, Tensor tensor, object?[] arguments)
     {
-        if (!is_floating_point(tensor) && !is_complex(tensor)) throw new ArgumentException($"{method.Name}: needs floating point, not {tensor.dtype}");
+        if (!is_floating_point(tensor) && !is_complex(tensor))
+            throw new ArgumentException($"{method.Name}: needs floating point, not {tensor.dtype}");
         var rank = Math.Max(1, tensor.dim());
-        var axes = arguments.SelectMany(argument => argument switch
-        {
-            long axis => [axis],
-            long[] list => list,
-            ValueTuple<long, long> pair => [pair.Item1, pair.Item2],
-            _ => Array.Empty<long>(),
-        }).ToArray();
-        if (axes.FirstOrDefault(axis => axis < -rank || axis >= rank) is var wrong && axes.Any(axis => axis < -rank || axis >= rank))
+        var axes = arguments
+            .SelectMany(argument =>
+                argument switch
+                {
+                    long axis => [axis],
+                    long[] list => list,
+                    ValueTuple<long, long> pair => [pair.Item1, pair.Item2],
+                    _ => Array.Empty<long>(),
+                }
+            )
+            .ToArray();
+        if (
+            axes.FirstOrDefault(axis => axis < -rank || axis >= rank) is var wrong
+            && axes.Any(axis => axis < -rank || axis >= rank)
+        )
             throw new ArgumentException($"{method.Name}: axis {wrong} of a tensor of {tensor.dim()} axes");
-        if (axes.Select(axis => axis < 0 ? axis + rank : axis).Distinct().Count() < axes.Length) throw new ArgumentException($"{method.Name}: an axis stands twice");
+        if (axes.Select(axis => axis < 0 ? axis + rank : axis).Distinct().Count() < axes.Length)
+            throw new ArgumentException($"{method.Name}: an axis stands twice");
     }
 }

@@ -1,5 +1,7 @@
-// What it does: follows one run of an instrumented forward. A tensor is known by its C# object (TensorStates); an operation's result gets
-// a new value, an in-place operation gives its receiver a new one. See CallWrapper for who calls Intercept, Record, Enter and Argument.
+// What it does: follows one run of an instrumented forward. A tensor is known by its C# object (TensorStates); an
+// operation's result gets
+// a new value, an in-place operation gives its receiver a new one. See CallWrapper for who calls Intercept, Record,
+// Enter and Argument.
 using System.Reflection;
 using System.Reflection.Emit;
 using System.Runtime.CompilerServices;
@@ -31,8 +33,14 @@ internal sealed class Recorder
     /// <param name="instrumenter">Makes the copies; shared by the traces of an export.</param>
     /// <param name="model">Paths of the modules, names of the parameters.</param>
     /// <param name="isLeaf">Whether a module has a lowering of its own.</param>
-    /// <param name="onValue">Called with every value that an operation makes, as it is then: a later operation may change it in place.</param>
-    public Recorder(MethodInstrumenter instrumenter, ModelMap model, Func<nn.Module, bool> isLeaf, Action<int, Tensor>? onValue = null)
+    /// <param name="onValue">Called with every value that an operation makes, as it is then: a later operation may
+    /// change it in place.</param>
+    public Recorder(
+        MethodInstrumenter instrumenter,
+        ModelMap model,
+        Func<nn.Module, bool> isLeaf,
+        Action<int, Tensor>? onValue = null
+    )
     {
         this.instrumenter = instrumenter;
         this.model = model;
@@ -44,7 +52,8 @@ internal sealed class Recorder
 
     public Trace Trace { get; } = new();
 
-    /// <summary>Called with every module that has a lowering of its own, and its first tensor, before it runs.</summary>
+    /// <summary>Called with every module that has a lowering of its own, and its first tensor, before it
+    /// runs.</summary>
     public Action<nn.Module, Tensor>? OnLeaf { get; init; }
 
     /// <summary>Called with a tensor from outside before it is changed in place for the first time.</summary>
@@ -61,17 +70,24 @@ internal sealed class Recorder
     /// <param name="inputs">Input tensors with their names.</param>
     public Trace Run(nn.Module root, ForwardPlan plan, (string Name, Tensor Tensor)[] inputs)
     {
-        foreach (var (name, tensor) in inputs) states.AddInput(name, tensor);
+        foreach (var (name, tensor) in inputs)
+            states.AddInput(name, tensor);
         var previous = current;
         current = this;
         try
         {
             var site = new CallSite(plan.Method, plan.Method, IsVirtual: false, 0);
-            var result = CallModule(site, root, plan.Method, [root, .. plan.Arguments([.. inputs.Select(input => input.Tensor)])]);
+            var result = CallModule(
+                site,
+                root,
+                plan.Method,
+                [root, .. plan.Arguments([.. inputs.Select(input => input.Tensor)])]
+            );
             foreach (var (name, tensor) in ForwardResult.Flatten(result))
                 Trace.Outputs.Add((name, states.Read(tensor, site, "").Id));
             OutputTensors = [.. ForwardResult.Flatten(result).Select(pair => pair.Tensor)];
-            if (Trace.Outputs.Count == 0) throw new ExportException("", null, "forward returns no tensor");
+            if (Trace.Outputs.Count == 0)
+                throw new ExportException("", null, "forward returns no tensor");
             return Trace;
         }
         finally
@@ -80,7 +96,8 @@ internal sealed class Recorder
         }
     }
 
-    /// <summary>Called by a wrapper before a call of TorchSharp: either handles the call itself, or lets it be made.</summary>
+    /// <summary>Called by a wrapper before a call of TorchSharp: either handles the call itself, or lets it be
+    /// made.</summary>
     public static bool Intercept(int siteIndex, object?[] arguments, out object? handled)
     {
         var recorder = Current();
@@ -90,18 +107,30 @@ internal sealed class Recorder
         {
             case CallKind.Module:
                 var given = CallPolicy.IsArrow(site.Callee) ? [arguments[1], arguments[0]] : arguments;
-                var module = given[0] as nn.Module ?? throw recorder.Refuse(site, $"{site.CalleeName} is called on nothing (null)");
+                var module =
+                    given[0] as nn.Module
+                    ?? throw recorder.Refuse(site, $"{site.CalleeName} is called on nothing (null)");
                 handled = recorder.CallModule(site, module, null, given);
                 return true;
             case CallKind.ReadsNumbers when arguments.OfType<Tensor>().Any(recorder.states.IsFromInput):
-                throw recorder.Refuse(site, $"{site.CalleeName} reads numbers out of a tensor that follows the input, and an ONNX graph has no numbers outside its tensors. " +
-                    "Keep the value a tensor (torch.where for a choice, tensor arithmetic for a factor), or compute it once in the constructor.");
+                throw recorder.Refuse(
+                    site,
+                    $"{site.CalleeName} reads numbers out of a tensor that follows the input, and an ONNX "
+                        + "graph has no numbers outside its tensors. "
+                        + "Keep the value a tensor (torch.where for a choice, tensor arithmetic for a "
+                        + "factor), or compute it once in the constructor."
+                );
             case CallKind.Operation:
                 recorder.Begin(site, site.Callee, arguments);
                 return false;
             case CallKind.SameValue:
                 // Before the call: new Parameter(x) takes x's handle away.
-                recorder.begun.Push((arguments, [.. TensorsOf(arguments).Select(tensor => recorder.states.StateOf(tensor, site, recorder.Path))]));
+                recorder.begun.Push(
+                    (
+                        arguments,
+                        [.. TensorsOf(arguments).Select(tensor => recorder.states.StateOf(tensor, site, recorder.Path))]
+                    )
+                );
                 return false;
             default:
                 return false;
@@ -119,14 +148,23 @@ internal sealed class Recorder
                 recorder.PassThrough(arguments, result);
                 break;
             case CallKind.Operation:
-                recorder.End(site, site.Callee, module: null, recorder.Path, arguments, result, InPlaceTarget(site.Callee, arguments));
+                recorder.End(
+                    site,
+                    site.Callee,
+                    module: null,
+                    recorder.Path,
+                    arguments,
+                    result,
+                    InPlaceTarget(site.Callee, arguments)
+                );
                 break;
             default:
                 break; // numbers of a constant
         }
     }
 
-    /// <summary>Called by a wrapper before a call of the user's code: the instrumented copy, or null where the code is not the user's.</summary>
+    /// <summary>Called by a wrapper before a call of the user's code: the instrumented copy, or null where the code
+    /// is not the user's.</summary>
     public static Delegate? Enter(int siteIndex, object? receiver)
     {
         var recorder = Current();
@@ -135,10 +173,15 @@ internal sealed class Recorder
         try
         {
             if (receiver is Delegate code && typeof(Delegate).IsAssignableFrom(site.Callee.DeclaringType))
-                return code.GetInvocationList().Length == 1 ? recorder.userCode.Instrumented(code, site) : throw recorder.Refuse(site, "a delegate of several methods is called");
+                return code.GetInvocationList().Length == 1
+                    ? recorder.userCode.Instrumented(code, site)
+                    : throw recorder.Refuse(site, "a delegate of several methods is called");
             var callee = site.Callee;
-            if (site.IsVirtual && receiver is not null) callee = VirtualMethods.Resolve((MethodInfo)callee, receiver.GetType());
-            return TorchTypes.IsUser(callee.DeclaringType) ? recorder.Copy(site, callee)?.CreateDelegate(site.EntryType!) : null;
+            if (site.IsVirtual && receiver is not null)
+                callee = VirtualMethods.Resolve((MethodInfo)callee, receiver.GetType());
+            return TorchTypes.IsUser(callee.DeclaringType)
+                ? recorder.Copy(site, callee)?.CreateDelegate(site.EntryType!)
+                : null;
         }
         catch (NotSupportedException error)
         {
@@ -161,13 +204,20 @@ internal sealed class Recorder
         }
     }
 
-    private static Recorder Current() => current
-        ?? throw new ExportException("forward runs a part of itself on another thread, or outside of the export (Task.Run, Parallel, a lambda that was kept). Run it on one thread.");
+    private static Recorder Current() =>
+        current
+        ?? throw new ExportException(
+            "forward runs a part of itself on another thread, or outside of the export (Task.Run, "
+                + "Parallel, a lambda that was kept). Run it on one thread."
+        );
 
     private static CallKind KindOf(CallSite site) =>
-        site.Callee is ConstructorInfo constructor ? CallPolicy.ClassifyConstruction(constructor) : CallPolicy.Classify(site.Callee);
+        site.Callee is ConstructorInfo constructor
+            ? CallPolicy.ClassifyConstruction(constructor)
+            : CallPolicy.Classify(site.Callee);
 
-    private ExportException Refuse(CallSite site, string reason, Exception? cause = null) => new(Path, site.Place, reason, cause);
+    private ExportException Refuse(CallSite site, string reason, Exception? cause = null) =>
+        new(Path, site.Place, reason, cause);
 
     // ---- modules and methods -------------------------------------------------------------------------------------------------
 
@@ -180,12 +230,22 @@ internal sealed class Recorder
         try
         {
             var forward = reached ?? ForwardMethods.Reached(site, module.GetType(), arguments);
-            if (isLeaf(module)) return RunLeaf(site, module, forward, modulePath, arguments);
+            if (isLeaf(module))
+                return RunLeaf(site, module, forward, modulePath, arguments);
             if (forward is null)
-                throw Refuse(site, $"{module.GetType().Name} has no forward that takes {string.Join(", ", arguments.Skip(1).Select(argument => argument?.GetType().Name ?? "null"))}");
-            if (!TorchTypes.IsTorch(forward.DeclaringType)) return EnterForward(site, forward, ForwardMethods.WithDefaults(forward, arguments));
-            if (module is global::TorchSharp.Modules.Sequential || IsGenericSequential(module)) return RunSequential(site, module, arguments);
-            throw Refuse(site, $"{module.GetType().Name} of TorchSharp has no lowering. {Lowering.Refusals.ReasonFor(module.GetType())}");
+                throw Refuse(
+                    site,
+                    $"{module.GetType().Name} has no forward that takes "
+                        + $"{string.Join(", ", arguments.Skip(1).Select(argument => argument?.GetType().Name ?? "null"))}"
+                );
+            if (!TorchTypes.IsTorch(forward.DeclaringType))
+                return EnterForward(site, forward, ForwardMethods.WithDefaults(forward, arguments));
+            if (module is global::TorchSharp.Modules.Sequential || IsGenericSequential(module))
+                return RunSequential(site, module, arguments);
+            throw Refuse(
+                site,
+                $"{module.GetType().Name} of TorchSharp has no lowering. {Lowering.Refusals.ReasonFor(module.GetType())}"
+            );
         }
         finally
         {
@@ -197,7 +257,12 @@ internal sealed class Recorder
     {
         for (var type = module.GetType(); type is not null; type = type.BaseType)
         {
-            if (type.IsGenericType && TorchTypes.IsTorch(type) && type.Name.StartsWith("Sequential", StringComparison.Ordinal)) return true;
+            if (
+                type.IsGenericType
+                && TorchTypes.IsTorch(type)
+                && type.Name.StartsWith("Sequential", StringComparison.Ordinal)
+            )
+                return true;
         }
 
         return false;
@@ -209,19 +274,30 @@ internal sealed class Recorder
         foreach (var child in module.named_children().Select(pair => pair.module))
         {
             var forward = ForwardMethods.Fitting(child.GetType(), value)
-                ?? throw Refuse(site, $"{child.GetType().Name} in a Sequential has no forward that takes {string.Join(", ", value.Select(one => one?.GetType().Name ?? "null"))}");
+                ?? throw Refuse(
+                    site,
+                    $"{child.GetType().Name} in a Sequential has no forward that takes "
+                        + $"{string.Join(", ", value.Select(one => one?.GetType().Name ?? "null"))}"
+                );
             value = [CallModule(site with { Callee = forward, IsVirtual = false }, child, forward, [child, .. value])];
         }
 
         return value.Length == 1 ? value[0] : throw Refuse(site, "an empty Sequential with several inputs");
     }
 
-    private object? RunLeaf(CallSite site, nn.Module module, MethodInfo? reached, string modulePath, object?[] arguments)
+    private object? RunLeaf(
+        CallSite site,
+        nn.Module module,
+        MethodInfo? reached,
+        string modulePath,
+        object?[] arguments
+    )
     {
         var forward = reached ?? ForwardMethods.Of(module.GetType())[0];
         var padded = ForwardMethods.WithDefaults(forward, arguments);
         NativeGuards.Check(module, padded.OfType<Tensor>().FirstOrDefault());
-        if (OnLeaf is not null && padded.OfType<Tensor>().FirstOrDefault() is { } input) OnLeaf(module, input);
+        if (OnLeaf is not null && padded.OfType<Tensor>().FirstOrDefault() is { } input)
+            OnLeaf(module, input);
         var inPlace = IsInPlaceModule(module) ? padded[1] as Tensor : null;
         Begin(site with { Callee = forward }, forward, padded, inPlace);
         var result = forward.Invoke(module, BindingFlags.DoNotWrapExceptions, null, padded[1..], null);
@@ -231,29 +307,41 @@ internal sealed class Recorder
 
     /// <summary>Whether a leaf changes its argument. Dropout is nothing in eval mode, in place or not.</summary>
     private static bool IsInPlaceModule(nn.Module module) =>
-        !module.GetType().Name.Contains("Dropout", StringComparison.Ordinal) && Lowering.ModuleFields.Bool(module, false, "inplace", "_inplace");
+        !module.GetType().Name.Contains("Dropout", StringComparison.Ordinal)
+        && Lowering.ModuleFields.Bool(module, false, "inplace", "_inplace");
 
     private object? EnterForward(CallSite site, MethodInfo forward, object?[] arguments)
     {
         try
         {
-            return instrumenter.Instrument(forward).Invoke(null, BindingFlags.DoNotWrapExceptions, null, arguments, null);
+            return instrumenter
+                .Instrument(forward)
+                .Invoke(null, BindingFlags.DoNotWrapExceptions, null, arguments, null);
         }
         catch (NotSupportedException error)
         {
-            throw Refuse(site, $"{forward.DeclaringType!.Name}.{forward.Name} cannot be followed: {error.Message}", error);
+            throw Refuse(
+                site,
+                $"{forward.DeclaringType!.Name}.{forward.Name} cannot be followed: {error.Message}",
+                error
+            );
         }
     }
 
-    /// <summary>The copy of a user's method; null for one that cannot be copied and has nothing to do with tensors.</summary>
+    /// <summary>The copy of a user's method; null for one that cannot be copied and has nothing to do with
+    /// tensors.</summary>
     private DynamicMethod? Copy(CallSite site, MethodBase method)
     {
         try
         {
             return instrumenter.Instrument(method);
         }
-        catch (NotSupportedException) when (method is MethodInfo called && !TorchTypes.CarriesTensors(called.ReturnType)
-            && !called.GetParameters().Any(parameter => TorchTypes.CarriesTensors(parameter.ParameterType)) && !TorchTypes.IsModule(called.DeclaringType!))
+        catch (NotSupportedException)
+            when (method is MethodInfo called
+                && !TorchTypes.CarriesTensors(called.ReturnType)
+                && !called.GetParameters().Any(parameter => TorchTypes.CarriesTensors(parameter.ParameterType))
+                && !TorchTypes.IsModule(called.DeclaringType!)
+            )
         {
             return null;
         }
@@ -268,8 +356,13 @@ internal sealed class Recorder
     private void CheckDepth(CallSite site)
     {
         // Long before the stack ends: an exception that goes through a hundred thousand calls takes minutes.
-        // And where the compiler made a jump of the call, the stack does not grow: a graph of that many operations is none.
-        if (stackAtStart - StackAddress() > DeepestStack || Trace.Ops.Count > MostOperations) throw Refuse(site, $"{site.CalleeName} calls itself without end: thousands of calls deep, or tens of thousands of operations");
+        // And where the compiler made a jump of the call, the stack does not grow: a graph of that many operations is
+        // none.
+        if (stackAtStart - StackAddress() > DeepestStack || Trace.Ops.Count > MostOperations)
+            throw Refuse(
+                site,
+                $"{site.CalleeName} calls itself without end: thousands of calls deep, or tens of thousands of operations"
+            );
     }
 
     // ---- operations ----------------------------------------------------------------------------------------------------------
@@ -278,64 +371,101 @@ internal sealed class Recorder
     private void Begin(CallSite site, MethodBase method, object?[] arguments, Tensor? inPlace = null)
     {
         if (arguments.OfType<Tensor>().Any(tensor => !tensor.IsInvalid && tensor.is_sparse))
-            throw Refuse(site, $"{site.CalleeName} is given a sparse tensor, which an ONNX graph cannot have. Use to_dense() before it.");
+            throw Refuse(
+                site,
+                $"{site.CalleeName} is given a sparse tensor, which an ONNX graph cannot have. Use to_dense() before it."
+            );
         NativeGuards.Check(method, arguments);
         if (arguments.Any(argument => argument is Delegate))
-            throw Refuse(site, $"{site.CalleeName} is given a lambda and runs it inside of TorchSharp. Call the lambda yourself, or write the loop out.");
+            throw Refuse(
+                site,
+                $"{site.CalleeName} is given a lambda and runs it inside of TorchSharp. Call the lambda yourself, or write the loop out."
+            );
         var parameters = method.GetParameters();
         var shift = method.IsStatic ? 0 : 1;
         for (var i = 0; i < parameters.Length && i + shift < arguments.Length; i++)
         {
             if (parameters[i].Name is "out" or "@out" && arguments[i + shift] is Tensor)
-                throw Refuse(site, $"{site.CalleeName} writes into its `out` argument. Use the returned tensor instead.");
+                throw Refuse(
+                    site,
+                    $"{site.CalleeName} writes into its `out` argument. Use the returned tensor instead."
+                );
         }
 
-        var converted = arguments.Select(argument => ArgumentConverter.Convert(argument, tensor => new ValueRef(states.Read(tensor, site, Path).Id))).ToArray();
-        if ((inPlace ?? InPlaceTarget(method, arguments)) is { } target) CheckWrite(site, target);
+        var converted = arguments
+            .Select(argument =>
+                ArgumentConverter.Convert(argument, tensor => new ValueRef(states.Read(tensor, site, Path).Id))
+            )
+            .ToArray();
+        if ((inPlace ?? InPlaceTarget(method, arguments)) is { } target)
+            CheckWrite(site, target);
         begun.Push((arguments, converted));
     }
 
-    /// <summary>What a graph cannot keep is not changed: parameters. Buffers may be written: whether that means anything is found out later.</summary>
+    /// <summary>What a graph cannot keep is not changed: parameters. Buffers may be written: whether that means
+    /// anything is found out later.</summary>
     private void CheckWrite(CallSite site, Tensor target)
     {
-        if (states.ExternalRoot(target) is not { } root || !root.Tensor.TryGetTarget(out var tensor)) return;
+        if (states.ExternalRoot(target) is not { } root || !root.Tensor.TryGetTarget(out var tensor))
+            return;
         var (name, own) = model.FindParameter(tensor);
         if (own is TorchSharp.Modules.Parameter)
         {
-            throw Refuse(site, $"{site.CalleeName} changes the parameter '{name}' in forward. " +
-                "A graph cannot keep state: use the operation without the underscore.");
+            throw Refuse(
+                site,
+                $"{site.CalleeName} changes the parameter '{name}' in forward. "
+                    + "A graph cannot keep state: use the operation without the underscore."
+            );
         }
 
         OnExternalWrite?.Invoke(own ?? tensor);
         var what = $"{(name is null ? "a tensor that it keeps" : $"the buffer '{name}'")} ({site.Place})";
-        if (!Trace.ChangedState.Contains(what)) Trace.ChangedState.Add(what);
+        if (!Trace.ChangedState.Contains(what))
+            Trace.ChangedState.Add(what);
     }
 
     private static Tensor? InPlaceTarget(MethodBase method, object?[] arguments)
     {
         var first = arguments.OfType<Tensor>().FirstOrDefault();
-        if (CallPolicy.IsInPlace(method)) return first;
+        if (CallPolicy.IsInPlace(method))
+            return first;
         var parameters = method.GetParameters();
         var at = Array.FindIndex(parameters, parameter => parameter.Name == "inplace");
-        return at >= 0 && arguments[at + (method.IsStatic ? 0 : 1)] is true && method.Name.IndexOf("dropout", StringComparison.OrdinalIgnoreCase) < 0 ? first : null;
+        return
+            at >= 0
+            && arguments[at + (method.IsStatic ? 0 : 1)] is true
+            && method.Name.IndexOf("dropout", StringComparison.OrdinalIgnoreCase) < 0
+            ? first
+            : null;
     }
 
     private void PassThrough(object?[] arguments, object? result)
     {
         // The dispose-scope helpers return their argument, or several of them, in order.
-        foreach (var (returned, given) in ForwardResult.Flatten(result).Zip(Begun(arguments))) states.Same(returned.Tensor, (TensorState)given!);
+        foreach (var (returned, given) in ForwardResult.Flatten(result).Zip(Begun(arguments)))
+            states.Same(returned.Tensor, (TensorState)given!);
     }
 
     private object?[] Begun(object?[] arguments)
     {
         // What was begun later threw, and forward caught it.
-        while (!ReferenceEquals(begun.Peek().Arguments, arguments)) begun.Pop();
+        while (!ReferenceEquals(begun.Peek().Arguments, arguments))
+            begun.Pop();
         return begun.Pop().Converted;
     }
 
-    private static Tensor[] TensorsOf(object?[] arguments) => [.. arguments.SelectMany(argument => ForwardResult.Flatten(argument).Select(pair => pair.Tensor))];
+    private static Tensor[] TensorsOf(object?[] arguments) =>
+        [.. arguments.SelectMany(argument => ForwardResult.Flatten(argument).Select(pair => pair.Tensor))];
 
-    private void End(CallSite site, MethodBase method, nn.Module? module, string modulePath, object?[] arguments, object? result, Tensor? inPlace)
+    private void End(
+        CallSite site,
+        MethodBase method,
+        nn.Module? module,
+        string modulePath,
+        object?[] arguments,
+        object? result,
+        Tensor? inPlace
+    )
     {
         var converted = Begun(arguments);
         var inputs = TensorsOf(arguments);
@@ -348,12 +478,20 @@ internal sealed class Recorder
             ModulePath = modulePath,
             Arguments = converted,
             Results = inPlace is null ? [.. results.Select(_ => TracedOp.Unused)] : [TracedOp.Unused],
-            Parts = inPlace is null && module is null && TracedOp.HasParts(method) ? [[.. results.Select(part => part.shape)]] : null,
+            Parts =
+                inPlace is null && module is null && TracedOp.HasParts(method)
+                    ?
+                    [
+                        [.. results.Select(part => part.shape)],
+                    ]
+                    : null,
             ModuleTensors = module is null ? TracedOp.NoTensors : ComputedTensors(module, site),
         };
         Trace.Ops.Add(op);
-        if (inPlace is not null) states.AddWrite(op, inPlace, result as Tensor, inputs);
-        else states.AddResults(op, inputs, results);
+        if (inPlace is not null)
+            states.AddWrite(op, inPlace, result as Tensor, inputs);
+        else
+            states.AddResults(op, inputs, results);
         Trace.Work += WorkOf(module, inputs, results);
         CollectNowAndThen(results);
     }
@@ -362,27 +500,53 @@ internal sealed class Recorder
     private IReadOnlyDictionary<string, ValueRef> ComputedTensors(nn.Module module, CallSite site)
     {
         // By the properties: a module that is given another weight still names the old one.
-        var computed = module.GetType().GetProperties().Where(property => typeof(Tensor).IsAssignableFrom(property.PropertyType) && property.GetIndexParameters().Length == 0)
+        var computed = module
+            .GetType()
+            .GetProperties()
+            .Where(property =>
+                typeof(Tensor).IsAssignableFrom(property.PropertyType) && property.GetIndexParameters().Length == 0
+            )
             .Select(property => (property.Name, Tensor: property.GetValue(module) as Tensor))
-            .Where(pair => pair.Tensor is not null && states.Find(pair.Tensor) is { Memory.IsExternal: false }).ToArray();
-        return computed.Length == 0 ? TracedOp.NoTensors : computed.ToDictionary(pair => pair.Name, pair => new ValueRef(states.Read(pair.Tensor!, site, Path).Id), StringComparer.Ordinal);
+            .Where(pair => pair.Tensor is not null && states.Find(pair.Tensor) is { Memory.IsExternal: false })
+            .ToArray();
+        return computed.Length == 0
+            ? TracedOp.NoTensors
+            : computed.ToDictionary(
+                pair => pair.Name,
+                pair => new ValueRef(states.Read(pair.Tensor!, site, Path).Id),
+                StringComparer.Ordinal
+            );
     }
 
-    /// <summary>Multiply-adds of an operation, roughly: each number of the result is a sum over a row of the weight or matrix.</summary>
+    /// <summary>Multiply-adds of an operation, roughly: each number of the result is a sum over a row of the weight
+    /// or matrix.</summary>
     private double WorkOf(nn.Module? module, Tensor[] inputs, IEnumerable<Tensor> results)
     {
-        var weights = module is null ? inputs.Where(input => !input.IsInvalid && states.ExternalRoot(input) is not null) : module.parameters(recurse: true);
-        var terms = weights.Where(weight => weight.dim() > 1 && weight.shape[0] > 0).Sum(weight => (double)weight.numel() / weight.shape[0]);
-        if (terms == 0 && inputs.Length > 1 && inputs.Take(2).All(input => !input.IsInvalid) && inputs[0].dim() > 0 && inputs[1].dim() > 1) terms = inputs[0].shape[^1];
+        var weights = module is null
+            ? inputs.Where(input => !input.IsInvalid && states.ExternalRoot(input) is not null)
+            : module.parameters(recurse: true);
+        var terms = weights
+            .Where(weight => weight.dim() > 1 && weight.shape[0] > 0)
+            .Sum(weight => (double)weight.numel() / weight.shape[0]);
+        if (
+            terms == 0
+            && inputs.Length > 1
+            && inputs.Take(2).All(input => !input.IsInvalid)
+            && inputs[0].dim() > 0
+            && inputs[1].dim() > 1
+        )
+            terms = inputs[0].shape[^1];
         return results.Sum(result => result.numel() * (1 + terms));
     }
 
     private void CollectNowAndThen(Tensor[] results)
     {
-        // Native memory is invisible to the collector: without this a large network keeps every intermediate tensor of a trace.
+        // Native memory is invisible to the collector: without this a large network keeps every intermediate tensor
+        // of a trace.
         const long limit = 24L << 20;
         bytesSinceCollection += results.Sum(tensor => tensor.IsInvalid ? 0 : tensor.numel() * tensor.element_size());
-        if (bytesSinceCollection < limit) return;
+        if (bytesSinceCollection < limit)
+            return;
         bytesSinceCollection = 0;
         GC.Collect();
         GC.WaitForPendingFinalizers();

@@ -5,7 +5,8 @@ using System.Reflection.Metadata.Ecma335;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Finds the source line of an IL offset in the portable debug symbols beside the assembly, where there are some.</summary>
+/// <summary>Finds the source line of an IL offset in the portable debug symbols beside the assembly, where there are
+/// some.</summary>
 internal static class SourceLines
 {
     private static readonly ConcurrentDictionary<string, MetadataReaderProvider?> Symbols = new(StringComparer.Ordinal);
@@ -14,13 +15,21 @@ internal static class SourceLines
     public static string Find(MethodBase method, int offset)
     {
         var location = method.Module.Assembly.Location;
-        if (location.Length == 0 || Symbols.GetOrAdd(location, Open) is not { } provider) return "";
+        if (location.Length == 0 || Symbols.GetOrAdd(location, Open) is not { } provider)
+            return "";
         try
         {
             var reader = provider.GetMetadataReader();
-            var handle = MetadataTokens.MethodDefinitionHandle(method.MetadataToken & 0xFF_FFFF).ToDebugInformationHandle();
-            var points = reader.GetMethodDebugInformation(handle).GetSequencePoints().Where(point => !point.IsHidden && point.Offset <= offset).ToArray();
-            if (points.Length == 0) return "";
+            var handle = MetadataTokens
+                .MethodDefinitionHandle(method.MetadataToken & 0xFF_FFFF)
+                .ToDebugInformationHandle();
+            var points = reader
+                .GetMethodDebugInformation(handle)
+                .GetSequencePoints()
+                .Where(point => !point.IsHidden && point.Offset <= offset)
+                .ToArray();
+            if (points.Length == 0)
+                return "";
             var nearest = points[^1];
             var file = reader.GetString(reader.GetDocument(nearest.Document).Name);
             return $", line {nearest.StartLine} of {file[(file.LastIndexOfAny(['/', '\\']) + 1)..]}";

@@ -7,9 +7,10 @@ namespace TorchBridge.Export.Capture;
 /// <summary>Compares the memory that tensors stand on.</summary>
 internal static class TensorMemory
 {
-    // TorchSharp's public accessors validate dtype and contiguity; the address itself is all that is asked here. A test pins this name.
-    private static readonly Func<nint, nint> DataPointer = typeof(torch).Assembly
-        .GetType("TorchSharp.PInvoke.NativeMethods", throwOnError: true)!
+    // TorchSharp's public accessors validate dtype and contiguity; the address itself is all that is asked here. A
+    // test pins this name.
+    private static readonly Func<nint, nint> DataPointer = typeof(torch)
+        .Assembly.GetType("TorchSharp.PInvoke.NativeMethods", throwOnError: true)!
         .GetMethod("THSTensor_data", BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public)!
         .CreateDelegate<Func<nint, nint>>();
 
@@ -19,8 +20,10 @@ internal static class TensorMemory
     /// <summary>Whether two live tensors overlap in memory.</summary>
     public static bool Shares(Tensor a, Tensor b)
     {
-        if (ReferenceEquals(a, b)) return true;
-        if (a.IsInvalid || b.IsInvalid || a.is_sparse || b.is_sparse || a.numel() == 0 || b.numel() == 0) return false;
+        if (ReferenceEquals(a, b))
+            return true;
+        if (a.IsInvalid || b.IsInvalid || a.is_sparse || b.is_sparse || a.numel() == 0 || b.numel() == 0)
+            return false;
         var (startA, endA) = Extent(a);
         var (startB, endB) = Extent(b);
         return startA < endB && startB < endA;
@@ -28,7 +31,10 @@ internal static class TensorMemory
 
     /// <summary>Whether two tensors that share memory also see it the same way.</summary>
     public static bool SameGeometry(Tensor a, Tensor b) =>
-        Address(a) == Address(b) && a.dtype == b.dtype && a.shape.AsSpan().SequenceEqual(b.shape) && a.stride().AsSpan().SequenceEqual(b.stride());
+        Address(a) == Address(b)
+        && a.dtype == b.dtype
+        && a.shape.AsSpan().SequenceEqual(b.shape)
+        && a.stride().AsSpan().SequenceEqual(b.stride());
 
     /// <summary>A copy that belongs to no dispose scope of the caller.</summary>
     public static Tensor Keep(Tensor tensor) => tensor.detach().clone().DetachFromDisposeScope();

@@ -19,7 +19,8 @@ internal sealed class TensorState
     /// <summary>The number of writes into the memory that <see cref="Value"/> knows of.</summary>
     public int Version { get; set; }
 
-    /// <summary>Whether it follows the model's inputs, so that its numbers are not known when the file is written.</summary>
+    /// <summary>Whether it follows the model's inputs, so that its numbers are not known when the file is
+    /// written.</summary>
     public bool IsFromInput { get; set; }
 
     /// <summary>The tensor, for looking at its numbers while it lives.</summary>
@@ -35,10 +36,12 @@ internal sealed class SharedMemory
     /// <summary>Writes so far.</summary>
     public int Version { get; set; }
 
-    /// <summary>The writes that the owner of the memory knows of, and each tensor between it and the one written last.</summary>
+    /// <summary>The writes that the owner of the memory knows of, and each tensor between it and the one written
+    /// last.</summary>
     public int Synchronized { get; set; }
 
-    /// <summary>The tensor that was written last, where what it changed is not yet in the values of the tensors that it is a view of.</summary>
+    /// <summary>The tensor that was written last, where what it changed is not yet in the values of the tensors that
+    /// it is a view of.</summary>
     public TensorState? LastWritten { get; set; }
 }
 
@@ -49,4 +52,11 @@ internal sealed class SharedMemory
 /// <param name="Index">Which of its results.</param>
 /// <param name="Results">Shape and dtype of each result.</param>
 /// <param name="IsSame">Whether it is the source's memory, seen the same way: one tensor under two names.</param>
-internal sealed record ViewLink(TensorState Source, int SourceValue, TracedOp Operation, int Index, IReadOnlyList<(long[] Shape, ScalarType Type)> Results, bool IsSame);
+internal sealed record ViewLink(
+    TensorState Source,
+    int SourceValue,
+    TracedOp Operation,
+    int Index,
+    IReadOnlyList<(long[] Shape, ScalarType Type)> Results,
+    bool IsSame
+);

@@ -1,6 +1,9 @@
-// What it does: knows for every tensor object of a trace the value in the graph that it stands for. A graph's values never change, and
-// tensors do. So an in-place operation gives its tensor a new value; whoever sees the same memory, a base or another view, is brought up to
-// date when it is read: the written view's elements are put into its base (ViewInverse), and the other views are made again from there.
+// What it does: knows for every tensor object of a trace the value in the graph that it stands for. A graph's values
+// never change, and
+// tensors do. So an in-place operation gives its tensor a new value; whoever sees the same memory, a base or another
+// view, is brought up to
+// date when it is read: the written view's elements are put into its base (ViewInverse), and the other views are made
+// again from there.
 // What nobody reads again costs nothing, and refuses nothing.
 using System.Runtime.CompilerServices;
 using TorchSharp;
@@ -17,19 +20,26 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     private readonly Dictionary<Tensor, TensorState> externals = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<string, TensorState> parameters = new(StringComparer.Ordinal);
 
-    /// <summary>Called with every value that is made, as it is then: a later operation may change it in place.</summary>
+    /// <summary>Called with every value that is made, as it is then: a later operation may change it in
+    /// place.</summary>
     public Action<int, Tensor>? OnValue { get; init; }
 
     /// <summary>Adds an input of the model.</summary>
     public void AddInput(string name, Tensor tensor)
     {
-        var state = NewState(tensor, NewValue(ValueKind.Input, name, tensor.shape, tensor.dtype), new SharedMemory { IsExternal = false }, null);
+        var state = NewState(
+            tensor,
+            NewValue(ValueKind.Input, name, tensor.shape, tensor.dtype),
+            new SharedMemory { IsExternal = false },
+            null
+        );
         state.IsFromInput = true;
         states.Add(tensor, state);
     }
 
     /// <summary>What a tensor stands for, if anything recorded made it or read it.</summary>
-    public TensorState? Find(Tensor tensor) => states.TryGetValue(tensor, out var state) ? state : externals.GetValueOrDefault(tensor);
+    public TensorState? Find(Tensor tensor) =>
+        states.TryGetValue(tensor, out var state) ? state : externals.GetValueOrDefault(tensor);
 
     /// <summary>Whether the numbers of a tensor follow the model's inputs.</summary>
     public bool IsFromInput(Tensor tensor) => Find(tensor) is { IsFromInput: true };
@@ -45,8 +55,10 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     {
         var state = StateOf(tensor, site, path);
         Refresh(state, site, path);
-        if (state.Value is not null) return state.Value;
-        // A part of chunk or split, read for the first time. How many parts there are may follow a size; those that are used do not.
+        if (state.Value is not null)
+            return state.Value;
+        // A part of chunk or split, read for the first time. How many parts there are may follow a size; those that
+        // are used do not.
         var link = state.Link!;
         var (shape, type) = link.Results[link.Index];
         state.Value = NewValue(ValueKind.Result, "", shape, type);
@@ -94,37 +106,75 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         OnValue?.Invoke(state.Value.Id, target);
         state.Version = ++state.Memory.Version;
         state.Memory.LastWritten = state;
-        for (var at = state; at is not null; at = at.Link?.Source) at.IsFromInput |= inputs.Any(IsFromInput);
-        if (result is not null && !ReferenceEquals(result, target)) states.AddOrUpdate(result, state);
+        for (var at = state; at is not null; at = at.Link?.Source)
+            at.IsFromInput |= inputs.Any(IsFromInput);
+        if (result is not null && !ReferenceEquals(result, target))
+            states.AddOrUpdate(result, state);
     }
 
     /// <summary>The tensor from outside that a tensor is, or is a view of; null where forward made it.</summary>
     public TensorState? ExternalRoot(Tensor tensor)
     {
-        if (Find(tensor) is not { Memory.IsExternal: true } state) return null;
-        while (state.Link is { } link) state = link.Source;
+        if (Find(tensor) is not { Memory.IsExternal: true } state)
+            return null;
+        while (state.Link is { } link)
+            state = link.Source;
         return state;
     }
 
     private static bool MakesOwnNumbers(TracedOp op) =>
-        op.Method.Name is "zeros_like" or "ones_like" or "empty_like" or "full_like" or "new_zeros" or "new_ones" or "new_empty" or "new_full" or "rand_like" or "randn_like";
+        op.Method.Name
+            is "zeros_like"
+                or "ones_like"
+                or "empty_like"
+                or "full_like"
+                or "new_zeros"
+                or "new_ones"
+                or "new_empty"
+                or "new_full"
+                or "rand_like"
+                or "randn_like";
 
     private static TensorState NewState(Tensor tensor, TracedValue? value, SharedMemory memory, ViewLink? link) =>
-        new() { Value = value, Memory = memory, Link = link, Version = memory.Version, Tensor = new(tensor) };
+        new()
+        {
+            Value = value,
+            Memory = memory,
+            Link = link,
+            Version = memory.Version,
+            Tensor = new(tensor),
+        };
 
-    private ViewLink? LinkOf(TracedOp op, IReadOnlyList<Tensor> inputs, Tensor result, int index, (long[], ScalarType)[] shapes)
+    private ViewLink? LinkOf(
+        TracedOp op,
+        IReadOnlyList<Tensor> inputs,
+        Tensor result,
+        int index,
+        (long[], ScalarType)[] shapes
+    )
     {
         var source = inputs.FirstOrDefault(input => TensorMemory.Shares(result, input));
-        if (source is null && op.Module is null && ViewInverse.IsView(op.Method)) source = inputs[0]; // without elements, so without memory
-        if (source is null || source.IsInvalid || Find(source) is not { } state) return null;
-        return new ViewLink(state, state.Value!.Id, op, index, shapes, op.Parts is null && TensorMemory.SameGeometry(result, source));
+        if (source is null && op.Module is null && ViewInverse.IsView(op.Method))
+            source = inputs[0]; // without elements, so without memory
+        if (source is null || source.IsInvalid || Find(source) is not { } state)
+            return null;
+        return new ViewLink(
+            state,
+            state.Value!.Id,
+            op,
+            index,
+            shapes,
+            op.Parts is null && TensorMemory.SameGeometry(result, source)
+        );
     }
 
     /// <summary>What a tensor stands for; one that nothing recorded made becomes a parameter or a constant.</summary>
     public TensorState StateOf(Tensor tensor, CallSite site, string path)
     {
-        if (Find(tensor) is { } known) return known;
-        if (tensor.IsInvalid) throw new ExportException(path, site.Place, "a tensor is used after it was disposed");
+        if (Find(tensor) is { } known)
+            return known;
+        if (tensor.IsInvalid)
+            throw new ExportException(path, site.Place, "a tensor is used after it was disposed");
         // Made by nothing recorded: a parameter, or a constant that all traces must agree on (see TraceMerger).
         var (name, own) = model.FindParameter(tensor);
         if (name is not null && parameters.TryGetValue(name, out var state))
@@ -133,20 +183,37 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
             return state;
         }
 
-        // A copy, because a cache that forward fills may be changed or disposed before the traces are compared; parameters stay as they are.
+        // A copy, because a cache that forward fills may be changed or disposed before the traces are compared;
+        // parameters stay as they are.
         var kept = own ?? TensorMemory.Keep(tensor);
         var kind = name is null ? ValueKind.Constant : ValueKind.Parameter;
-        var value = new TracedValue { Id = trace.Values.Count, Kind = kind, Name = name ?? "", Type = tensor.dtype, Shape = tensor.shape, Tensor = kept };
+        var value = new TracedValue
+        {
+            Id = trace.Values.Count,
+            Kind = kind,
+            Name = name ?? "",
+            Type = tensor.dtype,
+            Shape = tensor.shape,
+            Tensor = kept,
+        };
         trace.Values.Add(value);
         state = NewState(tensor, value, new SharedMemory { IsExternal = true }, null);
         externals.Add(tensor, state);
-        if (name is not null) parameters.Add(name, state);
+        if (name is not null)
+            parameters.Add(name, state);
         return state;
     }
 
     private TracedValue NewValue(ValueKind kind, string name, long[] shape, ScalarType type)
     {
-        var value = new TracedValue { Id = trace.Values.Count, Kind = kind, Name = name, Type = type, Shape = shape };
+        var value = new TracedValue
+        {
+            Id = trace.Values.Count,
+            Kind = kind,
+            Name = name,
+            Type = type,
+            Shape = shape,
+        };
         trace.Values.Add(value);
         return value;
     }
@@ -156,7 +223,8 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     private void Refresh(TensorState state, CallSite site, string path)
     {
         var memory = state.Memory;
-        if (state.Version == memory.Version) return;
+        if (state.Version == memory.Version)
+            return;
         if (memory.LastWritten is { } written)
         {
             memory.LastWritten = null;
@@ -182,8 +250,22 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
                 // What is put into must be what the tensor was just before.
                 MakeAgain(source, source.Memory.Synchronized, site, path);
                 if (ViewInverse.Of(link, source.Value!, at.Value!) is not var (method, arguments))
-                    throw new ExportException(path, site.Place, $"a tensor is read whose memory was changed in place through {link.Operation.Site.CalleeName} ({link.Operation.Site.Place}). Use the operation without the underscore there.");
-                source.Value = Emit(link.Operation, method, null, arguments, [(source.Value!.Shape, source.Value.Type)], 0, source);
+                    throw new ExportException(
+                        path,
+                        site.Place,
+                        "a tensor is read whose memory was changed in place through "
+                            + $"{link.Operation.Site.CalleeName} ({link.Operation.Site.Place}). Use the "
+                            + "operation without the underscore there."
+                    );
+                source.Value = Emit(
+                    link.Operation,
+                    method,
+                    null,
+                    arguments,
+                    [(source.Value!.Shape, source.Value.Type)],
+                    0,
+                    source
+                );
             }
 
             source.Version = written.Version;
@@ -193,10 +275,13 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     /// <summary>Gives a view that knows of fewer writes a new value, made of what it is a view of.</summary>
     private void MakeAgain(TensorState state, int version, CallSite site, string path)
     {
-        if (state.Version >= version && state.Value is not null) return;
-        if (state.Link is not { } link) return; // the owner is up to date when what was written last is written back
+        if (state.Version >= version && state.Value is not null)
+            return;
+        if (state.Link is not { } link)
+            return; // the owner is up to date when what was written last is written back
         MakeAgain(link.Source, version, site, path);
-        var source = link.Source.Value ?? throw new InvalidOperationException("a view of a tensor that nothing has read");
+        var source = link.Source.Value
+            ?? throw new InvalidOperationException("a view of a tensor that nothing has read");
         if (link.IsSame)
         {
             state.Value = source;
@@ -204,8 +289,17 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         else
         {
             var op = link.Operation;
-            if (op.Module is null && !ViewInverse.IsView(op.Method) && ViewInverse.Of(link, source, source with { Shape = link.Results[link.Index].Shape }) is null)
-                throw new ExportException(path, site.Place, $"a tensor is read whose memory was changed in place; {op.Site.CalleeName} made it ({op.Site.Place}) and cannot be repeated. Use the operation without the underscore.");
+            if (
+                op.Module is null
+                && !ViewInverse.IsView(op.Method)
+                && ViewInverse.Of(link, source, source with { Shape = link.Results[link.Index].Shape }) is null
+            )
+                throw new ExportException(
+                    path,
+                    site.Place,
+                    $"a tensor is read whose memory was changed in place; {op.Site.CalleeName} made it "
+                        + $"({op.Site.Place}) and cannot be repeated. Use the operation without the underscore."
+                );
             var arguments = op.Arguments.Select(argument => Replace(argument, link.SourceValue, source.Id)).ToArray();
             state.Value = Emit(op, op.Method, op.Module, arguments, link.Results, link.Index, state);
         }
@@ -213,28 +307,45 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         state.Version = version;
     }
 
-    private TracedValue Emit(TracedOp like, System.Reflection.MethodBase method, nn.Module? module, object?[] arguments, IReadOnlyList<(long[] Shape, ScalarType Type)> results, int index, TensorState made)
+    private TracedValue Emit(
+        TracedOp like,
+        System.Reflection.MethodBase method,
+        nn.Module? module,
+        object?[] arguments,
+        IReadOnlyList<(long[] Shape, ScalarType Type)> results,
+        int index,
+        TensorState made
+    )
     {
-        var values = results.Select((result, i) => like.Parts is null || i == index ? NewValue(ValueKind.Result, "", result.Shape, result.Type) : null).ToArray();
-        trace.Ops.Add(new TracedOp
-        {
-            Site = ReferenceEquals(method, like.Method) ? like.Site : like.Site with { Callee = method },
-            Method = method,
-            Module = module,
-            ModulePath = like.ModulePath,
-            Arguments = arguments,
-            Results = [.. values.Select(value => value?.Id ?? TracedOp.Unused)],
-            Parts = ReferenceEquals(method, like.Method) ? like.Parts : null,
-        });
-        if (OnValue is not null && made.Tensor.TryGetTarget(out var tensor) && !tensor.IsInvalid) OnValue(values[index]!.Id, tensor);
+        var values = results
+            .Select(
+                (result, i) =>
+                    like.Parts is null || i == index ? NewValue(ValueKind.Result, "", result.Shape, result.Type) : null
+            )
+            .ToArray();
+        trace.Ops.Add(
+            new TracedOp
+            {
+                Site = ReferenceEquals(method, like.Method) ? like.Site : like.Site with { Callee = method },
+                Method = method,
+                Module = module,
+                ModulePath = like.ModulePath,
+                Arguments = arguments,
+                Results = [.. values.Select(value => value?.Id ?? TracedOp.Unused)],
+                Parts = ReferenceEquals(method, like.Method) ? like.Parts : null,
+            }
+        );
+        if (OnValue is not null && made.Tensor.TryGetTarget(out var tensor) && !tensor.IsInvalid)
+            OnValue(values[index]!.Id, tensor);
         return values[index]!;
     }
 
-    private static object? Replace(object? argument, int old, int current) => argument switch
-    {
-        ValueRef reference when reference.Id == old => new ValueRef(current),
-        object?[] list => list.Select(item => Replace(item, old, current)).ToArray(),
-        IndexArgument index => index with { Tensor = Replace(index.Tensor, old, current) },
-        _ => argument,
-    };
+    private static object? Replace(object? argument, int old, int current) =>
+        argument switch
+        {
+            ValueRef reference when reference.Id == old => new ValueRef(current),
+            object?[] list => list.Select(item => Replace(item, old, current)).ToArray(),
+            IndexArgument index => index with { Tensor = Replace(index.Tensor, old, current) },
+            _ => argument,
+        };
 }

@@ -8,16 +8,23 @@ namespace TorchBridge.Export.Capture;
 /// <summary>Looks at the native handle of a module: TorchSharp keeps it internal. A test pins the names.</summary>
 internal static class TorchHandles
 {
-    private static readonly FieldInfo Handle = typeof(nn.Module).GetField("handle", BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public)
-        ?? throw new MissingFieldException("torch.nn.Module", "handle");
+    private static readonly FieldInfo Handle = typeof(nn.Module).GetField(
+        "handle",
+        BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public
+    ) ?? throw new MissingFieldException("torch.nn.Module", "handle");
 
-    private static readonly FieldInfo Parameters = typeof(nn.Module).GetField("_internal_params", BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public)
-        ?? throw new MissingFieldException("torch.nn.Module", "_internal_params");
+    private static readonly FieldInfo Parameters = typeof(nn.Module).GetField(
+        "_internal_params",
+        BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public
+    ) ?? throw new MissingFieldException("torch.nn.Module", "_internal_params");
 
-    /// <summary>Whether a module's native part is gone, or a parameter's: TorchSharp leaves disposed parameters out of named_parameters in silence.</summary>
+    /// <summary>Whether a module's native part is gone, or a parameter's: TorchSharp leaves disposed parameters out
+    /// of named_parameters in silence.</summary>
     public static bool IsDisposed(nn.Module module)
     {
-        if (Handle.GetValue(module) is SafeHandle { IsClosed: true }) return true;
-        return Parameters.GetValue(module) is IEnumerable<(string Name, Parameter Parameter)> parameters && parameters.Any(pair => pair.Parameter is { IsInvalid: true });
+        if (Handle.GetValue(module) is SafeHandle { IsClosed: true })
+            return true;
+        return Parameters.GetValue(module) is IEnumerable<(string Name, Parameter Parameter)> parameters
+            && parameters.Any(pair => pair.Parameter is { IsInvalid: true });
     }
 }

@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>What the instrumenter must know of types: which belong to TorchSharp, to the framework, to the user; which carry tensors.</summary>
+/// <summary>What the instrumenter must know of types: which belong to TorchSharp, to the framework, to the user;
+/// which carry tensors.</summary>
 internal static class TorchTypes
 {
     public static readonly Assembly TorchSharp = typeof(torch).Assembly;
@@ -15,23 +16,37 @@ internal static class TorchTypes
     public static bool IsTorch(Type? type) => type?.Assembly == TorchSharp;
 
     /// <summary>
-    /// Whether a type is the user's: of an assembly that uses TorchSharp, or of F#'s library, which runs the user's closures. Other libraries
+    /// Whether a type is the user's: of an assembly that uses TorchSharp, or of F#'s library, which runs the user's
+    /// closures. Other libraries
     /// are run as they are.
     /// </summary>
-    public static bool IsUser(Type? type) => type is not null && IsUserAssembly.GetOrAdd(type.Assembly, assembly =>
-        assembly != TorchSharp
-        && assembly != typeof(TorchTypes).Assembly
-        && (assembly.IsDynamic || assembly.GetName().Name == "FSharp.Core" || assembly.GetReferencedAssemblies().Any(name => name.Name == TorchSharp.GetName().Name)));
+    public static bool IsUser(Type? type) =>
+        type is not null
+        && IsUserAssembly.GetOrAdd(type.Assembly, assembly =>
+            assembly != TorchSharp
+            && assembly != typeof(TorchTypes).Assembly
+            && (
+                assembly.IsDynamic
+                || assembly.GetName().Name == "FSharp.Core"
+                || assembly.GetReferencedAssemblies().Any(name => name.Name == TorchSharp.GetName().Name)
+            )
+        );
 
-    /// <summary>Whether values of a type are or hold tensors: Tensor, Tensor[], IList of Tensor, (Tensor, Tensor), Func of Tensor …</summary>
+    /// <summary>Whether values of a type are or hold tensors: Tensor, Tensor[], IList of Tensor, (Tensor, Tensor),
+    /// Func of Tensor …</summary>
     public static bool CarriesTensors(Type type)
     {
-        if (type.IsByRef || type.IsPointer || type.IsArray) return CarriesTensors(type.GetElementType()!);
-        if (typeof(Tensor).IsAssignableFrom(type)) return true;
-        return type.IsGenericType && !typeof(nn.Module).IsAssignableFrom(type) && type.GetGenericArguments().Any(CarriesTensors);
+        if (type.IsByRef || type.IsPointer || type.IsArray)
+            return CarriesTensors(type.GetElementType()!);
+        if (typeof(Tensor).IsAssignableFrom(type))
+            return true;
+        return type.IsGenericType
+            && !typeof(nn.Module).IsAssignableFrom(type)
+            && type.GetGenericArguments().Any(CarriesTensors);
     }
 
-    /// <summary>Whether a method is <c>call</c> or <c>forward</c> of a module, through the class or through <c>IModule</c>.</summary>
+    /// <summary>Whether a method is <c>call</c> or <c>forward</c> of a module, through the class or through
+    /// <c>IModule</c>.</summary>
     public static bool IsModuleCall(MethodBase method) =>
         method.Name is "call" or "forward" && method.DeclaringType is { } type && IsModule(type);
 
@@ -41,5 +56,6 @@ internal static class TorchTypes
         || (IsTorch(type) && type.IsInterface && type.Name.StartsWith("IModule", StringComparison.Ordinal));
 
     /// <summary>The type that a method returns; for a constructor the type it makes.</summary>
-    public static Type ReturnType(MethodBase method) => method is MethodInfo info ? info.ReturnType : method.DeclaringType!;
+    public static Type ReturnType(MethodBase method) =>
+        method is MethodInfo info ? info.ReturnType : method.DeclaringType!;
 }

@@ -17,7 +17,8 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
     public TracedGraph Merge(IReadOnlyList<long> codeConstants, Func<SizePoint, bool> mayBeTried)
     {
         var ops = new List<TracedOp>();
-        for (var i = 0; i < traces.Max(one => one.Trace.Ops.Count); i++) ops.Add(MergeOp(i));
+        for (var i = 0; i < traces.Max(one => one.Trace.Ops.Count); i++)
+            ops.Add(MergeOp(i));
         CheckConstants();
         CheckRanks();
         CheckMadeModules();
@@ -25,8 +26,12 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         {
             if (!trace.Outputs.SequenceEqual(first.Outputs))
             {
-                throw new ExportException("", null, $"forward returns other tensors at another size ({Compared(point)}): its outputs depend on the input's size. " +
-                    "An ONNX graph always returns the same ones.");
+                throw new ExportException(
+                    "",
+                    null,
+                    $"forward returns other tensors at another size ({Compared(point)}): its outputs depend on the input's size. "
+                        + "An ONNX graph always returns the same ones."
+                );
             }
         }
 
@@ -44,7 +49,9 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
     }
 
     private string Compared(SizePoint point) =>
-        symbols.Names.Count == 0 ? "with other data" : $"at {symbols.Describe(traces[0].Point)} and at {symbols.Describe(point)}";
+        symbols.Names.Count == 0
+            ? "with other data"
+            : $"at {symbols.Describe(traces[0].Point)} and at {symbols.Describe(point)}";
 
     private TracedOp MergeOp(int index)
     {
@@ -52,13 +59,20 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         var one = same.First(op => op is not null)!;
         if (Array.FindIndex(same, op => !IsSame(same[0], op)) is >= 0 and var at)
         {
-            if (same[0] is null) at = Array.FindIndex(same, op => op is not null);
-            throw one.Refuse($"forward takes another path at another size or with other data ({Compared(traces[at].Point)}): operation {index + 1} was {Named(same[0])} and {Named(same[at])}. " +
-                "Branch and loop only over sizes that are fixed, or write the choice with torch.where; to fix a size, leave its axis out of ExportOptions.FreeAxes.");
+            if (same[0] is null)
+                at = Array.FindIndex(same, op => op is not null);
+            throw one.Refuse(
+                "forward takes another path at another size or with other data "
+                    + $"({Compared(traces[at].Point)}): operation {index + 1} was {Named(same[0])} and "
+                    + $"{Named(same[at])}. "
+                    + "Branch and loop only over sizes that are fixed, or write the choice with "
+                    + "torch.where; to fix a size, leave its axis out of ExportOptions.FreeAxes."
+            );
         }
 
         var merged = new object?[one.Arguments.Length];
-        for (var i = 0; i < merged.Length; i++) merged[i] = MergeArgument([.. same.Select(op => op!.Arguments[i])], one);
+        for (var i = 0; i < merged.Length; i++)
+            merged[i] = MergeArgument([.. same.Select(op => op!.Arguments[i])], one);
         return new TracedOp
         {
             Site = one.Site,
@@ -74,39 +88,67 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
     }
 
     private static bool IsSame(TracedOp? a, TracedOp? b) =>
-        a is not null && b is not null && a.Method == b.Method && a.ModulePath == b.ModulePath && Used(a).SequenceEqual(Used(b))
-        && (a.Parts is not null || a.Results.Length == b.Results.Length) && a.ModuleTensors.OrderBy(pair => pair.Key).SequenceEqual(b.ModuleTensors.OrderBy(pair => pair.Key));
+        a is not null
+        && b is not null
+        && a.Method == b.Method
+        && a.ModulePath == b.ModulePath
+        && Used(a).SequenceEqual(Used(b))
+        && (a.Parts is not null || a.Results.Length == b.Results.Length)
+        && a.ModuleTensors.OrderBy(pair => pair.Key).SequenceEqual(b.ModuleTensors.OrderBy(pair => pair.Key));
 
-    private static IEnumerable<(int Result, int At)> Used(TracedOp op) => op.Results.Select((result, at) => (result, at)).Where(pair => pair.result != TracedOp.Unused);
+    private static IEnumerable<(int Result, int At)> Used(TracedOp op) =>
+        op.Results.Select((result, at) => (result, at)).Where(pair => pair.result != TracedOp.Unused);
 
-    private static string Named(TracedOp? op) => op is null ? "nothing more" : $"{op.Site.CalleeName} at {op.Site.Place}{(op.Results.Length == 1 ? "" : $" with {op.Results.Length} results")}";
+    private static string Named(TracedOp? op) =>
+        op is null
+            ? "nothing more"
+            : $"{op.Site.CalleeName} at {op.Site.Place}{(op.Results.Length == 1 ? "" : $" with {op.Results.Length} results")}";
 
     private object? MergeArgument(object?[] values, TracedOp op)
     {
         var one = values[0];
         if (one is object?[] list && values.All(value => value is object?[] other && other.Length == list.Length))
-            return Enumerable.Range(0, list.Length).Select(i => MergeArgument([.. values.Select(value => ((object?[])value!)[i])], op)).ToArray();
+            return Enumerable
+                .Range(0, list.Length)
+                .Select(i => MergeArgument([.. values.Select(value => ((object?[])value!)[i])], op))
+                .ToArray();
         if (one is IndexArgument index && values.All(value => value is IndexArgument other && other.Kind == index.Kind))
         {
-            object? Part(Func<IndexArgument, object?> part) => MergeArgument([.. values.Select(value => part((IndexArgument)value!))], op);
-            return new IndexArgument(index.Kind, Part(x => x.Start), Part(x => x.Stop), Part(x => x.Step), Part(x => x.Tensor));
+            object? Part(Func<IndexArgument, object?> part) =>
+                MergeArgument([.. values.Select(value => part((IndexArgument)value!))], op);
+            return new IndexArgument(
+                index.Kind,
+                Part(x => x.Start),
+                Part(x => x.Stop),
+                Part(x => x.Step),
+                Part(x => x.Tensor)
+            );
         }
 
-        if (values.All(value => Equals(value, one))) return one;
-        if (values.All(value => value is long)) return new VaryingInteger([.. values.Cast<long>()]);
-        if (values.All(value => value is long or double)) return new VaryingNumber([.. values.Select(value => Convert.ToDouble(value, System.Globalization.CultureInfo.InvariantCulture))]);
+        if (values.All(value => Equals(value, one)))
+            return one;
+        if (values.All(value => value is long))
+            return new VaryingInteger([.. values.Cast<long>()]);
+        if (values.All(value => value is long or double))
+            return new VaryingNumber([
+                .. values.Select(value => Convert.ToDouble(value, System.Globalization.CultureInfo.InvariantCulture)),
+            ]);
         var at = Array.FindIndex(values, value => !Equals(value, one));
-        throw op.Refuse($"an argument of {op.Site.CalleeName} differs between runs ({Compared(traces[at].Point)}): {Shown(one)} and {Shown(values[at])}. " +
-            "Only sizes, and numbers computed from them, may follow a free axis.");
+        throw op.Refuse(
+            $"an argument of {op.Site.CalleeName} differs between runs ({Compared(traces[at].Point)}): "
+                + $"{Shown(one)} and {Shown(values[at])}. "
+                + "Only sizes, and numbers computed from them, may follow a free axis."
+        );
     }
 
-    private static string Shown(object? value) => value switch
-    {
-        null => "null",
-        ValueRef => "another tensor",
-        object?[] list => $"{list.Length} values",
-        _ => value.ToString()!,
-    };
+    private static string Shown(object? value) =>
+        value switch
+        {
+            null => "null",
+            ValueRef => "another tensor",
+            object?[] list => $"{list.Length} values",
+            _ => value.ToString()!,
+        };
 
     private void CheckRanks()
     {
@@ -114,31 +156,54 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         {
             for (var id = 0; id < first.Values.Count; id++)
             {
-                TracedValue value = first.Values[id], other = trace.Values[id];
-                if (other.Shape.Length == value.Shape.Length && other.Type == value.Type) continue;
+                TracedValue value = first.Values[id],
+                    other = trace.Values[id];
+                if (other.Shape.Length == value.Shape.Length && other.Type == value.Type)
+                    continue;
                 var shapes = $"[{string.Join(", ", value.Shape)}] and [{string.Join(", ", other.Shape)}]";
                 if (first.Ops.FirstOrDefault(op => op.Results.Contains(id)) is not { } maker)
-                    throw new ExportException($"a tensor from outside has another rank or dtype in another run: {shapes}");
+                    throw new ExportException(
+                        $"a tensor from outside has another rank or dtype in another run: {shapes}"
+                    );
                 var wayOut = maker.Method.Name.Contains("squeeze", StringComparison.Ordinal)
-                    ? "squeeze() without an axis drops every axis of size 1, the free one too: name the axis. If the size is always the example's, fix it"
+                    ? "squeeze() without an axis drops every axis of size 1, the free one too: name the "
+                        + "axis. If the size is always the example's, fix it"
                     : "An ONNX value has one rank. If the size is always the example's, fix it";
-                throw maker.Refuse($"{maker.Site.CalleeName} gives another rank or dtype at another size ({Compared(point)}): {shapes}. {wayOut}: {FixAxes()}.");
+                throw maker.Refuse(
+                    $"{maker.Site.CalleeName} gives another rank or dtype at another size "
+                        + $"({Compared(point)}): {shapes}. {wayOut}: {FixAxes()}."
+                );
             }
         }
     }
 
-    private string FixAxes() => string.Join(", ", symbols.Inputs.Where(input => input.Symbols.Any(symbol => symbol is not null)).Select(input => $"FreeAxes[\"{input.Name}\"] = []"));
+    private string FixAxes() =>
+        string.Join(
+            ", ",
+            symbols
+                .Inputs.Where(input => input.Symbols.Any(symbol => symbol is not null))
+                .Select(input => $"FreeAxes[\"{input.Name}\"] = []")
+        );
 
     private void CheckMadeModules()
     {
         foreach (var (point, trace) in traces.Skip(1))
         {
-            var at = Enumerable.Range(0, Math.Max(first.MadeModules.Count, trace.MadeModules.Count))
-                .FirstOrDefault(i => first.MadeModules.ElementAtOrDefault(i) != trace.MadeModules.ElementAtOrDefault(i), -1);
-            if (at < 0) continue;
+            var at = Enumerable
+                .Range(0, Math.Max(first.MadeModules.Count, trace.MadeModules.Count))
+                .FirstOrDefault(
+                    i => first.MadeModules.ElementAtOrDefault(i) != trace.MadeModules.ElementAtOrDefault(i),
+                    -1
+                );
+            if (at < 0)
+                continue;
             var (path, _) = (first.MadeModules.Count > at ? first : trace).MadeModules[at];
-            throw new ExportException(path, null, $"this module is made in forward, and its options or weights are others in another run ({Compared(point)}). " +
-                "Make it in the constructor; where an option follows a size, use the function of torch.nn.functional.");
+            throw new ExportException(
+                path,
+                null,
+                $"this module is made in forward, and its options or weights are others in another run ({Compared(point)}). "
+                    + "Make it in the constructor; where an option follows a size, use the function of torch.nn.functional."
+            );
         }
     }
 
@@ -149,23 +214,38 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         {
             var constants = Constants(trace);
             if (trace.Values.Count != first.Values.Count || constants.Length != expected.Length)
-                throw new ExportException("", null, $"forward uses other tensors from outside in another run ({Compared(point)}). Make them parameters or buffers (register_buffer).");
+                throw new ExportException(
+                    "",
+                    null,
+                    $"forward uses other tensors from outside in another run ({Compared(point)}). Make "
+                        + "them parameters or buffers (register_buffer)."
+                );
             for (var i = 0; i < constants.Length; i++)
             {
-                if (constants[i].Id == expected[i].Id && AreEqual(constants[i], expected[i])) continue;
-                var user = first.Ops.FirstOrDefault(op => ValueRef.In(op.Arguments).Any(reference => reference.Id == expected[i].Id));
-                const string reason = "uses a tensor from outside that nothing recorded made and that differs between runs: it was computed from the input where the exporter does not see " +
-                    "(another thread, a lambda inside a library), or it is random. Compute it in forward, or make it a parameter or buffer.";
-                throw user is null ? new ExportException("", null, "forward " + reason) : user.Refuse($"{user.Site.CalleeName} {reason}");
+                if (constants[i].Id == expected[i].Id && AreEqual(constants[i], expected[i]))
+                    continue;
+                var user = first.Ops.FirstOrDefault(op =>
+                    ValueRef.In(op.Arguments).Any(reference => reference.Id == expected[i].Id)
+                );
+                const string reason =
+                    "uses a tensor from outside that nothing recorded made and that differs between "
+                    + "runs: it was computed from the input where the exporter does not see "
+                    + "(another thread, a lambda inside a library), or it is random. Compute it in "
+                    + "forward, or make it a parameter or buffer.";
+                throw user is null
+                    ? new ExportException("", null, "forward " + reason)
+                    : user.Refuse($"{user.Site.CalleeName} {reason}");
             }
         }
     }
 
-    private static TracedValue[] Constants(Trace trace) => [.. trace.Values.Where(value => value.Kind == ValueKind.Constant)];
+    private static TracedValue[] Constants(Trace trace) =>
+        [.. trace.Values.Where(value => value.Kind == ValueKind.Constant)];
 
     private static bool AreEqual(TracedValue a, TracedValue b)
     {
-        if (a.Type != b.Type || !a.Shape.AsSpan().SequenceEqual(b.Shape)) return false;
+        if (a.Type != b.Type || !a.Shape.AsSpan().SequenceEqual(b.Shape))
+            return false;
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         // Bit for bit, so that NaN equals NaN.

@@ -45,13 +45,14 @@ internal sealed record TracedValue
 internal sealed record ValueRef(int Id)
 {
     /// <summary>All tensors in an argument.</summary>
-    public static IEnumerable<ValueRef> In(object? argument) => argument switch
-    {
-        ValueRef reference => [reference],
-        object?[] list => list.SelectMany(In),
-        IndexArgument index => In(index.Tensor),
-        _ => [],
-    };
+    public static IEnumerable<ValueRef> In(object? argument) =>
+        argument switch
+        {
+            ValueRef reference => [reference],
+            object?[] list => list.SelectMany(In),
+            IndexArgument index => In(index.Tensor),
+            _ => [],
+        };
 }
 
 /// <summary>An integer that follows the free axes: its value in each of the traces.</summary>
@@ -62,7 +63,8 @@ internal sealed record VaryingInteger(long[] Values);
 /// <param name="Values">One a trace.</param>
 internal sealed record VaryingNumber(double[] Values);
 
-/// <summary>One index of <c>x[...]</c>. <paramref name="Start"/>, <paramref name="Stop"/> and <paramref name="Step"/> are long, <see cref="VaryingInteger"/> or null.</summary>
+/// <summary>One index of <c>x[...]</c>. <paramref name="Start"/>, <paramref name="Stop"/> and <paramref name="Step"/>
+/// are long, <see cref="VaryingInteger"/> or null.</summary>
 /// <param name="Kind">None (new axis), Single, Null, Ellipsis, Bool, Tensor or Slice.</param>
 /// <param name="Start">First index, or the single index.</param>
 /// <param name="Stop">One past the last index.</param>
@@ -93,7 +95,8 @@ internal sealed class TracedOp
     /// <summary>Numbers of the values it makes, in the order in which the result lists them.</summary>
     public required int[] Results { get; init; }
 
-    /// <summary>For chunk, split and unbind, by trace: the shape of every part, also of those that nothing reads.</summary>
+    /// <summary>For chunk, split and unbind, by trace: the shape of every part, also of those that nothing
+    /// reads.</summary>
     public long[][][]? Parts { get; init; }
 
     /// <summary>The tensors of a module that forward computed and put there, by name: <c>weight</c>.</summary>
@@ -103,7 +106,16 @@ internal sealed class TracedOp
     public static IReadOnlyDictionary<string, ValueRef> NoTensors { get; } = new Dictionary<string, ValueRef>();
 
     /// <summary>Whether the number of an operation's results may follow a size.</summary>
-    public static bool HasParts(MethodBase method) => method.Name is "chunk" or "split" or "split_with_sizes" or "tensor_split" or "unbind" or "hsplit" or "vsplit" or "dsplit";
+    public static bool HasParts(MethodBase method) =>
+        method.Name
+            is "chunk"
+                or "split"
+                or "split_with_sizes"
+                or "tensor_split"
+                or "unbind"
+                or "hsplit"
+                or "vsplit"
+                or "dsplit";
 
     /// <summary>Makes an exception that names this operation's place.</summary>
     public ExportException Refuse(string reason) => new(ModulePath, Site.Place, reason);
@@ -125,7 +137,8 @@ internal sealed class Trace
     /// <summary>What forward changed of what it finds again at the next call, for a message.</summary>
     public List<string> ChangedState { get; } = [];
 
-    /// <summary>Values of the outputs, with the name that the result's structure gives each (<c>output</c>, <c>Item1</c>, <c>0</c>).</summary>
+    /// <summary>Values of the outputs, with the name that the result's structure gives each (<c>output</c>,
+    /// <c>Item1</c>, <c>0</c>).</summary>
     public List<(string Name, int Value)> Outputs { get; } = [];
 }
 
@@ -154,19 +167,26 @@ internal sealed class TracedGraph
     public required IReadOnlyList<(string Name, int Value)> Outputs { get; init; }
 
     /// <summary>
-    /// Looks for a point at which one of several formulas of the inputs' sizes differs from the first; false where none does at any size
+    /// Looks for a point at which one of several formulas of the inputs' sizes differs from the first; false where
+    /// none does at any size
     /// that forward may take.
     /// </summary>
     /// <param name="rivals">Formulas.</param>
     /// <param name="symbolOf">The symbol of an axis.</param>
     /// <param name="point">Where they differ.</param>
-    public bool TellsApart(IReadOnlyList<SizeExpression> rivals, Func<SizeExpression.Axis, int> symbolOf, out SizePoint point)
+    public bool TellsApart(
+        IReadOnlyList<SizeExpression> rivals,
+        Func<SizeExpression.Axis, int> symbolOf,
+        out SizePoint point
+    )
     {
         foreach (var candidate in CandidatePoints())
         {
-            if (!MayBeTried(candidate)) continue;
+            if (!MayBeTried(candidate))
+                continue;
             var values = rivals.Select(rival => rival.Evaluate(axis => candidate[symbolOf(axis)])).ToArray();
-            if (values.All(value => value == values[0])) continue;
+            if (values.All(value => value == values[0]))
+                continue;
             point = candidate;
             return true;
         }
@@ -187,9 +207,11 @@ internal sealed class TracedGraph
         var largest = Points.SelectMany(point => point.Sizes).Max();
         for (var symbol = 0; symbol < Symbols.Names.Count; symbol++)
         {
-            for (var size = 1; size <= 64; size++) yield return Points[0].With(symbol, size);
+            for (var size = 1; size <= 64; size++)
+                yield return Points[0].With(symbol, size);
         }
 
-        for (var i = 0; i < 2000; i++) yield return new SizePoint([.. Symbols.Names.Select(_ => random.NextInt64(1, (2 * largest) + 16))]);
+        for (var i = 0; i < 2000; i++)
+            yield return new SizePoint([.. Symbols.Names.Select(_ => random.NextInt64(1, (2 * largest) + 16))]);
     }
 }

@@ -1,5 +1,7 @@
-// What it does: an in-place operation on a view changes the tensor that it is a view of. In a graph, where nothing changes, that is a new
-// value: the old one with the view's elements replaced. Views that keep all elements are turned back by a reshape or a permutation; views
+// What it does: an in-place operation on a view changes the tensor that it is a view of. In a graph, where nothing
+// changes, that is a new
+// value: the old one with the view's elements replaced. Views that keep all elements are turned back by a reshape or
+// a permutation; views
 // of a part are written by x[...] = view.
 using System.Reflection;
 using TorchBridge.Export.Lowering;
@@ -13,7 +15,10 @@ internal static class ViewInverse
 {
     private static readonly MethodInfo Reshape = typeof(Tensor).GetMethod("reshape", [typeof(long[])])!;
     private static readonly MethodInfo Permute = typeof(Tensor).GetMethod("permute", [typeof(long[])])!;
-    private static readonly MethodInfo Put = typeof(Tensor).GetMethod("set_TensorItems", [typeof(TensorIndex[]), typeof(Tensor)])!;
+    private static readonly MethodInfo Put = typeof(Tensor).GetMethod(
+        "set_TensorItems",
+        [typeof(TensorIndex[]), typeof(Tensor)]
+    )!;
     private static readonly IndexArgument Whole = new("Slice", null, null, null, null);
 
     /// <summary>Method and arguments of the operation, or null where there is none.</summary>
@@ -22,58 +27,155 @@ internal static class ViewInverse
     /// <param name="view">Value of the view.</param>
     public static (MethodInfo Method, object?[] Arguments)? Of(ViewLink link, TracedValue source, TracedValue view)
     {
-        if (source.Type != view.Type) return null;
-        ValueRef into = new(source.Id), from = new(view.Id);
+        if (source.Type != view.Type)
+            return null;
+        ValueRef into = new(source.Id),
+            from = new(view.Id);
         object?[] shape = [.. source.Shape.Select(size => (object?)size)];
         var rank = source.Shape.Length;
         var op = link.Operation;
         var name = op.Module?.GetType().Name ?? OperatorTable.NameOf(op.Method);
         switch (name)
         {
-            case "view" or "reshape" or "view_as" or "reshape_as" or "flatten" or "unflatten" or "squeeze" or "unsqueeze" or "contiguous" or "ravel" or "detach" or "alias"
-                or "to" or "to_type" or "type" or "type_as" or "Flatten" or "Unflatten" or "Identity" or "cpu" or "float" or "expand_as" or "expand"
-                when view.Shape.Aggregate(1L, (product, size) => product * size) == shape.Aggregate(1L, (product, size) => product * (long)size!):
+            case "view"
+            or "reshape"
+            or "view_as"
+            or "reshape_as"
+            or "flatten"
+            or "unflatten"
+            or "squeeze"
+            or "unsqueeze"
+            or "contiguous"
+            or "ravel"
+            or "detach"
+            or "alias"
+            or "to"
+            or "to_type"
+            or "type"
+            or "type_as"
+            or "Flatten"
+            or "Unflatten"
+            or "Identity"
+            or "cpu"
+            or "float"
+            or "expand_as"
+            or "expand"
+                when view.Shape.Aggregate(1L, (product, size) => product * size)
+                    == shape.Aggregate(1L, (product, size) => product * (long)size!):
                 return (Reshape, [from, shape]);
-            case "permute" or "transpose" or "t" or "T" or "mT" or "movedim" when Permutation(op, name, rank) is { } order:
-                return (Permute, [from, order.Select((axis, at) => (axis, at)).OrderBy(pair => pair.axis).Select(pair => (object?)(long)pair.at).ToArray()]);
+            case "permute"
+            or "transpose"
+            or "t"
+            or "T"
+            or "mT"
+            or "movedim" when Permutation(op, name, rank) is { } order:
+                return (
+                    Permute,
+                    [
+                        from,
+                        order
+                            .Select((axis, at) => (axis, at))
+                            .OrderBy(pair => pair.axis)
+                            .Select(pair => (object?)(long)pair.at)
+                            .ToArray(),
+                    ]
+                );
             case "index" when Indices(op) is { } indices:
                 return (Put, [into, indices, from]);
             case "narrow" when Longs(op) is [var axis, var start, var length, ..]:
-                return (Put, [into, Along(axis, rank, new IndexArgument("Slice", start, start + length, null, null)), from]);
+                return (
+                    Put,
+                    [into, Along(axis, rank, new IndexArgument("Slice", start, start + length, null, null)), from]
+                );
             case "slice" when Longs(op) is [var axis, var start, var finish, var step, ..]:
                 return (Put, [into, Along(axis, rank, new IndexArgument("Slice", start, finish, step, null)), from]);
             case "select" when Longs(op) is [var axis, var index, ..]:
                 return (Put, [into, Along(axis, rank, new IndexArgument("Single", index, null, null, null)), from]);
             case "unbind":
-                return (Put, [into, Along(Longs(op).FirstOrDefault(), rank, new IndexArgument("Single", (long)link.Index, null, null, null)), from]);
+                return (
+                    Put,
+                    [
+                        into,
+                        Along(
+                            Longs(op).FirstOrDefault(),
+                            rank,
+                            new IndexArgument("Single", (long)link.Index, null, null, null)
+                        ),
+                        from,
+                    ]
+                );
             case "chunk" or "split" or "tensor_split":
                 // The axis is the one along which the parts are shorter than the whole, or, for a single part, any.
-                var split = Enumerable.Range(0, rank).FirstOrDefault(axis => link.Results[0].Shape[axis] != source.Shape[axis]);
+                var split = Enumerable
+                    .Range(0, rank)
+                    .FirstOrDefault(axis => link.Results[0].Shape[axis] != source.Shape[axis]);
                 var first = link.Results.Take(link.Index).Sum(part => part.Shape[split]);
-                return (Put, [into, Along(split, rank, new IndexArgument("Slice", first, first + view.Shape[split], null, null)), from]);
+                return (
+                    Put,
+                    [
+                        into,
+                        Along(split, rank, new IndexArgument("Slice", first, first + view.Shape[split], null, null)),
+                        from,
+                    ]
+                );
             default:
                 return null;
         }
     }
 
     /// <summary>Whether an operation always gives a view of its first tensor, whatever the sizes.</summary>
-    public static bool IsView(MethodBase method) => OperatorTable.NameOf(method) is "view" or "view_as" or "unsqueeze" or "squeeze" or "permute" or "transpose" or "t" or "T"
-        or "mT" or "movedim" or "narrow" or "slice" or "select" or "unbind" or "chunk" or "split" or "tensor_split" or "expand" or "expand_as" or "detach" or "alias" or "diagonal" or "unfold";
+    public static bool IsView(MethodBase method) =>
+        OperatorTable.NameOf(method)
+            is "view"
+                or "view_as"
+                or "unsqueeze"
+                or "squeeze"
+                or "permute"
+                or "transpose"
+                or "t"
+                or "T"
+                or "mT"
+                or "movedim"
+                or "narrow"
+                or "slice"
+                or "select"
+                or "unbind"
+                or "chunk"
+                or "split"
+                or "tensor_split"
+                or "expand"
+                or "expand_as"
+                or "detach"
+                or "alias"
+                or "diagonal"
+                or "unfold";
 
     private static object?[] Along(long axis, int rank, IndexArgument index) =>
         [.. Enumerable.Range(0, rank).Select(i => (object?)(i == (axis < 0 ? axis + rank : axis) ? index : Whole))];
 
-    private static long[] Longs(TracedOp op) => [.. op.Arguments.Skip(1).SelectMany(argument => argument switch
-    {
-        long number => [number],
-        object?[] list => list.OfType<long>(),
-        _ => Enumerable.Empty<long>(),
-    })];
+    private static long[] Longs(TracedOp op) =>
+        [
+            .. op
+                .Arguments.Skip(1)
+                .SelectMany(argument =>
+                    argument switch
+                    {
+                        long number => [number],
+                        object?[] list => list.OfType<long>(),
+                        _ => Enumerable.Empty<long>(),
+                    }
+                ),
+        ];
 
     private static object?[]? Indices(TracedOp op)
     {
-        var indices = op.Arguments.Skip(1).SelectMany(argument => argument is object?[] list ? list : [argument])
-            .Select(argument => argument is long number ? new IndexArgument("Single", number, null, null, null) : argument).ToArray();
+        var indices = op
+            .Arguments.Skip(1)
+            .SelectMany(argument => argument is object?[] list ? list : [argument])
+            .Select(argument =>
+                argument is long number ? new IndexArgument("Single", number, null, null, null) : argument
+            )
+            .ToArray();
         return indices.All(index => index is IndexArgument) ? indices : null;
     }
 
@@ -90,7 +192,8 @@ internal static class ViewInverse
                 (order[At(given[0])], order[At(given[1])]) = (At(given[1]), At(given[0]));
                 return order;
             case "t" or "T" or "mT" when rank >= 2:
-                if (name == "T") return [.. order.Reverse()];
+                if (name == "T")
+                    return [.. order.Reverse()];
                 (order[rank - 2], order[rank - 1]) = (order[rank - 1], order[rank - 2]);
                 return order;
             default:

@@ -1,6 +1,9 @@
-// Why: an export runs forward many times, and nothing of the model may be different afterwards. What forward changes by operations is
-// refused before it happens; some of TorchSharp's modules change their own tensors in native code (Embedding's max_norm renormalizes rows,
-// InstanceNorm moves its statistics). The first run is watched with copies of everything; copies are then kept of what it changed, and of
+// Why: an export runs forward many times, and nothing of the model may be different afterwards. What forward changes
+// by operations is
+// refused before it happens; some of TorchSharp's modules change their own tensors in native code (Embedding's
+// max_norm renormalizes rows,
+// InstanceNorm moves its statistics). The first run is watched with copies of everything; copies are then kept of
+// what it changed, and of
 // everything small.
 using TorchSharp;
 using static TorchSharp.torch;
@@ -22,7 +25,8 @@ internal sealed class WeightGuard : IDisposable
     public WeightGuard(IEnumerable<Tensor> tensors)
     {
         using var noGrad = no_grad();
-        foreach (var tensor in tensors.Where(tensor => !tensor.IsInvalid)) copies.TryAdd(tensor, TensorMemory.Keep(tensor));
+        foreach (var tensor in tensors.Where(tensor => !tensor.IsInvalid))
+            copies.TryAdd(tensor, TensorMemory.Keep(tensor));
     }
 
     /// <summary>Whether a run changed anything so far.</summary>
@@ -31,7 +35,8 @@ internal sealed class WeightGuard : IDisposable
     /// <summary>Watches one tensor more, which is as it was before the run.</summary>
     public void Watch(Tensor tensor)
     {
-        if (copies.ContainsKey(tensor)) return;
+        if (copies.ContainsKey(tensor))
+            return;
         using var noGrad = no_grad();
         copies.Add(tensor, TensorMemory.Keep(tensor));
         watched.Add(tensor);
@@ -43,7 +48,8 @@ internal sealed class WeightGuard : IDisposable
         using var noGrad = no_grad();
         foreach (var (tensor, copy) in copies.ToArray())
         {
-            if (tensor.IsInvalid) continue;
+            if (tensor.IsInvalid)
+                continue;
             if (!AreEqual(tensor, copy))
             {
                 tensor.detach().copy_(copy);
@@ -62,7 +68,8 @@ internal sealed class WeightGuard : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var copy in copies.Values) copy.Dispose();
+        foreach (var copy in copies.Values)
+            copy.Dispose();
         copies.Clear();
     }
 

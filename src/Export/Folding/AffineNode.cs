@@ -1,13 +1,17 @@
-// Which nodes are an affine function of each channel (axis 1): BatchNormalization with constant parameters, and Mul, Add, Sub, Div with a
-// constant that has one value a channel, or one for all. A constant broadcasts from the right, so for a value of rank r its axis 1 is
-// the constant's axis (rank of the constant) - (r - 1); every other axis must have size 1. A value of one channel that a constant spreads to
+// Which nodes are an affine function of each channel (axis 1): BatchNormalization with constant parameters, and Mul,
+// Add, Sub, Div with a
+// constant that has one value a channel, or one for all. A constant broadcasts from the right, so for a value of rank
+// r its axis 1 is
+// the constant's axis (rank of the constant) - (r - 1); every other axis must have size 1. A value of one channel
+// that a constant spreads to
 // several is none: its layer has one channel, and cannot take them.
 using TorchBridge.Export.Onnx;
 using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Export.Folding;
 
-/// <summary>A node that scales and shifts channels: what it reads, what it does, and the tensors it has that from.</summary>
+/// <summary>A node that scales and shifts channels: what it reads, what it does, and the tensors it has that
+/// from.</summary>
 /// <param name="Node">The node.</param>
 /// <param name="Input">The value that it reads.</param>
 /// <param name="Affine">What it does.</param>
@@ -19,28 +23,42 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
     public bool IsBatchNorm => Node.OpType == "BatchNormalization";
 
     /// <summary>Reads a node, or says with null that it is none.</summary>
-    public static AffineNode? Read(OnnxGraph graph, OnnxNode node) => node.OpType switch
-    {
-        "BatchNormalization" => OfBatchNorm(graph, node),
-        "Mul" or "Add" or "Sub" or "Div" => OfArithmetic(graph, node),
-        _ => null,
-    };
+    public static AffineNode? Read(OnnxGraph graph, OnnxNode node) =>
+        node.OpType switch
+        {
+            "BatchNormalization" => OfBatchNorm(graph, node),
+            "Mul" or "Add" or "Sub" or "Div" => OfArithmetic(graph, node),
+            _ => null,
+        };
 
     private static AffineNode? OfBatchNorm(OnnxGraph graph, OnnxNode node)
     {
         var parameters = node.Inputs.Skip(1).Select(graph.Initializers.GetValueOrDefault).ToArray();
-        if (parameters.Any(parameter => parameter is null || !IsFloat(parameter.Type))) return null;
+        if (parameters.Any(parameter => parameter is null || !IsFloat(parameter.Type)))
+            return null;
         var values = parameters.Select(parameter => TensorBytes.ToDoubles(parameter!)).ToArray();
-        return new AffineNode(node, node.Inputs[0], ChannelAffine.OfBatchNorm(values[0], values[1], values[2], values[3], node.Float("epsilon", 1e-5f)), [.. node.Inputs.Skip(1)]);
+        return new AffineNode(
+            node,
+            node.Inputs[0],
+            ChannelAffine.OfBatchNorm(values[0], values[1], values[2], values[3], node.Float("epsilon", 1e-5f)),
+            [.. node.Inputs.Skip(1)]
+        );
     }
 
     private static AffineNode? OfArithmetic(OnnxGraph graph, OnnxNode node)
     {
         var constantFirst = graph.Initializers.ContainsKey(node.Inputs[0]);
         var (input, constant) = constantFirst ? (node.Inputs[1], node.Inputs[0]) : (node.Inputs[0], node.Inputs[1]);
-        if (!graph.Initializers.TryGetValue(constant, out var tensor) || graph.Initializers.ContainsKey(input) || !IsFloat(tensor.Type)) return null;
-        if (RankOf(graph, input) is not { } rank || rank < 2 || !IsPerChannel(tensor.Dims, rank)) return null;
-        if (tensor.Count > 1 && ChannelsOf(graph, input) != tensor.Count) return null;
+        if (
+            !graph.Initializers.TryGetValue(constant, out var tensor)
+            || graph.Initializers.ContainsKey(input)
+            || !IsFloat(tensor.Type)
+        )
+            return null;
+        if (RankOf(graph, input) is not { } rank || rank < 2 || !IsPerChannel(tensor.Dims, rank))
+            return null;
+        if (tensor.Count > 1 && ChannelsOf(graph, input) != tensor.Count)
+            return null;
         var k = TensorBytes.ToDoubles(tensor);
         var affine = (node.OpType, constantFirst) switch
         {
@@ -56,7 +74,8 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
 
     private static bool IsPerChannel(long[] dims, int rank)
     {
-        if (dims.Length > rank) return false;
+        if (dims.Length > rank)
+            return false;
         var channelAxis = dims.Length - (rank - 1);
         return dims.Select((size, axis) => axis == channelAxis || size == 1).All(fits => fits);
     }
@@ -67,7 +86,9 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
     /// <summary>Size of axis 1; null where it is free or unknown.</summary>
     private static long? ChannelsOf(OnnxGraph graph, string name) => DimsOf(graph, name)?[1] as long?;
 
-    private static object[]? DimsOf(OnnxGraph graph, string name) => graph.Inputs.FirstOrDefault(input => input.Name == name)?.Dims ?? graph.Infos.GetValueOrDefault(name)?.Dims;
+    private static object[]? DimsOf(OnnxGraph graph, string name) =>
+        graph.Inputs.FirstOrDefault(input => input.Name == name)?.Dims ?? graph.Infos.GetValueOrDefault(name)?.Dims;
 
-    private static bool IsFloat(ElementType type) => type is ElementType.Float32 or ElementType.Float64 or ElementType.Float16;
+    private static bool IsFloat(ElementType type) =>
+        type is ElementType.Float32 or ElementType.Float64 or ElementType.Float16;
 }

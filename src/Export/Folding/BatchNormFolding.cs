@@ -1,10 +1,12 @@
-// What it does: puts everything that scales and shifts channels (see AffineNode) into the layers beside it (see LinearLayer), so that an
+// What it does: puts everything that scales and shifts channels (see AffineNode) into the layers beside it (see
+// LinearLayer), so that an
 // eval-mode BatchNorm costs nothing:
 //   1. after a Conv, ConvTranspose or Gemm, chains included: BatchNorm after BatchNorm, constant Mul and Add
 //   2. after a BatchNorm that stays: into its weight and bias
 //   3. before a Gemm or an unpadded Conv; a scale without a shift before any of them
 //   4. what is left of a chain of constant Mul, Add, Sub, Div becomes one Mul and one Add
-// A fold is right or it is refused with a reason: the value between the two must have one reader and be no output of the model, the
+// A fold is right or it is refused with a reason: the value between the two must have one reader and be no output of
+// the model, the
 // layer's weights must be its own and constant.
 using TorchBridge.Export.Onnx;
 using TorchBridge.Onnx.Graph;
@@ -15,7 +17,11 @@ namespace TorchBridge.Export.Folding;
 /// <param name="Folded">Module paths of the BatchNorms that are gone.</param>
 /// <param name="Refused">BatchNorms that stayed, with the reason.</param>
 /// <param name="Layers">Layers whose weights changed.</param>
-internal sealed record FoldResult(IReadOnlyList<string> Folded, IReadOnlyList<FoldRefusal> Refused, IReadOnlyList<LinearLayer> Layers)
+internal sealed record FoldResult(
+    IReadOnlyList<string> Folded,
+    IReadOnlyList<FoldRefusal> Refused,
+    IReadOnlyList<LinearLayer> Layers
+)
 {
     public static FoldResult None { get; } = new([], [], []);
 }
@@ -31,7 +37,8 @@ internal sealed class BatchNormFolding
     private readonly List<string> folded = [];
     private readonly Dictionary<OnnxNode, string> reasons = [];
 
-    private BatchNormFolding(OnnxGraph graph, IReadOnlyDictionary<string, string> keep) => (this.graph, this.keep) = (graph, keep);
+    private BatchNormFolding(OnnxGraph graph, IReadOnlyDictionary<string, string> keep) =>
+        (this.graph, this.keep) = (graph, keep);
 
     /// <summary>Folds a graph in topological order.</summary>
     /// <param name="graph">Is changed.</param>
@@ -41,12 +48,19 @@ internal sealed class BatchNormFolding
 
     private FoldResult Run()
     {
-        foreach (var node in graph.Nodes.ToArray()) Try(node, FoldBackward);
-        foreach (var node in graph.Nodes.Reverse<OnnxNode>().ToArray()) Try(node, FoldForward);
-        foreach (var layer in layers.Values.Where(layer => layer.Steps.Count > 0)) layer.Write(graph);
-        foreach (var (norm, after) in norms) WriteNorm(norm, after);
+        foreach (var node in graph.Nodes.ToArray())
+            Try(node, FoldBackward);
+        foreach (var node in graph.Nodes.Reverse<OnnxNode>().ToArray())
+            Try(node, FoldForward);
+        foreach (var layer in layers.Values.Where(layer => layer.Steps.Count > 0))
+            layer.Write(graph);
+        foreach (var (norm, after) in norms)
+            WriteNorm(norm, after);
         MergeArithmetic();
-        var refused = graph.Nodes.Where(node => node.OpType == "BatchNormalization").Select(node => new FoldRefusal(node.ModulePath, reasons[node])).ToArray();
+        var refused = graph
+            .Nodes.Where(node => node.OpType == "BatchNormalization")
+            .Select(node => new FoldRefusal(node.ModulePath, reasons[node]))
+            .ToArray();
         return new FoldResult(folded, refused, [.. layers.Values.Where(layer => layer.Steps.Count > 0)]);
     }
 
@@ -55,31 +69,39 @@ internal sealed class BatchNormFolding
         var isNorm = node.OpType == "BatchNormalization";
         if (AffineNode.Read(graph, node) is not { } affine)
         {
-            if (isNorm) reasons[node] = "its statistics are computed in forward";
+            if (isNorm)
+                reasons[node] = "its statistics are computed in forward";
             return;
         }
 
         var reason = keep.GetValueOrDefault(node.Name) ?? fold(affine);
         if (reason is not null)
         {
-            if (!reasons.TryGetValue(node, out var earlier)) reasons[node] = reason;
-            else if (reason != earlier && reason != NoLayerAfter) reasons[node] = $"{earlier}; {reason}";
+            if (!reasons.TryGetValue(node, out var earlier))
+                reasons[node] = reason;
+            else if (reason != earlier && reason != NoLayerAfter)
+                reasons[node] = $"{earlier}; {reason}";
             return;
         }
 
         graph.Nodes.Remove(node);
-        if (isNorm) folded.Add(node.ModulePath);
+        if (isNorm)
+            folded.Add(node.ModulePath);
     }
 
     /// <summary>Into the node before it.</summary>
     private string? FoldBackward(AffineNode affine)
     {
         var producer = graph.Producer(affine.Input);
-        if (producer is null) return "it normalizes an input of the model";
+        if (producer is null)
+            return "it normalizes an input of the model";
         var isNorm = producer.OpType == "BatchNormalization" && AffineNode.Read(graph, producer) is not null;
-        if (!isNorm && !LinearLayer.Is(producer)) return $"the layer before it is {producer.OpType} ({producer.Name})";
-        if (graph.IsOutput(affine.Input)) return $"the output of {producer.Name} is an output of the model";
-        if (graph.Uses()[affine.Input] != 1) return $"the output of {producer.Name} is used elsewhere too";
+        if (!isNorm && !LinearLayer.Is(producer))
+            return $"the layer before it is {producer.OpType} ({producer.Name})";
+        if (graph.IsOutput(affine.Input))
+            return $"the output of {producer.Name} is an output of the model";
+        if (graph.Uses()[affine.Input] != 1)
+            return $"the output of {producer.Name} is used elsewhere too";
         if (isNorm)
         {
             norms[producer] = norms.GetValueOrDefault(producer, ChannelAffine.Identity).Then(affine.Affine);
@@ -87,8 +109,10 @@ internal sealed class BatchNormFolding
         else
         {
             var (layer, reason) = LayerOf(producer);
-            if (layer is null) return reason;
-            if (layer.FoldAfter(affine) is { } misfit) return misfit;
+            if (layer is null)
+                return reason;
+            if (layer.FoldAfter(affine) is { } misfit)
+                return misfit;
         }
 
         // The producer stands before whoever reads the affine node: it may take over its output.
@@ -99,33 +123,51 @@ internal sealed class BatchNormFolding
     /// <summary>Into the layer after it.</summary>
     private string? FoldForward(AffineNode affine)
     {
-        if (graph.IsOutput(affine.Output)) return "its output is an output of the model";
+        if (graph.IsOutput(affine.Output))
+            return "its output is an output of the model";
         var readers = graph.Readers(affine.Output).ToArray();
-        if (readers.Length != 1 || !LinearLayer.Is(readers[0]) || readers[0].Inputs[0] != affine.Output || graph.Uses()[affine.Output] != 1) return NoLayerAfter;
+        if (
+            readers.Length != 1
+            || !LinearLayer.Is(readers[0])
+            || readers[0].Inputs[0] != affine.Output
+            || graph.Uses()[affine.Output] != 1
+        )
+            return NoLayerAfter;
         // A norm that took others in is what it and they are together.
-        if (norms.ContainsKey(affine.Node)) return $"it holds a chain already, and {readers[0].Name} is left as it is";
+        if (norms.ContainsKey(affine.Node))
+            return $"it holds a chain already, and {readers[0].Name} is left as it is";
         var (layer, reason) = LayerOf(readers[0]);
-        if (layer is null) return reason;
-        if (layer.FoldBefore(affine) is { } misfit) return misfit;
+        if (layer is null)
+            return reason;
+        if (layer.FoldBefore(affine) is { } misfit)
+            return misfit;
         readers[0].Inputs[0] = affine.Input;
         return null;
     }
 
     private (LinearLayer? Layer, string? Reason) LayerOf(OnnxNode node)
     {
-        if (layers.TryGetValue(node, out var known)) return (known, null);
+        if (layers.TryGetValue(node, out var known))
+            return (known, null);
         var (layer, reason) = LinearLayer.Read(graph, node);
-        if (layer is not null) layers.Add(node, layer);
+        if (layer is not null)
+            layers.Add(node, layer);
         return (layer, reason);
     }
 
     /// <summary>What followed a norm goes into its weight and bias: S (g n + b) + T.</summary>
     private void WriteNorm(OnnxNode norm, ChannelAffine after)
     {
-        Initializer weight = graph.Initializers[norm.Inputs[1]], bias = graph.Initializers[norm.Inputs[2]];
-        double[] g = TensorBytes.ToDoubles(weight), b = TensorBytes.ToDoubles(bias);
-        for (var c = 0; c < g.Length; c++) (g[c], b[c]) = (after.ScaleOf(c) * g[c], (after.ScaleOf(c) * b[c]) + after.ShiftOf(c));
-        foreach (var (at, name, values) in ((int, string, double[])[])[(1, $"{norm.Name}.weight:chain", g), (2, $"{norm.Name}.bias:chain", b)])
+        Initializer weight = graph.Initializers[norm.Inputs[1]],
+            bias = graph.Initializers[norm.Inputs[2]];
+        double[] g = TensorBytes.ToDoubles(weight),
+            b = TensorBytes.ToDoubles(bias);
+        for (var c = 0; c < g.Length; c++)
+            (g[c], b[c]) = (after.ScaleOf(c) * g[c], (after.ScaleOf(c) * b[c]) + after.ShiftOf(c));
+        foreach (
+            var (at, name, values) in ((int, string, double[])[])
+                [(1, $"{norm.Name}.weight:chain", g), (2, $"{norm.Name}.bias:chain", b)]
+        )
         {
             graph.Initializers[name] = TensorBytes.FromDoubles(name, weight.Type, weight.Dims, values);
             norm.Inputs[at] = name;
@@ -138,15 +180,21 @@ internal sealed class BatchNormFolding
         for (var at = 0; at < graph.Nodes.Count; at++)
         {
             var chain = Chain(at);
-            if (chain.Count < 2 || (chain.Count == 2 && chain[0].Node.OpType == "Mul" && chain[1].Node.OpType == "Add")) continue;
+            if (chain.Count < 2 || (chain.Count == 2 && chain[0].Node.OpType == "Mul" && chain[1].Node.OpType == "Add"))
+                continue;
             var affine = chain.Aggregate(ChannelAffine.Identity, (first, next) => first.Then(next.Affine));
             var (first, last) = (chain[0], chain[^1]);
             // The shape in which the constants broadcast: [C, 1, ...], from the one with the most axes.
-            var dims = chain.Select(link => graph.Initializers[link.Tensors[0]]).MaxBy(tensor => (tensor.Count, tensor.Dims.Length))!.Dims;
+            var dims = chain
+                .Select(link => graph.Initializers[link.Tensors[0]])
+                .MaxBy(tensor => (tensor.Count, tensor.Dims.Length))!
+                .Dims;
             var type = graph.Initializers[first.Tensors[0]].Type;
             var between = $"{first.Output}:scaled";
-            if (graph.Ranks.TryGetValue(first.Output, out var rank)) graph.Ranks[between] = rank;
-            if (graph.Infos.TryGetValue(first.Output, out var info)) graph.Infos[between] = info with { Name = between };
+            if (graph.Ranks.TryGetValue(first.Output, out var rank))
+                graph.Ranks[between] = rank;
+            if (graph.Infos.TryGetValue(first.Output, out var info))
+                graph.Infos[between] = info with { Name = between };
             graph.Nodes.RemoveAll(node => chain.Any(link => link.Node == node));
             var nodes = new List<OnnxNode>();
             if (!affine.ShiftsNothing)
@@ -164,8 +212,20 @@ internal sealed class BatchNormFolding
             OnnxNode Arithmetic(string op, AffineNode from, string input, double[] values, string output)
             {
                 var name = $"{from.Node.Name}:{op.ToLowerInvariant()}";
-                graph.Initializers[name] = TensorBytes.FromDoubles(name, type, values.Length == 1 && dims.Aggregate(1L, (a, b) => a * b) != 1 ? [] : dims, values);
-                return new OnnxNode { OpType = op, Name = name, ModulePath = from.Node.ModulePath, Inputs = [input, name], Outputs = [output] };
+                graph.Initializers[name] = TensorBytes.FromDoubles(
+                    name,
+                    type,
+                    values.Length == 1 && dims.Aggregate(1L, (a, b) => a * b) != 1 ? [] : dims,
+                    values
+                );
+                return new OnnxNode
+                {
+                    OpType = op,
+                    Name = name,
+                    ModulePath = from.Node.ModulePath,
+                    Inputs = [input, name],
+                    Outputs = [output],
+                };
             }
         }
     }
@@ -174,9 +234,10 @@ internal sealed class BatchNormFolding
     private List<AffineNode> Chain(int at)
     {
         var chain = new List<AffineNode>();
-        for (var node = graph.Nodes[at]; node is not null;)
+        for (var node = graph.Nodes[at]; node is not null; )
         {
-            if (node.OpType == "BatchNormalization" || AffineNode.Read(graph, node) is not { } affine) break;
+            if (node.OpType == "BatchNormalization" || AffineNode.Read(graph, node) is not { } affine)
+                break;
             chain.Add(affine);
             var readers = graph.Readers(affine.Output).ToArray();
             node = readers.Length == 1 && graph.Uses()[affine.Output] == 1 ? readers[0] : null;

@@ -7,10 +7,12 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Folding;
 
-/// <summary>Replaces nodes that read nothing but constants by their results. ONNX Runtime computes them, with the kernels that would run them.</summary>
+/// <summary>Replaces nodes that read nothing but constants by their results. ONNX Runtime computes them, with the
+/// kernels that would run them.</summary>
 internal static class ConstantFolding
 {
-    /// <summary>A result may be larger than what it is made of by this; a larger one (an expanded constant) is cheaper to compute than to store.</summary>
+    /// <summary>A result may be larger than what it is made of by this; a larger one (an expanded constant) is
+    /// cheaper to compute than to store.</summary>
     private const long Growth = 64 << 10;
 
     /// <summary>Folds in place.</summary>
@@ -18,29 +20,46 @@ internal static class ConstantFolding
     {
         var constants = graph.Initializers.Keys.ToHashSet(StringComparer.Ordinal);
         var nodes = new List<OnnxNode>();
-        foreach (var node in graph.Nodes.Where(node => !node.OpType.StartsWith("Random", StringComparison.Ordinal) && node.Inputs.All(input => input.Length == 0 || constants.Contains(input))))
+        foreach (
+            var node in graph.Nodes.Where(node =>
+                !node.OpType.StartsWith("Random", StringComparison.Ordinal)
+                && node.Inputs.All(input => input.Length == 0 || constants.Contains(input))
+            )
+        )
         {
             constants.UnionWith(node.Outputs);
             nodes.Add(node);
         }
 
-        if (nodes.Count == 0) return;
+        if (nodes.Count == 0)
+            return;
         // Only what a node that is no constant reads, or the caller gets.
-        var read = graph.Nodes.Except(nodes).SelectMany(node => node.Inputs).Concat(graph.Outputs.Select(output => output.Name)).ToHashSet(StringComparer.Ordinal);
+        var read = graph
+            .Nodes.Except(nodes)
+            .SelectMany(node => node.Inputs)
+            .Concat(graph.Outputs.Select(output => output.Name))
+            .ToHashSet(StringComparer.Ordinal);
         var results = nodes.SelectMany(node => node.Outputs).Where(read.Contains).ToArray();
         foreach (var (name, tensor) in Compute(graph, nodes, results))
         {
-            if (graph.IsOutput(name)) continue;
-            foreach (var node in nodes.Where(node => node.Outputs.Contains(name))) node.Outputs[node.Outputs.IndexOf(name)] = $"{name}:folded away";
+            if (graph.IsOutput(name))
+                continue;
+            foreach (var node in nodes.Where(node => node.Outputs.Contains(name)))
+                node.Outputs[node.Outputs.IndexOf(name)] = $"{name}:folded away";
             graph.Initializers.Add(name, tensor);
         }
     }
 
-    private static List<(string Name, Initializer Tensor)> Compute(OnnxGraph graph, List<OnnxNode> nodes, string[] results)
+    private static List<(string Name, Initializer Tensor)> Compute(
+        OnnxGraph graph,
+        List<OnnxNode> nodes,
+        string[] results
+    )
     {
         var part = new OnnxGraph { Opset = graph.Opset };
         part.Nodes.AddRange(nodes);
-        foreach (var name in nodes.SelectMany(node => node.Inputs).Distinct().Where(graph.Initializers.ContainsKey)) part.Initializers.Add(name, graph.Initializers[name]);
+        foreach (var name in nodes.SelectMany(node => node.Inputs).Distinct().Where(graph.Initializers.ContainsKey))
+            part.Initializers.Add(name, graph.Initializers[name]);
         var limit = part.Initializers.Values.Sum(tensor => (long)tensor.Data.Length) + Growth;
         var kept = new List<(string, Initializer)>();
         try
@@ -49,12 +68,14 @@ internal static class ConstantFolding
             using var model = new OrtModel(OnnxWriter.WithOutputs(part, results));
             foreach (var (name, tensor) in results.Zip(model.Run([], results)))
             {
-                if (tensor.numel() * tensor.element_size() <= limit) kept.Add((name, TensorBytes.ToInitializer(name, tensor)));
+                if (tensor.numel() * tensor.element_size() <= limit)
+                    kept.Add((name, TensorBytes.ToInitializer(name, tensor)));
             }
         }
         catch (Exception error) when (error is OnnxRuntimeException or InvalidDataException)
         {
-            // A kernel that is missing for a type, say, or more than 2 GB of constants: the nodes stay as they are, and verification judges them.
+            // A kernel that is missing for a type, say, or more than 2 GB of constants: the nodes stay as they are,
+            // and verification judges them.
             return [];
         }
 

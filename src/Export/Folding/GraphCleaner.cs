@@ -2,7 +2,8 @@ using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Export.Folding;
 
-/// <summary>Removes what changes nothing: Identity nodes, nodes and tensors that nobody reads, tensors that stand twice.</summary>
+/// <summary>Removes what changes nothing: Identity nodes, nodes and tensors that nobody reads, tensors that stand
+/// twice.</summary>
 internal static class GraphCleaner
 {
     /// <summary>Cleans a graph in place.</summary>
@@ -17,7 +18,8 @@ internal static class GraphCleaner
     {
         foreach (var identity in graph.Nodes.Where(node => node.OpType == "Identity").ToArray())
         {
-            string from = identity.Inputs[0], to = identity.Outputs[0];
+            string from = identity.Inputs[0],
+                to = identity.Outputs[0];
             if (!graph.IsOutput(to))
             {
                 graph.ReplaceUses(to, from);
@@ -25,9 +27,11 @@ internal static class GraphCleaner
                 continue;
             }
 
-            // An output takes over the name of the value it is, unless that is an input, a tensor of the file, or an output itself.
+            // An output takes over the name of the value it is, unless that is an input, a tensor of the file, or an
+            // output itself.
             var producer = graph.Producer(from);
-            if (producer is null || graph.IsOutput(from)) continue;
+            if (producer is null || graph.IsOutput(from))
+                continue;
             producer.Outputs[producer.Outputs.IndexOf(from)] = to;
             graph.ReplaceUses(from, to);
             graph.Nodes.Remove(identity);
@@ -61,10 +65,13 @@ internal static class GraphCleaner
         for (var i = graph.Nodes.Count - 1; i >= 0; i--)
         {
             var node = graph.Nodes[i];
-            if (node.Outputs.Any(needed.Contains)) needed.UnionWith(node.Inputs);
-            else graph.Nodes.RemoveAt(i);
+            if (node.Outputs.Any(needed.Contains))
+                needed.UnionWith(node.Inputs);
+            else
+                graph.Nodes.RemoveAt(i);
         }
 
-        foreach (var name in graph.Initializers.Keys.Where(name => !needed.Contains(name)).ToArray()) graph.Initializers.Remove(name);
+        foreach (var name in graph.Initializers.Keys.Where(name => !needed.Contains(name)).ToArray())
+            graph.Initializers.Remove(name);
     }
 }

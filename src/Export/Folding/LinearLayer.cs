@@ -1,4 +1,5 @@
-// A layer that is linear in its channels, with what has been folded into it so far. In float64, rounded once, when all is known:
+// A layer that is linear in its channels, with what has been folded into it so far. In float64, rounded once, when
+// all is known:
 //
 //   layer              y = W x + c
 //   affine after it    z = S y + T      gives W'[o, i] = S[o] W[o, i],  c' = S c + T
@@ -8,7 +9,8 @@
 //   Conv           W[o, in/groups, k...]     o is axis 0; i = group of o x in/groups + axis 1
 //   ConvTranspose  W[i, out/groups, k...]    i is axis 0; o = group of i x out/groups + axis 1
 //   Gemm (transB)  W[o, i]                   alpha = 1, beta = 1, as the exporter writes it; others are refused
-// A shift before a padded convolution is not exact: the zeros of the padding are not shifted. Before a ConvTranspose it is not either: its
+// A shift before a padded convolution is not exact: the zeros of the padding are not shifted. Before a ConvTranspose
+// it is not either: its
 // borders see fewer terms of the sum.
 // Source: Ioffe & Szegedy 2015, section 3.1; PyTorch torch.nn.utils.fusion.fuse_conv_bn_weights.
 using System.Runtime.InteropServices;
@@ -17,7 +19,8 @@ using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Export.Folding;
 
-/// <summary>A Conv, ConvTranspose or Gemm with constant weights, and the affine functions that are to go into it.</summary>
+/// <summary>A Conv, ConvTranspose or Gemm with constant weights, and the affine functions that are to go into
+/// it.</summary>
 internal sealed class LinearLayer
 {
     private readonly Initializer weight;
@@ -66,12 +69,25 @@ internal sealed class LinearLayer
     /// <summary>Reads a layer, or says why nothing can be folded into it.</summary>
     public static (LinearLayer? Layer, string? Reason) Read(OnnxGraph graph, OnnxNode node)
     {
-        if (!graph.Initializers.TryGetValue(node.Inputs[1], out var weight)) return (null, $"the weight of {node.Name} is computed in forward");
-        if (graph.Readers(node.Inputs[1]).FirstOrDefault(other => other != node) is { } sharer) return (null, $"weights shared with {sharer.Name}");
+        if (!graph.Initializers.TryGetValue(node.Inputs[1], out var weight))
+            return (null, $"the weight of {node.Name} is computed in forward");
+        if (graph.Readers(node.Inputs[1]).FirstOrDefault(other => other != node) is { } sharer)
+            return (null, $"weights shared with {sharer.Name}");
         Initializer? bias = null;
-        if (node.Inputs.Count > 2 && !graph.Initializers.TryGetValue(node.Inputs[2], out bias)) return (null, $"the bias of {node.Name} is computed in forward");
-        if (weight.Type is not (ElementType.Float32 or ElementType.Float64 or ElementType.Float16)) return (null, $"the weights of {node.Name} are {weight.Type}");
-        if (node.OpType == "Gemm" && (node.Int("transB", 0) != 1 || node.Int("transA", 0) != 0 || node.Float("alpha", 1) != 1 || node.Float("beta", 1) != 1 || bias is { Dims.Length: not 1 }))
+        if (node.Inputs.Count > 2 && !graph.Initializers.TryGetValue(node.Inputs[2], out bias))
+            return (null, $"the bias of {node.Name} is computed in forward");
+        if (weight.Type is not (ElementType.Float32 or ElementType.Float64 or ElementType.Float16))
+            return (null, $"the weights of {node.Name} are {weight.Type}");
+        if (
+            node.OpType == "Gemm"
+            && (
+                node.Int("transB", 0) != 1
+                || node.Int("transA", 0) != 0
+                || node.Float("alpha", 1) != 1
+                || node.Float("beta", 1) != 1
+                || bias is { Dims.Length: not 1 }
+            )
+        )
             return (null, $"{node.Name} is a scaled or transposed Gemm");
         return (new LinearLayer(node, weight, bias, bias is not null && graph.Readers(bias.Name).Skip(1).Any()), null);
     }
@@ -79,7 +95,8 @@ internal sealed class LinearLayer
     /// <summary>Takes a function of the layer's output, or says why not.</summary>
     public string? FoldAfter(AffineNode affine)
     {
-        if (affine.Affine.Channels != 1 && affine.Affine.Channels != OutputChannels) return $"{Node.Name} has {OutputChannels} channels, and it has {affine.Affine.Channels}";
+        if (affine.Affine.Channels != 1 && affine.Affine.Channels != OutputChannels)
+            return $"{Node.Name} has {OutputChannels} channels, and it has {affine.Affine.Channels}";
         After = After.Then(affine.Affine);
         Steps.Add(new FoldStep(IsBefore: false, affine));
         return null;
@@ -88,11 +105,14 @@ internal sealed class LinearLayer
     /// <summary>Takes a function of the layer's input, or says why not.</summary>
     public string? FoldBefore(AffineNode affine)
     {
-        if (affine.Affine.Channels != 1 && affine.Affine.Channels != InputChannels) return $"{Node.Name} has {InputChannels} input channels, and it has {affine.Affine.Channels}";
+        if (affine.Affine.Channels != 1 && affine.Affine.Channels != InputChannels)
+            return $"{Node.Name} has {InputChannels} input channels, and it has {affine.Affine.Channels}";
         if (!affine.Affine.ShiftsNothing)
         {
-            if (Node.OpType == "ConvTranspose") return $"{Node.Name} after it is transposed: its borders see fewer terms";
-            if (Node.OpType == "Conv" && Node.Ints("pads").Any(size => size != 0)) return $"{Node.Name} after it pads with zeros that it does not shift";
+            if (Node.OpType == "ConvTranspose")
+                return $"{Node.Name} after it is transposed: its borders see fewer terms";
+            if (Node.OpType == "Conv" && Node.Ints("pads").Any(size => size != 0))
+                return $"{Node.Name} after it pads with zeros that it does not shift";
         }
 
         Before = affine.Affine.Then(Before);
@@ -102,13 +122,21 @@ internal sealed class LinearLayer
 
     /// <summary>Weight and bias with everything that was folded in, rounded once.</summary>
     public Initializer[] Folded() =>
-        [Weight() with { Name = FoldedWeightName, Source = null }, TensorBytes.FromDoubles(FoldedBiasName, weight.Type, [OutputChannels], Bias())];
+        [
+            Weight() with
+            {
+                Name = FoldedWeightName,
+                Source = null,
+            },
+            TensorBytes.FromDoubles(FoldedBiasName, weight.Type, [OutputChannels], Bias()),
+        ];
 
     /// <summary>Writes them into the graph.</summary>
     public void Write(OnnxGraph graph)
     {
         var tensors = Folded();
-        foreach (var tensor in tensors) graph.Initializers[tensor.Name] = tensor;
+        foreach (var tensor in tensors)
+            graph.Initializers[tensor.Name] = tensor;
         Node.Inputs.RemoveRange(1, Node.Inputs.Count - 1);
         Node.Inputs.AddRange(tensors.Select(tensor => tensor.Name));
     }
@@ -121,12 +149,14 @@ internal sealed class LinearLayer
             var from = MemoryMarshal.Cast<byte, float>(weight.Data.Span);
             var bytes = new byte[weight.Data.Length];
             var to = MemoryMarshal.Cast<byte, float>(bytes.AsSpan());
-            for (var i = 0; i < from.Length; i++) to[i] = (float)Scaled(from[i], i);
+            for (var i = 0; i < from.Length; i++)
+                to[i] = (float)Scaled(from[i], i);
             return weight with { Data = bytes };
         }
 
         var values = TensorBytes.ToDoubles(weight);
-        for (var i = 0; i < values.Length; i++) values[i] = Scaled(values[i], i);
+        for (var i = 0; i < values.Length; i++)
+            values[i] = Scaled(values[i], i);
         return TensorBytes.FromDoubles(weight.Name, weight.Type, weight.Dims, values);
     }
 
@@ -149,21 +179,25 @@ internal sealed class LinearLayer
             }
         }
 
-        for (var o = 0; o < sums.Length; o++) sums[o] = (After.ScaleOf(o) * sums[o]) + After.ShiftOf(o);
+        for (var o = 0; o < sums.Length; o++)
+            sums[o] = (After.ScaleOf(o) * sums[o]) + After.ShiftOf(o);
         return sums;
     }
 
     private (int Output, int Input) ChannelsOf(int index)
     {
         long kernel = 1;
-        foreach (var size in weight.Dims.AsSpan(2)) kernel *= size;
-        long first = index / (kernel * weight.Dims[1]), second = index / kernel % weight.Dims[1];
+        foreach (var size in weight.Dims.AsSpan(2))
+            kernel *= size;
+        long first = index / (kernel * weight.Dims[1]),
+            second = index / kernel % weight.Dims[1];
         // The other side's channel: its place within the group of the first axis' channel.
         var other = (first / (weight.Dims[0] / groups) * weight.Dims[1]) + second;
         return Node.OpType == "ConvTranspose" ? ((int)other, (int)first) : ((int)first, (int)other);
     }
 
-    private static string BiasName(string weight) => weight.EndsWith(".weight", StringComparison.Ordinal) ? $"{weight[..^".weight".Length]}.bias" : $"{weight}.bias";
+    private static string BiasName(string weight) =>
+        weight.EndsWith(".weight", StringComparison.Ordinal) ? $"{weight[..^".weight".Length]}.bias" : $"{weight}.bias";
 }
 
 /// <summary>A function that was folded into a layer.</summary>

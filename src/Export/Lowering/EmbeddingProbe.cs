@@ -1,4 +1,5 @@
-// Why: TorchSharp keeps the options of embeddings in native code alone. They are found by what the module makes of numbers that tell them
+// Why: TorchSharp keeps the options of embeddings in native code alone. They are found by what the module makes of
+// numbers that tell them
 // apart: the rows it looks up are replaced for the time of the question, and put back bit for bit.
 using TorchSharp;
 using TorchSharp.Modules;
@@ -58,10 +59,14 @@ internal static class EmbeddingProbe
             var single = zeros_like(first);
             single[.., ..1] = full_like(single[.., ..1], Huge);
             var limit = Largest(single);
-            if (limit > Huge / 2) return null;
+            if (limit > Huge / 2)
+                return null;
             var width = table.shape[1];
             var ratio = limit / Largest(full_like(first, Huge));
-            var order = width == 1 ? 2 : ratio < 1.0001 ? double.PositiveInfinity : Math.Log(width) / Math.Log(ratio);
+            var order =
+                width == 1 ? 2
+                : ratio < 1.0001 ? double.PositiveInfinity
+                : Math.Log(width) / Math.Log(ratio);
             return new RowNorm(Simple(limit), Simple(order));
         }
         finally
@@ -81,10 +86,22 @@ internal static class EmbeddingProbe
         try
         {
             // Two of three offsets begin a bag where the last one is an end.
-            var includesLast = module.forward(zeros(2, ScalarType.Int64, table.device), tensor(new long[] { 0, 1, 2 }, device: table.device), null).shape[0] == 2;
-            Tensor LookUp(Tensor index) => includesLast
-                ? module.forward(index.flatten(), arange(0, index.numel() + 1, index.shape[1], device: table.device), null)
-                : module.forward(index, null, null);
+            var includesLast =
+                module
+                    .forward(
+                        zeros(2, ScalarType.Int64, table.device),
+                        tensor(new long[] { 0, 1, 2 }, device: table.device),
+                        null
+                    )
+                    .shape[0] == 2;
+            Tensor LookUp(Tensor index) =>
+                includesLast
+                    ? module.forward(
+                        index.flatten(),
+                        arange(0, index.numel() + 1, index.shape[1], device: table.device),
+                        null
+                    )
+                    : module.forward(index, null, null);
             var (mode, padding) = ModeAndPadding(LookUp, table);
             // Row 0 may be the padding: a table of one row that is has nothing to renormalize.
             var asked = padding == 0 ? 1 : 0;
@@ -102,19 +119,36 @@ internal static class EmbeddingProbe
         // Rows 1, 2, 3 … in units that no renormalization touches. A bag of the padding alone is empty, and gives 0.
         var rows = table.shape[0];
         var unit = Tiny / (Math.Max(1, table.shape[1]) * (rows + 1));
-        table.copy_((arange(1, rows + 1, dtype: ScalarType.Float64, device: table.device) * unit).unsqueeze(1).expand(table.shape));
+        table.copy_(
+            (arange(1, rows + 1, dtype: ScalarType.Float64, device: table.device) * unit)
+                .unsqueeze(1)
+                .expand(table.shape)
+        );
         double[] Made(Tensor index) => lookUp(index).to(ScalarType.Float64).amax([1]).data<double>().ToArray();
         var padding = Array.FindIndex(Made(arange(rows, device: table.device).unsqueeze(1)), number => number == 0);
-        long[] others = [.. Enumerable.Range(0, (int)Math.Min(rows, 3)).Select(row => (long)row).Where(row => row != padding)];
-        if (others.Length == 0) return (EmbeddingBagMode.Sum, padding);
+        long[] others =
+        [
+            .. Enumerable.Range(0, (int)Math.Min(rows, 3)).Select(row => (long)row).Where(row => row != padding),
+        ];
+        if (others.Length == 0)
+            return (EmbeddingBagMode.Sum, padding);
         // With one row, the mean of its copies is their maximum too.
         var (first, second) = (others[0], others.Length > 1 ? others[1] : others[0]);
         var sum = first + second + 2;
         var made = Made(tensor(new[] { first, second }, device: table.device).reshape(1, 2))[0] / unit;
-        var mode = Math.Abs(made - sum) < 0.1 * sum ? EmbeddingBagMode.Sum : Math.Abs(made - (sum / 2.0)) < 0.1 ? EmbeddingBagMode.Mean : EmbeddingBagMode.Max;
+        var mode =
+            Math.Abs(made - sum) < 0.1 * sum ? EmbeddingBagMode.Sum
+            : Math.Abs(made - (sum / 2.0)) < 0.1 ? EmbeddingBagMode.Mean
+            : EmbeddingBagMode.Max;
         return (mode, padding);
     }
 
     /// <summary>The number that was meant: float32 results hold six digits of it.</summary>
-    private static double Simple(double number) => double.IsInfinity(number) || number == 0 ? number : Math.Round(number, 5 - (int)Math.Floor(Math.Log10(Math.Abs(number))) is var digits ? Math.Clamp(digits, 0, 15) : 0);
+    private static double Simple(double number) =>
+        double.IsInfinity(number) || number == 0
+            ? number
+            : Math.Round(
+                number,
+                5 - (int)Math.Floor(Math.Log10(Math.Abs(number))) is var digits ? Math.Clamp(digits, 0, 15) : 0
+            );
 }

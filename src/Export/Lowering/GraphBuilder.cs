@@ -26,7 +26,13 @@ internal sealed class GraphBuilder
         {
             Reserve(input.Name);
             Define(id, new GraphValue(input.Name, traced.Values[id].Type, traced.Values[id].Shape.Length));
-            Graph.Inputs.Add(new ValueInfo(input.Name, traced.Values[id].Type.ToOnnx(), [.. input.Symbols.Select((symbol, axis) => symbol ?? (object)input.Example.shape[axis])]));
+            Graph.Inputs.Add(
+                new ValueInfo(
+                    input.Name,
+                    traced.Values[id].Type.ToOnnx(),
+                    [.. input.Symbols.Select((symbol, axis) => symbol ?? (object)input.Example.shape[axis])]
+                )
+            );
         }
     }
 
@@ -37,7 +43,12 @@ internal sealed class GraphBuilder
     public IDictionary<string, ModuleOptions> ModuleOptions { get; }
 
     /// <summary>Lowers every operation and names the outputs.</summary>
-    public OnnxGraph Build(OperatorTable table, IReadOnlyDictionary<Type, OperatorRow> custom, IReadOnlyDictionary<string, OperatorRow> customMethods, IReadOnlyList<string>? outputNames)
+    public OnnxGraph Build(
+        OperatorTable table,
+        IReadOnlyDictionary<Type, OperatorRow> custom,
+        IReadOnlyDictionary<string, OperatorRow> customMethods,
+        IReadOnlyList<string>? outputNames
+    )
     {
         var refusals = new List<ExportException>();
         foreach (var op in traced.Ops)
@@ -58,22 +69,32 @@ internal sealed class GraphBuilder
             }
         }
 
-        if (refusals.Count > 0) throw Together(refusals);
+        if (refusals.Count > 0)
+            throw Together(refusals);
         NameOutputs(outputNames);
         return Graph;
     }
 
-    private void Lower(TracedOp op, OperatorTable table, IReadOnlyDictionary<Type, OperatorRow> custom, IReadOnlyDictionary<string, OperatorRow> customMethods)
+    private void Lower(
+        TracedOp op,
+        OperatorTable table,
+        IReadOnlyDictionary<Type, OperatorRow> custom,
+        IReadOnlyDictionary<string, OperatorRow> customMethods
+    )
     {
         var row = op.Module is not null
             ? custom.GetValueOrDefault(op.Module.GetType()) ?? table.Find(op.Module)
-            : customMethods.GetValueOrDefault($"{op.Method.DeclaringType?.FullName}.{op.Method.Name}") ?? table.Find(op.Method);
+            : customMethods.GetValueOrDefault($"{op.Method.DeclaringType?.FullName}.{op.Method.Name}")
+                ?? table.Find(op.Method);
         if (row is null)
         {
-            throw op.Refuse($"{op.Site.CalleeName} has no lowering to ONNX. {Refusals.ReasonFor(OperatorTable.NameOf(op.Method))}");
+            throw op.Refuse(
+                $"{op.Site.CalleeName} has no lowering to ONNX. {Refusals.ReasonFor(OperatorTable.NameOf(op.Method))}"
+            );
         }
 
-        if (Graph.Opset < row.Opset) throw op.Refuse($"{row.Name} needs opset {row.Opset}, and ExportOptions.Opset is {Graph.Opset}");
+        if (Graph.Opset < row.Opset)
+            throw op.Refuse($"{row.Name} needs opset {row.Opset}, and ExportOptions.Opset is {Graph.Opset}");
         var context = new LoweringContext(this, op, row.Name);
         row.Rule(context);
         context.CheckResults();
@@ -90,29 +111,43 @@ internal sealed class GraphBuilder
         const int shown = 20;
         var different = refusals.DistinctBy(refusal => (refusal.Place, refusal.Reason)).ToArray();
         var first = different[0];
-        if (different.Length == 1 || first.Reason is null) return first;
+        if (different.Length == 1 || first.Reason is null)
+            return first;
         var others = different.Skip(1).Take(shown).Select(refusal => $"{Environment.NewLine}  {refusal.Message}");
-        var more = different.Length - 1 > shown ? $"{Environment.NewLine}  and {different.Length - 1 - shown} more" : "";
-        return new ExportException(first.ModulePath, first.Place, $"{first.Reason}{Environment.NewLine}Found after it:{string.Concat(others)}{more}", first.InnerException);
+        var more =
+            different.Length - 1 > shown ? $"{Environment.NewLine}  and {different.Length - 1 - shown} more" : "";
+        return new ExportException(
+            first.ModulePath,
+            first.Place,
+            $"{first.Reason}{Environment.NewLine}Found after it:{string.Concat(others)}{more}",
+            first.InnerException
+        );
     }
 
     // ---- values --------------------------------------------------------------------------------------------------------------
 
-    /// <summary>The graph's value for a traced one; parameters and constants become initializers at their first use.</summary>
+    /// <summary>The graph's value for a traced one; parameters and constants become initializers at their first
+    /// use.</summary>
     public GraphValue Value(int id)
     {
-        if (values.TryGetValue(id, out var known)) return known;
+        if (values.TryGetValue(id, out var known))
+            return known;
         var value = traced.Values[id];
         var name = Unique(value.Kind == ValueKind.Parameter ? value.Name : $"constant_{id}");
-        Graph.Initializers.Add(name, TensorBytes.ToInitializer(name, value.Tensor!, value.Kind == ValueKind.Parameter ? value.Name : null));
+        Graph.Initializers.Add(
+            name,
+            TensorBytes.ToInitializer(name, value.Tensor!, value.Kind == ValueKind.Parameter ? value.Name : null)
+        );
         return Define(id, new GraphValue(name, value.Type, value.Shape.Length));
     }
 
     public GraphValue Define(int id, GraphValue value)
     {
         values[id] = value;
-        if (value.Name.Length > 0) Graph.Origins.TryAdd(value.Name, id);
-        if (!Graph.Infos.ContainsKey(value.Name)) Graph.Infos[value.Name] = new ValueInfo(value.Name, traced.Values[id].Type.ToOnnx(), Dims(id));
+        if (value.Name.Length > 0)
+            Graph.Origins.TryAdd(value.Name, id);
+        if (!Graph.Infos.ContainsKey(value.Name))
+            Graph.Infos[value.Name] = new ValueInfo(value.Name, traced.Values[id].Type.ToOnnx(), Dims(id));
         return value;
     }
 
@@ -121,7 +156,8 @@ internal sealed class GraphBuilder
     {
         for (var id = 0; id < traced.Values.Count; id++)
         {
-            if (traced.Values[id].Kind == ValueKind.Parameter && ReferenceEquals(traced.Values[id].Tensor, tensor)) return Value(id);
+            if (traced.Values[id].Kind == ValueKind.Parameter && ReferenceEquals(traced.Values[id].Tensor, tensor))
+                return Value(id);
         }
 
         if (!Graph.Initializers.ContainsKey(path))
@@ -139,7 +175,8 @@ internal sealed class GraphBuilder
         return new GraphValue(tensor.Name, tensor.Type.ToTorch(), tensor.Dims.Length);
     }
 
-    /// <summary>The number of the traced value that a graph value stands for, or -1 for one that lowering made.</summary>
+    /// <summary>The number of the traced value that a graph value stands for, or -1 for one that lowering
+    /// made.</summary>
     public int IdOf(GraphValue value) => Graph.Origins.GetValueOrDefault(value.Name, -1);
 
     // ---- sizes ---------------------------------------------------------------------------------------------------------------
@@ -147,29 +184,47 @@ internal sealed class GraphBuilder
     /// <summary>A solver over the sizes that are known before an operation.</summary>
     /// <param name="near">The values that the operation reads.</param>
     /// <param name="before">The operation's first result.</param>
-    public SizeSolver SolverFor(IEnumerable<int> near, int before) => new(
-        [.. near.SelectMany(LeavesOf)],
-        [.. Enumerable.Range(0, traced.Inputs.Count).SelectMany(LeavesOf)],
-        Enumerable.Range(0, before).Reverse().Where(id => values.ContainsKey(id) && traced.Values[id].Kind == ValueKind.Result).SelectMany(LeavesOf),
-        traced.CodeConstants);
+    public SizeSolver SolverFor(IEnumerable<int> near, int before) =>
+        new(
+            [.. near.SelectMany(LeavesOf)],
+            [.. Enumerable.Range(0, traced.Inputs.Count).SelectMany(LeavesOf)],
+            Enumerable
+                .Range(0, before)
+                .Reverse()
+                .Where(id => values.ContainsKey(id) && traced.Values[id].Kind == ValueKind.Result)
+                .SelectMany(LeavesOf),
+            traced.CodeConstants
+        );
 
     private IEnumerable<SizeLeaf> LeavesOf(int id) =>
-        Enumerable.Range(0, traced.Shapes[id][0].Length).Select(axis => new SizeLeaf(new SizeExpression.Axis(id, axis), [.. traced.Shapes[id].Select(shape => shape[axis])]));
+        Enumerable
+            .Range(0, traced.Shapes[id][0].Length)
+            .Select(axis => new SizeLeaf(
+                new SizeExpression.Axis(id, axis),
+                [.. traced.Shapes[id].Select(shape => shape[axis])]
+            ));
 
     /// <summary>The symbol of an axis, where it is an input's free one; -1 otherwise.</summary>
     public int SymbolOf(SizeExpression.Axis axis) =>
-        axis.Value < traced.Inputs.Count && traced.Inputs[axis.Value].Symbols[axis.Dimension] is { } symbol ? traced.Symbols.IndexOf(symbol) : -1;
+        axis.Value < traced.Inputs.Count && traced.Inputs[axis.Value].Symbols[axis.Dimension] is { } symbol
+            ? traced.Symbols.IndexOf(symbol)
+            : -1;
 
     /// <summary>Emits the nodes that compute a size: an int64 vector of one element.</summary>
     public GraphValue Size(SizeExpression expression)
     {
         var key = expression.Text(axis => $"{Value(axis.Value).Name}[{axis.Dimension}]");
-        if (sizes.TryGetValue(key, out var known)) return known;
+        if (sizes.TryGetValue(key, out var known))
+            return known;
         return sizes[key] = expression switch
         {
             SizeExpression.Constant constant => Add(TensorBytes.Of(Unique($"size_{constant.Value}"), [constant.Value])),
             SizeExpression.Axis axis => AxisSize(axis),
-            SizeExpression.Binary binary => SizeNode(OperatorOf(binary.Operator), [Size(binary.Left), Size(binary.Right)], binary.Operator == SizeOperator.Remainder ? [("fmod", 1L)] : []),
+            SizeExpression.Binary binary => SizeNode(
+                OperatorOf(binary.Operator),
+                [Size(binary.Left), Size(binary.Right)],
+                binary.Operator == SizeOperator.Remainder ? [("fmod", 1L)] : []
+            ),
             SizeExpression.SquareRoot root => Whole(Node("Floor", [Node("Sqrt", [AsDouble(Size(root.Operand))])])),
             _ => throw new InvalidOperationException(),
         };
@@ -179,7 +234,8 @@ internal sealed class GraphBuilder
     public GraphValue Number(NumberExpression number)
     {
         var value = AsDouble(Size(number.Numerator));
-        if (number.Denominator is { } denominator) value = Node("Div", [value, AsDouble(Size(denominator))]);
+        if (number.Denominator is { } denominator)
+            value = Node("Div", [value, AsDouble(Size(denominator))]);
         value = number.Function switch
         {
             NumberFunction.Same => value,
@@ -189,7 +245,8 @@ internal sealed class GraphBuilder
             NumberFunction.Logarithm => Node("Log", [value]),
             _ => throw new InvalidOperationException(),
         };
-        if (number.Scale != 1) value = Node("Mul", [value, DoubleConstant(number.Scale)]);
+        if (number.Scale != 1)
+            value = Node("Mul", [value, DoubleConstant(number.Scale)]);
         return number.Offset == 0 ? value : Node("Add", [value, DoubleConstant(number.Offset)]);
     }
 
@@ -202,11 +259,14 @@ internal sealed class GraphBuilder
     private GraphValue SizeNode(string opType, GraphValue[] inputs, (string Name, object Value)[] attributes) =>
         Emit(opType, opType == "Shape" ? "shape" : "size", "", inputs, ScalarType.Int64, 1, attributes);
 
-    private GraphValue Node(string opType, GraphValue[] inputs) => Emit(opType, "number", "", inputs, ScalarType.Float64, 1);
+    private GraphValue Node(string opType, GraphValue[] inputs) =>
+        Emit(opType, "number", "", inputs, ScalarType.Float64, 1);
 
-    private GraphValue AsDouble(GraphValue size) => Emit("Cast", "number", "", [size], ScalarType.Float64, 1, ("to", (long)ElementType.Float64));
+    private GraphValue AsDouble(GraphValue size) =>
+        Emit("Cast", "number", "", [size], ScalarType.Float64, 1, ("to", (long)ElementType.Float64));
 
-    private GraphValue Whole(GraphValue number) => Emit("Cast", "size", "", [number], ScalarType.Int64, 1, ("to", (long)ElementType.Int64));
+    private GraphValue Whole(GraphValue number) =>
+        Emit("Cast", "size", "", [number], ScalarType.Int64, 1, ("to", (long)ElementType.Int64));
 
     private GraphValue DoubleConstant(double value)
     {
@@ -214,59 +274,108 @@ internal sealed class GraphBuilder
         return Add(TensorBytes.ToInitializer(Unique("number"), tensor([value], ScalarType.Float64)));
     }
 
-    private static string OperatorOf(SizeOperator operation) => operation switch
-    {
-        SizeOperator.Add => "Add",
-        SizeOperator.Subtract => "Sub",
-        SizeOperator.Multiply => "Mul",
-        SizeOperator.Divide => "Div",
-        SizeOperator.Remainder => "Mod",
-        SizeOperator.Min => "Min",
-        SizeOperator.Max => "Max",
-        _ => throw new ArgumentOutOfRangeException(nameof(operation)),
-    };
+    private static string OperatorOf(SizeOperator operation) =>
+        operation switch
+        {
+            SizeOperator.Add => "Add",
+            SizeOperator.Subtract => "Sub",
+            SizeOperator.Multiply => "Mul",
+            SizeOperator.Divide => "Div",
+            SizeOperator.Remainder => "Mod",
+            SizeOperator.Min => "Min",
+            SizeOperator.Max => "Max",
+            _ => throw new ArgumentOutOfRangeException(nameof(operation)),
+        };
 
     /// <summary>The dimensions of a traced value for people: numbers, symbols, and formulas over symbols.</summary>
     private object[] Dims(int id)
     {
         var shapes = traced.Shapes[id];
-        return [.. Enumerable.Range(0, shapes[0].Length).Select(axis => Dim([.. shapes.Select(shape => shape[axis])], id, axis))];
+        return
+        [
+            .. Enumerable
+                .Range(0, shapes[0].Length)
+                .Select(axis => Dim([.. shapes.Select(shape => shape[axis])], id, axis)),
+        ];
     }
 
     private object Dim(long[] perTrace, int id, int axis)
     {
-        if (perTrace.All(size => size == perTrace[0])) return perTrace[0];
+        if (perTrace.All(size => size == perTrace[0]))
+            return perTrace[0];
         var key = string.Join(',', perTrace);
-        if (dims.TryGetValue(key, out var known)) return known;
+        if (dims.TryGetValue(key, out var known))
+            return known;
         inputSolver ??= new SizeSolver([], [.. Enumerable.Range(0, traced.Inputs.Count).SelectMany(LeavesOf)], [], []);
         var solved = inputSolver.SolveSimple(perTrace);
-        return dims[key] = solved is null ? $"dim_{id}_{axis}" : solved.Text(leaf => traced.Inputs[leaf.Value].Symbols[leaf.Dimension]!);
+        return dims[key] = solved is null
+            ? $"dim_{id}_{axis}"
+            : solved.Text(leaf => traced.Inputs[leaf.Value].Symbols[leaf.Dimension]!);
     }
 
     // ---- nodes and names -----------------------------------------------------------------------------------------------------
 
-    public GraphValue Emit(string opType, string name, string path, IReadOnlyList<GraphValue> inputs, ScalarType type, int rank, params (string Name, object Value)[] attributes)
+    public GraphValue Emit(
+        string opType,
+        string name,
+        string path,
+        IReadOnlyList<GraphValue> inputs,
+        ScalarType type,
+        int rank,
+        params (string Name, object Value)[] attributes
+    )
     {
         var values = EmitMany(opType, name, path, inputs, [(type, rank)], attributes);
         return values[0];
     }
 
-    public GraphValue[] EmitMany(string opType, string name, string path, IReadOnlyList<GraphValue> inputs, IReadOnlyList<(ScalarType Type, int Rank)> outputs, params (string Name, object Value)[] attributes)
+    public GraphValue[] EmitMany(
+        string opType,
+        string name,
+        string path,
+        IReadOnlyList<GraphValue> inputs,
+        IReadOnlyList<(ScalarType Type, int Rank)> outputs,
+        params (string Name, object Value)[] attributes
+    )
     {
-        var nodeName = Unique(path.Length == 0 ? name : name.Length == 0 ? path : $"{path}/{name}");
-        var made = outputs.Select((output, i) => new GraphValue(outputs.Count == 1 ? Unique($"{nodeName}:out") : Unique($"{nodeName}:out{i}"), output.Type, output.Rank)).ToArray();
+        var nodeName = Unique(
+            path.Length == 0 ? name
+            : name.Length == 0 ? path
+            : $"{path}/{name}"
+        );
+        var made = outputs
+            .Select(
+                (output, i) =>
+                    new GraphValue(
+                        outputs.Count == 1 ? Unique($"{nodeName}:out") : Unique($"{nodeName}:out{i}"),
+                        output.Type,
+                        output.Rank
+                    )
+            )
+            .ToArray();
         var inputNames = inputs.Select(input => input.Name).ToList();
-        while (inputNames.Count > 0 && inputNames[^1].Length == 0) inputNames.RemoveAt(inputNames.Count - 1);
-        var node = new OnnxNode { OpType = opType, Name = nodeName, ModulePath = path, Inputs = inputNames, Outputs = [.. made.Select(value => value.Name)] };
-        foreach (var (key, value) in attributes) node.Attributes.Add(key, value);
+        while (inputNames.Count > 0 && inputNames[^1].Length == 0)
+            inputNames.RemoveAt(inputNames.Count - 1);
+        var node = new OnnxNode
+        {
+            OpType = opType,
+            Name = nodeName,
+            ModulePath = path,
+            Inputs = inputNames,
+            Outputs = [.. made.Select(value => value.Name)],
+        };
+        foreach (var (key, value) in attributes)
+            node.Attributes.Add(key, value);
         Graph.Nodes.Add(node);
-        foreach (var value in made) Graph.Ranks[value.Name] = (value.Type.ToOnnx(), value.Rank);
+        foreach (var value in made)
+            Graph.Ranks[value.Name] = (value.Type.ToOnnx(), value.Rank);
         return made;
     }
 
     public string Unique(string wanted)
     {
-        if (names.TryAdd(wanted, 1)) return wanted;
+        if (names.TryAdd(wanted, 1))
+            return wanted;
         string candidate;
         do candidate = $"{wanted}_{names[wanted]++}";
         while (!names.TryAdd(candidate, 1));
@@ -278,18 +387,40 @@ internal sealed class GraphBuilder
     private void NameOutputs(IReadOnlyList<string>? outputNames)
     {
         if (outputNames is not null && outputNames.Count != traced.Outputs.Count)
-            throw new ExportException("", null, $"OutputNames has {outputNames.Count} names, and forward returns {traced.Outputs.Count} tensors ({string.Join(", ", traced.Outputs.Select(output => output.Name))})");
+            throw new ExportException(
+                "",
+                null,
+                $"OutputNames has {outputNames.Count} names, and forward returns {traced.Outputs.Count} "
+                    + $"tensors ({string.Join(", ", traced.Outputs.Select(output => output.Name))})"
+            );
         for (var i = 0; i < traced.Outputs.Count; i++)
         {
             var (defaultName, id) = traced.Outputs[i];
-            bool IsTaken(string candidate) => Graph.Inputs.Any(input => input.Name == candidate) || Graph.Outputs.Any(output => output.Name == candidate) || Graph.Initializers.ContainsKey(candidate);
+            bool IsTaken(string candidate) =>
+                Graph.Inputs.Any(input => input.Name == candidate)
+                || Graph.Outputs.Any(output => output.Name == candidate)
+                || Graph.Initializers.ContainsKey(candidate);
             var name = outputNames?[i] ?? defaultName;
             if (outputNames is not null && IsTaken(name))
-                throw new ExportException("", null, $"OutputNames has '{name}', which is taken by an input, another output or a parameter.");
-            for (var number = 1; IsTaken(name); number++) name = $"{defaultName}_{number}";
-            // Identity keeps the name of the output apart from the node that makes it; clean-up merges the two where that is right.
+                throw new ExportException(
+                    "",
+                    null,
+                    $"OutputNames has '{name}', which is taken by an input, another output or a parameter."
+                );
+            for (var number = 1; IsTaken(name); number++)
+                name = $"{defaultName}_{number}";
+            // Identity keeps the name of the output apart from the node that makes it; clean-up merges the two where
+            // that is right.
             var value = Value(id);
-            Graph.Nodes.Add(new OnnxNode { OpType = "Identity", Name = Unique($"output/{name}"), Inputs = [value.Name], Outputs = [name] });
+            Graph.Nodes.Add(
+                new OnnxNode
+                {
+                    OpType = "Identity",
+                    Name = Unique($"output/{name}"),
+                    Inputs = [value.Name],
+                    Outputs = [name],
+                }
+            );
             Graph.Origins.TryAdd(name, id);
             Graph.Outputs.Add(new ValueInfo(name, traced.Values[id].Type.ToOnnx(), Dims(id)));
         }

@@ -1,10 +1,15 @@
-// Which dtypes ONNX Runtime 1.31 computes in on the CPU, by operator; a test asks the runtime itself. Where there is no kernel:
-//   float16, bfloat16  are computed in float32 and rounded once, which is what TorchSharp does. They are listed where elements are only
-//                      moved. (ONNX Runtime loads float16 nodes without a kernel, but keeps float32 between two of them: a rounding
+// Which dtypes ONNX Runtime 1.31 computes in on the CPU, by operator; a test asks the runtime itself. Where there is
+// no kernel:
+//   float16, bfloat16  are computed in float32 and rounded once, which is what TorchSharp does. They are listed where
+// elements are only
+//                      moved. (ONNX Runtime loads float16 nodes without a kernel, but keeps float32 between two of
+// them: a rounding
 //                      that TorchSharp makes would be missing.)
-//   small integers     are computed in int32 or int64: a conversion back keeps the low bits, so that overflow wraps the same.
+//   small integers     are computed in int32 or int64: a conversion back keeps the low bits, so that overflow wraps
+// the same.
 //   booleans           are computed as 0 and 1.
-//   float64, int64     have nothing wider: refused, unless the lowering writes the formula with operators that have kernels.
+//   float64, int64     have nothing wider: refused, unless the lowering writes the formula with operators that have
+// kernels.
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -19,7 +24,11 @@ internal static class Kernels
     private const string Numbers = "fdlisbu";
 
     private static readonly Dictionary<string, string> Types = Table(
-        (All, "Concat Flatten Gather GatherElements GatherND Identity Reshape ScatterElements ScatterND Shape Slice Split Squeeze Transpose Unsqueeze"),
+        (
+            All,
+            "Concat Flatten Gather GatherElements GatherND Identity Reshape ScatterElements ScatterND "
+                + "Shape Slice Split Squeeze Transpose Unsqueeze"
+        ),
         ("fdhlisbuo", "Expand"),
         ("fdlisbuo", "Equal Tile"),
         (Numbers, "Add Sub Mul Div Mod Abs Sign Shrink Greater GreaterOrEqual Less LessOrEqual TopK"),
@@ -27,16 +36,28 @@ internal static class Kernels
         ("fdlibu", "ArgMax ArgMin Clip Max Min ReduceMax ReduceMin Where"),
         ("fdlibuo", "Pad"),
         ("fdlio", "Trilu"),
-        ("fdli", "CumSum Einsum EyeLike MatMul Pow ReduceL1 ReduceL2 ReduceLogSumExp ReduceMean ReduceProd ReduceSum ReduceSumSquare"),
+        (
+            "fdli",
+            "CumSum Einsum EyeLike MatMul Pow ReduceL1 ReduceL2 ReduceLogSumExp ReduceMean ReduceProd ReduceSum ReduceSumSquare"
+        ),
         ("fdlis", "Range"),
         ("lisbu", "BitwiseAnd BitwiseNot BitwiseOr BitwiseXor"),
         ("o", "And Not Or Xor"),
-        (Floats, "BatchNormalization Ceil Cos Exp Floor Gemm IsInf IsNaN LayerNormalization Log LogSoftmax Reciprocal Relu Round Sigmoid Sin Softmax Sqrt Tanh"),
-        ("f", "Acos Acosh Asin Asinh Atan Atanh AveragePool Celu Conv ConvTranspose Cosh Elu Erf GlobalAveragePool GlobalMaxPool GridSample GRU HardSigmoid HardSwish InstanceNormalization " +
-            "LeakyRelu LRN LSTM PRelu RNN Selu Sinh Softplus Softsign Tan"),
+        (
+            Floats,
+            "BatchNormalization Ceil Cos Exp Floor Gemm IsInf IsNaN LayerNormalization Log LogSoftmax "
+                + "Reciprocal Relu Round Sigmoid Sin Softmax Sqrt Tanh"
+        ),
+        (
+            "f",
+            "Acos Acosh Asin Asinh Atan Atanh AveragePool Celu Conv ConvTranspose Cosh Elu Erf "
+                + "GlobalAveragePool GlobalMaxPool GridSample GRU HardSigmoid HardSwish InstanceNormalization "
+                + "LeakyRelu LRN LSTM PRelu RNN Selu Sinh Softplus Softsign Tan"
+        ),
         ("fl", "OneHot"),
         ("fdbu", "DepthToSpace MaxPool"),
-        ("fibu", "Resize"));
+        ("fibu", "Resize")
+    );
 
     private static readonly Dictionary<ScalarType, char> Letters = new()
     {
@@ -53,7 +74,16 @@ internal static class Kernels
     };
 
     /// <summary>Operators whose result is bool whatever they are given.</summary>
-    private static readonly HashSet<string> GiveBooleans = ["Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual"];
+    private static readonly HashSet<string> GiveBooleans =
+    [
+        "Equal",
+        "Greater",
+        "GreaterOrEqual",
+        "IsInf",
+        "IsNaN",
+        "Less",
+        "LessOrEqual",
+    ];
 
     /// <summary>Operators of the table with the letters of their dtypes, for the test that asks ONNX Runtime.</summary>
     internal static IReadOnlyDictionary<string, string> Known => Types;
@@ -62,17 +92,24 @@ internal static class Kernels
     public static bool KeepsType(string opType) => !GiveBooleans.Contains(opType);
 
     /// <summary>Position of the first operand whose dtype chooses the kernel.</summary>
-    public static int FirstOperand(string opType) => opType switch
-    {
-        "Where" => 1,
-        "OneHot" => 2,
-        _ => 0,
-    };
+    public static int FirstOperand(string opType) =>
+        opType switch
+        {
+            "Where" => 1,
+            "OneHot" => 2,
+            _ => 0,
+        };
 
-    /// <summary>The dtype in which an operator is computed for operands of a dtype: their own where it has a kernel; null where there is none that gives the same.</summary>
+    /// <summary>The dtype in which an operator is computed for operands of a dtype: their own where it has a kernel;
+    /// null where there is none that gives the same.</summary>
     public static ScalarType? TypeFor(string opType, ScalarType type)
     {
-        if (!Types.TryGetValue(opType, out var known) || !Letters.TryGetValue(type, out var own) || known.Contains(own, StringComparison.Ordinal)) return type;
+        if (
+            !Types.TryGetValue(opType, out var known)
+            || !Letters.TryGetValue(type, out var own)
+            || known.Contains(own, StringComparison.Ordinal)
+        )
+            return type;
         ScalarType[] wider = type switch
         {
             ScalarType.Float16 or ScalarType.BFloat16 => [ScalarType.Float32],
@@ -83,32 +120,38 @@ internal static class Kernels
         };
         foreach (var candidate in wider)
         {
-            if (known.Contains(Letters[candidate], StringComparison.Ordinal)) return candidate;
+            if (known.Contains(Letters[candidate], StringComparison.Ordinal))
+                return candidate;
         }
 
         return null;
     }
 
-    /// <summary>The dtype in which TorchSharp computes functions of a dtype: float32 for float16 and bfloat16, rounded once at the end.</summary>
-    public static ScalarType Wide(ScalarType type) => type is ScalarType.Float16 or ScalarType.BFloat16 ? ScalarType.Float32 : type;
+    /// <summary>The dtype in which TorchSharp computes functions of a dtype: float32 for float16 and bfloat16,
+    /// rounded once at the end.</summary>
+    public static ScalarType Wide(ScalarType type) =>
+        type is ScalarType.Float16 or ScalarType.BFloat16 ? ScalarType.Float32 : type;
 
     /// <summary>A number as a dtype holds it: TorchSharp rounds some options before it computes.</summary>
-    public static double Round(double number, ScalarType type) => type switch
-    {
-        ScalarType.Float32 => (float)number,
-        ScalarType.Float16 => (double)(Half)number,
-        ScalarType.BFloat16 => RoundToBFloat16((float)number),
-        _ => number,
-    };
+    public static double Round(double number, ScalarType type) =>
+        type switch
+        {
+            ScalarType.Float32 => (float)number,
+            ScalarType.Float16 => (double)(Half)number,
+            ScalarType.BFloat16 => RoundToBFloat16((float)number),
+            _ => number,
+        };
 
     private static double RoundToBFloat16(float number)
     {
-        if (!float.IsFinite(number)) return number;
+        if (!float.IsFinite(number))
+            return number;
         // To nearest, ties to even, on the upper 16 bits.
         var bits = BitConverter.SingleToInt32Bits(number);
         return BitConverter.Int32BitsToSingle((bits + 0x7FFF + ((bits >> 16) & 1)) & ~0xFFFF);
     }
 
     private static Dictionary<string, string> Table(params (string Types, string Operators)[] rows) =>
-        rows.SelectMany(row => row.Operators.Split(' ').Select(name => (name, row.Types))).ToDictionary(pair => pair.name, pair => pair.Types, StringComparer.Ordinal);
+        rows.SelectMany(row => row.Operators.Split(' ').Select(name => (name, row.Types)))
+            .ToDictionary(pair => pair.name, pair => pair.Types, StringComparer.Ordinal);
 }

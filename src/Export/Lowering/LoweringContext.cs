@@ -9,7 +9,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export;
 
-/// <summary>One captured operation as its lowering sees it: the arguments by parameter name, and methods that write nodes.</summary>
+/// <summary>One captured operation as its lowering sees it: the arguments by parameter name, and methods that write
+/// nodes.</summary>
 public sealed class LoweringContext
 {
     private readonly GraphBuilder builder;
@@ -27,11 +28,18 @@ public sealed class LoweringContext
         this.op = op;
         this.rowName = rowName;
         results = new GraphValue?[op.Results.Length];
-        solver = new(() => builder.SolverFor(ValueRef.In(op.Arguments).Select(reference => reference.Id), op.Results.Where(id => id != TracedOp.Unused).DefaultIfEmpty(builder.Traced.Values.Count).Min()));
+        solver = new(() =>
+            builder.SolverFor(
+                ValueRef.In(op.Arguments).Select(reference => reference.Id),
+                op.Results.Where(id => id != TracedOp.Unused).DefaultIfEmpty(builder.Traced.Values.Count).Min()
+            )
+        );
         var parameters = op.Method.GetParameters();
         var shift = op.Method.IsStatic ? 0 : 1;
-        if (shift == 1) arguments["self"] = op.Arguments[0];
-        for (var i = 0; i < parameters.Length && i + shift < op.Arguments.Length; i++) arguments[parameters[i].Name!] = op.Arguments[i + shift];
+        if (shift == 1)
+            arguments["self"] = op.Arguments[0];
+        for (var i = 0; i < parameters.Length && i + shift < op.Arguments.Length; i++)
+            arguments[parameters[i].Name!] = op.Arguments[i + shift];
     }
 
     /// <summary>The opset that is written.</summary>
@@ -54,7 +62,8 @@ public sealed class LoweringContext
 
     internal IReadOnlyList<object?> Positional => ReadAll(op.Arguments);
 
-    /// <summary>Makes the exception that refuses this operation; the message gets the module path and the source line.</summary>
+    /// <summary>Makes the exception that refuses this operation; the message gets the module path and the source
+    /// line.</summary>
     /// <param name="reason">Why, and what to do instead.</param>
     public ExportException Refuse(string reason) => op.Refuse($"{rowName}: {reason}");
 
@@ -69,64 +78,87 @@ public sealed class LoweringContext
     public GraphValue Tensor(int position = 0)
     {
         var references = ValueRef.In(op.Arguments).ToArray();
-        return position < references.Length ? builder.Value(references[position].Id) : throw Refuse($"tensor argument {position + 1} is missing");
+        return position < references.Length
+            ? builder.Value(references[position].Id)
+            : throw Refuse($"tensor argument {position + 1} is missing");
     }
 
     /// <summary>A tensor argument by parameter name, or none.</summary>
     /// <param name="names">Parameter names, the first that is there counts.</param>
-    public GraphValue? OptionalTensor(params string[] names) => Raw(names) is ValueRef reference ? builder.Value(reference.Id) : null;
+    public GraphValue? OptionalTensor(params string[] names) =>
+        Raw(names) is ValueRef reference ? builder.Value(reference.Id) : null;
 
     /// <summary>All tensors of an array argument.</summary>
     /// <param name="names">Parameter names, the first that is there counts; without one, all tensor arguments.</param>
-    public GraphValue[] Tensors(params string[] names) => [.. ValueRef.In(names.Length == 0 ? op.Arguments : Raw(names)).Select(reference => builder.Value(reference.Id))];
+    public GraphValue[] Tensors(params string[] names) =>
+        [
+            .. ValueRef
+                .In(names.Length == 0 ? op.Arguments : Raw(names))
+                .Select(reference => builder.Value(reference.Id)),
+        ];
 
-    /// <summary>An integer that is the same at every size, or the fallback where the argument is missing or null.</summary>
+    /// <summary>An integer that is the same at every size, or the fallback where the argument is missing or
+    /// null.</summary>
     /// <param name="fallback">Value for a missing argument.</param>
     /// <param name="names">Parameter names, the first that is there counts.</param>
-    public long Integer(long fallback, params string[] names) => Raw(names) switch
-    {
-        null => fallback,
-        long number => number,
-        bool flag => flag ? 1 : 0,
-        Enum value => Convert.ToInt64(value, CultureInfo.InvariantCulture),
-        double number when number == Math.Floor(number) => (long)number,
-        VaryingInteger varying => throw Refuse($"'{names[0]}' follows a free axis ({Traced(varying.Values)}), where ONNX takes a constant"),
-        var other => throw Refuse($"'{names[0]}' is {other}, expected an integer"),
-    };
+    public long Integer(long fallback, params string[] names) =>
+        Raw(names) switch
+        {
+            null => fallback,
+            long number => number,
+            bool flag => flag ? 1 : 0,
+            Enum value => Convert.ToInt64(value, CultureInfo.InvariantCulture),
+            double number when number == Math.Floor(number) => (long)number,
+            VaryingInteger varying => throw Refuse(
+                $"'{names[0]}' follows a free axis ({Traced(varying.Values)}), where ONNX takes a constant"
+            ),
+            var other => throw Refuse($"'{names[0]}' is {other}, expected an integer"),
+        };
 
-    /// <summary>Integers that are the same at every size, or null where the argument is missing or null. A single integer is a list of one.</summary>
+    /// <summary>Integers that are the same at every size, or null where the argument is missing or null. A single
+    /// integer is a list of one.</summary>
     /// <param name="names">Parameter names, the first that is there counts.</param>
-    public long[]? Integers(params string[] names) => Raw(names) switch
-    {
-        null => null,
-        long number => [number],
-        object?[] list => [.. list.Select(item => item as long? ?? throw Refuse($"'{names[0]}' follows a free axis, where ONNX takes constants"))],
-        var other => throw Refuse($"'{names[0]}' is {other}, expected integers"),
-    };
+    public long[]? Integers(params string[] names) =>
+        Raw(names) switch
+        {
+            null => null,
+            long number => [number],
+            object?[] list =>
+            [
+                .. list.Select(item =>
+                    item as long? ?? throw Refuse($"'{names[0]}' follows a free axis, where ONNX takes constants")
+                ),
+            ],
+            var other => throw Refuse($"'{names[0]}' is {other}, expected integers"),
+        };
 
     /// <summary>A number, or the fallback where the argument is missing or null.</summary>
     /// <param name="fallback">Value for a missing argument.</param>
     /// <param name="names">Parameter names, the first that is there counts.</param>
-    public double Number(double fallback, params string[] names) => Raw(names) switch
-    {
-        null => fallback,
-        long number => number,
-        double number => number,
-        bool flag => flag ? 1 : 0,
-        VaryingInteger or VaryingNumber => throw Refuse($"'{names[0]}' follows a free axis, where ONNX takes a constant"),
-        var other => throw Refuse($"'{names[0]}' is {other}, expected a number"),
-    };
+    public double Number(double fallback, params string[] names) =>
+        Raw(names) switch
+        {
+            null => fallback,
+            long number => number,
+            double number => number,
+            bool flag => flag ? 1 : 0,
+            VaryingInteger or VaryingNumber => throw Refuse(
+                $"'{names[0]}' follows a free axis, where ONNX takes a constant"
+            ),
+            var other => throw Refuse($"'{names[0]}' is {other}, expected a number"),
+        };
 
     /// <summary>A truth value, or the fallback where the argument is missing or null.</summary>
     /// <param name="fallback">Value for a missing argument.</param>
     /// <param name="names">Parameter names, the first that is there counts.</param>
-    public bool Flag(bool fallback, params string[] names) => Raw(names) switch
-    {
-        null => fallback,
-        bool flag => flag,
-        long number => number != 0,
-        var other => throw Refuse($"'{names[0]}' is {other}, expected true or false"),
-    };
+    public bool Flag(bool fallback, params string[] names) =>
+        Raw(names) switch
+        {
+            null => fallback,
+            bool flag => flag,
+            long number => number != 0,
+            var other => throw Refuse($"'{names[0]}' is {other}, expected true or false"),
+        };
 
     /// <summary>A text or the name of an enum's member, or null.</summary>
     /// <param name="names">Parameter names, the first that is there counts.</param>
@@ -141,17 +173,22 @@ public sealed class LoweringContext
     /// <summary>An axis, counted from the front.</summary>
     /// <param name="axis">May be negative.</param>
     /// <param name="rank">Number of axes that it counts in.</param>
-    public long Axis(long axis, int rank) => axis >= -Math.Max(rank, 1) && axis < Math.Max(rank, 1) ? (axis < 0 ? axis + Math.Max(rank, 1) : axis) : throw Refuse($"axis {axis} of a tensor of rank {rank}");
+    public long Axis(long axis, int rank) =>
+        axis >= -Math.Max(rank, 1) && axis < Math.Max(rank, 1)
+            ? (axis < 0 ? axis + Math.Max(rank, 1) : axis)
+            : throw Refuse($"axis {axis} of a tensor of rank {rank}");
 
     // ---- types and shapes ----------------------------------------------------------------------------------------------------
 
     /// <summary>The dtype of a result in TorchSharp.</summary>
     /// <param name="index">Which result.</param>
-    public ScalarType ResultType(int index = 0) => IsUsed(index) ? builder.Traced.Values[op.Results[index]].Type : Tensor().Type;
+    public ScalarType ResultType(int index = 0) =>
+        IsUsed(index) ? builder.Traced.Values[op.Results[index]].Type : Tensor().Type;
 
     /// <summary>The rank of a result.</summary>
     /// <param name="index">Which result.</param>
-    public int ResultRank(int index = 0) => IsUsed(index) ? builder.Traced.Values[op.Results[index]].Shape.Length : op.Parts![0][index].Length;
+    public int ResultRank(int index = 0) =>
+        IsUsed(index) ? builder.Traced.Values[op.Results[index]].Shape.Length : op.Parts![0][index].Length;
 
     /// <summary>Whether anything reads a result.</summary>
     internal bool IsUsed(int index) => op.Results[index] != TracedOp.Unused;
@@ -159,79 +196,124 @@ public sealed class LoweringContext
     /// <summary>Whether the operation has another number of results at another size.</summary>
     internal bool HasVaryingResults => op.Parts is { } parts && parts.Any(part => part.Length != parts[0].Length);
 
-    /// <summary>The size of an axis of an argument where it is the same at every size of the free axes; else null.</summary>
+    /// <summary>The size of an axis of an argument where it is the same at every size of the free axes; else
+    /// null.</summary>
     /// <param name="value">An argument or earlier result.</param>
     /// <param name="axis">Axis, from the front.</param>
     public long? FixedSize(GraphValue value, int axis) => Fixed(SizesOf(value), axis);
 
-    /// <summary>The size of an axis of a result where it is the same at every size of the free axes; else null.</summary>
+    /// <summary>The size of an axis of a result where it is the same at every size of the free axes; else
+    /// null.</summary>
     /// <param name="index">Which result.</param>
     /// <param name="axis">Axis, from the front.</param>
     public long? FixedResultSize(int index, int axis) => Fixed(ResultSizes(index), axis);
 
     // Sizes that the result shows were decided by the arguments, all of them.
-    internal long[][] ResultSizes(int index = 0) => ReadAll(op.Parts is { } parts ? [.. parts.Select(part => part[index])] : builder.Traced.Shapes[op.Results[index]]);
+    internal long[][] ResultSizes(int index = 0) =>
+        ReadAll(
+            op.Parts is { } parts ? [.. parts.Select(part => part[index])] : builder.Traced.Shapes[op.Results[index]]
+        );
 
     internal long[][] SizesOf(GraphValue value) =>
-        builder.IdOf(value) is >= 0 and var id ? builder.Traced.Shapes[id] : throw Refuse("the shape of an intermediate value is not known");
+        builder.IdOf(value) is >= 0 and var id
+            ? builder.Traced.Shapes[id]
+            : throw Refuse("the shape of an intermediate value is not known");
 
-    private static long? Fixed(long[][] shapes, int axis) => shapes.All(shape => shape[axis] == shapes[0][axis]) ? shapes[0][axis] : null;
+    private static long? Fixed(long[][] shapes, int axis) =>
+        shapes.All(shape => shape[axis] == shapes[0][axis]) ? shapes[0][axis] : null;
 
-    /// <summary>A size argument as a 1-element int64 value: a constant, or computed from the sizes it follows.</summary>
-    internal GraphValue SizeValue(object? size) => size switch
-    {
-        long constant => Constant(constant),
-        VaryingInteger varying => builder.Size(Solve(varying.Values)),
-        _ => throw Refuse($"{size} is no size"),
-    };
+    /// <summary>A size argument as a 1-element int64 value: a constant, or computed from the sizes it
+    /// follows.</summary>
+    internal GraphValue SizeValue(object? size) =>
+        size switch
+        {
+            long constant => Constant(constant),
+            VaryingInteger varying => builder.Size(Solve(varying.Values)),
+            _ => throw Refuse($"{size} is no size"),
+        };
 
     internal SizeExpression Solve(long[] values)
     {
         var found = solver.Value.Solve(values);
         if (found.Count == 0)
         {
-            throw Refuse($"a size is {Traced(values)}, which is no formula of the sizes so far that the exporter finds. It finds + - * / % min max of two sizes, " +
-                "or of a size and numbers, in two or three steps. Compute it in smaller steps, each used in a tensor operation, or fix the axis: leave it out of ExportOptions.FreeAxes.");
+            throw Refuse(
+                $"a size is {Traced(values)}, which is no formula of the sizes so far that the exporter "
+                    + "finds. It finds + - * / % min max of two sizes, "
+                    + "or of a size and numbers, in two or three steps. Compute it in smaller steps, each "
+                    + "used in a tensor operation, or fix the axis: leave it out of ExportOptions.FreeAxes."
+            );
         }
 
         Decide(found, values);
         return found[0];
     }
 
-    private NumberExpression Solve(double[] values) => NumberSolver.Solve(values, solver.Value)
-        ?? throw Refuse($"a number is {Traced(values)}, which is no formula of sizes that the exporter finds: a * f(size) + b, or a * f(size / size), f one of 1/x, sqrt, 1/sqrt, log. " +
-            "Compute it with tensor operations, or fix the axis: leave it out of ExportOptions.FreeAxes.");
+    private NumberExpression Solve(double[] values) =>
+        NumberSolver.Solve(values, solver.Value)
+        ?? throw Refuse(
+            $"a number is {Traced(values)}, which is no formula of sizes that the exporter finds: a * "
+                + "f(size) + b, or a * f(size / size), f one of 1/x, sqrt, 1/sqrt, log. "
+                + "Compute it with tensor operations, or fix the axis: leave it out of ExportOptions.FreeAxes."
+        );
 
     /// <summary>Where several formulas fit, asks for a trace at a size that tells the first from the others.</summary>
     private void Decide(IReadOnlyList<SizeExpression> rivals, long[] values)
     {
-        if (rivals.Count == 1) return;
-        var refusal = Refuse($"a size is {Traced(values)}: several formulas fit, and forward runs at no size that tells them apart");
+        if (rivals.Count == 1)
+            return;
+        var refusal = Refuse(
+            $"a size is {Traced(values)}: several formulas fit, and forward runs at no size that tells them apart"
+        );
         if (rivals.All(rival => rival.Axes.All(axis => builder.SymbolOf(axis) >= 0)))
         {
             // Formulas that differ nowhere are one.
-            if (builder.Traced.TellsApart(rivals, builder.SymbolOf, out var point)) throw new UndecidedSizeException(refusal, point);
+            if (builder.Traced.TellsApart(rivals, builder.SymbolOf, out var point))
+                throw new UndecidedSizeException(refusal, point);
         }
-        else if (builder.Traced.Points.Count < 2 * SizeSolver.TracesForDeepFormulas && builder.Traced.MayBeTried(builder.Traced.AnotherPoint()))
+        else if (
+            builder.Traced.Points.Count < 2 * SizeSolver.TracesForDeepFormulas
+            && builder.Traced.MayBeTried(builder.Traced.AnotherPoint())
+        )
         {
             throw new UndecidedSizeException(refusal, null);
         }
     }
 
     /// <summary>Values in the traces, for a message: <c>3 at batch = 2, 5 at batch = 4</c>.</summary>
-    private string Traced<T>(IReadOnlyList<T> values) => string.Join(", ", values.Take(4).Select((value, i) =>
-        string.Create(CultureInfo.InvariantCulture, $"{value} at {builder.Traced.Symbols.Describe(builder.Traced.Points[i])}"))) + (values.Count > 4 ? " …" : "");
+    private string Traced<T>(IReadOnlyList<T> values) =>
+        string.Join(
+            ", ",
+            values
+                .Take(4)
+                .Select(
+                    (value, i) =>
+                        string.Create(
+                            CultureInfo.InvariantCulture,
+                            $"{value} at {builder.Traced.Symbols.Describe(builder.Traced.Points[i])}"
+                        )
+                )
+        ) + (values.Count > 4 ? " …" : "");
 
     /// <summary>A vector of sizes for Reshape, Expand and their like.</summary>
     internal GraphValue SizeVector(IReadOnlyList<object?> sizes)
     {
-        if (sizes.All(size => size is long)) return Constants([.. sizes.Cast<long>()]);
+        if (sizes.All(size => size is long))
+            return Constants([.. sizes.Cast<long>()]);
         return Node("Concat", ScalarType.Int64, 1, [.. sizes.Select(SizeValue)], ("axis", 0L));
     }
 
     /// <summary>The sizes of a traced shape as <see cref="SizeVector"/> takes them.</summary>
     internal static object?[] ToSizes(long[][] shapes) =>
-        [.. Enumerable.Range(0, shapes[0].Length).Select(axis => Fixed(shapes, axis) is { } size ? (object)size : new VaryingInteger([.. shapes.Select(shape => shape[axis])]))];
+        [
+            .. Enumerable
+                .Range(0, shapes[0].Length)
+                .Select(axis =>
+                    Fixed(shapes, axis) is { } size
+                        ? (object)size
+                        : new VaryingInteger([.. shapes.Select(shape => shape[axis])])
+                ),
+        ];
 
     // ---- writing -------------------------------------------------------------------------------------------------------------
 
@@ -241,8 +323,13 @@ public sealed class LoweringContext
     /// <param name="rank">Rank of the output.</param>
     /// <param name="inputs">Inputs; <see cref="GraphValue.None"/> leaves an optional one out.</param>
     /// <param name="attributes">Values are long, float, string or arrays of these.</param>
-    public GraphValue Node(string opType, ScalarType type, int rank, GraphValue[] inputs, params (string Name, object Value)[] attributes) =>
-        Nodes(opType, [(type, rank)], inputs, attributes)[0];
+    public GraphValue Node(
+        string opType,
+        ScalarType type,
+        int rank,
+        GraphValue[] inputs,
+        params (string Name, object Value)[] attributes
+    ) => Nodes(opType, [(type, rank)], inputs, attributes)[0];
 
     /// <summary>Writes a node whose output has the type and rank of its first input.</summary>
     /// <param name="opType">ONNX operator.</param>
@@ -256,19 +343,46 @@ public sealed class LoweringContext
     /// <param name="outputs">Type and rank of each.</param>
     /// <param name="inputs">Inputs.</param>
     /// <param name="attributes">Values are long, float, string or arrays of these.</param>
-    /// <remarks>Where ONNX Runtime has no kernel for the operands' dtype, they are cast to one that gives the same, and the results back; see <see cref="Kernels"/>.</remarks>
+    /// <remarks>Where ONNX Runtime has no kernel for the operands' dtype, they are cast to one that gives the same,
+    /// and the results back; see <see cref="Kernels"/>.</remarks>
     /// <exception cref="ExportException">There is no such dtype.</exception>
-    public GraphValue[] Nodes(string opType, (ScalarType Type, int Rank)[] outputs, GraphValue[] inputs, params (string Name, object Value)[] attributes)
+    public GraphValue[] Nodes(
+        string opType,
+        (ScalarType Type, int Rank)[] outputs,
+        GraphValue[] inputs,
+        params (string Name, object Value)[] attributes
+    )
     {
         var first = Kernels.FirstOperand(opType);
-        if (first >= inputs.Length) return builder.EmitMany(opType, NodeName(opType), op.ModulePath, inputs, outputs, attributes);
+        if (first >= inputs.Length)
+            return builder.EmitMany(opType, NodeName(opType), op.ModulePath, inputs, outputs, attributes);
         var own = inputs[first].Type;
         var computed = Kernels.TypeFor(opType, own)
-            ?? throw Refuse($"ONNX Runtime has no {opType} for {own}. {(own == ScalarType.Float64 ? "Convert the module with to(ScalarType.Float32), or cast to float32 before the operation and back" : "Cast to another dtype before the operation and back")}.");
-        if (computed == own) return builder.EmitMany(opType, NodeName(opType), op.ModulePath, inputs, outputs, attributes);
+            ?? throw Refuse(
+                $"ONNX Runtime has no {opType} for {own}. "
+                    + (
+                        own == ScalarType.Float64
+                            ? "Convert the module with to(ScalarType.Float32), or cast to float32"
+                            : "Cast to another dtype"
+                    )
+                    + " before the operation and back."
+            );
+        if (computed == own)
+            return builder.EmitMany(opType, NodeName(opType), op.ModulePath, inputs, outputs, attributes);
         var keeps = Kernels.KeepsType(opType);
-        var cast = inputs.Select((input, i) => i >= first && input.Type == own && input.Name.Length > 0 ? Cast(input, computed) : input).ToArray();
-        var made = builder.EmitMany(opType, NodeName(opType), op.ModulePath, cast, [.. outputs.Select(output => keeps && output.Type == own ? (computed, output.Rank) : output)], attributes);
+        var cast = inputs
+            .Select(
+                (input, i) => i >= first && input.Type == own && input.Name.Length > 0 ? Cast(input, computed) : input
+            )
+            .ToArray();
+        var made = builder.EmitMany(
+            opType,
+            NodeName(opType),
+            op.ModulePath,
+            cast,
+            [.. outputs.Select(output => keeps && output.Type == own ? (computed, output.Rank) : output)],
+            attributes
+        );
         return [.. made.Select((value, i) => Cast(value, outputs[i].Type))];
     }
 
@@ -279,19 +393,28 @@ public sealed class LoweringContext
     {
         var typed = Cast(value, ResultType(index)) with { Rank = ResultRank(index) };
         results[index] = typed;
-        if (IsUsed(index)) builder.Define(op.Results[index], typed);
+        if (IsUsed(index))
+            builder.Define(op.Results[index], typed);
     }
 
     /// <summary>An initializer for a parameter or buffer of the module.</summary>
     /// <param name="tensor">The tensor itself.</param>
     /// <param name="name">Its name in the module (<c>weight</c>).</param>
-    public GraphValue Parameter(Tensor tensor, string name) => op.ModuleTensors.TryGetValue(name, out var computed) ? builder.Value(computed.Id) : builder.Parameter(tensor, op.ModulePath.Length == 0 ? name : $"{op.ModulePath}.{name}");
+    public GraphValue Parameter(Tensor tensor, string name) =>
+        op.ModuleTensors.TryGetValue(name, out var computed)
+            ? builder.Value(computed.Id)
+            : builder.Parameter(tensor, op.ModulePath.Length == 0 ? name : $"{op.ModulePath}.{name}");
 
     /// <summary>An initializer computed by the lowering.</summary>
     /// <param name="tensor">Its value; copied.</param>
     /// <param name="name">What it is; made unique.</param>
     public GraphValue Computed(Tensor tensor, string name) =>
-        builder.Add(TensorBytes.ToInitializer(builder.Unique(op.ModulePath.Length == 0 ? name : $"{op.ModulePath}.{name}"), tensor));
+        builder.Add(
+            TensorBytes.ToInitializer(
+                builder.Unique(op.ModulePath.Length == 0 ? name : $"{op.ModulePath}.{name}"),
+                tensor
+            )
+        );
 
     /// <summary>A 1-element int64 initializer.</summary>
     /// <param name="value">Its element.</param>
@@ -303,7 +426,8 @@ public sealed class LoweringContext
 
     /// <summary>An int64 scalar (rank 0).</summary>
     /// <param name="value">Its value.</param>
-    public GraphValue IntegerScalar(long value) => builder.Add(TensorBytes.Of(builder.Unique("const"), [value], isScalar: true));
+    public GraphValue IntegerScalar(long value) =>
+        builder.Add(TensorBytes.Of(builder.Unique("const"), [value], isScalar: true));
 
     /// <summary>A scalar (rank 0) of any type.</summary>
     /// <param name="value">Its value.</param>
@@ -311,62 +435,128 @@ public sealed class LoweringContext
     public GraphValue Scalar(double value, ScalarType type)
     {
         using var scope = NewDisposeScope();
-        return builder.Add(TensorBytes.ToInitializer(builder.Unique("const"), tensor(value, ScalarType.Float64).to(type)));
+        return builder.Add(
+            TensorBytes.ToInitializer(builder.Unique("const"), tensor(value, ScalarType.Float64).to(type))
+        );
     }
 
     /// <summary>Casts where the type differs.</summary>
     /// <param name="value">What to cast.</param>
     /// <param name="type">The type it shall have.</param>
     public GraphValue Cast(GraphValue value, ScalarType type) =>
-        value.Type == type ? value : builder.Emit("Cast", NodeName("Cast"), op.ModulePath, [value], type, value.Rank, ("to", (long)type.ToOnnx()));
+        value.Type == type
+            ? value
+            : builder.Emit(
+                "Cast",
+                NodeName("Cast"),
+                op.ModulePath,
+                [value],
+                type,
+                value.Rank,
+                ("to", (long)type.ToOnnx())
+            );
 
     /// <summary>A tensor argument as it is.</summary>
-    internal GraphValue Operand(object? argument) => argument is ValueRef reference ? builder.Value(reference.Id) : throw Refuse($"{argument ?? "null"} is no tensor");
+    internal GraphValue Operand(object? argument) =>
+        argument is ValueRef reference
+            ? builder.Value(reference.Id)
+            : throw Refuse($"{argument ?? "null"} is no tensor");
 
     /// <summary>A tensor argument or a number at a position, with a type: what arithmetic takes.</summary>
-    internal GraphValue Operand(object? argument, ScalarType type) => argument switch
-    {
-        ValueRef reference => Cast(builder.Value(reference.Id), type),
-        long number => ScalarOf(number, type),
-        double number => Scalar(number, type),
-        bool flag => Scalar(flag ? 1 : 0, type),
-        VaryingInteger varying => Cast(Like("Squeeze", [SizeValue(varying), Constants([0])]) with { Rank = 0 }, type),
-        VaryingNumber varying => Cast(Like("Squeeze", [builder.Number(Solve(varying.Values)), Constants([0])]) with { Rank = 0 }, type),
-        var other => throw Refuse($"{other ?? "null"} is neither a tensor nor a number"),
-    };
+    internal GraphValue Operand(object? argument, ScalarType type) =>
+        argument switch
+        {
+            ValueRef reference => Cast(builder.Value(reference.Id), type),
+            long number => ScalarOf(number, type),
+            double number => Scalar(number, type),
+            bool flag => Scalar(flag ? 1 : 0, type),
+            VaryingInteger varying => Cast(
+                Like("Squeeze", [SizeValue(varying), Constants([0])]) with
+                {
+                    Rank = 0,
+                },
+                type
+            ),
+            VaryingNumber varying => Cast(
+                Like("Squeeze", [builder.Number(Solve(varying.Values)), Constants([0])]) with
+                {
+                    Rank = 0,
+                },
+                type
+            ),
+            var other => throw Refuse($"{other ?? "null"} is neither a tensor nor a number"),
+        };
 
     private GraphValue ScalarOf(long number, ScalarType type)
     {
-        if (type == ScalarType.Int64) return IntegerScalar(number);
+        if (type == ScalarType.Int64)
+            return IntegerScalar(number);
         using var scope = NewDisposeScope();
-        return builder.Add(TensorBytes.ToInitializer(builder.Unique("const"), tensor(number, ScalarType.Int64).to(type)));
+        return builder.Add(
+            TensorBytes.ToInitializer(builder.Unique("const"), tensor(number, ScalarType.Int64).to(type))
+        );
     }
 
-    /// <summary>Every result must have a value, and every argument must have been looked at, unless it is the default: nothing is ignored.</summary>
+    /// <summary>Every result must have a value, and every argument must have been looked at, unless it is the
+    /// default: nothing is ignored.</summary>
     internal void CheckResults()
     {
         if (op.Module is null && !readAll)
         {
-            var parameters = op.Method.GetParameters().ToDictionary(parameter => parameter.Name!, StringComparer.Ordinal);
+            var parameters = op
+                .Method.GetParameters()
+                .ToDictionary(parameter => parameter.Name!, StringComparer.Ordinal);
             foreach (var (name, value) in arguments)
             {
-                if (value is null or ValueRef || name == "self" || read.Contains(name) || WithoutMeaning.Contains(name) || ValueRef.In(value).Any()) continue;
+                if (
+                    value is null or ValueRef
+                    || name == "self"
+                    || read.Contains(name)
+                    || WithoutMeaning.Contains(name)
+                    || ValueRef.In(value).Any()
+                )
+                    continue;
                 var parameter = parameters[name];
-                if (parameter.HasDefaultValue && Equals(ArgumentConverter.Convert(parameter.DefaultValue, _ => new ValueRef(-1)), value)) continue;
+                if (
+                    parameter.HasDefaultValue
+                    && Equals(ArgumentConverter.Convert(parameter.DefaultValue, _ => new ValueRef(-1)), value)
+                )
+                    continue;
                 throw Refuse($"its argument '{name}' ({value}) is not understood by this lowering");
             }
         }
 
         for (var i = 0; i < results.Length; i++)
         {
-            if (results[i] is null) throw Refuse($"the lowering gave no value for result {i}");
+            if (results[i] is null)
+                throw Refuse($"the lowering gave no value for result {i}");
         }
     }
 
-    /// <summary>Arguments that say what the trace has already shown (dtype) or that have no meaning in a graph.</summary>
+    /// <summary>Arguments that say what the trace has already shown (dtype) or that have no meaning in a
+    /// graph.</summary>
     private static readonly HashSet<string> WithoutMeaning = new(StringComparer.Ordinal)
     {
-        "dtype", "type", "scalar_type", "target_type", "device", "deviceType", "deviceIndex", "device_type", "device_index", "requires_grad", "names", "non_blocking", "copy", "disposeAfter", "inplace", "generator", "layout", "memory_format", "sparse", "scale_grad_by_freq",
+        "dtype",
+        "type",
+        "scalar_type",
+        "target_type",
+        "device",
+        "deviceType",
+        "deviceIndex",
+        "device_type",
+        "device_index",
+        "requires_grad",
+        "names",
+        "non_blocking",
+        "copy",
+        "disposeAfter",
+        "inplace",
+        "generator",
+        "layout",
+        "memory_format",
+        "sparse",
+        "scale_grad_by_freq",
     };
 
     private T ReadAll<T>(T value)
@@ -375,6 +565,13 @@ public sealed class LoweringContext
         return value;
     }
 
-    // A module's main node is named by its path alone, so that a viewer shows `layer1.0.conv1`; the nodes of functions add theirs.
-    private string NodeName(string opType) => op.Module is not null && opType is not ("Cast" or "Reshape" or "Transpose" or "Concat" or "Squeeze" or "Unsqueeze" or "Shape" or "Gather") ? "" : op.Module is not null ? opType : rowName;
+    // A module's main node is named by its path alone, so that a viewer shows `layer1.0.conv1`; the nodes of
+    // functions add theirs.
+    private string NodeName(string opType) =>
+        op.Module is not null
+        && opType
+            is not ("Cast" or "Reshape" or "Transpose" or "Concat" or "Squeeze" or "Unsqueeze" or "Shape" or "Gather")
+            ? ""
+        : op.Module is not null ? opType
+        : rowName;
 }

@@ -5,20 +5,25 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering;
 
-/// <summary>Reads options of TorchSharp's modules that are not public. Every name asked for here is pinned by the tests of its module.</summary>
+/// <summary>Reads options of TorchSharp's modules that are not public. Every name asked for here is pinned by the
+/// tests of its module.</summary>
 internal static class ModuleFields
 {
-    private const BindingFlags Any = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
+    private const BindingFlags Any =
+        BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
 
-    /// <summary>The value of the first member of one of these names, or null where the module has none of them.</summary>
+    /// <summary>The value of the first member of one of these names, or null where the module has none of
+    /// them.</summary>
     public static object? Find(nn.Module module, params string[] names)
     {
         foreach (var name in names)
         {
             for (var type = module.GetType(); type is not null; type = type.BaseType)
             {
-                if (type.GetProperty(name, Any) is { CanRead: true } property) return property.GetValue(module);
-                if (type.GetField(name, Any) is { } field) return field.GetValue(module);
+                if (type.GetProperty(name, Any) is { CanRead: true } property)
+                    return property.GetValue(module);
+                if (type.GetField(name, Any) is { } field)
+                    return field.GetValue(module);
             }
         }
 
@@ -27,18 +32,32 @@ internal static class ModuleFields
 
     /// <summary>The value of a member that must be there.</summary>
     public static object Get(nn.Module module, params string[] names) =>
-        Find(module, names) ?? throw new ExportException($"{module.GetType().Name} has no {string.Join(" or ", names)}: this version of TorchSharp is not the one the exporter was written for (0.107.0)");
+        Find(module, names)
+        ?? throw new ExportException(
+            $"{module.GetType().Name} has no {string.Join(" or ", names)}: this version of TorchSharp is "
+                + "not the one the exporter was written for (0.107.0)"
+        );
 
-    public static long[] Longs(nn.Module module, params string[] names) => Get(module, names) switch
-    {
-        long number => [number],
-        int number => [number],
-        System.Runtime.CompilerServices.ITuple tuple => [.. Enumerable.Range(0, tuple.Length).Select(i => Convert.ToInt64(tuple[i], CultureInfo.InvariantCulture))],
-        IEnumerable list => [.. list.Cast<object>().Select(item => Convert.ToInt64(item, CultureInfo.InvariantCulture))],
-        var other => throw new ExportException($"{module.GetType().Name}.{names[0]} is {other}, expected integers"),
-    };
+    public static long[] Longs(nn.Module module, params string[] names) =>
+        Get(module, names) switch
+        {
+            long number => [number],
+            int number => [number],
+            System.Runtime.CompilerServices.ITuple tuple =>
+            [
+                .. Enumerable
+                    .Range(0, tuple.Length)
+                    .Select(i => Convert.ToInt64(tuple[i], CultureInfo.InvariantCulture)),
+            ],
+            IEnumerable list =>
+            [
+                .. list.Cast<object>().Select(item => Convert.ToInt64(item, CultureInfo.InvariantCulture)),
+            ],
+            var other => throw new ExportException($"{module.GetType().Name}.{names[0]} is {other}, expected integers"),
+        };
 
-    public static long[]? OptionalLongs(nn.Module module, params string[] names) => Find(module, names) is null ? null : Longs(module, names);
+    public static long[]? OptionalLongs(nn.Module module, params string[] names) =>
+        Find(module, names) is null ? null : Longs(module, names);
 
     public static double Double(nn.Module module, double fallback, params string[] names) =>
         Find(module, names) is { } value ? Convert.ToDouble(value, CultureInfo.InvariantCulture) : fallback;
@@ -46,5 +65,6 @@ internal static class ModuleFields
     public static long Long(nn.Module module, long fallback, params string[] names) =>
         Find(module, names) is { } value ? Convert.ToInt64(value, CultureInfo.InvariantCulture) : fallback;
 
-    public static bool Bool(nn.Module module, bool fallback, params string[] names) => Find(module, names) as bool? ?? fallback;
+    public static bool Bool(nn.Module module, bool fallback, params string[] names) =>
+        Find(module, names) as bool? ?? fallback;
 }

@@ -9,7 +9,8 @@ namespace TorchBridge.Export.Lowering;
 public delegate void LoweringRule(LoweringContext context);
 
 /// <summary>A row of the operator table.</summary>
-/// <param name="Name">Module type (<c>Conv2d</c>) or operation (<c>add</c>, which is <c>torch.add</c>, <c>Tensor.add</c>, <c>add_</c> and <c>+</c>).</param>
+/// <param name="Name">Module type (<c>Conv2d</c>) or operation (<c>add</c>, which is <c>torch.add</c>,
+/// <c>Tensor.add</c>, <c>add_</c> and <c>+</c>).</param>
 /// <param name="Onnx">The ONNX operators it becomes.</param>
 /// <param name="Options">Options that change the graph, for the README's table.</param>
 /// <param name="Opset">The lowest opset; 17 for almost all.</param>
@@ -34,7 +35,8 @@ public sealed class OperatorTable
 
     internal IReadOnlyDictionary<Type, OperatorRow> ModuleRows => modules;
 
-    internal void Module<TModule>(string onnx, LoweringRule rule, string options = "", int opset = 17) where TModule : nn.Module =>
+    internal void Module<TModule>(string onnx, LoweringRule rule, string options = "", int opset = 17)
+        where TModule : nn.Module =>
         modules.Add(typeof(TModule), new OperatorRow(typeof(TModule).Name, onnx, options, opset, rule));
 
     internal void Operation(string name, string onnx, LoweringRule rule, string options = "", int opset = 17) =>
@@ -46,7 +48,8 @@ public sealed class OperatorTable
     /// <summary>The row of a method of TorchSharp, or null.</summary>
     internal OperatorRow? Find(MethodBase method) => operations.GetValueOrDefault(NameOf(method));
 
-    /// <summary>The operation that a method is: operators, methods with and without underscore, and functions of the same meaning share one name.</summary>
+    /// <summary>The operation that a method is: operators, methods with and without underscore, and functions of the
+    /// same meaning share one name.</summary>
     internal static string NameOf(MethodBase method)
     {
         var name = method.Name switch
@@ -77,7 +80,8 @@ public sealed class OperatorTable
             var other when other.StartsWith("get_", StringComparison.Ordinal) => other[4..],
             var other => other,
         };
-        if (name.Length > 1 && name.EndsWith('_')) name = name[..^1];
+        if (name.Length > 1 && name.EndsWith('_'))
+            name = name[..^1];
         name = name switch
         {
             "subtract" => "sub",
@@ -109,7 +113,9 @@ public sealed class OperatorTable
         };
         return method.DeclaringType?.Name switch
         {
-            "special" => name is "expit" ? "sigmoid" : SharedWithSpecial.Contains(name) ? name : "special." + name,
+            "special" => name is "expit" ? "sigmoid"
+            : SharedWithSpecial.Contains(name) ? name
+            : "special." + name,
             "fft" => "fft." + name,
             "linalg" => name is "matmul" ? name : "linalg." + name,
             _ => name,
@@ -119,18 +125,35 @@ public sealed class OperatorTable
     /// <summary>Functions of torch.special that torch has too.</summary>
     private static readonly HashSet<string> SharedWithSpecial = new(StringComparer.Ordinal)
     {
-        "erf", "erfc", "log1p", "expm1", "exp2", "round", "sinc", "logsumexp", "softmax", "log_softmax", "sigmoid", "logit",
+        "erf",
+        "erfc",
+        "log1p",
+        "expm1",
+        "exp2",
+        "round",
+        "sinc",
+        "logsumexp",
+        "softmax",
+        "log_softmax",
+        "sigmoid",
+        "logit",
     };
 
     private static OperatorTable Build()
     {
         var table = new OperatorTable();
-        // Each family file registers its own rows; a new family is found by its attribute-free convention: a static Register(OperatorTable).
-        foreach (var register in typeof(OperatorTable).Assembly.GetTypes()
-                     .Where(type => type.Namespace == "TorchBridge.Export.Lowering.Families")
-                     .OrderBy(type => type.Name, StringComparer.Ordinal)
-                     .Select(type => type.GetMethod("Register", BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic))
-                     .OfType<MethodInfo>())
+        // Each family file registers its own rows; a new family is found by its attribute-free convention: a static
+        // Register(OperatorTable).
+        foreach (
+            var register in typeof(OperatorTable)
+                .Assembly.GetTypes()
+                .Where(type => type.Namespace == "TorchBridge.Export.Lowering.Families")
+                .OrderBy(type => type.Name, StringComparer.Ordinal)
+                .Select(type =>
+                    type.GetMethod("Register", BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic)
+                )
+                .OfType<MethodInfo>()
+        )
         {
             register.Invoke(null, BindingFlags.DoNotWrapExceptions, null, [table], null);
         }

@@ -1,11 +1,14 @@
-// What it does: lets libLibTorchSharp.so of TorchSharp 0.107.0, which asks for libstdc++ of GCC 13, load on systems with an
+// What it does: lets libLibTorchSharp.so of TorchSharp 0.107.0, which asks for libstdc++ of GCC 13, load on systems
+// with an
 // older libstdc++ (Debian 12, Ubuntu 22.04: 3.4.30), by replacing the one symbol that it needs of the new version.
 //
 //   needed:   std::ios_base_library_init()   _ZSt21ios_base_library_initv   @GLIBCXX_3.4.32
 //   becomes:  std::ios_base::Init::Init()    _ZNSt8ios_base4InitC1Ev        @GLIBCXX_3.4
 //
-// Both initialise the standard streams; the constructor does not touch `this`. Old names are shorter than new ones, so they
-// fit in place. Layout: ELF64 little-endian; the names are NUL-terminated in .dynstr, the version's SysV ELF hash stands in
+// Both initialise the standard streams; the constructor does not touch `this`. Old names are shorter than new ones,
+// so they
+// fit in place. Layout: ELF64 little-endian; the names are NUL-terminated in .dynstr, the version's SysV ELF hash
+// stands in
 // its entry (Vernaux) in .gnu.version_r. Source: System V ABI, Linux Standard Base "Symbol Versioning".
 using System.Buffers.Binary;
 using System.Text;
@@ -46,35 +49,48 @@ internal static class ElfMender
             throw new InvalidDataException("the section table lies beyond the end of the file (truncated?)");
 
         var names = Section(elf, table + (namesIndex * entrySize));
-        Range? strings = null, needs = null;
+        Range? strings = null,
+            needs = null;
         for (var i = 0; i < count; i++)
         {
             var header = table + (i * entrySize);
             var nameOffset = BinaryPrimitives.ReadInt32LittleEndian(elf[header..]);
             var all = elf[names];
-            if (nameOffset < 0 || nameOffset >= all.Length) throw new InvalidDataException("a section name lies outside the name table");
+            if (nameOffset < 0 || nameOffset >= all.Length)
+                throw new InvalidDataException("a section name lies outside the name table");
             var name = all[nameOffset..];
-            if (IsName(name, ".dynstr")) strings = Section(elf, header);
-            if (IsName(name, ".gnu.version_r")) needs = Section(elf, header);
+            if (IsName(name, ".dynstr"))
+                strings = Section(elf, header);
+            if (IsName(name, ".gnu.version_r"))
+                needs = Section(elf, header);
         }
 
-        return (strings ?? throw new InvalidDataException("no .dynstr section"), needs ?? throw new InvalidDataException("no .gnu.version_r section"));
+        return (
+            strings ?? throw new InvalidDataException("no .dynstr section"),
+            needs ?? throw new InvalidDataException("no .gnu.version_r section")
+        );
     }
 
     private static bool IsName(ReadOnlySpan<byte> text, string name) =>
-        text.Length > name.Length && text[name.Length] == 0 && text[..name.Length].SequenceEqual(Encoding.ASCII.GetBytes(name));
+        text.Length > name.Length
+        && text[name.Length] == 0
+        && text[..name.Length].SequenceEqual(Encoding.ASCII.GetBytes(name));
 
     private static Range Section(ReadOnlySpan<byte> elf, int header)
     {
-        int offset = ReadOffset(elf, header + 0x18), size = ReadOffset(elf, header + 0x20);
-        if ((long)offset + size > elf.Length) throw new InvalidDataException("a section lies beyond the end of the file (truncated?)");
+        int offset = ReadOffset(elf, header + 0x18),
+            size = ReadOffset(elf, header + 0x20);
+        if ((long)offset + size > elf.Length)
+            throw new InvalidDataException("a section lies beyond the end of the file (truncated?)");
         return offset..(offset + size);
     }
 
     private static int ReadOffset(ReadOnlySpan<byte> elf, int at)
     {
         var value = BinaryPrimitives.ReadUInt64LittleEndian(elf[at..]);
-        return value <= (ulong)elf.Length ? (int)value : throw new InvalidDataException("an offset lies beyond the end of the file (truncated?)");
+        return value <= (ulong)elf.Length
+            ? (int)value
+            : throw new InvalidDataException("an offset lies beyond the end of the file (truncated?)");
     }
 
     private static void Replace(Span<byte> strings, string from, string to)
@@ -82,8 +98,10 @@ internal static class ElfMender
         // With the NUL before and after: a name that merely ends or begins like this one is another name.
         var pattern = Encoding.ASCII.GetBytes("\0" + from + "\0");
         var at = strings.IndexOf(pattern);
-        if (at < 0) throw new InvalidDataException($"'{from}' is not in the string table");
-        if (strings[(at + 1)..].IndexOf(pattern) >= 0) throw new InvalidDataException($"'{from}' is in the string table more than once");
+        if (at < 0)
+            throw new InvalidDataException($"'{from}' is not in the string table");
+        if (strings[(at + 1)..].IndexOf(pattern) >= 0)
+            throw new InvalidDataException($"'{from}' is in the string table more than once");
         var replacement = Encoding.ASCII.GetBytes(to);
         var place = strings.Slice(at + 1, from.Length);
         place.Clear();
@@ -92,7 +110,8 @@ internal static class ElfMender
 
     private static void ReplaceHash(Span<byte> needs, uint from, uint to)
     {
-        // Walk the list: Verneed { version, cnt: u16, file, aux, next: u32 }, each with its Vernaux { hash: u32, flags, other: u16, name, next: u32 }.
+        // Walk the list: Verneed { version, cnt: u16, file, aux, next: u32 }, each with its Vernaux { hash: u32,
+        // flags, other: u16, name, next: u32 }.
         var replaced = 0;
         for (int need = 0, step = -1; step != 0; need += step)
         {
@@ -111,14 +130,18 @@ internal static class ElfMender
             }
 
             step = BinaryPrimitives.ReadInt32LittleEndian(Slice(needs, need + 12, 4));
-            if (step < 0) throw new InvalidDataException("the version list runs backwards");
+            if (step < 0)
+                throw new InvalidDataException("the version list runs backwards");
         }
 
-        if (replaced != 1) throw new InvalidDataException($"{NewVersion} is needed {replaced} times, expected once");
+        if (replaced != 1)
+            throw new InvalidDataException($"{NewVersion} is needed {replaced} times, expected once");
     }
 
     private static Span<byte> Slice(Span<byte> bytes, int at, int length) =>
-        at >= 0 && at <= bytes.Length - length ? bytes.Slice(at, length) : throw new InvalidDataException("the version list leaves its section");
+        at >= 0 && at <= bytes.Length - length
+            ? bytes.Slice(at, length)
+            : throw new InvalidDataException("the version list leaves its section");
 
     /// <summary>The System V ABI hash of a symbol (or version) name.</summary>
     internal static uint ElfHash(string name)

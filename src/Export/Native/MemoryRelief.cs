@@ -1,5 +1,7 @@
-// Why: an export goes through phases that each need memory of their own (tracing, an oracle's activations, a session). What a phase has freed
-// stays with the process unless it is given back: glibc keeps freed blocks, the garbage collector keeps decommittable regions.
+// Why: an export goes through phases that each need memory of their own (tracing, an oracle's activations, a
+// session). What a phase has freed
+// stays with the process unless it is given back: glibc keeps freed blocks, the garbage collector keeps decommittable
+// regions.
 using System.Runtime.InteropServices;
 
 namespace TorchBridge.Export.Native;
@@ -11,7 +13,8 @@ internal static partial class MemoryRelief
     {
         GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         GC.WaitForPendingFinalizers();
-        if (!OperatingSystem.IsLinux()) return;
+        if (!OperatingSystem.IsLinux())
+            return;
         try
         {
             _ = MallocTrim(0);

@@ -3,18 +3,28 @@ using TorchBridge.Onnx.Files;
 
 namespace TorchBridge.Export.Native;
 
-/// <summary>Keeps the mended library in a per-user folder, named by the content it was made from, written once and atomically.</summary>
+/// <summary>Keeps the mended library in a per-user folder, named by the content it was made from, written once and
+/// atomically.</summary>
 internal static class MendedLibraryCache
 {
     /// <summary>Where mended libraries are kept: <c>~/.cache/torchbridge/native</c> on Linux.</summary>
-    public static string DefaultFolder => Path.Combine(
-        Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache
-            ? cache
-            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), ".cache"),
-        "torchbridge",
-        "native");
+    public static string DefaultFolder =>
+        Path.Combine(
+            Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache
+                ? cache
+                : Path.Combine(
+                    Environment.GetFolderPath(
+                        Environment.SpecialFolder.UserProfile,
+                        Environment.SpecialFolderOption.DoNotVerify
+                    ),
+                    ".cache"
+                ),
+            "torchbridge",
+            "native"
+        );
 
-    /// <summary>Returns the path of a mended copy of <paramref name="library"/>, writing it if it is not there, or is not what it should be.</summary>
+    /// <summary>Returns the path of a mended copy of <paramref name="library"/>, writing it if it is not there, or is
+    /// not what it should be.</summary>
     /// <exception cref="InvalidDataException">The library is not the one that can be mended.</exception>
     /// <exception cref="IOException">The folder cannot be written.</exception>
     public static string GetOrAdd(string library, string folder)
@@ -23,7 +33,8 @@ internal static class MendedLibraryCache
         var mended = ElfMender.Mend(original);
         var name = $"libLibTorchSharp-{Convert.ToHexStringLower(SHA256.HashData(original))[..16]}.so";
         var path = Path.Combine(folder, name);
-        if (IsIntact(path, mended)) return path;
+        if (IsIntact(path, mended))
+            return path;
 
         Directory.CreateDirectory(folder);
         // Two processes may be here at once, and the rename of either is right.
@@ -32,5 +43,7 @@ internal static class MendedLibraryCache
     }
 
     private static bool IsIntact(string path, byte[] mended) =>
-        File.Exists(path) && new FileInfo(path).Length == mended.Length && File.ReadAllBytes(path).AsSpan().SequenceEqual(mended);
+        File.Exists(path)
+        && new FileInfo(path).Length == mended.Length
+        && File.ReadAllBytes(path).AsSpan().SequenceEqual(mended);
 }

@@ -8,9 +8,15 @@ internal static class ScalarTypes
 {
     private static readonly (ScalarType Torch, ElementType Onnx)[] Pairs =
     [
-        (ScalarType.Float32, ElementType.Float32), (ScalarType.Float64, ElementType.Float64), (ScalarType.Float16, ElementType.Float16),
-        (ScalarType.BFloat16, ElementType.BFloat16), (ScalarType.Int64, ElementType.Int64), (ScalarType.Int32, ElementType.Int32),
-        (ScalarType.Int16, ElementType.Int16), (ScalarType.Int8, ElementType.Int8), (ScalarType.Byte, ElementType.UInt8),
+        (ScalarType.Float32, ElementType.Float32),
+        (ScalarType.Float64, ElementType.Float64),
+        (ScalarType.Float16, ElementType.Float16),
+        (ScalarType.BFloat16, ElementType.BFloat16),
+        (ScalarType.Int64, ElementType.Int64),
+        (ScalarType.Int32, ElementType.Int32),
+        (ScalarType.Int16, ElementType.Int16),
+        (ScalarType.Int8, ElementType.Int8),
+        (ScalarType.Byte, ElementType.UInt8),
         (ScalarType.Bool, ElementType.Bool),
     ];
 
@@ -20,7 +26,8 @@ internal static class ScalarTypes
     {
         foreach (var pair in Pairs)
         {
-            if (pair.Torch == type) return pair.Onnx;
+            if (pair.Torch == type)
+                return pair.Onnx;
         }
 
         throw new ExportException($"dtype {type} has no counterpart in ONNX Runtime's CPU provider");

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using TorchBridge.Onnx.Graph;
 using TorchSharp;
@@ -23,44 +24,72 @@ internal static class TensorBytes
     {
         var bytes = tensor.numel() * tensor.element_size();
         if (bytes > Array.MaxLength)
-            throw new ExportException(FormattableString.Invariant($"the tensor {source ?? name} has {bytes} bytes; tensors of up to {Array.MaxLength} bytes (2 GB) are exported. Split it into several."));
+            throw new ExportException(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"the tensor {source ?? name} has {bytes} bytes; tensors of up to {Array.MaxLength} "
+                        + $"bytes (2 GB) are exported. Split it into several."
+                )
+            );
         var data = source is not null && IsPlain(tensor) ? new TensorMemoryManager(tensor).Memory : Of(tensor);
         return new Initializer(name, tensor.dtype.ToOnnx(), tensor.shape, data) { Source = source };
     }
 
-    private static bool IsPlain(Tensor tensor) => tensor.device_type == DeviceType.CPU && tensor.is_contiguous() && tensor.numel() is > 0 and < 1 << 28;
+    private static bool IsPlain(Tensor tensor) =>
+        tensor.device_type == DeviceType.CPU && tensor.is_contiguous() && tensor.numel() is > 0 and < 1 << 28;
 
     /// <summary>An initializer of 64-bit integers.</summary>
     public static Initializer Of(string name, long[] values, bool isScalar = false) =>
         new(name, ElementType.Int64, isScalar ? [] : [values.Length], MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
 
-    /// <summary>Reads floating-point elements as float64; a conversion from float16, bfloat16, float32 or float64 is exact.</summary>
+    /// <summary>Reads floating-point elements as float64; a conversion from float16, bfloat16, float32 or float64 is
+    /// exact.</summary>
     public static double[] ToDoubles(Initializer tensor)
     {
         var bytes = tensor.Data.Span;
         switch (tensor.Type)
         {
-            case ElementType.Float32: return Convert(MemoryMarshal.Cast<byte, float>(bytes), value => value);
-            case ElementType.Float64: return MemoryMarshal.Cast<byte, double>(bytes).ToArray();
-            case ElementType.Float16: return Convert(MemoryMarshal.Cast<byte, Half>(bytes), value => (double)value);
-            case ElementType.BFloat16: return Convert(MemoryMarshal.Cast<byte, ushort>(bytes), value => BitConverter.Int32BitsToSingle(value << 16));
-            default: throw new ArgumentException($"{tensor.Name} is {tensor.Type}, not a floating-point tensor");
+            case ElementType.Float32:
+                return Convert(MemoryMarshal.Cast<byte, float>(bytes), value => value);
+            case ElementType.Float64:
+                return MemoryMarshal.Cast<byte, double>(bytes).ToArray();
+            case ElementType.Float16:
+                return Convert(MemoryMarshal.Cast<byte, Half>(bytes), value => (double)value);
+            case ElementType.BFloat16:
+                return Convert(MemoryMarshal.Cast<byte, ushort>(bytes), value =>
+                    BitConverter.Int32BitsToSingle(value << 16)
+                );
+            default:
+                throw new ArgumentException($"{tensor.Name} is {tensor.Type}, not a floating-point tensor");
         }
     }
 
     /// <summary>Rounds float64 elements once, to nearest even, to a floating-point type.</summary>
-    public static Initializer FromDoubles(string name, ElementType type, long[] dims, double[] values) => type switch
-    {
-        ElementType.Float32 => new(name, type, dims, MemoryMarshal.AsBytes(Array.ConvertAll(values, value => (float)value).AsSpan()).ToArray()),
-        ElementType.Float64 => new(name, type, dims, MemoryMarshal.AsBytes(values.AsSpan()).ToArray()),
-        ElementType.Float16 => new(name, type, dims, MemoryMarshal.AsBytes(Array.ConvertAll(values, value => (Half)value).AsSpan()).ToArray()),
-        _ => throw new ArgumentException($"cannot write {type} from float64"),
-    };
+    public static Initializer FromDoubles(string name, ElementType type, long[] dims, double[] values) =>
+        type switch
+        {
+            ElementType.Float32 => new(
+                name,
+                type,
+                dims,
+                MemoryMarshal.AsBytes(Array.ConvertAll(values, value => (float)value).AsSpan()).ToArray()
+            ),
+            ElementType.Float64 => new(name, type, dims, MemoryMarshal.AsBytes(values.AsSpan()).ToArray()),
+            ElementType.Float16 => new(
+                name,
+                type,
+                dims,
+                MemoryMarshal.AsBytes(Array.ConvertAll(values, value => (Half)value).AsSpan()).ToArray()
+            ),
+            _ => throw new ArgumentException($"cannot write {type} from float64"),
+        };
 
-    private static double[] Convert<T>(ReadOnlySpan<T> values, Func<T, double> convert) where T : struct
+    private static double[] Convert<T>(ReadOnlySpan<T> values, Func<T, double> convert)
+        where T : struct
     {
         var result = new double[values.Length];
-        for (var i = 0; i < values.Length; i++) result[i] = convert(values[i]);
+        for (var i = 0; i < values.Length; i++)
+            result[i] = convert(values[i]);
         return result;
     }
 }

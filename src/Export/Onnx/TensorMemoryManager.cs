@@ -5,12 +5,16 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Onnx;
 
-/// <summary>A contiguous CPU tensor's own memory as <see cref="Memory{T}"/>: a model's weights are written from where they stand, without a copy.</summary>
+/// <summary>A contiguous CPU tensor's own memory as <see cref="Memory{T}"/>: a model's weights are written from where
+/// they stand, without a copy.</summary>
 internal sealed unsafe class TensorMemoryManager(Tensor tensor) : MemoryManager<byte>
 {
     private readonly int length = checked((int)(tensor.numel() * tensor.element_size()));
 
-    public override Span<byte> GetSpan() => tensor.IsInvalid ? throw new ObjectDisposedException(nameof(tensor)) : new((void*)TensorMemory.Address(tensor), length);
+    public override Span<byte> GetSpan() =>
+        tensor.IsInvalid
+            ? throw new ObjectDisposedException(nameof(tensor))
+            : new((void*)TensorMemory.Address(tensor), length);
 
     public override MemoryHandle Pin(int elementIndex = 0) => new((byte*)TensorMemory.Address(tensor) + elementIndex);
 

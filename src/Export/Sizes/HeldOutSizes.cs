@@ -1,5 +1,7 @@
-// What it does: chooses the sizes of the verification. Every axis has two sizes that no trace had, one of them at least twice the largest
-// trace, and all axes differ at once; the batch is 1, 2, 3, 17 and a larger one. Sizes that forward may not take come with smaller ones
+// What it does: chooses the sizes of the verification. Every axis has two sizes that no trace had, one of them at
+// least twice the largest
+// trace, and all axes differ at once; the batch is 1, 2, 3, 17 and a larger one. Sizes that forward may not take come
+// with smaller ones
 // to try instead.
 namespace TorchBridge.Export.Sizes;
 
@@ -30,23 +32,43 @@ internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
         if (rows.Length > 0)
         {
             var larger = rows.Max(exploration.LargestTraced);
-            foreach (var count in (long[])[1, 2, 3, 17, isCheap ? Math.Max(40, 2 * larger) + 1 : Math.Max(18, larger + 1)]) yield return [Point(count, times: null), Point(count, 0.6)];
+            foreach (
+                var count in (long[])[1, 2, 3, 17, isCheap ? Math.Max(40, 2 * larger) + 1 : Math.Max(18, larger + 1)]
+            )
+                yield return [Point(count, times: null), Point(count, 0.6)];
         }
 
-        if (!isCheap) yield break;
-        for (var i = 0; i < 6; i++) yield return [.. Enumerable.Range(0, 4).Select(_ => Point(random.NextInt64(1, 40), 0.1 + (2 * random.NextDouble())))];
+        if (!isCheap)
+            yield break;
+        for (var i = 0; i < 6; i++)
+            yield return
+            [
+                .. Enumerable.Range(0, 4).Select(_ => Point(random.NextInt64(1, 40), 0.1 + (2 * random.NextDouble()))),
+            ];
     }
 
-    /// <summary>A point with so many rows, and other axes at a multiple of the largest trace; null for their smallest traced size.</summary>
+    /// <summary>A point with so many rows, and other axes at a multiple of the largest trace; null for their smallest
+    /// traced size.</summary>
     private SizePoint Point(long rows, double? times)
     {
         var symbols = exploration.Symbols;
         var sizes = new long[symbols.Names.Count];
         for (var symbol = 0; symbol < sizes.Length; symbol++)
         {
-            if (symbols.IsRows(symbol)) sizes[symbol] = rows + symbol;
-            else if (times is null) sizes[symbol] = exploration.Traces.Where(one => one.Point[symbol] * 3 > symbols.Example[symbol]).Min(one => one.Point[symbol]);
-            else sizes[symbol] = Untraced(symbol, (times.Value * Math.Min(exploration.LargestTraced(symbol), 4 * symbols.Example[symbol])) + symbol + 1, sizes);
+            if (symbols.IsRows(symbol))
+                sizes[symbol] = rows + symbol;
+            else if (times is null)
+                sizes[symbol] = exploration
+                    .Traces.Where(one => one.Point[symbol] * 3 > symbols.Example[symbol])
+                    .Min(one => one.Point[symbol]);
+            else
+                sizes[symbol] = Untraced(
+                    symbol,
+                    (times.Value * Math.Min(exploration.LargestTraced(symbol), 4 * symbols.Example[symbol]))
+                        + symbol
+                        + 1,
+                    sizes
+                );
         }
 
         return new SizePoint(sizes);
@@ -60,7 +82,12 @@ internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
         {
             foreach (var size in (long[])[start + (distance * domain.Step), start - (distance * domain.Step)])
             {
-                if (domain.Contains(size) && !others.Take(symbol).Contains(size) && exploration.Traces.All(one => one.Point[symbol] != size)) return size;
+                if (
+                    domain.Contains(size)
+                    && !others.Take(symbol).Contains(size)
+                    && exploration.Traces.All(one => one.Point[symbol] != size)
+                )
+                    return size;
             }
         }
 

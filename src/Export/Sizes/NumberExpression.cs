@@ -1,12 +1,19 @@
 namespace TorchBridge.Export.Sizes;
 
-/// <summary>A number that follows the free axes, computed in float64: <c>scale * F(size / divisor) + offset</c>.</summary>
+/// <summary>A number that follows the free axes, computed in float64: <c>scale * F(size / divisor) +
+/// offset</c>.</summary>
 /// <param name="Function">What is done with the quotient.</param>
 /// <param name="Numerator">An integer of sizes.</param>
 /// <param name="Denominator">An integer of sizes, or null for 1.</param>
 /// <param name="Scale">A constant factor.</param>
 /// <param name="Offset">A constant summand.</param>
-internal sealed record NumberExpression(NumberFunction Function, SizeExpression Numerator, SizeExpression? Denominator, double Scale, double Offset);
+internal sealed record NumberExpression(
+    NumberFunction Function,
+    SizeExpression Numerator,
+    SizeExpression? Denominator,
+    double Scale,
+    double Offset
+);
 
 /// <summary>What a number does with an integer.</summary>
 internal enum NumberFunction

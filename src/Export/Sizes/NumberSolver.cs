@@ -1,4 +1,5 @@
-// What it does: finds what a number is that differs between the traces: y = scale * F(u) + offset, or F(u / w), u and w integers of
+// What it does: finds what a number is that differs between the traces: y = scale * F(u) + offset, or F(u / w), u and
+// w integers of
 // sizes, F one of the functions of NumberFunction. Two traces decide scale and offset, the others confirm them.
 namespace TorchBridge.Export.Sizes;
 
@@ -16,40 +17,57 @@ internal static class NumberSolver
     /// <param name="solver">Knows the sizes.</param>
     public static NumberExpression? Solve(double[] values, SizeSolver solver)
     {
-        if (values.Length < 3 || values.Any(value => !double.IsFinite(value))) return null;
+        if (values.Length < 3 || values.Any(value => !double.IsFinite(value)))
+            return null;
         var precision = values.All(value => (float)value == value) ? SinglePrecision : Precision;
         var integers = solver.Integers().Take(4096).ToArray();
-        return Scaled(values, integers, precision, withOffset: false) ?? Quotients(values, integers, precision) ?? Whole(values, solver, precision)
+        return Scaled(values, integers, precision, withOffset: false)
+            ?? Quotients(values, integers, precision)
+            ?? Whole(values, solver, precision)
             ?? Scaled(values, integers, precision, withOffset: true);
     }
 
-    /// <summary>Undoes a function, so that an integer is left, and finds a formula of several steps for that: sqrt((h / 8) * (w / 8) + 1).</summary>
+    /// <summary>Undoes a function, so that an integer is left, and finds a formula of several steps for that: sqrt((h
+    /// / 8) * (w / 8) + 1).</summary>
     private static NumberExpression? Whole(double[] values, SizeSolver solver, double precision)
     {
-        foreach (var function in (NumberFunction[])[NumberFunction.Same, NumberFunction.SquareRoot, NumberFunction.Reciprocal, NumberFunction.ReciprocalSquareRoot])
+        foreach (
+            var function in (NumberFunction[])
+                [
+                    NumberFunction.Same,
+                    NumberFunction.SquareRoot,
+                    NumberFunction.Reciprocal,
+                    NumberFunction.ReciprocalSquareRoot,
+                ]
+        )
         {
             var before = values.Select(value => Undo(function, value)).ToArray();
-            if (Integers(before, precision) is { } whole && solver.Solve(whole) is [var formula, ..]) return new NumberExpression(function, formula, null, 1, 0);
+            if (Integers(before, precision) is { } whole && solver.Solve(whole) is [var formula, ..])
+                return new NumberExpression(function, formula, null, 1, 0);
         }
 
         // An integer over a size: x * (n / (double)w).
         foreach (var leaf in solver.Leaves.Take(8))
         {
-            if (Integers([.. values.Zip(leaf.Sizes, (value, size) => value * size)], precision) is { } numerators && solver.Solve(numerators) is [var numerator, ..])
+            if (
+                Integers([.. values.Zip(leaf.Sizes, (value, size) => value * size)], precision) is { } numerators
+                && solver.Solve(numerators) is [var numerator, ..]
+            )
                 return new NumberExpression(NumberFunction.Same, numerator, leaf.Axis, 1, 0);
         }
 
         return null;
     }
 
-    private static double Undo(NumberFunction function, double value) => function switch
-    {
-        NumberFunction.Same => value,
-        NumberFunction.Reciprocal => 1 / value,
-        NumberFunction.SquareRoot => value * value,
-        NumberFunction.ReciprocalSquareRoot => 1 / (value * value),
-        _ => throw new ArgumentOutOfRangeException(nameof(function)),
-    };
+    private static double Undo(NumberFunction function, double value) =>
+        function switch
+        {
+            NumberFunction.Same => value,
+            NumberFunction.Reciprocal => 1 / value,
+            NumberFunction.SquareRoot => value * value,
+            NumberFunction.ReciprocalSquareRoot => 1 / (value * value),
+            _ => throw new ArgumentOutOfRangeException(nameof(function)),
+        };
 
     private static long[]? Integers(double[] values, double precision)
     {
@@ -57,42 +75,65 @@ internal static class NumberSolver
         for (var i = 0; i < whole.Length; i++)
         {
             var rounded = Math.Round(values[i]);
-            if (!(Math.Abs(rounded) < 1e9) || Math.Abs(rounded - values[i]) > 4 * precision * Math.Max(1, Math.Abs(rounded))) return null;
+            if (
+                !(Math.Abs(rounded) < 1e9)
+                || Math.Abs(rounded - values[i]) > 4 * precision * Math.Max(1, Math.Abs(rounded))
+            )
+                return null;
             whole[i] = (long)rounded;
         }
 
         return whole;
     }
 
-    private static NumberExpression? Scaled(double[] values, (long[] Values, Func<SizeExpression> Make)[] integers, double precision, bool withOffset)
+    private static NumberExpression? Scaled(
+        double[] values,
+        (long[] Values, Func<SizeExpression> Make)[] integers,
+        double precision,
+        bool withOffset
+    )
     {
         // Four unknown things (function, size, scale, offset) need more than three traces.
-        if (withOffset && values.Length < 5) return null;
+        if (withOffset && values.Length < 5)
+            return null;
         foreach (var (sizes, make) in integers)
         {
             foreach (var function in Enum.GetValues<NumberFunction>())
             {
                 var arguments = sizes.Select(size => Apply(function, size)).ToArray();
-                if (arguments.Any(argument => !double.IsFinite(argument))) continue;
-                if (Fit(values, arguments, precision, withOffset) is var (scale, offset)) return new NumberExpression(function, make(), null, scale, offset);
+                if (arguments.Any(argument => !double.IsFinite(argument)))
+                    continue;
+                if (Fit(values, arguments, precision, withOffset) is var (scale, offset))
+                    return new NumberExpression(function, make(), null, scale, offset);
             }
         }
 
         return null;
     }
 
-    private static NumberExpression? Quotients(double[] values, (long[] Values, Func<SizeExpression> Make)[] integers, double precision)
+    private static NumberExpression? Quotients(
+        double[] values,
+        (long[] Values, Func<SizeExpression> Make)[] integers,
+        double precision
+    )
     {
         var few = integers.Take(64).ToArray();
         foreach (var (numerators, makeNumerator) in few)
         {
             foreach (var (denominators, makeDenominator) in few)
             {
-                if (denominators.Contains(0)) continue;
-                foreach (var function in (NumberFunction[])[NumberFunction.Same, NumberFunction.SquareRoot, NumberFunction.Logarithm])
+                if (denominators.Contains(0))
+                    continue;
+                foreach (
+                    var function in (NumberFunction[])
+                        [NumberFunction.Same, NumberFunction.SquareRoot, NumberFunction.Logarithm]
+                )
                 {
-                    var arguments = numerators.Zip(denominators, (numerator, denominator) => Apply(function, (double)numerator / denominator)).ToArray();
-                    if (arguments.Any(argument => !double.IsFinite(argument))) continue;
+                    var arguments = numerators
+                        .Zip(denominators, (numerator, denominator) => Apply(function, (double)numerator / denominator))
+                        .ToArray();
+                    if (arguments.Any(argument => !double.IsFinite(argument)))
+                        continue;
                     if (Fit(values, arguments, precision, withOffset: false) is var (scale, offset))
                         return new NumberExpression(function, makeNumerator(), makeDenominator(), scale, offset);
                 }
@@ -103,28 +144,45 @@ internal static class NumberSolver
     }
 
     /// <summary>The value of a function at a number.</summary>
-    public static double Apply(NumberFunction function, double value) => function switch
-    {
-        NumberFunction.Same => value,
-        NumberFunction.Reciprocal => 1 / value,
-        NumberFunction.SquareRoot => Math.Sqrt(value),
-        NumberFunction.ReciprocalSquareRoot => 1 / Math.Sqrt(value),
-        NumberFunction.Logarithm => Math.Log(value),
-        _ => throw new ArgumentOutOfRangeException(nameof(function)),
-    };
+    public static double Apply(NumberFunction function, double value) =>
+        function switch
+        {
+            NumberFunction.Same => value,
+            NumberFunction.Reciprocal => 1 / value,
+            NumberFunction.SquareRoot => Math.Sqrt(value),
+            NumberFunction.ReciprocalSquareRoot => 1 / Math.Sqrt(value),
+            NumberFunction.Logarithm => Math.Log(value),
+            _ => throw new ArgumentOutOfRangeException(nameof(function)),
+        };
 
-    private static (double Scale, double Offset)? Fit(double[] values, double[] arguments, double precision, bool withOffset)
+    private static (double Scale, double Offset)? Fit(
+        double[] values,
+        double[] arguments,
+        double precision,
+        bool withOffset
+    )
     {
         // The two traces that lie farthest apart decide, so that roundings weigh least.
-        int low = Array.IndexOf(arguments, arguments.Min()), high = Array.IndexOf(arguments, arguments.Max());
-        if (arguments[low] == arguments[high] || arguments[high] == 0) return null;
-        var scale = withOffset ? (values[high] - values[low]) / (arguments[high] - arguments[low]) : values[high] / arguments[high];
+        int low = Array.IndexOf(arguments, arguments.Min()),
+            high = Array.IndexOf(arguments, arguments.Max());
+        if (arguments[low] == arguments[high] || arguments[high] == 0)
+            return null;
+        var scale = withOffset
+            ? (values[high] - values[low]) / (arguments[high] - arguments[low])
+            : values[high] / arguments[high];
         var offset = withOffset ? values[high] - (scale * arguments[high]) : 0;
-        if (withOffset) (scale, offset) = (Rounded(scale), Rounded(offset));
+        if (withOffset)
+            (scale, offset) = (Rounded(scale), Rounded(offset));
         var largest = values.Max(Math.Abs);
         for (var i = 0; i < values.Length; i++)
         {
-            if (!(Math.Abs((scale * arguments[i]) + offset - values[i]) <= precision * Math.Max(Math.Abs(values[i]), withOffset ? largest : 0))) return null;
+            if (
+                !(
+                    Math.Abs((scale * arguments[i]) + offset - values[i])
+                    <= precision * Math.Max(Math.Abs(values[i]), withOffset ? largest : 0)
+                )
+            )
+                return null;
         }
 
         return scale == 0 ? null : (scale, offset);
@@ -133,7 +191,10 @@ internal static class NumberSolver
     /// <summary>Scale and offset by differences lose digits; what was written in code has few.</summary>
     private static double Rounded(double value)
     {
-        var text = double.Parse(value.ToString("G12", System.Globalization.CultureInfo.InvariantCulture), System.Globalization.CultureInfo.InvariantCulture);
+        var text = double.Parse(
+            value.ToString("G12", System.Globalization.CultureInfo.InvariantCulture),
+            System.Globalization.CultureInfo.InvariantCulture
+        );
         return Math.Abs(text - value) <= 1e-11 * Math.Abs(value) ? text : value;
     }
 }

@@ -1,12 +1,17 @@
-// What it does: chooses the sizes at which forward is traced, and runs it there. What forward takes is not known before: it may need
-// multiples of 32, end at the length of a position table, or want two axes to be equal. So sizes are tried, and what throws is left
+// What it does: chooses the sizes at which forward is traced, and runs it there. What forward takes is not known
+// before: it may need
+// multiples of 32, end at the length of a position table, or want two axes to be equal. So sizes are tried, and what
+// throws is left
 // out. In order:
 //   1. the example itself;
-//   2. three points at which every axis has another size, spread over 0.35 to 1.6 times the example or more: even and odd, apart by more
+//   2. three points at which every axis has another size, spread over 0.35 to 1.6 times the example or more: even and
+// odd, apart by more
 //      than a stride of 64 where that is affordable, no axis as large as another;
-//   3. where one of them fails: each axis alone, to learn its step (1, 2, 4 … 64) and its limits. An axis that never moves alone is tied
+//   3. where one of them fails: each axis alone, to learn its step (1, 2, 4 … 64) and its limits. An axis that never
+// moves alone is tied
 //      to one of the same size that moves with it, and the report says so; or it cannot be free;
-//   4. as many further points as the model is cheap: small sizes, equal ones, powers of two, and the numbers that stand in the model's
+//   4. as many further points as the model is cheap: small sizes, equal ones, powers of two, and the numbers that
+// stand in the model's
 //      code (n > 50, h % 7), each with its neighbours.
 using TorchBridge.Export.Capture;
 
@@ -28,7 +33,12 @@ internal sealed class SizeExploration
 
     private const int MostTraces = 64;
     private const long NoLimit = 1 << 20;
-    private static readonly long[] BatchSizes = [3, 2, 5, 7, 4, 9, 1, 6, 17, 8, 12, 33, 10, 11, 16, 64, 13, 19, 24, 40, 50, 100];
+
+    // csharpier-ignore
+    private static readonly long[] BatchSizes =
+    [
+        3, 2, 5, 7, 4, 9, 1, 6, 17, 8, 12, 33, 10, 11, 16, 64, 13, 19, 24, 40, 50, 100
+    ];
 
     private readonly Func<SizeSymbols, SizePoint, int, Trace> trace;
     private readonly HashSet<SizePoint> tried = [];
@@ -71,7 +81,8 @@ internal sealed class SizeExploration
     public bool IsTraced(SizePoint point) => Traces.Any(one => one.Point.Equals(point));
 
     /// <summary>Whether forward may take a point, as far as is known.</summary>
-    public bool MayRun(SizePoint point) => domains.Select((domain, symbol) => domain.Contains(point[symbol])).All(contained => contained);
+    public bool MayRun(SizePoint point) =>
+        domains.Select((domain, symbol) => domain.Contains(point[symbol])).All(contained => contained);
 
     /// <summary>Whether a point may still decide something: forward may take it, and it has not been tried.</summary>
     public bool MayBeTried(SizePoint point) => !tried.Contains(point) && MayRun(point);
@@ -99,13 +110,15 @@ internal sealed class SizeExploration
     }
 
     /// <summary>Traces at other sizes.</summary>
-    /// <param name="mayFix">Whether axes may stay fixed where forward takes no other size, because the caller named none.</param>
+    /// <param name="mayFix">Whether axes may stay fixed where forward takes no other size, because the caller named
+    /// none.</param>
     public void Explore(bool mayFix)
     {
         if (Symbols.Names.Count == 0)
         {
             // Nothing is free: two more runs with other numbers show what depends on data.
-            foreach (var run in (int[])[1, 2]) Traces.Add((Symbols.Example, trace(Symbols, Symbols.Example, run)));
+            foreach (var run in (int[])[1, 2])
+                Traces.Add((Symbols.Example, trace(Symbols, Symbols.Example, run)));
             return;
         }
 
@@ -122,7 +135,8 @@ internal sealed class SizeExploration
         }
 
         CheckEverySymbolMoved(mayFix);
-        foreach (var point in FurtherPoints().Take(Affordable())) Try(point);
+        foreach (var point in FurtherPoints().Take(Affordable()))
+            Try(point);
     }
 
     /// <summary>Traces an example more of the caller's, whatever its sizes.</summary>
@@ -132,12 +146,14 @@ internal sealed class SizeExploration
         Traces.Add((point, traceExample()));
     }
 
-    /// <summary>Traces one more point, any that has not been tried, where formulas are still undecided. False where none is left.</summary>
+    /// <summary>Traces one more point, any that has not been tried, where formulas are still undecided. False where
+    /// none is left.</summary>
     public bool TryAnother()
     {
         for (var attempt = 0; attempt < 20; attempt++)
         {
-            if (Try(RandomPoint(attempt))) return true;
+            if (Try(RandomPoint(attempt)))
+                return true;
         }
 
         return false;
@@ -146,7 +162,8 @@ internal sealed class SizeExploration
     /// <summary>Traces a point, if forward takes it. False where it throws there, or where it has been tried.</summary>
     public bool Try(SizePoint point)
     {
-        if (!tried.Add(point) || point.Sizes.Any(size => size < 0)) return false;
+        if (!tried.Add(point) || point.Sizes.Any(size => size < 0))
+            return false;
         try
         {
             Traces.Add((point, trace(Symbols, point, Traces.Count)));
@@ -177,7 +194,8 @@ internal sealed class SizeExploration
     private int TrySpread(int mostTries)
     {
         var ran = 0;
-        for (var k = 0; k < mostTries && ran < 3; k++) ran += Try(SpreadPoint(k)) ? 1 : 0;
+        for (var k = 0; k < mostTries && ran < 3; k++)
+            ran += Try(SpreadPoint(k)) ? 1 : 0;
         return ran;
     }
 
@@ -188,7 +206,13 @@ internal sealed class SizeExploration
         {
             var wishes = Wishes(symbol);
             var wish = wishes[(k + symbol) % wishes.Count] + (k / wishes.Count);
-            sizes[symbol] = Apart(symbol, Symbols.IsRows(symbol) && domains[symbol].Step == 1 ? (long)wish : domains[symbol].Nearest(wish, (k + symbol) % 2 == 0), sizes);
+            sizes[symbol] = Apart(
+                symbol,
+                Symbols.IsRows(symbol) && domains[symbol].Step == 1
+                    ? (long)wish
+                    : domains[symbol].Nearest(wish, (k + symbol) % 2 == 0),
+                sizes
+            );
         }
 
         return new SizePoint(sizes);
@@ -198,23 +222,38 @@ internal sealed class SizeExploration
     private IReadOnlyList<double> Wishes(int symbol)
     {
         var size = Symbols.Example[symbol];
-        if (Symbols.IsRows(symbol)) return [.. BatchSizes.Where(rows => rows != size).Take(IsCheap ? BatchSizes.Length : 6).Select(rows => (double)rows)];
+        if (Symbols.IsRows(symbol))
+            return
+            [
+                .. BatchSizes
+                    .Where(rows => rows != size)
+                    .Take(IsCheap ? BatchSizes.Length : 6)
+                    .Select(rows => (double)rows),
+            ];
         // Below 128, a stride of 64 needs larger steps than a share of the example.
-        double up = IsCheap && size < 128 ? size + 67 : 1.6 * size, far = IsCheap ? Math.Max(size + 134, 2.3 * size) : 1.3 * size;
-        return size >= 8 ? [0.6 * size, up, 0.35 * size, far, 0.8 * size, 1.2 * size] : [size + 3, up, Math.Max(1, size - 2), far, (2 * size) + 1, size + 12];
+        double up = IsCheap && size < 128 ? size + 67 : 1.6 * size,
+            far = IsCheap ? Math.Max(size + 134, 2.3 * size) : 1.3 * size;
+        return size >= 8
+            ? [0.6 * size, up, 0.35 * size, far, 0.8 * size, 1.2 * size]
+            : [size + 3, up, Math.Max(1, size - 2), far, (2 * size) + 1, size + 12];
     }
 
-    /// <summary>A size at least a step away from all sizes that other symbols have at this point or had in the first traces.</summary>
+    /// <summary>A size at least a step away from all sizes that other symbols have at this point or had in the first
+    /// traces.</summary>
     private long Apart(int symbol, long size, long[] others)
     {
         var domain = domains[symbol];
-        var taken = others.Take(symbol).Concat(Traces.Take(4).SelectMany(one => one.Point.Sizes.Where((_, other) => other != symbol)))
-            .Concat(Traces.Select(one => one.Point[symbol])).ToHashSet();
+        var taken = others
+            .Take(symbol)
+            .Concat(Traces.Take(4).SelectMany(one => one.Point.Sizes.Where((_, other) => other != symbol)))
+            .Concat(Traces.Select(one => one.Point[symbol]))
+            .ToHashSet();
         for (var distance = 0; distance < 64; distance++)
         {
             foreach (var candidate in (long[])[size - (distance * domain.Step), size + (distance * domain.Step)])
             {
-                if (candidate >= 1 && domain.Contains(candidate) && !taken.Contains(candidate)) return candidate;
+                if (candidate >= 1 && domain.Contains(candidate) && !taken.Contains(candidate))
+                    return candidate;
             }
         }
 
@@ -233,28 +272,39 @@ internal sealed class SizeExploration
                 continue;
             }
 
-            if (!TryTies(symbol)) FixOrRefuse(symbol, mayFix);
+            if (!TryTies(symbol))
+                FixOrRefuse(symbol, mayFix);
             symbol = -1; // The symbols are others now.
-            if (Symbols.Names.Count == 0) return;
+            if (Symbols.Names.Count == 0)
+                return;
         }
     }
 
-    /// <summary>Moves some symbols of one size together, others at the example's; null where nothing but the example works.</summary>
+    /// <summary>Moves some symbols of one size together, others at the example's; null where nothing but the example
+    /// works.</summary>
     private SizeDomain? Learn(IReadOnlyList<int> together)
     {
         var size = Symbols.Example[together[0]];
         bool Moves(long to)
         {
-            if (to < 1 || to == size) return false;
+            if (to < 1 || to == size)
+                return false;
             var point = together.Aggregate(Symbols.Example, (moved, symbol) => moved.With(symbol, to));
             return IsTraced(point) || Try(point);
         }
 
         foreach (var step in (long[])[1, 2, 4, 8, 16, 32, 64, 3, 5, 6, 7, 10, 12, 14, 20, 24, 28, 48, 56, 96, 112, 128])
         {
-            bool up = Moves(size + step), down = Moves(size - step);
-            if (!up && !down) continue;
-            return new SizeDomain(size, step, down ? LowestBelow(size, step, Moves) : size, up ? HighestAbove(size, step, Moves) : size);
+            bool up = Moves(size + step),
+                down = Moves(size - step);
+            if (!up && !down)
+                continue;
+            return new SizeDomain(
+                size,
+                step,
+                down ? LowestBelow(size, step, Moves) : size,
+                up ? HighestAbove(size, step, Moves) : size
+            );
         }
 
         return null;
@@ -266,7 +316,8 @@ internal sealed class SizeExploration
         for (var times = 1; times <= (IsCheap ? 8 : 1); times *= 2)
         {
             var far = size + (step * times * Math.Max(2, size / step));
-            if (!moves(far)) return Boundary(works, far, step, moves);
+            if (!moves(far))
+                return Boundary(works, far, step, moves);
             works = far;
         }
 
@@ -276,7 +327,8 @@ internal sealed class SizeExploration
     private static long LowestBelow(long size, long step, Func<long, bool> moves)
     {
         var near = size % step == 0 ? step : size % step;
-        if (near == size - step || moves(near)) return near;
+        if (near == size - step || moves(near))
+            return near;
         return Boundary(size - step, near, -step, moves);
     }
 
@@ -286,21 +338,34 @@ internal sealed class SizeExploration
         while (Math.Abs(fails - works) > Math.Abs(step))
         {
             var middle = works + ((fails - works) / step / 2 * step);
-            if (middle == works) break;
-            if (moves(middle)) works = middle;
-            else fails = middle;
+            if (middle == works)
+                break;
+            if (moves(middle))
+                works = middle;
+            else
+                fails = middle;
         }
 
         return works;
     }
 
-    /// <summary>Moves a stuck symbol with others of its size: of other inputs first, then of its own, then all of them.</summary>
+    /// <summary>Moves a stuck symbol with others of its size: of other inputs first, then of its own, then all of
+    /// them.</summary>
     private bool TryTies(int symbol)
     {
-        var alike = Enumerable.Range(0, Symbols.Names.Count).Where(other => other != symbol && Symbols.Example[other] == Symbols.Example[symbol]).ToArray();
-        foreach (var group in alike.Select(other => (int[])[symbol, other]).Append([symbol, .. alike]).Where(group => group.Length > 1))
+        var alike = Enumerable
+            .Range(0, Symbols.Names.Count)
+            .Where(other => other != symbol && Symbols.Example[other] == Symbols.Example[symbol])
+            .ToArray();
+        foreach (
+            var group in alike
+                .Select(other => (int[])[symbol, other])
+                .Append([symbol, .. alike])
+                .Where(group => group.Length > 1)
+        )
         {
-            if (Learn(group) is not { } domain) continue;
+            if (Learn(group) is not { } domain)
+                continue;
             // The traces so far name the sizes of more symbols: they are made anew.
             Restart(Symbols.Tie([.. group.Order()], "forward runs only where their sizes are equal"));
             domains[Symbols.IndexOf(Symbols.Names[group.Min()])] = domain;
@@ -312,10 +377,17 @@ internal sealed class SizeExploration
 
     private void FixOrRefuse(int symbol, bool mayFix)
     {
-        var reason = $"forward takes no other size of {string.Join(" and ", Symbols.AxesOf(symbol))} than the example's {Symbols.Example[symbol]}: {FirstLine(lastFailure!)}";
+        var reason =
+            $"forward takes no other size of {string.Join(" and ", Symbols.AxesOf(symbol))} than the "
+            + $"example's {Symbols.Example[symbol]}: {FirstLine(lastFailure!)}";
         if (!mayFix)
         {
-            throw new ExportException("", null, $"{reason} Leave that axis out of ExportOptions.FreeAxes, or free with it the axes that must change with it.", lastFailure);
+            throw new ExportException(
+                "",
+                null,
+                $"{reason} Leave that axis out of ExportOptions.FreeAxes, or free with it the axes that must change with it.",
+                lastFailure
+            );
         }
 
         FixedBecause = reason;
@@ -325,7 +397,8 @@ internal sealed class SizeExploration
         {
             var known = Symbols;
             Restart(alternative(known));
-            if (Learn([Symbols.Names.Count - 1]) is { }) return;
+            if (Learn([Symbols.Names.Count - 1]) is { })
+                return;
             Restart(known);
         }
     }
@@ -344,7 +417,8 @@ internal sealed class SizeExploration
     {
         for (var symbol = 0; symbol < Symbols.Names.Count; symbol++)
         {
-            if (Traces.All(one => one.Point[symbol] == Symbols.Example[symbol])) FixOrRefuse(symbol, mayFix);
+            if (Traces.All(one => one.Point[symbol] == Symbols.Example[symbol]))
+                FixOrRefuse(symbol, mayFix);
         }
     }
 
@@ -353,24 +427,33 @@ internal sealed class SizeExploration
     private IEnumerable<SizePoint> FurtherPoints()
     {
         var symbols = Enumerable.Range(0, Symbols.Names.Count).ToArray();
-        var constants = CodeConstants.Where(constant => constant is > 1 and <= 4096).SelectMany(constant => (long[])[constant, constant + 1, constant - 1]).ToArray();
+        var constants = CodeConstants
+            .Where(constant => constant is > 1 and <= 4096)
+            .SelectMany(constant => (long[])[constant, constant + 1, constant - 1])
+            .ToArray();
         for (var round = 0; ; round++)
         {
-            // By turns, so that whatever number is affordable sees some of each: all axes at once, one at a small size, one at a number of the code.
+            // By turns, so that whatever number is affordable sees some of each: all axes at once, one at a small
+            // size, one at a number of the code.
             yield return SpreadPoint(3 + round);
             foreach (var symbol in symbols)
             {
-                if (SmallSize(symbol, round) is { } small) yield return Symbols.Example.With(symbol, small);
+                if (SmallSize(symbol, round) is { } small)
+                    yield return Symbols.Example.With(symbol, small);
                 foreach (var constant in constants.Skip(2 * round).Take(2))
                 {
-                    if (domains[symbol].Contains(constant)) yield return RandomPoint(round).With(symbol, constant);
+                    if (domains[symbol].Contains(constant))
+                        yield return RandomPoint(round).With(symbol, constant);
                 }
             }
 
-            if (symbols.Length > 1) yield return round % 2 == 0 ? EqualPoint(round) : CornerPoint(round);
-            if (symbols.Length > 1 && round % 2 == 0) yield return CornerPoint(round);
+            if (symbols.Length > 1)
+                yield return round % 2 == 0 ? EqualPoint(round) : CornerPoint(round);
+            if (symbols.Length > 1 && round % 2 == 0)
+                yield return CornerPoint(round);
             yield return RandomPoint(round);
-            if (round > 64) yield break;
+            if (round > 64)
+                yield break;
         }
     }
 
@@ -385,22 +468,40 @@ internal sealed class SizeExploration
     private SizePoint EqualPoint(int round)
     {
         var size = Symbols.Example.Sizes.Max() + round;
-        return new SizePoint([.. Enumerable.Range(0, Symbols.Names.Count).Select(symbol => Symbols.IsRows(symbol) ? 2 + round : domains[symbol].Nearest(size, isOdd: false))]);
+        return new SizePoint([
+            .. Enumerable
+                .Range(0, Symbols.Names.Count)
+                .Select(symbol => Symbols.IsRows(symbol) ? 2 + round : domains[symbol].Nearest(size, isOdd: false)),
+        ]);
     }
 
     /// <summary>Sizes drawn evenly by their logarithms, so that a small one meets a large one.</summary>
-    private SizePoint RandomPoint(int round) => new([.. Enumerable.Range(0, Symbols.Names.Count).Select(symbol =>
-    {
-        var example = Symbols.Example[symbol];
-        double most = Symbols.IsRows(symbol) ? (IsCheap ? 64 : 8) : (IsCheap ? Math.Max(64, 4 * example) : 1.5 * example);
-        return domains[symbol].Nearest(Math.Exp(random.NextDouble() * Math.Log(most)), (round + symbol) % 2 == 0);
-    })]);
+    private SizePoint RandomPoint(int round) =>
+        new([
+            .. Enumerable
+                .Range(0, Symbols.Names.Count)
+                .Select(symbol =>
+                {
+                    var example = Symbols.Example[symbol];
+                    double most = Symbols.IsRows(symbol)
+                        ? (IsCheap ? 64 : 8)
+                        : (IsCheap ? Math.Max(64, 4 * example) : 1.5 * example);
+                    return domains[symbol]
+                        .Nearest(Math.Exp(random.NextDouble() * Math.Log(most)), (round + symbol) % 2 == 0);
+                }),
+        ]);
 
     /// <summary>Some axes small, the others large, by turns.</summary>
-    private SizePoint CornerPoint(int round) => new([.. Enumerable.Range(0, Symbols.Names.Count).Select(symbol =>
-    {
-        var isSmall = (round >> (symbol % 8)) % 2 == 0;
-        var large = Symbols.IsRows(symbol) ? 20 : (IsCheap ? 3 : 1.3) * Symbols.Example[symbol];
-        return domains[symbol].Nearest(isSmall ? 1 + (round / 4) : large + round, (round + symbol) % 2 == 0);
-    })]);
+    private SizePoint CornerPoint(int round) =>
+        new([
+            .. Enumerable
+                .Range(0, Symbols.Names.Count)
+                .Select(symbol =>
+                {
+                    var isSmall = (round >> (symbol % 8)) % 2 == 0;
+                    var large = Symbols.IsRows(symbol) ? 20 : (IsCheap ? 3 : 1.3) * Symbols.Example[symbol];
+                    return domains[symbol]
+                        .Nearest(isSmall ? 1 + (round / 4) : large + round, (round + symbol) % 2 == 0);
+                }),
+        ]);
 }

@@ -31,30 +31,34 @@ internal abstract record SizeExpression
     public sealed record SquareRoot(SizeExpression Operand) : SizeExpression;
 
     /// <summary>The axes that it is made of.</summary>
-    public IEnumerable<Axis> Axes => this switch
-    {
-        Axis axis => [axis],
-        Binary binary => binary.Left.Axes.Concat(binary.Right.Axes),
-        SquareRoot root => root.Operand.Axes,
-        _ => [],
-    };
+    public IEnumerable<Axis> Axes =>
+        this switch
+        {
+            Axis axis => [axis],
+            Binary binary => binary.Left.Axes.Concat(binary.Right.Axes),
+            SquareRoot root => root.Operand.Axes,
+            _ => [],
+        };
 
-    /// <summary>Its value, with the sizes that <paramref name="sizeOf"/> gives; <see cref="Undefined"/> where it has none.</summary>
-    public long Evaluate(Func<Axis, long> sizeOf) => this switch
-    {
-        Axis axis => sizeOf(axis),
-        Constant constant => constant.Value,
-        Binary binary => Apply(binary.Operator, binary.Left.Evaluate(sizeOf), binary.Right.Evaluate(sizeOf)),
-        SquareRoot root => Root(root.Operand.Evaluate(sizeOf)),
-        _ => throw new InvalidOperationException(),
-    };
+    /// <summary>Its value, with the sizes that <paramref name="sizeOf"/> gives; <see cref="Undefined"/> where it has
+    /// none.</summary>
+    public long Evaluate(Func<Axis, long> sizeOf) =>
+        this switch
+        {
+            Axis axis => sizeOf(axis),
+            Constant constant => constant.Value,
+            Binary binary => Apply(binary.Operator, binary.Left.Evaluate(sizeOf), binary.Right.Evaluate(sizeOf)),
+            SquareRoot root => Root(root.Operand.Evaluate(sizeOf)),
+            _ => throw new InvalidOperationException(),
+        };
 
     /// <summary>One operation on two integers.</summary>
     public static long Apply(SizeOperator operation, long left, long right)
     {
         // Sizes are far below these limits, so that nothing overflows; what is above is no formula of sizes.
         const long limit = 1L << 31;
-        if (left is > limit or < -limit || right is > limit or < -limit) return Undefined;
+        if (left is > limit or < -limit || right is > limit or < -limit)
+            return Undefined;
         return operation switch
         {
             SizeOperator.Add => left + right,
@@ -73,26 +77,33 @@ internal abstract record SizeExpression
 
     /// <summary>The formula for people.</summary>
     /// <param name="nameOf">The name of an axis.</param>
-    public string Text(Func<Axis, string> nameOf) => this switch
-    {
-        Axis axis => nameOf(axis),
-        Constant constant => $"{constant.Value}",
-        SquareRoot root => $"sqrt({root.Operand.Text(nameOf)})",
-        Binary { Operator: SizeOperator.Min } binary => $"min({binary.Left.Text(nameOf)}, {binary.Right.Text(nameOf)})",
-        Binary { Operator: SizeOperator.Max } binary => $"max({binary.Left.Text(nameOf)}, {binary.Right.Text(nameOf)})",
-        Binary binary => $"{Bracketed(binary.Left, nameOf)} {Sign(binary.Operator)} {Bracketed(binary.Right, nameOf)}",
-        _ => throw new InvalidOperationException(),
-    };
+    public string Text(Func<Axis, string> nameOf) =>
+        this switch
+        {
+            Axis axis => nameOf(axis),
+            Constant constant => $"{constant.Value}",
+            SquareRoot root => $"sqrt({root.Operand.Text(nameOf)})",
+            Binary { Operator: SizeOperator.Min } binary =>
+                $"min({binary.Left.Text(nameOf)}, {binary.Right.Text(nameOf)})",
+            Binary { Operator: SizeOperator.Max } binary =>
+                $"max({binary.Left.Text(nameOf)}, {binary.Right.Text(nameOf)})",
+            Binary binary =>
+                $"{Bracketed(binary.Left, nameOf)} {Sign(binary.Operator)} {Bracketed(binary.Right, nameOf)}",
+            _ => throw new InvalidOperationException(),
+        };
 
     private static string Bracketed(SizeExpression part, Func<Axis, string> nameOf) =>
-        part is Binary { Operator: not (SizeOperator.Min or SizeOperator.Max) } ? $"({part.Text(nameOf)})" : part.Text(nameOf);
+        part is Binary { Operator: not (SizeOperator.Min or SizeOperator.Max) }
+            ? $"({part.Text(nameOf)})"
+            : part.Text(nameOf);
 
-    private static string Sign(SizeOperator operation) => operation switch
-    {
-        SizeOperator.Add => "+",
-        SizeOperator.Subtract => "-",
-        SizeOperator.Multiply => "*",
-        SizeOperator.Divide => "/",
-        _ => "%",
-    };
+    private static string Sign(SizeOperator operation) =>
+        operation switch
+        {
+            SizeOperator.Add => "+",
+            SizeOperator.Subtract => "-",
+            SizeOperator.Multiply => "*",
+            SizeOperator.Divide => "/",
+            _ => "%",
+        };
 }

@@ -1,6 +1,7 @@
 namespace TorchBridge.Export.Sizes;
 
-/// <summary>One size for every symbol, in the order of <see cref="SizeSymbols.Names"/>: where a trace or a verification runs.</summary>
+/// <summary>One size for every symbol, in the order of <see cref="SizeSymbols.Names"/>: where a trace or a
+/// verification runs.</summary>
 internal sealed class SizePoint(params long[] sizes) : IEquatable<SizePoint>
 {
     /// <summary>The sizes, by symbol.</summary>
@@ -27,7 +28,8 @@ internal sealed class SizePoint(params long[] sizes) : IEquatable<SizePoint>
     public override int GetHashCode()
     {
         var hash = default(HashCode);
-        foreach (var size in sizes) hash.Add(size);
+        foreach (var size in sizes)
+            hash.Add(size);
         return hash.ToHashCode();
     }
 }

@@ -1,5 +1,7 @@
-// What it does: finds the formula of sizes that an integer is, from its values in the traces. Candidates are tried by how simple they
-// are, level by level, and all that fit on the simplest level are given back: where two of them differ at some size, the caller traces
+// What it does: finds the formula of sizes that an integer is, from its values in the traces. Candidates are tried by
+// how simple they
+// are, level by level, and all that fit on the simplest level are given back: where two of them differ at some size,
+// the caller traces
 // there. u, w are sizes (leaves), c a constant:
 //   0  u
 //   1  u * c, u / c exactly, u + c, c - u, c / u exactly
@@ -7,7 +9,8 @@
 //   3  u + w, u - w, u * w, u / w (also rounded up), u % w, min, max
 //   4  a pool of all of these over the inputs' and the nearest sizes, with one more constant; (c - u % c) % c
 //   5  two of the pool combined
-//   6  the last step undone (v - c, v / c, v / u, c - v …), then levels 3 to 5 again: ((h + 15) / 16) * 16, b * (h / 2) * (w / 2)
+//   6  the last step undone (v - c, v / c, v / u, c - v …), then levels 3 to 5 again: ((h + 15) / 16) * 16, b * (h /
+// 2) * (w / 2)
 // Many formulas fit few traces by chance, so the deep levels are only tried where there are enough of them.
 namespace TorchBridge.Export.Sizes;
 
@@ -24,7 +27,12 @@ internal sealed class SizeSolver
 
     private const int LeavesOfPairs = 24;
     private const int LeavesOfPool = 6;
-    private static readonly long[] UsualConstants = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 15, 16, 20, 24, 31, 32, 48, 63, 64, 100, 127, 128, 256];
+
+    // csharpier-ignore
+    private static readonly long[] UsualConstants =
+    [
+        1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 15, 16, 20, 24, 31, 32, 48, 63, 64, 100, 127, 128, 256
+    ];
 
     private readonly long[] constants;
     private readonly SizeLeaf[] leaves;
@@ -36,14 +44,26 @@ internal sealed class SizeSolver
     /// <summary>Prepares to solve over some sizes.</summary>
     /// <param name="near">Sizes of what the operation reads.</param>
     /// <param name="inputs">Sizes of the model's inputs.</param>
-    /// <param name="others">Other sizes that may be used. Of all sizes that are equal in every trace the first is taken.</param>
+    /// <param name="others">Other sizes that may be used. Of all sizes that are equal in every trace the first is
+    /// taken.</param>
     /// <param name="constants">Numbers that stand in the model's code.</param>
-    public SizeSolver(IReadOnlyList<SizeLeaf> near, IReadOnlyList<SizeLeaf> inputs, IEnumerable<SizeLeaf> others, IEnumerable<long> constants)
+    public SizeSolver(
+        IReadOnlyList<SizeLeaf> near,
+        IReadOnlyList<SizeLeaf> inputs,
+        IEnumerable<SizeLeaf> others,
+        IEnumerable<long> constants
+    )
     {
         leaves = Distinct(near.Concat(inputs).Concat(others));
         leavesOfPool = [.. Distinct(inputs.Concat(near)).Take(LeavesOfPool)];
         traces = leaves.Length == 0 ? 0 : leaves[0].Sizes.Length;
-        this.constants = [.. UsualConstants.Concat(constants.Where(c => c > 0).SelectMany(c => (long[])[c, c - 1, c + 1])).Where(c => c > 0).Distinct()];
+        this.constants =
+        [
+            .. UsualConstants
+                .Concat(constants.Where(c => c > 0).SelectMany(c => (long[])[c, c - 1, c + 1]))
+                .Where(c => c > 0)
+                .Distinct(),
+        ];
     }
 
     private static SizeLeaf[] Distinct(IEnumerable<SizeLeaf> candidates)
@@ -62,11 +82,13 @@ internal sealed class SizeSolver
     /// <param name="values">One a trace.</param>
     public IReadOnlyList<SizeExpression> Solve(long[] values)
     {
-        if (leaves.FirstOrDefault(leaf => leaf.Sizes.AsSpan().SequenceEqual(values)) is { } same) return [same.Axis];
+        if (leaves.FirstOrDefault(leaf => leaf.Sizes.AsSpan().SequenceEqual(values)) is { } same)
+            return [same.Axis];
         foreach (var level in (Func<long[], IEnumerable<SizeExpression>>[])[Exact, Rounded, Pairs, Deep, Undone])
         {
             var found = level(values).Take(8).ToArray();
-            if (found.Length > 0) return found;
+            if (found.Length > 0)
+                return found;
         }
 
         return [];
@@ -75,11 +97,14 @@ internal sealed class SizeSolver
     /// <summary>The formula of at most one step, for the declared shape of a value; null where there is none.</summary>
     /// <param name="values">One a trace.</param>
     public SizeExpression? SolveSimple(long[] values) =>
-        leaves.FirstOrDefault(leaf => leaf.Sizes.AsSpan().SequenceEqual(values))?.Axis ?? Exact(values).Concat(Rounded(values)).Concat(Pairs(values)).FirstOrDefault();
+        leaves.FirstOrDefault(leaf => leaf.Sizes.AsSpan().SequenceEqual(values))?.Axis
+        ?? Exact(values).Concat(Rounded(values)).Concat(Pairs(values)).FirstOrDefault();
 
     /// <summary>Integers that numbers may be made of: sizes, and sizes with a constant.</summary>
     public IEnumerable<(long[] Values, Func<SizeExpression> Make)> Integers() =>
-        leaves.Select(leaf => (leaf.Sizes, (Func<SizeExpression>)(() => leaf.Axis))).Concat(Pool().Select(formula => (formula.Values, formula.Make)));
+        leaves
+            .Select(leaf => (leaf.Sizes, (Func<SizeExpression>)(() => leaf.Axis)))
+            .Concat(Pool().Select(formula => (formula.Values, formula.Make)));
 
     // ---- one size and a constant ---------------------------------------------------------------------------------------------
 
@@ -88,24 +113,38 @@ internal sealed class SizeSolver
         foreach (var leaf in leaves)
         {
             var (first, size) = (values[0], leaf.Sizes[0]);
-            if (size != 0 && first % size == 0 && WithConstant(SizeOperator.Multiply, leaf, first / size, values) is { } product) yield return product;
-            if (first != 0 && size % first == 0 && IsExact(leaf, values, size / first)) yield return Binary(SizeOperator.Divide, leaf.Axis, size / first);
-            if (WithConstant(SizeOperator.Add, leaf, first - size, values) is { } sum) yield return sum;
-            if (leaf.Sizes.Zip(values).All(pair => pair.First + pair.Second == first + size)) yield return Binary(SizeOperator.Subtract, first + size, leaf.Axis);
-            if (first != 0 && leaf.Sizes.Zip(values).All(pair => pair.First != 0 && pair.First * pair.Second == first * size))
+            if (
+                size != 0
+                && first % size == 0
+                && WithConstant(SizeOperator.Multiply, leaf, first / size, values) is { } product
+            )
+                yield return product;
+            if (first != 0 && size % first == 0 && IsExact(leaf, values, size / first))
+                yield return Binary(SizeOperator.Divide, leaf.Axis, size / first);
+            if (WithConstant(SizeOperator.Add, leaf, first - size, values) is { } sum)
+                yield return sum;
+            if (leaf.Sizes.Zip(values).All(pair => pair.First + pair.Second == first + size))
+                yield return Binary(SizeOperator.Subtract, first + size, leaf.Axis);
+            if (
+                first != 0
+                && leaf.Sizes.Zip(values).All(pair => pair.First != 0 && pair.First * pair.Second == first * size)
+            )
                 yield return Binary(SizeOperator.Divide, first * size, leaf.Axis);
         }
     }
 
     private static bool IsExact(SizeLeaf leaf, long[] values, long divisor) =>
-        divisor > 1 && leaf.Sizes.Zip(values).All(pair => pair.First % divisor == 0 && pair.First / divisor == pair.Second);
+        divisor > 1
+        && leaf.Sizes.Zip(values).All(pair => pair.First % divisor == 0 && pair.First / divisor == pair.Second);
 
     private static SizeExpression? WithConstant(SizeOperator operation, SizeLeaf leaf, long constant, long[] values)
     {
-        if (constant == 0) return null;
+        if (constant == 0)
+            return null;
         for (var i = 0; i < values.Length; i++)
         {
-            if (SizeExpression.Apply(operation, leaf.Sizes[i], constant) != values[i]) return null;
+            if (SizeExpression.Apply(operation, leaf.Sizes[i], constant) != values[i])
+                return null;
         }
 
         return operation == SizeOperator.Add && constant < 0
@@ -119,19 +158,23 @@ internal sealed class SizeSolver
         {
             foreach (var divisor in Divisors(leaf.Sizes, values))
             {
-                if (WithConstant(SizeOperator.Divide, leaf, divisor, values) is { } down) yield return down;
-                if (Fits(values, i => SizeExpression.Apply(SizeOperator.Divide, leaf.Sizes[i] + divisor - 1, divisor))) yield return Ceiling(leaf.Axis, divisor);
+                if (WithConstant(SizeOperator.Divide, leaf, divisor, values) is { } down)
+                    yield return down;
+                if (Fits(values, i => SizeExpression.Apply(SizeOperator.Divide, leaf.Sizes[i] + divisor - 1, divisor)))
+                    yield return Ceiling(leaf.Axis, divisor);
             }
 
             foreach (var constant in constants.Append(values.Min()).Append(values.Max()).Distinct())
             {
                 foreach (var operation in (SizeOperator[])[SizeOperator.Remainder, SizeOperator.Min, SizeOperator.Max])
                 {
-                    if (WithConstant(operation, leaf, constant, values) is { } found) yield return found;
+                    if (WithConstant(operation, leaf, constant, values) is { } found)
+                        yield return found;
                 }
             }
 
-            if (Fits(values, i => SizeExpression.Root(leaf.Sizes[i]))) yield return new SizeExpression.SquareRoot(leaf.Axis);
+            if (Fits(values, i => SizeExpression.Root(leaf.Sizes[i])))
+                yield return new SizeExpression.SquareRoot(leaf.Axis);
         }
     }
 
@@ -139,8 +182,14 @@ internal sealed class SizeSolver
     private static IEnumerable<long> Divisors(long[] sizes, long[] values)
     {
         var at = Array.IndexOf(values, values.Max());
-        if (values[at] <= 0) yield break;
-        for (var divisor = Math.Max(2, sizes[at] / (values[at] + 1)); divisor <= Math.Min(4096, (sizes[at] / Math.Max(1, values[at] - 1)) + 1); divisor++) yield return divisor;
+        if (values[at] <= 0)
+            yield break;
+        for (
+            var divisor = Math.Max(2, sizes[at] / (values[at] + 1));
+            divisor <= Math.Min(4096, (sizes[at] / Math.Max(1, values[at] - 1)) + 1);
+            divisor++
+        )
+            yield return divisor;
     }
 
     // ---- two sizes -----------------------------------------------------------------------------------------------------------
@@ -151,13 +200,18 @@ internal sealed class SizeSolver
         return Combined(values, some, some);
     }
 
-    private static IEnumerable<SizeExpression> Combined(long[] values, IReadOnlyList<Formula> left, IReadOnlyList<Formula> right)
+    private static IEnumerable<SizeExpression> Combined(
+        long[] values,
+        IReadOnlyList<Formula> left,
+        IReadOnlyList<Formula> right
+    )
     {
         foreach (var a in left)
         {
             foreach (var b in right)
             {
-                foreach (var found in Combined(values, a, b)) yield return found;
+                foreach (var found in Combined(values, a, b))
+                    yield return found;
             }
         }
     }
@@ -167,23 +221,42 @@ internal sealed class SizeSolver
         // The first trace rules nearly all out; only then the others are looked at.
         var (x, y, wanted) = (a.Values[0], b.Values[0], values[0]);
         var isFirst = x < y || (x == y && Precedes(a.Values, b.Values)); // a + b and b + a are one formula
-        if (x + y == wanted && isFirst && Fits(values, a, b, SizeOperator.Add)) yield return Binary(SizeOperator.Add, a.Make(), b.Make());
-        if (x - y == wanted && Fits(values, a, b, SizeOperator.Subtract)) yield return Binary(SizeOperator.Subtract, a.Make(), b.Make());
-        if (x * y == wanted && isFirst && Fits(values, a, b, SizeOperator.Multiply)) yield return Binary(SizeOperator.Multiply, a.Make(), b.Make());
-        if (y == 0) yield break;
-        if (x / y == wanted && Fits(values, a, b, SizeOperator.Divide)) yield return Binary(SizeOperator.Divide, a.Make(), b.Make());
-        if (x % y == wanted && Fits(values, a, b, SizeOperator.Remainder)) yield return Binary(SizeOperator.Remainder, a.Make(), b.Make());
-        if (Math.Min(x, y) == wanted && isFirst && Fits(values, a, b, SizeOperator.Min)) yield return Binary(SizeOperator.Min, a.Make(), b.Make());
-        if (Math.Max(x, y) == wanted && isFirst && Fits(values, a, b, SizeOperator.Max)) yield return Binary(SizeOperator.Max, a.Make(), b.Make());
-        if (y > 0 && (x + y - 1) / y == wanted && Fits(values, i => b.Values[i] <= 0 ? SizeExpression.Undefined : (a.Values[i] + b.Values[i] - 1) / b.Values[i]))
-            yield return Binary(SizeOperator.Divide, Binary(SizeOperator.Subtract, Binary(SizeOperator.Add, a.Make(), b.Make()), 1), b.Make());
+        if (x + y == wanted && isFirst && Fits(values, a, b, SizeOperator.Add))
+            yield return Binary(SizeOperator.Add, a.Make(), b.Make());
+        if (x - y == wanted && Fits(values, a, b, SizeOperator.Subtract))
+            yield return Binary(SizeOperator.Subtract, a.Make(), b.Make());
+        if (x * y == wanted && isFirst && Fits(values, a, b, SizeOperator.Multiply))
+            yield return Binary(SizeOperator.Multiply, a.Make(), b.Make());
+        if (y == 0)
+            yield break;
+        if (x / y == wanted && Fits(values, a, b, SizeOperator.Divide))
+            yield return Binary(SizeOperator.Divide, a.Make(), b.Make());
+        if (x % y == wanted && Fits(values, a, b, SizeOperator.Remainder))
+            yield return Binary(SizeOperator.Remainder, a.Make(), b.Make());
+        if (Math.Min(x, y) == wanted && isFirst && Fits(values, a, b, SizeOperator.Min))
+            yield return Binary(SizeOperator.Min, a.Make(), b.Make());
+        if (Math.Max(x, y) == wanted && isFirst && Fits(values, a, b, SizeOperator.Max))
+            yield return Binary(SizeOperator.Max, a.Make(), b.Make());
+        if (
+            y > 0
+            && (x + y - 1) / y == wanted
+            && Fits(values, i =>
+                b.Values[i] <= 0 ? SizeExpression.Undefined : (a.Values[i] + b.Values[i] - 1) / b.Values[i]
+            )
+        )
+            yield return Binary(
+                SizeOperator.Divide,
+                Binary(SizeOperator.Subtract, Binary(SizeOperator.Add, a.Make(), b.Make()), 1),
+                b.Make()
+            );
     }
 
     private static bool Precedes(long[] a, long[] b)
     {
         for (var i = 0; i < a.Length; i++)
         {
-            if (a[i] != b[i]) return a[i] < b[i];
+            if (a[i] != b[i])
+                return a[i] < b[i];
         }
 
         return true;
@@ -193,9 +266,11 @@ internal sealed class SizeSolver
 
     private IEnumerable<SizeExpression> Deep(long[] values)
     {
-        if (traces < TracesForDeepFormulas) return [];
+        if (traces < TracesForDeepFormulas)
+            return [];
         var found = PoolWithConstant(values).Concat(Padding(values)).Take(8).ToArray();
-        if (found.Length == 0) found = [.. PoolWithPool(values).Take(8)];
+        if (found.Length == 0)
+            found = [.. PoolWithPool(values).Take(8)];
         return found.Length > 0 ? found : QuotientsOfPool(values);
     }
 
@@ -205,10 +280,16 @@ internal sealed class SizeSolver
         var hasZeros = values.Contains(0);
         foreach (var a in Pool())
         {
-            if (hasZeros && Factor(values, a) is { } other) yield return Binary(SizeOperator.Multiply, a.Make(), other.Make());
-            if (Find(a, x => x.Value - x.Known) is { } summand) yield return Binary(SizeOperator.Add, a.Make(), summand.Make());
-            if (Find(a, x => x.Known - x.Value) is { } subtrahend) yield return Binary(SizeOperator.Subtract, a.Make(), subtrahend.Make());
-            if (Find(a, x => x.Known != 0 && x.Value % x.Known == 0 ? x.Value / x.Known : SizeExpression.Undefined) is { } factor)
+            if (hasZeros && Factor(values, a) is { } other)
+                yield return Binary(SizeOperator.Multiply, a.Make(), other.Make());
+            if (Find(a, x => x.Value - x.Known) is { } summand)
+                yield return Binary(SizeOperator.Add, a.Make(), summand.Make());
+            if (Find(a, x => x.Known - x.Value) is { } subtrahend)
+                yield return Binary(SizeOperator.Subtract, a.Make(), subtrahend.Make());
+            if (
+                Find(a, x => x.Known != 0 && x.Value % x.Known == 0 ? x.Value / x.Known : SizeExpression.Undefined) is
+                { } factor
+            )
                 yield return Binary(SizeOperator.Multiply, a.Make(), factor.Make());
         }
 
@@ -218,19 +299,22 @@ internal sealed class SizeSolver
             for (var i = 0; i < wanted.Length; i++)
             {
                 wanted[i] = other((known.Values[i], values[i]));
-                if (wanted[i] == SizeExpression.Undefined) return null;
+                if (wanted[i] == SizeExpression.Undefined)
+                    return null;
             }
 
             return poolByValues!.GetValueOrDefault(wanted);
         }
     }
 
-    /// <summary>The factor that makes a product of a formula, where the product is zero in some traces: there the factor may be anything.</summary>
+    /// <summary>The factor that makes a product of a formula, where the product is zero in some traces: there the
+    /// factor may be anything.</summary>
     private Formula? Factor(long[] values, Formula a)
     {
         for (var i = 0; i < values.Length; i++)
         {
-            if (a.Values[i] == 0 ? values[i] != 0 : values[i] % a.Values[i] != 0) return null;
+            if (a.Values[i] == 0 ? values[i] != 0 : values[i] % a.Values[i] != 0)
+                return null;
         }
 
         return Pool().FirstOrDefault(b => Fits(values, a, b, SizeOperator.Multiply));
@@ -247,12 +331,25 @@ internal sealed class SizeSolver
             for (var j = 0; j < formulas.Count; j++)
             {
                 // Two traces rule nearly all out without a look at the formulas.
-                var mayFit = (Math.Min(first[i], first[j]) == values[0] && Math.Min(second[i], second[j]) == values[1])
+                var mayFit =
+                    (Math.Min(first[i], first[j]) == values[0] && Math.Min(second[i], second[j]) == values[1])
                     || (Math.Max(first[i], first[j]) == values[0] && Math.Max(second[i], second[j]) == values[1])
-                    || (first[j] > 0 && second[j] > 0 && first[i] / first[j] == values[0] && second[i] / second[j] == values[1])
-                    || (first[j] > 0 && second[j] > 0 && first[i] % first[j] == values[0] && second[i] % second[j] == values[1]);
-                if (!mayFit) continue;
-                foreach (var found in Combined(values, formulas[i], formulas[j])) yield return found;
+                    || (
+                        first[j] > 0
+                        && second[j] > 0
+                        && first[i] / first[j] == values[0]
+                        && second[i] / second[j] == values[1]
+                    )
+                    || (
+                        first[j] > 0
+                        && second[j] > 0
+                        && first[i] % first[j] == values[0]
+                        && second[i] % second[j] == values[1]
+                    );
+                if (!mayFit)
+                    continue;
+                foreach (var found in Combined(values, formulas[i], formulas[j]))
+                    yield return found;
             }
         }
     }
@@ -265,11 +362,15 @@ internal sealed class SizeSolver
             {
                 foreach (var operation in Enum.GetValues<SizeOperator>())
                 {
-                    if (SizeExpression.Apply(operation, formula.Values[0], constant) == values[0] && Fits(values, formula, constant, operation))
+                    if (
+                        SizeExpression.Apply(operation, formula.Values[0], constant) == values[0]
+                        && Fits(values, formula, constant, operation)
+                    )
                         yield return Binary(operation, formula.Make(), constant);
                 }
 
-                if (constant - formula.Values[0] == values[0] && Fits(values, i => constant - formula.Values[i])) yield return Binary(SizeOperator.Subtract, constant, formula.Make());
+                if (constant - formula.Values[0] == values[0] && Fits(values, i => constant - formula.Values[i]))
+                    yield return Binary(SizeOperator.Subtract, constant, formula.Make());
             }
         }
     }
@@ -282,17 +383,23 @@ internal sealed class SizeSolver
             foreach (var constant in constants.Where(constant => constant > 1))
             {
                 if (Fits(values, i => (constant - (leaf.Sizes[i] % constant)) % constant))
-                    yield return Binary(SizeOperator.Remainder, Binary(SizeOperator.Subtract, constant, Binary(SizeOperator.Remainder, leaf.Axis, constant)), constant);
+                    yield return Binary(
+                        SizeOperator.Remainder,
+                        Binary(SizeOperator.Subtract, constant, Binary(SizeOperator.Remainder, leaf.Axis, constant)),
+                        constant
+                    );
             }
         }
     }
 
     private IEnumerable<SizeExpression> Undone(long[] values)
     {
-        if (traces < TracesForDeepFormulas) yield break;
+        if (traces < TracesForDeepFormulas)
+            yield break;
         foreach (var (before, redo) in Undo(values))
         {
-            foreach (var found in Pairs(before).Concat(PoolWithConstant(before)).Concat(PoolWithPool(before)).Take(8)) yield return redo(found);
+            foreach (var found in Pairs(before).Concat(PoolWithConstant(before)).Concat(PoolWithPool(before)).Take(8))
+                yield return redo(found);
         }
     }
 
@@ -301,42 +408,68 @@ internal sealed class SizeSolver
         foreach (var constant in constants)
         {
             if (constant > 1 && values.All(value => value % constant == 0))
-                yield return ([.. values.Select(value => value / constant)], rest => Binary(SizeOperator.Multiply, rest, constant));
-            yield return ([.. values.Select(value => value - constant)], rest => Binary(SizeOperator.Add, rest, constant));
-            yield return ([.. values.Select(value => value + constant)], rest => Binary(SizeOperator.Subtract, rest, constant));
-            yield return ([.. values.Select(value => constant - value)], rest => Binary(SizeOperator.Subtract, constant, rest));
+                yield return ([.. values.Select(value => value / constant)], rest =>
+                    Binary(SizeOperator.Multiply, rest, constant)
+                );
+            yield return ([.. values.Select(value => value - constant)], rest =>
+                Binary(SizeOperator.Add, rest, constant)
+            );
+            yield return ([.. values.Select(value => value + constant)], rest =>
+                Binary(SizeOperator.Subtract, rest, constant)
+            );
+            yield return ([.. values.Select(value => constant - value)], rest =>
+                Binary(SizeOperator.Subtract, constant, rest)
+            );
         }
 
         foreach (var leaf in leavesOfPool)
         {
             if (leaf.Sizes.Zip(values).All(pair => pair.First != 0 && pair.Second % pair.First == 0))
-                yield return ([.. values.Zip(leaf.Sizes, (value, size) => value / size)], rest => Binary(SizeOperator.Multiply, rest, leaf.Axis));
-            yield return ([.. values.Zip(leaf.Sizes, (value, size) => value - size)], rest => Binary(SizeOperator.Add, rest, leaf.Axis));
-            yield return ([.. values.Zip(leaf.Sizes, (value, size) => size - value)], rest => Binary(SizeOperator.Subtract, leaf.Axis, rest));
-            yield return ([.. values.Zip(leaf.Sizes, (value, size) => value + size)], rest => Binary(SizeOperator.Subtract, rest, leaf.Axis));
+                yield return ([.. values.Zip(leaf.Sizes, (value, size) => value / size)], rest =>
+                    Binary(SizeOperator.Multiply, rest, leaf.Axis)
+                );
+            yield return ([.. values.Zip(leaf.Sizes, (value, size) => value - size)], rest =>
+                Binary(SizeOperator.Add, rest, leaf.Axis)
+            );
+            yield return ([.. values.Zip(leaf.Sizes, (value, size) => size - value)], rest =>
+                Binary(SizeOperator.Subtract, leaf.Axis, rest)
+            );
+            yield return ([.. values.Zip(leaf.Sizes, (value, size) => value + size)], rest =>
+                Binary(SizeOperator.Subtract, rest, leaf.Axis)
+            );
         }
     }
 
-    /// <summary>The nearest sizes, each with every constant, and two of them: what longer formulas are made of.</summary>
+    /// <summary>The nearest sizes, each with every constant, and two of them: what longer formulas are made
+    /// of.</summary>
     private List<Formula> Pool()
     {
-        if (pool is not null) return pool;
+        if (pool is not null)
+            return pool;
         pool = [];
         poolByValues = new Dictionary<long[], Formula>(VectorComparer.Instance);
         void Add(long[] values, Func<SizeExpression> make)
         {
-            if (values.All(value => value == values[0]) || values.Contains(SizeExpression.Undefined) || poolByValues.ContainsKey(values)) return;
+            if (
+                values.All(value => value == values[0])
+                || values.Contains(SizeExpression.Undefined)
+                || poolByValues.ContainsKey(values)
+            )
+                return;
             var formula = new Formula(values, make);
             pool.Add(formula);
             poolByValues.Add(values, formula);
         }
 
         var some = leavesOfPool;
-        foreach (var leaf in some) Add(leaf.Sizes, () => leaf.Axis);
+        foreach (var leaf in some)
+            Add(leaf.Sizes, () => leaf.Axis);
         foreach (var (a, b) in some.SelectMany(a => some.Select(b => (a, b))))
         {
             foreach (var operation in Enum.GetValues<SizeOperator>())
-                Add([.. a.Sizes.Zip(b.Sizes, (x, y) => SizeExpression.Apply(operation, x, y))], () => Binary(operation, a.Axis, b.Axis));
+                Add([.. a.Sizes.Zip(b.Sizes, (x, y) => SizeExpression.Apply(operation, x, y))], () =>
+                    Binary(operation, a.Axis, b.Axis)
+                );
         }
 
         foreach (var leaf in some)
@@ -345,9 +478,15 @@ internal sealed class SizeSolver
             foreach (var constant in constants)
             {
                 foreach (var operation in Enum.GetValues<SizeOperator>())
-                    Add([.. leaf.Sizes.Select(size => SizeExpression.Apply(operation, size, constant))], () => Binary(operation, leaf.Axis, constant));
-                Add([.. leaf.Sizes.Select(size => constant - size)], () => Binary(SizeOperator.Subtract, constant, leaf.Axis));
-                Add([.. leaf.Sizes.Select(size => (size + constant - 1) / constant)], () => Ceiling(leaf.Axis, constant));
+                    Add([.. leaf.Sizes.Select(size => SizeExpression.Apply(operation, size, constant))], () =>
+                        Binary(operation, leaf.Axis, constant)
+                    );
+                Add([.. leaf.Sizes.Select(size => constant - size)], () =>
+                    Binary(SizeOperator.Subtract, constant, leaf.Axis)
+                );
+                Add([.. leaf.Sizes.Select(size => (size + constant - 1) / constant)], () =>
+                    Ceiling(leaf.Axis, constant)
+                );
             }
         }
 
@@ -360,7 +499,8 @@ internal sealed class SizeSolver
     {
         for (var i = 0; i < values.Length; i++)
         {
-            if (formula(i) != values[i]) return false;
+            if (formula(i) != values[i])
+                return false;
         }
 
         return true;
@@ -370,7 +510,8 @@ internal sealed class SizeSolver
     {
         for (var i = 0; i < values.Length; i++)
         {
-            if (SizeExpression.Apply(operation, a.Values[i], b.Values[i]) != values[i]) return false;
+            if (SizeExpression.Apply(operation, a.Values[i], b.Values[i]) != values[i])
+                return false;
         }
 
         return true;
@@ -380,7 +521,8 @@ internal sealed class SizeSolver
     {
         for (var i = 0; i < values.Length; i++)
         {
-            if (SizeExpression.Apply(operation, formula.Values[i], constant) != values[i]) return false;
+            if (SizeExpression.Apply(operation, formula.Values[i], constant) != values[i])
+                return false;
         }
 
         return true;
@@ -389,11 +531,14 @@ internal sealed class SizeSolver
     private static SizeExpression.Binary Ceiling(SizeExpression operand, long divisor) =>
         Binary(SizeOperator.Divide, Binary(SizeOperator.Add, operand, divisor - 1), divisor);
 
-    private static SizeExpression.Binary Binary(SizeOperator operation, SizeExpression left, SizeExpression right) => new(operation, left, right);
+    private static SizeExpression.Binary Binary(SizeOperator operation, SizeExpression left, SizeExpression right) =>
+        new(operation, left, right);
 
-    private static SizeExpression.Binary Binary(SizeOperator operation, SizeExpression left, long right) => new(operation, left, new SizeExpression.Constant(right));
+    private static SizeExpression.Binary Binary(SizeOperator operation, SizeExpression left, long right) =>
+        new(operation, left, new SizeExpression.Constant(right));
 
-    private static SizeExpression.Binary Binary(SizeOperator operation, long left, SizeExpression right) => new(operation, new SizeExpression.Constant(left), right);
+    private static SizeExpression.Binary Binary(SizeOperator operation, long left, SizeExpression right) =>
+        new(operation, new SizeExpression.Constant(left), right);
 
     private sealed class VectorComparer : IEqualityComparer<long[]>
     {
@@ -404,7 +549,8 @@ internal sealed class SizeSolver
         public int GetHashCode(long[] obj)
         {
             var hash = default(HashCode);
-            foreach (var value in obj) hash.Add(value);
+            foreach (var value in obj)
+                hash.Add(value);
             return hash.ToHashCode();
         }
     }

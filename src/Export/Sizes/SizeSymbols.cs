@@ -2,7 +2,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Sizes;
 
-/// <summary>The free axes of all inputs: which symbol each axis has. Axes with one symbol always have one size.</summary>
+/// <summary>The free axes of all inputs: which symbol each axis has. Axes with one symbol always have one
+/// size.</summary>
 internal sealed class SizeSymbols
 {
     /// <summary>The symbol of axis 0 where all inputs have as many rows.</summary>
@@ -31,7 +32,8 @@ internal sealed class SizeSymbols
     public SizePoint Example => new(example);
 
     /// <summary>
-    /// Gives every free axis a symbol of its own. Axes that the caller named alike are one; axis 0 of every input with as many rows as the
+    /// Gives every free axis a symbol of its own. Axes that the caller named alike are one; axis 0 of every input
+    /// with as many rows as the
     /// first is the batch.
     /// </summary>
     /// <param name="inputs">Examples with their names.</param>
@@ -40,25 +42,33 @@ internal sealed class SizeSymbols
     public static SizeSymbols Name(
         IReadOnlyList<(string Name, Tensor Tensor)> inputs,
         IReadOnlyDictionary<string, int[]> freeAxes,
-        IReadOnlyDictionary<(string Input, int Axis), string> axisNames)
+        IReadOnlyDictionary<(string Input, int Axis), string> axisNames
+    )
     {
         var rows = inputs[0].Tensor.shape is [var first, ..] ? first : -1;
-        var named = inputs.Select(input =>
-        {
-            var shape = input.Tensor.shape;
-            var symbols = new string?[shape.Length];
-            foreach (var axis in FreeAxesOf(input.Name, shape, rows, freeAxes))
+        var named = inputs
+            .Select(input =>
             {
-                var isBatch = axis == 0 && shape[0] == rows;
-                symbols[axis] = axisNames.TryGetValue((input.Name, axis), out var given) ? given : isBatch ? Batch : $"{input.Name}_{axis}";
-            }
+                var shape = input.Tensor.shape;
+                var symbols = new string?[shape.Length];
+                foreach (var axis in FreeAxesOf(input.Name, shape, rows, freeAxes))
+                {
+                    var isBatch = axis == 0 && shape[0] == rows;
+                    symbols[axis] =
+                        axisNames.TryGetValue((input.Name, axis), out var given) ? given
+                        : isBatch ? Batch
+                        : $"{input.Name}_{axis}";
+                }
 
-            return new FreeInput(input.Name, input.Tensor, symbols);
-        }).ToArray();
+                return new FreeInput(input.Name, input.Tensor, symbols);
+            })
+            .ToArray();
         foreach (var (input, axis) in axisNames.Keys)
         {
             if (!named.Any(one => one.Name == input && axis < one.Symbols.Length && one.Symbols[axis] is not null))
-                throw new ExportException($"AxisNames names axis {axis} of '{input}', which is no free axis. Free it with FreeAxes[\"{input}\"].");
+                throw new ExportException(
+                    $"AxisNames names axis {axis} of '{input}', which is no free axis. Free it with FreeAxes[\"{input}\"]."
+                );
         }
 
         return new SizeSymbols(named, []).CheckNamesakes();
@@ -66,14 +76,19 @@ internal sealed class SizeSymbols
 
     /// <summary>The shape of an input at a point.</summary>
     public long[] ShapeOf(FreeInput input, SizePoint point) =>
-        [.. input.Example.shape.Select((size, axis) => input.Symbols[axis] is { } symbol ? point[IndexOf(symbol)] : size)];
+        [
+            .. input.Example.shape.Select(
+                (size, axis) => input.Symbols[axis] is { } symbol ? point[IndexOf(symbol)] : size
+            ),
+        ];
 
     /// <summary>The place of a symbol in <see cref="Names"/>.</summary>
     public int IndexOf(string symbol)
     {
         for (var i = 0; i < Names.Count; i++)
         {
-            if (Names[i] == symbol) return i;
+            if (Names[i] == symbol)
+                return i;
         }
 
         throw new ArgumentException($"no symbol {symbol}");
@@ -84,12 +99,24 @@ internal sealed class SizeSymbols
     /// <param name="because">Why, for the report.</param>
     public SizeSymbols Tie(IReadOnlyList<int> symbols, string because)
     {
-        var (kept, gone) = (Names[symbols[0]], symbols.Skip(1).Select(symbol => Names[symbol]).ToHashSet(StringComparer.Ordinal));
-        var tied = Inputs.Select(input => input with { Symbols = [.. input.Symbols.Select(name => name is not null && gone.Contains(name) ? kept : name)] });
-        return new SizeSymbols([.. tied], [.. Ties, $"{string.Join(" and ", symbols.SelectMany(AxesOf))} are one axis: {because}"]);
+        var (kept, gone) = (
+            Names[symbols[0]],
+            symbols.Skip(1).Select(symbol => Names[symbol]).ToHashSet(StringComparer.Ordinal)
+        );
+        var tied = Inputs.Select(input =>
+            input with
+            {
+                Symbols = [.. input.Symbols.Select(name => name is not null && gone.Contains(name) ? kept : name)],
+            }
+        );
+        return new SizeSymbols(
+            [.. tied],
+            [.. Ties, $"{string.Join(" and ", symbols.SelectMany(AxesOf))} are one axis: {because}"]
+        );
     }
 
-    /// <summary>These axes with those of different inputs tied that have one size in the example; null where there are none.</summary>
+    /// <summary>These axes with those of different inputs tied that have one size in the example; null where there
+    /// are none.</summary>
     /// <param name="because">Why they cannot be independent, for the report.</param>
     public SizeSymbols? TiedAcrossInputs(Exception because)
     {
@@ -97,10 +124,24 @@ internal sealed class SizeSymbols
         foreach (var size in example.Distinct())
         {
             var groups = Enumerable.Range(0, tied.Names.Count).Where(symbol => tied.example[symbol] == size).ToArray();
-            var inputs = groups.Select(symbol => tied.Inputs.Where(input => input.Symbols.Contains(tied.Names[symbol])).Select(input => input.Name).ToHashSet(StringComparer.Ordinal)).ToArray();
+            var inputs = groups
+                .Select(symbol =>
+                    tied.Inputs.Where(input => input.Symbols.Contains(tied.Names[symbol]))
+                        .Select(input => input.Name)
+                        .ToHashSet(StringComparer.Ordinal)
+                )
+                .ToArray();
             // One axis an input: height and width of a square picture stay two.
-            if (groups.Length < 2 || inputs.SelectMany(names => names).Distinct(StringComparer.Ordinal).Count() < inputs.Sum(names => names.Count)) continue;
-            tied = tied.Tie(groups, $"the file does not compute the same where they differ ({SizeExploration.FirstLine(because)})");
+            if (
+                groups.Length < 2
+                || inputs.SelectMany(names => names).Distinct(StringComparer.Ordinal).Count()
+                    < inputs.Sum(names => names.Count)
+            )
+                continue;
+            tied = tied.Tie(
+                groups,
+                $"the file does not compute the same where they differ ({SizeExploration.FirstLine(because)})"
+            );
         }
 
         return ReferenceEquals(tied, this) ? null : tied;
@@ -110,46 +151,97 @@ internal sealed class SizeSymbols
     public SizeSymbols Fix(IReadOnlyCollection<int> symbols)
     {
         var gone = symbols.Select(symbol => Names[symbol]).ToHashSet(StringComparer.Ordinal);
-        return new([.. Inputs.Select(input => input with { Symbols = [.. input.Symbols.Select(name => name is null || gone.Contains(name) ? null : name)] })], Ties);
+        return new(
+            [
+                .. Inputs.Select(input =>
+                    input with
+                    {
+                        Symbols = [.. input.Symbols.Select(name => name is null || gone.Contains(name) ? null : name)],
+                    }
+                ),
+            ],
+            Ties
+        );
     }
 
     /// <summary>
-    /// Other axes that may be free where axis 0 of all inputs together cannot: all first and second axes of one size together (a mask [S, S]
+    /// Other axes that may be free where axis 0 of all inputs together cannot: all first and second axes of one size
+    /// together (a mask [S, S]
     /// beside tokens [S, B]), the size of axis 0 first.
     /// </summary>
     /// <param name="symbol">The symbol that forward does not move.</param>
     public IEnumerable<Func<SizeSymbols, SizeSymbols>> Alternatives(int symbol)
     {
-        var sizes = Inputs.SelectMany(input => input.Example.shape.Take(2)).Distinct().OrderByDescending(size => size == example[symbol]).ToArray();
-        foreach (var size in sizes.Where(size => size > 1)) yield return symbols => symbols.FreeAll(size);
+        var sizes = Inputs
+            .SelectMany(input => input.Example.shape.Take(2))
+            .Distinct()
+            .OrderByDescending(size => size == example[symbol])
+            .ToArray();
+        foreach (var size in sizes.Where(size => size > 1))
+            yield return symbols => symbols.FreeAll(size);
     }
 
     private SizeSymbols FreeAll(long size)
     {
-        var (first, axis) = Inputs.SelectMany(input => input.Example.shape.Take(2).Select((length, axis) => (input, axis, length))).Where(one => one.length == size).Select(one => (one.input, one.axis)).First();
+        var (first, axis) = Inputs
+            .SelectMany(input => input.Example.shape.Take(2).Select((length, axis) => (input, axis, length)))
+            .Where(one => one.length == size)
+            .Select(one => (one.input, one.axis))
+            .First();
         var name = $"{first.Name}_{axis}";
-        var freed = Inputs.Select(input => input with { Symbols = [.. input.Symbols.Select((known, i) => known ?? (i < 2 && input.Example.shape[i] == size ? name : null))] }).ToArray();
-        return new SizeSymbols(freed, [.. Ties, $"{name} is free: every first and second axis of size {size} changes with it"]);
+        var freed = Inputs
+            .Select(input =>
+                input with
+                {
+                    Symbols =
+                    [
+                        .. input.Symbols.Select(
+                            (known, i) => known ?? (i < 2 && input.Example.shape[i] == size ? name : null)
+                        ),
+                    ],
+                }
+            )
+            .ToArray();
+        return new SizeSymbols(
+            freed,
+            [.. Ties, $"{name} is free: every first and second axis of size {size} changes with it"]
+        );
     }
 
     /// <summary>The axes of a symbol, <c>x[2]</c>.</summary>
-    public IEnumerable<string> AxesOf(int symbol) => Inputs.SelectMany(input =>
-        input.Symbols.Select((name, axis) => (name, axis)).Where(pair => pair.name == Names[symbol]).Select(pair => $"{input.Name}[{pair.axis}]"));
+    public IEnumerable<string> AxesOf(int symbol) =>
+        Inputs.SelectMany(input =>
+            input
+                .Symbols.Select((name, axis) => (name, axis))
+                .Where(pair => pair.name == Names[symbol])
+                .Select(pair => $"{input.Name}[{pair.axis}]")
+        );
 
     /// <summary>Whether a symbol stands for axis 0 of an input only.</summary>
-    public bool IsRows(int symbol) => Inputs.All(input => input.Symbols.Select((name, axis) => (name, axis)).All(pair => pair.name != Names[symbol] || pair.axis == 0));
+    public bool IsRows(int symbol) =>
+        Inputs.All(input =>
+            input.Symbols.Select((name, axis) => (name, axis)).All(pair => pair.name != Names[symbol] || pair.axis == 0)
+        );
 
     /// <summary>A point for people: <c>batch = 2, x_2 = 48</c>.</summary>
     public string Describe(SizePoint point) => string.Join(", ", Names.Select((name, i) => $"{name} = {point[i]}"));
 
-    private static IEnumerable<int> FreeAxesOf(string name, long[] shape, long rows, IReadOnlyDictionary<string, int[]> freeAxes)
+    private static IEnumerable<int> FreeAxesOf(
+        string name,
+        long[] shape,
+        long rows,
+        IReadOnlyDictionary<string, int[]> freeAxes
+    )
     {
         // By default the batch: axis 0 of every input that has as many rows as the first.
-        if (!freeAxes.TryGetValue(name, out var chosen)) return shape.Length > 0 && shape[0] == rows ? [0] : [];
+        if (!freeAxes.TryGetValue(name, out var chosen))
+            return shape.Length > 0 && shape[0] == rows ? [0] : [];
         foreach (var axis in chosen)
         {
             if (axis < -shape.Length || axis >= shape.Length)
-                throw new ExportException($"FreeAxes[\"{name}\"] names axis {axis}, but the example has {shape.Length} axes (0 to {shape.Length - 1})");
+                throw new ExportException(
+                    $"FreeAxes[\"{name}\"] names axis {axis}, but the example has {shape.Length} axes (0 to {shape.Length - 1})"
+                );
         }
 
         return chosen.Select(axis => axis < 0 ? axis + shape.Length : axis).Distinct();
@@ -168,7 +260,11 @@ internal sealed class SizeSymbols
             for (var axis = 0; axis < input.Symbols.Length; axis++)
             {
                 if (input.Symbols[axis] is { } symbol && input.Example.shape[axis] != ExampleSize(symbol))
-                    throw new ExportException($"axis {axis} of '{input.Name}' is named '{symbol}' like another axis, but its size in the example is {input.Example.shape[axis]}, the other's {ExampleSize(symbol)}");
+                    throw new ExportException(
+                        $"axis {axis} of '{input.Name}' is named '{symbol}' like another axis, but its "
+                            + $"size in the example is {input.Example.shape[axis]}, the other's "
+                            + $"{ExampleSize(symbol)}"
+                    );
             }
         }
 

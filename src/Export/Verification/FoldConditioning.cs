@@ -1,7 +1,10 @@
-// Why: a fold is exact in real numbers, and in float32 it moves roundings. A layer's result z = S (W x + c) + T is a sum whose terms have the
-// magnitude  B = |S| (|W| |x| + |c|) + |T|;  whatever the order of summation, n terms round by some sqrt(n) 2^-24 B. Where a variance is tiny
+// Why: a fold is exact in real numbers, and in float32 it moves roundings. A layer's result z = S (W x + c) + T is a
+// sum whose terms have the
+// magnitude  B = |S| (|W| |x| + |c|) + |T|;  whatever the order of summation, n terms round by some sqrt(n) 2^-24 B.
+// Where a variance is tiny
 // or a mean is large, B is many times z, and the roundings show. The condition number B / |z| says how many.
-// Source: Higham 2002, "Accuracy and Stability of Numerical Algorithms", section 4.2; the statistical growth is his section 2.8.
+// Source: Higham 2002, "Accuracy and Stability of Numerical Algorithms", section 4.2; the statistical growth is his
+// section 2.8.
 using TorchBridge.Export.Folding;
 using TorchBridge.Export.Onnx;
 using TorchBridge.Onnx.Format;
@@ -32,22 +35,41 @@ internal static class FoldConditioning
 
     /// <summary>The tolerance that a network with these layers needs, relative to its largest output.</summary>
     public static double Tolerance(double usual, IEnumerable<LayerCondition> layers) =>
-        Math.Min(LargestTolerance, layers.Select(layer => layer.Condition * LayerCondition.RoundingPerCondition).Append(usual).Max());
+        Math.Min(
+            LargestTolerance,
+            layers.Select(layer => layer.Condition * LayerCondition.RoundingPerCondition).Append(usual).Max()
+        );
 
     /// <summary>Measures every folded layer.</summary>
     /// <param name="unfolded">The graph before folding.</param>
     /// <param name="layers">Layers that changed.</param>
     /// <param name="inputs">An input of the model.</param>
-    public static IReadOnlyList<LayerCondition> Measure(OnnxGraph unfolded, IReadOnlyList<LinearLayer> layers, IReadOnlyList<Tensor> inputs)
+    public static IReadOnlyList<LayerCondition> Measure(
+        OnnxGraph unfolded,
+        IReadOnlyList<LinearLayer> layers,
+        IReadOnlyList<Tensor> inputs
+    )
     {
         using var scope = NewDisposeScope();
-        // What a folded layer reads and gives has the same name in the unfolded graph: those are values that folding kept.
-        var names = layers.SelectMany(layer => (string[])[layer.Node.Inputs[0], layer.Node.Outputs[0]]).Distinct(StringComparer.Ordinal).ToArray();
+        // What a folded layer reads and gives has the same name in the unfolded graph: those are values that folding
+        // kept.
+        var names = layers
+            .SelectMany(layer => (string[])[layer.Node.Inputs[0], layer.Node.Outputs[0]])
+            .Distinct(StringComparer.Ordinal)
+            .ToArray();
         var known = unfolded.Inputs.Select(input => input.Name).ToArray();
         var wanted = names.Except(known, StringComparer.Ordinal).ToArray();
         using var model = new OrtModel(OnnxWriter.WithOutputs(unfolded, wanted));
-        var values = known.Zip(inputs).Concat(wanted.Zip(model.Run(inputs, wanted))).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal);
-        return [.. layers.Select(layer => Measure(unfolded.Opset, layer, values[layer.Node.Inputs[0]], values[layer.Node.Outputs[0]]))];
+        var values = known
+            .Zip(inputs)
+            .Concat(wanted.Zip(model.Run(inputs, wanted)))
+            .ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal);
+        return
+        [
+            .. layers.Select(layer =>
+                Measure(unfolded.Opset, layer, values[layer.Node.Inputs[0]], values[layer.Node.Outputs[0]])
+            ),
+        ];
     }
 
     private static LayerCondition Measure(int opset, LinearLayer layer, Tensor x, Tensor z)
@@ -71,11 +93,17 @@ internal static class FoldConditioning
         node.Inputs.AddRange(tensors.Select(tensor => tensor.Name));
         part.Nodes.Add(node);
         part.Inputs.Add(new ValueInfo(node.Inputs[0], x.dtype.ToOnnx(), [.. x.shape.Select(size => (object)size)]));
-        foreach (var tensor in tensors) part.Initializers[tensor.Name] = change(tensor);
+        foreach (var tensor in tensors)
+            part.Initializers[tensor.Name] = change(tensor);
         using var model = new OrtModel(OnnxWriter.WithOutputs(part, node.Outputs));
         return model.Run([x])[0].to(ScalarType.Float64);
     }
 
     private static Initializer Absolute(Initializer tensor) =>
-        TensorBytes.FromDoubles(tensor.Name, tensor.Type, tensor.Dims, [.. TensorBytes.ToDoubles(tensor).Select(Math.Abs)]);
+        TensorBytes.FromDoubles(
+            tensor.Name,
+            tensor.Type,
+            tensor.Dims,
+            [.. TensorBytes.ToDoubles(tensor).Select(Math.Abs)]
+        );
 }

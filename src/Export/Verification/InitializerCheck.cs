@@ -1,5 +1,8 @@
-// Why: one changed weight among millions does not show in logits. So the written file is read back, and every tensor in it is compared bit
-// for bit: a parameter with the module's own, a folded one with a second computation in float64 (by TorchSharp's operations, from the
+using System.Globalization;
+// Why: one changed weight among millions does not show in logits. So the written file is read back, and every tensor
+// in it is compared bit
+// for bit: a parameter with the module's own, a folded one with a second computation in float64 (by TorchSharp's
+// operations, from the
 // module's own tensors), anything else with what the exporter computed.
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
@@ -28,7 +31,12 @@ internal sealed class InitializerCheck
     /// <param name="unfolded">The graph before folding: its constants are what folding started from.</param>
     /// <param name="graph">The graph that is written.</param>
     /// <param name="layers">Layers that were folded.</param>
-    public InitializerCheck(IReadOnlyDictionary<string, Tensor> module, OnnxGraph unfolded, OnnxGraph graph, IReadOnlyList<LinearLayer> layers)
+    public InitializerCheck(
+        IReadOnlyDictionary<string, Tensor> module,
+        OnnxGraph unfolded,
+        OnnxGraph graph,
+        IReadOnlyList<LinearLayer> layers
+    )
     {
         (this.module, this.unfolded) = (module, unfolded);
         foreach (var layer in layers)
@@ -39,8 +47,10 @@ internal sealed class InitializerCheck
 
         foreach (var tensor in graph.Initializers.Values)
         {
-            if (tensor.Source is { } source && module.ContainsKey(source)) sources[tensor.Name] = source;
-            else computed[tensor.Name] = SHA256.HashData(tensor.Data.Span);
+            if (tensor.Source is { } source && module.ContainsKey(source))
+                sources[tensor.Name] = source;
+            else
+                computed[tensor.Name] = SHA256.HashData(tensor.Data.Span);
         }
     }
 
@@ -53,36 +63,71 @@ internal sealed class InitializerCheck
         {
             using var scope = NewDisposeScope();
             var bytes = tensor.Data.Span;
-            if (foldedWeights.TryGetValue(tensor.Name, out var layer)) Compare(tensor, bytes, Weight(layer), $"the float64 recomputation of {layer.Node.Name} with what was folded into it");
-            else if (foldedBiases.TryGetValue(tensor.Name, out layer)) Compare(tensor, bytes, Bias(layer), $"the float64 recomputation of {layer.Node.Name} with what was folded into it", sumsInAnotherOrder: !layer.Before.ShiftsNothing);
-            else if (sources.TryGetValue(tensor.Name, out var source)) Compare(tensor, bytes, module[source], $"the module's {source}");
-            else if (!computed.TryGetValue(tensor.Name, out var hash) || !SHA256.HashData(bytes).AsSpan().SequenceEqual(hash)) throw new ParityException($"the tensor '{tensor.Name}' in the file is not the one that was computed");
+            if (foldedWeights.TryGetValue(tensor.Name, out var layer))
+                Compare(
+                    tensor,
+                    bytes,
+                    Weight(layer),
+                    $"the float64 recomputation of {layer.Node.Name} with what was folded into it"
+                );
+            else if (foldedBiases.TryGetValue(tensor.Name, out layer))
+                Compare(
+                    tensor,
+                    bytes,
+                    Bias(layer),
+                    $"the float64 recomputation of {layer.Node.Name} with what was folded into it",
+                    sumsInAnotherOrder: !layer.Before.ShiftsNothing
+                );
+            else if (sources.TryGetValue(tensor.Name, out var source))
+                Compare(tensor, bytes, module[source], $"the module's {source}");
+            else if (
+                !computed.TryGetValue(tensor.Name, out var hash) || !SHA256.HashData(bytes).AsSpan().SequenceEqual(hash)
+            )
+                throw new ParityException($"the tensor '{tensor.Name}' in the file is not the one that was computed");
             seen++;
         }
 
-        if (seen != sources.Count + computed.Count) throw new ParityException($"the file holds {seen} tensors, and {sources.Count + computed.Count} were written");
+        if (seen != sources.Count + computed.Count)
+            throw new ParityException(
+                $"the file holds {seen} tensors, and {sources.Count + computed.Count} were written"
+            );
     }
 
-    private static void Compare(Initializer tensor, ReadOnlySpan<byte> bytes, Tensor expected, string what, bool sumsInAnotherOrder = false)
+    private static void Compare(
+        Initializer tensor,
+        ReadOnlySpan<byte> bytes,
+        Tensor expected,
+        string what,
+        bool sumsInAnotherOrder = false
+    )
     {
         var plain = expected.detach().cpu().contiguous();
         var want = plain.numel() == 0 ? [] : plain.bytes;
-        if (bytes.SequenceEqual(want) || (sumsInAnotherOrder && OneRoundingApart(bytes, want, plain.dtype))) return;
+        if (bytes.SequenceEqual(want) || (sumsInAnotherOrder && OneRoundingApart(bytes, want, plain.dtype)))
+            return;
         var at = bytes.Length == want.Length ? bytes.CommonPrefixLength(want) / (int)plain.element_size() : -1;
-        throw new ParityException(at < 0
-            ? $"the tensor '{tensor.Name}' has {bytes.Length} bytes in the file, and {what} has {want.Length}"
-            : FormattableString.Invariant($"the tensor '{tensor.Name}' in the file differs from {what} at element {at}{(plain.dtype == ScalarType.Float32 ? $": {Numbers.Short(MemoryMarshal.Cast<byte, float>(bytes)[at], 9)}, expected {Numbers.Short(MemoryMarshal.Cast<byte, float>(want)[at], 9)}" : "")}"));
+        if (at < 0)
+            throw new ParityException(
+                $"the tensor '{tensor.Name}' has {bytes.Length} bytes in the file, and {what} has {want.Length}"
+            );
+        var values =
+            plain.dtype == ScalarType.Float32 ? $": {ShortFloat(bytes, at)}, expected {ShortFloat(want, at)}" : "";
+        throw new ParityException(
+            $"the tensor '{tensor.Name}' in the file differs from {what} at element {at}{values}"
+        );
     }
 
     /// <summary>A float64 sum in another order may round to the neighbouring float32.</summary>
     private static bool OneRoundingApart(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b, ScalarType type)
     {
-        if (type != ScalarType.Float32 || a.Length != b.Length) return false;
+        if (type != ScalarType.Float32 || a.Length != b.Length)
+            return false;
         var x = MemoryMarshal.Cast<byte, float>(a);
         var y = MemoryMarshal.Cast<byte, float>(b);
         for (var i = 0; i < x.Length; i++)
         {
-            if (x[i] != y[i] && x[i] != MathF.BitIncrement(y[i]) && x[i] != MathF.BitDecrement(y[i])) return false;
+            if (x[i] != y[i] && x[i] != MathF.BitIncrement(y[i]) && x[i] != MathF.BitDecrement(y[i]))
+                return false;
         }
 
         return true;
@@ -96,7 +141,8 @@ internal sealed class InitializerCheck
         var w = Double(layer.WeightName).clone();
         var (before, after) = Affines(layer);
         w.mul_(Expand(after.Scale, layer, isOutput: true));
-        return w.mul_(Expand(before.Scale, layer, isOutput: false)).to(module.TryGetValue(layer.WeightName, out var own) ? own.dtype : ScalarType.Float32);
+        return w.mul_(Expand(before.Scale, layer, isOutput: false))
+            .to(module.TryGetValue(layer.WeightName, out var own) ? own.dtype : ScalarType.Float32);
     }
 
     private Tensor Bias(LinearLayer layer)
@@ -106,19 +152,25 @@ internal sealed class InitializerCheck
         var outputs = layer.Node.OpType == "ConvTranspose" ? w.shape[1] * layer.Node.Int("group", 1) : w.shape[0];
         var c = layer.OwnBiasName is { } bias ? Double(bias) : zeros(outputs, ScalarType.Float64);
         var axes = Enumerable.Range(1, (int)w.dim() - 1).Select(axis => (long)axis).ToArray();
-        if (before.Shift.count_nonzero().item<long>() > 0) c = c + (w * Expand(before.Shift, layer, isOutput: false)).sum(axes);
-        return ((after.Scale * c) + after.Shift).to(module.TryGetValue(layer.WeightName, out var own) ? own.dtype : ScalarType.Float32);
+        if (before.Shift.count_nonzero().item<long>() > 0)
+            c = c + (w * Expand(before.Shift, layer, isOutput: false)).sum(axes);
+        return ((after.Scale * c) + after.Shift).to(
+            module.TryGetValue(layer.WeightName, out var own) ? own.dtype : ScalarType.Float32
+        );
     }
 
     /// <summary>What was folded in, composed from the tensors by name.</summary>
     private ((Tensor Scale, Tensor Shift) Before, (Tensor Scale, Tensor Shift) After) Affines(LinearLayer layer)
     {
-        (Tensor Scale, Tensor Shift) before = (ones(1, ScalarType.Float64), zeros(1, ScalarType.Float64)), after = before;
+        (Tensor Scale, Tensor Shift) before = (ones(1, ScalarType.Float64), zeros(1, ScalarType.Float64)),
+            after = before;
         foreach (var step in layer.Steps)
         {
             var (scale, shift) = Affine(step.Affine);
-            if (step.IsBefore) before = (before.Scale * scale, (before.Scale * shift) + before.Shift);
-            else after = (scale * after.Scale, (scale * after.Shift) + shift);
+            if (step.IsBefore)
+                before = (before.Scale * scale, (before.Scale * shift) + before.Shift);
+            else
+                after = (scale * after.Scale, (scale * after.Shift) + shift);
         }
 
         return (before, after);
@@ -127,7 +179,8 @@ internal sealed class InitializerCheck
     private (Tensor Scale, Tensor Shift) Affine(AffineNode affine)
     {
         var tensors = affine.Tensors.Select(name => Double(name).flatten()).ToArray();
-        Tensor one = ones(1, ScalarType.Float64), zero = zeros(1, ScalarType.Float64);
+        Tensor one = ones(1, ScalarType.Float64),
+            zero = zeros(1, ScalarType.Float64);
         if (affine.IsBatchNorm)
         {
             var scale = tensors[0] / (tensors[3] + affine.Node.Float("epsilon", 1e-5f)).sqrt();
@@ -149,20 +202,30 @@ internal sealed class InitializerCheck
     /// <summary>One value a channel, in the shape in which it multiplies the layer's weight.</summary>
     private Tensor Expand(Tensor perChannel, LinearLayer layer, bool isOutput)
     {
-        if (perChannel.numel() == 1) return perChannel;
+        if (perChannel.numel() == 1)
+            return perChannel;
         var shape = unfolded.Initializers[layer.WeightName].Dims;
         var groups = layer.Node.Int("group", 1);
         var tail = Enumerable.Repeat(1L, shape.Length - 2).ToArray();
-        // The channels of axis 0 are all of one side; those of axis 1 are the other side's, of the group that axis 0 is in.
-        if (isOutput != (layer.Node.OpType == "ConvTranspose")) return perChannel.reshape([shape[0], 1, .. tail]);
-        return perChannel.reshape(groups, 1, shape[1]).expand(groups, shape[0] / groups, shape[1]).reshape([shape[0], shape[1], .. tail]);
+        // The channels of axis 0 are all of one side; those of axis 1 are the other side's, of the group that axis 0
+        // is in.
+        if (isOutput != (layer.Node.OpType == "ConvTranspose"))
+            return perChannel.reshape([shape[0], 1, .. tail]);
+        return perChannel
+            .reshape(groups, 1, shape[1])
+            .expand(groups, shape[0] / groups, shape[1])
+            .reshape([shape[0], shape[1], .. tail]);
     }
 
     /// <summary>A tensor by name in float64: the module's own, or a constant of the graph.</summary>
     private Tensor Double(string name)
     {
         var initializer = unfolded.Initializers[name];
-        if (initializer.Source is { } source && module.TryGetValue(source, out var own)) return own.detach().cpu().to(ScalarType.Float64);
+        if (initializer.Source is { } source && module.TryGetValue(source, out var own))
+            return own.detach().cpu().to(ScalarType.Float64);
         return tensor(TensorBytes.ToDoubles(initializer)).reshape(initializer.Dims);
     }
+
+    private static string ShortFloat(ReadOnlySpan<byte> bytes, int at) =>
+        Numbers.Short(MemoryMarshal.Cast<byte, float>(bytes)[at], 9);
 }

@@ -1,5 +1,7 @@
-// What it does: compares a file with the module operation by operation, each by itself. Every operation of the file reads what the
-// module's operations read: the values between them become inputs of the graph, so that a difference does not spread. What differs then
+// What it does: compares a file with the module operation by operation, each by itself. Every operation of the file
+// reads what the
+// module's operations read: the values between them become inputs of the graph, so that a difference does not spread.
+// What differs then
 // differs in that operation, and where nothing differs, a difference of the outputs is roundings that have added up.
 using System.Globalization;
 using Google.Protobuf;
@@ -26,12 +28,22 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
     public IReadOnlyList<ValueParity> Compare(OnnxGraph graph, string file, IReadOnlyList<Tensor> inputs)
     {
         using var scope = NewDisposeScope();
-        var ours = graph.Nodes.SelectMany(node => node.Outputs).Where(graph.Origins.ContainsKey).GroupBy(name => graph.Origins[name]).ToDictionary(group => group.Key, group => group.First());
+        var ours = graph
+            .Nodes.SelectMany(node => node.Outputs)
+            .Where(graph.Origins.ContainsKey)
+            .GroupBy(name => graph.Origins[name])
+            .ToDictionary(group => group.Key, group => group.First());
         var theirs = new Dictionary<int, Tensor>();
-        foreach (var output in tracer.Run([.. traced.Inputs.Zip(inputs, (input, tensor) => (input.Name, tensor.detach().clone()))], (id, tensor) =>
-        {
-            if (ours.ContainsKey(id)) theirs[id] = tensor.detach().cpu().clone().DetachFromDisposeScope();
-        }))
+        foreach (
+            var output in tracer.Run(
+                [.. traced.Inputs.Zip(inputs, (input, tensor) => (input.Name, tensor.detach().clone()))],
+                (id, tensor) =>
+                {
+                    if (ours.ContainsKey(id))
+                        theirs[id] = tensor.detach().cpu().clone().DetachFromDisposeScope();
+                }
+            )
+        )
         {
             output.Dispose();
         }
@@ -42,29 +54,44 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
         }
         finally
         {
-            foreach (var tensor in theirs.Values) tensor.Dispose();
+            foreach (var tensor in theirs.Values)
+                tensor.Dispose();
         }
     }
 
     /// <summary>The ONNX operators that an operation became.</summary>
     public static IReadOnlySet<string> OperatorsOf(OnnxGraph graph, string value)
     {
-        var makers = graph.Nodes.SelectMany(node => node.Outputs.Select(output => (output, node))).ToDictionary(pair => pair.output, pair => pair.node, StringComparer.Ordinal);
+        var makers = graph
+            .Nodes.SelectMany(node => node.Outputs.Select(output => (output, node)))
+            .ToDictionary(pair => pair.output, pair => pair.node, StringComparer.Ordinal);
         var operators = new HashSet<string>(StringComparer.Ordinal);
         var open = new Stack<string>([value]);
         while (open.TryPop(out var name))
         {
-            if (!makers.TryGetValue(name, out var node)) continue;
+            if (!makers.TryGetValue(name, out var node))
+                continue;
             operators.Add(node.OpType);
-            foreach (var input in node.Inputs.Where(input => !graph.Origins.ContainsKey(input))) open.Push(input);
+            foreach (var input in node.Inputs.Where(input => !graph.Origins.ContainsKey(input)))
+                open.Push(input);
         }
 
         return operators;
     }
 
-    private List<ValueParity> Compare(OnnxGraph graph, string file, IReadOnlyList<Tensor> inputs, Dictionary<int, string> ours, Dictionary<int, Tensor> theirs)
+    private List<ValueParity> Compare(
+        OnnxGraph graph,
+        string file,
+        IReadOnlyList<Tensor> inputs,
+        Dictionary<int, string> ours,
+        Dictionary<int, Tensor> theirs
+    )
     {
-        var values = Run(file, inputs, theirs.ToDictionary(pair => ours[pair.Key], pair => pair.Value, StringComparer.Ordinal));
+        var values = Run(
+            file,
+            inputs,
+            theirs.ToDictionary(pair => ours[pair.Key], pair => pair.Value, StringComparer.Ordinal)
+        );
         var statistics = theirs.ToDictionary(pair => pair.Key, pair => Statistics(pair.Value));
         var low = LowPrecision.Find(traced);
         var found = new List<ValueParity>();
@@ -74,17 +101,20 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
             {
                 var (actual, expected) = (values[ours[id]], theirs[id]);
                 var comparison = TensorComparer.Compare(actual, expected, low.ToleranceOf(id, Tolerance.Usual));
-                found.Add(new ValueParity(
-                    op.ModulePath,
-                    op.Site.CalleeName,
-                    op.Site.Place,
-                    ours[id],
-                    [.. op.Arguments.OfType<ValueRef>().Select(reference => Describe(reference.Id, statistics))],
-                    statistics[id],
-                    Statistics(actual),
-                    comparison.LargestAbsolute,
-                    comparison.LargestValue,
-                    comparison.Difference));
+                found.Add(
+                    new ValueParity(
+                        op.ModulePath,
+                        op.Site.CalleeName,
+                        op.Site.Place,
+                        ours[id],
+                        [.. op.Arguments.OfType<ValueRef>().Select(reference => Describe(reference.Id, statistics))],
+                        statistics[id],
+                        Statistics(actual),
+                        comparison.LargestAbsolute,
+                        comparison.LargestValue,
+                        comparison.Difference
+                    )
+                );
             }
         }
 
@@ -98,17 +128,24 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
         return $"{(value.Name.Length > 0 ? value.Name : $"value {id}")} [{string.Join(", ", value.Shape)}]{known}";
     }
 
-    /// <summary>Runs a copy of the file in which the given values are inputs; gives what their operations make.</summary>
-    private static Dictionary<string, Tensor> Run(string file, IReadOnlyList<Tensor> inputs, Dictionary<string, Tensor> fed)
+    /// <summary>Runs a copy of the file in which the given values are inputs; gives what their operations
+    /// make.</summary>
+    private static Dictionary<string, Tensor> Run(
+        string file,
+        IReadOnlyList<Tensor> inputs,
+        Dictionary<string, Tensor> fed
+    )
     {
         ModelProto proto;
-        using (var stream = File.OpenRead(file)) proto = ModelProto.Parser.ParseFrom(stream);
+        using (var stream = File.OpenRead(file))
+            proto = ModelProto.Parser.ParseFrom(stream);
         var made = new List<string>();
         foreach (var node in proto.Graph.Node)
         {
             for (var i = 0; i < node.Output.Count; i++)
             {
-                if (!fed.ContainsKey(node.Output[i])) continue;
+                if (!fed.ContainsKey(node.Output[i]))
+                    continue;
                 made.Add(node.Output[i]);
                 node.Output[i] += Suffix;
             }
@@ -120,17 +157,22 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
         foreach (var name in made)
         {
             proto.Graph.Output.Add(new ValueInfoProto { Name = name + Suffix });
-            var type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)fed[name].dtype.ToOnnx() } };
+            var type = new TypeProto
+            {
+                TensorType = new TypeProto.Types.Tensor { ElemType = (int)fed[name].dtype.ToOnnx() },
+            };
             proto.Graph.Input.Add(new ValueInfoProto { Name = name, Type = type });
         }
 
         var copy = $"{file}.{Guid.NewGuid():N}.probe.tmp";
         try
         {
-            using (var stream = File.Create(copy)) proto.WriteTo(stream);
+            using (var stream = File.Create(copy))
+                proto.WriteTo(stream);
             using var model = new OrtModel(copy, optimize: false);
             var given = inputs.Take(known.Length).Concat(made.Select(name => fed[name])).ToArray();
-            return made.Zip(model.Run(given, [.. made.Select(name => name + Suffix)])).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal);
+            return made.Zip(model.Run(given, [.. made.Select(name => name + Suffix)]))
+                .ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal);
         }
         finally
         {
@@ -141,8 +183,12 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
     private static string Statistics(Tensor tensor)
     {
         using var scope = NewDisposeScope();
-        if (tensor.numel() == 0) return "empty";
+        if (tensor.numel() == 0)
+            return "empty";
         var values = tensor.to(ScalarType.Float64);
-        return string.Create(CultureInfo.InvariantCulture, $"min {values.min().ToDouble():G4}, mean {values.mean().ToDouble():G4}, max {values.max().ToDouble():G4}");
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"min {values.min().ToDouble():G4}, mean {values.mean().ToDouble():G4}, max {values.max().ToDouble():G4}"
+        );
     }
 }

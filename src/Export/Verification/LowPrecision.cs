@@ -3,7 +3,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Verification;
 
-/// <summary>Which values are computed in float16 or bfloat16, or from such: their dtype alone does not say it.</summary>
+/// <summary>Which values are computed in float16 or bfloat16, or from such: their dtype alone does not say
+/// it.</summary>
 internal sealed class LowPrecision
 {
     private readonly ScalarType?[] lowest;
@@ -16,10 +17,15 @@ internal sealed class LowPrecision
         var lowest = new ScalarType?[traced.Values.Count];
         foreach (var op in traced.Ops)
         {
-            var inherited = ValueRef.In(op.Arguments).Select(reference => lowest[reference.Id]).Aggregate((ScalarType?)null, Lower);
+            var inherited = ValueRef
+                .In(op.Arguments)
+                .Select(reference => lowest[reference.Id])
+                .Aggregate((ScalarType?)null, Lower);
             foreach (var id in op.Results.Where(id => id != TracedOp.Unused))
             {
-                var own = traced.Values[id].Type is ScalarType.Float16 or ScalarType.BFloat16 ? traced.Values[id].Type : (ScalarType?)null;
+                var own = traced.Values[id].Type is ScalarType.Float16 or ScalarType.BFloat16
+                    ? traced.Values[id].Type
+                    : (ScalarType?)null;
                 lowest[id] = Lower(inherited, own);
             }
         }
@@ -30,12 +36,14 @@ internal sealed class LowPrecision
     /// <summary>The share of its scale by which a value may differ.</summary>
     /// <param name="id">The value.</param>
     /// <param name="usual">The share where all is computed in float32.</param>
-    public double ToleranceOf(int id, double usual) => lowest[id] switch
-    {
-        ScalarType.BFloat16 => Math.Max(Tolerance.LowPrecision, usual),
-        ScalarType.Float16 => Math.Max(Tolerance.HalfPrecision, usual),
-        _ => usual,
-    };
+    public double ToleranceOf(int id, double usual) =>
+        lowest[id] switch
+        {
+            ScalarType.BFloat16 => Math.Max(Tolerance.LowPrecision, usual),
+            ScalarType.Float16 => Math.Max(Tolerance.HalfPrecision, usual),
+            _ => usual,
+        };
 
-    private static ScalarType? Lower(ScalarType? a, ScalarType? b) => a == ScalarType.BFloat16 || b == ScalarType.BFloat16 ? ScalarType.BFloat16 : a ?? b;
+    private static ScalarType? Lower(ScalarType? a, ScalarType? b) =>
+        a == ScalarType.BFloat16 || b == ScalarType.BFloat16 ? ScalarType.BFloat16 : a ?? b;
 }

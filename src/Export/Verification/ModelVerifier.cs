@@ -9,37 +9,62 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Verification;
 
 /// <summary>
-/// Compares ONNX files with the module they were made from, at sizes that no trace had and on values that random numbers do not have. The
+/// Compares ONNX files with the module they were made from, at sizes that no trace had and on values that random
+/// numbers do not have. The
 /// module in eval mode is what is right.
 /// </summary>
 internal sealed class ModelVerifier : IDisposable
 {
-    /// <summary>File size above which ONNX Runtime keeps one layout of the weights while it verifies: a large model's second copy is not worth its memory.</summary>
+    /// <summary>File size above which ONNX Runtime keeps one layout of the weights while it verifies: a large model's
+    /// second copy is not worth its memory.</summary>
     private const long LargeFile = 64 << 20;
 
     /// <summary>Multiply-adds of a run up to which a run costs next to nothing.</summary>
     private const double CheapWork = 1e8;
 
     /// <summary>
-    /// Multiply-adds of a run from which it is not repeated: some tenths of a second. A verification at this size compares the file as it is
+    /// Multiply-adds of a run from which it is not repeated: some tenths of a second. A verification at this size
+    /// compares the file as it is
     /// used, folded and optimized, and leaves the other variants to the smaller sizes.
     /// </summary>
     private const double ExpensiveWork = 1.5e10;
 
     /// <summary>
-    /// Operators that sum or scan in an order of their own: what comes out where NaN or infinities go in is ONNX Runtime's decision (an
-    /// infinity times a padding's zero, say; its MaxPool passes over NaN), and is noted instead of refused. docs/operators.md lists them.
+    /// Operators that sum or scan in an order of their own: what comes out where NaN or infinities go in is ONNX
+    /// Runtime's decision (an
+    /// infinity times a padding's zero, say; its MaxPool passes over NaN), and is noted instead of refused.
+    /// docs/operators.md lists them.
     /// </summary>
     public static readonly IReadOnlySet<string> OrderOfTheirOwn = new HashSet<string>(StringComparer.Ordinal)
     {
-        "Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "LSTM", "GRU", "RNN", "AveragePool", "GlobalAveragePool", "MaxPool", "LpPool", "LRN", "Resize", "GridSample",
-        "InstanceNormalization", "LayerNormalization", "GroupNormalization", "Erf",
+        "Conv",
+        "ConvTranspose",
+        "Gemm",
+        "MatMul",
+        "Einsum",
+        "LSTM",
+        "GRU",
+        "RNN",
+        "AveragePool",
+        "GlobalAveragePool",
+        "MaxPool",
+        "LpPool",
+        "LRN",
+        "Resize",
+        "GridSample",
+        "InstanceNormalization",
+        "LayerNormalization",
+        "GroupNormalization",
+        "Erf",
     };
 
-    /// <summary>Which of several equal numbers is named first is decided by nobody: torch's own order changes with the size.</summary>
+    /// <summary>Which of several equal numbers is named first is decided by nobody: torch's own order changes with
+    /// the size.</summary>
     private static readonly HashSet<string> OrderOfTies = new(StringComparer.Ordinal) { "TopK" };
 
-    private const string OfTies = " Which of equal elements comes first is not defined in TorchSharp unless it is asked: sort with stable: true, or add a small number that tells them apart.";
+    private const string OfTies =
+        " Which of equal elements comes first is not defined in TorchSharp unless it is asked: sort with "
+        + "stable: true, or add a small number that tells them apart.";
 
     private readonly ReferenceModel reference;
     private readonly IsolatedOperations operations;
@@ -57,7 +82,13 @@ internal sealed class ModelVerifier : IDisposable
     /// <param name="traced">Its trace.</param>
     /// <param name="operations">Compares single operations.</param>
     /// <param name="options">More examples, seed.</param>
-    public ModelVerifier(ReferenceModel reference, ModelCapture capture, TracedGraph traced, IsolatedOperations operations, ExportOptions options)
+    public ModelVerifier(
+        ReferenceModel reference,
+        ModelCapture capture,
+        TracedGraph traced,
+        IsolatedOperations operations,
+        ExportOptions options
+    )
     {
         this.reference = reference;
         this.capture = capture;
@@ -68,20 +99,29 @@ internal sealed class ModelVerifier : IDisposable
         AddExamples(options);
         var random = new Random(options.Seed ^ 0x5EED);
         var isCheap = capture.Exploration.Work < CheapWork;
-        foreach (var alternatives in new HeldOutSizes(capture.Exploration, options.Seed).Choose(isCheap)) AddFirstThatRuns(alternatives, random);
+        foreach (var alternatives in new HeldOutSizes(capture.Exploration, options.Seed).Choose(isCheap))
+            AddFirstThatRuns(alternatives, random);
         AddSpecialValues(random);
     }
 
     /// <summary>What was measured so far.</summary>
-    public ParityReport Report => new([.. parity.Values], runs, Environment) { Notes = notes, LeftOut = [.. capture.Exploration.LeftOut.Select(one => $"{one.Sizes}: {one.Reason}")] };
+    public ParityReport Report =>
+        new([.. parity.Values], runs, Environment)
+        {
+            Notes = notes,
+            LeftOut = [.. capture.Exploration.LeftOut.Select(one => $"{one.Sizes}: {one.Reason}")],
+        };
 
     /// <summary>Random inputs of the model at small sizes, for measuring layers one by one.</summary>
-    public IReadOnlyList<Tensor> TypicalInputs => cases.Last(one => one.Kind == InputKind.Random && !one.IsExpensive && !one.IsEmpty).Inputs;
+    public IReadOnlyList<Tensor> TypicalInputs =>
+        cases.Last(one => one.Kind == InputKind.Random && !one.IsExpensive && !one.IsEmpty).Inputs;
 
     /// <summary>Operating system, processor and versions.</summary>
     public static string Environment =>
-        $"{RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}, {System.Environment.ProcessorCount} processors, " +
-        $".NET {System.Environment.Version}, TorchSharp {typeof(torch).Assembly.GetName().Version?.ToString(3)}, ONNX Runtime {typeof(Microsoft.ML.OnnxRuntime.InferenceSession).Assembly.GetName().Version?.ToString(3)}";
+        $"{RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}, {System.Environment.ProcessorCount} processors, "
+        + $".NET {System.Environment.Version}, TorchSharp "
+        + $"{typeof(torch).Assembly.GetName().Version?.ToString(3)}, ONNX Runtime "
+        + $"{typeof(Microsoft.ML.OnnxRuntime.InferenceSession).Assembly.GetName().Version?.ToString(3)}";
 
     /// <summary>Compares a file, with ONNX Runtime's graph optimizations off and on.</summary>
     /// <param name="graph">The graph that was written.</param>
@@ -99,10 +139,14 @@ internal sealed class ModelVerifier : IDisposable
             MemoryRelief.Release();
             var isLarge = new FileInfo(path).Length > LargeFile;
             using var ort = Load(path, optimize, isLarge, variant);
-            if (!ort.OutputNames.SequenceEqual(names)) throw new ParityException($"{variant}: the outputs are [{string.Join(", ", ort.OutputNames)}], expected [{string.Join(", ", names)}]");
+            if (!ort.OutputNames.SequenceEqual(names))
+                throw new ParityException(
+                    $"{variant}: the outputs are [{string.Join(", ", ort.OutputNames)}], expected [{string.Join(", ", names)}]"
+                );
             foreach (var one in cases.Where(one => !one.IsExpensive || (optimize && !isTwin)))
             {
-                var run = $"{variant}, optimizations {(!optimize ? "off" : isLarge ? "on but for the blocked layout" : "on")}, {one.Name}";
+                var run =
+                    $"{variant}, optimizations {(!optimize ? "off" : isLarge ? "on but for the blocked layout" : "on")}, {one.Name}";
                 Compare(run, ort, one, relativeTolerance, graph, path);
                 runs.Add(run);
             }
@@ -112,7 +156,8 @@ internal sealed class ModelVerifier : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var one in cases) one.Dispose();
+        foreach (var one in cases)
+            one.Dispose();
     }
 
     // ---- cases ---------------------------------------------------------------------------------------------------------------
@@ -122,15 +167,25 @@ internal sealed class ModelVerifier : IDisposable
         var symbols = capture.Exploration.Symbols;
         var point = symbols.Example;
         Add("the example", point, InputKind.Random, [.. symbols.Inputs.Select(input => input.Example)]);
-        foreach (var (example, i) in options.MoreExamples.Select((example, i) => (example, i))) Add($"example {i + 2}", point, InputKind.Random, example);
+        foreach (var (example, i) in options.MoreExamples.Select((example, i) => (example, i)))
+            Add($"example {i + 2}", point, InputKind.Random, example);
     }
 
     private void AddFirstThatRuns(IReadOnlyList<SizePoint> alternatives, Random random)
     {
         foreach (var point in alternatives.Distinct())
         {
-            if (cases.Any(one => one.Kind == InputKind.Random && one.Name != "the example" && one.Point.Equals(point) && point.Sizes.Count > 0)) return;
-            if (TryAdd(point, random, InputKind.Random, capture.Exploration.LeaveOut)) return;
+            if (
+                cases.Any(one =>
+                    one.Kind == InputKind.Random
+                    && one.Name != "the example"
+                    && one.Point.Equals(point)
+                    && point.Sizes.Count > 0
+                )
+            )
+                return;
+            if (TryAdd(point, random, InputKind.Random, capture.Exploration.LeaveOut))
+                return;
         }
     }
 
@@ -139,9 +194,19 @@ internal sealed class ModelVerifier : IDisposable
         var symbols = capture.Exploration.Symbols;
         // Two rows, so that ties and masks differ between them; what forward does not take is left out.
         var rows = Enumerable.Range(0, symbols.Names.Count).FirstOrDefault(symbols.IsRows, -1);
-        var point = rows >= 0 && capture.Exploration.MayRun(symbols.Example.With(rows, 2)) ? symbols.Example.With(rows, 2) : symbols.Example;
-        foreach (var kind in Enum.GetValues<InputKind>().Where(kind => kind != InputKind.Random && (kind != InputKind.LargeIntegers || capture.Maker.HasIntegers))) TryAdd(point, random, kind, (_, _) => { });
-        if (rows >= 0) TryAdd(symbols.Example.With(rows, 0), random, InputKind.Random, (_, _) => { });
+        var point =
+            rows >= 0 && capture.Exploration.MayRun(symbols.Example.With(rows, 2))
+                ? symbols.Example.With(rows, 2)
+                : symbols.Example;
+        foreach (
+            var kind in Enum.GetValues<InputKind>()
+                .Where(kind =>
+                    kind != InputKind.Random && (kind != InputKind.LargeIntegers || capture.Maker.HasIntegers)
+                )
+        )
+            TryAdd(point, random, kind, (_, _) => { });
+        if (rows >= 0)
+            TryAdd(symbols.Example.With(rows, 0), random, InputKind.Random, (_, _) => { });
     }
 
     private bool TryAdd(SizePoint point, Random random, InputKind kind, Action<SizePoint, Exception> leaveOut)
@@ -178,22 +243,34 @@ internal sealed class ModelVerifier : IDisposable
         Tensor[] kept = [.. inputs.Select(input => input.detach().clone().DetachFromDisposeScope())];
         try
         {
-            cases.Add(new VerificationCase(name, point, kind, kept, reference.Run(kept, isOnce: work > ExpensiveWork), work > ExpensiveWork));
+            cases.Add(
+                new VerificationCase(
+                    name,
+                    point,
+                    kind,
+                    kept,
+                    reference.Run(kept, isOnce: work > ExpensiveWork),
+                    work > ExpensiveWork
+                )
+            );
         }
         catch
         {
-            foreach (var tensor in kept) tensor.Dispose();
+            foreach (var tensor in kept)
+                tensor.Dispose();
             throw;
         }
 
-        if (work > CheapWork) MemoryRelief.Release();
+        if (work > CheapWork)
+            MemoryRelief.Release();
     }
 
     /// <summary>Multiply-adds at a point, roughly: in proportion to the numbers in the inputs.</summary>
     private double WorkAt(SizePoint point)
     {
         var symbols = capture.Exploration.Symbols;
-        double Numbers(SizePoint at) => symbols.Inputs.Sum(input => symbols.ShapeOf(input, at).Aggregate(1.0, (product, size) => product * size));
+        double Numbers(SizePoint at) =>
+            symbols.Inputs.Sum(input => symbols.ShapeOf(input, at).Aggregate(1.0, (product, size) => product * size));
         return capture.Exploration.Traces[0].Trace.Work * Numbers(point) / Math.Max(1, Numbers(symbols.Example));
     }
 
@@ -211,24 +288,46 @@ internal sealed class ModelVerifier : IDisposable
         }
     }
 
-    private void Compare(string run, OrtModel ort, VerificationCase one, double relativeTolerance, OnnxGraph graph, string path)
+    private void Compare(
+        string run,
+        OrtModel ort,
+        VerificationCase one,
+        double relativeTolerance,
+        OnnxGraph graph,
+        string path
+    )
     {
-        if (Difference(run, ort, one, relativeTolerance) is not { } difference) return;
-        if (one.IsEmpty || IsIndexThatTorchDoesNotCheck(one, difference) || (one.Kind != InputKind.Random && IsOfTheRuntime(one, graph, path)))
+        if (Difference(run, ort, one, relativeTolerance) is not { } difference)
+            return;
+        if (
+            one.IsEmpty
+            || IsIndexThatTorchDoesNotCheck(one, difference)
+            || (one.Kind != InputKind.Random && IsOfTheRuntime(one, graph, path))
+        )
         {
             var note = $"{one.Name}: {difference.Message}";
-            if (!notes.Contains(note)) notes.Add(note);
+            if (!notes.Contains(note))
+                notes.Add(note);
             return;
         }
 
-        if (!capture.Exploration.IsTraced(one.Point)) throw new UntracedSizeException(one.Point, difference);
-        throw new ParityException($"{difference.Message}{FirstThatDiffers(graph, path, one.Inputs)}", difference) { Report = Report };
+        if (!capture.Exploration.IsTraced(one.Point))
+            throw new UntracedSizeException(one.Point, difference);
+        throw new ParityException($"{difference.Message}{FirstThatDiffers(graph, path, one.Inputs)}", difference)
+        {
+            Report = Report,
+        };
     }
 
-    /// <summary>Large integers may be indices: ONNX Runtime refuses those that lead outside of a tensor, where TorchSharp reads what is there.</summary>
+    /// <summary>Large integers may be indices: ONNX Runtime refuses those that lead outside of a tensor, where
+    /// TorchSharp reads what is there.</summary>
     private static bool IsIndexThatTorchDoesNotCheck(VerificationCase one, ParityException difference) =>
-        one.Kind == InputKind.LargeIntegers && difference.InnerException is Microsoft.ML.OnnxRuntime.OnnxRuntimeException error
-        && (error.Message.Contains("Out of range value in index", StringComparison.Ordinal) || error.Message.Contains("out of data bounds", StringComparison.Ordinal));
+        one.Kind == InputKind.LargeIntegers
+        && difference.InnerException is Microsoft.ML.OnnxRuntime.OnnxRuntimeException error
+        && (
+            error.Message.Contains("Out of range value in index", StringComparison.Ordinal)
+            || error.Message.Contains("out of data bounds", StringComparison.Ordinal)
+        );
 
     private ParityException? Difference(string run, OrtModel ort, VerificationCase one, double relativeTolerance)
     {
@@ -249,22 +348,30 @@ internal sealed class ModelVerifier : IDisposable
                 var allowed = Math.Max(relativeTolerance, precisions[i]);
                 var comparison = TensorComparer.Compare(actual[i], one.Expected[i], allowed);
                 if (comparison.Difference is not null)
-                    return new ParityException($"the exported graph does not compute what the module computes. Output '{ort.OutputNames[i]}', {run}: {comparison.Difference}. {Environment}");
-                if (!one.IsSpecial) Merge(ort.OutputNames[i], comparison, allowed);
+                    return new ParityException(
+                        "the exported graph does not compute what the module computes. Output "
+                            + $"'{ort.OutputNames[i]}', {run}: {comparison.Difference}. {Environment}"
+                    );
+                if (!one.IsSpecial)
+                    Merge(ort.OutputNames[i], comparison, allowed);
             }
 
             return null;
         }
         finally
         {
-            foreach (var tensor in actual) tensor.Dispose();
+            foreach (var tensor in actual)
+                tensor.Dispose();
         }
     }
 
-    /// <summary>Whether special values come out otherwise because of kernels that have an order of their own, and of nothing else.</summary>
+    /// <summary>Whether special values come out otherwise because of kernels that have an order of their own, and of
+    /// nothing else.</summary>
     private bool IsOfTheRuntime(VerificationCase one, OnnxGraph graph, string path)
     {
-        var tolerated = one.IsSpecial ? OrderOfTheirOwn.Concat(OrderOfTies).ToHashSet(StringComparer.Ordinal) : OrderOfTies;
+        var tolerated = one.IsSpecial
+            ? OrderOfTheirOwn.Concat(OrderOfTies).ToHashSet(StringComparer.Ordinal)
+            : OrderOfTies;
         ValueParity[] differing;
         try
         {
@@ -275,7 +382,8 @@ internal sealed class ModelVerifier : IDisposable
             return false;
         }
 
-        // Where no operation differs by itself, ONNX Runtime's own rewriting of the graph is to blame, or the fold: a scale of zero times an infinity.
+        // Where no operation differs by itself, ONNX Runtime's own rewriting of the graph is to blame, or the fold: a
+        // scale of zero times an infinity.
         return one.IsSpecial ? differing.All(IsTolerated) : differing.Length > 0 && differing.All(IsTolerated);
 
         bool IsTolerated(ValueParity value) => IsolatedOperations.OperatorsOf(graph, value.Value).Overlaps(tolerated);
@@ -285,8 +393,15 @@ internal sealed class ModelVerifier : IDisposable
     {
         try
         {
-            return operations.Compare(graph, path, inputs).FirstOrDefault(value => value.Difference is not null) is { } first
-                ? $"{(IsolatedOperations.OperatorsOf(graph, first.Value).Overlaps(OrderOfTies) ? OfTies : "")} The first operation that differs: {(first.ModulePath.Length == 0 ? "the model" : first.ModulePath)} {first.Operation}{(first.Place is null ? "" : $" ({first.Place})")}, value '{first.Value}', of {string.Join(" and ", first.Inputs)}; module: {first.Expected}; file: {first.Actual}; {first.Difference}."
+            return
+                operations.Compare(graph, path, inputs).FirstOrDefault(value => value.Difference is not null)
+                    is { } first
+                ? $"{(IsolatedOperations.OperatorsOf(graph, first.Value).Overlaps(OrderOfTies) ? OfTies : "")}"
+                    + " The first operation that differs: "
+                    + $"{(first.ModulePath.Length == 0 ? "the model" : first.ModulePath)} "
+                    + $"{first.Operation}{(first.Place is null ? "" : $" ({first.Place})")}, value "
+                    + $"'{first.Value}', of {string.Join(" and ", first.Inputs)}; module: {first.Expected}; "
+                    + $"file: {first.Actual}; {first.Difference}."
                 : " Every operation agrees by itself: it is roundings that add up, or what happens between the operations.";
         }
         catch (Microsoft.ML.OnnxRuntime.OnnxRuntimeException error)
@@ -295,7 +410,8 @@ internal sealed class ModelVerifier : IDisposable
         }
     }
 
-    /// <summary>Whether every operation of a file agrees with the module's when it is given the module's own values.</summary>
+    /// <summary>Whether every operation of a file agrees with the module's when it is given the module's own
+    /// values.</summary>
     public bool AgreesByOperation(OnnxGraph graph, string path)
     {
         try
@@ -310,7 +426,8 @@ internal sealed class ModelVerifier : IDisposable
 
     private void Merge(string output, Comparison comparison, double tolerance)
     {
-        var known = parity.GetValueOrDefault(output) ?? new OutputParity(output, 0, 0, 0, 0, 0, comparison.TopOneAgreement is null ? null : 0);
+        var known = parity.GetValueOrDefault(output)
+            ?? new OutputParity(output, 0, 0, 0, 0, 0, comparison.TopOneAgreement is null ? null : 0);
         parity[output] = known with
         {
             LargestAbsolute = Math.Max(known.LargestAbsolute, comparison.LargestAbsolute),
@@ -318,7 +435,8 @@ internal sealed class ModelVerifier : IDisposable
             LargestValue = Math.Max(known.LargestValue, comparison.LargestValue),
             Tolerance = Math.Max(known.Tolerance, tolerance * comparison.LargestValue),
             Rows = known.Rows + comparison.Rows,
-            TopOneAgreement = known.TopOneAgreement is { } top && comparison.TopOneAgreement is { } more ? top + more : null,
+            TopOneAgreement =
+                known.TopOneAgreement is { } top && comparison.TopOneAgreement is { } more ? top + more : null,
         };
     }
 }

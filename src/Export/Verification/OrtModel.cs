@@ -18,20 +18,23 @@ internal sealed class OrtModel : IDisposable
     /// <summary>Loads a file.</summary>
     /// <param name="path">The ONNX file.</param>
     /// <param name="optimize">Whether ONNX Runtime may rewrite the graph.</param>
-    /// <param name="oneLayout">Whether convolution weights keep their layout: the blocked one is a second copy of all of them.</param>
-    public OrtModel(string path, bool optimize, bool oneLayout = false) => session = Settings(optimize, oneLayout).Open(path);
+    /// <param name="oneLayout">Whether convolution weights keep their layout: the blocked one is a second copy of all
+    /// of them.</param>
+    public OrtModel(string path, bool optimize, bool oneLayout = false) =>
+        session = Settings(optimize, oneLayout).Open(path);
 
     /// <summary>Loads a model from memory; ONNX Runtime leaves its graph as it is.</summary>
     public OrtModel(byte[] model) => session = Settings(optimize: false, oneLayout: false).Open(model);
 
-    private static OrtSession Settings(bool optimize, bool oneLayout) => OrtSession.Quiet with
-    {
-        Optimization = optimize ? GraphOptimizationLevel.ORT_ENABLE_ALL : GraphOptimizationLevel.ORT_DISABLE_ALL,
-        // A few runs at different sizes: an arena would keep the largest of each.
-        KeepsMemory = false,
-        PlansMemory = false,
-        KeepsLayout = oneLayout,
-    };
+    private static OrtSession Settings(bool optimize, bool oneLayout) =>
+        OrtSession.Quiet with
+        {
+            Optimization = optimize ? GraphOptimizationLevel.ORT_ENABLE_ALL : GraphOptimizationLevel.ORT_DISABLE_ALL,
+            // A few runs at different sizes: an arena would keep the largest of each.
+            KeepsMemory = false,
+            PlansMemory = false,
+            KeepsLayout = oneLayout,
+        };
 
     /// <summary>Names of the inputs in their order.</summary>
     public IReadOnlyList<string> InputNames => session.InputNames;
@@ -52,7 +55,8 @@ internal sealed class OrtModel : IDisposable
         }
         finally
         {
-            foreach (var value in values) value.Dispose();
+            foreach (var value in values)
+                value.Dispose();
         }
     }
 
@@ -67,8 +71,13 @@ internal sealed class OrtModel : IDisposable
     {
         using var scope = NewDisposeScope();
         var plain = tensor.detach().cpu().contiguous();
-        var value = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, (TensorElementType)(int)plain.dtype.ToOnnx(), plain.shape);
-        if (plain.numel() > 0) plain.bytes.CopyTo(value.GetTensorMutableRawData());
+        var value = OrtValue.CreateAllocatedTensorValue(
+            OrtAllocator.DefaultInstance,
+            (TensorElementType)(int)plain.dtype.ToOnnx(),
+            plain.shape
+        );
+        if (plain.numel() > 0)
+            plain.bytes.CopyTo(value.GetTensorMutableRawData());
         return value;
     }
 
@@ -76,7 +85,8 @@ internal sealed class OrtModel : IDisposable
     {
         var info = value.GetTensorTypeAndShape();
         var tensor = empty(info.Shape, ((ElementType)(int)info.ElementDataType).ToTorch());
-        if (tensor.numel() > 0) value.GetTensorMutableRawData().CopyTo(tensor.bytes);
+        if (tensor.numel() > 0)
+            value.GetTensorMutableRawData().CopyTo(tensor.bytes);
         return tensor;
     }
 }

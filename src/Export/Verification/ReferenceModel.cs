@@ -12,25 +12,36 @@ internal sealed class ReferenceModel(ModelTracer tracer, IReadOnlyList<string> n
     private const int Attempts = 5;
 
     /// <summary>
-    /// The module's outputs, on the CPU. The instrumented forward runs first, because it throws where TorchSharp would end the process.
+    /// The module's outputs, on the CPU. The instrumented forward runs first, because it throws where TorchSharp
+    /// would end the process.
     /// </summary>
     /// <param name="inputs">Its inputs; they stay as they are.</param>
     /// <param name="isOnce">Whether the run is too expensive to be repeated by forward itself.</param>
     /// <exception cref="ParityException">The module does not give the same result twice.</exception>
     public Tensor[] Run(IReadOnlyList<Tensor> inputs, bool isOnce)
     {
-        // Twice, and the same to the last bit: TorchSharp frees a Scalar while native code reads it when the garbage collector runs at the
+        // Twice, and the same to the last bit: TorchSharp frees a Scalar while native code reads it when the garbage
+        // collector runs at the
         // wrong moment, and an oracle that is wrong once in a million runs is none.
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
             var first = RunInstrumented(inputs);
-            if (isOnce) return first;
+            if (isOnce)
+                return first;
             var second = RunItself(inputs);
-            if (first.Length == second.Length && first.Zip(second).All(pair => pair.First.bytes.SequenceEqual(pair.Second.bytes))) return first;
-            foreach (var tensor in first.Concat(second)) tensor.Dispose();
+            if (
+                first.Length == second.Length
+                && first.Zip(second).All(pair => pair.First.bytes.SequenceEqual(pair.Second.bytes))
+            )
+                return first;
+            foreach (var tensor in first.Concat(second))
+                tensor.Dispose();
         }
 
-        throw new ParityException("the module itself gives other results for the same input in eval mode: something in its forward is random. Nothing can be proved of it.");
+        throw new ParityException(
+            "the module itself gives other results for the same input in eval mode: something in its "
+                + "forward is random. Nothing can be proved of it."
+        );
     }
 
     private Tensor[] RunInstrumented(IReadOnlyList<Tensor> inputs)

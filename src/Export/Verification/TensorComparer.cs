@@ -7,15 +7,25 @@ namespace TorchBridge.Export.Verification;
 
 /// <summary>How two tensors differ.</summary>
 /// <param name="LargestAbsolute">Largest absolute difference.</param>
-/// <param name="LargestRelative">Largest difference relative to the expected value, for values above 1 % of the largest.</param>
+/// <param name="LargestRelative">Largest difference relative to the expected value, for values above 1 % of the
+/// largest.</param>
 /// <param name="LargestValue">Largest absolute expected value.</param>
 /// <param name="Rows">Size of axis 0.</param>
-/// <param name="TopOneAgreement">For rank 2: rows with the same largest element, ties within the tolerance included.</param>
+/// <param name="TopOneAgreement">For rank 2: rows with the same largest element, ties within the tolerance
+/// included.</param>
 /// <param name="Difference">What is wrong, or null where everything is within tolerance.</param>
-internal sealed record Comparison(double LargestAbsolute, double LargestRelative, double LargestValue, long Rows, long? TopOneAgreement, string? Difference);
+internal sealed record Comparison(
+    double LargestAbsolute,
+    double LargestRelative,
+    double LargestValue,
+    long Rows,
+    long? TopOneAgreement,
+    string? Difference
+);
 
 /// <summary>
-/// Compares tensors: dtype and shape first, then NaN and infinity patterns, then values. NaN equals only NaN, integers must be equal.
+/// Compares tensors: dtype and shape first, then NaN and infinity patterns, then values. NaN equals only NaN,
+/// integers must be equal.
 /// </summary>
 internal static class TensorComparer
 {
@@ -25,28 +35,48 @@ internal static class TensorComparer
     /// <param name="relative">Share of an element's scale by which it may differ, see <see cref="Tolerance"/>.</param>
     public static Comparison Compare(Tensor actual, Tensor expected, double relative)
     {
-        if (actual.dtype != expected.dtype) return Wrong($"dtype is {actual.dtype}, expected {expected.dtype}");
-        if (!actual.shape.AsSpan().SequenceEqual(expected.shape)) return Wrong($"shape is [{string.Join(", ", actual.shape)}], expected [{string.Join(", ", expected.shape)}]");
-        if (expected.numel() == 0) return new Comparison(0, 0, 0, 0, null, null);
-        return is_floating_point(expected) ? CompareNumbers(actual, expected, Tolerance.Of(expected, relative)) : CompareIntegers(actual, expected);
+        if (actual.dtype != expected.dtype)
+            return Wrong($"dtype is {actual.dtype}, expected {expected.dtype}");
+        if (!actual.shape.AsSpan().SequenceEqual(expected.shape))
+            return Wrong(
+                $"shape is [{string.Join(", ", actual.shape)}], expected [{string.Join(", ", expected.shape)}]"
+            );
+        if (expected.numel() == 0)
+            return new Comparison(0, 0, 0, 0, null, null);
+        return is_floating_point(expected)
+            ? CompareNumbers(actual, expected, Tolerance.Of(expected, relative))
+            : CompareIntegers(actual, expected);
     }
 
     private static Comparison CompareNumbers(Tensor actual, Tensor expected, Tolerance tolerance)
     {
-        double[] got = Values(actual), want = Values(expected);
-        double largest = 0, relative = 0;
+        double[] got = Values(actual),
+            want = Values(expected);
+        double largest = 0,
+            relative = 0;
         string? difference = null;
         for (var i = 0; i < want.Length; i++)
         {
             var isSpecial = !double.IsFinite(want[i]) || !double.IsFinite(got[i]);
             var error = isSpecial ? (Same(got[i], want[i]) ? 0 : double.PositiveInfinity) : Math.Abs(got[i] - want[i]);
-            if (error > largest) largest = error;
-            if (error == 0) continue;
-            if (Math.Abs(want[i]) > 0.01 * tolerance.Largest) relative = Math.Max(relative, error / Math.Abs(want[i]));
-            if (difference is null && error > tolerance.At(i)) difference = Describe(i, expected.shape, got[i], want[i], error, tolerance.At(i));
+            if (error > largest)
+                largest = error;
+            if (error == 0)
+                continue;
+            if (Math.Abs(want[i]) > 0.01 * tolerance.Largest)
+                relative = Math.Max(relative, error / Math.Abs(want[i]));
+            if (difference is null && error > tolerance.At(i))
+                difference = Describe(i, expected.shape, got[i], want[i], error, tolerance.At(i));
         }
 
-        return new Comparison(largest, relative, tolerance.Largest, RowsOf(expected), TopOne(got, want, expected.shape, tolerance), difference);
+        return new Comparison(
+            largest,
+            relative,
+            tolerance.Largest,
+            RowsOf(expected),
+            TopOne(got, want, expected.shape, tolerance),
+            difference
+        );
     }
 
     private static Comparison CompareIntegers(Tensor actual, Tensor expected)
@@ -61,7 +91,8 @@ internal static class TensorComparer
         for (var i = 0L; i < want.Count; i++)
         {
             largestValue = Math.Max(largestValue, Math.Abs((double)want[i]));
-            if (got[i] == want[i]) continue;
+            if (got[i] == want[i])
+                continue;
             largest = Math.Max(largest, Math.Max(1, Math.Abs((double)got[i] - want[i])));
             difference ??= $"element [{Index(i, expected.shape)}] is {got[i]}, expected {want[i]}";
         }
@@ -69,13 +100,17 @@ internal static class TensorComparer
         return new Comparison(largest, 0, largestValue, RowsOf(expected), null, difference);
     }
 
-    private static string Describe(long at, long[] shape, double got, double want, double error, double allowed) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"element [{Index(at, shape)}] is {Numbers.Short(got, 9)}, expected {Numbers.Short(want, 9)} (difference {Numbers.Short(error)}, allowed {Numbers.Short(allowed)})");
+    private static string Describe(long at, long[] shape, double got, double want, double error, double allowed) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"element [{Index(at, shape)}] is {Numbers.Short(got, 9)}, expected {Numbers.Short(want, 9)} "
+                + $"(difference {Numbers.Short(error)}, allowed {Numbers.Short(allowed)})"
+        );
 
     private static long RowsOf(Tensor tensor) => tensor.dim() == 0 ? 1 : tensor.shape[0];
 
-    private static Comparison Wrong(string difference) => new(double.PositiveInfinity, double.PositiveInfinity, 0, 0, null, difference);
+    private static Comparison Wrong(string difference) =>
+        new(double.PositiveInfinity, double.PositiveInfinity, 0, 0, null, difference);
 
     private static bool Same(double a, double b) => double.IsNaN(a) ? double.IsNaN(b) : a == b;
 
@@ -87,19 +122,27 @@ internal static class TensorComparer
 
     private static long? TopOne(double[] got, double[] want, long[] shape, Tolerance tolerance)
     {
-        if (shape.Length != 2 || shape[1] < 2) return null;
+        if (shape.Length != 2 || shape[1] < 2)
+            return null;
         var width = (int)shape[1];
         long equal = 0;
         for (var row = 0; row < shape[0]; row++)
         {
-            int best = 0, bestGot = 0;
+            int best = 0,
+                bestGot = 0;
             for (var i = 1; i < width; i++)
             {
-                if (want[(row * width) + i] > want[(row * width) + best]) best = i;
-                if (got[(row * width) + i] > got[(row * width) + bestGot]) bestGot = i;
+                if (want[(row * width) + i] > want[(row * width) + best])
+                    best = i;
+                if (got[(row * width) + i] > got[(row * width) + bestGot])
+                    bestGot = i;
             }
 
-            if (best == bestGot || want[(row * width) + best] - want[(row * width) + bestGot] <= 2 * tolerance.At((row * width) + best)) equal++;
+            if (
+                best == bestGot
+                || want[(row * width) + best] - want[(row * width) + bestGot] <= 2 * tolerance.At((row * width) + best)
+            )
+                equal++;
         }
 
         return equal;
@@ -108,7 +151,8 @@ internal static class TensorComparer
     private static string Index(long flat, long[] shape)
     {
         var index = new long[shape.Length];
-        for (var axis = shape.Length - 1; axis >= 0; axis--) (flat, index[axis]) = (flat / shape[axis], flat % shape[axis]);
+        for (var axis = shape.Length - 1; axis >= 0; axis--)
+            (flat, index[axis]) = (flat / shape[axis], flat % shape[axis]);
         return string.Join(", ", index);
     }
 }

@@ -11,9 +11,17 @@ namespace TorchBridge.Export.Verification;
 /// <param name="Inputs">The inputs.</param>
 /// <param name="Expected">The module's outputs.</param>
 /// <param name="IsExpensive">Whether the file runs once only: folded, and with ONNX Runtime's optimizations.</param>
-internal sealed record VerificationCase(string Name, SizePoint Point, InputKind Kind, Tensor[] Inputs, Tensor[] Expected, bool IsExpensive) : IDisposable
+internal sealed record VerificationCase(
+    string Name,
+    SizePoint Point,
+    InputKind Kind,
+    Tensor[] Inputs,
+    Tensor[] Expected,
+    bool IsExpensive
+) : IDisposable
 {
-    /// <summary>Whether NaN and infinities are fed, which some of ONNX Runtime's kernels treat in ways of their own.</summary>
+    /// <summary>Whether NaN and infinities are fed, which some of ONNX Runtime's kernels treat in ways of their
+    /// own.</summary>
     public bool IsSpecial => Kind is InputKind.NotANumber or InputKind.Infinities;
 
     /// <summary>Whether there are no rows.</summary>
@@ -22,6 +30,7 @@ internal sealed record VerificationCase(string Name, SizePoint Point, InputKind 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var tensor in Inputs.Concat(Expected)) tensor.Dispose();
+        foreach (var tensor in Inputs.Concat(Expected))
+            tensor.Dispose();
     }
 }

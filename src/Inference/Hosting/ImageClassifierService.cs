@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.Data;
 using Microsoft.ML.OnnxRuntime;
 using TorchBridge.Inference.Sessions;
@@ -6,8 +7,10 @@ using TorchBridge.Onnx;
 namespace TorchBridge.Inference.Hosting;
 
 /// <summary>
-/// A classifier for services: one for the whole process, loaded anew when its file's content changes, beside the requests and not in one of them. A request
-/// that runs keeps the model it began with. A file that cannot be loaded, cannot run, or fails its self-check is not taken, and the health check tells of it.
+/// A classifier for services: one for the whole process, loaded anew when its file's content changes, beside the
+/// requests and not in one of them. A request
+/// that runs keeps the model it began with. A file that cannot be loaded, cannot run, or fails its self-check is not
+/// taken, and the health check tells of it.
 /// </summary>
 public sealed class ImageClassifierService : IDisposable
 {
@@ -28,9 +31,7 @@ public sealed class ImageClassifierService : IDisposable
     /// <exception cref="InvalidDataException">The file is no classifier of ours, or it cannot run.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     public ImageClassifierService(string path, SessionSettings? settings = null, TimeProvider? clock = null)
-        : this(path, settings, clock, needsModel: true)
-    {
-    }
+        : this(path, settings, clock, needsModel: true) { }
 
     internal ImageClassifierService(string path, SessionSettings? settings, TimeProvider? clock, bool needsModel)
     {
@@ -41,7 +42,8 @@ public sealed class ImageClassifierService : IDisposable
         file = new ModelFile(path, clock);
         try
         {
-            // What fails its self-check here is taken all the same: there is nothing better, and the health check says so.
+            // What fails its self-check here is taken all the same: there is nothing better, and the health check
+            // says so.
             current = new Model(Load(file.Read(), mustPass: false));
             file.Take();
         }
@@ -71,7 +73,8 @@ public sealed class ImageClassifierService : IDisposable
     /// <param name="name">What to call it in an error.</param>
     /// <exception cref="Pictures.InvalidPictureException">It is no picture, or ends too early.</exception>
     /// <exception cref="ModelUnavailableException">There is no model yet.</exception>
-    public Prediction Classify(Stream encoded, string name = "the picture") => Use(classifier => classifier.Classify(encoded, name));
+    public Prediction Classify(Stream encoded, string name = "the picture") =>
+        Use(classifier => classifier.Classify(encoded, name));
 
     /// <summary>Classifies a picture file.</summary>
     /// <param name="file">JPEG, PNG, BMP or WebP of any size.</param>
@@ -102,13 +105,15 @@ public sealed class ImageClassifierService : IDisposable
         }
     }
 
-    /// <summary>Looks at the file now, rather than at the next interval, and takes it if it has changed and is good.</summary>
+    /// <summary>Looks at the file now, rather than at the next interval, and takes it if it has changed and is
+    /// good.</summary>
     /// <returns>Whether it was taken; <see cref="ReloadError"/> says why not.</returns>
     public bool Refresh()
     {
         lock (loading)
         {
-            if (isDisposed) return false;
+            if (isDisposed)
+                return false;
             try
             {
                 return TakeIfChanged();
@@ -118,7 +123,8 @@ public sealed class ImageClassifierService : IDisposable
                 // Whatever it is, the model of now goes on: this runs on a timer, where nobody would catch it.
                 isRetryDue = IsPassing(error);
                 ReloadError = $"{path} has changed and cannot be taken: {error.Message}";
-                if (current is null) LoadError = error;
+                if (current is null)
+                    LoadError = error;
                 return false;
             }
         }
@@ -130,7 +136,8 @@ public sealed class ImageClassifierService : IDisposable
         timer.Dispose();
         lock (loading)
         {
-            lock (gate) isDisposed = true;
+            lock (gate)
+                isDisposed = true;
         }
 
         current?.Lifetime.Close();
@@ -139,7 +146,8 @@ public sealed class ImageClassifierService : IDisposable
     /// <summary>A large model may take longer to load than the timer waits.</summary>
     private void RefreshUnlessBusy()
     {
-        if (!loading.TryEnter()) return;
+        if (!loading.TryEnter())
+            return;
         try
         {
             Refresh();
@@ -152,7 +160,8 @@ public sealed class ImageClassifierService : IDisposable
 
     private bool TakeIfChanged()
     {
-        if (!isRetryDue && !file.HasChanged()) return false;
+        if (!isRetryDue && !file.HasChanged())
+            return false;
         var onnx = file.Read();
         isRetryDue = false;
         if (current is not null && file.IsTaken)
@@ -172,8 +181,12 @@ public sealed class ImageClassifierService : IDisposable
         {
             ObjectDisposedException.ThrowIf(isDisposed, this);
             // In the gate, no model is retired before it is replaced here.
-            if (current is { } model && model.Lifetime.TryEnter()) return model;
-            throw new ModelUnavailableException($"there is no model to classify with: {LoadError?.Message}", LoadError!);
+            if (current is { } model && model.Lifetime.TryEnter())
+                return model;
+            throw new ModelUnavailableException(
+                $"there is no model to classify with: {LoadError?.Message}",
+                LoadError!
+            );
         }
     }
 
@@ -186,7 +199,8 @@ public sealed class ImageClassifierService : IDisposable
             current = new Model(fresh);
         }
 
-        if (old is not null) Reloads++;
+        if (old is not null)
+            Reloads++;
         ReloadError = null;
         LoadError = null;
         old?.Lifetime.Retire(); // freed when the last request that has it is done
@@ -197,7 +211,8 @@ public sealed class ImageClassifierService : IDisposable
         var classifier = ImageClassifier.Load(onnx, path, settings);
         try
         {
-            if (classifier.TryOut() is { Passed: false } check && mustPass) throw new InvalidDataException($"{path} computes something else here: {Describe(check)}");
+            if (classifier.TryOut() is { Passed: false } check && mustPass)
+                throw new InvalidDataException($"{path} computes something else here: {Describe(check)}");
             return classifier;
         }
         catch
@@ -208,10 +223,20 @@ public sealed class ImageClassifierService : IDisposable
     }
 
     /// <summary>A self-check as the health check says it.</summary>
-    internal static string Describe(SelfCheckResult check) => FormattableString.Invariant(
-        $"{check.Agree} of {check.Pictures} pictures agree, largest difference {Numbers.Short(check.LargestDifference)}, allowed {Numbers.Short(check.Tolerance)}");
+    internal static string Describe(SelfCheckResult check) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{check.Agree} of {check.Pictures} pictures agree, largest difference "
+                + $"{Numbers.Short(check.LargestDifference)}, allowed {Numbers.Short(check.Tolerance)}"
+        );
 
-    private static bool IsTheFilesFault(Exception error) => error is IOException or InvalidDataException or UnauthorizedAccessException or OnnxRuntimeException or OutOfMemoryException;
+    private static bool IsTheFilesFault(Exception error) =>
+        error
+            is IOException
+                or InvalidDataException
+                or UnauthorizedAccessException
+                or OnnxRuntimeException
+                or OutOfMemoryException;
 
     /// <summary>Whether the same file may be good the next time.</summary>
     private static bool IsPassing(Exception error) => error is not InvalidDataException;

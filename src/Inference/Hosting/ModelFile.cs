@@ -1,5 +1,7 @@
-// When has a model's file changed? Its content says so, not its time: a copy may keep length and time of the file that it replaces. Reading all
-// of a large file every second is too much, so most looks take the length and the time of the file behind all links (Kubernetes swaps a link
+// When has a model's file changed? Its content says so, not its time: a copy may keep length and time of the file
+// that it replaces. Reading all
+// of a large file every second is too much, so most looks take the length and the time of the file behind all links
+// (Kubernetes swaps a link
 // in the middle of the path), and the content is hashed as often as that costs little.
 using System.Security.Cryptography;
 
@@ -24,7 +26,8 @@ internal sealed class ModelFile(string path, TimeProvider clock)
     /// <summary>What was read last is in use now.</summary>
     public void Take() => taken = content;
 
-    /// <summary>Reads the file's bytes. Stamped and hashed before: what changes while it is read is seen the next time.</summary>
+    /// <summary>Reads the file's bytes. Stamped and hashed before: what changes while it is read is seen the next
+    /// time.</summary>
     /// <exception cref="FileNotFoundException">It is not there.</exception>
     /// <exception cref="InvalidDataException">Its data file cannot be used.</exception>
     public byte[] Read()
@@ -39,10 +42,12 @@ internal sealed class ModelFile(string path, TimeProvider clock)
     public bool HasChanged()
     {
         var now = Stamp.Of(path);
-        if (now == seen && clock.GetElapsedTime(hashedAt).TotalSeconds < now.Length / HashedBytesASecond) return false;
+        if (now == seen && clock.GetElapsedTime(hashedAt).TotalSeconds < now.Length / HashedBytesASecond)
+            return false;
         var hash = Hash();
         var isSame = hash.AsSpan().SequenceEqual(content);
-        if (isSame) seen = now;
+        if (isSame)
+            seen = now;
         return !isSame;
     }
 
@@ -58,8 +63,11 @@ internal sealed class ModelFile(string path, TimeProvider clock)
         public static Stamp Of(string path)
         {
             var info = new FileInfo(path);
-            if (info.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target) info = target;
-            return info.Exists ? new Stamp(info.FullName, info.LastWriteTimeUtc, info.Length) : throw new FileNotFoundException($"there is no model at {path}", path);
+            if (info.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target)
+                info = target;
+            return info.Exists
+                ? new Stamp(info.FullName, info.LastWriteTimeUtc, info.Length)
+                : throw new FileNotFoundException($"there is no model at {path}", path);
         }
     }
 }

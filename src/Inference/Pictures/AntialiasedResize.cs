@@ -1,6 +1,8 @@
-// What it does: fills width x height with the middle of a picture, each pixel the weighted mean of all source pixels near it.
+// What it does: fills width x height with the middle of a picture, each pixel the weighted mean of all source pixels
+// near it.
 //   scale = min(w / W, h / H) source pixels a pixel; the source window of W scale x H scale lies in the middle;
-//   out(i) = sum_j t((j + 0.5 - c_i) / max(1, scale)) in(j) / sum of weights,  c_i = start + (i + 0.5) scale,  t(d) = max(0, 1 - |d|)
+//   out(i) = sum_j t((j + 0.5 - c_i) / max(1, scale)) in(j) / sum of weights,  c_i = start + (i + 0.5) scale,  t(d) =
+// max(0, 1 - |d|)
 // the same along rows and columns, in float32, rounded once.
 // Source: the triangle filter with antialiasing of Pillow (resize with BILINEAR) and torchvision (antialias=True).
 using SkiaSharp;
@@ -16,7 +18,8 @@ internal static class AntialiasedResize
         var scale = Math.Min((double)source.Width / width, (double)source.Height / height);
         var columns = Taps(source.Width, width, scale);
         var rows = Taps(source.Height, height, scale);
-        // Source rows become narrow as they are needed, and only those that one row of the result reads stay: a tall picture has millions.
+        // Source rows become narrow as they are needed, and only those that one row of the result reads stay: a tall
+        // picture has millions.
         var band = new Band(source, columns, rows.Max(row => row.Weights.Length));
         var line = new float[3 * width];
         for (var y = 0; y < height; y++)
@@ -24,7 +27,8 @@ internal static class AntialiasedResize
             band.Sum(rows[y].First, rows[y].Weights, line);
             for (var x = 0; x < width; x++)
             {
-                for (var c = 0; c < 3; c++) planes[(((c * height) + y) * width) + x] = (byte)Math.Clamp(MathF.Round(line[(3 * x) + c]), 0, 255);
+                for (var c = 0; c < 3; c++)
+                    planes[(((c * height) + y) * width) + x] = (byte)Math.Clamp(MathF.Round(line[(3 * x) + c]), 0, 255);
             }
         }
     }
@@ -39,12 +43,14 @@ internal static class AntialiasedResize
         public void Sum(int first, float[] weights, float[] line)
         {
             next = Math.Max(next, first);
-            for (; next < first + weights.Length; next++) Narrow(next, ring[next % height] ??= new float[line.Length]);
+            for (; next < first + weights.Length; next++)
+                Narrow(next, ring[next % height] ??= new float[line.Length]);
             Array.Clear(line);
             for (var k = 0; k < weights.Length; k++)
             {
                 var (weight, row) = (weights[k], ring[(first + k) % height]);
-                for (var i = 0; i < line.Length; i++) line[i] += weight * row[i];
+                for (var i = 0; i < line.Length; i++)
+                    line[i] += weight * row[i];
             }
         }
 
@@ -61,7 +67,9 @@ internal static class AntialiasedResize
             for (var x = 0; x < columns.Length; x++)
             {
                 var (first, weights) = columns[x];
-                float r = 0, g = 0, b = 0;
+                float r = 0,
+                    g = 0,
+                    b = 0;
                 for (var k = 0; k < weights.Length; k++)
                 {
                     var at = 4 * (first + k);
@@ -85,8 +93,12 @@ internal static class AntialiasedResize
         for (var i = 0; i < target; i++)
         {
             var centre = start + ((i + 0.5) * scale);
-            int first = Math.Max(0, (int)Math.Floor(centre - reach)), last = Math.Min(source - 1, (int)Math.Ceiling(centre + reach));
-            var weights = Enumerable.Range(first, last - first + 1).Select(j => Math.Max(0, 1 - (Math.Abs(j + 0.5 - centre) / reach))).ToArray();
+            int first = Math.Max(0, (int)Math.Floor(centre - reach)),
+                last = Math.Min(source - 1, (int)Math.Ceiling(centre + reach));
+            var weights = Enumerable
+                .Range(first, last - first + 1)
+                .Select(j => Math.Max(0, 1 - (Math.Abs(j + 0.5 - centre) / reach)))
+                .ToArray();
             var sum = weights.Sum();
             taps[i] = (first, Array.ConvertAll(weights, weight => (float)(weight / sum)));
         }

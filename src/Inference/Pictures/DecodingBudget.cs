@@ -1,7 +1,8 @@
 namespace TorchBridge.Inference.Pictures;
 
 /// <summary>
-/// Bounds the memory of all pictures that are decoded at once: a few bytes may claim to be any size, and a service decodes for many. Who does not fit
+/// Bounds the memory of all pictures that are decoded at once: a few bytes may claim to be any size, and a service
+/// decodes for many. Who does not fit
 /// waits, first come first served; a picture that would never fit is refused before.
 /// </summary>
 /// <param name="limit">Bytes of all together.</param>
@@ -28,7 +29,8 @@ internal sealed class DecodingBudget(long limit)
         lock (gate)
         {
             var ticket = nextTicket++;
-            while (ticket != served || used + bytes > limit) Monitor.Wait(gate);
+            while (ticket != served || used + bytes > limit)
+                Monitor.Wait(gate);
             served++;
             used += bytes;
             Peak = Math.Max(Peak, used);

@@ -10,11 +10,20 @@ internal static class EncodedBytes
     /// <exception cref="InvalidPictureException">It is longer than <see cref="Largest"/>.</exception>
     public static byte[] Read(Stream stream, string name)
     {
-        using var memory = new MemoryStream(stream is { CanSeek: true, Length: var length } && length > stream.Position ? (int)Math.Min(length - stream.Position, Largest) : 0);
+        using var memory = new MemoryStream(
+            stream is { CanSeek: true, Length: var length } && length > stream.Position
+                ? (int)Math.Min(length - stream.Position, Largest)
+                : 0
+        );
         var buffer = new byte[81920];
         while (stream.Read(buffer) is var count && count > 0)
         {
-            if (memory.Length + count > Largest) throw new InvalidPictureException(FormattableString.Invariant($"{name} has more than {Largest:N0} bytes; that is as much as is read of a picture"));
+            if (memory.Length + count > Largest)
+                throw new InvalidPictureException(
+                    FormattableString.Invariant(
+                        $"{name} has more than {Largest:N0} bytes; that is as much as is read of a picture"
+                    )
+                );
             memory.Write(buffer, 0, count);
         }
 

@@ -9,10 +9,12 @@ internal static class ExifOrientation
     /// <summary>Turns a decoded picture upright.</summary>
     public static SKBitmap Upright(SKBitmap source, SKEncodedOrigin origin)
     {
-        if (origin is SKEncodedOrigin.TopLeft) return source;
+        if (origin is SKEncodedOrigin.TopLeft)
+            return source;
         using (source)
         {
-            int w = source.Width, h = source.Height;
+            int w = source.Width,
+                h = source.Height;
             var isTurned = origin >= SKEncodedOrigin.LeftTop;
             var target = new SKBitmap(source.Info with { Width = isTurned ? h : w, Height = isTurned ? w : h });
             var from = MemoryMarshal.Cast<byte, uint>(source.GetPixelSpan());

@@ -8,10 +8,12 @@ public sealed class InvalidPictureException : Exception
 
     /// <summary>Makes an exception.</summary>
     /// <param name="message">Which picture, and what is wrong with it.</param>
-    public InvalidPictureException(string message) : base(message) { }
+    public InvalidPictureException(string message)
+        : base(message) { }
 
     /// <summary>Makes an exception with a cause.</summary>
     /// <param name="message">Which picture, and what is wrong with it.</param>
     /// <param name="innerException">What caused it.</param>
-    public InvalidPictureException(string message, Exception innerException) : base(message, innerException) { }
+    public InvalidPictureException(string message, Exception innerException)
+        : base(message, innerException) { }
 }

@@ -1,9 +1,13 @@
+using System.Globalization;
 // What it does: reads a picture as stock ML.NET 5 does (LoadImages, ResizeImages with IsoCrop and the centre as anchor,
 // ExtractPixels), byte for byte, so that training, the stock zip and our own serving see the same pixels:
-//   decode   SKCodec into the platform's colour order, premultiplied alpha, no colour space, EXIF orientation not applied;
-//   resize   only where the size differs: scale = max(W/w, H/h), drawn with Skia's high filter quality, the overhang cut on both sides;
+//   decode   SKCodec into the platform's colour order, premultiplied alpha, no colour space, EXIF orientation not
+// applied;
+//   resize   only where the size differs: scale = max(W/w, H/h), drawn with Skia's high filter quality, the overhang
+// cut on both sides;
 //            target places are whole pixels, cut towards zero;
-//   extract  red, green, blue planes, 0 to 255; alpha is dropped after premultiplication (a transparent pixel is black).
+//   extract  red, green, blue planes, 0 to 255; alpha is dropped after premultiplication (a transparent pixel is
+// black).
 // PictureReading says where a model wants it otherwise: antialiased, or turned as EXIF says.
 // One difference, on purpose: a picture that ends too early is an error here. Stock decoding pads it in silence.
 using Microsoft.ML.Data;
@@ -19,7 +23,8 @@ public static class PictureReader
 
     /// <summary>Whether a file's ending is one of <see cref="Extensions"/>.</summary>
     /// <param name="path">Its name.</param>
-    public static bool IsPicture(string path) => Extensions.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase);
+    public static bool IsPicture(string path) =>
+        Extensions.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Reads an encoded picture.</summary>
     /// <param name="encoded">JPEG, PNG, BMP or WebP.</param>
@@ -29,21 +34,38 @@ public static class PictureReader
     /// <param name="planes">Receives 3 x height x width bytes: the red plane, the green, the blue.</param>
     /// <param name="reading">What the model says of resizing and orientation; null for stock ML.NET's way.</param>
     /// <exception cref="InvalidPictureException">It is no picture, or it ends too early.</exception>
-    public static void Read(ReadOnlySpan<byte> encoded, string name, int width, int height, Span<byte> planes, PictureReading? reading = null)
+    public static void Read(
+        ReadOnlySpan<byte> encoded,
+        string name,
+        int width,
+        int height,
+        Span<byte> planes,
+        PictureReading? reading = null
+    )
     {
         ArgumentNullException.ThrowIfNull(name);
         CheckSize(width, height, planes);
         using var data = SKData.CreateCopy(encoded);
-        using var codec = SKCodec.Create(data) ?? throw new InvalidPictureException($"{name} is not a picture ({encoded.Length} bytes; read are JPEG, PNG, BMP and WebP)");
+        using var codec = SKCodec.Create(data)
+            ?? throw new InvalidPictureException(
+                $"{name} is not a picture ({encoded.Length} bytes; read are JPEG, PNG, BMP and WebP)"
+            );
         var turns = (reading?.ApplyOrientation ?? false) && codec.EncodedOrigin != SKEncodedOrigin.TopLeft;
         var info = codec.Info with { ColorSpace = null };
         // What is going to be antialiased is decoded at a fraction of its size, where it is a JPEG.
-        if (reading is { Antialias: true } && codec.EncodedFormat == SKEncodedImageFormat.Jpeg) info = Reduced(codec, info, Math.Max(width, height));
+        if (reading is { Antialias: true } && codec.EncodedFormat == SKEncodedImageFormat.Jpeg)
+            info = Reduced(codec, info, Math.Max(width, height));
         var bytes = BytesToRead(info, turns);
         if (bytes > DecodingBudget.Shared.Limit)
         {
-            throw new InvalidPictureException(FormattableString.Invariant(
-                $"{name} has {codec.Info.Width} x {codec.Info.Height} pixels, which takes {bytes:N0} bytes to read; pictures of up to {DecodingBudget.Shared.Limit:N0} bytes are read, some 200 million pixels"));
+            throw new InvalidPictureException(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{name} has {codec.Info.Width} x {codec.Info.Height} pixels, which takes {bytes:N0} "
+                        + $"bytes to read; pictures of up to {DecodingBudget.Shared.Limit:N0} bytes are read, "
+                        + $"some 200 million pixels"
+                )
+            );
         }
 
         using var share = DecodingBudget.Shared.Take(bytes);
@@ -67,20 +89,26 @@ public static class PictureReader
             using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
             encoded = EncodedBytes.Read(file, path);
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        catch (Exception error)
+            when (error is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new InvalidPictureException($"{(path.Length == 0 ? "a picture without a path" : path)} cannot be read: {error.Message}", error);
+            throw new InvalidPictureException(
+                $"{(path.Length == 0 ? "a picture without a path" : path)} cannot be read: {error.Message}",
+                error
+            );
         }
 
         Read(encoded, path, width, height, planes, reading);
     }
 
     /// <summary>Reads a picture in memory.</summary>
-    /// <param name="picture">Of any size, in blue-green-red-alpha or red-green-blue-alpha order; alpha is dropped.</param>
+    /// <param name="picture">Of any size, in blue-green-red-alpha or red-green-blue-alpha order; alpha is
+    /// dropped.</param>
     /// <param name="width">Width to read it at, in pixels.</param>
     /// <param name="height">Height to read it at, in pixels.</param>
     /// <param name="planes">Receives 3 x height x width bytes.</param>
-    /// <param name="reading">What the model says of resizing; null for stock ML.NET's way. Who made the picture has turned it, or not.</param>
+    /// <param name="reading">What the model says of resizing; null for stock ML.NET's way. Who made the picture has
+    /// turned it, or not.</param>
     public static void Read(MLImage picture, int width, int height, Span<byte> planes, PictureReading? reading = null)
     {
         ArgumentNullException.ThrowIfNull(picture);
@@ -88,11 +116,15 @@ public static class PictureReader
         {
             MLPixelFormat.Bgra32 => SKColorType.Bgra8888,
             MLPixelFormat.Rgba32 => SKColorType.Rgba8888,
-            var other => throw new InvalidPictureException($"a picture has the pixel format {other}; read are Bgra32 and Rgba32"),
+            var other => throw new InvalidPictureException(
+                $"a picture has the pixel format {other}; read are Bgra32 and Rgba32"
+            ),
         };
         CheckSize(width, height, planes);
         var info = new SKImageInfo(picture.Width, picture.Height, color, SKAlphaType.Premul);
-        using var share = DecodingBudget.Shared.Take(Math.Min(BytesToRead(info, turns: false), DecodingBudget.Shared.Limit)); // it is in memory already
+        using var share = DecodingBudget.Shared.Take(
+            Math.Min(BytesToRead(info, turns: false), DecodingBudget.Shared.Limit)
+        ); // it is in memory already
         using var bitmap = new SKBitmap(info);
         unsafe
         {
@@ -118,10 +150,12 @@ public static class PictureReader
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
-        if (planes.Length != 3L * width * height) throw new ArgumentException($"{planes.Length} bytes for 3 x {height} x {width} pixels", nameof(planes));
+        if (planes.Length != 3L * width * height)
+            throw new ArgumentException($"{planes.Length} bytes for 3 x {height} x {width} pixels", nameof(planes));
     }
 
-    /// <summary>Bytes of all buffers together that stand in memory at once while a picture is decoded, turned and resized.</summary>
+    /// <summary>Bytes of all buffers together that stand in memory at once while a picture is decoded, turned and
+    /// resized.</summary>
     private static long BytesToRead(SKImageInfo info, bool turns)
     {
         const int four = 4;
@@ -133,29 +167,41 @@ public static class PictureReader
 
     private static SKBitmap Decode(SKCodec codec, SKImageInfo info, int length, string name, bool turns)
     {
-        if (info.AlphaType == SKAlphaType.Unpremul) info.AlphaType = SKAlphaType.Premul;
+        if (info.AlphaType == SKAlphaType.Unpremul)
+            info.AlphaType = SKAlphaType.Premul;
         var bitmap = new SKBitmap(info);
         var result = codec.GetPixels(info, bitmap.GetPixels());
-        if (result == SKCodecResult.Success) return turns ? ExifOrientation.Upright(InFourBytes(bitmap), codec.EncodedOrigin) : InFourBytes(bitmap);
+        if (result == SKCodecResult.Success)
+            return turns ? ExifOrientation.Upright(InFourBytes(bitmap), codec.EncodedOrigin) : InFourBytes(bitmap);
         bitmap.Dispose();
-        throw new InvalidPictureException(result == SKCodecResult.IncompleteInput
-            ? $"{name} ends too early: the file is truncated ({length} bytes)"
-            : $"{name} cannot be decoded ({result}): the file is damaged");
+        throw new InvalidPictureException(
+            result == SKCodecResult.IncompleteInput
+                ? $"{name} ends too early: the file is truncated ({length} bytes)"
+                : $"{name} cannot be decoded ({result}): the file is damaged"
+        );
     }
 
     /// <summary>
-    /// A JPEG's blocks give 1/8 to 7/8 of its size without the work for all of it. Twice the side of the result is left for the triangle filter: what
-    /// the blocks' own averaging does differently is then a few grey levels at sharp edges. The fraction must give whole pixels: else the last row or
+    /// A JPEG's blocks give 1/8 to 7/8 of its size without the work for all of it. Twice the side of the result is
+    /// left for the triangle filter: what
+    /// the blocks' own averaging does differently is then a few grey levels at sharp edges. The fraction must give
+    /// whole pixels: else the last row or
     /// column stands for less than the others, and the picture would be shifted.
     /// </summary>
     private static SKImageInfo Reduced(SKCodec codec, SKImageInfo info, int side)
     {
         const int parts = 8;
-        for (var eighths = (int)Math.Ceiling(parts * 2.0 * side / Math.Min(info.Width, info.Height)); eighths < parts; eighths++)
+        for (
+            var eighths = (int)Math.Ceiling(parts * 2.0 * side / Math.Min(info.Width, info.Height));
+            eighths < parts;
+            eighths++
+        )
         {
-            if (info.Width * eighths % parts != 0 || info.Height * eighths % parts != 0) continue;
+            if (info.Width * eighths % parts != 0 || info.Height * eighths % parts != 0)
+                continue;
             var size = codec.GetScaledDimensions((float)eighths / parts);
-            if (size.Width == info.Width * eighths / parts && size.Height == info.Height * eighths / parts) return info with { Width = size.Width, Height = size.Height };
+            if (size.Width == info.Width * eighths / parts && size.Height == info.Height * eighths / parts)
+                return info with { Width = size.Width, Height = size.Height };
         }
 
         return info;
@@ -163,15 +209,20 @@ public static class PictureReader
 
     private static SKBitmap InFourBytes(SKBitmap bitmap)
     {
-        if (bitmap.ColorType is SKColorType.Bgra8888 or SKColorType.Rgba8888) return bitmap;
-        using (bitmap) return bitmap.Copy(SKColorType.Bgra8888);
+        if (bitmap.ColorType is SKColorType.Bgra8888 or SKColorType.Rgba8888)
+            return bitmap;
+        using (bitmap)
+            return bitmap.Copy(SKColorType.Bgra8888);
     }
 
     private static SKBitmap Resize(SKBitmap source, int width, int height)
     {
-        if (source.Width == width && source.Height == height) return source.Copy();
-        float widthAspect = (float)width / source.Width, heightAspect = (float)height / source.Height;
-        int left = 0, top = 0;
+        if (source.Width == width && source.Height == height)
+            return source.Copy();
+        float widthAspect = (float)width / source.Width,
+            heightAspect = (float)height / source.Height;
+        int left = 0,
+            top = 0;
         float aspect;
         if (heightAspect < widthAspect)
         {

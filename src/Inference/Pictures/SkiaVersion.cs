@@ -2,7 +2,8 @@ using SkiaSharp;
 
 namespace TorchBridge.Inference.Pictures;
 
-/// <summary>ML.NET 5 and this library are built against SkiaSharp 2.88; 3 has other members, and each picture would end in a MissingMethodException.</summary>
+/// <summary>ML.NET 5 and this library are built against SkiaSharp 2.88; 3 has other members, and each picture would
+/// end in a MissingMethodException.</summary>
 internal static class SkiaVersion
 {
     private const int Supported = 2;
@@ -14,9 +15,13 @@ internal static class SkiaVersion
     /// <summary>Looks at a version of the assembly.</summary>
     internal static void Check(Version version)
     {
-        if (version.Major == Supported) return;
+        if (version.Major == Supported)
+            return;
         throw new NotSupportedException(
-            $"this program has SkiaSharp {version.Major}.{version.Minor}, and TorchBridge.Inference and ML.NET 5 read pictures with SkiaSharp 2.88. "
-            + "Reference SkiaSharp 2.88.9 (and SkiaSharp.NativeAssets.* 2.88.9) in its project, or serve pictures in a program of its own");
+            $"this program has SkiaSharp {version.Major}.{version.Minor}, and TorchBridge.Inference and "
+                + "ML.NET 5 read pictures with SkiaSharp 2.88. "
+                + "Reference SkiaSharp 2.88.9 (and SkiaSharp.NativeAssets.* 2.88.9) in its project, or "
+                + "serve pictures in a program of its own"
+        );
     }
 }

@@ -26,7 +26,12 @@ internal abstract class BatchScorer : IDisposable
     /// <param name="columns">The scored columns, all of them.</param>
     /// <param name="active">Those that are asked for, by their place: others need not be computed.</param>
     /// <param name="capacity">Rows that are expected in a batch.</param>
-    public abstract BatchBuilder Open(DataViewRow row, IReadOnlyList<ScoredColumn> columns, IReadOnlySet<int> active, int capacity);
+    public abstract BatchBuilder Open(
+        DataViewRow row,
+        IReadOnlyList<ScoredColumn> columns,
+        IReadOnlySet<int> active,
+        int capacity
+    );
 
     /// <inheritdoc/>
     public abstract void Dispose();
@@ -73,11 +78,12 @@ internal abstract class ScoredBatch
     /// <summary>Why the row after them could not be scored; null where all were.</summary>
     public virtual Exception? Error => null;
 
-    /// <summary>A getter of a column for the row that <paramref name="row"/> says, in the batch that <paramref name="batch"/> says.</summary>
+    /// <summary>A getter of a column, for row <paramref name="row"/> of batch <paramref name="batch"/>.</summary>
     /// <param name="column">The column's place among the scored ones.</param>
     /// <param name="batch">The batch of now: getters outlive batches.</param>
     /// <param name="row">Its row of now.</param>
-    public static ValueGetter<TValue> Getter<TValue>(int column, Func<ScoredBatch> batch, Func<int> row) => (ref TValue value) => batch().Read(column, row(), ref value);
+    public static ValueGetter<TValue> Getter<TValue>(int column, Func<ScoredBatch> batch, Func<int> row) =>
+        (ref TValue value) => batch().Read(column, row(), ref value);
 
     /// <summary>Reads a value.</summary>
     /// <exception cref="InvalidOperationException">The column has another type.</exception>

@@ -2,7 +2,8 @@ using System.Diagnostics;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>How many rows are scored at once: as asked for, or found on the way, by timing the first full batches of a few sizes.</summary>
+/// <summary>How many rows are scored at once: as asked for, or found on the way, by timing the first full batches of
+/// a few sizes.</summary>
 internal sealed class BatchSizer
 {
     /// <summary>Bytes of rows that are held at once where the size is ours to choose.</summary>
@@ -19,12 +20,14 @@ internal sealed class BatchSizer
     private int found;
 
     /// <summary>Makes a sizer.</summary>
-    /// <param name="asked">Rows in a batch, or null to find out. More than a gigabyte of them are scored in several batches.</param>
+    /// <param name="asked">Rows in a batch, or null to find out. More than a gigabyte of them are scored in several
+    /// batches.</param>
     /// <param name="rowBytes">Bytes of a row, where they are known: large pictures make smaller batches.</param>
     public BatchSizer(int? asked, long rowBytes = 0)
     {
         candidates = [.. Sizes.Select(size => rowBytes > 0 ? (int)Math.Clamp(ChosenBytes / rowBytes, 1, size) : size)];
-        if (asked is < 1) throw new ArgumentOutOfRangeException(nameof(asked), asked, "a batch has at least one row");
+        if (asked is < 1)
+            throw new ArgumentOutOfRangeException(nameof(asked), asked, "a batch has at least one row");
         found = asked is { } rows && rowBytes > 0 ? (int)Math.Clamp(MostBytes / rowBytes, 1, rows) : asked ?? 0;
     }
 
@@ -33,7 +36,8 @@ internal sealed class BatchSizer
     {
         get
         {
-            lock (gate) return found > 0 ? found : candidates[tried];
+            lock (gate)
+                return found > 0 ? found : candidates[tried];
         }
     }
 
@@ -44,10 +48,12 @@ internal sealed class BatchSizer
         var result = run();
         lock (gate)
         {
-            if (found > 0 || rows != candidates[tried]) return result;
+            if (found > 0 || rows != candidates[tried])
+                return result;
             var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds / rows;
             secondsARow[rows] = Math.Min(secondsARow.GetValueOrDefault(rows, double.PositiveInfinity), seconds);
-            if (++tried == candidates.Length) found = secondsARow.MinBy(pair => pair.Value).Key;
+            if (++tried == candidates.Length)
+                found = secondsARow.MinBy(pair => pair.Value).Key;
         }
 
         return result;

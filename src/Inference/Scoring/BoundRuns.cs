@@ -2,7 +2,8 @@ using TorchBridge.Inference.Sessions;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>The bound runs of a cursor: one for each part of a batch, made anew when an array has been replaced by a larger one.</summary>
+/// <summary>The bound runs of a cursor: one for each part of a batch, made anew when an array has been replaced by a
+/// larger one.</summary>
 internal sealed class BoundRuns : IDisposable
 {
     private readonly Dictionary<(ImageClassifier Classifier, int Start, int Rows), BoundRun> runs = [];
@@ -12,7 +13,8 @@ internal sealed class BoundRuns : IDisposable
     /// <summary>Forgets what was bound to other arrays than these.</summary>
     public void Renew(float[] pixelArray, float[] logitArray)
     {
-        if (pixels == pixelArray && logits == logitArray) return;
+        if (pixels == pixelArray && logits == logitArray)
+            return;
         Dispose();
         pixels = pixelArray;
         logits = logitArray;
@@ -47,7 +49,8 @@ internal sealed class BoundRuns : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var run in runs.Values) run.Dispose();
+        foreach (var run in runs.Values)
+            run.Dispose();
         runs.Clear();
     }
 }

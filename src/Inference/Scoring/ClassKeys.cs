@@ -4,7 +4,8 @@ using Microsoft.ML.Data;
 namespace TorchBridge.Inference.Scoring;
 
 /// <summary>
-/// ML.NET's evaluators compare keys by number. MapValueToKey numbers names as they come in the data, the model as its classes stand: where the two
+/// ML.NET's evaluators compare keys by number. MapValueToKey numbers names as they come in the data, the model as its
+/// classes stand: where the two
 /// differ, metrics would be wrong without a word.
 /// </summary>
 internal static class ClassKeys
@@ -16,21 +17,31 @@ internal static class ClassKeys
         foreach (var column in input.Where(column => !column.IsHidden && column.Type is KeyDataViewType))
         {
             var keys = Names(column);
-            if (keys.Length == 0 || !keys.All(classNames.Contains) || keys.SequenceEqual(classNames.Take(keys.Length))) continue;
+            if (keys.Length == 0 || !keys.All(classNames.Contains) || keys.SequenceEqual(classNames.Take(keys.Length)))
+                continue;
             throw new ArgumentException(
-                $"the column '{column.Name}' has the keys {Text(keys)}, and the model's classes are {Text(classNames)}: evaluators compare keys by number, and metrics would be wrong. "
-                + $"Give MapValueToKey the classes in the model's order: keyData: mlContext.Data.LoadFromEnumerable(classNames.Select(name => new {{ {column.Name} = name }}))",
-                nameof(input));
+                $"the column '{column.Name}' has the keys {Text(keys)}, and the model's classes are "
+                    + $"{Text(classNames)}: evaluators compare keys by number, and metrics would be wrong. "
+                    + "Give MapValueToKey the classes in the model's order: keyData: "
+                    + $"mlContext.Data.LoadFromEnumerable(classNames.Select(name => new {{ {column.Name} = "
+                    + "name }))",
+                nameof(input)
+            );
         }
     }
 
     private static string[] Names(DataViewSchema.Column column)
     {
-        if (column.Annotations.Schema.GetColumnOrNull("KeyValues")?.Type is not VectorDataViewType { ItemType: TextDataViewType }) return [];
+        if (
+            column.Annotations.Schema.GetColumnOrNull("KeyValues")?.Type
+            is not VectorDataViewType { ItemType: TextDataViewType }
+        )
+            return [];
         VBuffer<ReadOnlyMemory<char>> values = default;
         column.GetKeyValues(ref values);
         return [.. values.DenseValues().Select(value => value.ToString())];
     }
 
-    private static string Text(IReadOnlyList<string> names) => names.Count <= 10 ? string.Join(", ", names) : $"{string.Join(", ", names.Take(10))}, …";
+    private static string Text(IReadOnlyList<string> names) =>
+        names.Count <= 10 ? string.Join(", ", names) : $"{string.Join(", ", names.Take(10))}, …";
 }

@@ -6,8 +6,13 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>Classifies pictures, in batches. Single rows go through a session whose threads share a picture; batches through one whose threads have a part each.</summary>
-internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifier> openOneThreaded, ImageClassificationOptions options) : BatchScorer
+/// <summary>Classifies pictures, in batches. Single rows go through a session whose threads share a picture; batches
+/// through one whose threads have a part each.</summary>
+internal sealed class ImageScorer(
+    ImageClassifier classifier,
+    Func<ImageClassifier> openOneThreaded,
+    ImageClassificationOptions options
+) : BatchScorer
 {
     private readonly int parts = options.Session.ThreadCount;
     private readonly Lock gate = new();
@@ -28,25 +33,44 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
     /// <exception cref="ArgumentException">A column is missing, or has a type that cannot be scored.</exception>
     public IReadOnlyList<ScoredColumn> OutputsFor(DataViewSchema input)
     {
-        var column = input.GetColumnOrNull(options.ImageColumn) ?? throw new ArgumentException($"there is no column '{options.ImageColumn}'; there are {string.Join(", ", input.Select(item => item.Name))}");
+        var column = input.GetColumnOrNull(options.ImageColumn)
+            ?? throw new ArgumentException(
+                $"there is no column '{options.ImageColumn}'; there are {string.Join(", ", input.Select(item => item.Name))}"
+            );
         InputKinds.Of(column.Name, column.Type, classifier.Card);
-        if (options.Label == LabelKind.Key) ClassKeys.Check(input, classifier.ClassNames);
+        if (options.Label == LabelKind.Key)
+            ClassKeys.Check(input, classifier.ClassNames);
         var names = new DataViewSchema.Annotations.Builder();
-        names.Add<VBuffer<ReadOnlyMemory<char>>>("SlotNames", new VectorDataViewType(TextDataViewType.Instance, classifier.ClassNames.Count), Names);
+        names.Add<VBuffer<ReadOnlyMemory<char>>>(
+            "SlotNames",
+            new VectorDataViewType(TextDataViewType.Instance, classifier.ClassNames.Count),
+            Names
+        );
         var scores = new VectorDataViewType(NumberDataViewType.Single, classifier.ClassNames.Count);
         var columns = new List<ScoredColumn> { new(options.ScoreColumn, scores, names.ToAnnotations()), Label() };
-        if (options.LogitsColumn is { } logits) columns.Add(new ScoredColumn(logits, scores, names.ToAnnotations()));
+        if (options.LogitsColumn is { } logits)
+            columns.Add(new ScoredColumn(logits, scores, names.ToAnnotations()));
         if (options.TopK is { } k)
         {
-            columns.Add(new ScoredColumn(options.TopLabelsColumn, new VectorDataViewType(TextDataViewType.Instance, k)));
-            columns.Add(new ScoredColumn(options.TopScoresColumn, new VectorDataViewType(NumberDataViewType.Single, k)));
+            columns.Add(
+                new ScoredColumn(options.TopLabelsColumn, new VectorDataViewType(TextDataViewType.Instance, k))
+            );
+            columns.Add(
+                new ScoredColumn(options.TopScoresColumn, new VectorDataViewType(NumberDataViewType.Single, k))
+            );
         }
 
-        if (options.OnInvalidImage == OnInvalidImage.MarkRow) columns.Add(new ScoredColumn(options.IsValidColumn, BooleanDataViewType.Instance));
+        if (options.OnInvalidImage == OnInvalidImage.MarkRow)
+            columns.Add(new ScoredColumn(options.IsValidColumn, BooleanDataViewType.Instance));
         return columns;
     }
 
-    public override BatchBuilder Open(DataViewRow row, IReadOnlyList<ScoredColumn> columns, IReadOnlySet<int> active, int capacity) => new Builder(this, row, columns, active.Count > 0, capacity);
+    public override BatchBuilder Open(
+        DataViewRow row,
+        IReadOnlyList<ScoredColumn> columns,
+        IReadOnlySet<int> active,
+        int capacity
+    ) => new Builder(this, row, columns, active.Count > 0, capacity);
 
     public override void Dispose()
     {
@@ -71,21 +95,36 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
     private void Run(BoundRuns bound, float[] pixels, int stride, int count, float[] logits, float[] probabilities)
     {
         bound.Renew(pixels, logits);
-        Parts.Run(count, parts, whole: () => bound.Run(classifier, 0, count, stride, probabilities), part: (start, rows) => bound.Run(OneThreaded(), start, rows, stride, probabilities));
+        Parts.Run(
+            count,
+            parts,
+            whole: () => bound.Run(classifier, 0, count, stride, probabilities),
+            part: (start, rows) => bound.Run(OneThreaded(), start, rows, stride, probabilities)
+        );
     }
 
     private ScoredColumn Label()
     {
-        if (options.Label == LabelKind.Text) return new ScoredColumn(options.PredictedLabelColumn, TextDataViewType.Instance);
+        if (options.Label == LabelKind.Text)
+            return new ScoredColumn(options.PredictedLabelColumn, TextDataViewType.Instance);
         var values = new DataViewSchema.Annotations.Builder();
-        values.Add<VBuffer<ReadOnlyMemory<char>>>("KeyValues", new VectorDataViewType(TextDataViewType.Instance, classifier.ClassNames.Count), Names);
-        return new ScoredColumn(options.PredictedLabelColumn, new KeyDataViewType(typeof(uint), classifier.ClassNames.Count), values.ToAnnotations());
+        values.Add<VBuffer<ReadOnlyMemory<char>>>(
+            "KeyValues",
+            new VectorDataViewType(TextDataViewType.Instance, classifier.ClassNames.Count),
+            Names
+        );
+        return new ScoredColumn(
+            options.PredictedLabelColumn,
+            new KeyDataViewType(typeof(uint), classifier.ClassNames.Count),
+            values.ToAnnotations()
+        );
     }
 
     private void Names(ref VBuffer<ReadOnlyMemory<char>> target)
     {
         var editor = VBufferEditor.Create(ref target, classifier.ClassNames.Count);
-        for (var i = 0; i < classifier.ClassNames.Count; i++) editor.Values[i] = classifier.ClassNames[i].AsMemory();
+        for (var i = 0; i < classifier.ClassNames.Count; i++)
+            editor.Values[i] = classifier.ClassNames[i].AsMemory();
         target = editor.Commit();
     }
 
@@ -101,13 +140,20 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
         private readonly BoundRuns bound = new();
         private float[] pixels = [];
 
-        public Builder(ImageScorer scorer, DataViewRow row, IReadOnlyList<ScoredColumn> columns, bool isScored, int capacity)
+        public Builder(
+            ImageScorer scorer,
+            DataViewRow row,
+            IReadOnlyList<ScoredColumn> columns,
+            bool isScored,
+            int capacity
+        )
         {
             this.scorer = scorer;
             this.isScored = isScored;
             var card = scorer.Classifier.Card;
             stride = card.Stride;
-            this.capacity = (int)Math.Min(capacity, Math.Max(1, BatchSizer.ChosenBytes / (sizeof(float) * (long)stride)));
+            this.capacity = (int)
+                Math.Min(capacity, Math.Max(1, BatchSizer.ChosenBytes / (sizeof(float) * (long)stride)));
             reader = new RowPixels(row, row.Schema[scorer.InputColumns[0]], card);
             batch = new Batch(scorer, columns);
         }
@@ -128,7 +174,8 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
             {
                 // Not in the filter above: what the callback throws would be lost there.
                 scorer.Tell(error);
-                if (scorer.SkipsRows) return AddResult.Skipped;
+                if (scorer.SkipsRows)
+                    return AddResult.Skipped;
                 target.Clear();
                 valid.Add(false);
                 return AddResult.Added;
@@ -141,13 +188,15 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
             try
             {
                 var (logits, probabilities) = batch.Prepare(valid);
-                if (!isScored) return batch;
+                if (!isScored)
+                    return batch;
                 scorer.Run(bound, pixels, stride, count, logits, probabilities);
                 // Nobody may take what the network says of no picture for a result: missing, in ML.NET, is NaN.
                 var classes = scorer.Classifier.ClassNames.Count;
                 for (var row = 0; row < count; row++)
                 {
-                    if (valid[row]) continue;
+                    if (valid[row])
+                        continue;
                     logits.AsSpan(row * classes, classes).Fill(float.NaN);
                     probabilities.AsSpan(row * classes, classes).Fill(float.NaN);
                 }
@@ -172,10 +221,15 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
         private void Grow()
         {
             var need = (valid.Count + 1) * (long)stride;
-            if (need <= pixels.Length) return;
+            if (need <= pixels.Length)
+                return;
             var size = Math.Max(need, Math.Min(Math.Max((long)capacity * stride, 2L * pixels.Length), Array.MaxLength));
-            if (need > Array.MaxLength) throw new InvalidOperationException($"{valid.Count + 1} rows of {stride} numbers are more than one array holds; set a smaller BatchSize");
-            var larger = capacity == 1 && valid.Count == 0 ? new float[stride] : ArrayPool<float>.Shared.Rent((int)size);
+            if (need > Array.MaxLength)
+                throw new InvalidOperationException(
+                    $"{valid.Count + 1} rows of {stride} numbers are more than one array holds; set a smaller BatchSize"
+                );
+            var larger =
+                capacity == 1 && valid.Count == 0 ? new float[stride] : ArrayPool<float>.Shared.Rent((int)size);
             pixels.AsSpan(0, valid.Count * stride).CopyTo(larger);
             bound.Dispose();
             Return();
@@ -184,7 +238,8 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
 
         private void Return()
         {
-            if (pixels.Length > stride) ArrayPool<float>.Shared.Return(pixels);
+            if (pixels.Length > stride)
+                ArrayPool<float>.Shared.Return(pixels);
             pixels = [];
         }
     }
@@ -234,22 +289,31 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
             if (typeof(TValue) == typeof(VBuffer<float>))
             {
                 ref var vector = ref Unsafe.As<TValue, VBuffer<float>>(ref value);
-                if (name == options.ScoreColumn) Fill(probabilities.AsSpan(row * classes, classes), ref vector);
-                else if (name == options.LogitsColumn) Fill(logits.AsSpan(row * classes, classes), ref vector);
-                else Fill<float>([.. Top(row).Select(best => probabilities[(row * classes) + best])], ref vector);
+                if (name == options.ScoreColumn)
+                    Fill(probabilities.AsSpan(row * classes, classes), ref vector);
+                else if (name == options.LogitsColumn)
+                    Fill(logits.AsSpan(row * classes, classes), ref vector);
+                else
+                    Fill<float>([.. Top(row).Select(best => probabilities[(row * classes) + best])], ref vector);
             }
             else if (typeof(TValue) == typeof(VBuffer<ReadOnlyMemory<char>>))
             {
                 var isKnown = Best(row) is not null;
-                Fill<ReadOnlyMemory<char>>([.. Top(row).Select(best => isKnown ? ClassNames[best].AsMemory() : default)], ref Unsafe.As<TValue, VBuffer<ReadOnlyMemory<char>>>(ref value));
+                Fill<ReadOnlyMemory<char>>(
+                    [.. Top(row).Select(best => isKnown ? ClassNames[best].AsMemory() : default)],
+                    ref Unsafe.As<TValue, VBuffer<ReadOnlyMemory<char>>>(ref value)
+                );
             }
             else if (typeof(TValue) == typeof(ReadOnlyMemory<char>))
             {
-                Unsafe.As<TValue, ReadOnlyMemory<char>>(ref value) = Best(row) is { } best ? ClassNames[best].AsMemory() : default;
+                Unsafe.As<TValue, ReadOnlyMemory<char>>(ref value) = Best(row) is { } best
+                    ? ClassNames[best].AsMemory()
+                    : default;
             }
             else if (typeof(TValue) == typeof(uint))
             {
-                Unsafe.As<TValue, uint>(ref value) = Best(row) is { } best ? (uint)best + 1 : 0; // keys count from 1; 0 is missing
+                // keys count from 1; 0 is missing
+                Unsafe.As<TValue, uint>(ref value) = Best(row) is { } best ? (uint)best + 1 : 0;
             }
             else if (typeof(TValue) == typeof(bool))
             {
@@ -257,13 +321,20 @@ internal sealed class ImageScorer(ImageClassifier classifier, Func<ImageClassifi
             }
             else
             {
-                throw new InvalidOperationException($"the column '{name}' is {columns[column].Type}, and a {typeof(TValue)} was asked for");
+                throw new InvalidOperationException(
+                    $"the column '{name}' is {columns[column].Type}, and a {typeof(TValue)} was asked for"
+                );
             }
         }
 
         /// <summary>The most probable class; null for no picture, and where the network says NaN.</summary>
-        private int? Best(int row) => ImageClassifier.BestClass(logits.AsSpan(row * ClassNames.Count, ClassNames.Count));
+        private int? Best(int row) =>
+            ImageClassifier.BestClass(logits.AsSpan(row * ClassNames.Count, ClassNames.Count));
 
-        private IEnumerable<int> Top(int row) => Enumerable.Range(0, ClassNames.Count).OrderByDescending(c => logits[(row * ClassNames.Count) + c]).Take(scorer.Options.TopK!.Value);
+        private IEnumerable<int> Top(int row) =>
+            Enumerable
+                .Range(0, ClassNames.Count)
+                .OrderByDescending(c => logits[(row * ClassNames.Count) + c])
+                .Take(scorer.Options.TopK!.Value);
     }
 }

@@ -28,33 +28,52 @@ internal abstract class InputBuffer
     {
         var vector = column.Type as VectorDataViewType;
         var type = vector?.ItemType.RawType ?? column.Type.RawType;
-        if (type == typeof(float)) return Make<float>();
-        if (type == typeof(double)) return Make<double>();
-        if (type == typeof(long)) return Make<long>();
-        if (type == typeof(int)) return Make<int>();
-        if (type == typeof(short)) return Make<short>();
-        if (type == typeof(sbyte)) return Make<sbyte>();
-        if (type == typeof(ulong)) return Make<ulong>();
-        if (type == typeof(uint)) return Make<uint>();
-        if (type == typeof(ushort)) return Make<ushort>();
-        if (type == typeof(byte)) return Make<byte>();
-        if (type == typeof(bool)) return Make<bool>();
-        return type == typeof(ReadOnlyMemory<char>) ? new TextBuffer(row, column, dimensions, vector is not null) : null;
+        if (type == typeof(float))
+            return Make<float>();
+        if (type == typeof(double))
+            return Make<double>();
+        if (type == typeof(long))
+            return Make<long>();
+        if (type == typeof(int))
+            return Make<int>();
+        if (type == typeof(short))
+            return Make<short>();
+        if (type == typeof(sbyte))
+            return Make<sbyte>();
+        if (type == typeof(ulong))
+            return Make<ulong>();
+        if (type == typeof(uint))
+            return Make<uint>();
+        if (type == typeof(ushort))
+            return Make<ushort>();
+        if (type == typeof(byte))
+            return Make<byte>();
+        if (type == typeof(bool))
+            return Make<bool>();
+        return type == typeof(ReadOnlyMemory<char>)
+            ? new TextBuffer(row, column, dimensions, vector is not null)
+            : null;
 
-        InputBuffer Make<T>() where T : unmanaged => new NumberBuffer<T>(row, column, dimensions, vector is not null);
+        InputBuffer Make<T>()
+            where T : unmanaged => new NumberBuffer<T>(row, column, dimensions, vector is not null);
     }
 
-    private sealed class NumberBuffer<T>(DataViewRow row, DataViewSchema.Column column, int[] dimensions, bool isVector) : InputBuffer<T>(row, column, dimensions, isVector) where T : unmanaged
+    private sealed class NumberBuffer<T>(DataViewRow row, DataViewSchema.Column column, int[] dimensions, bool isVector)
+        : InputBuffer<T>(row, column, dimensions, isVector)
+        where T : unmanaged
     {
-        protected override OrtValue ToOrt(Memory<T> values, long[] shape) => OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, values, shape);
+        protected override OrtValue ToOrt(Memory<T> values, long[] shape) =>
+            OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, values, shape);
     }
 
-    private sealed class TextBuffer(DataViewRow row, DataViewSchema.Column column, int[] dimensions, bool isVector) : InputBuffer<ReadOnlyMemory<char>>(row, column, dimensions, isVector)
+    private sealed class TextBuffer(DataViewRow row, DataViewSchema.Column column, int[] dimensions, bool isVector)
+        : InputBuffer<ReadOnlyMemory<char>>(row, column, dimensions, isVector)
     {
         protected override OrtValue ToOrt(Memory<ReadOnlyMemory<char>> values, long[] shape)
         {
             var tensor = OrtValue.CreateTensorWithEmptyStrings(OrtAllocator.DefaultInstance, shape);
-            for (var i = 0; i < values.Length; i++) tensor.StringTensorSetElementAt(values.Span[i].Span, i);
+            for (var i = 0; i < values.Length; i++)
+                tensor.StringTensorSetElementAt(values.Span[i].Span, i);
             return tensor;
         }
     }
@@ -83,7 +102,8 @@ internal abstract class InputBuffer<T> : InputBuffer
             read = () =>
             {
                 getter(ref vector);
-                if (current.Length < vector.Length) current = new T[vector.Length];
+                if (current.Length < vector.Length)
+                    current = new T[vector.Length];
                 vector.CopyTo(current);
                 length = vector.Length;
             };
@@ -108,8 +128,12 @@ internal abstract class InputBuffer<T> : InputBuffer
     public override void Keep()
     {
         var need = keptCount + (long)length;
-        if (need > Array.MaxLength) throw new InvalidOperationException($"the rows of '{name}' are more than one array holds; set a smaller batchSize");
-        if (need > kept.Length) Array.Resize(ref kept, (int)Math.Min(Math.Max(need, 2L * kept.Length), Array.MaxLength));
+        if (need > Array.MaxLength)
+            throw new InvalidOperationException(
+                $"the rows of '{name}' are more than one array holds; set a smaller batchSize"
+            );
+        if (need > kept.Length)
+            Array.Resize(ref kept, (int)Math.Min(Math.Max(need, 2L * kept.Length), Array.MaxLength));
         current.AsSpan(0, length).CopyTo(kept.AsSpan(keptCount));
         keptCount += length;
         keptLength = length;
@@ -117,7 +141,8 @@ internal abstract class InputBuffer<T> : InputBuffer
 
     public override void Clear() => keptCount = 0;
 
-    public override OrtValue ToOrt(int start, int rows) => ToOrt(kept.AsMemory(start * keptLength, rows * keptLength), Shape(rows, keptLength));
+    public override OrtValue ToOrt(int start, int rows) =>
+        ToOrt(kept.AsMemory(start * keptLength, rows * keptLength), Shape(rows, keptLength));
 
     protected abstract OrtValue ToOrt(Memory<T> values, long[] shape);
 
@@ -126,7 +151,10 @@ internal abstract class InputBuffer<T> : InputBuffer
         var known = dimensions.Skip(1).Where(size => size > 0).Aggregate(1L, (product, size) => product * size);
         var free = dimensions.Skip(1).Count(size => size <= 0);
         if (known == 0 || rowLength % known != 0 || (free == 0 && rowLength != known))
-            throw new InvalidOperationException($"the column '{name}' has {rowLength} values in a row, and the model's input is [{string.Join(", ", dimensions.Select(size => size > 0 ? $"{size}" : "N"))}]");
+            throw new InvalidOperationException(
+                $"the column '{name}' has {rowLength} values in a row, and the model's input is "
+                    + $"[{string.Join(", ", dimensions.Select(size => size > 0 ? $"{size}" : "N"))}]"
+            );
         return [rows, .. dimensions.Skip(1).Select(size => size > 0 ? size : rowLength / known)];
     }
 }

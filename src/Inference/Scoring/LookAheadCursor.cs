@@ -1,6 +1,8 @@
-// How rows go through: one cursor on the input reads as many rows as a batch has; what is scored of them goes into the batch, what passes
+// How rows go through: one cursor on the input reads as many rows as a batch has; what is scored of them goes into
+// the batch, what passes
 // through is kept beside it. The input is read once, so it may be one that can be read only once.
-// An error ends its row: the rows before it are given out, then it is thrown, and again whenever the cursor is moved. It stays where it failed.
+// An error ends its row: the rows before it are given out, then it is thrown, and again whenever the cursor is moved.
+// It stays where it failed.
 using System.Runtime.ExceptionServices;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -26,7 +28,13 @@ internal sealed class LookAheadCursor : DataViewRowCursor
     private bool inputWaits;
     private bool isOver;
 
-    public LookAheadCursor(DataViewRowCursor input, IEnumerable<DataViewSchema.Column> passing, BatchScorer scorer, ScoredSchema columns, HashSet<int> needed)
+    public LookAheadCursor(
+        DataViewRowCursor input,
+        IEnumerable<DataViewSchema.Column> passing,
+        BatchScorer scorer,
+        ScoredSchema columns,
+        HashSet<int> needed
+    )
     {
         this.input = input;
         this.scorer = scorer;
@@ -64,7 +72,8 @@ internal sealed class LookAheadCursor : DataViewRowCursor
         if (++row >= rows)
         {
             rows = 0;
-            if (error is null) ReadBatch();
+            if (error is null)
+                ReadBatch();
             if (rows == 0)
             {
                 isOver = true;
@@ -82,7 +91,8 @@ internal sealed class LookAheadCursor : DataViewRowCursor
 
     public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
     {
-        if (!needed.Contains(column.Index)) throw new InvalidOperationException($"the column {column.Name} was not asked for when the cursor was made");
+        if (!needed.Contains(column.Index))
+            throw new InvalidOperationException($"the column {column.Name} was not asked for when the cursor was made");
         return columns.IsScored(column.Index)
             ? ScoredBatch.Getter<TValue>(columns.ScoredIndex(column.Index), () => scored!, Current)
             : passing[column.Index].Getter<TValue>(Current);
@@ -99,9 +109,15 @@ internal sealed class LookAheadCursor : DataViewRowCursor
         base.Dispose(disposing);
     }
 
-    private int Current() => position >= 0 ? row : throw new InvalidOperationException("the cursor stands on no row: it has not been moved yet, is at its end, or has failed");
+    private int Current() =>
+        position >= 0
+            ? row
+            : throw new InvalidOperationException(
+                "the cursor stands on no row: it has not been moved yet, is at its end, or has failed"
+            );
 
-    /// <summary>Reads and scores the next rows; none where the input is at its end, or its next row is in error.</summary>
+    /// <summary>Reads and scores the next rows; none where the input is at its end, or its next row is in
+    /// error.</summary>
     private void ReadBatch()
     {
         row = 0;
@@ -115,12 +131,14 @@ internal sealed class LookAheadCursor : DataViewRowCursor
             error = ExceptionDispatchInfo.Capture(failure); // of the row after those that were collected
         }
 
-        if (builder.Count == 0) return;
+        if (builder.Count == 0)
+            return;
         try
         {
             scored = scorer.Sizer.Timed(builder.Count, builder.Score);
             rows = scored.Rows;
-            if (scored.Error is { } failure) error = ExceptionDispatchInfo.Capture(failure);
+            if (scored.Error is { } failure)
+                error = ExceptionDispatchInfo.Capture(failure);
         }
         catch (Exception failure)
         {
@@ -137,8 +155,10 @@ internal sealed class LookAheadCursor : DataViewRowCursor
             var slot = builder.Count;
             var added = builder.Add();
             inputWaits = added == AddResult.NextBatch;
-            if (inputWaits) break;
-            if (added == AddResult.Skipped) continue;
+            if (inputWaits)
+                break;
+            if (added == AddResult.Skipped)
+                continue;
             DataViewRowId id = default;
             inputId(ref id);
             ids.Add(id);

@@ -3,7 +3,8 @@ using Microsoft.ML.Data;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>An input with scored columns. Lazy: a cursor that is asked for no scored column is the input's own.</summary>
+/// <summary>An input with scored columns. Lazy: a cursor that is asked for no scored column is the input's
+/// own.</summary>
 internal sealed class LookAheadDataView(IDataView input, BatchScorer scorer, ScoredSchema columns) : IDataView
 {
     public DataViewSchema Schema => columns.Schema;
@@ -16,12 +17,21 @@ internal sealed class LookAheadDataView(IDataView input, BatchScorer scorer, Sco
     {
         ArgumentNullException.ThrowIfNull(columnsNeeded);
         var needed = columnsNeeded.Select(column => column.Index).ToHashSet();
-        var passing = input.Schema.Where(column => needed.Contains(column.Index) && !columns.IsScored(column.Index)).ToArray();
+        var passing = input
+            .Schema.Where(column => needed.Contains(column.Index) && !columns.IsScored(column.Index))
+            .ToArray();
         // A scorer that leaves rows out decides on rows even where only passing columns are asked for.
-        if (!scorer.SkipsRows && !needed.Any(columns.IsScored)) return new PassingCursor(input.GetRowCursor(passing, rand), columns, needed);
-        var read = passing.Concat(scorer.InputColumns.Select(name => input.Schema[name])).DistinctBy(column => column.Index);
+        if (!scorer.SkipsRows && !needed.Any(columns.IsScored))
+            return new PassingCursor(input.GetRowCursor(passing, rand), columns, needed);
+        var read = passing
+            .Concat(scorer.InputColumns.Select(name => input.Schema[name]))
+            .DistinctBy(column => column.Index);
         return new LookAheadCursor(input.GetRowCursor(read, rand), passing, scorer, columns, needed);
     }
 
-    public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) => [GetRowCursor(columnsNeeded, rand)];
+    public DataViewRowCursor[] GetRowCursorSet(
+        IEnumerable<DataViewSchema.Column> columnsNeeded,
+        int n,
+        Random? rand = null
+    ) => [GetRowCursor(columnsNeeded, rand)];
 }

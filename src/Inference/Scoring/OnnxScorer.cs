@@ -1,5 +1,7 @@
-// Scores any ONNX model: each input column is one row of an input tensor, rows are put one after another, and each output tensor is cut into
-// rows. A free axis beside the batch takes its size from the column's length; a row of another length starts the next batch. A model whose
+// Scores any ONNX model: each input column is one row of an input tensor, rows are put one after another, and each
+// output tensor is cut into
+// rows. A free axis beside the batch takes its size from the column's length; a row of another length starts the next
+// batch. A model whose
 // rows cannot be put together is run row by row: see RowProbe.
 using Microsoft.ML;
 using Microsoft.ML.OnnxRuntime;
@@ -7,13 +9,20 @@ using TorchBridge.Inference.Sessions;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>Scores rows with an ONNX model. Columns are named as the model's inputs and outputs; their types are those of stock ApplyOnnxModel.</summary>
+/// <summary>Scores rows with an ONNX model. Columns are named as the model's inputs and outputs; their types are
+/// those of stock ApplyOnnxModel.</summary>
 /// <param name="session">Runs batches whole, and single rows.</param>
 /// <param name="openOneThreaded">Opens the session that runs parts of batches.</param>
 /// <param name="parts">Threads that share a batch.</param>
 /// <param name="inputs">Names of the inputs.</param>
 /// <param name="batchSize">Rows in a batch; null to find out.</param>
-internal sealed class OnnxScorer(ModelSession session, Func<ModelSession> openOneThreaded, int parts, IReadOnlyList<string> inputs, int? batchSize) : BatchScorer
+internal sealed class OnnxScorer(
+    ModelSession session,
+    Func<ModelSession> openOneThreaded,
+    int parts,
+    IReadOnlyList<string> inputs,
+    int? batchSize
+) : BatchScorer
 {
     private const int ProvenRows = 3;
     private readonly Lock gate = new();
@@ -29,14 +38,22 @@ internal sealed class OnnxScorer(ModelSession session, Func<ModelSession> openOn
     /// <summary>Why rows are scored one at a time; null where they are scored together.</summary>
     public string? RowByRow => rowByRow;
 
-    public override BatchBuilder Open(DataViewRow row, IReadOnlyList<ScoredColumn> columns, IReadOnlySet<int> active, int capacity) => new Builder(this, row, columns, active);
+    public override BatchBuilder Open(
+        DataViewRow row,
+        IReadOnlyList<ScoredColumn> columns,
+        IReadOnlySet<int> active,
+        int capacity
+    ) => new Builder(this, row, columns, active);
 
     /// <summary>From now on, rows are scored one at a time.</summary>
     public void ScoreRowByRow(string reason)
     {
-        if (rowByRow is not null) return;
+        if (rowByRow is not null)
+            return;
         rowByRow = reason;
-        System.Diagnostics.Trace.TraceWarning($"TorchBridge scores an ONNX model row by row, slower than in batches: {reason}");
+        System.Diagnostics.Trace.TraceWarning(
+            $"TorchBridge scores an ONNX model row by row, slower than in batches: {reason}"
+        );
     }
 
     public override void Dispose()
@@ -61,17 +78,21 @@ internal sealed class OnnxScorer(ModelSession session, Func<ModelSession> openOn
 
     private ScoredBatch Run(IReadOnlyList<InputBuffer> buffers, int rows, string[] outputs)
     {
-        if (rows == 1 || rowByRow is not null) return Alone(buffers, rows, outputs);
+        if (rows == 1 || rowByRow is not null)
+            return Alone(buffers, rows, outputs);
         try
         {
-            if (!isProven) Prove(buffers, Math.Min(rows, ProvenRows), outputs);
-            if (rowByRow is null) return Together(buffers, rows, outputs);
+            if (!isProven)
+                Prove(buffers, Math.Min(rows, ProvenRows), outputs);
+            if (rowByRow is null)
+                return Together(buffers, rows, outputs);
         }
         catch (OnnxRuntimeException)
         {
             // One row's fault, or the batch's: each row alone tells.
             var alone = Alone(buffers, rows, outputs);
-            if (alone.Error is null) ScoreRowByRow("a size inside of it is fixed: it takes a row alone, and not several");
+            if (alone.Error is null)
+                ScoreRowByRow("a size inside of it is fixed: it takes a row alone, and not several");
             return alone;
         }
 
@@ -82,7 +103,8 @@ internal sealed class OnnxScorer(ModelSession session, Func<ModelSession> openOn
     private void Prove(IReadOnlyList<InputBuffer> buffers, int rows, string[] outputs)
     {
         var alone = Enumerable.Range(0, rows).Select(row => Run(session, buffers, row, 1, outputs)).ToArray();
-        if (RowProbe.Compare(Run(session, buffers, 0, rows, outputs), alone!, outputs) is { } reason) ScoreRowByRow(reason);
+        if (RowProbe.Compare(Run(session, buffers, 0, rows, outputs), alone!, outputs) is { } reason)
+            ScoreRowByRow(reason);
         isProven = true;
     }
 
@@ -91,19 +113,37 @@ internal sealed class OnnxScorer(ModelSession session, Func<ModelSession> openOn
         var results = new List<(int Start, OutputRows?[] Outputs)>();
         void Keep(int start, OutputRows?[] rowsOfPart)
         {
-            lock (results) results.Add((start, rowsOfPart));
+            lock (results)
+                results.Add((start, rowsOfPart));
         }
 
-        Parts.Run(rows, parts, () => Keep(0, Run(session, buffers, 0, rows, outputs)), (start, count) => Keep(start, Run(OneThreaded(), buffers, start, count, outputs)));
+        Parts.Run(
+            rows,
+            parts,
+            () => Keep(0, Run(session, buffers, 0, rows, outputs)),
+            (start, count) => Keep(start, Run(OneThreaded(), buffers, start, count, outputs))
+        );
         var inOrder = results.OrderBy(part => part.Start).Select(part => part.Outputs).ToArray();
         for (var i = 0; i < outputs.Length; i++)
         {
-            if (inOrder.All(part => part[i] is not null)) continue;
+            if (inOrder.All(part => part[i] is not null))
+                continue;
             ScoreRowByRow($"axis 0 of its output '{outputs[i]}' is not the batch");
             return Alone(buffers, rows, outputs);
         }
 
-        return new Batch(rows, [.. Enumerable.Range(0, outputs.Length).Select(i => inOrder.Length == 1 ? inOrder[0][i]! : inOrder[0][i]!.With(inOrder.Skip(1).Select(part => part[i]!)))]);
+        return new Batch(
+            rows,
+            [
+                .. Enumerable
+                    .Range(0, outputs.Length)
+                    .Select(i =>
+                        inOrder.Length == 1
+                            ? inOrder[0][i]!
+                            : inOrder[0][i]!.With(inOrder.Skip(1).Select(part => part[i]!))
+                    ),
+            ]
+        );
     }
 
     private RowBatch Alone(IReadOnlyList<InputBuffer> buffers, int rows, string[] outputs)
@@ -111,7 +151,8 @@ internal sealed class OnnxScorer(ModelSession session, Func<ModelSession> openOn
         var scored = new List<OutputRows[]>(rows);
         try
         {
-            for (var row = 0; row < rows; row++) scored.Add(Run(session, buffers, row, 1, outputs)!);
+            for (var row = 0; row < rows; row++)
+                scored.Add(Run(session, buffers, row, 1, outputs)!);
             return new RowBatch(scored, null);
         }
         catch (Exception error)
@@ -120,17 +161,27 @@ internal sealed class OnnxScorer(ModelSession session, Func<ModelSession> openOn
         }
     }
 
-    private OutputRows?[] Run(ModelSession running, IReadOnlyList<InputBuffer> buffers, int start, int rows, string[] outputs)
+    private OutputRows?[] Run(
+        ModelSession running,
+        IReadOnlyList<InputBuffer> buffers,
+        int start,
+        int rows,
+        string[] outputs
+    )
     {
-        if (outputs.Length == 0) return [];
+        if (outputs.Length == 0)
+            return [];
         var values = buffers.Select(buffer => buffer.ToOrt(start, rows)).ToArray();
         try
         {
-            return running.Run([.. inputs], values, outputs, results => results.Select((result, i) => OutputRows.Of(result, rows, outputs[i])).ToArray());
+            return running.Run([.. inputs], values, outputs, results =>
+                results.Select((result, i) => OutputRows.Of(result, rows, outputs[i])).ToArray()
+            );
         }
         finally
         {
-            foreach (var value in values) value.Dispose();
+            foreach (var value in values)
+                value.Dispose();
         }
     }
 
@@ -142,12 +193,25 @@ internal sealed class OnnxScorer(ModelSession session, Func<ModelSession> openOn
         private readonly int[] places;
         private int count;
 
-        public Builder(OnnxScorer scorer, DataViewRow row, IReadOnlyList<ScoredColumn> columns, IReadOnlySet<int> active)
+        public Builder(
+            OnnxScorer scorer,
+            DataViewRow row,
+            IReadOnlyList<ScoredColumn> columns,
+            IReadOnlySet<int> active
+        )
         {
             this.scorer = scorer;
             outputs = [.. active.Select(column => columns[column].Name).Distinct(StringComparer.Ordinal)];
             places = [.. columns.Select((column, i) => active.Contains(i) ? Array.IndexOf(outputs, column.Name) : -1)];
-            buffers = [.. scorer.InputColumns.Select(name => InputBuffer.For(row, row.Schema[name], scorer.DimensionsOf(name)) ?? throw new NotSupportedException($"the column '{name}' holds {row.Schema[name].Type}; scored are numbers, bool and text, single or in vectors"))];
+            buffers =
+            [
+                .. scorer.InputColumns.Select(name =>
+                    InputBuffer.For(row, row.Schema[name], scorer.DimensionsOf(name))
+                    ?? throw new NotSupportedException(
+                        $"the column '{name}' holds {row.Schema[name].Type}; scored are numbers, bool and text, single or in vectors"
+                    )
+                ),
+            ];
         }
 
         public override int Count => count;
@@ -155,9 +219,12 @@ internal sealed class OnnxScorer(ModelSession session, Func<ModelSession> openOn
         public override AddResult Add()
         {
             // All are read before any is kept: a row is whole in one batch.
-            foreach (var buffer in buffers) buffer.Read();
-            if (count > 0 && !buffers.All(buffer => buffer.Fits)) return AddResult.NextBatch;
-            foreach (var buffer in buffers) buffer.Keep();
+            foreach (var buffer in buffers)
+                buffer.Read();
+            if (count > 0 && !buffers.All(buffer => buffer.Fits))
+                return AddResult.NextBatch;
+            foreach (var buffer in buffers)
+                buffer.Keep();
             count++;
             return AddResult.Added;
         }
@@ -177,7 +244,8 @@ internal sealed class OnnxScorer(ModelSession session, Func<ModelSession> openOn
 
         public override void Clear()
         {
-            foreach (var buffer in buffers) buffer.Clear();
+            foreach (var buffer in buffers)
+                buffer.Clear();
             count = 0;
         }
 
@@ -191,7 +259,8 @@ internal sealed class OnnxScorer(ModelSession session, Func<ModelSession> openOn
     {
         public override int Rows => rows;
 
-        public override void Read<TValue>(int column, int row, ref TValue value) => outputs[column].Read(row, ref value);
+        public override void Read<TValue>(int column, int row, ref TValue value) =>
+            outputs[column].Read(row, ref value);
     }
 
     /// <summary>Rows that were scored alone.</summary>
@@ -201,7 +270,8 @@ internal sealed class OnnxScorer(ModelSession session, Func<ModelSession> openOn
 
         public override Exception? Error => error;
 
-        public override void Read<TValue>(int column, int row, ref TValue value) => rows[row][column].Read(0, ref value);
+        public override void Read<TValue>(int column, int row, ref TValue value) =>
+            rows[row][column].Read(0, ref value);
     }
 
     /// <summary>The outputs that were asked for, under the places of all.</summary>
@@ -211,6 +281,7 @@ internal sealed class OnnxScorer(ModelSession session, Func<ModelSession> openOn
 
         public override Exception? Error => batch.Error;
 
-        public override void Read<TValue>(int column, int row, ref TValue value) => batch.Read(places[column], row, ref value);
+        public override void Read<TValue>(int column, int row, ref TValue value) =>
+            batch.Read(places[column], row, ref value);
     }
 }

@@ -23,7 +23,8 @@ internal abstract class OutputRows
     public static OutputRows? Of(OrtValue value, int rows, string name)
     {
         var info = value.GetTensorTypeAndShape();
-        if (rows > 1 && (info.Shape.Length == 0 || info.Shape[0] != rows)) return null;
+        if (rows > 1 && (info.Shape.Length == 0 || info.Shape[0] != rows))
+            return null;
         var width = (int)(info.ElementCount / rows);
         return info.ElementDataType switch
         {
@@ -38,35 +39,51 @@ internal abstract class OutputRows
             TensorElementType.UInt16 => Copy<ushort>(value, width),
             TensorElementType.UInt8 => Copy<byte>(value, width),
             TensorElementType.Bool => Copy<bool>(value, width),
-            TensorElementType.String => new OutputRows<ReadOnlyMemory<char>>([.. value.GetStringTensorAsArray().Select(text => text.AsMemory())], width),
-            var other => throw new NotSupportedException($"the output '{name}' holds {other}; ML.NET has float, double, integers, bool and text"),
+            TensorElementType.String => new OutputRows<ReadOnlyMemory<char>>(
+                [.. value.GetStringTensorAsArray().Select(text => text.AsMemory())],
+                width
+            ),
+            var other => throw new NotSupportedException(
+                $"the output '{name}' holds {other}; ML.NET has float, double, integers, bool and text"
+            ),
         };
     }
 
-    private static OutputRows<T> Copy<T>(OrtValue value, int width) where T : unmanaged => new(value.GetTensorDataAsSpan<T>().ToArray(), width);
+    private static OutputRows<T> Copy<T>(OrtValue value, int width)
+        where T : unmanaged => new(value.GetTensorDataAsSpan<T>().ToArray(), width);
 }
 
 /// <summary>One output of some rows, its elements row after row.</summary>
 internal sealed class OutputRows<T>(T[] values, int width) : OutputRows
 {
-    /// <summary>Share of a row's largest value by which two runs may differ: float32 sums of deep networks in another order show 1e-5.</summary>
+    /// <summary>Share of a row's largest value by which two runs may differ: float32 sums of deep networks in another
+    /// order show 1e-5.</summary>
     private const double Rounding = 1e-4;
 
     private readonly T[] own = values;
     private readonly int ownWidth = width;
 
-    public override OutputRows With(IEnumerable<OutputRows> others) => new OutputRows<T>([.. own, .. others.Cast<OutputRows<T>>().SelectMany(other => other.own)], ownWidth);
+    public override OutputRows With(IEnumerable<OutputRows> others) =>
+        new OutputRows<T>([.. own, .. others.Cast<OutputRows<T>>().SelectMany(other => other.own)], ownWidth);
 
     public override bool Agrees(int row, OutputRows other, int otherRow)
     {
-        if (other is not OutputRows<T> same || same.ownWidth != ownWidth) return false;
+        if (other is not OutputRows<T> same || same.ownWidth != ownWidth)
+            return false;
         var ours = own.AsSpan(row * ownWidth, ownWidth);
         var theirs = same.own.AsSpan(otherRow * ownWidth, ownWidth);
-        if (typeof(T) == typeof(float)) return Close(ours, theirs, value => Unsafe.As<T, float>(ref value));
-        if (typeof(T) == typeof(double)) return Close(ours, theirs, value => Unsafe.As<T, double>(ref value));
+        if (typeof(T) == typeof(float))
+            return Close(ours, theirs, value => Unsafe.As<T, float>(ref value));
+        if (typeof(T) == typeof(double))
+            return Close(ours, theirs, value => Unsafe.As<T, double>(ref value));
         for (var i = 0; i < ownWidth; i++)
         {
-            if (typeof(T) == typeof(ReadOnlyMemory<char>) ? ours[i]!.ToString() != theirs[i]!.ToString() : !EqualityComparer<T>.Default.Equals(ours[i], theirs[i])) return false;
+            if (
+                typeof(T) == typeof(ReadOnlyMemory<char>)
+                    ? ours[i]!.ToString() != theirs[i]!.ToString()
+                    : !EqualityComparer<T>.Default.Equals(ours[i], theirs[i])
+            )
+                return false;
         }
 
         return true;
@@ -84,7 +101,9 @@ internal sealed class OutputRows<T>(T[] values, int width) : OutputRows
         }
         else
         {
-            throw new InvalidOperationException($"the column holds {ownWidth} values of {typeof(T).Name} a row, and a {typeof(TValue)} was asked for");
+            throw new InvalidOperationException(
+                $"the column holds {ownWidth} values of {typeof(T).Name} a row, and a {typeof(TValue)} was asked for"
+            );
         }
     }
 
@@ -94,12 +113,14 @@ internal sealed class OutputRows<T>(T[] values, int width) : OutputRows
         foreach (var value in theirs)
         {
             var magnitude = Math.Abs(number(value));
-            if (double.IsFinite(magnitude)) largest = Math.Max(largest, magnitude);
+            if (double.IsFinite(magnitude))
+                largest = Math.Max(largest, magnitude);
         }
 
         for (var i = 0; i < ours.Length; i++)
         {
-            if (!(Onnx.Compare.ArrayComparison.Difference(number(ours[i]), number(theirs[i])) <= Rounding * largest)) return false;
+            if (!(Onnx.Compare.ArrayComparison.Difference(number(ours[i]), number(theirs[i])) <= Rounding * largest))
+                return false;
         }
 
         return true;

@@ -3,14 +3,16 @@ using System.Runtime.ExceptionServices;
 namespace TorchBridge.Inference.Scoring;
 
 /// <summary>
-/// Shares a batch between threads. Each takes a part through a session of one thread: they never wait for each other inside the network, which is some
+/// Shares a batch between threads. Each takes a part through a session of one thread: they never wait for each other
+/// inside the network, which is some
 /// ten per cent faster than several threads on every layer. A few rows are not worth sharing.
 /// </summary>
 internal static class Parts
 {
     private const int WorthSharing = 8;
 
-    /// <summary>Runs a batch in parts, or whole. Where parts fail, the error of the first of them is thrown, as it is.</summary>
+    /// <summary>Runs a batch in parts, or whole. Where parts fail, the error of the first of them is thrown, as it
+    /// is.</summary>
     /// <param name="rows">Rows of the batch.</param>
     /// <param name="parts">Threads.</param>
     /// <param name="whole">Runs it whole.</param>
@@ -27,7 +29,8 @@ internal static class Parts
         var others = new Task[parts - 1];
         for (var i = 1; i < parts; i++)
         {
-            int start = (int)((long)rows * i / parts), end = (int)((long)rows * (i + 1) / parts);
+            int start = (int)((long)rows * i / parts),
+                end = (int)((long)rows * (i + 1) / parts);
             others[i - 1] = Task.Run(() => part(start, end - start));
         }
 
@@ -42,8 +45,10 @@ internal static class Parts
         }
 
         // All are waited for, whoever failed: they write into the caller's arrays.
-        foreach (var other in others) error ??= ErrorOf(other);
-        if (error is not null) ExceptionDispatchInfo.Throw(error);
+        foreach (var other in others)
+            error ??= ErrorOf(other);
+        if (error is not null)
+            ExceptionDispatchInfo.Throw(error);
     }
 
     private static Exception? ErrorOf(Task task)

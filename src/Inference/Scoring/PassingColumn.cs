@@ -1,6 +1,9 @@
-// Columns that pass through. A batch is read ahead of its reader, so what the reader wants of the other columns is kept, a value a row. The
-// values belong to whom the protocol of getters gives them: a getter may reuse, or dispose, what its caller hands it. So vectors are copied
-// out, sequences are read to their end while their row is there, and a picture that the reader is done with goes back to who made it.
+// Columns that pass through. A batch is read ahead of its reader, so what the reader wants of the other columns is
+// kept, a value a row. The
+// values belong to whom the protocol of getters gives them: a getter may reuse, or dispose, what its caller hands it.
+// So vectors are copied
+// out, sequences are read to their end while their row is there, and a picture that the reader is done with goes back
+// to who made it.
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
@@ -12,10 +15,22 @@ namespace TorchBridge.Inference.Scoring;
 /// <summary>Values of one column, a row of the batch each.</summary>
 internal abstract class PassingColumn
 {
-    private static readonly MethodInfo MakeMethod = typeof(PassingColumn).GetMethod(nameof(Make), BindingFlags.NonPublic | BindingFlags.Static)!;
-    private static readonly MethodInfo MakeOwnedMethod = typeof(PassingColumn).GetMethod(nameof(MakeOwned), BindingFlags.NonPublic | BindingFlags.Static)!;
-    private static readonly MethodInfo MakeVectorMethod = typeof(PassingColumn).GetMethod(nameof(MakeVector), BindingFlags.NonPublic | BindingFlags.Static)!;
-    private static readonly MethodInfo MakeSequenceMethod = typeof(PassingColumn).GetMethod(nameof(MakeSequence), BindingFlags.NonPublic | BindingFlags.Static)!;
+    private static readonly MethodInfo MakeMethod = typeof(PassingColumn).GetMethod(
+        nameof(Make),
+        BindingFlags.NonPublic | BindingFlags.Static
+    )!;
+    private static readonly MethodInfo MakeOwnedMethod = typeof(PassingColumn).GetMethod(
+        nameof(MakeOwned),
+        BindingFlags.NonPublic | BindingFlags.Static
+    )!;
+    private static readonly MethodInfo MakeVectorMethod = typeof(PassingColumn).GetMethod(
+        nameof(MakeVector),
+        BindingFlags.NonPublic | BindingFlags.Static
+    )!;
+    private static readonly MethodInfo MakeSequenceMethod = typeof(PassingColumn).GetMethod(
+        nameof(MakeSequence),
+        BindingFlags.NonPublic | BindingFlags.Static
+    )!;
 
     /// <summary>Bytes of the value read last, as far as they matter.</summary>
     public abstract long Bytes { get; }
@@ -26,14 +41,19 @@ internal abstract class PassingColumn
         var type = column.Type.RawType;
         var generic = type.IsGenericType ? type.GetGenericTypeDefinition() : null;
         MethodInfo method;
-        if (generic == typeof(VBuffer<>)) method = MakeVectorMethod.MakeGenericMethod(type.GetGenericArguments());
-        else if (generic == typeof(IEnumerable<>)) method = MakeSequenceMethod.MakeGenericMethod(type.GetGenericArguments());
-        else if (typeof(IDisposable).IsAssignableFrom(type) && type.IsClass) method = MakeOwnedMethod.MakeGenericMethod(type);
-        else method = MakeMethod.MakeGenericMethod(type);
+        if (generic == typeof(VBuffer<>))
+            method = MakeVectorMethod.MakeGenericMethod(type.GetGenericArguments());
+        else if (generic == typeof(IEnumerable<>))
+            method = MakeSequenceMethod.MakeGenericMethod(type.GetGenericArguments());
+        else if (typeof(IDisposable).IsAssignableFrom(type) && type.IsClass)
+            method = MakeOwnedMethod.MakeGenericMethod(type);
+        else
+            method = MakeMethod.MakeGenericMethod(type);
         return (PassingColumn)method.Invoke(null, BindingFlags.DoNotWrapExceptions, null, [row, column], null)!;
     }
 
-    /// <summary>Reads the value where the cursor stands. An error stays with the value: who does not want it need not hear of it.</summary>
+    /// <summary>Reads the value where the cursor stands. An error stays with the value: who does not want it need not
+    /// hear of it.</summary>
     /// <param name="slot">The row's place in the batch.</param>
     public abstract void Read(int slot);
 
@@ -43,11 +63,14 @@ internal abstract class PassingColumn
 
     private static Column<T> Make<T>(DataViewRow row, DataViewSchema.Column column) => new(row.GetGetter<T>(column));
 
-    private static OwnedColumn<T> MakeOwned<T>(DataViewRow row, DataViewSchema.Column column) where T : class, IDisposable => new(row.GetGetter<T>(column));
+    private static OwnedColumn<T> MakeOwned<T>(DataViewRow row, DataViewSchema.Column column)
+        where T : class, IDisposable => new(row.GetGetter<T>(column));
 
-    private static VectorColumn<T> MakeVector<T>(DataViewRow row, DataViewSchema.Column column) => new(row.GetGetter<VBuffer<T>>(column));
+    private static VectorColumn<T> MakeVector<T>(DataViewRow row, DataViewSchema.Column column) =>
+        new(row.GetGetter<VBuffer<T>>(column));
 
-    private static SequenceColumn<T> MakeSequence<T>(DataViewRow row, DataViewSchema.Column column) => new(row.GetGetter<IEnumerable<T>>(column));
+    private static SequenceColumn<T> MakeSequence<T>(DataViewRow row, DataViewSchema.Column column) =>
+        new(row.GetGetter<IEnumerable<T>>(column));
 
     private class Column<T>(ValueGetter<T> source) : PassingColumn
     {
@@ -58,7 +81,8 @@ internal abstract class PassingColumn
 
         public override void Read(int slot)
         {
-            if (slot >= values.Length) Grow(Math.Max(slot + 1, 2 * values.Length));
+            if (slot >= values.Length)
+                Grow(Math.Max(slot + 1, 2 * values.Length));
             errors[slot] = null;
             try
             {
@@ -76,10 +100,14 @@ internal abstract class PassingColumn
             ValueGetter<T> getter = (ref T value) =>
             {
                 var at = slot();
-                if (errors[at] is { } error) ExceptionDispatchInfo.Throw(error);
+                if (errors[at] is { } error)
+                    ExceptionDispatchInfo.Throw(error);
                 Give(at, ref values[at], ref value);
             };
-            return getter as ValueGetter<TValue> ?? throw new InvalidOperationException($"the column holds {typeof(T)}, and {typeof(TValue)} was asked for");
+            return getter as ValueGetter<TValue>
+                ?? throw new InvalidOperationException(
+                    $"the column holds {typeof(T)}, and {typeof(TValue)} was asked for"
+                );
         }
 
         protected virtual void Grow(int size)
@@ -88,9 +116,7 @@ internal abstract class PassingColumn
             Array.Resize(ref errors, size);
         }
 
-        protected virtual void Keep(int slot, ref T value)
-        {
-        }
+        protected virtual void Keep(int slot, ref T value) { }
 
         protected virtual void Give(int slot, ref T kept, ref T value) => value = kept;
     }
@@ -101,7 +127,8 @@ internal abstract class PassingColumn
 
         public override long Bytes => bytes;
 
-        protected override void Keep(int slot, ref VBuffer<T> value) => bytes = (long)value.GetValues().Length * Unsafe.SizeOf<T>();
+        protected override void Keep(int slot, ref VBuffer<T> value) =>
+            bytes = (long)value.GetValues().Length * Unsafe.SizeOf<T>();
 
         protected override void Give(int slot, ref VBuffer<T> kept, ref VBuffer<T> value) => kept.CopyTo(ref value);
     }
@@ -111,7 +138,8 @@ internal abstract class PassingColumn
         protected override void Keep(int slot, ref IEnumerable<T> value) => value = value is null ? null! : [.. value];
     }
 
-    private sealed class OwnedColumn<T>(ValueGetter<T> source) : Column<T>(source) where T : class, IDisposable
+    private sealed class OwnedColumn<T>(ValueGetter<T> source) : Column<T>(source)
+        where T : class, IDisposable
     {
         private T?[] given = [];
         private long bytes;
@@ -130,7 +158,8 @@ internal abstract class PassingColumn
             bytes = value is MLImage picture ? 4L * picture.Width * picture.Height : 0;
         }
 
-        /// <summary>The reader's last picture goes to the source, which disposes or reuses it with a later row, as it would without us.</summary>
+        /// <summary>The reader's last picture goes to the source, which disposes or reuses it with a later row, as it
+        /// would without us.</summary>
         protected override void Give(int slot, ref T kept, ref T value)
         {
             if (given[slot] is null)

@@ -4,7 +4,8 @@ using Microsoft.ML.Data;
 namespace TorchBridge.Inference.Scoring;
 
 /// <summary>The input's cursor under the larger schema.</summary>
-internal sealed class PassingCursor(DataViewRowCursor inner, ScoredSchema columns, HashSet<int> needed) : DataViewRowCursor
+internal sealed class PassingCursor(DataViewRowCursor inner, ScoredSchema columns, HashSet<int> needed)
+    : DataViewRowCursor
 {
     public override DataViewSchema Schema => columns.Schema;
 
@@ -18,11 +19,13 @@ internal sealed class PassingCursor(DataViewRowCursor inner, ScoredSchema column
 
     public override ValueGetter<DataViewRowId> GetIdGetter() => inner.GetIdGetter();
 
-    public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) => inner.GetGetter<TValue>(inner.Schema[column.Index]);
+    public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) =>
+        inner.GetGetter<TValue>(inner.Schema[column.Index]);
 
     protected override void Dispose(bool disposing)
     {
-        if (disposing) inner.Dispose();
+        if (disposing)
+            inner.Dispose();
         base.Dispose(disposing);
     }
 }

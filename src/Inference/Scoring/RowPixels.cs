@@ -33,7 +33,13 @@ internal sealed class RowPixels
                 readBytes = target =>
                 {
                     image(ref picture!);
-                    PictureReader.Read(picture ?? throw new InvalidPictureException($"the picture in row {row.Position} is missing"), card.Width, card.Height, target, card.Reading);
+                    PictureReader.Read(
+                        picture ?? throw new InvalidPictureException($"the picture in row {row.Position} is missing"),
+                        card.Width,
+                        card.Height,
+                        target,
+                        card.Reading
+                    );
                 };
                 break;
             case InputKind.Encoded:
@@ -42,7 +48,14 @@ internal sealed class RowPixels
                 readBytes = target =>
                 {
                     encoded(ref bytes);
-                    PictureReader.Read(bytes.IsDense ? bytes.GetValues() : [.. bytes.DenseValues()], $"the picture in row {row.Position}", card.Width, card.Height, target, card.Reading);
+                    PictureReader.Read(
+                        bytes.IsDense ? bytes.GetValues() : [.. bytes.DenseValues()],
+                        $"the picture in row {row.Position}",
+                        card.Width,
+                        card.Height,
+                        target,
+                        card.Reading
+                    );
                 };
                 break;
             default:
@@ -58,13 +71,18 @@ internal sealed class RowPixels
         if (pixels is not null)
         {
             pixels(ref vector);
-            if (vector.Length != target.Length) throw new InvalidPictureException($"a row has {vector.Length} pixels, and the model takes {target.Length}");
+            if (vector.Length != target.Length)
+                throw new InvalidPictureException(
+                    $"a row has {vector.Length} pixels, and the model takes {target.Length}"
+                );
             vector.CopyTo(target);
             return;
         }
 
-        if (planes.Length == 0) planes = new byte[stride];
+        if (planes.Length == 0)
+            planes = new byte[stride];
         readBytes!(planes);
-        for (var i = 0; i < planes.Length; i++) target[i] = planes[i];
+        for (var i = 0; i < planes.Length; i++)
+            target[i] = planes[i];
     }
 }

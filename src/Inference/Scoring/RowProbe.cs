@@ -1,6 +1,9 @@
-// Whether rows may be put together cannot be read off a graph: a Reshape inside may fix the batch, a Softmax may run along it, a norm may mix
-// its rows. So it is tried: three rows at once must give what each of them gives alone. The rows are made up, unlike one another in size, so
-// that a scale taken over the batch shows. A network that takes none of them (an index out of range, a size that does not fit) says nothing
+// Whether rows may be put together cannot be read off a graph: a Reshape inside may fix the batch, a Softmax may run
+// along it, a norm may mix
+// its rows. So it is tried: three rows at once must give what each of them gives alone. The rows are made up, unlike
+// one another in size, so
+// that a scale taken over the batch shows. A network that takes none of them (an index out of range, a size that does
+// not fit) says nothing
 // here, and is tried again with the first rows of the data.
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
@@ -19,11 +22,16 @@ internal static class RowProbe
     /// <summary>Why rows cannot be scored together; null where they can, or where made-up rows do not tell.</summary>
     public static string? Find(ModelSession session, IReadOnlyList<string> inputs, IReadOnlyList<string> outputs)
     {
-        foreach (var size in session.Inputs.Values.Any(info => info.Dimensions.Skip(1).Any(dim => dim <= 0)) ? FreeSizes : FreeSizes[..1])
+        foreach (
+            var size in session.Inputs.Values.Any(info => info.Dimensions.Skip(1).Any(dim => dim <= 0))
+                ? FreeSizes
+                : FreeSizes[..1]
+        )
         {
             foreach (var isSmall in (bool[])[false, true])
             {
-                if (Try(session, inputs, outputs, size, isSmall, out var reason)) return reason;
+                if (Try(session, inputs, outputs, size, isSmall, out var reason))
+                    return reason;
             }
         }
 
@@ -35,30 +43,51 @@ internal static class RowProbe
     /// <param name="alone">One entry a row, of one entry an output.</param>
     /// <param name="outputs">Names of the outputs.</param>
     /// <returns>Why they cannot be scored together; null where they can.</returns>
-    public static string? Compare(IReadOnlyList<OutputRows?> together, IReadOnlyList<IReadOnlyList<OutputRows>> alone, IReadOnlyList<string> outputs)
+    public static string? Compare(
+        IReadOnlyList<OutputRows?> together,
+        IReadOnlyList<IReadOnlyList<OutputRows>> alone,
+        IReadOnlyList<string> outputs
+    )
     {
         for (var i = 0; i < outputs.Count; i++)
         {
-            if (together[i] is not { } rows) return $"axis 0 of its output '{outputs[i]}' is not the batch";
+            if (together[i] is not { } rows)
+                return $"axis 0 of its output '{outputs[i]}' is not the batch";
             for (var row = 0; row < alone.Count; row++)
             {
-                if (!rows.Agrees(row, alone[row][i], 0)) return $"its rows depend on each other: the output '{outputs[i]}' of a row is another one in a batch";
+                if (!rows.Agrees(row, alone[row][i], 0))
+                    return $"its rows depend on each other: the output '{outputs[i]}' of a row is another one in a batch";
             }
         }
 
         return null;
     }
 
-    private static bool Try(ModelSession session, IReadOnlyList<string> inputs, IReadOnlyList<string> outputs, int size, bool isSmall, out string? reason)
+    private static bool Try(
+        ModelSession session,
+        IReadOnlyList<string> inputs,
+        IReadOnlyList<string> outputs,
+        int size,
+        bool isSmall,
+        out string? reason
+    )
     {
         reason = null;
-        var shapes = inputs.Select(input => session.Inputs[input].Dimensions.Skip(1).Select(dim => dim > 0 ? (long)dim : size).ToArray()).ToArray();
-        if (shapes.Any(shape => shape.Aggregate(1.0, (product, dim) => product * dim) > LargestRow)) return false;
-        var data = inputs.Select((input, i) => new Made(session.Inputs[input].ElementDataType, shapes[i], isSmall, seed: i)).ToArray();
+        var shapes = inputs
+            .Select(input =>
+                session.Inputs[input].Dimensions.Skip(1).Select(dim => dim > 0 ? (long)dim : size).ToArray()
+            )
+            .ToArray();
+        if (shapes.Any(shape => shape.Aggregate(1.0, (product, dim) => product * dim) > LargestRow))
+            return false;
+        var data = inputs
+            .Select((input, i) => new Made(session.Inputs[input].ElementDataType, shapes[i], isSmall, seed: i))
+            .ToArray();
         var alone = new List<OutputRows[]>();
         try
         {
-            for (var row = 0; row < Rows; row++) alone.Add(Run(session, inputs, outputs, data, row, 1)!);
+            for (var row = 0; row < Rows; row++)
+                alone.Add(Run(session, inputs, outputs, data, row, 1)!);
         }
         catch (OnnxRuntimeException)
         {
@@ -77,16 +106,26 @@ internal static class RowProbe
         return true;
     }
 
-    private static OutputRows[] Run(ModelSession session, IReadOnlyList<string> inputs, IReadOnlyList<string> outputs, Made[] data, int start, int rows)
+    private static OutputRows[] Run(
+        ModelSession session,
+        IReadOnlyList<string> inputs,
+        IReadOnlyList<string> outputs,
+        Made[] data,
+        int start,
+        int rows
+    )
     {
         var values = data.Select(input => input.ToOrt(start, rows)).ToArray();
         try
         {
-            return session.Run([.. inputs], values, [.. outputs], results => results.Select((result, i) => OutputRows.Of(result, rows, outputs[i])!).ToArray());
+            return session.Run([.. inputs], values, [.. outputs], results =>
+                results.Select((result, i) => OutputRows.Of(result, rows, outputs[i])!).ToArray()
+            );
         }
         finally
         {
-            foreach (var value in values) value.Dispose();
+            foreach (var value in values)
+                value.Dispose();
         }
     }
 
@@ -118,14 +157,20 @@ internal static class RowProbe
         /// <summary>0 to 3, or 0 and 1: indices and counts that most networks take.</summary>
         private double Whole(double number) => isSmall ? (number > 0 ? 1 : 0) : Math.Floor(Math.Abs(number * 997) % 4);
 
-        private OrtValue Tensor<T>(int start, long[] dims, Func<double, T> convert) where T : unmanaged =>
-            OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, Numbers(start, (int)dims[0]).Select(convert).ToArray().AsMemory(), dims);
+        private OrtValue Tensor<T>(int start, long[] dims, Func<double, T> convert)
+            where T : unmanaged =>
+            OrtValue.CreateTensorValueFromMemory(
+                OrtMemoryInfo.DefaultInstance,
+                Numbers(start, (int)dims[0]).Select(convert).ToArray().AsMemory(),
+                dims
+            );
 
         private OrtValue Text(int start, long[] dims)
         {
             var tensor = OrtValue.CreateTensorWithEmptyStrings(OrtAllocator.DefaultInstance, dims);
             var at = 0;
-            foreach (var number in Numbers(start, (int)dims[0])) tensor.StringTensorSetElementAt($"{(char)('a' + Whole(number))}", at++);
+            foreach (var number in Numbers(start, (int)dims[0]))
+                tensor.StringTensorSetElementAt($"{(char)('a' + Whole(number))}", at++);
             return tensor;
         }
 
@@ -135,7 +180,8 @@ internal static class RowProbe
             for (var row = start; row < start + rows; row++)
             {
                 var random = new Random((seed * Rows) + row + 1);
-                for (var i = 0; i < width; i++) yield return isSmall ? random.NextDouble() - 0.5 : RowScales[row] * ((2 * random.NextDouble()) - 1);
+                for (var i = 0; i < width; i++)
+                    yield return isSmall ? random.NextDouble() - 0.5 : RowScales[row] * ((2 * random.NextDouble()) - 1);
             }
         }
     }

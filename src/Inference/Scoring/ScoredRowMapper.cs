@@ -3,12 +3,18 @@ using Microsoft.ML.Data;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>Scores single rows, for PredictionEngine: a row is scored once, however many of its columns are read, and an error ends its row only.</summary>
+/// <summary>Scores single rows, for PredictionEngine: a row is scored once, however many of its columns are read, and
+/// an error ends its row only.</summary>
 /// <param name="input">What comes in.</param>
 /// <param name="inner">Makes the columns that are not scored; null where those are the input's own.</param>
 /// <param name="scorer">Scores.</param>
 /// <param name="columns">All columns.</param>
-internal sealed class ScoredRowMapper(DataViewSchema input, IRowToRowMapper? inner, BatchScorer scorer, ScoredSchema columns) : IRowToRowMapper
+internal sealed class ScoredRowMapper(
+    DataViewSchema input,
+    IRowToRowMapper? inner,
+    BatchScorer scorer,
+    ScoredSchema columns
+) : IRowToRowMapper
 {
     public DataViewSchema InputSchema => input;
 
@@ -18,7 +24,12 @@ internal sealed class ScoredRowMapper(DataViewSchema input, IRowToRowMapper? inn
     {
         var needed = dependingColumns.Select(column => column.Index).ToHashSet();
         var read = needed.Any(columns.IsScored) ? scorer.InputColumns : [];
-        var others = inner?.GetDependencies(inner.OutputSchema.Where(column => needed.Contains(column.Index) && !columns.IsScored(column.Index))).Select(column => column.Index).ToHashSet();
+        var others = inner
+            ?.GetDependencies(
+                inner.OutputSchema.Where(column => needed.Contains(column.Index) && !columns.IsScored(column.Index))
+            )
+            .Select(column => column.Index)
+            .ToHashSet();
         return input.Where(column => (others ?? needed).Contains(column.Index) || read.Contains(column.Name));
     }
 
@@ -26,7 +37,10 @@ internal sealed class ScoredRowMapper(DataViewSchema input, IRowToRowMapper? inn
     {
         ArgumentNullException.ThrowIfNull(row);
         var active = activeColumns.Select(column => column.Index).ToHashSet();
-        var passing = inner?.GetRow(row, inner.OutputSchema.Where(column => active.Contains(column.Index) && !columns.IsScored(column.Index)));
+        var passing = inner?.GetRow(
+            row,
+            inner.OutputSchema.Where(column => active.Contains(column.Index) && !columns.IsScored(column.Index))
+        );
         return new Row(row, passing ?? row, scorer, columns, active);
     }
 
@@ -40,13 +54,21 @@ internal sealed class ScoredRowMapper(DataViewSchema input, IRowToRowMapper? inn
         private ScoredBatch? scored;
         private long scoredAt = long.MinValue;
 
-        public Row(DataViewRow source, DataViewRow passing, BatchScorer scorer, ScoredSchema columns, HashSet<int> active)
+        public Row(
+            DataViewRow source,
+            DataViewRow passing,
+            BatchScorer scorer,
+            ScoredSchema columns,
+            HashSet<int> active
+        )
         {
             this.source = source;
             this.passing = passing;
             this.columns = columns;
             this.active = active;
-            builder = active.Any(columns.IsScored) ? scorer.Open(source, columns.Scored, columns.ScoredOf(active), capacity: 1) : null;
+            builder = active.Any(columns.IsScored)
+                ? scorer.Open(source, columns.Scored, columns.ScoredOf(active), capacity: 1)
+                : null;
         }
 
         public override DataViewSchema Schema => columns.Schema;
@@ -59,9 +81,10 @@ internal sealed class ScoredRowMapper(DataViewSchema input, IRowToRowMapper? inn
 
         public override ValueGetter<DataViewRowId> GetIdGetter() => source.GetIdGetter();
 
-        public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) => columns.IsScored(column.Index)
-            ? ScoredBatch.Getter<TValue>(columns.ScoredIndex(column.Index), Current, () => 0)
-            : passing.GetGetter<TValue>(passing.Schema[column.Index]);
+        public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) =>
+            columns.IsScored(column.Index)
+                ? ScoredBatch.Getter<TValue>(columns.ScoredIndex(column.Index), Current, () => 0)
+                : passing.GetGetter<TValue>(passing.Schema[column.Index]);
 
         protected override void Dispose(bool disposing)
         {
@@ -69,7 +92,8 @@ internal sealed class ScoredRowMapper(DataViewSchema input, IRowToRowMapper? inn
             {
                 builder?.Dispose();
                 passing.Dispose();
-                if (passing != source) source.Dispose();
+                if (passing != source)
+                    source.Dispose();
             }
 
             base.Dispose(disposing);
@@ -77,12 +101,18 @@ internal sealed class ScoredRowMapper(DataViewSchema input, IRowToRowMapper? inn
 
         private ScoredBatch Current()
         {
-            if (scored is not null && scoredAt == source.Position) return scored;
+            if (scored is not null && scoredAt == source.Position)
+                return scored;
             scored = null;
             builder!.Clear(); // what a row before this one has left, if it ended in an error
-            if (builder.Add() != AddResult.Added) throw new InvalidOperationException("the row cannot be read, and a single prediction cannot be left out. Use OnInvalidImage.Throw or MarkRow with a PredictionEngine.");
+            if (builder.Add() != AddResult.Added)
+                throw new InvalidOperationException(
+                    "the row cannot be read, and a single prediction cannot be left out. Use "
+                        + "OnInvalidImage.Throw or MarkRow with a PredictionEngine."
+                );
             var batch = builder.Score();
-            if (batch.Error is { } error) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(error);
+            if (batch.Error is { } error)
+                System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(error);
             scored = batch;
             scoredAt = source.Position;
             return scored;

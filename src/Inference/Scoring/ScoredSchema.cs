@@ -14,7 +14,8 @@ internal sealed class ScoredSchema
         Scored = scored;
         var builder = new DataViewSchema.Builder();
         builder.AddColumns(input);
-        foreach (var column in scored) builder.AddColumn(column.Name, column.Type, column.Annotations);
+        foreach (var column in scored)
+            builder.AddColumn(column.Name, column.Type, column.Annotations);
         Schema = builder.ToSchema();
         places = [.. Enumerable.Repeat(Passing, input.Count), .. Enumerable.Range(0, scored.Count)];
     }

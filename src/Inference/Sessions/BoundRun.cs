@@ -2,19 +2,27 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace TorchBridge.Inference.Sessions;
 
-/// <summary>A session with its inputs and outputs bound to arrays: runs it over what they hold at the time, and leaves no garbage.</summary>
+/// <summary>A session with its inputs and outputs bound to arrays: runs it over what they hold at the time, and
+/// leaves no garbage.</summary>
 internal sealed class BoundRun : IDisposable
 {
     private readonly ModelSession session;
     private readonly OrtIoBinding binding;
     private readonly List<OrtValue> values = [];
 
-    internal BoundRun(ModelSession session, OrtIoBinding binding, (string Name, Memory<float> Data, long[] Shape)[] inputs, (string Name, Memory<float> Data, long[] Shape)[] outputs)
+    internal BoundRun(
+        ModelSession session,
+        OrtIoBinding binding,
+        (string Name, Memory<float> Data, long[] Shape)[] inputs,
+        (string Name, Memory<float> Data, long[] Shape)[] outputs
+    )
     {
         this.session = session;
         this.binding = binding;
-        foreach (var (name, data, shape) in inputs) binding.BindInput(name, Value(data, shape));
-        foreach (var (name, data, shape) in outputs) binding.BindOutput(name, Value(data, shape));
+        foreach (var (name, data, shape) in inputs)
+            binding.BindInput(name, Value(data, shape));
+        foreach (var (name, data, shape) in outputs)
+            binding.BindOutput(name, Value(data, shape));
     }
 
     /// <summary>Runs.</summary>
@@ -28,7 +36,8 @@ internal sealed class BoundRun : IDisposable
     internal void Free()
     {
         binding.Dispose();
-        foreach (var value in values) value.Dispose();
+        foreach (var value in values)
+            value.Dispose();
     }
 
     private OrtValue Value(Memory<float> data, long[] shape)

@@ -4,7 +4,8 @@ using TorchBridge.Onnx.Contract;
 
 namespace TorchBridge.Inference.Sessions;
 
-/// <summary>Checks a classifier's card against its graph: a card that says something else would fail at every picture.</summary>
+/// <summary>Checks a classifier's card against its graph: a card that says something else would fail at every
+/// picture.</summary>
 internal static class ClassifierGraph
 {
     private const int Free = -1;
@@ -13,31 +14,55 @@ internal static class ClassifierGraph
     /// <exception cref="InvalidDataException">They do not fit.</exception>
     public static bool TakesOnePicture(ModelSession session, ModelCard card, string name)
     {
-        foreach (var other in session.Inputs.Keys.Where(input => input != ModelNames.Pixels)) throw Refuse(name, $"its graph has another input, '{other}'");
+        foreach (var other in session.Inputs.Keys.Where(input => input != ModelNames.Pixels))
+            throw Refuse(name, $"its graph has another input, '{other}'");
         var pixels = Tensor(session.Inputs, ModelNames.Pixels, "input", name);
         Check(pixels, [Free, 3, card.Height, card.Width], "input", ModelNames.Pixels, name);
         foreach (var output in (string[])[ModelNames.Logits, ModelNames.Probabilities])
-            Check(Tensor(session.Outputs, output, "output", name), [Free, card.ClassNames.Count], "output", output, name);
-        if (pixels is not [> 1, ..]) return pixels is [1, ..];
+            Check(
+                Tensor(session.Outputs, output, "output", name),
+                [Free, card.ClassNames.Count],
+                "output",
+                output,
+                name
+            );
+        if (pixels is not [> 1, ..])
+            return pixels is [1, ..];
         throw Refuse(name, $"its graph takes {pixels[0]} pictures at a time; allowed are a free batch axis, and 1");
     }
 
-    private static int[] Tensor(IReadOnlyDictionary<string, NodeMetadata> values, string value, string what, string name)
+    private static int[] Tensor(
+        IReadOnlyDictionary<string, NodeMetadata> values,
+        string value,
+        string what,
+        string name
+    )
     {
-        if (!values.TryGetValue(value, out var info)) throw Refuse(name, $"its graph has no {what} '{value}'; it has {string.Join(", ", values.Keys)}");
-        if (!info.IsTensor || info.ElementDataType != TensorElementType.Float) throw Refuse(name, $"the {what} '{value}' of its graph is no tensor of float32");
+        if (!values.TryGetValue(value, out var info))
+            throw Refuse(name, $"its graph has no {what} '{value}'; it has {string.Join(", ", values.Keys)}");
+        if (!info.IsTensor || info.ElementDataType != TensorElementType.Float)
+            throw Refuse(name, $"the {what} '{value}' of its graph is no tensor of float32");
         return info.Dimensions;
     }
 
     /// <summary>Sizes that the graph leaves open fit; where it leaves all open, running it will tell.</summary>
     private static void Check(int[] dims, int[] expected, string what, string value, string name)
     {
-        if (dims.Length == 0) return;
-        var fits = dims.Length == expected.Length && dims.Zip(expected).All(pair => pair.First <= 0 || pair.Second == Free || pair.First == pair.Second);
-        if (!fits) throw Refuse(name, $"the {what} '{value}' of its graph is [{Text(dims)}], and its metadata say [{Text(expected)}]");
+        if (dims.Length == 0)
+            return;
+        var fits =
+            dims.Length == expected.Length
+            && dims.Zip(expected).All(pair => pair.First <= 0 || pair.Second == Free || pair.First == pair.Second);
+        if (!fits)
+            throw Refuse(
+                name,
+                $"the {what} '{value}' of its graph is [{Text(dims)}], and its metadata say [{Text(expected)}]"
+            );
     }
 
-    private static string Text(int[] dims) => string.Join(", ", dims.Select(size => size > 0 ? FormattableString.Invariant($"{size}") : "N"));
+    private static string Text(int[] dims) =>
+        string.Join(", ", dims.Select(size => size > 0 ? FormattableString.Invariant($"{size}") : "N"));
 
-    private static InvalidDataException Refuse(string name, string reason) => new($"{name} is not a picture classifier of TorchBridge that can run: {reason}");
+    private static InvalidDataException Refuse(string name, string reason) =>
+        new($"{name} is not a picture classifier of TorchBridge that can run: {reason}");
 }

@@ -10,7 +10,8 @@ internal sealed class LeasedRowMapper(IRowToRowMapper inner, Lifetime lifetime) 
 
     public DataViewSchema OutputSchema => inner.OutputSchema;
 
-    public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns) => inner.GetDependencies(dependingColumns);
+    public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns) =>
+        inner.GetDependencies(dependingColumns);
 
     public DataViewRow GetRow(DataViewRow row, IEnumerable<DataViewSchema.Column> activeColumns)
     {
@@ -30,11 +31,13 @@ internal sealed class LeasedRowMapper(IRowToRowMapper inner, Lifetime lifetime) 
 
         public override ValueGetter<DataViewRowId> GetIdGetter() => inner.GetIdGetter();
 
-        public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) => LeasedView.Leased(inner.GetGetter<TValue>(column), lifetime);
+        public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) =>
+            LeasedView.Leased(inner.GetGetter<TValue>(column), lifetime);
 
         protected override void Dispose(bool disposing)
         {
-            if (disposing) inner.Dispose();
+            if (disposing)
+                inner.Dispose();
             base.Dispose(disposing);
         }
     }

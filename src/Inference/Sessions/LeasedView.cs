@@ -3,7 +3,8 @@ using Microsoft.ML.Data;
 
 namespace TorchBridge.Inference.Sessions;
 
-/// <summary>A view of a stage that owns native memory: whoever moves or reads it is inside of the stage's lifetime.</summary>
+/// <summary>A view of a stage that owns native memory: whoever moves or reads it is inside of the stage's
+/// lifetime.</summary>
 internal sealed class LeasedView(IDataView inner, Lifetime lifetime) : IDataView
 {
     public DataViewSchema Schema => inner.Schema;
@@ -18,18 +19,23 @@ internal sealed class LeasedView(IDataView inner, Lifetime lifetime) : IDataView
         return new Cursor(inner.GetRowCursor(columnsNeeded, rand), lifetime);
     }
 
-    public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null)
+    public DataViewRowCursor[] GetRowCursorSet(
+        IEnumerable<DataViewSchema.Column> columnsNeeded,
+        int n,
+        Random? rand = null
+    )
     {
         using var visit = lifetime.Enter();
         return [.. inner.GetRowCursorSet(columnsNeeded, n, rand).Select(cursor => new Cursor(cursor, lifetime))];
     }
 
     /// <summary>A getter that is inside while it reads.</summary>
-    public static ValueGetter<TValue> Leased<TValue>(ValueGetter<TValue> getter, Lifetime lifetime) => (ref TValue value) =>
-    {
-        using var visit = lifetime.Enter();
-        getter(ref value);
-    };
+    public static ValueGetter<TValue> Leased<TValue>(ValueGetter<TValue> getter, Lifetime lifetime) =>
+        (ref TValue value) =>
+        {
+            using var visit = lifetime.Enter();
+            getter(ref value);
+        };
 
     private sealed class Cursor(DataViewRowCursor inner, Lifetime lifetime) : DataViewRowCursor
     {
@@ -49,11 +55,13 @@ internal sealed class LeasedView(IDataView inner, Lifetime lifetime) : IDataView
 
         public override ValueGetter<DataViewRowId> GetIdGetter() => inner.GetIdGetter();
 
-        public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) => Leased(inner.GetGetter<TValue>(column), lifetime);
+        public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) =>
+            Leased(inner.GetGetter<TValue>(column), lifetime);
 
         protected override void Dispose(bool disposing)
         {
-            if (disposing) inner.Dispose();
+            if (disposing)
+                inner.Dispose();
             base.Dispose(disposing);
         }
     }

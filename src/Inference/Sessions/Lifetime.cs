@@ -22,7 +22,8 @@ internal sealed class Lifetime(string owner, Action free)
     {
         lock (gate)
         {
-            if (isClosed) return false;
+            if (isClosed)
+                return false;
             threadsInside.Add(Environment.CurrentManagedThreadId);
             return true;
         }
@@ -38,14 +39,16 @@ internal sealed class Lifetime(string owner, Action free)
         }
     }
 
-    /// <summary>Lets nobody in any more, and waits for who is inside. A thread that closes what it is inside of does not wait for itself.</summary>
+    /// <summary>Lets nobody in any more, and waits for who is inside. A thread that closes what it is inside of does
+    /// not wait for itself.</summary>
     public void Close()
     {
         lock (gate)
         {
             isClosed = true;
             FreeIfUnused();
-            while (!isFreed && !threadsInside.Contains(Environment.CurrentManagedThreadId)) Monitor.Wait(gate);
+            while (!isFreed && !threadsInside.Contains(Environment.CurrentManagedThreadId))
+                Monitor.Wait(gate);
         }
     }
 
@@ -61,7 +64,8 @@ internal sealed class Lifetime(string owner, Action free)
 
     private void FreeIfUnused()
     {
-        if (!isClosed || isFreed || threadsInside.Count > 0) return;
+        if (!isClosed || isFreed || threadsInside.Count > 0)
+            return;
         isFreed = true;
         try
         {

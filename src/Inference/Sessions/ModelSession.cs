@@ -30,7 +30,12 @@ internal sealed class ModelSession : IDisposable
     /// <summary>Runs, and reads what came out before it is freed.</summary>
     /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     /// <exception cref="OnnxRuntimeException">The network cannot be run on these values.</exception>
-    public T Run<T>(IReadOnlyCollection<string> inputNames, IReadOnlyCollection<OrtValue> inputs, IReadOnlyCollection<string> outputNames, Func<IReadOnlyList<OrtValue>, T> read)
+    public T Run<T>(
+        IReadOnlyCollection<string> inputNames,
+        IReadOnlyCollection<OrtValue> inputs,
+        IReadOnlyCollection<string> outputNames,
+        Func<IReadOnlyList<OrtValue>, T> read
+    )
     {
         using var visit = lifetime.Enter();
         using var results = session.Run(options, inputNames, inputs, outputNames);
@@ -40,19 +45,29 @@ internal sealed class ModelSession : IDisposable
     /// <summary>Runs into values that the caller has.</summary>
     /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     /// <exception cref="OnnxRuntimeException">The network cannot be run on these values.</exception>
-    public void Run(IReadOnlyCollection<string> inputNames, IReadOnlyCollection<OrtValue> inputs, IReadOnlyCollection<string> outputNames, IReadOnlyCollection<OrtValue> outputs)
+    public void Run(
+        IReadOnlyCollection<string> inputNames,
+        IReadOnlyCollection<OrtValue> inputs,
+        IReadOnlyCollection<string> outputNames,
+        IReadOnlyCollection<OrtValue> outputs
+    )
     {
         using var visit = lifetime.Enter();
         session.Run(options, inputNames, inputs, outputNames, outputs);
     }
 
-    /// <summary>Binds arrays once, to be run again and again without garbage. They must stay where they are until it is disposed.</summary>
+    /// <summary>Binds arrays once, to be run again and again without garbage. They must stay where they are until it
+    /// is disposed.</summary>
     /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
-    public BoundRun Bind((string Name, Memory<float> Data, long[] Shape)[] inputs, (string Name, Memory<float> Data, long[] Shape)[] outputs)
+    public BoundRun Bind(
+        (string Name, Memory<float> Data, long[] Shape)[] inputs,
+        (string Name, Memory<float> Data, long[] Shape)[] outputs
+    )
     {
         using var visit = lifetime.Enter();
         var run = new BoundRun(this, session.CreateIoBinding(), inputs, outputs);
-        lock (bound) bound.Add(run);
+        lock (bound)
+            bound.Add(run);
         return run;
     }
 
@@ -63,12 +78,14 @@ internal sealed class ModelSession : IDisposable
         session.RunWithBinding(options, binding);
     }
 
-    /// <summary>Frees a binding, unless the session has done so already: a binding must not outlive its session.</summary>
+    /// <summary>Frees a binding, unless the session has done so already: a binding must not outlive its
+    /// session.</summary>
     internal void Release(BoundRun run)
     {
         lock (bound)
         {
-            if (bound.Remove(run)) run.Free();
+            if (bound.Remove(run))
+                run.Free();
         }
     }
 
@@ -79,7 +96,8 @@ internal sealed class ModelSession : IDisposable
     {
         lock (bound)
         {
-            foreach (var run in bound) run.Free();
+            foreach (var run in bound)
+                run.Free();
             bound.Clear();
         }
 

@@ -1,5 +1,7 @@
-// The rules, in one place: NaN equals NaN and nothing else; an infinity equals the infinity of the same sign; everything else differs by
-// |actual - expected|, computed in float64. Of a row, the largest element is the first of equals, and NaN is never it. Two classes tie where
+// The rules, in one place: NaN equals NaN and nothing else; an infinity equals the infinity of the same sign;
+// everything else differs by
+// |actual - expected|, computed in float64. Of a row, the largest element is the first of equals, and NaN is never
+// it. Two classes tie where
 // their expected values lie no further apart than a tolerance that the caller gives.
 using System.Numerics;
 
@@ -11,11 +13,13 @@ internal static class ArrayComparison
     /// <summary>Values below this share of the largest have no relative difference worth telling.</summary>
     private const double RelativeFloor = 0.01;
 
-    /// <summary>How far a number is from what was expected; infinity where NaN or infinity stands on one side only.</summary>
+    /// <summary>How far a number is from what was expected; infinity where NaN or infinity stands on one side
+    /// only.</summary>
     public static double Difference(double actual, double expected)
     {
         var difference = Math.Abs(actual - expected);
-        if (double.IsFinite(difference)) return difference;
+        if (double.IsFinite(difference))
+            return difference;
         return actual.Equals(expected) ? 0 : double.PositiveInfinity;
     }
 
@@ -23,44 +27,54 @@ internal static class ArrayComparison
     /// <param name="actual">What was computed.</param>
     /// <param name="expected">What is right.</param>
     /// <exception cref="ArgumentException">The lengths differ.</exception>
-    public static ArrayDifference Compare<T>(ReadOnlySpan<T> actual, ReadOnlySpan<T> expected) where T : IBinaryFloatingPointIeee754<T>
+    public static ArrayDifference Compare<T>(ReadOnlySpan<T> actual, ReadOnlySpan<T> expected)
+        where T : IBinaryFloatingPointIeee754<T>
     {
-        if (actual.Length != expected.Length) throw new ArgumentException($"{actual.Length} elements against {expected.Length}", nameof(actual));
+        if (actual.Length != expected.Length)
+            throw new ArgumentException($"{actual.Length} elements against {expected.Length}", nameof(actual));
         var largestValue = LargestMagnitude(expected);
-        double largest = 0, relative = 0;
+        double largest = 0,
+            relative = 0;
         var isFinite = true;
         for (var i = 0; i < expected.Length; i++)
         {
-            double got = double.CreateChecked(actual[i]), want = double.CreateChecked(expected[i]);
+            double got = double.CreateChecked(actual[i]),
+                want = double.CreateChecked(expected[i]);
             isFinite &= double.IsFinite(got) && double.IsFinite(want);
             var difference = Difference(got, want);
             largest = Math.Max(largest, difference);
-            if (Math.Abs(want) > RelativeFloor * largestValue && double.IsFinite(want)) relative = Math.Max(relative, difference / Math.Abs(want));
+            if (Math.Abs(want) > RelativeFloor * largestValue && double.IsFinite(want))
+                relative = Math.Max(relative, difference / Math.Abs(want));
         }
 
         return new ArrayDifference(largest, relative, largestValue, isFinite);
     }
 
     /// <summary>The largest absolute value of the finite numbers; 0 where there is none.</summary>
-    public static double LargestMagnitude<T>(ReadOnlySpan<T> values) where T : IBinaryFloatingPointIeee754<T>
+    public static double LargestMagnitude<T>(ReadOnlySpan<T> values)
+        where T : IBinaryFloatingPointIeee754<T>
     {
         double largest = 0;
         foreach (var value in values)
         {
             var magnitude = Math.Abs(double.CreateChecked(value));
-            if (magnitude > largest && double.IsFinite(magnitude)) largest = magnitude;
+            if (magnitude > largest && double.IsFinite(magnitude))
+                largest = magnitude;
         }
 
         return largest;
     }
 
-    /// <summary>Index of the largest element; the first of equals. NaN is never the largest, unless there is nothing else.</summary>
-    public static int IndexOfLargest<T>(ReadOnlySpan<T> row) where T : IBinaryFloatingPointIeee754<T>
+    /// <summary>Index of the largest element; the first of equals. NaN is never the largest, unless there is nothing
+    /// else.</summary>
+    public static int IndexOfLargest<T>(ReadOnlySpan<T> row)
+        where T : IBinaryFloatingPointIeee754<T>
     {
         var best = 0;
         for (var i = 1; i < row.Length; i++)
         {
-            if (row[i] > row[best] || (T.IsNaN(row[best]) && !T.IsNaN(row[i]))) best = i;
+            if (row[i] > row[best] || (T.IsNaN(row[best]) && !T.IsNaN(row[i])))
+                best = i;
         }
 
         return best;
@@ -70,18 +84,22 @@ internal static class ArrayComparison
     /// <param name="actual">rows x width, what was computed.</param>
     /// <param name="expected">rows x width: decides which element is the largest, and what is a tie.</param>
     /// <param name="width">Elements of a row.</param>
-    /// <param name="tie">How far apart the expected values of two classes may lie to be a tie; 0 for equal ones only.</param>
-    public static RowAgreement Rows<T>(ReadOnlySpan<T> actual, ReadOnlySpan<T> expected, int width, double tie) where T : IBinaryFloatingPointIeee754<T>
+    /// <param name="tie">How far apart the expected values of two classes may lie to be a tie; 0 for equal ones
+    /// only.</param>
+    public static RowAgreement Rows<T>(ReadOnlySpan<T> actual, ReadOnlySpan<T> expected, int width, double tie)
+        where T : IBinaryFloatingPointIeee754<T>
     {
         var agree = 0;
         var ties = new List<int>();
         for (var row = 0; row < expected.Length / width; row++)
         {
             var wanted = expected.Slice(row * width, width);
-            int theirs = IndexOfLargest(wanted), ours = IndexOfLargest(actual.Slice(row * width, width));
+            int theirs = IndexOfLargest(wanted),
+                ours = IndexOfLargest(actual.Slice(row * width, width));
             if (ours != theirs)
             {
-                if (!(Difference(double.CreateChecked(wanted[ours]), double.CreateChecked(wanted[theirs])) <= tie)) continue;
+                if (!(Difference(double.CreateChecked(wanted[ours]), double.CreateChecked(wanted[theirs])) <= tie))
+                    continue;
                 ties.Add(row);
             }
 
@@ -94,12 +112,16 @@ internal static class ArrayComparison
     /// <summary>Probabilities of logits: exp(x - max) / sum of the same, in float64.</summary>
     /// <param name="logits">One row.</param>
     /// <param name="probabilities">Receives as many.</param>
-    public static void Softmax<T>(ReadOnlySpan<T> logits, Span<double> probabilities) where T : IBinaryFloatingPointIeee754<T>
+    public static void Softmax<T>(ReadOnlySpan<T> logits, Span<double> probabilities)
+        where T : IBinaryFloatingPointIeee754<T>
     {
-        if (logits.IsEmpty) return;
+        if (logits.IsEmpty)
+            return;
         var largest = double.CreateChecked(logits[IndexOfLargest(logits)]);
         double sum = 0;
-        for (var i = 0; i < logits.Length; i++) sum += probabilities[i] = Math.Exp(double.CreateChecked(logits[i]) - largest);
-        for (var i = 0; i < logits.Length; i++) probabilities[i] /= sum;
+        for (var i = 0; i < logits.Length; i++)
+            sum += probabilities[i] = Math.Exp(double.CreateChecked(logits[i]) - largest);
+        for (var i = 0; i < logits.Length; i++)
+            probabilities[i] /= sum;
     }
 }

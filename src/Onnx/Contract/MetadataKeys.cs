@@ -1,6 +1,7 @@
 namespace TorchBridge.Onnx.Contract;
 
-/// <summary>Keys of what TorchBridge writes into the metadata of its files: ONNX and, for settings and checkpoints, safetensors.</summary>
+/// <summary>Keys of what TorchBridge writes into the metadata of its files: ONNX and, for settings and checkpoints,
+/// safetensors.</summary>
 internal static class MetadataKeys
 {
     /// <summary>Names of the classes, in the order of the logits: a JSON array.</summary>

@@ -12,6 +12,7 @@ internal static class ModelNames
     /// <summary>An output: float32 [N, classes]; each row adds up to one.</summary>
     public const string Probabilities = "probabilities";
 
-    /// <summary>An output that a model may have: float32 [N, classes, h, w], whose sums over places are the logits less their biases.</summary>
+    /// <summary>An output that a model may have: float32 [N, classes, h, w], whose sums over places are the logits
+    /// less their biases.</summary>
     public const string ActivationMap = "activation_map";
 }

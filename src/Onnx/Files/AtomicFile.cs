@@ -5,7 +5,8 @@ using System.Text.RegularExpressions;
 namespace TorchBridge.Onnx.Files;
 
 /// <summary>
-/// Writes files whole or not at all: to a temporary name, flushed to the disk, renamed, and the folder flushed too, so that the new name
+/// Writes files whole or not at all: to a temporary name, flushed to the disk, renamed, and the folder flushed too,
+/// so that the new name
 /// outlives a power cut. The only place that renames a file.
 /// </summary>
 internal static partial class AtomicFile
@@ -26,7 +27,13 @@ internal static partial class AtomicFile
         try
         {
             // Open until it has its name: a temporary file that nobody holds was left by a process that is gone.
-            using var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.Delete, 1 << 16);
+            using var stream = new FileStream(
+                temporary,
+                FileMode.CreateNew,
+                FileAccess.Write,
+                FileShare.Delete,
+                1 << 16
+            );
             write(stream);
             stream.Flush(flushToDisk: true);
             Rename(temporary, path);
@@ -45,9 +52,11 @@ internal static partial class AtomicFile
     /// <param name="text">The content.</param>
     /// <exception cref="IOException">The place cannot be written; the file that was there is as it was.</exception>
     /// <exception cref="UnauthorizedAccessException">The place must not be written.</exception>
-    public static void Text(string path, string text) => Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
+    public static void Text(string path, string text) =>
+        Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 
-    /// <summary>Gives a whole file, on the same disk, its final name. The caller flushes the folder when all are renamed.</summary>
+    /// <summary>Gives a whole file, on the same disk, its final name. The caller flushes the folder when all are
+    /// renamed.</summary>
     internal static void Rename(string from, string path)
     {
         BeforeRename?.Invoke(path);
@@ -64,9 +73,12 @@ internal static partial class AtomicFile
     /// <summary>Deletes temporary files in a folder whose writers are gone.</summary>
     internal static void RemoveLeftovers(string folder)
     {
-        foreach (var file in Directory.EnumerateFiles(folder, $"*{Ending}").Where(file => TemporaryName().IsMatch(file)))
+        foreach (
+            var file in Directory.EnumerateFiles(folder, $"*{Ending}").Where(file => TemporaryName().IsMatch(file))
+        )
         {
-            if (IsAbandoned(file)) File.Delete(file);
+            if (IsAbandoned(file))
+                File.Delete(file);
         }
     }
 
@@ -75,7 +87,8 @@ internal static partial class AtomicFile
     {
         try
         {
-            using (new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None)) return true;
+            using (new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None))
+                return true;
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -86,10 +99,12 @@ internal static partial class AtomicFile
     /// <summary>Writes a folder's names to the disk. Windows does that by itself.</summary>
     internal static void FlushFolder(string folder)
     {
-        if (OperatingSystem.IsWindows()) return;
+        if (OperatingSystem.IsWindows())
+            return;
         var descriptor = Open(folder, 0);
         // A file system without this is no reason to fail: the file is whole under either name.
-        if (descriptor < 0) return;
+        if (descriptor < 0)
+            return;
         _ = FSync(descriptor);
         _ = Close(descriptor);
     }

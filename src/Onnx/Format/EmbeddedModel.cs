@@ -1,4 +1,5 @@
-// What ONNX files may hold outside of themselves are tensors: initializers and attributes, in the graph and in the graphs inside (If, Loop,
+// What ONNX files may hold outside of themselves are tensors: initializers and attributes, in the graph and in the
+// graphs inside (If, Loop,
 // Scan). ML.NET and sessions that are opened from memory take one array of bytes: this makes it.
 using Google.Protobuf;
 using TorchBridge.Onnx.Proto;
@@ -8,15 +9,18 @@ namespace TorchBridge.Onnx.Format;
 /// <summary>Reads a model as one array of bytes, the data files beside it included.</summary>
 internal static class EmbeddedModel
 {
-    /// <summary>The file's own bytes where it is whole; else a copy with its data inside. What is no model is given back as it is.</summary>
+    /// <summary>The file's own bytes where it is whole; else a copy with its data inside. What is no model is given
+    /// back as it is.</summary>
     /// <param name="path">The file.</param>
-    /// <exception cref="InvalidDataException">A tensor is stored in a place that is not allowed, or all are beyond 2 GB.</exception>
+    /// <exception cref="InvalidDataException">A tensor is stored in a place that is not allowed, or all are beyond 2
+    /// GB.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
     public static byte[] Read(string path)
     {
         var bytes = File.ReadAllBytes(path);
         // The field's key as every writer spells it: without it no tensor is outside, and most files need no parsing.
-        if (bytes.AsSpan().IndexOf("location"u8) < 0) return bytes;
+        if (bytes.AsSpan().IndexOf("location"u8) < 0)
+            return bytes;
         ModelProto model;
         try
         {
@@ -28,10 +32,12 @@ internal static class EmbeddedModel
         }
 
         var outside = Tensors(model).Where(ExternalData.IsExternal).ToArray();
-        if (outside.Length == 0) return bytes;
+        if (outside.Length == 0)
+            return bytes;
         try
         {
-            foreach (var tensor in outside) ExternalData.Embed(tensor, path);
+            foreach (var tensor in outside)
+                ExternalData.Embed(tensor, path);
         }
         catch (InvalidDataException error)
         {
@@ -39,20 +45,30 @@ internal static class EmbeddedModel
         }
 
         long size = outside.Sum(tensor => (long)tensor.RawData.Length) + bytes.Length;
-        return size < int.MaxValue ? model.ToByteArray() : throw new InvalidDataException(FormattableString.Invariant($"{path} has {size} bytes with its data; one array holds up to {int.MaxValue} (2 GB)"));
+        return size < int.MaxValue
+            ? model.ToByteArray()
+            : throw new InvalidDataException(
+                FormattableString.Invariant(
+                    $"{path} has {size} bytes with its data; one array holds up to {int.MaxValue} (2 GB)"
+                )
+            );
     }
 
     private static IEnumerable<TensorProto> Tensors(ModelProto model) => model.Graph is { } graph ? Tensors(graph) : [];
 
-    private static IEnumerable<TensorProto> Tensors(GraphProto graph) => graph.Initializer.Concat(graph.Node.SelectMany(Tensors));
+    private static IEnumerable<TensorProto> Tensors(GraphProto graph) =>
+        graph.Initializer.Concat(graph.Node.SelectMany(Tensors));
 
     private static IEnumerable<TensorProto> Tensors(NodeProto node)
     {
         foreach (var attribute in node.Attribute)
         {
-            if (attribute.T is not null) yield return attribute.T;
-            if (attribute.G is null) continue;
-            foreach (var tensor in Tensors(attribute.G)) yield return tensor;
+            if (attribute.T is not null)
+                yield return attribute.T;
+            if (attribute.G is null)
+                continue;
+            foreach (var tensor in Tensors(attribute.G))
+                yield return tensor;
         }
     }
 }

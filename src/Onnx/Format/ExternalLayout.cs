@@ -6,12 +6,14 @@ using TorchBridge.Onnx.Proto;
 namespace TorchBridge.Onnx.Format;
 
 /// <summary>
-/// A data file with a model's large tensors, named by its content: <c>model.onnx.0123456789abcdef.data</c>. Another content has another
+/// A data file with a model's large tensors, named by its content: <c>model.onnx.0123456789abcdef.data</c>. Another
+/// content has another
 /// name, so the model that is there keeps its own data until it is replaced itself.
 /// </summary>
 internal sealed class ExternalLayout
 {
-    /// <summary>Smaller tensors stay in the model: shape inference reads shapes and axes, and does not look into data files.</summary>
+    /// <summary>Smaller tensors stay in the model: shape inference reads shapes and axes, and does not look into data
+    /// files.</summary>
     private const int LeastBytes = 1024;
 
     private const int HashDigits = 16;
@@ -43,8 +45,15 @@ internal sealed class ExternalLayout
     {
         var large = graph.Initializers.Values.Where(IsLarge).ToArray();
         var layout = new ExternalLayout(modelName, large);
-        using var stream = new FileStream(Path.Combine(folder, layout.FileName), FileMode.Create, FileAccess.Write, FileShare.None, 1 << 16);
-        foreach (var tensor in large) stream.Write(tensor.Data.Span);
+        using var stream = new FileStream(
+            Path.Combine(folder, layout.FileName),
+            FileMode.Create,
+            FileAccess.Write,
+            FileShare.None,
+            1 << 16
+        );
+        foreach (var tensor in large)
+            stream.Write(tensor.Data.Span);
         return layout;
     }
 
@@ -61,11 +70,17 @@ internal sealed class ExternalLayout
     /// <summary>A tensor's message, which says where the data are.</summary>
     public TensorProto Describe(Initializer tensor)
     {
-        var proto = new TensorProto { Name = tensor.Name, DataType = (int)tensor.Type, Dims = { tensor.Dims } };
+        var proto = new TensorProto
+        {
+            Name = tensor.Name,
+            DataType = (int)tensor.Type,
+            Dims = { tensor.Dims },
+        };
         ExternalData.Describe(proto, FileName, places[tensor.Name].Offset, places[tensor.Name].Length);
         return proto;
     }
 
     /// <summary>Whether a tensor is worth a place in a data file.</summary>
-    public static bool IsLarge(Initializer tensor) => ElementTypes.SizeOf(tensor.Type) is not null && tensor.Data.Length >= LeastBytes;
+    public static bool IsLarge(Initializer tensor) =>
+        ElementTypes.SizeOf(tensor.Type) is not null && tensor.Data.Length >= LeastBytes;
 }

@@ -1,4 +1,5 @@
-// What is looked at before a runtime sees a model from outside: whatever would make it, or the readers here, take memory or time without a
+// What is looked at before a runtime sees a model from outside: whatever would make it, or the readers here, take
+// memory or time without a
 // bound, or recurse without an end. What an operator means and whether shapes fit is the runtime's to judge.
 using TorchBridge.Onnx.Graph;
 using TorchBridge.Onnx.Proto;
@@ -12,9 +13,18 @@ internal static class ModelStructure
     private const long MostNodes = 1_000_000;
 
     /// <summary>Every tensor of a model: of its graph, of graphs and attributes inside, of functions.</summary>
-    public static IEnumerable<TensorProto> Tensors(ModelProto model) => Tensors(model.Graph)
-        .Concat(model.Functions.SelectMany(function => function.Node.SelectMany(Tensors).Concat(function.AttributeProto.SelectMany(Tensors))))
-        .Concat(model.TrainingInfo.SelectMany(info => new[] { info.Initialization, info.Algorithm }.OfType<GraphProto>()).SelectMany(Tensors));
+    public static IEnumerable<TensorProto> Tensors(ModelProto model) =>
+        Tensors(model.Graph)
+            .Concat(
+                model.Functions.SelectMany(function =>
+                    function.Node.SelectMany(Tensors).Concat(function.AttributeProto.SelectMany(Tensors))
+                )
+            )
+            .Concat(
+                model
+                    .TrainingInfo.SelectMany(info => new[] { info.Initialization, info.Algorithm }.OfType<GraphProto>())
+                    .SelectMany(Tensors)
+            );
 
     /// <summary>What a node calls, with the default domain under one name.</summary>
     public static (string Domain, string Name) Key(NodeProto node) => (Domain(node.Domain), node.OpType);
@@ -26,12 +36,19 @@ internal static class ModelStructure
     /// <exception cref="InvalidDataException">Something does not fit; the message says what.</exception>
     public static void Check(ModelProto model)
     {
-        foreach (var tensor in Tensors(model).Where(tensor => !ExternalData.IsExternal(tensor))) TensorFields.Check(tensor);
+        foreach (var tensor in Tensors(model).Where(tensor => !ExternalData.IsExternal(tensor)))
+            TensorFields.Check(tensor);
         foreach (var sparse in model.Graph.SparseInitializer)
         {
-            if (sparse.Dims.Any(size => size < 0)) throw new InvalidDataException($"the sparse tensor '{sparse.Values?.Name}' has a negative size");
-            var count = sparse.Dims.Aggregate((Int128)sizeof(double), (product, size) => product > int.MaxValue ? product : product * size);
-            if (count > int.MaxValue) throw new InvalidDataException($"the sparse tensor '{sparse.Values?.Name}' is beyond 2 GB once it is unpacked");
+            if (sparse.Dims.Any(size => size < 0))
+                throw new InvalidDataException($"the sparse tensor '{sparse.Values?.Name}' has a negative size");
+            var count = sparse.Dims.Aggregate((Int128)sizeof(double), (product, size) =>
+                product > int.MaxValue ? product : product * size
+            );
+            if (count > int.MaxValue)
+                throw new InvalidDataException(
+                    $"the sparse tensor '{sparse.Values?.Name}' is beyond 2 GB once it is unpacked"
+                );
         }
 
         CheckNames(model.Graph);
@@ -45,23 +62,39 @@ internal static class ModelStructure
         for (var i = 0; i < graph.Node.Count; i++)
         {
             var node = graph.Node[i];
-            if (node.OpType.Length == 0) throw new InvalidDataException(FormattableString.Invariant($"node {i} ('{node.Name}') names no operator"));
+            if (node.OpType.Length == 0)
+                throw new InvalidDataException(
+                    FormattableString.Invariant($"node {i} ('{node.Name}') names no operator")
+                );
             foreach (var output in node.Output.Where(output => output.Length > 0))
             {
-                if (!makers.TryAdd(output, i)) throw new InvalidDataException($"the value '{output}' is made by two nodes; each value is made once");
+                if (!makers.TryAdd(output, i))
+                    throw new InvalidDataException(
+                        $"the value '{output}' is made by two nodes; each value is made once"
+                    );
             }
         }
 
-        foreach (var given in graph.Input.Select(input => input.Name).Concat(graph.Initializer.Select(tensor => tensor.Name)))
+        foreach (
+            var given in graph.Input.Select(input => input.Name).Concat(graph.Initializer.Select(tensor => tensor.Name))
+        )
         {
-            if (makers.ContainsKey(given)) throw new InvalidDataException($"the value '{given}' is made by a node, and is an input or a tensor of the file too");
+            if (makers.ContainsKey(given))
+                throw new InvalidDataException(
+                    $"the value '{given}' is made by a node, and is an input or a tensor of the file too"
+                );
         }
 
         for (var i = 0; i < graph.Node.Count; i++)
         {
-            var reads = graph.Node[i].Input.Concat(graph.Node[i].Attribute.SelectMany(Subgraphs.Of).SelectMany(Subgraphs.OuterReads));
+            var reads = graph
+                .Node[i]
+                .Input.Concat(graph.Node[i].Attribute.SelectMany(Subgraphs.Of).SelectMany(Subgraphs.OuterReads));
             if (reads.FirstOrDefault(name => makers.TryGetValue(name, out var maker) && maker >= i) is { } early)
-                throw new InvalidDataException($"node '{graph.Node[i].Name}' ({graph.Node[i].OpType}) reads '{early}' before it is made; nodes must stand in topological order");
+                throw new InvalidDataException(
+                    $"node '{graph.Node[i].Name}' ({graph.Node[i].OpType}) reads '{early}' before it is "
+                        + "made; nodes must stand in topological order"
+                );
         }
     }
 
@@ -69,27 +102,37 @@ internal static class ModelStructure
     private static void CheckFunctions(ModelProto model)
     {
         var functions = new Dictionary<(string, string), FunctionProto>();
-        foreach (var function in model.Functions) functions.TryAdd(Key(function), function);
-        if (functions.Count == 0) return;
+        foreach (var function in model.Functions)
+            functions.TryAdd(Key(function), function);
+        if (functions.Count == 0)
+            return;
         var sizes = new Dictionary<(string, string), long>();
         var open = new HashSet<(string, string)>();
         var nodes = Count(model.Graph.Node, 0);
-        if (nodes > MostNodes) throw new InvalidDataException(FormattableString.Invariant($"its functions unfold to more than {MostNodes} nodes"));
+        if (nodes > MostNodes)
+            throw new InvalidDataException(
+                FormattableString.Invariant($"its functions unfold to more than {MostNodes} nodes")
+            );
 
         long Count(IEnumerable<NodeProto> body, int depth)
         {
-            if (depth > 100) throw new InvalidDataException("its functions call each other more than 100 deep");
+            if (depth > 100)
+                throw new InvalidDataException("its functions call each other more than 100 deep");
             long sum = 0;
-            foreach (var node in Subgraphs.Nodes(body)) sum = Math.Min(sum + Size(node, depth), MostNodes + 1);
+            foreach (var node in Subgraphs.Nodes(body))
+                sum = Math.Min(sum + Size(node, depth), MostNodes + 1);
             return sum;
         }
 
         long Size(NodeProto node, int depth)
         {
             var key = Key(node);
-            if (!functions.TryGetValue(key, out var function)) return 1;
-            if (sizes.TryGetValue(key, out var known)) return known;
-            if (!open.Add(key)) throw new InvalidDataException($"the function '{function.Name}' calls itself");
+            if (!functions.TryGetValue(key, out var function))
+                return 1;
+            if (sizes.TryGetValue(key, out var known))
+                return known;
+            if (!open.Add(key))
+                throw new InvalidDataException($"the function '{function.Name}' calls itself");
             var size = Count(function.Node, depth + 1);
             open.Remove(key);
             return sizes[key] = size;
@@ -103,10 +146,17 @@ internal static class ModelStructure
 
     private static IEnumerable<TensorProto> Tensors(AttributeProto attribute) =>
         (attribute.T is null ? attribute.Tensors : attribute.Tensors.Prepend(attribute.T))
-            .Concat((attribute.SparseTensor is null ? attribute.SparseTensors : attribute.SparseTensors.Prepend(attribute.SparseTensor)).SelectMany(Tensors))
+            .Concat(
+                (
+                    attribute.SparseTensor is null
+                        ? attribute.SparseTensors
+                        : attribute.SparseTensors.Prepend(attribute.SparseTensor)
+                ).SelectMany(Tensors)
+            )
             .Concat(Subgraphs.Of(attribute).SelectMany(Tensors));
 
-    private static IEnumerable<TensorProto> Tensors(SparseTensorProto sparse) => new[] { sparse.Values, sparse.Indices }.OfType<TensorProto>();
+    private static IEnumerable<TensorProto> Tensors(SparseTensorProto sparse) =>
+        new[] { sparse.Values, sparse.Indices }.OfType<TensorProto>();
 
     private static string Domain(string domain) => domain is "ai.onnx" ? "" : domain;
 }

@@ -10,14 +10,16 @@ internal static class OnnxReader
 {
     /// <summary>Reads a model whole: its tensors then stand in memory.</summary>
     /// <param name="path">The file.</param>
-    /// <exception cref="InvalidDataException">It is no ONNX model, or a damaged one; the message names the file.</exception>
+    /// <exception cref="InvalidDataException">It is no ONNX model, or a damaged one; the message names the
+    /// file.</exception>
     /// <exception cref="IOException">It, or its data file, cannot be read.</exception>
     public static OnnxGraph Read(string path)
     {
         try
         {
             var model = ParseFile(path);
-            foreach (var tensor in ModelStructure.Tensors(model).Where(ExternalData.IsExternal).ToArray()) ExternalData.Embed(tensor, path);
+            foreach (var tensor in ModelStructure.Tensors(model).Where(ExternalData.IsExternal).ToArray())
+                ExternalData.Embed(tensor, path);
             return ToGraph(model);
         }
         catch (InvalidDataException error)
@@ -42,7 +44,8 @@ internal static class OnnxReader
         }
     }
 
-    /// <summary>The metadata of a file's bytes, in their order; a key may stand twice. Tensors are passed over.</summary>
+    /// <summary>The metadata of a file's bytes, in their order; a key may stand twice. Tensors are passed
+    /// over.</summary>
     /// <param name="onnx">The bytes.</param>
     /// <param name="name">What to call it in an error.</param>
     /// <exception cref="InvalidDataException">It is no ONNX model.</exception>
@@ -74,12 +77,14 @@ internal static class OnnxReader
     }
 
     /// <summary>The tensors of a file, one at a time: all at once they would stand in memory a second time.</summary>
-    /// <exception cref="InvalidDataException">A tensor is damaged, or stored in a place that is not allowed.</exception>
+    /// <exception cref="InvalidDataException">A tensor is damaged, or stored in a place that is not
+    /// allowed.</exception>
     public static IEnumerable<Initializer> Initializers(string path)
     {
         foreach (var tensor in StoredTensors(path))
         {
-            if (ExternalData.IsExternal(tensor)) ExternalData.Embed(tensor, path);
+            if (ExternalData.IsExternal(tensor))
+                ExternalData.Embed(tensor, path);
             yield return Initializer.Of(tensor);
         }
     }
@@ -117,7 +122,7 @@ internal static class OnnxReader
             }
 
             var length = input.ReadLength();
-            for (var end = input.Position + length; input.Position < end;)
+            for (var end = input.Position + length; input.Position < end; )
             {
                 if (WireFormat.GetTagFieldNumber(input.ReadTag()) != GraphProto.InitializerFieldNumber)
                 {
@@ -136,7 +141,12 @@ internal static class OnnxReader
     internal static ModelProto ParseFile(string path)
     {
         using var stream = File.OpenRead(path);
-        if (stream.Length > int.MaxValue) throw new InvalidDataException(FormattableString.Invariant($"it has {stream.Length} bytes, and a protobuf message ends at {int.MaxValue} (2 GB)"));
+        if (stream.Length > int.MaxValue)
+            throw new InvalidDataException(
+                FormattableString.Invariant(
+                    $"it has {stream.Length} bytes, and a protobuf message ends at {int.MaxValue} (2 GB)"
+                )
+            );
         return Parse(() => ModelProto.Parser.ParseFrom(stream));
     }
 
@@ -156,7 +166,8 @@ internal static class OnnxReader
     private static Dictionary<string, string> Metadata(ModelProto model)
     {
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var entry in model.MetadataProps) metadata[entry.Key] = entry.Value;
+        foreach (var entry in model.MetadataProps)
+            metadata[entry.Key] = entry.Value;
         return metadata;
     }
 
@@ -164,7 +175,11 @@ internal static class OnnxReader
     private static OnnxGraph ToGraph(ModelProto model)
     {
         ModelStructure.Check(model);
-        var opset = model.OpsetImport.Where(import => import.Domain is "" or "ai.onnx").Select(import => import.Version).DefaultIfEmpty(0).Max();
+        var opset = model
+            .OpsetImport.Where(import => import.Domain is "" or "ai.onnx")
+            .Select(import => import.Version)
+            .DefaultIfEmpty(0)
+            .Max();
         var graph = new OnnxGraph { Opset = (int)Math.Clamp(opset, 0, int.MaxValue), Rest = model };
         var parts = model.Graph;
         var functions = model.Functions.Select(ModelStructure.Key).ToHashSet();
@@ -177,8 +192,10 @@ internal static class OnnxReader
 
         graph.Inputs.AddRange(parts.Input.Select(ToInfo));
         graph.Outputs.AddRange(parts.Output.Select(ToInfo));
-        foreach (var info in parts.ValueInfo) graph.Infos[info.Name] = ToInfo(info);
-        foreach (var (key, value) in Metadata(model)) graph.Metadata[key] = value;
+        foreach (var info in parts.ValueInfo)
+            graph.Infos[info.Name] = ToInfo(info);
+        foreach (var (key, value) in Metadata(model))
+            graph.Metadata[key] = value;
         parts.Node.Clear();
         parts.Initializer.Clear();
         parts.Input.Clear();
@@ -196,7 +213,8 @@ internal static class OnnxReader
         foreach (var node in graph.Node)
         {
             var name = node.Name;
-            while (name.Length == 0 || (node.Name.Length == 0 && !taken.Add(name))) name = string.Create(CultureInfo.InvariantCulture, $"{node.OpType}_{number++}");
+            while (name.Length == 0 || (node.Name.Length == 0 && !taken.Add(name)))
+                name = string.Create(CultureInfo.InvariantCulture, $"{node.OpType}_{number++}");
             yield return ToNode(node, name, functions.Contains(ModelStructure.Key(node)));
         }
     }
@@ -213,7 +231,8 @@ internal static class OnnxReader
             Outputs = [.. stored.Output],
             Rest = stored,
         };
-        foreach (var attribute in stored.Attribute) node.Attributes[attribute.Name] = attribute;
+        foreach (var attribute in stored.Attribute)
+            node.Attributes[attribute.Name] = attribute;
         stored.Input.Clear();
         stored.Output.Clear();
         stored.Attribute.Clear();
@@ -223,7 +242,11 @@ internal static class OnnxReader
     private static ValueInfo ToInfo(ValueInfoProto stored)
     {
         var tensor = stored.Type?.TensorType;
-        return new ValueInfo(stored.Name, (ElementType)(tensor?.ElemType ?? 0), [.. (tensor?.Shape?.Dim ?? []).Select((dim, axis) => Dim(dim, stored.Name, axis))])
+        return new ValueInfo(
+            stored.Name,
+            (ElementType)(tensor?.ElemType ?? 0),
+            [.. (tensor?.Shape?.Dim ?? []).Select((dim, axis) => Dim(dim, stored.Name, axis))]
+        )
         {
             Stored = stored,
         };
@@ -232,7 +255,8 @@ internal static class OnnxReader
     /// <summary>A size, or the name of a free one; a name is made up where there is none.</summary>
     internal static object Dim(TensorShapeProto.Types.Dimension dim, string value, int axis)
     {
-        if (dim.ValueCase == TensorShapeProto.Types.Dimension.ValueOneofCase.DimValue) return dim.DimValue;
+        if (dim.ValueCase == TensorShapeProto.Types.Dimension.ValueOneofCase.DimValue)
+            return dim.DimValue;
         return dim.DimParam is { Length: > 0 } name ? name : $"{value}_{axis}";
     }
 }

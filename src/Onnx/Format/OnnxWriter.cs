@@ -15,14 +15,25 @@ internal static class OnnxWriter
 
     /// <summary>The file's message. IR version 8 is the one of opset 17; ONNX Runtime 1.31 takes up to 12.</summary>
     /// <param name="graph">What to write.</param>
-    /// <param name="metadata">Key-value pairs, written in the order of the keys; null for those that the graph was read with, as they stood.</param>
+    /// <param name="metadata">Key-value pairs, written in the order of the keys; null for those that the graph was
+    /// read with, as they stood.</param>
     /// <param name="external">Which tensors stand in a data file; null to have all in the message.</param>
     /// <exception cref="InvalidDataException">The message would be larger than 2 GB, where protobuf ends.</exception>
-    public static ModelProto ToProto(OnnxGraph graph, IEnumerable<KeyValuePair<string, string>>? metadata = null, ExternalLayout? external = null)
+    public static ModelProto ToProto(
+        OnnxGraph graph,
+        IEnumerable<KeyValuePair<string, string>>? metadata = null,
+        ExternalLayout? external = null
+    )
     {
-        var bytes = graph.Initializers.Values.Where(tensor => external?.Holds(tensor) != true).Sum(tensor => (long)Size(tensor));
+        var bytes = graph
+            .Initializers.Values.Where(tensor => external?.Holds(tensor) != true)
+            .Sum(tensor => (long)Size(tensor));
         if (bytes > int.MaxValue - Spare)
-            throw new InvalidDataException(FormattableString.Invariant($"the model has {bytes} bytes of tensors, and a protobuf message ends at {int.MaxValue} (2 GB)"));
+            throw new InvalidDataException(
+                FormattableString.Invariant(
+                    $"the model has {bytes} bytes of tensors, and a protobuf message ends at {int.MaxValue} (2 GB)"
+                )
+            );
         var model = graph.Rest?.Clone() ?? NewModel(graph.Opset);
         model.Graph.Node.AddRange(graph.Nodes.Select(ToProto));
         model.Graph.Initializer.AddRange(graph.Initializers.Values.Select(tensor => ToProto(tensor, external)));
@@ -30,7 +41,10 @@ internal static class OnnxWriter
         model.Graph.Output.AddRange(graph.Outputs.Select(ToProto));
         var made = graph.Nodes.SelectMany(node => node.Outputs).Where(name => !graph.IsOutput(name));
         model.Graph.ValueInfo.AddRange(made.Where(graph.Infos.ContainsKey).Select(name => ToProto(graph.Infos[name])));
-        SetMetadata(model, metadata?.OrderBy(pair => pair.Key, StringComparer.Ordinal) ?? graph.Metadata.AsEnumerable());
+        SetMetadata(
+            model,
+            metadata?.OrderBy(pair => pair.Key, StringComparer.Ordinal) ?? graph.Metadata.AsEnumerable()
+        );
         return model;
     }
 
@@ -47,7 +61,8 @@ internal static class OnnxWriter
         return model.ToByteArray();
     }
 
-    /// <summary>Writes what <see cref="WithOutputs"/> gives as a file, with the large tensors in a data file beside it.</summary>
+    /// <summary>Writes what <see cref="WithOutputs"/> gives as a file, with the large tensors in a data file beside
+    /// it.</summary>
     public static void WriteWithOutputs(OnnxGraph graph, IEnumerable<string> values, string path)
     {
         var layout = ExternalLayout.Write(graph, Path.GetDirectoryName(path)!, Path.GetFileName(path));
@@ -61,16 +76,22 @@ internal static class OnnxWriter
     public static long TensorBytes(OnnxGraph graph) => graph.Initializers.Values.Sum(tensor => (long)Size(tensor));
 
     /// <summary>Bytes of the file; of the tensors alone where they are too many for one.</summary>
-    public static long FileBytes(OnnxGraph graph) => TensorBytes(graph) is var bytes && bytes > int.MaxValue - Spare ? bytes : ToProto(graph).CalculateSize();
+    public static long FileBytes(OnnxGraph graph) =>
+        TensorBytes(graph) is var bytes && bytes > int.MaxValue - Spare ? bytes : ToProto(graph).CalculateSize();
 
     /// <summary>
-    /// Adds metadata to a file. A protobuf message ends with its file, and repeated fields may be added at the end: what was verified is
+    /// Adds metadata to a file. A protobuf message ends with its file, and repeated fields may be added at the end:
+    /// what was verified is
     /// not touched. Only where a key is there already is the message written anew.
     /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="present">The keys that it has.</param>
     /// <param name="added">What to add.</param>
-    public static void AddMetadata(string path, IReadOnlyCollection<string> present, IReadOnlyDictionary<string, string> added)
+    public static void AddMetadata(
+        string path,
+        IReadOnlyCollection<string> present,
+        IReadOnlyDictionary<string, string> added
+    )
     {
         if (!added.Keys.Any(present.Contains))
         {
@@ -82,8 +103,13 @@ internal static class OnnxWriter
         }
 
         var model = OnnxReader.ParseFile(path);
-        var metadata = model.MetadataProps.ToDictionary(entry => entry.Key, entry => entry.Value, StringComparer.Ordinal);
-        foreach (var (key, value) in added) metadata[key] = value;
+        var metadata = model.MetadataProps.ToDictionary(
+            entry => entry.Key,
+            entry => entry.Value,
+            StringComparer.Ordinal
+        );
+        foreach (var (key, value) in added)
+            metadata[key] = value;
         SetMetadata(model, metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal));
         using var whole = File.Create(path);
         model.WriteTo(whole);
@@ -93,7 +119,12 @@ internal static class OnnxWriter
     {
         var model = new ModelProto
         {
-            IrVersion = opset switch { <= 18 => 8, <= 20 => 9, _ => 10 },
+            IrVersion = opset switch
+            {
+                <= 18 => 8,
+                <= 20 => 9,
+                _ => 10,
+            },
             ProducerName = Producer,
             ProducerVersion = typeof(OnnxWriter).Assembly.GetName().Version!.ToString(3),
             Graph = new GraphProto { Name = "forward" },
@@ -105,13 +136,16 @@ internal static class OnnxWriter
     private static void AddOutputs(ModelProto model, IEnumerable<string> values)
     {
         var outputs = model.Graph.Output.Select(output => output.Name).ToHashSet(StringComparer.Ordinal);
-        foreach (var name in values.Where(name => !outputs.Contains(name))) model.Graph.Output.Add(new ValueInfoProto { Name = name });
+        foreach (var name in values.Where(name => !outputs.Contains(name)))
+            model.Graph.Output.Add(new ValueInfoProto { Name = name });
     }
 
     private static void SetMetadata(ModelProto model, IEnumerable<KeyValuePair<string, string>> metadata)
     {
         model.MetadataProps.Clear();
-        model.MetadataProps.AddRange(metadata.Select(pair => new StringStringEntryProto { Key = pair.Key, Value = pair.Value }));
+        model.MetadataProps.AddRange(
+            metadata.Select(pair => new StringStringEntryProto { Key = pair.Key, Value = pair.Value })
+        );
     }
 
     private static NodeProto ToProto(OnnxNode node)
@@ -126,23 +160,63 @@ internal static class OnnxWriter
         return proto;
     }
 
-    private static AttributeProto ToProto(string name, object value) => value switch
-    {
-        AttributeProto stored => stored,
-        long number => new AttributeProto { Name = name, I = number, Type = AttributeType.Int },
-        float number => new AttributeProto { Name = name, F = number, Type = AttributeType.Float },
-        string text => new AttributeProto { Name = name, S = ByteString.CopyFromUtf8(text), Type = AttributeType.String },
-        long[] numbers => new AttributeProto { Name = name, Ints = { numbers }, Type = AttributeType.Ints },
-        float[] numbers => new AttributeProto { Name = name, Floats = { numbers }, Type = AttributeType.Floats },
-        string[] texts => new AttributeProto { Name = name, Strings = { texts.Select(ByteString.CopyFromUtf8) }, Type = AttributeType.Strings },
-        Initializer tensor => new AttributeProto { Name = name, T = ToProto(tensor, external: null), Type = AttributeType.Tensor },
-        _ => throw new ArgumentException($"attribute {name} has the type {value.GetType().Name}; allowed are long, float, string, arrays of these, and tensors"),
-    };
+    private static AttributeProto ToProto(string name, object value) =>
+        value switch
+        {
+            AttributeProto stored => stored,
+            long number => new AttributeProto
+            {
+                Name = name,
+                I = number,
+                Type = AttributeType.Int,
+            },
+            float number => new AttributeProto
+            {
+                Name = name,
+                F = number,
+                Type = AttributeType.Float,
+            },
+            string text => new AttributeProto
+            {
+                Name = name,
+                S = ByteString.CopyFromUtf8(text),
+                Type = AttributeType.String,
+            },
+            long[] numbers => new AttributeProto
+            {
+                Name = name,
+                Ints = { numbers },
+                Type = AttributeType.Ints,
+            },
+            float[] numbers => new AttributeProto
+            {
+                Name = name,
+                Floats = { numbers },
+                Type = AttributeType.Floats,
+            },
+            string[] texts => new AttributeProto
+            {
+                Name = name,
+                Strings = { texts.Select(ByteString.CopyFromUtf8) },
+                Type = AttributeType.Strings,
+            },
+            Initializer tensor => new AttributeProto
+            {
+                Name = name,
+                T = ToProto(tensor, external: null),
+                Type = AttributeType.Tensor,
+            },
+            _ => throw new ArgumentException(
+                $"attribute {name} has the type {value.GetType().Name}; allowed are long, float, string, arrays of these, and tensors"
+            ),
+        };
 
     private static TensorProto ToProto(Initializer tensor, ExternalLayout? external)
     {
-        if (external?.Holds(tensor) == true) return external.Describe(tensor);
-        var proto = tensor.Stored?.Clone() ?? new TensorProto { RawData = UnsafeByteOperations.UnsafeWrap(tensor.Data), Dims = { tensor.Dims } };
+        if (external?.Holds(tensor) == true)
+            return external.Describe(tensor);
+        var proto = tensor.Stored?.Clone()
+            ?? new TensorProto { RawData = UnsafeByteOperations.UnsafeWrap(tensor.Data), Dims = { tensor.Dims } };
         proto.Name = tensor.Name;
         proto.DataType = (int)tensor.Type;
         return proto;
@@ -152,11 +226,23 @@ internal static class OnnxWriter
 
     private static ValueInfoProto ToProto(ValueInfo info)
     {
-        if (info.Stored is { } stored) return stored;
+        if (info.Stored is { } stored)
+            return stored;
         var shape = new TensorShapeProto();
-        shape.Dim.AddRange(info.Dims.Select(dim => dim is long size
-            ? new TensorShapeProto.Types.Dimension { DimValue = size }
-            : new TensorShapeProto.Types.Dimension { DimParam = (string)dim }));
-        return new ValueInfoProto { Name = info.Name, Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)info.Type, Shape = shape } } };
+        shape.Dim.AddRange(
+            info.Dims.Select(dim =>
+                dim is long size
+                    ? new TensorShapeProto.Types.Dimension { DimValue = size }
+                    : new TensorShapeProto.Types.Dimension { DimParam = (string)dim }
+            )
+        );
+        return new ValueInfoProto
+        {
+            Name = info.Name,
+            Type = new TypeProto
+            {
+                TensorType = new TypeProto.Types.Tensor { ElemType = (int)info.Type, Shape = shape },
+            },
+        };
     }
 }

@@ -5,8 +5,10 @@ using TorchBridge.Onnx.Graph;
 namespace TorchBridge.Onnx.Format;
 
 /// <summary>
-/// A model's file, with its data file where the tensors are too large for one, in a folder of its own beside the final place; gone when
-/// it is disposed, unless it was committed. The model is renamed last, and its data file is named by its content: a model that is there
+/// A model's file, with its data file where the tensors are too large for one, in a folder of its own beside the
+/// final place; gone when
+/// it is disposed, unless it was committed. The model is renamed last, and its data file is named by its content: a
+/// model that is there
 /// is whole, the old one or the new one.
 /// </summary>
 internal sealed class StagedModel : IDisposable
@@ -57,19 +59,22 @@ internal sealed class StagedModel : IDisposable
         FileBytes = new FileInfo(ModelPath).Length + (dataFile is null ? 0 : new FileInfo(files[dataFile]).Length);
     }
 
-    /// <summary>Forgets the tensors that the exporter computed: the file holds them now, and verification needs the memory.</summary>
+    /// <summary>Forgets the tensors that the exporter computed: the file holds them now, and verification needs the
+    /// memory.</summary>
     public void DropComputedTensors()
     {
         foreach (var tensor in graph.Initializers.Values.Where(tensor => tensor.Source is null).ToArray())
             graph.Initializers[tensor.Name] = tensor with { Data = default };
     }
 
-    /// <summary>Puts the model where it belongs, with metadata that is known only now, and takes data files of older ones away.</summary>
+    /// <summary>Puts the model where it belongs, with metadata that is known only now, and takes data files of older
+    /// ones away.</summary>
     /// <param name="late">Replaces or joins what <see cref="Write"/> has written.</param>
     public void Commit(IEnumerable<KeyValuePair<string, string>>? late = null)
     {
         var added = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var (key, value) in late ?? []) added[key] = value;
+        foreach (var (key, value) in late ?? [])
+            added[key] = value;
         OnnxWriter.AddMetadata(ModelPath, keys, added);
         files.Publish(dataFile is null ? [name] : [dataFile, name]);
         foreach (var stale in StaleDataFiles())
@@ -88,12 +93,17 @@ internal sealed class StagedModel : IDisposable
     /// <inheritdoc/>
     public void Dispose() => files.Dispose();
 
-    /// <summary>Data files of models that had this one's name; none where a copy of such a model is still there, or another is being made.</summary>
+    /// <summary>Data files of models that had this one's name; none where a copy of such a model is still there, or
+    /// another is being made.</summary>
     private IEnumerable<string> StaleDataFiles()
     {
-        var stale = Directory.EnumerateFiles(target, $"{name}.*.data").Select(file => Path.GetFileName(file)!)
-            .Where(file => ExternalLayout.IsDataFileOf(name, file) && file != dataFile).ToArray();
-        if (stale.Length == 0 || !files.IsAlone) return [];
+        var stale = Directory
+            .EnumerateFiles(target, $"{name}.*.data")
+            .Select(file => Path.GetFileName(file)!)
+            .Where(file => ExternalLayout.IsDataFileOf(name, file) && file != dataFile)
+            .ToArray();
+        if (stale.Length == 0 || !files.IsAlone)
+            return [];
         var models = Directory.EnumerateFiles(target, "*.onnx").Append(Path.Combine(target, name));
         return stale.Except(models.SelectMany(DataFiles), StringComparer.Ordinal);
 
@@ -103,7 +113,8 @@ internal sealed class StagedModel : IDisposable
             {
                 return OnnxReader.DataFiles(model);
             }
-            catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidProtocolBufferException)
+            catch (Exception error)
+                when (error is IOException or UnauthorizedAccessException or InvalidProtocolBufferException)
             {
                 return stale.ToHashSet(StringComparer.Ordinal); // perhaps a copy that is being written: all are left
             }

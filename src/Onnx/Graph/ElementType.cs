@@ -58,14 +58,16 @@ internal enum ElementType
 /// <summary>Sizes of element types.</summary>
 internal static class ElementTypes
 {
-    /// <summary>Bytes of an element; null for text, and for the types of newer versions that pack several into a byte.</summary>
-    public static int? SizeOf(ElementType type) => type switch
-    {
-        ElementType.UInt8 or ElementType.Int8 or ElementType.Bool => 1,
-        ElementType.UInt16 or ElementType.Int16 or ElementType.Float16 or ElementType.BFloat16 => 2,
-        ElementType.Float32 or ElementType.Int32 or ElementType.UInt32 => 4,
-        ElementType.Float64 or ElementType.Int64 or ElementType.UInt64 or ElementType.Complex64 => 8,
-        ElementType.Complex128 => 16,
-        _ => null,
-    };
+    /// <summary>Bytes of an element; null for text, and for the types of newer versions that pack several into a
+    /// byte.</summary>
+    public static int? SizeOf(ElementType type) =>
+        type switch
+        {
+            ElementType.UInt8 or ElementType.Int8 or ElementType.Bool => 1,
+            ElementType.UInt16 or ElementType.Int16 or ElementType.Float16 or ElementType.BFloat16 => 2,
+            ElementType.Float32 or ElementType.Int32 or ElementType.UInt32 => 4,
+            ElementType.Float64 or ElementType.Int64 or ElementType.UInt64 or ElementType.Complex64 => 8,
+            ElementType.Complex128 => 16,
+            _ => null,
+        };
 }

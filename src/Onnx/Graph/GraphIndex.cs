@@ -12,11 +12,12 @@ internal sealed class GraphIndex
     {
         foreach (var node in graph.Nodes)
         {
-            foreach (var output in node.Outputs.Where(output => output.Length > 0)) producers[output] = node;
+            foreach (var output in node.Outputs.Where(output => output.Length > 0))
+                producers[output] = node;
         }
 
-        readers = graph.Nodes
-            .SelectMany(node => node.Reads.Select(input => (input, node)))
+        readers = graph
+            .Nodes.SelectMany(node => node.Reads.Select(input => (input, node)))
             .ToLookup(pair => pair.input, pair => pair.node, StringComparer.Ordinal);
         outputs = graph.Outputs.Select(output => output.Name).ToHashSet(StringComparer.Ordinal);
     }
@@ -24,7 +25,8 @@ internal sealed class GraphIndex
     /// <summary>The node that makes a value; null for inputs and tensors of the file.</summary>
     public OnnxNode? Producer(string value) => producers.GetValueOrDefault(value);
 
-    /// <summary>The nodes that read a value, themselves or in their subgraphs, in the graph's order, each once.</summary>
+    /// <summary>The nodes that read a value, themselves or in their subgraphs, in the graph's order, each
+    /// once.</summary>
     public IEnumerable<OnnxNode> Readers(string value) => readers[value];
 
     /// <summary>Whether a value is an output of the graph.</summary>

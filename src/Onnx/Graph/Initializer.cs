@@ -15,12 +15,15 @@ internal sealed record Initializer(string Name, ElementType Type, long[] Dims)
     /// <param name="type">Element type.</param>
     /// <param name="dims">Sizes.</param>
     /// <param name="data">Little-endian elements in C order. They are not copied.</param>
-    public Initializer(string name, ElementType type, long[] dims, ReadOnlyMemory<byte> data) : this(name, type, dims) => Data = data;
+    public Initializer(string name, ElementType type, long[] dims, ReadOnlyMemory<byte> data)
+        : this(name, type, dims) => Data = data;
 
     /// <summary>
-    /// Little-endian elements in C order, at most 2 GB; wherever they stand: an array, a parsed file, a module's own native memory.
+    /// Little-endian elements in C order, at most 2 GB; wherever they stand: an array, a parsed file, a module's own
+    /// native memory.
     /// </summary>
-    /// <exception cref="InvalidDataException">The tensor was read from a file, and holds text or a packed type.</exception>
+    /// <exception cref="InvalidDataException">The tensor was read from a file, and holds text or a packed
+    /// type.</exception>
     public ReadOnlyMemory<byte> Data
     {
         get => Stored is null ? field : TensorFields.Bytes(Stored);
@@ -31,24 +34,30 @@ internal sealed record Initializer(string Name, ElementType Type, long[] Dims)
         }
     }
 
-    /// <summary>The message of a tensor that was read from a file: written again as it stood. Null once <see cref="Data"/> is set.</summary>
+    /// <summary>
+    /// The message of a tensor that was read from a file: written again as it stood. Null once <see cref="Data"/> is set.
+    /// </summary>
     public TensorProto? Stored { get; private init; }
 
-    /// <summary>The state-dict key whose bytes these are, unchanged; null for a tensor that the exporter computed.</summary>
+    /// <summary>The state-dict key whose bytes these are, unchanged; null for a tensor that the exporter
+    /// computed.</summary>
     public string? Source { get; init; }
 
     /// <summary>Number of elements.</summary>
     public long Count => Dims.Aggregate(1L, (product, size) => product * size);
 
     /// <summary>A tensor as a file holds it.</summary>
-    public static Initializer Of(TensorProto stored) => new(stored.Name, (ElementType)stored.DataType, [.. stored.Dims]) { Stored = stored };
+    public static Initializer Of(TensorProto stored) =>
+        new(stored.Name, (ElementType)stored.DataType, [.. stored.Dims]) { Stored = stored };
 
     /// <summary>A tensor of float32.</summary>
-    public static Initializer Of(string name, float[] values, params long[] dims) => Of<float>(name, ElementType.Float32, values, dims);
+    public static Initializer Of(string name, float[] values, params long[] dims) =>
+        Of<float>(name, ElementType.Float32, values, dims);
 
-    /// <summary>A tensor of elements that stand in memory as <paramref name="type"/> does in the file; they are copied.</summary>
-    public static Initializer Of<T>(string name, ElementType type, ReadOnlySpan<T> values, params long[] dims) where T : unmanaged =>
-        new(name, type, dims, MemoryMarshal.AsBytes(values).ToArray());
+    /// <summary>A tensor of elements that stand in memory as <paramref name="type"/> does in the file; they are
+    /// copied.</summary>
+    public static Initializer Of<T>(string name, ElementType type, ReadOnlySpan<T> values, params long[] dims)
+        where T : unmanaged => new(name, type, dims, MemoryMarshal.AsBytes(values).ToArray());
 
     /// <summary>A vector of texts.</summary>
     public static Initializer Of(string name, IReadOnlyList<string> texts)

@@ -3,8 +3,10 @@ using TorchBridge.Onnx.Proto;
 namespace TorchBridge.Onnx.Graph;
 
 /// <summary>
-/// The graph that lowering builds, folding and quantization rewrite, and files hold. Nodes are in topological order. What a file says
-/// beyond nodes, tensors, inputs and outputs (functions, other operator sets, training information) is kept and written again.
+/// The graph that lowering builds, folding and quantization rewrite, and files hold. Nodes are in topological order.
+/// What a file says
+/// beyond nodes, tensors, inputs and outputs (functions, other operator sets, training information) is kept and
+/// written again.
 /// </summary>
 internal sealed class OnnxGraph
 {
@@ -35,11 +37,13 @@ internal sealed class OnnxGraph
     /// <summary>The metadata of a graph that was read from a file.</summary>
     public Dictionary<string, string> Metadata { get; private init; } = new(StringComparer.Ordinal);
 
-    /// <summary>The message of the file that the graph was read from, without what is above; null for a graph that was built.</summary>
+    /// <summary>The message of the file that the graph was read from, without what is above; null for a graph that
+    /// was built.</summary>
     public ModelProto? Rest { get; init; }
 
     /// <summary>Names of the inputs that a caller gives.</summary>
-    public IEnumerable<string> InputNames => Inputs.Select(input => input.Name).Where(name => !Initializers.ContainsKey(name));
+    public IEnumerable<string> InputNames =>
+        Inputs.Select(input => input.Name).Where(name => !Initializers.ContainsKey(name));
 
     /// <summary>Names of the outputs.</summary>
     public IEnumerable<string> OutputNames => Outputs.Select(output => output.Name);
@@ -51,7 +55,8 @@ internal sealed class OnnxGraph
     /// <exception cref="ArgumentException">There is one of its name.</exception>
     public void Add(Initializer tensor) => Initializers.Add(tensor.Name, tensor);
 
-    /// <summary>An index of producers and readers as they are now: for many questions to a graph that stays as it is.</summary>
+    /// <summary>An index of producers and readers as they are now: for many questions to a graph that stays as it
+    /// is.</summary>
     public GraphIndex Index() => new(this);
 
     /// <summary>The node that makes a value now; null for inputs and tensors of the file.</summary>
@@ -64,7 +69,8 @@ internal sealed class OnnxGraph
     public Dictionary<string, int> Uses()
     {
         var uses = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach (var name in Nodes.SelectMany(node => node.Inputs.Concat(node.SubgraphReads)).Concat(OutputNames)) uses[name] = uses.GetValueOrDefault(name) + 1;
+        foreach (var name in Nodes.SelectMany(node => node.Inputs.Concat(node.SubgraphReads)).Concat(OutputNames))
+            uses[name] = uses.GetValueOrDefault(name) + 1;
         return uses;
     }
 
@@ -78,22 +84,27 @@ internal sealed class OnnxGraph
         foreach (var node in Nodes)
         {
             names.UnionWith(node.Inputs.Concat(node.Outputs).Append(node.Name));
-            names.UnionWith(node.Attributes.Values.OfType<AttributeProto>().SelectMany(Subgraphs.Of).SelectMany(Subgraphs.Names));
+            names.UnionWith(
+                node.Attributes.Values.OfType<AttributeProto>().SelectMany(Subgraphs.Of).SelectMany(Subgraphs.Names)
+            );
         }
 
         names.UnionWith(Initializers.Keys.Concat(Inputs.Select(input => input.Name)).Concat(OutputNames));
-        if (Rest is not null) names.UnionWith(Rest.Graph.SparseInitializer.Select(tensor => tensor.Values?.Name ?? ""));
+        if (Rest is not null)
+            names.UnionWith(Rest.Graph.SparseInitializer.Select(tensor => tensor.Values?.Name ?? ""));
         return names;
     }
 
-    /// <summary>Makes every node that reads a value read another one; subgraphs are left, and graphs that are built here have none.</summary>
+    /// <summary>Makes every node that reads a value read another one; subgraphs are left, and graphs that are built
+    /// here have none.</summary>
     public void ReplaceUses(string from, string to)
     {
         foreach (var node in Nodes)
         {
             for (var i = 0; i < node.Inputs.Count; i++)
             {
-                if (node.Inputs[i] == from) node.Inputs[i] = to;
+                if (node.Inputs[i] == from)
+                    node.Inputs[i] = to;
             }
         }
     }
@@ -106,7 +117,8 @@ internal sealed class OnnxGraph
         {
             for (var i = 0; i < node.Outputs.Count; i++)
             {
-                if (node.Outputs[i] == from) node.Outputs[i] = to;
+                if (node.Outputs[i] == from)
+                    node.Outputs[i] = to;
             }
         }
     }
@@ -115,13 +127,15 @@ internal sealed class OnnxGraph
     public void RemoveUnreadInitializers()
     {
         var read = Nodes.SelectMany(node => node.Reads).Concat(OutputNames).ToHashSet(StringComparer.Ordinal);
-        foreach (var name in Initializers.Keys.Where(name => !read.Contains(name)).ToArray()) Initializers.Remove(name);
+        foreach (var name in Initializers.Keys.Where(name => !read.Contains(name)).ToArray())
+            Initializers.Remove(name);
     }
 
     /// <summary>A copy whose nodes can be rewritten; tensors are shared.</summary>
     public OnnxGraph Copy() => CopyOf(Opset, Rest);
 
-    /// <summary>A copy that states another version of the standard operators. Its nodes are the caller's to convert.</summary>
+    /// <summary>A copy that states another version of the standard operators. Its nodes are the caller's to
+    /// convert.</summary>
     /// <param name="opset">The version.</param>
     /// <param name="leastIr">Least version of the file format.</param>
     public OnnxGraph Copy(int opset, long leastIr)
@@ -130,23 +144,25 @@ internal sealed class OnnxGraph
         if (rest is not null)
         {
             rest.IrVersion = Math.Max(rest.IrVersion, leastIr);
-            foreach (var import in rest.OpsetImport.Where(import => import.Domain is "" or "ai.onnx")) import.Version = opset;
+            foreach (var import in rest.OpsetImport.Where(import => import.Domain is "" or "ai.onnx"))
+                import.Version = opset;
         }
 
         return CopyOf(opset, rest);
     }
 
-    private OnnxGraph CopyOf(int opset, ModelProto? rest) => new()
-    {
-        Opset = opset,
-        Nodes = [.. Nodes.Select(node => node.Copy())],
-        Initializers = new(Initializers, StringComparer.Ordinal),
-        Inputs = [.. Inputs],
-        Outputs = [.. Outputs],
-        Infos = new(Infos, StringComparer.Ordinal),
-        Ranks = new(Ranks, StringComparer.Ordinal),
-        Origins = new(Origins, StringComparer.Ordinal),
-        Metadata = new(Metadata, StringComparer.Ordinal),
-        Rest = rest,
-    };
+    private OnnxGraph CopyOf(int opset, ModelProto? rest) =>
+        new()
+        {
+            Opset = opset,
+            Nodes = [.. Nodes.Select(node => node.Copy())],
+            Initializers = new(Initializers, StringComparer.Ordinal),
+            Inputs = [.. Inputs],
+            Outputs = [.. Outputs],
+            Infos = new(Infos, StringComparer.Ordinal),
+            Ranks = new(Ranks, StringComparer.Ordinal),
+            Origins = new(Origins, StringComparer.Ordinal),
+            Metadata = new(Metadata, StringComparer.Ordinal),
+            Rest = rest,
+        };
 }

@@ -3,7 +3,8 @@ using TorchBridge.Onnx.Proto;
 namespace TorchBridge.Onnx.Graph;
 
 /// <summary>
-/// A node. Attribute values are long, float, string, long[], float[], string[] or <see cref="Initializer"/>; those that were read from a
+/// A node. Attribute values are long, float, string, long[], float[], string[] or <see cref="Initializer"/>; those
+/// that were read from a
 /// file are the messages that stood there.
 /// </summary>
 internal sealed class OnnxNode
@@ -35,58 +36,67 @@ internal sealed class OnnxNode
     /// <summary>Whether a function of the file defines the operator, whatever it is called.</summary>
     public bool IsFunction { get; init; }
 
-    /// <summary>The operator where it is one of the standard ones; empty for those of other domains and for functions of the file.</summary>
+    /// <summary>The operator where it is one of the standard ones; empty for those of other domains and for functions
+    /// of the file.</summary>
     public string StandardType => Domain is "" or "ai.onnx" && !IsFunction ? OpType : "";
 
-    /// <summary>Names of the values that the node's subgraphs (the bodies of If, Loop and Scan) read from the graph around them.</summary>
-    public IEnumerable<string> SubgraphReads => Attributes.Values.OfType<AttributeProto>().SelectMany(Subgraphs.Of).SelectMany(Subgraphs.OuterReads);
+    /// <summary>Names of the values that the node's subgraphs (the bodies of If, Loop and Scan) read from the graph
+    /// around them.</summary>
+    public IEnumerable<string> SubgraphReads =>
+        Attributes.Values.OfType<AttributeProto>().SelectMany(Subgraphs.Of).SelectMany(Subgraphs.OuterReads);
 
     /// <summary>Every value that the node needs: its inputs, and what its subgraphs read.</summary>
-    public IEnumerable<string> Reads => Inputs.Concat(SubgraphReads).Where(name => name.Length > 0).Distinct(StringComparer.Ordinal);
+    public IEnumerable<string> Reads =>
+        Inputs.Concat(SubgraphReads).Where(name => name.Length > 0).Distinct(StringComparer.Ordinal);
 
     /// <summary>An integer attribute.</summary>
-    public long Int(string name, long fallback) => Attributes.GetValueOrDefault(name) switch
-    {
-        long value => value,
-        AttributeProto stored => stored.I,
-        _ => fallback,
-    };
+    public long Int(string name, long fallback) =>
+        Attributes.GetValueOrDefault(name) switch
+        {
+            long value => value,
+            AttributeProto stored => stored.I,
+            _ => fallback,
+        };
 
     /// <summary>A float attribute.</summary>
-    public float Float(string name, float fallback) => Attributes.GetValueOrDefault(name) switch
-    {
-        float value => value,
-        AttributeProto stored => stored.F,
-        _ => fallback,
-    };
+    public float Float(string name, float fallback) =>
+        Attributes.GetValueOrDefault(name) switch
+        {
+            float value => value,
+            AttributeProto stored => stored.F,
+            _ => fallback,
+        };
 
     /// <summary>A text attribute.</summary>
-    public string Text(string name, string fallback) => Attributes.GetValueOrDefault(name) switch
-    {
-        string value => value,
-        AttributeProto stored => stored.S.ToStringUtf8(),
-        _ => fallback,
-    };
+    public string Text(string name, string fallback) =>
+        Attributes.GetValueOrDefault(name) switch
+        {
+            string value => value,
+            AttributeProto stored => stored.S.ToStringUtf8(),
+            _ => fallback,
+        };
 
     /// <summary>An attribute of several integers; empty where it is not there.</summary>
-    public IReadOnlyList<long> Ints(string name) => Attributes.GetValueOrDefault(name) switch
-    {
-        long[] values => values,
-        AttributeProto stored => stored.Ints,
-        _ => [],
-    };
+    public IReadOnlyList<long> Ints(string name) =>
+        Attributes.GetValueOrDefault(name) switch
+        {
+            long[] values => values,
+            AttributeProto stored => stored.Ints,
+            _ => [],
+        };
 
     /// <summary>A copy whose inputs, outputs and attributes can be changed.</summary>
-    public OnnxNode Copy() => new()
-    {
-        OpType = OpType,
-        Name = Name,
-        Inputs = [.. Inputs],
-        Outputs = [.. Outputs],
-        Domain = Domain,
-        IsFunction = IsFunction,
-        Attributes = new(Attributes, StringComparer.Ordinal),
-        ModulePath = ModulePath,
-        Rest = Rest,
-    };
+    public OnnxNode Copy() =>
+        new()
+        {
+            OpType = OpType,
+            Name = Name,
+            Inputs = [.. Inputs],
+            Outputs = [.. Outputs],
+            Domain = Domain,
+            IsFunction = IsFunction,
+            Attributes = new(Attributes, StringComparer.Ordinal),
+            ModulePath = ModulePath,
+            Rest = Rest,
+        };
 }

@@ -9,7 +9,8 @@ namespace TorchBridge.Onnx.Graph;
 internal sealed record ValueInfo(string Name, ElementType Type, object[] Dims)
 {
     /// <summary>
-    /// The message of an info that was read from a file, written again as it stood: it may leave the shape out, or describe a sequence.
+    /// The message of an info that was read from a file, written again as it stood: it may leave the shape out, or
+    /// describe a sequence.
     /// </summary>
     public ValueInfoProto? Stored { get; init; }
 }

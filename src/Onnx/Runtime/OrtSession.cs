@@ -5,7 +5,8 @@ namespace TorchBridge.Onnx.Runtime;
 /// <summary>How a session is opened. The defaults are ONNX Runtime's own, but that it reports errors only.</summary>
 internal sealed record OrtSession
 {
-    /// <summary>For looking at models rather than serving them: failures are the caller's to report, and the log stays empty.</summary>
+    /// <summary>For looking at models rather than serving them: failures are the caller's to report, and the log
+    /// stays empty.</summary>
     public static OrtSession Quiet { get; } = new() { Log = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
 
     /// <summary>What is logged.</summary>
@@ -20,10 +21,12 @@ internal sealed record OrtSession
     /// <summary>Whether the memory of a run is planned from the runs before it.</summary>
     public bool PlansMemory { get; init; } = true;
 
-    /// <summary>Whether convolution weights keep their layout: the blocked one is a second copy of all of them.</summary>
+    /// <summary>Whether convolution weights keep their layout: the blocked one is a second copy of all of
+    /// them.</summary>
     public bool KeepsLayout { get; init; }
 
-    /// <summary>Whether int8 models run in exact kernels, at half the speed, where the fast ones may overflow.</summary>
+    /// <summary>Whether int8 models run in exact kernels, at half the speed, where the fast ones may
+    /// overflow.</summary>
     public bool ExactInt8 { get; init; }
 
     /// <summary>Threads of one run; null for one a core.</summary>
@@ -62,10 +65,14 @@ internal sealed record OrtSession
             EnableCpuMemArena = KeepsMemory,
             EnableMemoryPattern = PlansMemory,
         };
-        if (Threads is { } threads) options.IntraOpNumThreads = threads;
-        if (RewrittenPath is { } path) options.OptimizedModelFilePath = path;
-        if (KeepsLayout) options.AddSessionConfigEntry("optimization.disable_specified_optimizers", "NchwcTransformer");
-        if (ExactInt8 && Processor.MayOverflow) options.AddSessionConfigEntry("session.x64quantprecision", "1");
+        if (Threads is { } threads)
+            options.IntraOpNumThreads = threads;
+        if (RewrittenPath is { } path)
+            options.OptimizedModelFilePath = path;
+        if (KeepsLayout)
+            options.AddSessionConfigEntry("optimization.disable_specified_optimizers", "NchwcTransformer");
+        if (ExactInt8 && Processor.MayOverflow)
+            options.AddSessionConfigEntry("session.x64quantprecision", "1");
         Configure?.Invoke(options);
         return options;
     }

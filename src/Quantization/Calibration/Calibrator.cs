@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using TorchBridge.Onnx.Graph;
 using TorchBridge.Quantization.Execution;
@@ -7,11 +8,17 @@ namespace TorchBridge.Quantization.Calibration;
 
 /// <summary>What calibration saw.</summary>
 /// <param name="Histograms">By name of the value.</param>
-/// <param name="Means">By name of a layer's input and the axis that the layer takes for its channels: mean of each channel.</param>
+/// <param name="Means">By name of a layer's input and the axis that the layer takes for its channels: mean of each
+/// channel.</param>
 /// <param name="Rows">Rows read.</param>
-internal sealed record CalibrationResult(IReadOnlyDictionary<string, ValueHistogram> Histograms, IReadOnlyDictionary<(string Value, int Axis), double[]> Means, long Rows);
+internal sealed record CalibrationResult(
+    IReadOnlyDictionary<string, ValueHistogram> Histograms,
+    IReadOnlyDictionary<(string Value, int Axis), double[]> Means,
+    long Rows
+);
 
-/// <summary>Runs the float model over batches and watches its values: histograms and means only, so memory does not grow with the batches.</summary>
+/// <summary>Runs the float model over batches and watches its values: histograms and means only, so memory does not
+/// grow with the batches.</summary>
 internal static class Calibrator
 {
     /// <summary>Watches.</summary>
@@ -20,11 +27,19 @@ internal static class Calibrator
     /// <param name="batches">What to run.</param>
     /// <param name="progress">Hears of each batch.</param>
     /// <exception cref="QuantizationException">There is no batch, or a value is not finite.</exception>
-    public static CalibrationResult Watch(OnnxGraph model, QuantizationPlan plan, IEnumerable<QuantizationBatch> batches, IProgress<QuantizationProgress>? progress)
+    public static CalibrationResult Watch(
+        OnnxGraph model,
+        QuantizationPlan plan,
+        IEnumerable<QuantizationBatch> batches,
+        IProgress<QuantizationProgress>? progress
+    )
     {
         var seen = plan.Values.Keys.ToDictionary(name => name, _ => new ValueHistogram(), StringComparer.Ordinal);
         // One value may be read along two axes: by a convolution along axis 1, by a matrix product along the last.
-        var means = plan.Layers.Select(QuantizationPlan.Channels).Distinct().ToDictionary(channels => channels, channels => new ChannelMean(channels.Axis));
+        var means = plan
+            .Layers.Select(QuantizationPlan.Channels)
+            .Distinct()
+            .ToDictionary(channels => channels, channels => new ChannelMean(channels.Axis));
         var ofValue = means.ToLookup(pair => pair.Key.Value, pair => pair.Value, StringComparer.Ordinal);
         using var runner = new ModelRunner(model, plan.Values.Keys.Except(model.InputNames, StringComparer.Ordinal));
         long rows = 0;
@@ -32,7 +47,9 @@ internal static class Calibrator
         foreach (var batch in batches)
         {
             using var results = runner.Run(batch);
-            var given = batch.Inputs.Where(input => seen.ContainsKey(input.Name) && input.Value is DenseTensor<float>).Select(input => (input.Name, (DenseTensor<float>)input.Value));
+            var given = batch
+                .Inputs.Where(input => seen.ContainsKey(input.Name) && input.Value is DenseTensor<float>)
+                .Select(input => (input.Name, (DenseTensor<float>)input.Value));
             number++;
             var values = given.Concat(results.Floats()).ToArray();
             var isFinite = new bool[values.Length];
@@ -40,16 +57,27 @@ internal static class Calibrator
             {
                 var (name, tensor) = values[i];
                 isFinite[i] = seen[name].Add(tensor.Buffer.Span);
-                if (!isFinite[i]) return;
-                foreach (var mean in ofValue[name]) mean.Add(tensor);
+                if (!isFinite[i])
+                    return;
+                foreach (var mean in ofValue[name])
+                    mean.Add(tensor);
             });
             if (Array.IndexOf(isFinite, false) is >= 0 and var bad)
-                throw new QuantizationException(FormattableString.Invariant($"calibration batch {number}: the value '{values[bad].Item1}' holds NaN or infinity; scales cannot be chosen from it. Look at the inputs of this batch."));
+                throw new QuantizationException(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"calibration batch {number}: the value '{values[bad].Item1}' holds NaN or "
+                            + $"infinity; scales cannot be chosen from it. Look at the inputs of this batch."
+                    )
+                );
             rows += batch.Rows;
             progress?.Report(new QuantizationProgress("calibration", number, null));
         }
 
-        if (number == 0) throw new QuantizationException("there are no calibration batches: ranges cannot be guessed. A few hundred typical inputs do.");
+        if (number == 0)
+            throw new QuantizationException(
+                "there are no calibration batches: ranges cannot be guessed. A few hundred typical inputs do."
+            );
         return new CalibrationResult(seen, means.ToDictionary(pair => pair.Key, pair => pair.Value.Means()), rows);
     }
 
@@ -62,16 +90,24 @@ internal static class Calibrator
         {
             var dims = tensor.Dimensions;
             var at = axis < 0 ? dims.Length + axis : axis;
-            if (tensor.Length == 0) return;
+            if (tensor.Length == 0)
+                return;
             var inner = 1;
-            for (var i = at + 1; i < dims.Length; i++) inner *= dims[i];
+            for (var i = at + 1; i < dims.Length; i++)
+                inner *= dims[i];
             var channels = dims[at];
-            if (sums.Length == 0) sums = new double[channels];
+            if (sums.Length == 0)
+                sums = new double[channels];
             var values = tensor.Buffer.Span;
-            for (int i = 0, channel = 0; i < values.Length; i += inner, channel = channel + 1 == channels ? 0 : channel + 1)
+            for (
+                int i = 0, channel = 0;
+                i < values.Length;
+                i += inner, channel = channel + 1 == channels ? 0 : channel + 1
+            )
             {
                 double sum = 0;
-                foreach (var value in values.Slice(i, inner)) sum += value;
+                foreach (var value in values.Slice(i, inner))
+                    sum += value;
                 sums[channel] += sum;
             }
 

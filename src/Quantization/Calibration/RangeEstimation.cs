@@ -2,9 +2,11 @@
 //   min-max      everything that was seen
 //   percentile   all but a share of the numbers, half of it at either end where both ends are used
 //   mean square  the range with the least expected (x - x')^2: rounding inside, clipping outside
-//   entropy      the range with the least Kullback-Leibler divergence between the histogram and what 256 levels leave of it
+//   entropy      the range with the least Kullback-Leibler divergence between the histogram and what 256 levels leave
+// of it
 // Every range holds zero.
-// Sources: Migacz 2017, "8-bit inference with TensorRT" (entropy); Wu et al. 2020, "Integer quantization for deep learning
+// Sources: Migacz 2017, "8-bit inference with TensorRT" (entropy); Wu et al. 2020, "Integer quantization for deep
+// learning
 // inference", section 4 (percentile, entropy, mean square).
 using TorchBridge.Quantization.Plan;
 
@@ -21,8 +23,10 @@ internal static class RangeEstimation
     /// <summary>The range of a value.</summary>
     public static (double Low, double High) Of(ValueHistogram seen, CalibrationMethod method)
     {
-        double low = Math.Min(seen.Low, 0), high = Math.Max(seen.High, 0);
-        if (seen.Count == 0 || low == high) return (0, 0);
+        double low = Math.Min(seen.Low, 0),
+            high = Math.Max(seen.High, 0);
+        if (seen.Count == 0 || low == high)
+            return (0, 0);
         var bins = seen.Filled().ToArray();
         return method switch
         {
@@ -34,7 +38,12 @@ internal static class RangeEstimation
         };
     }
 
-    private static (double Low, double High) Percentile((double Middle, long Count)[] bins, ValueHistogram seen, double low, double high)
+    private static (double Low, double High) Percentile(
+        (double Middle, long Count)[] bins,
+        ValueHistogram seen,
+        double low,
+        double high
+    )
     {
         var spare = (long)(seen.Count * LeftOut / (low < 0 && high > 0 ? 2 : 1));
         double Cut(IEnumerable<(double Middle, long Count)> fromTheEnd, double end)
@@ -44,24 +53,34 @@ internal static class RangeEstimation
             {
                 passed += count;
                 // Half a bin outwards: numbers of this bin are kept.
-                if (passed > spare) return Math.Abs(middle) + (seen.BinWidth / 2) is var kept && kept < Math.Abs(end) ? Math.CopySign(kept, end) : end;
+                if (passed > spare)
+                    return Math.Abs(middle) + (seen.BinWidth / 2) is var kept && kept < Math.Abs(end)
+                        ? Math.CopySign(kept, end)
+                        : end;
             }
 
             return 0;
         }
 
-        return (low < 0 ? Cut(bins.Where(bin => bin.Middle < 0), low) : 0, high > 0 ? Cut(bins.Where(bin => bin.Middle > 0).Reverse(), high) : 0);
+        return (
+            low < 0 ? Cut(bins.Where(bin => bin.Middle < 0), low) : 0,
+            high > 0 ? Cut(bins.Where(bin => bin.Middle > 0).Reverse(), high) : 0
+        );
     }
 
     /// <summary>Moves the ends in, one after the other, to where the cost is least.</summary>
     private static (double Low, double High) Search(double low, double high, Func<double, double, double> cost)
     {
-        double bestLow = low, bestHigh = high, best = cost(low, high);
+        double bestLow = low,
+            bestHigh = high,
+            best = cost(low, high);
         // Two rounds: the best place of one end depends a little on the other.
         for (var round = 0; round < 2; round++)
         {
-            for (var i = 1; i <= Candidates && high > 0; i++) Try(bestLow, high * i / Candidates);
-            for (var i = 1; i <= Candidates && low < 0; i++) Try(low * i / Candidates, bestHigh);
+            for (var i = 1; i <= Candidates && high > 0; i++)
+                Try(bestLow, high * i / Candidates);
+            for (var i = 1; i <= Candidates && low < 0; i++)
+                Try(low * i / Candidates, bestHigh);
         }
 
         return (bestLow, bestHigh);
@@ -69,7 +88,8 @@ internal static class RangeEstimation
         void Try(double l, double h)
         {
             var c = cost(l, h);
-            if (c < best) (best, bestLow, bestHigh) = (c, l, h);
+            if (c < best)
+                (best, bestLow, bestHigh) = (c, l, h);
         }
     }
 
@@ -77,10 +97,14 @@ internal static class RangeEstimation
     {
         var step = (high - low) / AffineScale.Steps;
         // Numbers are spread evenly between two levels: the mean square of their rounding is step^2 / 12.
-        double inside = step * step / 12, sum = 0;
+        double inside = step * step / 12,
+            sum = 0;
         foreach (var (middle, count) in bins)
         {
-            var outside = middle > high ? middle - high : middle < low ? low - middle : 0;
+            var outside =
+                middle > high ? middle - high
+                : middle < low ? low - middle
+                : 0;
             sum += count * (outside > 0 ? outside * outside : inside);
         }
 
@@ -91,7 +115,8 @@ internal static class RangeEstimation
     {
         const int levels = AffineScale.Steps + 1;
         // A histogram no finer than the levels is kept exactly by them.
-        if (high - low <= levels * width) return double.PositiveInfinity;
+        if (high - low <= levels * width)
+            return double.PositiveInfinity;
         var mass = new double[levels];
         var filled = new int[levels];
         double total = 0;
@@ -99,16 +124,20 @@ internal static class RangeEstimation
         {
             var level = Level(middle);
             mass[level] += count;
-            if (middle >= low && middle <= high) filled[level]++;
+            if (middle >= low && middle <= high)
+                filled[level]++;
             total += count;
         }
 
-        // What is cut off is counted at the end that it saturates to, in the reference; the levels cannot tell it from what was there.
-        double sum = 0, kept = 0;
+        // What is cut off is counted at the end that it saturates to, in the reference; the levels cannot tell it
+        // from what was there.
+        double sum = 0,
+            kept = 0;
         var clippedLow = bins.Where(bin => bin.Middle < low).Sum(bin => (double)bin.Count);
         var clippedHigh = bins.Where(bin => bin.Middle > high).Sum(bin => (double)bin.Count);
         var inside = bins.Where(bin => bin.Middle >= low && bin.Middle <= high).ToArray();
-        if (inside.Length == 0) return double.PositiveInfinity;
+        if (inside.Length == 0)
+            return double.PositiveInfinity;
         var unclipped = (double[])mass.Clone();
         unclipped[0] -= clippedLow;
         unclipped[^1] -= clippedHigh;

@@ -1,5 +1,6 @@
 // What it does: a histogram of a value that is seen batch after batch, in a memory that does not grow.
-//   Bins are of one width, a power of two, on both sides of zero. A number outside doubles the width: pairs of bins become one.
+//   Bins are of one width, a power of two, on both sides of zero. A number outside doubles the width: pairs of bins
+// become one.
 //   Zeros are counted apart: half of what a ReLU gives is exactly zero, and zero is exact in every scale.
 namespace TorchBridge.Quantization.Calibration;
 
@@ -21,13 +22,15 @@ internal sealed class ValueHistogram
     /// <summary>Numbers seen.</summary>
     public long Count { get; private set; }
 
-    /// <summary>The middle of each bin that holds something, with its count, ascending; without the exact zeros.</summary>
+    /// <summary>The middle of each bin that holds something, with its count, ascending; without the exact
+    /// zeros.</summary>
     public IEnumerable<(double Middle, long Count)> Filled()
     {
         var width = Math.ScaleB(1, exponent);
         for (var i = 0; i < Bins; i++)
         {
-            if (counts[i] > 0) yield return ((i - (Bins / 2) + 0.5) * width, counts[i]);
+            if (counts[i] > 0)
+                yield return ((i - (Bins / 2) + 0.5) * width, counts[i]);
         }
     }
 
@@ -38,13 +41,18 @@ internal sealed class ValueHistogram
     /// <returns>Whether all of them were finite; nothing is added where one is not.</returns>
     public bool Add(ReadOnlySpan<float> values)
     {
-        if (values.IsEmpty) return true;
-        float low = float.PositiveInfinity, high = float.NegativeInfinity;
+        if (values.IsEmpty)
+            return true;
+        float low = float.PositiveInfinity,
+            high = float.NegativeInfinity;
         foreach (var value in values)
         {
-            if (!float.IsFinite(value)) return false;
-            if (value < low) low = value;
-            if (value > high) high = value;
+            if (!float.IsFinite(value))
+                return false;
+            if (value < low)
+                low = value;
+            if (value > high)
+                high = value;
         }
 
         Low = Math.Min(Low, low);
@@ -54,7 +62,8 @@ internal sealed class ValueHistogram
         var perWidth = (float)Math.ScaleB(1, -exponent);
         foreach (var value in values)
         {
-            if (value != 0) counts[(int)MathF.Floor(value * perWidth) + (Bins / 2)]++;
+            if (value != 0)
+                counts[(int)MathF.Floor(value * perWidth) + (Bins / 2)]++;
         }
 
         return true;
@@ -63,14 +72,17 @@ internal sealed class ValueHistogram
     /// <summary>Makes the bins wide enough for a magnitude.</summary>
     private void Widen(double magnitude)
     {
-        if (magnitude == 0) return;
+        if (magnitude == 0)
+            return;
         // Strictly inside: |x| < 2^(exponent) * Bins / 2.
         var needed = Math.Max(Math.ILogB(magnitude) + 1 - Math.ILogB(Bins / 2), -120);
-        if (exponent == int.MinValue) exponent = needed;
+        if (exponent == int.MinValue)
+            exponent = needed;
         for (; exponent < needed; exponent++)
         {
             var wider = new long[Bins];
-            for (var i = 0; i < Bins; i++) wider[(i / 2) + (Bins / 4)] += counts[i];
+            for (var i = 0; i < Bins; i++)
+                wider[(i / 2) + (Bins / 4)] += counts[i];
             counts = wider;
         }
     }

@@ -7,13 +7,18 @@ namespace TorchBridge.Quantization.Execution;
 internal sealed class BatchResult(IDisposableReadOnlyCollection<DisposableNamedOnnxValue>? results) : IDisposable
 {
     /// <summary>The float32 values; those of other types are left out.</summary>
-    public IEnumerable<(string Name, DenseTensor<float> Tensor)> Floats() => (results ?? Enumerable.Empty<DisposableNamedOnnxValue>())
-        .Where(result => result.ValueType == OnnxValueType.ONNX_TYPE_TENSOR && result.ElementType == TensorElementType.Float)
-        .Select(result => (result.Name, (DenseTensor<float>)result.AsTensor<float>()));
+    public IEnumerable<(string Name, DenseTensor<float> Tensor)> Floats() =>
+        (results ?? Enumerable.Empty<DisposableNamedOnnxValue>())
+            .Where(result =>
+                result.ValueType == OnnxValueType.ONNX_TYPE_TENSOR && result.ElementType == TensorElementType.Float
+            )
+            .Select(result => (result.Name, (DenseTensor<float>)result.AsTensor<float>()));
 
-    /// <summary>Every value, in the order that they were asked for; what a sequence or a map holds one by one.</summary>
+    /// <summary>Every value, in the order that they were asked for; what a sequence or a map holds one by
+    /// one.</summary>
     /// <exception cref="QuantizationException">A value is of a type that cannot be read.</exception>
-    public IEnumerable<OutputValue> Values() => (results ?? Enumerable.Empty<DisposableNamedOnnxValue>()).SelectMany(result => Flatten(result.Name, result));
+    public IEnumerable<OutputValue> Values() =>
+        (results ?? Enumerable.Empty<DisposableNamedOnnxValue>()).SelectMany(result => Flatten(result.Name, result));
 
     /// <inheritdoc/>
     public void Dispose() => results?.Dispose();
@@ -23,9 +28,23 @@ internal sealed class BatchResult(IDisposableReadOnlyCollection<DisposableNamedO
         switch (value.Value)
         {
             case IDictionary<long, float> map:
-                return [new OutputValue(name, [map.Count]) { Floats = map.OrderBy(pair => pair.Key).Select(pair => pair.Value).ToArray() }];
+                return
+                [
+                    new OutputValue(name, [map.Count])
+                    {
+                        Floats = map.OrderBy(pair => pair.Key).Select(pair => pair.Value).ToArray(),
+                    },
+                ];
             case IDictionary<string, float> map:
-                return [new OutputValue(name, [map.Count]) { Floats = map.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => pair.Value).ToArray() }];
+                return
+                [
+                    new OutputValue(name, [map.Count])
+                    {
+                        Floats = map.OrderBy(pair => pair.Key, StringComparer.Ordinal)
+                            .Select(pair => pair.Value)
+                            .ToArray(),
+                    },
+                ];
             case IEnumerable<NamedOnnxValue> sequence:
                 return sequence.SelectMany(item => Flatten(name, item));
             default:
@@ -33,24 +52,33 @@ internal sealed class BatchResult(IDisposableReadOnlyCollection<DisposableNamedO
         }
     }
 
-    private static OutputValue Tensor(string name, object? value) => value switch
-    {
-        DenseTensor<float> tensor => new OutputValue(name, tensor.Dimensions.ToArray()) { Floats = tensor.Buffer },
-        Tensor<double> tensor => new OutputValue(name, tensor.Dimensions.ToArray()) { Doubles = [.. tensor] },
-        Tensor<Float16> tensor => new OutputValue(name, tensor.Dimensions.ToArray()) { Floats = tensor.Select(item => (float)item).ToArray() },
-        Tensor<BFloat16> tensor => new OutputValue(name, tensor.Dimensions.ToArray()) { Floats = tensor.Select(item => (float)item).ToArray() },
-        Tensor<long> tensor => Integers(name, tensor, item => item),
-        Tensor<ulong> tensor => Integers(name, tensor, item => item),
-        Tensor<int> tensor => Integers(name, tensor, item => item),
-        Tensor<uint> tensor => Integers(name, tensor, item => item),
-        Tensor<short> tensor => Integers(name, tensor, item => item),
-        Tensor<ushort> tensor => Integers(name, tensor, item => item),
-        Tensor<sbyte> tensor => Integers(name, tensor, item => item),
-        Tensor<byte> tensor => Integers(name, tensor, item => item),
-        Tensor<bool> tensor => Integers(name, tensor, item => item ? 1 : 0),
-        Tensor<string> tensor => new OutputValue(name, tensor.Dimensions.ToArray()) { Texts = [.. tensor] },
-        _ => throw new QuantizationException($"output '{name}' cannot be compared: it holds {value?.GetType().Name ?? "nothing that can be read"}. No file was written."),
-    };
+    private static OutputValue Tensor(string name, object? value) =>
+        value switch
+        {
+            DenseTensor<float> tensor => new OutputValue(name, tensor.Dimensions.ToArray()) { Floats = tensor.Buffer },
+            Tensor<double> tensor => new OutputValue(name, tensor.Dimensions.ToArray()) { Doubles = [.. tensor] },
+            Tensor<Float16> tensor => new OutputValue(name, tensor.Dimensions.ToArray())
+            {
+                Floats = tensor.Select(item => (float)item).ToArray(),
+            },
+            Tensor<BFloat16> tensor => new OutputValue(name, tensor.Dimensions.ToArray())
+            {
+                Floats = tensor.Select(item => (float)item).ToArray(),
+            },
+            Tensor<long> tensor => Integers(name, tensor, item => item),
+            Tensor<ulong> tensor => Integers(name, tensor, item => item),
+            Tensor<int> tensor => Integers(name, tensor, item => item),
+            Tensor<uint> tensor => Integers(name, tensor, item => item),
+            Tensor<short> tensor => Integers(name, tensor, item => item),
+            Tensor<ushort> tensor => Integers(name, tensor, item => item),
+            Tensor<sbyte> tensor => Integers(name, tensor, item => item),
+            Tensor<byte> tensor => Integers(name, tensor, item => item),
+            Tensor<bool> tensor => Integers(name, tensor, item => item ? 1 : 0),
+            Tensor<string> tensor => new OutputValue(name, tensor.Dimensions.ToArray()) { Texts = [.. tensor] },
+            _ => throw new QuantizationException(
+                $"output '{name}' cannot be compared: it holds {value?.GetType().Name ?? "nothing that can be read"}. No file was written."
+            ),
+        };
 
     private static OutputValue Integers<T>(string name, Tensor<T> tensor, Func<T, Int128> convert) =>
         new(name, tensor.Dimensions.ToArray()) { Integers = [.. tensor.Select(convert)] };

@@ -8,7 +8,8 @@ namespace TorchBridge.Quantization.Execution;
 /// <summary>Runs a model on batches.</summary>
 internal sealed class ModelRunner : IDisposable
 {
-    /// <summary>Bytes of tensors above which a model goes to ONNX Runtime through files: protobuf ends at 2 GB.</summary>
+    /// <summary>Bytes of tensors above which a model goes to ONNX Runtime through files: protobuf ends at 2
+    /// GB.</summary>
     public const long LargestInMemory = 1_800_000_000;
 
     // Without an arena, which would keep the largest batch of every value.
@@ -67,7 +68,8 @@ internal sealed class ModelRunner : IDisposable
     /// <exception cref="QuantizationException">The batch does not fit.</exception>
     public BatchResult Run(QuantizationBatch batch)
     {
-        if (batch is null || batch.Inputs is null) throw new QuantizationException("a batch is null, or has no inputs");
+        if (batch is null || batch.Inputs is null)
+            throw new QuantizationException("a batch is null, or has no inputs");
         try
         {
             // ONNX Runtime refuses to run for nothing.
@@ -75,7 +77,8 @@ internal sealed class ModelRunner : IDisposable
         }
         catch (Exception error) when (error is not OutOfMemoryException)
         {
-            // The runtime's own exceptions, and those of its wrapper: a name or type that does not fit, sizes that overflow.
+            // The runtime's own exceptions, and those of its wrapper: a name or type that does not fit, sizes that
+            // overflow.
             throw new QuantizationException($"a batch does not run through the model: {error.Message}", error);
         }
     }
@@ -89,6 +92,7 @@ internal sealed class ModelRunner : IDisposable
 
     private void RemoveFolder()
     {
-        if (folder is not null) Directory.Delete(folder, recursive: true);
+        if (folder is not null)
+            Directory.Delete(folder, recursive: true);
     }
 }

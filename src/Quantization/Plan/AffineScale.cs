@@ -16,18 +16,25 @@ internal readonly record struct AffineScale(float Scale, int ZeroPoint, bool IsS
 
     private int High => IsSigned ? 127 : 255;
 
-    /// <summary>The scale for values from <paramref name="low"/> to <paramref name="high"/>; the range is widened to hold zero, exactly.</summary>
+    /// <summary>The scale for values from <paramref name="low"/> to <paramref name="high"/>; the range is widened to
+    /// hold zero, exactly.</summary>
     public static AffineScale Of(double low, double high, bool isSigned)
     {
         var least = isSigned ? -128 : 0;
         (low, high) = (Math.Min(low, 0), Math.Max(high, 0));
         var scale = (float)((high - low) / Steps);
-        if (!float.IsNormal(scale)) return new AffineScale(1, least, isSigned); // nothing but zero was seen
-        return new AffineScale(scale, Math.Clamp((int)Math.Round(least - (low / scale), MidpointRounding.ToEven), least, least + Steps), isSigned);
+        if (!float.IsNormal(scale))
+            return new AffineScale(1, least, isSigned); // nothing but zero was seen
+        return new AffineScale(
+            scale,
+            Math.Clamp((int)Math.Round(least - (low / scale), MidpointRounding.ToEven), least, least + Steps),
+            isSigned
+        );
     }
 
     /// <summary>The integer of a number; what lies outside is saturated.</summary>
-    public int Quantize(float x) => (int)Math.Clamp((double)MathF.Round(x / Scale, MidpointRounding.ToEven) + ZeroPoint, Low, High);
+    public int Quantize(float x) =>
+        (int)Math.Clamp((double)MathF.Round(x / Scale, MidpointRounding.ToEven) + ZeroPoint, Low, High);
 
     /// <summary>The number that an integer stands for.</summary>
     public float Dequantize(int q) => (q - ZeroPoint) * Scale;

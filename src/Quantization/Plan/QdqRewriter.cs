@@ -6,13 +6,20 @@ namespace TorchBridge.Quantization.Plan;
 
 /// <summary>What the rewriter needs to know of the values.</summary>
 /// <param name="Scales">By name of the value.</param>
-/// <param name="InputMeans">By a layer's input and axis: the mean of each channel, to correct biases by; null to leave them.</param>
+/// <param name="InputMeans">By a layer's input and axis: the mean of each channel, to correct biases by; null to
+/// leave them.</param>
 /// <param name="WeightBits">7 or 8.</param>
-internal sealed record Calibrated(IReadOnlyDictionary<string, AffineScale> Scales, IReadOnlyDictionary<(string Value, int Axis), double[]>? InputMeans, int WeightBits);
+internal sealed record Calibrated(
+    IReadOnlyDictionary<string, AffineScale> Scales,
+    IReadOnlyDictionary<(string Value, int Axis), double[]>? InputMeans,
+    int WeightBits
+);
 
 /// <summary>
-/// Writes a plan into a model in the QDQ format: QuantizeLinear and DequantizeLinear stand around what is to compute in integers, and a
-/// runtime makes integer nodes of it. Readers of a value that is made in integers read what the integers stand for, outputs included.
+/// Writes a plan into a model in the QDQ format: QuantizeLinear and DequantizeLinear stand around what is to compute
+/// in integers, and a
+/// runtime makes integer nodes of it. Readers of a value that is made in integers read what the integers stand for,
+/// outputs included.
 /// </summary>
 internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibrated calibrated)
 {
@@ -28,17 +35,25 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
         var nodes = new List<OnnxNode>();
         var before = model.Nodes.ToArray();
         var inputs = model.InputNames.ToArray();
-        foreach (var input in inputs.Where(plan.Values.ContainsKey)) nodes.AddRange(Pair(input, input, Dequantized(input)));
+        foreach (var input in inputs.Where(plan.Values.ContainsKey))
+            nodes.AddRange(Pair(input, input, Dequantized(input)));
         foreach (var node in before)
         {
             if (plan.Roles.TryGetValue(node.Name, out var role))
             {
-                if (role == Role.Layer) nodes.AddRange(QuantizeWeights(node));
-                foreach (var value in QuantizationPlan.Activations(node, role).Distinct().Where(value => !plan.Values[value].IsMadeInIntegers))
+                if (role == Role.Layer)
+                    nodes.AddRange(QuantizeWeights(node));
+                foreach (
+                    var value in QuantizationPlan
+                        .Activations(node, role)
+                        .Distinct()
+                        .Where(value => !plan.Values[value].IsMadeInIntegers)
+                )
                 {
                     for (var i = 0; i < node.Inputs.Count; i++)
                     {
-                        if (node.Inputs[i] == value) node.Inputs[i] = Dequantized(value);
+                        if (node.Inputs[i] == value)
+                            node.Inputs[i] = Dequantized(value);
                     }
                 }
             }
@@ -47,27 +62,43 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
             for (var i = 0; i < node.Outputs.Count; i++)
             {
                 var value = node.Outputs[i];
-                if (!plan.Values.TryGetValue(value, out var planned)) continue;
-                // Who reads the value by its name reads what the integers stand for; the node itself gives another name.
-                if (planned.IsMadeInIntegers) node.Outputs[i] = names.Take(value + FloatSuffix);
+                if (!plan.Values.TryGetValue(value, out var planned))
+                    continue;
+                // Who reads the value by its name reads what the integers stand for; the node itself gives another
+                // name.
+                if (planned.IsMadeInIntegers)
+                    node.Outputs[i] = names.Take(value + FloatSuffix);
                 nodes.AddRange(Pair(value, node.Outputs[i], planned.IsMadeInIntegers ? value : Dequantized(value)));
             }
         }
 
         model.Nodes.Clear();
-        foreach (var node in nodes) model.Nodes.Add(node);
+        foreach (var node in nodes)
+            model.Nodes.Add(node);
         model.RemoveUnreadInitializers();
     }
 
     private string Dequantized(string value) =>
-        dequantizedNames.TryGetValue(value, out var name) ? name : dequantizedNames[value] = names.Take(value + DequantizedSuffix);
+        dequantizedNames.TryGetValue(value, out var name)
+            ? name
+            : dequantizedNames[value] = names.Take(value + DequantizedSuffix);
 
     private OnnxNode[] Pair(string value, string from, string to)
     {
         var scale = calibrated.Scales[value];
-        var (scaleName, zeroName, integers) = (names.Take($"{value}:scale"), names.Take($"{value}:zero_point"), names.Take($"{value}:integers"));
+        var (scaleName, zeroName, integers) = (
+            names.Take($"{value}:scale"),
+            names.Take($"{value}:zero_point"),
+            names.Take($"{value}:integers")
+        );
         model.Add(Initializer.Of(scaleName, [scale.Scale]));
-        model.Add(Initializer.Of<byte>(zeroName, scale.IsSigned ? ElementType.Int8 : ElementType.UInt8, [unchecked((byte)scale.ZeroPoint)]));
+        model.Add(
+            Initializer.Of<byte>(
+                zeroName,
+                scale.IsSigned ? ElementType.Int8 : ElementType.UInt8,
+                [unchecked((byte)scale.ZeroPoint)]
+            )
+        );
         return
         [
             Node("QuantizeLinear", $"{value}:quantize", [from, scaleName, zeroName], integers),
@@ -80,33 +111,72 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
         var input = layer.Inputs[0];
         // MatMul has no bias: nothing can take the change up. Nor is there a mean where calibration saw no element.
         var means = layer.StandardType == "MatMul" ? null : calibrated.InputMeans?[QuantizationPlan.Channels(layer)];
-        if (means is { Length: 0 }) means = null;
+        if (means is { Length: 0 })
+            means = null;
         var weights = new LayerWeights(model, layer);
         var inputScale = calibrated.Scales[input].Scale;
         // By the layer, not by the tensor: two layers may share one.
-        var (tensor, bias) = weights.Quantize(inputScale, calibrated.WeightBits, means, names.Take($"{layer.Name}:int8"), names.Take($"{layer.Name}.bias:int32"));
+        var (tensor, bias) = weights.Quantize(
+            inputScale,
+            calibrated.WeightBits,
+            means,
+            names.Take($"{layer.Name}:int8"),
+            names.Take($"{layer.Name}.bias:int32")
+        );
         var scale = Initializer.Of(names.Take($"{layer.Name}:weight_scale"), weights.Scales, weights.Channels);
-        var zero = Initializer.Of<sbyte>(names.Take($"{layer.Name}:weight_zero_point"), ElementType.Int8, new sbyte[weights.Channels], weights.Channels);
+        var zero = Initializer.Of<sbyte>(
+            names.Take($"{layer.Name}:weight_zero_point"),
+            ElementType.Int8,
+            new sbyte[weights.Channels],
+            weights.Channels
+        );
         model.Add(tensor);
         model.Add(scale);
         model.Add(zero);
-        var dequantized = Node("DequantizeLinear", $"{layer.Name}:weights", [tensor.Name, scale.Name, zero.Name], names.Take($"{layer.Name}:weight"));
+        var dequantized = Node(
+            "DequantizeLinear",
+            $"{layer.Name}:weights",
+            [tensor.Name, scale.Name, zero.Name],
+            names.Take($"{layer.Name}:weight")
+        );
         dequantized.Attributes["axis"] = (long)weights.Axis;
         layer.Inputs[1] = dequantized.Outputs[0];
         yield return dequantized;
-        if (bias is null) yield break;
-        var biasScale = Initializer.Of(names.Take($"{layer.Name}:bias_scale"), Array.ConvertAll(weights.Scales, step => step * inputScale), weights.Channels);
-        var biasZero = Initializer.Of<int>(names.Take($"{layer.Name}:bias_zero_point"), ElementType.Int32, new int[weights.Channels], weights.Channels);
+        if (bias is null)
+            yield break;
+        var biasScale = Initializer.Of(
+            names.Take($"{layer.Name}:bias_scale"),
+            Array.ConvertAll(weights.Scales, step => step * inputScale),
+            weights.Channels
+        );
+        var biasZero = Initializer.Of<int>(
+            names.Take($"{layer.Name}:bias_zero_point"),
+            ElementType.Int32,
+            new int[weights.Channels],
+            weights.Channels
+        );
         model.Add(bias);
         model.Add(biasScale);
         model.Add(biasZero);
-        var biases = Node("DequantizeLinear", $"{layer.Name}:biases", [bias.Name, biasScale.Name, biasZero.Name], names.Take($"{layer.Name}:bias"));
+        var biases = Node(
+            "DequantizeLinear",
+            $"{layer.Name}:biases",
+            [bias.Name, biasScale.Name, biasZero.Name],
+            names.Take($"{layer.Name}:bias")
+        );
         biases.Attributes["axis"] = 0L;
-        while (layer.Inputs.Count < 3) layer.Inputs.Add("");
+        while (layer.Inputs.Count < 3)
+            layer.Inputs.Add("");
         layer.Inputs[2] = biases.Outputs[0];
         yield return biases;
     }
 
     private OnnxNode Node(string type, string name, List<string> inputs, string output) =>
-        new() { OpType = type, Name = names.Take(name), Inputs = inputs, Outputs = [output] };
+        new()
+        {
+            OpType = type,
+            Name = names.Take(name),
+            Inputs = inputs,
+            Outputs = [output],
+        };
 }

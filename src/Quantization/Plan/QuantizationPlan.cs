@@ -20,16 +20,27 @@ internal enum Role
 
 /// <summary>A value that is held in 8 bits.</summary>
 /// <param name="Name">Its name.</param>
-/// <param name="IsMadeInIntegers">Whether an integer node makes it; else it is quantized for those that read it in integers, and other readers keep the float.</param>
+/// <param name="IsMadeInIntegers">Whether an integer node makes it; else it is quantized for those that read it in
+/// integers, and other readers keep the float.</param>
 internal sealed record PlannedValue(string Name, bool IsMadeInIntegers);
 
 /// <summary>
-/// Decides which nodes compute in integers: those that ONNX Runtime has integer kernels for, where the values come in integers or the
+/// Decides which nodes compute in integers: those that ONNX Runtime has integer kernels for, where the values come in
+/// integers or the
 /// work pays for it. A Relu or Clip behind a node is part of it: its Q range begins at zero.
 /// </summary>
 internal sealed class QuantizationPlan
 {
-    private static readonly HashSet<string> LayerTypes = ["Conv", "Gemm", "MatMul", "ConvTranspose", "LSTM", "GRU", "RNN"];
+    private static readonly HashSet<string> LayerTypes =
+    [
+        "Conv",
+        "Gemm",
+        "MatMul",
+        "ConvTranspose",
+        "LSTM",
+        "GRU",
+        "RNN",
+    ];
 
     private readonly OnnxGraph model;
     private readonly GraphIndex index;
@@ -47,7 +58,8 @@ internal sealed class QuantizationPlan
     public IReadOnlyDictionary<string, Role> Roles => roles;
 
     /// <summary>Layers in integers, in the graph's order.</summary>
-    public IEnumerable<OnnxNode> Layers => model.Nodes.Where(node => roles.TryGetValue(node.Name, out var role) && role == Role.Layer);
+    public IEnumerable<OnnxNode> Layers =>
+        model.Nodes.Where(node => roles.TryGetValue(node.Name, out var role) && role == Role.Layer);
 
     /// <summary>Layers that stay, with the reason.</summary>
     public IReadOnlyList<LeftInFloat> Left => left;
@@ -73,24 +85,36 @@ internal sealed class QuantizationPlan
         switch (node.StandardType)
         {
             case "Conv" or "Gemm" or "MatMul":
-                if (node.Inputs.Count < 2) return "it has no weight";
-                if (model.Tensor(node.Inputs[0]) is not null) return "its input is a tensor of the file: there is nothing to calibrate";
-                if (model.Tensor(node.Inputs[1]) is not { } weight) return "its weight is computed from inputs, is an input itself, or is stored sparsely";
-                if (weight.Type != ElementType.Float32) return $"its weight is {weight.Type}, not float32";
-                if (node.StandardType == "Conv" ? weight.Dims.Length < 3 : weight.Dims.Length != 2) return $"its weight has {weight.Dims.Length} axes";
-                if (weight.Count == 0) return "its weight is empty";
-                if (node.StandardType == "Gemm" && node.Int("transA", 0) != 0) return "it transposes its input";
+                if (node.Inputs.Count < 2)
+                    return "it has no weight";
+                if (model.Tensor(node.Inputs[0]) is not null)
+                    return "its input is a tensor of the file: there is nothing to calibrate";
+                if (model.Tensor(node.Inputs[1]) is not { } weight)
+                    return "its weight is computed from inputs, is an input itself, or is stored sparsely";
+                if (weight.Type != ElementType.Float32)
+                    return $"its weight is {weight.Type}, not float32";
+                if (node.StandardType == "Conv" ? weight.Dims.Length < 3 : weight.Dims.Length != 2)
+                    return $"its weight has {weight.Dims.Length} axes";
+                if (weight.Count == 0)
+                    return "its weight is empty";
+                if (node.StandardType == "Gemm" && node.Int("transA", 0) != 0)
+                    return "it transposes its input";
                 return BiasRefusal(model, node, weight);
-            case "LSTM" or "GRU" or "RNN": return "recurrent: errors would add up over the steps, and ONNX Runtime has no integer kernel with fixed scales";
-            default: return "ONNX Runtime has no integer kernel for it";
+            case "LSTM" or "GRU" or "RNN":
+                return "recurrent: errors would add up over the steps, and ONNX Runtime has no integer kernel with fixed scales";
+            default:
+                return "ONNX Runtime has no integer kernel for it";
         }
     }
 
     private static string? BiasRefusal(OnnxGraph model, OnnxNode node, Initializer weight)
     {
-        if (node.Inputs.Count < 3 || node.Inputs[2].Length == 0) return null;
-        if (model.Tensor(node.Inputs[2]) is not { } bias) return "its bias is computed, or is an input";
-        if (bias.Type != ElementType.Float32) return $"its bias is {bias.Type}, not float32";
+        if (node.Inputs.Count < 3 || node.Inputs[2].Length == 0)
+            return null;
+        if (model.Tensor(node.Inputs[2]) is not { } bias)
+            return "its bias is computed, or is an input";
+        if (bias.Type != ElementType.Float32)
+            return $"its bias is {bias.Type}, not float32";
         var channels = weight.Dims[node.StandardType == "Conv" || node.Int("transB", 0) != 0 ? 0 : 1];
         return bias.Dims is [var size] && size == channels ? null : "its bias is not one number an output channel";
     }
@@ -101,12 +125,16 @@ internal sealed class QuantizationPlan
     private OnnxNode? Absorbed(OnnxNode node)
     {
         var value = node.Outputs[0];
-        if (index.IsOutput(value) || index.Readers(value).ToArray() is not [var next]) return null;
+        if (index.IsOutput(value) || index.Readers(value).ToArray() is not [var next])
+            return null;
         return next.StandardType == "Relu" || IsClipFromZero(next) ? next : null;
     }
 
     private bool IsClipFromZero(OnnxNode node) =>
-        node.StandardType == "Clip" && node.Inputs.Count > 1 && model.Tensor(node.Inputs[1]) is { Type: ElementType.Float32 } low && low.Floats() is [0f];
+        node.StandardType == "Clip"
+        && node.Inputs.Count > 1
+        && model.Tensor(node.Inputs[1]) is { Type: ElementType.Float32 } low
+        && low.Floats() is [0f];
 
     private void AssignRoles(IReadOnlyDictionary<string, string> keep)
     {
@@ -115,63 +143,95 @@ internal sealed class QuantizationPlan
         {
             if (LayerTypes.Contains(node.StandardType))
             {
-                if (keep.GetValueOrDefault(node.Name) is { } asked) left.Add(new LeftInFloat(node.Name, node.OpType, asked));
-                else if ((Refusal(model, node) ?? UnfoldedNorm(node)) is { } reason) left.Add(new LeftInFloat(node.Name, node.OpType, reason));
-                else roles.Add(node.Name, Role.Layer);
+                if (keep.GetValueOrDefault(node.Name) is { } asked)
+                    left.Add(new LeftInFloat(node.Name, node.OpType, asked));
+                else if ((Refusal(model, node) ?? UnfoldedNorm(node)) is { } reason)
+                    left.Add(new LeftInFloat(node.Name, node.OpType, reason));
+                else
+                    roles.Add(node.Name, Role.Layer);
             }
-            else if (!keep.ContainsKey(node.Name) && RoleOf(node) is { } role && Activations(node, role).All(inIntegers.Contains))
+            else if (
+                !keep.ContainsKey(node.Name)
+                && RoleOf(node) is { } role
+                && Activations(node, role).All(inIntegers.Contains)
+            )
             {
                 roles.Add(node.Name, role);
             }
 
-            if (roles.ContainsKey(node.Name)) inIntegers.Add(ResultOf(node));
+            if (roles.ContainsKey(node.Name))
+                inIntegers.Add(ResultOf(node));
         }
     }
 
-    private static Role? RoleOf(OnnxNode node) => node.StandardType switch
-    {
-        "Add" or "Mul" or "Concat" => Role.Join,
-        "AveragePool" or "GlobalAveragePool" or "LeakyRelu" or "Sigmoid" => Role.Unary,
-        "MaxPool" when node.Outputs.Count == 1 => Role.Move,
-        "Reshape" or "Transpose" or "Squeeze" or "Unsqueeze" or "Flatten" or "Slice" => Role.Move,
-        "Resize" when node.Text("mode", "nearest") == "nearest" => Role.Move,
-        _ => null,
-    };
+    private static Role? RoleOf(OnnxNode node) =>
+        node.StandardType switch
+        {
+            "Add" or "Mul" or "Concat" => Role.Join,
+            "AveragePool" or "GlobalAveragePool" or "LeakyRelu" or "Sigmoid" => Role.Unary,
+            "MaxPool" when node.Outputs.Count == 1 => Role.Move,
+            "Reshape" or "Transpose" or "Squeeze" or "Unsqueeze" or "Flatten" or "Slice" => Role.Move,
+            "Resize" when node.Text("mode", "nearest") == "nearest" => Role.Move,
+            _ => null,
+        };
 
     /// <summary>The inputs of a node that are held in 8 bits; shapes, axes and sizes are not.</summary>
-    public static IEnumerable<string> Activations(OnnxNode node, Role role) => role == Role.Join ? node.Inputs : node.Inputs.Take(1);
+    public static IEnumerable<string> Activations(OnnxNode node, Role role) =>
+        role == Role.Join ? node.Inputs : node.Inputs.Take(1);
 
     /// <summary>The value that a layer reads, and the axis of its channels there; -1 is the last.</summary>
-    public static (string Value, int Axis) Channels(OnnxNode layer) => (layer.Inputs[0], layer.StandardType == "Conv" ? 1 : -1);
+    public static (string Value, int Axis) Channels(OnnxNode layer) =>
+        (layer.Inputs[0], layer.StandardType == "Conv" ? 1 : -1);
 
-    /// <summary>A BatchNormalization that could not be folded: values would go to float32 and back between it and its layer.</summary>
-    private string? UnfoldedNorm(OnnxNode layer) => index.Readers(layer.Outputs[0]).FirstOrDefault(node => node.StandardType == "BatchNormalization") is { } norm
-        ? $"BatchNormalization '{norm.Name}' behind it cannot be folded into it: its statistics or the layer's weights are not of the file, or someone else reads between them"
-        : null;
+    /// <summary>A BatchNormalization that could not be folded: values would go to float32 and back between it and its
+    /// layer.</summary>
+    private string? UnfoldedNorm(OnnxNode layer) =>
+        index.Readers(layer.Outputs[0]).FirstOrDefault(node => node.StandardType == "BatchNormalization") is { } norm
+            ? $"BatchNormalization '{norm.Name}' behind it cannot be folded into it: its statistics or the "
+                + "layer's weights are not of the file, or someone else reads between them"
+            : null;
 
-    private bool IsReadInIntegers(string value) => index.Readers(value).Any(node => roles.TryGetValue(node.Name, out var role) && Activations(node, role).Contains(value));
+    private bool IsReadInIntegers(string value) =>
+        index
+            .Readers(value)
+            .Any(node => roles.TryGetValue(node.Name, out var role) && Activations(node, role).Contains(value));
 
     /// <summary>A move whose result is read in float only would add a pair of conversions for nothing.</summary>
     private void DropUselessRoles()
     {
-        foreach (var node in model.Nodes.AsEnumerable().Reverse().Where(node => roles.TryGetValue(node.Name, out var role) && role == Role.Move && !IsReadInIntegers(node.Outputs[0]))) roles.Remove(node.Name);
+        foreach (
+            var node in model
+                .Nodes.AsEnumerable()
+                .Reverse()
+                .Where(node =>
+                    roles.TryGetValue(node.Name, out var role)
+                    && role == Role.Move
+                    && !IsReadInIntegers(node.Outputs[0])
+                )
+        )
+            roles.Remove(node.Name);
     }
 
     private void CollectValues()
     {
         foreach (var node in model.Nodes.Where(node => roles.ContainsKey(node.Name)))
         {
-            foreach (var input in Activations(node, roles[node.Name])) values.TryAdd(input, new PlannedValue(input, false));
+            foreach (var input in Activations(node, roles[node.Name]))
+                values.TryAdd(input, new PlannedValue(input, false));
             var result = ResultOf(node);
-            // Gemm and MatMul give float32 as readily as integers; a convolution needs its result quantized to be computed in integers.
-            if (node.StandardType is "Gemm" or "MatMul" && !IsReadInIntegers(result)) continue;
+            // Gemm and MatMul give float32 as readily as integers; a convolution needs its result quantized to be
+            // computed in integers.
+            if (node.StandardType is "Gemm" or "MatMul" && !IsReadInIntegers(result))
+                continue;
             values[result] = new PlannedValue(result, true);
         }
     }
 
     /// <summary>Values that share one scale: what moves elements, and concatenations of values of one sign.</summary>
     /// <param name="ranges">Ranges of the values.</param>
-    public IReadOnlyDictionary<string, (double Low, double High)> Shared(IReadOnlyDictionary<string, (double Low, double High)> ranges)
+    public IReadOnlyDictionary<string, (double Low, double High)> Shared(
+        IReadOnlyDictionary<string, (double Low, double High)> ranges
+    )
     {
         var group = values.Keys.ToDictionary(name => name, name => name, StringComparer.Ordinal);
         string Root(string name) => group[name] == name ? name : group[name] = Root(group[name]);
@@ -180,14 +240,26 @@ internal sealed class QuantizationPlan
             var role = roles[node.Name];
             var members = Activations(node, role).Append(ResultOf(node)).ToArray();
             // Values of a ReLU keep a range that begins at zero: the ReLU is then part of the conversion.
-            if (role == Role.Move || (node.StandardType == "Concat" && (members.All(name => ranges[name].Low >= 0) || members.All(name => ranges[name].Low < 0))))
+            if (
+                role == Role.Move
+                || (
+                    node.StandardType == "Concat"
+                    && (members.All(name => ranges[name].Low >= 0) || members.All(name => ranges[name].Low < 0))
+                )
+            )
             {
-                foreach (var member in members) group[Root(member)] = Root(members[0]);
+                foreach (var member in members)
+                    group[Root(member)] = Root(members[0]);
             }
         }
 
-        return values.Keys.GroupBy(Root, StringComparer.Ordinal)
-            .SelectMany(same => same.Select(name => (name, range: (same.Min(member => ranges[member].Low), same.Max(member => ranges[member].High)))))
+        return values
+            .Keys.GroupBy(Root, StringComparer.Ordinal)
+            .SelectMany(same =>
+                same.Select(name =>
+                    (name, range: (same.Min(member => ranges[member].Low), same.Max(member => ranges[member].High)))
+                )
+            )
             .ToDictionary(pair => pair.name, pair => pair.range, StringComparer.Ordinal);
     }
 }

@@ -1,5 +1,6 @@
 // What it does: puts a BatchNormalization into the Conv or Gemm before it, whose values then stay in integers.
-//   s = gamma / sqrt(variance + epsilon):   w'[c] = w[c] s[c],   b'[c] = (b[c] - mean[c]) s[c] + beta[c],   in float64, rounded once
+//   s = gamma / sqrt(variance + epsilon):   w'[c] = w[c] s[c],   b'[c] = (b[c] - mean[c]) s[c] + beta[c],   in
+// float64, rounded once
 using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Quantization.Preparation;
@@ -14,10 +15,19 @@ internal static class BatchNormFolding
         var index = model.Index();
         foreach (var norm in model.Nodes.Where(node => node.StandardType == "BatchNormalization").ToArray())
         {
-            if (norm.Int("training_mode", 0) != 0 || norm.Outputs.Skip(1).Any(output => output.Length > 0)) continue;
-            if (index.Producer(norm.Inputs[0]) is not { StandardType: "Conv" or "Gemm" } layer) continue;
-            if (index.IsOutput(norm.Inputs[0]) || index.Readers(norm.Inputs[0]).Count() != 1) continue;
-            if (norm.Inputs.Skip(1).Concat(layer.Inputs.Skip(1).Where(input => input.Length > 0)).Any(input => model.Tensor(input) is not { Type: ElementType.Float32 })) continue;
+            if (norm.Int("training_mode", 0) != 0 || norm.Outputs.Skip(1).Any(output => output.Length > 0))
+                continue;
+            if (index.Producer(norm.Inputs[0]) is not { StandardType: "Conv" or "Gemm" } layer)
+                continue;
+            if (index.IsOutput(norm.Inputs[0]) || index.Readers(norm.Inputs[0]).Count() != 1)
+                continue;
+            if (
+                norm
+                    .Inputs.Skip(1)
+                    .Concat(layer.Inputs.Skip(1).Where(input => input.Length > 0))
+                    .Any(input => model.Tensor(input) is not { Type: ElementType.Float32 })
+            )
+                continue;
             Fold(model, names, layer, norm);
             layer.Outputs[0] = norm.Outputs[0];
             model.Nodes.Remove(norm);
@@ -31,9 +41,17 @@ internal static class BatchNormFolding
     {
         var weight = model.Initializers[layer.Inputs[1]];
         var axis = layer.StandardType == "Conv" || layer.Int("transB", 0) != 0 ? 0 : 1;
-        int channels = (int)weight.Dims[axis], inner = (int)weight.Dims.Skip(axis + 1).Aggregate(1L, (product, size) => product * size);
-        float[] gamma = Of(1), beta = Of(2), mean = Of(3), variance = Of(4), weights = weight.Floats();
-        var bias = layer.Inputs.Count > 2 && layer.Inputs[2].Length > 0 ? model.Initializers[layer.Inputs[2]].Floats() : new float[channels];
+        int channels = (int)weight.Dims[axis],
+            inner = (int)weight.Dims.Skip(axis + 1).Aggregate(1L, (product, size) => product * size);
+        float[] gamma = Of(1),
+            beta = Of(2),
+            mean = Of(3),
+            variance = Of(4),
+            weights = weight.Floats();
+        var bias =
+            layer.Inputs.Count > 2 && layer.Inputs[2].Length > 0
+                ? model.Initializers[layer.Inputs[2]].Floats()
+                : new float[channels];
         double epsilon = norm.Float("epsilon", 1e-5f);
         var scales = new double[channels];
         for (var c = 0; c < channels; c++)
@@ -42,13 +60,15 @@ internal static class BatchNormFolding
             bias[c] = (float)(((bias[c] - (double)mean[c]) * scales[c]) + beta[c]);
         }
 
-        for (var i = 0; i < weights.Length; i++) weights[i] = (float)(weights[i] * scales[i / inner % channels]);
+        for (var i = 0; i < weights.Length; i++)
+            weights[i] = (float)(weights[i] * scales[i / inner % channels]);
         var folded = Initializer.Of(names.Take($"{layer.Name}:folded"), weights, weight.Dims);
         var foldedBias = Initializer.Of(names.Take($"{layer.Name}:folded_bias"), bias, channels);
         model.Add(folded);
         model.Add(foldedBias);
         layer.Inputs[1] = folded.Name;
-        while (layer.Inputs.Count < 3) layer.Inputs.Add("");
+        while (layer.Inputs.Count < 3)
+            layer.Inputs.Add("");
         layer.Inputs[2] = foldedBias.Name;
 
         float[] Of(int input) => model.Initializers[norm.Inputs[input]].Floats();

@@ -4,13 +4,21 @@ using TorchBridge.Quantization.Execution;
 namespace TorchBridge.Quantization.Preparation;
 
 /// <summary>
-/// Weights and biases that the graph computes from tensors of the file alone (Constant, Identity, Cast, Transpose, whatever it is) become
+/// Weights and biases that the graph computes from tensors of the file alone (Constant, Identity, Cast, Transpose,
+/// whatever it is) become
 /// tensors of the file: ONNX Runtime computes them, once.
 /// </summary>
 internal static class ConstantWeights
 {
     private static readonly HashSet<string> Random =
-        ["RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"];
+    [
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+        "Multinomial",
+        "Bernoulli",
+    ];
 
     /// <summary>Rewrites a model in place.</summary>
     public static void Apply(OnnxGraph model)
@@ -20,21 +28,26 @@ internal static class ConstantWeights
         var computed = read.Where(name => constants.Contains(name) && model.Tensor(name) is null).ToArray();
         var needed = Needed(model, computed);
         // A weight that callers may replace is still a weight: older exporters listed them all among the inputs.
-        var fixedNow = read.Concat(needed.SelectMany(node => node.Inputs)).Where(model.Initializers.ContainsKey).ToHashSet(StringComparer.Ordinal);
+        var fixedNow = read.Concat(needed.SelectMany(node => node.Inputs))
+            .Where(model.Initializers.ContainsKey)
+            .ToHashSet(StringComparer.Ordinal);
         model.Inputs.RemoveAll(input => fixedNow.Contains(input.Name));
-        if (computed.Length == 0) return;
-        foreach (var tensor in Compute(model, needed, computed)) model.Add(tensor);
+        if (computed.Length == 0)
+            return;
+        foreach (var tensor in Compute(model, needed, computed))
+            model.Add(tensor);
         RemoveComputed(model, needed);
     }
 
     /// <summary>The inputs of a node that are weights or biases of a layer.</summary>
-    private static IEnumerable<string> Weights(OnnxNode node) => node.StandardType switch
-    {
-        "Conv" or "ConvTranspose" or "Gemm" or "MatMul" => node.Inputs.Skip(1).Take(2),
-        "BatchNormalization" => node.Inputs.Skip(1).Take(4),
-        "LSTM" or "GRU" or "RNN" => node.Inputs.Skip(1).Take(3),
-        _ => [],
-    };
+    private static IEnumerable<string> Weights(OnnxNode node) =>
+        node.StandardType switch
+        {
+            "Conv" or "ConvTranspose" or "Gemm" or "MatMul" => node.Inputs.Skip(1).Take(2),
+            "BatchNormalization" => node.Inputs.Skip(1).Take(4),
+            "LSTM" or "GRU" or "RNN" => node.Inputs.Skip(1).Take(3),
+            _ => [],
+        };
 
     /// <summary>Every value that depends on no input and on no chance.</summary>
     private static HashSet<string> Constants(OnnxGraph model)
@@ -42,8 +55,10 @@ internal static class ConstantWeights
         var constants = model.Initializers.Keys.ToHashSet(StringComparer.Ordinal);
         foreach (var node in model.Nodes)
         {
-            if (node.StandardType.Length == 0 || Random.Contains(node.StandardType) || node.SubgraphReads.Any()) continue;
-            if (!node.Inputs.All(input => input.Length == 0 || constants.Contains(input))) continue;
+            if (node.StandardType.Length == 0 || Random.Contains(node.StandardType) || node.SubgraphReads.Any())
+                continue;
+            if (!node.Inputs.All(input => input.Length == 0 || constants.Contains(input)))
+                continue;
             constants.UnionWith(node.Outputs.Where(output => output.Length > 0));
         }
 
@@ -76,8 +91,18 @@ internal static class ConstantWeights
         {
             using var runner = new ModelRunner(part, values);
             using var results = runner.Run(new QuantizationBatch([]));
-            return [.. results.Floats().Select(value =>
-                Initializer.Of(value.Name, value.Tensor.Buffer.ToArray(), [.. value.Tensor.Dimensions.ToArray().Select(size => (long)size)]))];
+            return
+            [
+                .. results
+                    .Floats()
+                    .Select(value =>
+                        Initializer.Of(
+                            value.Name,
+                            value.Tensor.Buffer.ToArray(),
+                            [.. value.Tensor.Dimensions.ToArray().Select(size => (long)size)]
+                        )
+                    ),
+            ];
         }
         catch (QuantizationException)
         {
@@ -94,14 +119,19 @@ internal static class ConstantWeights
         {
             for (var i = 0; i < node.Outputs.Count; i++)
             {
-                if (model.Initializers.ContainsKey(node.Outputs[i])) node.Outputs[i] = names.Take($"{node.Outputs[i]}:computed");
+                if (model.Initializers.ContainsKey(node.Outputs[i]))
+                    node.Outputs[i] = names.Take($"{node.Outputs[i]}:computed");
             }
         }
 
         foreach (var node in nodes.AsEnumerable().Reverse())
         {
-            var read = model.Nodes.SelectMany(other => other.Reads).Concat(model.OutputNames).ToHashSet(StringComparer.Ordinal);
-            if (!node.Outputs.Any(read.Contains)) model.Nodes.Remove(node);
+            var read = model
+                .Nodes.SelectMany(other => other.Reads)
+                .Concat(model.OutputNames)
+                .ToHashSet(StringComparer.Ordinal);
+            if (!node.Outputs.Any(read.Contains))
+                model.Nodes.Remove(node);
         }
 
         model.RemoveUnreadInitializers();

@@ -4,7 +4,8 @@ using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Quantization.Preparation;
 
-/// <summary>Reads the model that is to be quantized, and brings it into the form that plans are made for. It computes the same then.</summary>
+/// <summary>Reads the model that is to be quantized, and brings it into the form that plans are made for. It computes
+/// the same then.</summary>
 internal static class FloatModel
 {
     /// <summary>Files of this version of the format and above tell tensors from inputs.</summary>
@@ -17,13 +18,16 @@ internal static class FloatModel
         try
         {
             var graph = OnnxReader.Read(path);
-            return graph.Nodes.Count > 0 ? graph : throw new QuantizationException($"{path} has no nodes: there is nothing to quantize");
+            return graph.Nodes.Count > 0
+                ? graph
+                : throw new QuantizationException($"{path} has no nodes: there is nothing to quantize");
         }
         catch (InvalidDataException error)
         {
             throw new QuantizationException(error.Message, error);
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        catch (Exception error)
+            when (error is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
             throw new QuantizationException($"{path} cannot be read: {error.Message}", error);
         }
@@ -35,13 +39,22 @@ internal static class FloatModel
     {
         OpsetConversion.Refuse(model, path);
         if (model.Nodes.FirstOrDefault(IsInteger) is { } integer)
-            throw new QuantizationException($"{path} is quantized already (node '{integer.Name}' is {integer.OpType}); start from the float32 model");
+            throw new QuantizationException(
+                $"{path} is quantized already (node '{integer.Name}' is {integer.OpType}); start from the float32 model"
+            );
         if (model.Metadata.ContainsKey(MetadataKeys.Quantization))
-            throw new QuantizationException($"{path} is quantized already: its weights are stored smaller. Start from the float32 model.");
-        if (model.Nodes.GroupBy(node => node.Name, StringComparer.Ordinal).FirstOrDefault(same => same.Count() > 1) is { } twice)
+            throw new QuantizationException(
+                $"{path} is quantized already: its weights are stored smaller. Start from the float32 model."
+            );
+        if (
+            model.Nodes.GroupBy(node => node.Name, StringComparer.Ordinal).FirstOrDefault(same => same.Count() > 1) is
+            { } twice
+        )
         {
             throw new QuantizationException(
-                $"{path} is not a legal ONNX model: {twice.Count()} of its nodes are called '{twice.Key}'. Give each a name of its own, or none.");
+                $"{path} is not a legal ONNX model: {twice.Count()} of its nodes are called "
+                    + $"'{twice.Key}'. Give each a name of its own, or none."
+            );
         }
     }
 
@@ -62,7 +75,11 @@ internal static class FloatModel
         return model;
     }
 
-    private static bool IsInteger(OnnxNode node) => !node.IsFunction
-        && (node.OpType is "QuantizeLinear" or "DequantizeLinear" or "DynamicQuantizeLinear"
-            || node.OpType.StartsWith("QLinear", StringComparison.Ordinal) || node.OpType.EndsWith("Integer", StringComparison.Ordinal));
+    private static bool IsInteger(OnnxNode node) =>
+        !node.IsFunction
+        && (
+            node.OpType is "QuantizeLinear" or "DequantizeLinear" or "DynamicQuantizeLinear"
+            || node.OpType.StartsWith("QLinear", StringComparison.Ordinal)
+            || node.OpType.EndsWith("Integer", StringComparison.Ordinal)
+        );
 }

@@ -13,7 +13,8 @@ internal sealed class FreshNames(OnnxGraph model)
     public string Take(string wanted)
     {
         var name = wanted;
-        for (var number = 2; !taken.Add(name); number++) name = string.Create(CultureInfo.InvariantCulture, $"{wanted}_{number}");
+        for (var number = 2; !taken.Add(name); number++)
+            name = string.Create(CultureInfo.InvariantCulture, $"{wanted}_{number}");
         return name;
     }
 }

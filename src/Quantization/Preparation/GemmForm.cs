@@ -1,6 +1,8 @@
-// What it does: brings Gemm into the form that integer kernels have:  Y = A B + c, with c a vector of one number a column.
+// What it does: brings Gemm into the form that integer kernels have:  Y = A B + c, with c a vector of one number a
+// column.
 //   alpha A B + beta C  =  A (alpha B) + (beta C)
-//   C of [], [1], [1, 1], [1, N] is one number a column; of [M, 1] or [M, N], or where it is computed, it is added behind.
+//   C of [], [1], [1, 1], [1, N] is one number a column; of [M, 1] or [M, N], or where it is computed, it is added
+// behind.
 using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Quantization.Preparation;
@@ -15,24 +17,38 @@ internal static class GemmForm
         for (var i = 0; i < model.Nodes.Count; i++)
         {
             var node = model.Nodes[i];
-            if (node.StandardType != "Gemm" || node.Inputs.Count < 2 || model.Tensor(node.Inputs[1]) is not { Type: ElementType.Float32, Dims.Length: 2 } weight) continue;
+            if (
+                node.StandardType != "Gemm"
+                || node.Inputs.Count < 2
+                || model.Tensor(node.Inputs[1]) is not { Type: ElementType.Float32, Dims.Length: 2 } weight
+            )
+                continue;
             node.Inputs[1] = Scaled(model, names, node, "alpha", weight);
-            if (node.Inputs.Count < 3 || node.Inputs[2].Length == 0) continue;
+            if (node.Inputs.Count < 3 || node.Inputs[2].Length == 0)
+                continue;
             if (model.Tensor(node.Inputs[2]) is { Type: ElementType.Float32 } bias)
             {
                 node.Inputs[2] = Scaled(model, names, node, "beta", bias);
                 var columns = weight.Dims[node.Int("transB", 0) != 0 ? 0 : 1];
                 if (OfColumns(model.Initializers[node.Inputs[2]], columns) is { } vector)
                 {
-                    if (model.Initializers[node.Inputs[2]].Dims.Length == 1 && vector.Length == bias.Count) continue;
+                    if (model.Initializers[node.Inputs[2]].Dims.Length == 1 && vector.Length == bias.Count)
+                        continue;
                     node.Inputs[2] = Add(model, names, node, vector, columns);
                     continue;
                 }
             }
 
-            if (node.Float("beta", 1) != 1) continue;
+            if (node.Float("beta", 1) != 1)
+                continue;
             // Added behind, in float32: the product itself is then one of integers.
-            var sum = new OnnxNode { OpType = "Add", Name = names.Take($"{node.Name}:bias"), Inputs = [names.Take($"{node.Name}:product"), node.Inputs[2]], Outputs = [node.Outputs[0]] };
+            var sum = new OnnxNode
+            {
+                OpType = "Add",
+                Name = names.Take($"{node.Name}:bias"),
+                Inputs = [names.Take($"{node.Name}:product"), node.Inputs[2]],
+                Outputs = [node.Outputs[0]],
+            };
             node.Outputs[0] = sum.Inputs[0];
             node.Inputs.RemoveAt(2);
             model.Nodes.Insert(++i, sum);
@@ -43,15 +59,19 @@ internal static class GemmForm
     {
         var factor = node.Float(attribute, 1);
         node.Attributes.Remove(attribute);
-        return factor == 1 ? tensor.Name : Add(model, names, node, Array.ConvertAll(tensor.Floats(), value => value * factor), tensor.Dims);
+        return factor == 1
+            ? tensor.Name
+            : Add(model, names, node, Array.ConvertAll(tensor.Floats(), value => value * factor), tensor.Dims);
     }
 
     /// <summary>One number a column; null where rows have numbers of their own.</summary>
     private static float[]? OfColumns(Initializer bias, long columns)
     {
-        if (bias.Dims.Length > 2 || (bias.Dims.Length == 2 && bias.Dims[0] != 1)) return null;
+        if (bias.Dims.Length > 2 || (bias.Dims.Length == 2 && bias.Dims[0] != 1))
+            return null;
         var values = bias.Floats();
-        if (values.Length == columns) return values;
+        if (values.Length == columns)
+            return values;
         return values.Length == 1 ? [.. Enumerable.Repeat(values[0], (int)columns)] : null;
     }
 

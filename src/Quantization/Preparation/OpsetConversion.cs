@@ -1,7 +1,9 @@
+using System.Globalization;
 // What it does: states a model of opset 11 or 12 in opset 13, whose DequantizeLinear has a scale a channel.
 //   Squeeze, Unsqueeze, ReduceSum   axes:  an attribute becomes an input
 //   Split                           split: an attribute becomes an input
-//   Softmax, LogSoftmax, Hardmax    worked on x flattened to two axes; since 13 on one axis:  y = reshape(f(flatten(x, axis), -1), shape(x))
+//   Softmax, LogSoftmax, Hardmax    worked on x flattened to two axes; since 13 on one axis:  y =
+// reshape(f(flatten(x, axis), -1), shape(x))
 //   Dropout                         ratio: an attribute became an input in 12; in inference it is not read
 // All other operators of 11 and 12 mean the same in 13. Source: ONNX, docs/Changelog.md.
 using TorchBridge.Onnx.Graph;
@@ -19,33 +21,61 @@ internal static class OpsetConversion
     private const int IrOfOpset = 7;
 
     private static readonly HashSet<string> Changed =
-        ["Squeeze", "Unsqueeze", "ReduceSum", "Split", "Softmax", "LogSoftmax", "Hardmax", "Dropout"];
+    [
+        "Squeeze",
+        "Unsqueeze",
+        "ReduceSum",
+        "Split",
+        "Softmax",
+        "LogSoftmax",
+        "Hardmax",
+        "Dropout",
+    ];
 
     /// <summary>Refuses a model that cannot be converted.</summary>
     /// <exception cref="QuantizationException">It is refused; the message says how to convert it.</exception>
     public static void Refuse(OnnxGraph model, string path)
     {
-        if (model.Opset >= Opset) return;
-        const string how = "Convert it with onnx.version_converter.convert_version(model, 13) of Python's onnx package, or export it anew: ours writes 17 to 21.";
+        if (model.Opset >= Opset)
+            return;
+        const string how =
+            "Convert it with onnx.version_converter.convert_version(model, 13) of Python's onnx package, "
+            + "or export it anew: ours writes 17 to 21.";
         if (model.Opset < Oldest)
         {
-            throw new QuantizationException(FormattableString.Invariant(
-                $"{path} has opset {model.Opset}; a scale for each channel needs {Opset}, and {Oldest} and 12 are converted here. {how}"));
+            throw new QuantizationException(
+                FormattableString.Invariant(
+                    $"{path} has opset {model.Opset}; a scale for each channel needs {Opset}, and {Oldest} and 12 are converted here. {how}"
+                )
+            );
         }
 
-        var inside = model.Nodes.SelectMany(node => node.Attributes.Values.OfType<AttributeProto>()).SelectMany(Subgraphs.Of)
+        var inside = model
+            .Nodes.SelectMany(node => node.Attributes.Values.OfType<AttributeProto>())
+            .SelectMany(Subgraphs.Of)
             .SelectMany(graph => Subgraphs.Nodes(graph.Node));
-        if (inside.Concat(model.Rest?.Functions.SelectMany(function => function.Node) ?? []).FirstOrDefault(node => Changed.Contains(node.OpType)) is { } node)
+        if (
+            inside
+                .Concat(model.Rest?.Functions.SelectMany(function => function.Node) ?? [])
+                .FirstOrDefault(node => Changed.Contains(node.OpType)) is
+            { } node
+        )
         {
-            throw new QuantizationException(FormattableString.Invariant(
-                $"{path} has opset {model.Opset}; its node '{node.Name}' ({node.OpType}) in a subgraph or function means something else in {Opset}. {how}"));
+            throw new QuantizationException(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{path} has opset {model.Opset}; its node '{node.Name}' ({node.OpType}) in a "
+                        + $"subgraph or function means something else in {Opset}. {how}"
+                )
+            );
         }
     }
 
     /// <summary>A copy in opset 13; where the model is of that or a later one already, of the same.</summary>
     public static OnnxGraph Apply(OnnxGraph original)
     {
-        if (original.Opset >= Opset) return original.Copy();
+        if (original.Opset >= Opset)
+            return original.Copy();
         var model = original.Copy(Opset, IrOfOpset);
         var names = new FreshNames(model);
         var nodes = model.Nodes.ToArray();
@@ -78,28 +108,47 @@ internal static class OpsetConversion
     {
         var values = node.Ints(attribute).ToArray();
         node.Attributes.Remove(attribute);
-        if (values.Length == 0) return;
-        var tensor = Initializer.Of<long>(names.Take($"{node.Name}:{attribute}"), ElementType.Int64, values, values.Length);
+        if (values.Length == 0)
+            return;
+        var tensor = Initializer.Of<long>(
+            names.Take($"{node.Name}:{attribute}"),
+            ElementType.Int64,
+            values,
+            values.Length
+        );
         model.Add(tensor);
         node.Inputs.Add(tensor.Name);
     }
 
     private static OnnxNode[] Flattened(FreshNames names, OnnxNode node)
     {
-        string input = node.Inputs[0], output = node.Outputs[0];
+        string input = node.Inputs[0],
+            output = node.Outputs[0];
         var shape = Node("Shape", [input]);
         var flat = Node("Flatten", [input]);
         flat.Attributes["axis"] = node.Int("axis", 1);
         node.Inputs[0] = flat.Outputs[0];
         node.Outputs[0] = names.Take($"{node.Name}:rows");
         node.Attributes["axis"] = -1L;
-        var back = new OnnxNode { OpType = "Reshape", Name = names.Take($"{node.Name}:back"), Inputs = [node.Outputs[0], shape.Outputs[0]], Outputs = [output] };
+        var back = new OnnxNode
+        {
+            OpType = "Reshape",
+            Name = names.Take($"{node.Name}:back"),
+            Inputs = [node.Outputs[0], shape.Outputs[0]],
+            Outputs = [output],
+        };
         return [shape, flat, node, back];
 
         OnnxNode Node(string type, List<string> inputs)
         {
             var name = names.Take($"{node.Name}:{type.ToLowerInvariant()}");
-            return new OnnxNode { OpType = type, Name = name, Inputs = inputs, Outputs = [name] };
+            return new OnnxNode
+            {
+                OpType = type,
+                Name = name,
+                Inputs = inputs,
+                Outputs = [name],
+            };
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using TorchBridge.Onnx.Compare;
 using TorchBridge.Onnx.Contract;
 using TorchBridge.Onnx.Graph;
@@ -5,7 +6,8 @@ using TorchBridge.Quantization.Execution;
 
 namespace TorchBridge.Quantization.Verification;
 
-/// <summary>Counts rows of classes: how many stay the same, and how many are right. Rows are those of the output, whatever the inputs have.</summary>
+/// <summary>Counts rows of classes: how many stay the same, and how many are right. Rows are those of the output,
+/// whatever the inputs have.</summary>
 /// <param name="isClassifier">Whether the first output's columns are classes; null where only labels tell.</param>
 internal sealed class ClassRows(bool? isClassifier)
 {
@@ -24,14 +26,19 @@ internal sealed class ClassRows(bool? isClassifier)
     /// <summary>Accuracy of the quantized model; null without labels.</summary>
     public double? QuantizedAccuracy => Share(quantizedRight, labelled);
 
-    /// <summary>Whether the columns of a model's first output are classes, as far as the file tells; null where it does not.</summary>
+    /// <summary>Whether the columns of a model's first output are classes, as far as the file tells; null where it
+    /// does not.</summary>
     public static bool? Of(OnnxGraph model)
     {
-        if (model.Outputs.Count == 0) return null;
+        if (model.Outputs.Count == 0)
+            return null;
         var name = model.Outputs[0].Name;
         var index = model.Index();
-        var isNamed = name is ModelNames.Logits or ModelNames.Probabilities || model.Metadata.ContainsKey(MetadataKeys.ClassNames);
-        var isSoftmax = index.Producer(name) is { StandardType: "Softmax" or "LogSoftmax" }
+        var isNamed =
+            name is ModelNames.Logits or ModelNames.Probabilities
+            || model.Metadata.ContainsKey(MetadataKeys.ClassNames);
+        var isSoftmax =
+            index.Producer(name) is { StandardType: "Softmax" or "LogSoftmax" }
             || index.Readers(name).Any(node => node.StandardType is "Softmax" or "LogSoftmax" or "ArgMax");
         return isNamed || isSoftmax ? true : null;
     }
@@ -44,13 +51,26 @@ internal sealed class ClassRows(bool? isClassifier)
     /// <exception cref="QuantizationException">There are more or fewer labels than rows.</exception>
     public void Add(OutputValue expected, OutputValue actual, IReadOnlyList<int>? labels, int number)
     {
-        if (!(isClassifier ?? labels is not null) || Classes(expected) is not { } before || Classes(actual) is not { } after) return;
-        if (before.Length != after.Length) return; // the shapes differ: the output itself is judged by that
+        if (
+            !(isClassifier ?? labels is not null)
+            || Classes(expected) is not { } before
+            || Classes(actual) is not { } after
+        )
+            return;
+        if (before.Length != after.Length)
+            return; // the shapes differ: the output itself is judged by that
         rows += before.Length;
         agree += before.Zip(after).Count(pair => pair.First == pair.Second);
-        if (labels is null) return;
+        if (labels is null)
+            return;
         if (labels.Count != before.Length)
-            throw new QuantizationException(FormattableString.Invariant($"batch {number} has {labels.Count} labels, and output '{expected.Name}' gives {before.Length} rows; give one label a row"));
+            throw new QuantizationException(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"batch {number} has {labels.Count} labels, and output '{expected.Name}' gives "
+                        + $"{before.Length} rows; give one label a row"
+                )
+            );
         labelled += labels.Count;
         floatRight += before.Zip(labels).Count(pair => pair.First == pair.Second);
         quantizedRight += after.Zip(labels).Count(pair => pair.First == pair.Second);
@@ -59,15 +79,19 @@ internal sealed class ClassRows(bool? isClassifier)
     /// <summary>The class of each row; null for an output that has no rows of classes.</summary>
     private static int[]? Classes(OutputValue output)
     {
-        if (output.Shape is not [var rows, var columns and > 1]) return null;
-        if (output.Floats is { } floats) return Largest<float>(rows, columns, floats.Span);
+        if (output.Shape is not [var rows, var columns and > 1])
+            return null;
+        if (output.Floats is { } floats)
+            return Largest<float>(rows, columns, floats.Span);
         return output.Doubles is { } doubles ? Largest<double>(rows, columns, doubles) : null;
     }
 
-    private static int[] Largest<T>(int rows, int columns, ReadOnlySpan<T> values) where T : System.Numerics.IBinaryFloatingPointIeee754<T>
+    private static int[] Largest<T>(int rows, int columns, ReadOnlySpan<T> values)
+        where T : System.Numerics.IBinaryFloatingPointIeee754<T>
     {
         var result = new int[rows];
-        for (var row = 0; row < rows; row++) result[row] = ArrayComparison.IndexOfLargest(values.Slice(row * columns, columns));
+        for (var row = 0; row < rows; row++)
+            result[row] = ArrayComparison.IndexOfLargest(values.Slice(row * columns, columns));
         return result;
     }
 

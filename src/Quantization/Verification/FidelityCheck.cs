@@ -14,7 +14,13 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
     /// <param name="rows">Rows to stop after.</param>
     /// <param name="report">Hears of each batch.</param>
     /// <exception cref="QuantizationException">There is no batch, or nothing that can be compared.</exception>
-    public Fidelity Compare(ModelRunner quantized, IEnumerable<QuantizationBatch> batches, bool heldOut, long rows = long.MaxValue, Action<int>? report = null)
+    public Fidelity Compare(
+        ModelRunner quantized,
+        IEnumerable<QuantizationBatch> batches,
+        bool heldOut,
+        long rows = long.MaxValue,
+        Action<int>? report = null
+    )
     {
         var noise = new Dictionary<string, Noise>(StringComparer.Ordinal);
         var classes = new ClassRows(isClassifier);
@@ -24,12 +30,15 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
         {
             using var expected = reference.Run(batch);
             using var actual = quantized.Run(batch);
-            OutputValue[] left = [.. expected.Values()], right = [.. actual.Values()];
+            OutputValue[] left = [.. expected.Values()],
+                right = [.. actual.Values()];
             // Sequences may differ in length: what has no partner has another shape.
             foreach (var name in left.Concat(right).Select(value => value.Name).Distinct(StringComparer.Ordinal))
             {
-                OutputValue[] wanted = [.. left.Where(value => value.Name == name)], got = [.. right.Where(value => value.Name == name)];
-                if (!noise.TryGetValue(name, out var sum)) noise[name] = sum = new Noise();
+                OutputValue[] wanted = [.. left.Where(value => value.Name == name)],
+                    got = [.. right.Where(value => value.Name == name)];
+                if (!noise.TryGetValue(name, out var sum))
+                    noise[name] = sum = new Noise();
                 for (var i = 0; i < Math.Max(wanted.Length, got.Length); i++)
                 {
                     var missing = new OutputValue(name, [-1]);
@@ -38,60 +47,92 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
             }
 
             number++;
-            if (left.Length > 0 && right.Length > 0) classes.Add(left[0], right[0], batch.Labels, number);
+            if (left.Length > 0 && right.Length > 0)
+                classes.Add(left[0], right[0], batch.Labels, number);
             seen += batch.Rows;
             report?.Invoke(number);
-            if (seen >= rows) break;
+            if (seen >= rows)
+                break;
         }
 
         var kind = heldOut ? "held-out" : "calibration";
-        if (number == 0) throw new QuantizationException($"there are no {kind} batches to verify with; they are read more than once, so a one-time sequence will not do.");
+        if (number == 0)
+            throw new QuantizationException(
+                $"there are no {kind} batches to verify with; they are read more than once, so a one-time sequence will not do."
+            );
         if (noise.Values.All(sum => sum.Count == 0))
-            throw new QuantizationException($"the {kind} batches give no output with an element in it, so the quantized model cannot be compared with the float model. No file was written.");
+            throw new QuantizationException(
+                $"the {kind} batches give no output with an element in it, so the quantized model cannot "
+                    + "be compared with the float model. No file was written."
+            );
         return new Fidelity(
             seen,
             classes.Agreement,
             classes.FloatAccuracy,
             classes.QuantizedAccuracy,
             [.. noise.Select(pair => Summary(pair.Key, pair.Value))],
-            heldOut);
+            heldOut
+        );
     }
 
     /// <summary>What the budget misses; null where it holds. NaN never holds.</summary>
     public static BudgetMiss? Miss(Fidelity fidelity, AccuracyBudget budget)
     {
         var first = fidelity.Outputs[0].Name;
-        if (fidelity is { FloatAccuracy: { } before, QuantizedAccuracy: { } after } && !(before - after <= budget.AccuracyDrop))
-            return Missed(first, $"accuracy falls from {before:P2} to {after:P2}; allowed is a loss of {budget.AccuracyDrop:P2}");
+        if (
+            fidelity is { FloatAccuracy: { } before, QuantizedAccuracy: { } after }
+            && !(before - after <= budget.AccuracyDrop)
+        )
+            return Missed(
+                first,
+                $"accuracy falls from {before:P2} to {after:P2}; allowed is a loss of {budget.AccuracyDrop:P2}"
+            );
         if (fidelity.Agreement is { } agreement && !(agreement >= budget.Agreement))
-            return Missed(first, $"the class is the same in {agreement:P2} of the rows; asked for are {budget.Agreement:P2}");
+            return Missed(
+                first,
+                $"the class is the same in {agreement:P2} of the rows; asked for are {budget.Agreement:P2}"
+            );
         foreach (var output in fidelity.Outputs)
         {
             if (output.OtherShapes > 0)
-                return Missed(output.Name, $"output '{output.Name}' has another shape than the float model's in {output.OtherShapes} batches");
+                return Missed(
+                    output.Name,
+                    $"output '{output.Name}' has another shape than the float model's in {output.OtherShapes} batches"
+                );
             if (output.Equal is { } equal)
             {
                 if (!(equal >= budget.Agreement))
-                    return Missed(output.Name, $"output '{output.Name}' is the same in {equal:P2} of its elements; asked for are {budget.Agreement:P2}");
+                    return Missed(
+                        output.Name,
+                        $"output '{output.Name}' is the same in {equal:P2} of its elements; asked for are {budget.Agreement:P2}"
+                    );
             }
             else if (double.IsInfinity(output.LargestAbsolute))
             {
-                return Missed(output.Name, $"output '{output.Name}' has NaN or infinity on one side only, or another one than the float model's");
+                return Missed(
+                    output.Name,
+                    $"output '{output.Name}' has NaN or infinity on one side only, or another one than the float model's"
+                );
             }
             else if (!(output.Decibels >= budget.Decibels))
             {
-                return Missed(output.Name, $"output '{output.Name}' has {output.Decibels:F1} dB of signal to noise; asked for are {budget.Decibels:F1}");
+                return Missed(
+                    output.Name,
+                    $"output '{output.Name}' has {output.Decibels:F1} dB of signal to noise; asked for are {budget.Decibels:F1}"
+                );
             }
         }
 
         return null;
     }
 
-    private static BudgetMiss Missed(string output, FormattableString text) => new(FormattableString.Invariant(text), output);
+    private static BudgetMiss Missed(string output, FormattableString text) =>
+        new(FormattableString.Invariant(text), output);
 
-    private static OutputFidelity Summary(string name, Noise noise) => new(name, noise.Decibels, noise.Largest, noise.LargestValue)
-    {
-        Equal = noise.IsExact ? noise.Equal : null,
-        OtherShapes = noise.OtherShapes,
-    };
+    private static OutputFidelity Summary(string name, Noise noise) =>
+        new(name, noise.Decibels, noise.Largest, noise.LargestValue)
+        {
+            Equal = noise.IsExact ? noise.Equal : null,
+            OtherShapes = noise.OtherShapes,
+        };
 }

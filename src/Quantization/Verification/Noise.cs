@@ -6,7 +6,8 @@ namespace TorchBridge.Quantization.Verification;
 /// <summary>Sums of squares of a signal and of what another differs by, over as many batches as there are.</summary>
 internal sealed class Noise
 {
-    /// <summary>Signal-to-noise ratios end here, and at its negative: an exact copy has no finite one, nor has NaN for a number.</summary>
+    /// <summary>Signal-to-noise ratios end here, and at its negative: an exact copy has no finite one, nor has NaN
+    /// for a number.</summary>
     public const double Exact = 200;
 
     private double signal;
@@ -19,7 +20,8 @@ internal sealed class Noise
     /// <summary>Whether the elements are integers or texts.</summary>
     public bool IsExact { get; private set; }
 
-    /// <summary>Batches in which the shapes differed: a model may give as many rows as its data have, and rounding changes data.</summary>
+    /// <summary>Batches in which the shapes differed: a model may give as many rows as its data have, and rounding
+    /// changes data.</summary>
     public int OtherShapes { get; private set; }
 
     /// <summary>Largest absolute difference; infinity where NaN or infinity stands on one side only.</summary>
@@ -36,7 +38,8 @@ internal sealed class Noise
     {
         get
         {
-            if (error == 0) return Exact;
+            if (error == 0)
+                return Exact;
             var ratio = 10 * Math.Log10(signal / error);
             return double.IsFinite(error) && !double.IsNaN(ratio) ? Math.Clamp(ratio, -Exact, Exact) : -Exact;
         }
@@ -54,14 +57,19 @@ internal sealed class Noise
             return;
         }
 
-        if (expected.Floats is { } floats) Add(floats.Span, actual.Floats!.Value.Span);
-        else if (expected.Doubles is { } doubles) Add<double>(doubles, actual.Doubles!);
-        else if (expected.Integers is { } integers) Add(integers, actual.Integers!);
-        else if (expected.Texts is { } texts) Add(texts, actual.Texts!);
+        if (expected.Floats is { } floats)
+            Add(floats.Span, actual.Floats!.Value.Span);
+        else if (expected.Doubles is { } doubles)
+            Add<double>(doubles, actual.Doubles!);
+        else if (expected.Integers is { } integers)
+            Add(integers, actual.Integers!);
+        else if (expected.Texts is { } texts)
+            Add(texts, actual.Texts!);
     }
 
     /// <summary>Adds numbers.</summary>
-    public void Add<T>(ReadOnlySpan<T> expected, ReadOnlySpan<T> actual) where T : System.Numerics.IBinaryFloatingPointIeee754<T>
+    public void Add<T>(ReadOnlySpan<T> expected, ReadOnlySpan<T> actual)
+        where T : System.Numerics.IBinaryFloatingPointIeee754<T>
     {
         for (var i = 0; i < expected.Length; i++)
         {
@@ -73,22 +81,26 @@ internal sealed class Noise
     private void Add(Int128[] expected, Int128[] actual)
     {
         // Compared as integers: float64 would take 2^53 + 1 for 2^53.
-        for (var i = 0; i < expected.Length; i++) Add((double)expected[i], Math.Abs((double)(actual[i] - expected[i])));
+        for (var i = 0; i < expected.Length; i++)
+            Add((double)expected[i], Math.Abs((double)(actual[i] - expected[i])));
     }
 
     private void Add(string[] expected, string[] actual)
     {
-        for (var i = 0; i < expected.Length; i++) Add(1, expected[i] == actual[i] ? 0 : 1);
+        for (var i = 0; i < expected.Length; i++)
+            Add(1, expected[i] == actual[i] ? 0 : 1);
     }
 
     private void Add(double value, double difference)
     {
         Count++;
-        if (difference == 0) equal++;
+        if (difference == 0)
+            equal++;
         Largest = Math.Max(Largest, difference);
         error += difference * difference;
         // What both sides give as the same infinity or NaN is neither signal nor noise.
-        if (!double.IsFinite(value)) return;
+        if (!double.IsFinite(value))
+            return;
         signal += value * value;
         LargestValue = Math.Max(LargestValue, Math.Abs(value));
     }

@@ -1,5 +1,6 @@
 // What it does: weights in int8 with one scale a channel, zero_point 0.
-//   scale_c = max |w_c| / largest,  q = saturate(round_half_even(w / scale_c)),  saturated at -largest and largest: 127, or 63 for 7 bits
+//   scale_c = max |w_c| / largest,  q = saturate(round_half_even(w / scale_c)),  saturated at -largest and largest:
+// 127, or 63 for 7 bits
 // Source: ONNX DequantizeLinear-13 with an axis.
 namespace TorchBridge.Quantization.Weights;
 
@@ -20,7 +21,8 @@ internal sealed class ChannelWeights(float[] values, int channels, int inner)
     public float[] Scales(int largest, Func<int, float>? least = null)
     {
         var most = new float[channels];
-        for (var i = 0; i < values.Length; i++) most[Channel(i)] = Math.Max(most[Channel(i)], Math.Abs(values[i]));
+        for (var i = 0; i < values.Length; i++)
+            most[Channel(i)] = Math.Max(most[Channel(i)], Math.Abs(values[i]));
         for (var c = 0; c < channels; c++)
         {
             var scale = Math.Max(most[c] / largest, least?.Invoke(c) ?? 0);
@@ -34,7 +36,9 @@ internal sealed class ChannelWeights(float[] values, int channels, int inner)
     public sbyte[] Round(float[] scales, int largest)
     {
         var integers = new sbyte[values.Length];
-        for (var i = 0; i < values.Length; i++) integers[i] = (sbyte)Math.Clamp(MathF.Round(values[i] / scales[Channel(i)], MidpointRounding.ToEven), -largest, largest);
+        for (var i = 0; i < values.Length; i++)
+            integers[i] = (sbyte)
+                Math.Clamp(MathF.Round(values[i] / scales[Channel(i)], MidpointRounding.ToEven), -largest, largest);
         return integers;
     }
 }

@@ -1,6 +1,8 @@
-// What it does: a layer's weights in int8, a scale an output channel, and its bias in int32 at the scale of the products.
+// What it does: a layer's weights in int8, a scale an output channel, and its bias in int32 at the scale of the
+// products.
 //   bias_q  = round_half_even(b / (scale_x scale_c))
-// Rounding moves the mean of each output channel by the sum of (w - w') E[x]; the bias takes that up where it is asked to.
+// Rounding moves the mean of each output channel by the sum of (w - w') E[x]; the bias takes that up where it is
+// asked to.
 // Source: Nagel et al. 2019, "Data-free quantization through weight equalization and bias correction", section 4.2.
 using TorchBridge.Onnx.Graph;
 
@@ -19,11 +21,16 @@ internal sealed class LayerWeights
     {
         var tensor = model.Initializers[layer.Inputs[1]];
         dims = [.. tensor.Dims];
-        bias = layer.Inputs.Count > 2 && layer.Inputs[2].Length > 0 ? model.Initializers[layer.Inputs[2]].Floats() : null;
+        bias =
+            layer.Inputs.Count > 2 && layer.Inputs[2].Length > 0 ? model.Initializers[layer.Inputs[2]].Floats() : null;
         Axis = layer.StandardType == "Conv" || (layer.StandardType == "Gemm" && layer.Int("transB", 0) != 0) ? 0 : 1;
         Channels = (int)dims[Axis];
         groups = layer.StandardType == "Conv" ? (int)layer.Int("group", 1) : 1;
-        weights = new ChannelWeights(tensor.Floats(), Channels, (int)dims.Skip(Axis + 1).Aggregate(1L, (product, size) => product * size));
+        weights = new ChannelWeights(
+            tensor.Floats(),
+            Channels,
+            (int)dims.Skip(Axis + 1).Aggregate(1L, (product, size) => product * size)
+        );
     }
 
     /// <summary>Axis of the output channels.</summary>
@@ -42,16 +49,27 @@ internal sealed class LayerWeights
     /// <param name="name">What to call the weights.</param>
     /// <param name="biasName">What to call the bias.</param>
     /// <returns>Weights, and the bias where there is one.</returns>
-    public (Initializer Weights, Initializer? Bias) Quantize(float inputScale, int bits, double[]? inputMeans, string name, string biasName)
+    public (Initializer Weights, Initializer? Bias) Quantize(
+        float inputScale,
+        int bits,
+        double[]? inputMeans,
+        string name,
+        string biasName
+    )
     {
         var largest = bits == 8 ? 127 : 63;
         // A large bias on tiny weights must fit into 32 bits, with room for what is added to it.
-        Scales = weights.Scales(largest, bias is null ? null : c => (float)(Math.Abs(bias[c]) / ((double)inputScale * (1 << 30))));
+        Scales = weights.Scales(
+            largest,
+            bias is null ? null : c => (float)(Math.Abs(bias[c]) / ((double)inputScale * (1 << 30)))
+        );
         var integers = weights.Round(Scales, largest);
         var tensor = Initializer.Of<sbyte>(name, ElementType.Int8, integers, dims);
-        if (bias is null && inputMeans is null) return (tensor, null);
+        if (bias is null && inputMeans is null)
+            return (tensor, null);
         var shifted = new double[Channels];
-        for (var c = 0; c < Channels; c++) shifted[c] = bias?[c] ?? 0;
+        for (var c = 0; c < Channels; c++)
+            shifted[c] = bias?[c] ?? 0;
         if (inputMeans is not null)
         {
             for (var i = 0; i < integers.Length; i++)
@@ -62,14 +80,22 @@ internal sealed class LayerWeights
         }
 
         var biases = new int[Channels];
-        for (var c = 0; c < Channels; c++) biases[c] = (int)Math.Clamp(Math.Round(shifted[c] / ((double)inputScale * Scales[c]), MidpointRounding.ToEven), int.MinValue, int.MaxValue);
+        for (var c = 0; c < Channels; c++)
+            biases[c] = (int)
+                Math.Clamp(
+                    Math.Round(shifted[c] / ((double)inputScale * Scales[c]), MidpointRounding.ToEven),
+                    int.MinValue,
+                    int.MaxValue
+                );
         return (tensor, Initializer.Of<int>(biasName, ElementType.Int32, biases, Channels));
     }
 
-    /// <summary>The input channel that weight <paramref name="index"/> of output channel <paramref name="channel"/> is multiplied with.</summary>
+    /// <summary>The input channel that weight <paramref name="index"/> of output channel <paramref name="channel"/>
+    /// is multiplied with.</summary>
     private int InputChannel(int index, int channel)
     {
-        if (Axis == 1) return index / Channels;
+        if (Axis == 1)
+            return index / Channels;
         // [out, in / groups, kernel]: a group of outputs reads its own inputs.
         var window = dims.Length > 2 ? (int)dims.Skip(2).Aggregate(1L, (product, size) => product * size) : 1;
         var inputs = (int)dims[1];

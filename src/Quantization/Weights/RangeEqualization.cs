@@ -1,5 +1,6 @@
 // What it does: makes the channels between two layers equally wide, without changing what the model computes.
-//   For layer 1 (weights w1[c, ...], bias b1[c]), a positively homogeneous step f(s x) = s f(x), s > 0, and layer 2 (w2[..., c]):
+//   For layer 1 (weights w1[c, ...], bias b1[c]), a positively homogeneous step f(s x) = s f(x), s > 0, and layer 2
+// (w2[..., c]):
 //   w1[c] / s_c,  b1[c] / s_c,  w2[..., c] * s_c   with   s_c = sqrt(max |w1[c]| / max |w2[..., c]|)
 // Source: Nagel et al. 2019, "Data-free quantization through weight equalization and bias correction", section 4.1.
 using TorchBridge.Onnx.Graph;
@@ -17,26 +18,43 @@ internal static class RangeEqualization
     public static void Apply(OnnxGraph model)
     {
         var index = model.Index();
-        var pairs = model.Nodes.Where(node => IsPlain(model, index, node)).Select(first => (First: first, Second: Next(model, index, first))).Where(pair => pair.Second is not null).ToArray();
+        var pairs = model
+            .Nodes.Where(node => IsPlain(model, index, node))
+            .Select(first => (First: first, Second: Next(model, index, first)))
+            .Where(pair => pair.Second is not null)
+            .ToArray();
         for (var round = 0; round < Rounds; round++)
         {
-            foreach (var (first, second) in pairs) Equalize(model, first, second!);
+            foreach (var (first, second) in pairs)
+                Equalize(model, first, second!);
         }
     }
 
     private static bool IsPlain(OnnxGraph model, GraphIndex index, OnnxNode node) =>
-        node.StandardType == "Conv" && QuantizationPlan.Refusal(model, node) is null
-        && node.Inputs.Skip(1).Where(input => input.Length > 0).All(input => !index.IsOutput(input) && index.Readers(input).Count() == 1);
+        node.StandardType == "Conv"
+        && QuantizationPlan.Refusal(model, node) is null
+        && node.Inputs.Skip(1)
+            .Where(input => input.Length > 0)
+            .All(input => !index.IsOutput(input) && index.Readers(input).Count() == 1);
 
-    /// <summary>The convolution that alone reads what another gives, through nothing but steps that a factor passes through.</summary>
+    /// <summary>The convolution that alone reads what another gives, through nothing but steps that a factor passes
+    /// through.</summary>
     private static OnnxNode? Next(OnnxGraph model, GraphIndex index, OnnxNode first)
     {
         var value = first.Outputs[0];
         while (!index.IsOutput(value) && index.Readers(value).ToArray() is [var node])
         {
             if (IsPlain(model, index, node))
-                return node.Inputs[0] == value && (node.Int("group", 1) == 1 || model.Initializers[node.Inputs[1]].Dims[1] == 1) ? node : null;
-            if (node.StandardType is not ("Relu" or "LeakyRelu" or "MaxPool" or "AveragePool" or "GlobalAveragePool") || node.Outputs.Count > 1) return null;
+                return
+                    node.Inputs[0] == value
+                    && (node.Int("group", 1) == 1 || model.Initializers[node.Inputs[1]].Dims[1] == 1)
+                    ? node
+                    : null;
+            if (
+                node.StandardType is not ("Relu" or "LeakyRelu" or "MaxPool" or "AveragePool" or "GlobalAveragePool")
+                || node.Outputs.Count > 1
+            )
+                return null;
             value = node.Outputs[0];
         }
 
@@ -45,32 +63,46 @@ internal static class RangeEqualization
 
     private static void Equalize(OnnxGraph model, OnnxNode first, OnnxNode second)
     {
-        Initializer firstTensor = model.Initializers[first.Inputs[1]], secondTensor = model.Initializers[second.Inputs[1]];
-        float[] w1 = firstTensor.Floats(), w2 = secondTensor.Floats();
+        Initializer firstTensor = model.Initializers[first.Inputs[1]],
+            secondTensor = model.Initializers[second.Inputs[1]];
+        float[] w1 = firstTensor.Floats(),
+            w2 = secondTensor.Floats();
         var channels = (int)firstTensor.Dims[0];
         var isDepthwise = second.Int("group", 1) > 1;
         // Depthwise convolutions of several filters a channel would need their results told apart.
-        if (isDepthwise && secondTensor.Dims[0] != channels) return;
-        var biasTensor = first.Inputs.Count > 2 && first.Inputs[2].Length > 0 ? model.Initializers[first.Inputs[2]] : null;
+        if (isDepthwise && secondTensor.Dims[0] != channels)
+            return;
+        var biasTensor =
+            first.Inputs.Count > 2 && first.Inputs[2].Length > 0 ? model.Initializers[first.Inputs[2]] : null;
         var bias = biasTensor?.Floats() ?? [];
-        int perFirst = w1.Length / channels, outputs = isDepthwise ? 1 : (int)secondTensor.Dims[0], window = w2.Length / (channels * outputs);
+        int perFirst = w1.Length / channels,
+            outputs = isDepthwise ? 1 : (int)secondTensor.Dims[0],
+            window = w2.Length / (channels * outputs);
         for (var c = 0; c < channels; c++)
         {
-            float most1 = 0, most2 = 0;
-            for (var k = 0; k < perFirst; k++) most1 = Math.Max(most1, Math.Abs(w1[(c * perFirst) + k]));
-            for (var i = 0; i < outputs * window; i++) most2 = Math.Max(most2, Math.Abs(w2[At(i)]));
+            float most1 = 0,
+                most2 = 0;
+            for (var k = 0; k < perFirst; k++)
+                most1 = Math.Max(most1, Math.Abs(w1[(c * perFirst) + k]));
+            for (var i = 0; i < outputs * window; i++)
+                most2 = Math.Max(most2, Math.Abs(w2[At(i)]));
             var factor = MathF.Sqrt(most1 / most2);
             // A channel of zeros; or a bias that float32 would not hold any more.
-            if (!float.IsNormal(factor) || (bias.Length > 0 && !float.IsFinite(bias[c] / factor))) continue;
-            for (var k = 0; k < perFirst; k++) w1[(c * perFirst) + k] /= factor;
-            if (bias.Length > 0) bias[c] /= factor;
-            for (var i = 0; i < outputs * window; i++) w2[At(i)] *= factor;
+            if (!float.IsNormal(factor) || (bias.Length > 0 && !float.IsFinite(bias[c] / factor)))
+                continue;
+            for (var k = 0; k < perFirst; k++)
+                w1[(c * perFirst) + k] /= factor;
+            if (bias.Length > 0)
+                bias[c] /= factor;
+            for (var i = 0; i < outputs * window; i++)
+                w2[At(i)] *= factor;
 
             int At(int i) => ((((i / window) * channels) + c) * window) + (i % window);
         }
 
         model.Initializers[firstTensor.Name] = Initializer.Of(firstTensor.Name, w1, firstTensor.Dims);
         model.Initializers[secondTensor.Name] = Initializer.Of(secondTensor.Name, w2, secondTensor.Dims);
-        if (biasTensor is not null) model.Initializers[biasTensor.Name] = Initializer.Of(biasTensor.Name, bias, bias.Length);
+        if (biasTensor is not null)
+            model.Initializers[biasTensor.Name] = Initializer.Of(biasTensor.Name, bias, bias.Length);
     }
 }

@@ -1,5 +1,6 @@
 // What it does: stores weights smaller, and computes in float32 as before.
-//   int8     w' = Cast(q) * scale, one scale an output channel: two nodes that a runtime computes once, when it loads the model
+//   int8     w' = Cast(q) * scale, one scale an output channel: two nodes that a runtime computes once, when it loads
+// the model
 //   float16  w' = Cast(h): h stands in a Constant node, because ML.NET's ApplyOnnxModel refuses float16 initializers
 using TorchBridge.Onnx.Graph;
 using TorchBridge.Quantization.Preparation;
@@ -24,15 +25,25 @@ internal static class WeightStorage
         var names = new FreshNames(model);
         foreach (var tensor in model.Initializers.Values.Where(tensor => tensor.Type == ElementType.Float32).ToArray())
         {
-            if (tensor.Count < LeastElements || index.IsOutput(tensor.Name) || tensor.Floats().Any(value => !float.IsFinite(value))) continue;
-            var replaced = mode == QuantizationMode.WeightsFloat16 ? Half(tensor, names) : ChannelAxis(index, tensor) is { } axis ? Int8(model, tensor, axis, names) : null;
-            if (replaced is null) continue;
+            if (
+                tensor.Count < LeastElements
+                || index.IsOutput(tensor.Name)
+                || tensor.Floats().Any(value => !float.IsFinite(value))
+            )
+                continue;
+            var replaced =
+                mode == QuantizationMode.WeightsFloat16 ? Half(tensor, names)
+                : ChannelAxis(index, tensor) is { } axis ? Int8(model, tensor, axis, names)
+                : null;
+            if (replaced is null)
+                continue;
             nodes.AddRange(replaced);
             done.Add(tensor.Name);
         }
 
         // Their names are now those of computed values.
-        foreach (var name in done) model.Initializers.Remove(name);
+        foreach (var name in done)
+            model.Initializers.Remove(name);
         model.Inputs.RemoveAll(input => done.Contains(input.Name));
         model.Nodes.InsertRange(0, nodes);
         model.RemoveUnreadInitializers();
@@ -42,16 +53,22 @@ internal static class WeightStorage
     /// <summary>The axis of the output channels; null for a tensor that is no layer's weight.</summary>
     private static int? ChannelAxis(GraphIndex index, Initializer tensor)
     {
-        if (tensor.Dims.Length < 2) return null;
+        if (tensor.Dims.Length < 2)
+            return null;
         foreach (var reader in index.Readers(tensor.Name))
         {
             switch (reader.StandardType)
             {
-                case "Conv" when reader.Inputs[1] == tensor.Name: return 0;
-                case "ConvTranspose" when reader.Inputs[1] == tensor.Name: return 1;
-                case "Gemm" when reader.Inputs[1] == tensor.Name: return reader.Int("transB", 0) != 0 ? 0 : 1;
-                case "MatMul" when reader.Inputs[1] == tensor.Name: return tensor.Dims.Length - 1;
-                case "LSTM" or "GRU" or "RNN": return 1;
+                case "Conv" when reader.Inputs[1] == tensor.Name:
+                    return 0;
+                case "ConvTranspose" when reader.Inputs[1] == tensor.Name:
+                    return 1;
+                case "Gemm" when reader.Inputs[1] == tensor.Name:
+                    return reader.Int("transB", 0) != 0 ? 0 : 1;
+                case "MatMul" when reader.Inputs[1] == tensor.Name:
+                    return tensor.Dims.Length - 1;
+                case "LSTM" or "GRU" or "RNN":
+                    return 1;
             }
         }
 
@@ -61,31 +78,58 @@ internal static class WeightStorage
     private static OnnxNode[]? Half(Initializer tensor, FreshNames names)
     {
         var values = tensor.Floats();
-        if (values.Any(value => !(Math.Abs(value) <= LargestHalf))) return null;
+        if (values.Any(value => !(Math.Abs(value) <= LargestHalf)))
+            return null;
         var name = names.Take($"{tensor.Name}:float16");
-        var constant = new OnnxNode { OpType = "Constant", Name = name, Inputs = [], Outputs = [name] };
-        constant.Attributes["value"] = Initializer.Of<Half>("", ElementType.Float16, Array.ConvertAll(values, value => (Half)value), tensor.Dims);
+        var constant = new OnnxNode
+        {
+            OpType = "Constant",
+            Name = name,
+            Inputs = [],
+            Outputs = [name],
+        };
+        constant.Attributes["value"] = Initializer.Of<Half>(
+            "",
+            ElementType.Float16,
+            Array.ConvertAll(values, value => (Half)value),
+            tensor.Dims
+        );
         return [constant, Cast(name, tensor.Name, names)];
     }
 
     private static OnnxNode[] Int8(OnnxGraph model, Initializer tensor, int axis, FreshNames names)
     {
-        int channels = (int)tensor.Dims[axis], inner = (int)tensor.Dims.Skip(axis + 1).Aggregate(1L, (product, size) => product * size);
+        int channels = (int)tensor.Dims[axis],
+            inner = (int)tensor.Dims.Skip(axis + 1).Aggregate(1L, (product, size) => product * size);
         var weights = new ChannelWeights(tensor.Floats(), channels, inner);
         var scales = weights.Scales(127);
         var shape = new long[tensor.Dims.Length];
         Array.Fill(shape, 1);
         shape[axis] = channels;
-        string integers = names.Take($"{tensor.Name}:int8"), unscaled = names.Take($"{tensor.Name}:unscaled"), scale = names.Take($"{tensor.Name}:scale");
+        string integers = names.Take($"{tensor.Name}:int8"),
+            unscaled = names.Take($"{tensor.Name}:unscaled"),
+            scale = names.Take($"{tensor.Name}:scale");
         model.Add(Initializer.Of<sbyte>(integers, ElementType.Int8, weights.Round(scales, 127), tensor.Dims));
         model.Add(Initializer.Of(scale, scales, shape));
-        var product = new OnnxNode { OpType = "Mul", Name = names.Take($"{tensor.Name}:scaled"), Inputs = [unscaled, scale], Outputs = [tensor.Name] };
+        var product = new OnnxNode
+        {
+            OpType = "Mul",
+            Name = names.Take($"{tensor.Name}:scaled"),
+            Inputs = [unscaled, scale],
+            Outputs = [tensor.Name],
+        };
         return [Cast(integers, unscaled, names), product];
     }
 
     private static OnnxNode Cast(string from, string to, FreshNames names)
     {
-        var cast = new OnnxNode { OpType = "Cast", Name = names.Take($"{to}:cast"), Inputs = [from], Outputs = [to] };
+        var cast = new OnnxNode
+        {
+            OpType = "Cast",
+            Name = names.Take($"{to}:cast"),
+            Inputs = [from],
+            Outputs = [to],
+        };
         cast.Attributes["to"] = (long)ElementType.Float32;
         return cast;
     }

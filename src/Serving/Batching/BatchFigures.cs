@@ -7,5 +7,11 @@ namespace TorchBridge.Serving.Batching;
 /// <param name="Queued">Time that requests have waited, added up.</param>
 /// <param name="Computed">Time of the runs, added up.</param>
 /// <param name="RunsBySize">Runs by their rows.</param>
-internal sealed record BatchFigures(long Rows, long Runs, long Failures, TimeSpan Queued, TimeSpan Computed,
-    IReadOnlyDictionary<int, long> RunsBySize);
+internal sealed record BatchFigures(
+    long Rows,
+    long Runs,
+    long Failures,
+    TimeSpan Queued,
+    TimeSpan Computed,
+    IReadOnlyDictionary<int, long> RunsBySize
+);

@@ -1,5 +1,7 @@
-// What it does: one bounded queue a model version. A worker that is free takes what is there, oldest first, up to the batch limit, at the
-// moment at which it runs it: a batch grows until it starts. A delay holds back only a batch that is not full, and is counted from its
+// What it does: one bounded queue a model version. A worker that is free takes what is there, oldest first, up to the
+// batch limit, at the
+// moment at which it runs it: a batch grows until it starts. A delay holds back only a batch that is not full, and is
+// counted from its
 // oldest request.
 using TorchBridge.Serving.Protocol;
 
@@ -20,7 +22,8 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     {
         get
         {
-            lock (gate) return waiting.Count;
+            lock (gate)
+                return waiting.Count;
         }
     }
 
@@ -29,8 +32,10 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     {
         lock (gate)
         {
-            if (waiting.Count >= settings.Capacity) DropExpired();
-            if (isClosed || waiting.Count >= settings.Capacity) return false;
+            if (waiting.Count >= settings.Capacity)
+                DropExpired();
+            if (isClosed || waiting.Count >= settings.Capacity)
+                return false;
             request.EnqueuedAt = clock.GetTimestamp();
             places.Add(request, waiting.AddLast(request));
             Monitor.PulseAll(gate);
@@ -43,7 +48,8 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     {
         lock (gate)
         {
-            if (!places.Remove(request, out var place)) return false;
+            if (!places.Remove(request, out var place))
+                return false;
             waiting.Remove(place);
             return true;
         }
@@ -59,7 +65,8 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
                 DropExpired();
                 if (waiting.First is not { Value: var oldest })
                 {
-                    if (isClosed) return null;
+                    if (isClosed)
+                        return null;
                     Monitor.Wait(gate);
                     continue;
                 }
@@ -68,7 +75,8 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
                 var left = settings.Delay - clock.GetElapsedTime(oldest.EnqueuedAt);
                 if (isFull || isClosed || left <= TimeSpan.Zero)
                 {
-                    foreach (var request in batch) Remove(request);
+                    foreach (var request in batch)
+                        Remove(request);
                     return batch;
                 }
 
@@ -91,11 +99,13 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
 
     private void Wake()
     {
-        lock (gate) Monitor.PulseAll(gate);
+        lock (gate)
+            Monitor.PulseAll(gate);
     }
 
     /// <summary>
-    /// The requests that run with the oldest: the first that fit together. Those of other shapes wait for the next worker.
+    /// The requests that run with the oldest: the first that fit together. Those of other shapes wait for the next
+    /// worker.
     /// </summary>
     private (List<PendingRequest> Batch, bool IsFull) Collect(PendingRequest oldest)
     {
@@ -103,11 +113,14 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
         var rows = 0;
         foreach (var request in waiting)
         {
-            if (request.Key != oldest.Key) continue;
-            if (batch.Count > 0 && rows + request.Rows > settings.MaxRows) return (batch, true);
+            if (request.Key != oldest.Key)
+                continue;
+            if (batch.Count > 0 && rows + request.Rows > settings.MaxRows)
+                return (batch, true);
             batch.Add(request);
             rows += request.Rows;
-            if (rows >= settings.MaxRows) return (batch, true);
+            if (rows >= settings.MaxRows)
+                return (batch, true);
         }
 
         return (batch, false);
@@ -116,12 +129,16 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     private void DropExpired()
     {
         var now = clock.GetTimestamp();
-        for (var place = waiting.First; place is not null;)
+        for (var place = waiting.First; place is not null; )
         {
             var (request, next) = (place.Value, place.Next);
             if (request.Deadline < now && Remove(request))
-                request.Fail(new RequestRefusedException(RefusalKind.Expired,
-                    "the request has waited longer than it may; the server is busy"));
+                request.Fail(
+                    new RequestRefusedException(
+                        RefusalKind.Expired,
+                        "the request has waited longer than it may; the server is busy"
+                    )
+                );
             place = next;
         }
     }

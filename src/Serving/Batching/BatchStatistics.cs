@@ -25,13 +25,21 @@ internal sealed class BatchStatistics
     /// <summary>Counts a run that failed.</summary>
     public void AddFailure()
     {
-        lock (gate) failures++;
+        lock (gate)
+            failures++;
     }
 
     /// <summary>The figures of now.</summary>
     public BatchFigures Read()
     {
-        lock (gate) return new BatchFigures(rows, runsBySize.Values.Sum(), failures, queued, computed,
-            new SortedDictionary<int, long>(runsBySize));
+        lock (gate)
+            return new BatchFigures(
+                rows,
+                runsBySize.Values.Sum(),
+                failures,
+                queued,
+                computed,
+                new SortedDictionary<int, long>(runsBySize)
+            );
     }
 }

@@ -13,7 +13,13 @@ internal sealed class BatchWorker
     private readonly Thread thread;
 
     /// <summary>Starts a worker; it ends when the queue is closed and empty.</summary>
-    public BatchWorker(RuntimeSession session, BatchQueue queue, TimeProvider clock, IBatchObserver observer, string name)
+    public BatchWorker(
+        RuntimeSession session,
+        BatchQueue queue,
+        TimeProvider clock,
+        IBatchObserver observer,
+        string name
+    )
     {
         this.session = session;
         this.queue = queue;
@@ -29,7 +35,8 @@ internal sealed class BatchWorker
     private void Work()
     {
         using var memory = new RunMemory();
-        while (queue.Take() is { } batch) Execute(memory, batch);
+        while (queue.Take() is { } batch)
+            Execute(memory, batch);
     }
 
     private void Execute(RunMemory memory, List<PendingRequest> batch)
@@ -47,18 +54,23 @@ internal sealed class BatchWorker
             {
                 var result = results[i];
                 Tensor[] wanted = [.. batch[i].Outputs.Select(output => result[Array.IndexOf(outputs, output)])];
-                batch[i].Complete(new ComputedOutputs(wanted, clock.GetElapsedTime(batch[i].EnqueuedAt, started), run, rows));
+                batch[i]
+                    .Complete(
+                        new ComputedOutputs(wanted, clock.GetElapsedTime(batch[i].EnqueuedAt, started), run, rows)
+                    );
             }
         }
         catch (ModelRunException) when (batch.Count > 1)
         {
             // One of them may have spoilt it for the others: each alone finds out which.
-            foreach (var request in batch) Execute(memory, [request]);
+            foreach (var request in batch)
+                Execute(memory, [request]);
         }
         catch (Exception error)
         {
             observer.Failed(error);
-            foreach (var request in batch) request.Fail(error);
+            foreach (var request in batch)
+                request.Fail(error);
         }
     }
 }

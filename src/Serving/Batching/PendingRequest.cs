@@ -10,7 +10,9 @@ namespace TorchBridge.Serving.Batching;
 internal sealed class PendingRequest(IReadOnlyList<Tensor> inputs, IReadOnlyList<int> outputs, int rows, long deadline)
 {
     // Continuations run on the pool: the worker goes on to the next batch.
-    private readonly TaskCompletionSource<ComputedOutputs> completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<ComputedOutputs> completion = new(
+        TaskCreationOptions.RunContinuationsAsynchronously
+    );
 
     /// <summary>Its tensors, in the order of the model's inputs.</summary>
     public IReadOnlyList<Tensor> Inputs => inputs;

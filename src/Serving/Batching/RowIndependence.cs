@@ -1,6 +1,9 @@
-// Whether rows may run together. A free axis 0 does not say so: a softmax over axis 0, a recurrent network whose axis 0 is time, an int8
-// model whose scale is of the whole batch answer otherwise. So random rows are run alone and together, and must give the same:
-//   |together - alone| <= 1e-4 max|alone| for floats (float32 sums in another order show about 1e-6), every other datatype equal.
+// Whether rows may run together. A free axis 0 does not say so: a softmax over axis 0, a recurrent network whose axis
+// 0 is time, an int8
+// model whose scale is of the whole batch answer otherwise. So random rows are run alone and together, and must give
+// the same:
+//   |together - alone| <= 1e-4 max|alone| for floats (float32 sums in another order show about 1e-6), every other
+// datatype equal.
 using System.Runtime.InteropServices;
 using TorchBridge.Onnx.Compare;
 using TorchBridge.Serving.Protocol;
@@ -22,13 +25,17 @@ internal static class RowIndependence
     public static string? Check(RuntimeSession session, int seed)
     {
         var signature = session.Signature;
-        if (!signature.MayBatch) return "axis 0 of its inputs and outputs is not free everywhere";
+        if (!signature.MayBatch)
+            return "axis 0 of its inputs and outputs is not free everywhere";
         using var memory = new RunMemory();
         string? reason = null;
         foreach (var size in signature.HasFreeAxes ? FreeSizes : [1])
         {
             var random = new Random(seed);
-            Tensor[][] rows = [.. Enumerable.Range(0, Rows).Select(_ => ProbeInputs.Random(signature, random, size, 1))];
+            Tensor[][] rows =
+            [
+                .. Enumerable.Range(0, Rows).Select(_ => ProbeInputs.Random(signature, random, size, 1)),
+            ];
             int[] outputs = [.. Enumerable.Range(0, signature.Outputs.Count)];
             Tensor[][] alone;
             try
@@ -44,7 +51,8 @@ internal static class RowIndependence
             try
             {
                 var together = session.Run(memory, rows, outputs);
-                return Enumerable.Range(0, Rows)
+                return Enumerable
+                    .Range(0, Rows)
                     .SelectMany(row => outputs.Select(output => Difference(alone[row][output], together[row][output])))
                     .FirstOrDefault(text => text is not null);
             }
@@ -60,21 +68,29 @@ internal static class RowIndependence
     /// <summary>How two tensors differ by more than <see cref="Tolerance"/>; null where they do not.</summary>
     public static string? Difference(Tensor alone, Tensor together)
     {
-        if (!alone.Shape.SequenceEqual(together.Shape)) return $"output '{alone.Name}' is {ShapeRules.Text(alone.Shape)} alone and {ShapeRules.Text(together.Shape)} in a batch";
+        if (!alone.Shape.SequenceEqual(together.Shape))
+            return $"output '{alone.Name}' is {ShapeRules.Text(alone.Shape)} alone and {ShapeRules.Text(together.Shape)} in a batch";
         var isSame = alone.Type switch
         {
-            TensorType.FP32 => IsClose(MemoryMarshal.Cast<byte, float>(alone.Data.Span),
-                MemoryMarshal.Cast<byte, float>(together.Data.Span)),
-            TensorType.FP64 or TensorType.FP16 or TensorType.BF16 =>
-                IsClose<double>(Classification.Numbers(alone), Classification.Numbers(together)),
-            TensorType.Bytes => alone.Strings.Zip(together.Strings).All(pair => pair.First.Span.SequenceEqual(pair.Second.Span)),
+            TensorType.FP32 => IsClose(
+                MemoryMarshal.Cast<byte, float>(alone.Data.Span),
+                MemoryMarshal.Cast<byte, float>(together.Data.Span)
+            ),
+            TensorType.FP64 or TensorType.FP16 or TensorType.BF16 => IsClose<double>(
+                Classification.Numbers(alone),
+                Classification.Numbers(together)
+            ),
+            TensorType.Bytes => alone
+                .Strings.Zip(together.Strings)
+                .All(pair => pair.First.Span.SequenceEqual(pair.Second.Span)),
             _ => alone.Data.Span.SequenceEqual(together.Data.Span),
         };
         return isSame ? null : $"output '{alone.Name}' of a row depends on the rows beside it";
     }
 
     /// <summary>Equal infinities, and NaN in both places, are the model's own.</summary>
-    private static bool IsClose<T>(ReadOnlySpan<T> alone, ReadOnlySpan<T> together) where T : System.Numerics.IBinaryFloatingPointIeee754<T>
+    private static bool IsClose<T>(ReadOnlySpan<T> alone, ReadOnlySpan<T> together)
+        where T : System.Numerics.IBinaryFloatingPointIeee754<T>
     {
         var difference = ArrayComparison.Compare(together, alone);
         return difference.LargestAbsolute <= Tolerance * difference.LargestValue;

@@ -11,7 +11,13 @@ namespace TorchBridge.Serving.Http;
 /// <param name="Label">Name of the most probable class.</param>
 /// <param name="Probability">Its probability, 0 to 1.</param>
 /// <param name="Top">The most probable classes, most probable first.</param>
-internal sealed record ClassifyAnswer(string Model, string Version, string Label, double Probability, IReadOnlyList<ClassScore> Top)
+internal sealed record ClassifyAnswer(
+    string Model,
+    string Version,
+    string Label,
+    double Probability,
+    IReadOnlyList<ClassScore> Top
+)
 {
     /// <summary>Times, where details are asked for.</summary>
     public ClassifyTimes? Times { get; init; }
@@ -26,12 +32,27 @@ internal sealed record ClassifyAnswer(string Model, string Version, string Label
     public static ClassifyAnswer Of(ModelVersion model, InferenceResult result, int top, bool details, TimeSpan total)
     {
         var labels = model.Identity.Card!.ClassNames;
-        var scores = Classification.Numbers(result.Reply.Outputs.First(output => output.Tensor.Name == "probabilities").Tensor);
+        var scores = Classification.Numbers(
+            result.Reply.Outputs.First(output => output.Tensor.Name == "probabilities").Tensor
+        );
         // A stable sort: of equals the first. NaN is the least of all.
-        ClassScore[] best = [.. Enumerable.Range(0, labels.Count).OrderByDescending(i => scores[i]).Take(top)
-            .Select((index, rank) => new ClassScore(rank + 1, labels[index], index, Finite(scores[index])))];
-        var answer = new ClassifyAnswer(model.Identity.Model, model.Identity.VersionText, best[0].Label, best[0].Probability, best);
-        if (!details) return answer;
+        ClassScore[] best =
+        [
+            .. Enumerable
+                .Range(0, labels.Count)
+                .OrderByDescending(i => scores[i])
+                .Take(top)
+                .Select((index, rank) => new ClassScore(rank + 1, labels[index], index, Finite(scores[index]))),
+        ];
+        var answer = new ClassifyAnswer(
+            model.Identity.Model,
+            model.Identity.VersionText,
+            best[0].Label,
+            best[0].Probability,
+            best
+        );
+        if (!details)
+            return answer;
         return answer with
         {
             Times = new ClassifyTimes(
@@ -39,13 +60,15 @@ internal sealed record ClassifyAnswer(string Model, string Version, string Label
                 result.Times.Queue.TotalMilliseconds,
                 result.Times.Run.TotalMilliseconds,
                 total.TotalMilliseconds,
-                result.BatchRows),
+                result.BatchRows
+            ),
             Seen = Convert.ToBase64String(SeenPicture.ToPng(result.Inputs[0])),
             ActivationMap = Page.ActivationMap.Of(result.Reply, best[0].Index),
         };
     }
 
-    /// <summary>A model that computes NaN says nothing: JSON has no word for it, and zero is the honest probability.</summary>
+    /// <summary>A model that computes NaN says nothing: JSON has no word for it, and zero is the honest
+    /// probability.</summary>
     private static double Finite(double value) => double.IsFinite(value) ? value : 0;
 }
 
@@ -65,7 +88,9 @@ internal sealed record ClassScore(int Rank, string Label, int Index, double Prob
 internal sealed record ClassifyTimes(double Decode, double Queue, double Run, double Total, int BatchRows);
 
 /// <summary>Writes the answer.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
-    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull
+)]
 [JsonSerializable(typeof(ClassifyAnswer))]
 internal sealed partial class ClassifyJson : JsonSerializerContext;

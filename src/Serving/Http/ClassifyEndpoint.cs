@@ -7,12 +7,19 @@ using TorchBridge.Serving.Protocol;
 namespace TorchBridge.Serving.Http;
 
 /// <summary>
-/// POST /classify: a picture in (the body, or a form's file), its most probable classes out. <c>?model=</c> names the model (else the only
-/// classifier, or the first by name), <c>?top=</c> how many classes, <c>?details=true</c> adds times, what the network saw and its
+/// POST /classify: a picture in (the body, or a form's file), its most probable classes out. <c>?model=</c> names the
+/// model (else the only
+/// classifier, or the first by name), <c>?top=</c> how many classes, <c>?details=true</c> adds times, what the
+/// network saw and its
 /// activation map.
 /// </summary>
-internal sealed class ClassifyEndpoint(ModelRegistry registry, InferenceEngine engine, RequestGate gate, ModelServerOptions options,
-    ServingMetrics metrics)
+internal sealed class ClassifyEndpoint(
+    ModelRegistry registry,
+    InferenceEngine engine,
+    RequestGate gate,
+    ModelServerOptions options,
+    ServingMetrics metrics
+)
 {
     /// <summary>Classes that are told where nobody says how many.</summary>
     public const int DefaultTop = 5;
@@ -23,7 +30,12 @@ internal sealed class ClassifyEndpoint(ModelRegistry registry, InferenceEngine e
     public async Task Handle(HttpContext context)
     {
         var query = context.Request.Query;
-        var answer = await AnswerAsync(context, query["model"].ToString(), TopOf(query["top"].ToString()), query["details"] == "true")
+        var answer = await AnswerAsync(
+                context,
+                query["model"].ToString(),
+                TopOf(query["top"].ToString()),
+                query["details"] == "true"
+            )
             .ConfigureAwait(false);
         await context.Response.WriteAsJsonAsync(answer, ClassifyJson.Default.ClassifyAnswer).ConfigureAwait(false);
     }
@@ -39,10 +51,13 @@ internal sealed class ClassifyEndpoint(ModelRegistry registry, InferenceEngine e
         {
             using var body = await RequestBody.ReadAsync(context, gate, options).ConfigureAwait(false);
             var picture = await UploadedPictures.ReadAsync(context, body).ConfigureAwait(false);
-            if (name.Length == 0 && UploadedPictures.IsForm(context.Request)) name = context.Request.Form["model"].ToString();
+            if (name.Length == 0 && UploadedPictures.IsForm(context.Request))
+                name = context.Request.Form["model"].ToString();
             using var lease = AcquireClassifier(name);
             model = lease.Version;
-            var tensor = picture.IsEmpty ? ExampleOf(context, model) : Tensor.OfStrings(RequestBinder.PictureInput, [1], [picture]);
+            var tensor = picture.IsEmpty
+                ? ExampleOf(context, model)
+                : Tensor.OfStrings(RequestBinder.PictureInput, [1], [picture]);
             var request = new InferenceRequest(null, InferenceRequest.NoParameters, [tensor], []);
             var result = await engine.RunAsync(model, request, context.RequestAborted).ConfigureAwait(false);
             outcome = "ok";
@@ -64,21 +79,30 @@ internal sealed class ClassifyEndpoint(ModelRegistry registry, InferenceEngine e
         if (name.Length == 0)
         {
             name = registry.Models.FirstOrDefault(model => model.Latest?.PixelInput is not null)?.Name
-                ?? throw new RequestRefusedException(RefusalKind.NotFound, "no picture classifier of TorchBridge is loaded");
+                ?? throw new RequestRefusedException(
+                    RefusalKind.NotFound,
+                    "no picture classifier of TorchBridge is loaded"
+                );
         }
 
         var lease = registry.Acquire(name, null);
-        if (lease.Version.PixelInput is not null) return lease;
+        if (lease.Version.PixelInput is not null)
+            return lease;
         lease.Dispose();
-        throw RequestRefusedException.Invalid($"model '{name}' is no picture classifier of TorchBridge; POST /v2/models/{name}/infer takes its tensors");
+        throw RequestRefusedException.Invalid(
+            $"model '{name}' is no picture classifier of TorchBridge; POST /v2/models/{name}/infer takes its tensors"
+        );
     }
 
     /// <summary>The model's own picture whose number a form names.</summary>
     private static Tensor ExampleOf(HttpContext context, ModelVersion model)
     {
         var text = UploadedPictures.IsForm(context.Request) ? context.Request.Form["example"].ToString() : "";
-        if (text.Length == 0) throw RequestRefusedException.Invalid("there is no picture in the request");
-        return model.Identity.Pictures is { } pictures && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var index)
+        if (text.Length == 0)
+            throw RequestRefusedException.Invalid("there is no picture in the request");
+        return
+            model.Identity.Pictures is { } pictures
+            && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var index)
             && index < pictures.Count
             ? pictures.Pixels(index, model.PixelInput!.Name, model.Identity.Card!)
             : throw RequestRefusedException.Invalid("the model has no such picture");
@@ -86,8 +110,11 @@ internal sealed class ClassifyEndpoint(ModelRegistry registry, InferenceEngine e
 
     private static int TopOf(string text)
     {
-        if (text.Length == 0) return DefaultTop;
-        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var top) && top is >= 1 and <= MostTop
+        if (text.Length == 0)
+            return DefaultTop;
+        return
+            int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var top)
+            && top is >= 1 and <= MostTop
             ? top
             : throw RequestRefusedException.Invalid($"`top` is a number of classes, 1 to {MostTop}");
     }

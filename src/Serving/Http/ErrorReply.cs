@@ -10,19 +10,23 @@ internal static class ErrorReply
     private const string RetryAfterSeconds = "1";
 
     /// <summary>Quotes and letters as they are: it is JSON, and says so (nosniff).</summary>
-    private static readonly JsonSerializerOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Options = new()
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     /// <summary>The status of a refusal.</summary>
-    public static int StatusOf(RefusalKind kind) => kind switch
-    {
-        RefusalKind.Invalid => StatusCodes.Status400BadRequest,
-        RefusalKind.NotFound => StatusCodes.Status404NotFound,
-        RefusalKind.TooSlow => StatusCodes.Status408RequestTimeout,
-        RefusalKind.TooLarge => StatusCodes.Status413PayloadTooLarge,
-        RefusalKind.Unsupported => StatusCodes.Status415UnsupportedMediaType,
-        RefusalKind.Unavailable or RefusalKind.Expired => StatusCodes.Status503ServiceUnavailable,
-        _ => StatusCodes.Status500InternalServerError,
-    };
+    public static int StatusOf(RefusalKind kind) =>
+        kind switch
+        {
+            RefusalKind.Invalid => StatusCodes.Status400BadRequest,
+            RefusalKind.NotFound => StatusCodes.Status404NotFound,
+            RefusalKind.TooSlow => StatusCodes.Status408RequestTimeout,
+            RefusalKind.TooLarge => StatusCodes.Status413PayloadTooLarge,
+            RefusalKind.Unsupported => StatusCodes.Status415UnsupportedMediaType,
+            RefusalKind.Unavailable or RefusalKind.Expired => StatusCodes.Status503ServiceUnavailable,
+            _ => StatusCodes.Status500InternalServerError,
+        };
 
     /// <summary>Writes a refusal; where the answer has begun already, the connection is cut.</summary>
     public static async Task WriteAsync(HttpContext context, int status, string message)
@@ -35,15 +39,20 @@ internal static class ErrorReply
 
         var allow = context.Response.Headers.Allow; // of a 405
         context.Response.Clear();
-        if (allow.Count > 0) context.Response.Headers.Allow = allow;
+        if (allow.Count > 0)
+            context.Response.Headers.Allow = allow;
         context.Response.StatusCode = status;
         context.Response.ContentType = "application/json";
-        if (status == StatusCodes.Status503ServiceUnavailable) context.Response.Headers.RetryAfter = RetryAfterSeconds;
-        if (status == StatusCodes.Status401Unauthorized) context.Response.Headers.WWWAuthenticate = "Bearer, Basic realm=\"models\", charset=\"UTF-8\"";
+        if (status == StatusCodes.Status503ServiceUnavailable)
+            context.Response.Headers.RetryAfter = RetryAfterSeconds;
+        if (status == StatusCodes.Status401Unauthorized)
+            context.Response.Headers.WWWAuthenticate = "Bearer, Basic realm=\"models\", charset=\"UTF-8\"";
         // A body that was not read to its end would be taken for the next request, or be drained first.
-        if (status is StatusCodes.Status413PayloadTooLarge or StatusCodes.Status408RequestTimeout) context.Response.Headers.Connection = "close";
+        if (status is StatusCodes.Status413PayloadTooLarge or StatusCodes.Status408RequestTimeout)
+            context.Response.Headers.Connection = "close";
         var json = JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, string> { ["error"] = message }, Options);
         context.Response.ContentLength = json.Length;
-        if (!HttpMethods.IsHead(context.Request.Method)) await context.Response.Body.WriteAsync(json).ConfigureAwait(false);
+        if (!HttpMethods.IsHead(context.Request.Method))
+            await context.Response.Body.WriteAsync(json).ConfigureAwait(false);
     }
 }

@@ -4,7 +4,8 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Http;
 
-/// <summary>What every handler stands behind: the key, the room in the house, and the translation of what goes wrong.</summary>
+/// <summary>What every handler stands behind: the key, the room in the house, and the translation of what goes
+/// wrong.</summary>
 internal sealed class GuardedHandler(ApiKey key, RequestGate gate, ServerState state, ILogger<GuardedHandler> log)
 {
     private const int ClientClosedRequest = 499;
@@ -12,55 +13,71 @@ internal sealed class GuardedHandler(ApiKey key, RequestGate gate, ServerState s
     /// <summary>Wraps a handler.</summary>
     /// <param name="handler">Does the work.</param>
     /// <param name="isOpen">Whether it needs no key and always has room: liveness and readiness.</param>
-    public RequestDelegate Guard(RequestDelegate handler, bool isOpen = false) => async context =>
-    {
-        context.Response.OnStarting(() =>
+    public RequestDelegate Guard(RequestDelegate handler, bool isOpen = false) =>
+        async context =>
         {
-            if (state.IsDraining) context.Response.Headers.Connection = "close";
-            context.Response.Headers.XContentTypeOptions = "nosniff";
-            return Task.CompletedTask;
-        });
-        var hasEntered = false;
-        try
-        {
-            if (!isOpen)
+            context.Response.OnStarting(() =>
             {
-                if (!key.Allows(context.Request.Headers.Authorization, context.Request.Headers["X-Api-Key"]))
+                if (state.IsDraining)
+                    context.Response.Headers.Connection = "close";
+                context.Response.Headers.XContentTypeOptions = "nosniff";
+                return Task.CompletedTask;
+            });
+            var hasEntered = false;
+            try
+            {
+                if (!isOpen)
                 {
-                    await ErrorReply.WriteAsync(context, StatusCodes.Status401Unauthorized, "this server asks for a key")
-                        .ConfigureAwait(false);
-                    return;
+                    if (!key.Allows(context.Request.Headers.Authorization, context.Request.Headers["X-Api-Key"]))
+                    {
+                        await ErrorReply
+                            .WriteAsync(context, StatusCodes.Status401Unauthorized, "this server asks for a key")
+                            .ConfigureAwait(false);
+                        return;
+                    }
+
+                    gate.Enter();
+                    hasEntered = true;
                 }
 
-                gate.Enter();
-                hasEntered = true;
+                await handler(context).ConfigureAwait(false);
             }
-
-            await handler(context).ConfigureAwait(false);
-        }
-        catch (RequestRefusedException refusal)
-        {
-            await ErrorReply.WriteAsync(context, ErrorReply.StatusOf(refusal.Kind), refusal.Message).ConfigureAwait(false);
-        }
-        catch (BadHttpRequestException error)
-        {
-            // The web server's own: chunks that are none, a body that ends early, a client that is too slow.
-            await ErrorReply.WriteAsync(context, error.StatusCode, "the request's body cannot be read").ConfigureAwait(false);
-        }
-        catch (Exception error) when (error is OperationCanceledException or ConnectionResetException or IOException
-            && context.RequestAborted.IsCancellationRequested)
-        {
-            if (!context.Response.HasStarted) context.Response.StatusCode = ClientClosedRequest; // nobody reads it
-        }
-        catch (Exception error) when (error is not OutOfMemoryException)
-        {
-            ServingLog.RequestFailed(log, context.TraceIdentifier, error);
-            await ErrorReply.WriteAsync(context, StatusCodes.Status500InternalServerError,
-                $"the server failed; its log has more under request {context.TraceIdentifier}").ConfigureAwait(false);
-        }
-        finally
-        {
-            if (hasEntered) gate.Leave();
-        }
-    };
+            catch (RequestRefusedException refusal)
+            {
+                await ErrorReply
+                    .WriteAsync(context, ErrorReply.StatusOf(refusal.Kind), refusal.Message)
+                    .ConfigureAwait(false);
+            }
+            catch (BadHttpRequestException error)
+            {
+                // The web server's own: chunks that are none, a body that ends early, a client that is too slow.
+                await ErrorReply
+                    .WriteAsync(context, error.StatusCode, "the request's body cannot be read")
+                    .ConfigureAwait(false);
+            }
+            catch (Exception error)
+                when (error is OperationCanceledException or ConnectionResetException or IOException
+                    && context.RequestAborted.IsCancellationRequested
+                )
+            {
+                if (!context.Response.HasStarted)
+                    context.Response.StatusCode = ClientClosedRequest; // nobody reads it
+            }
+            catch (Exception error) when (error is not OutOfMemoryException)
+            {
+                ServingLog.RequestFailed(log, context.TraceIdentifier, error);
+                await ErrorReply
+                    .WriteAsync(
+                        context,
+                        StatusCodes.Status500InternalServerError,
+                        $"the server failed; its log has more under request {context.TraceIdentifier}"
+                    )
+                    .ConfigureAwait(false);
+            }
+            finally
+            {
+                if (hasEntered)
+                    gate.Leave();
+            }
+        };
 }

@@ -8,8 +8,14 @@ using TorchBridge.Serving.Protocol;
 namespace TorchBridge.Serving.Http;
 
 /// <summary>POST /v2/models/M[/versions/V]/infer: JSON, JSON with binary tensors, or raw.</summary>
-internal sealed class InferEndpoint(ModelRegistry registry, InferenceEngine engine, RequestGate gate, ModelServerOptions options,
-    ProtocolLimits limits, ServingMetrics metrics)
+internal sealed class InferEndpoint(
+    ModelRegistry registry,
+    InferenceEngine engine,
+    RequestGate gate,
+    ModelServerOptions options,
+    ProtocolLimits limits,
+    ServingMetrics metrics
+)
 {
     /// <summary>Answers a request.</summary>
     public async Task Handle(HttpContext context)
@@ -19,10 +25,15 @@ internal sealed class InferEndpoint(ModelRegistry registry, InferenceEngine engi
         var outcome = "failed";
         try
         {
-            using var lease = registry.Acquire(MetadataEndpoints.RouteOf(context, "model"), MetadataEndpoints.RouteOf(context, "version"));
+            using var lease = registry.Acquire(
+                MetadataEndpoints.RouteOf(context, "model"),
+                MetadataEndpoints.RouteOf(context, "version")
+            );
             model = lease.Version;
             using var body = await RequestBody.ReadAsync(context, gate, options).ConfigureAwait(false);
-            var result = await engine.RunAsync(model, Parse(context, body.Bytes, model), context.RequestAborted).ConfigureAwait(false);
+            var result = await engine
+                .RunAsync(model, Parse(context, body.Bytes, model), context.RequestAborted)
+                .ConfigureAwait(false);
             await SendAsync(context, result.Reply).ConfigureAwait(false);
             outcome = "ok";
         }
@@ -58,7 +69,8 @@ internal sealed class InferEndpoint(ModelRegistry registry, InferenceEngine engi
         var target = new ArrayBufferWriter<byte>();
         var jsonLength = JsonReplyWriter.Write(reply, target);
         context.Response.ContentType = jsonLength is null ? "application/json" : "application/octet-stream";
-        if (jsonLength is { } length) context.Response.Headers[BinaryBody.LengthHeader] = length.ToString(CultureInfo.InvariantCulture);
+        if (jsonLength is { } length)
+            context.Response.Headers[BinaryBody.LengthHeader] = length.ToString(CultureInfo.InvariantCulture);
         context.Response.ContentLength = target.WrittenCount;
         await context.Response.Body.WriteAsync(target.WrittenMemory, context.RequestAborted).ConfigureAwait(false);
     }

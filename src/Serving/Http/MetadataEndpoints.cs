@@ -9,20 +9,24 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
 {
     /// <summary>GET /v2</summary>
     public static Task Server(HttpContext context) =>
-        context.Response.WriteAsJsonAsync(new
-        {
-            name = ProtocolDescription.Name,
-            version = ProtocolDescription.Version,
-            extensions = ProtocolDescription.Extensions,
-        });
+        context.Response.WriteAsJsonAsync(
+            new
+            {
+                name = ProtocolDescription.Name,
+                version = ProtocolDescription.Version,
+                extensions = ProtocolDescription.Extensions,
+            }
+        );
 
     /// <summary>GET /v2/health/live</summary>
     public static Task Live(HttpContext context) => context.Response.WriteAsJsonAsync(new { live = true });
 
-    /// <summary>GET /v2/health/ready: 200, or 503 where a model does not answer or the server is about to stop.</summary>
+    /// <summary>GET /v2/health/ready: 200, or 503 where a model does not answer or the server is about to
+    /// stop.</summary>
     public Task Ready(HttpContext context)
     {
-        if (!state.IsReady) context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+        if (!state.IsReady)
+            context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
         return context.Response.WriteAsJsonAsync(new { ready = state.IsReady });
     }
 
@@ -41,7 +45,8 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
             // Known, and not loaded: not ready.
         }
 
-        if (!isReady) context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+        if (!isReady)
+            context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
         return context.Response.WriteAsJsonAsync(new { name, ready = isReady });
     }
 
@@ -51,52 +56,66 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
         using var lease = registry.Acquire(RouteOf(context, "model"), RouteOf(context, "version"));
         var version = lease.Version;
         var name = version.Identity.Model;
-        return context.Response.WriteAsJsonAsync(new
-        {
-            name,
-            versions = registry.Find(name)?.Versions.Values.Select(item => item.Identity.VersionText).ToArray()
-                ?? [version.Identity.VersionText],
-            platform = ProtocolDescription.Platform,
-            inputs = version.Signature.Inputs.Select(Describe),
-            outputs = version.Signature.Outputs.Select(Describe),
-            properties = ProtocolDescription.Properties(version),
-        });
+        return context.Response.WriteAsJsonAsync(
+            new
+            {
+                name,
+                versions = registry.Find(name)?.Versions.Values.Select(item => item.Identity.VersionText).ToArray()
+                    ?? [version.Identity.VersionText],
+                platform = ProtocolDescription.Platform,
+                inputs = version.Signature.Inputs.Select(Describe),
+                outputs = version.Signature.Outputs.Select(Describe),
+                properties = ProtocolDescription.Properties(version),
+            }
+        );
     }
 
     /// <summary>
-    /// GET /v2/models/M[/versions/V]/stats: what was computed since the version was loaded, in the words of the statistics extension.
+    /// GET /v2/models/M[/versions/V]/stats: what was computed since the version was loaded, in the words of the
+    /// statistics extension.
     /// </summary>
     public Task Statistics(HttpContext context)
     {
         using var lease = registry.Acquire(RouteOf(context, "model"), RouteOf(context, "version"));
         var figures = lease.Version.Statistics.Read();
-        return context.Response.WriteAsJsonAsync(new
-        {
-            model_stats = new[]
+        return context.Response.WriteAsJsonAsync(
+            new
             {
-                new
+                model_stats = new[]
                 {
-                    name = lease.Version.Identity.Model,
-                    version = lease.Version.Identity.VersionText,
-                    inference_count = figures.Rows,
-                    execution_count = figures.Runs,
-                    inference_stats = new
+                    new
                     {
-                        fail = new { count = figures.Failures },
-                        queue = new { ns = Nanoseconds(figures.Queued) },
-                        compute_infer = new { count = figures.Runs, ns = Nanoseconds(figures.Computed) },
+                        name = lease.Version.Identity.Model,
+                        version = lease.Version.Identity.VersionText,
+                        inference_count = figures.Rows,
+                        execution_count = figures.Runs,
+                        inference_stats = new
+                        {
+                            fail = new { count = figures.Failures },
+                            queue = new { ns = Nanoseconds(figures.Queued) },
+                            compute_infer = new { count = figures.Runs, ns = Nanoseconds(figures.Computed) },
+                        },
+                        batch_stats = figures.RunsBySize.Select(pair => new
+                        {
+                            batch_size = pair.Key,
+                            compute_infer = new { count = pair.Value },
+                        }),
                     },
-                    batch_stats = figures.RunsBySize.Select(pair =>
-                        new { batch_size = pair.Key, compute_infer = new { count = pair.Value } }),
                 },
-            },
-        });
+            }
+        );
     }
 
     /// <summary>A value of the route; empty where it has none.</summary>
     public static string RouteOf(HttpContext context, string name) => context.Request.RouteValues[name] as string ?? "";
 
-    private static object Describe(TensorSpec spec) => new { name = spec.Name, datatype = spec.Type.NameOf(), shape = spec.Shape };
+    private static object Describe(TensorSpec spec) =>
+        new
+        {
+            name = spec.Name,
+            datatype = spec.Type.NameOf(),
+            shape = spec.Shape,
+        };
 
     private static long Nanoseconds(TimeSpan time) => time.Ticks * TimeSpan.NanosecondsPerTick;
 }

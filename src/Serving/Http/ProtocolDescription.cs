@@ -23,13 +23,18 @@ internal static class ProtocolDescription
         var properties = new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["sha256"] = version.Identity.Digest,
-            ["max_batch_size"] = version.IsBatched ? version.Settings.MaxRows.ToString(System.Globalization.CultureInfo.InvariantCulture)
+            ["max_batch_size"] = version.IsBatched
+                ? version.Settings.MaxRows.ToString(System.Globalization.CultureInfo.InvariantCulture)
                 : "0",
         };
-        if (version.Identity.WhyAlone is { } reason) properties["not_batched"] = reason.Split('\n')[0];
-        if (version.Signature.LeftOut.Count > 0) properties["outputs_left_out"] = string.Join(", ", version.Signature.LeftOut);
+        if (version.Identity.WhyAlone is { } reason)
+            properties["not_batched"] = reason.Split('\n')[0];
+        if (version.Signature.LeftOut.Count > 0)
+            properties["outputs_left_out"] = string.Join(", ", version.Signature.LeftOut);
         if (version.Identity.Card is { } card)
-            properties["picture_input"] = $"'{RequestBinder.PictureInput}', BYTES [-1]: JPEG, PNG, BMP or WebP of any size, read at {card.Width} x {card.Height}; in JSON as base64";
+            properties["picture_input"] =
+                $"'{RequestBinder.PictureInput}', BYTES [-1]: JPEG, PNG, BMP or WebP of any size, read at "
+                + $"{card.Width} x {card.Height}; in JSON as base64";
         return properties;
     }
 }

@@ -9,7 +9,8 @@ namespace TorchBridge.Serving.Http;
 /// <summary>A body in memory. Memory is taken as bytes come, never for what a header claims.</summary>
 internal sealed class RequestBody : IDisposable
 {
-    private const int FirstBytes = 16 << 10, TrustedBytes = 1 << 20;
+    private const int FirstBytes = 16 << 10,
+        TrustedBytes = 1 << 20;
     private readonly RequestGate gate;
     private byte[] buffer;
     private int length;
@@ -28,11 +29,13 @@ internal sealed class RequestBody : IDisposable
     private long Reserved { get; set; }
 
     /// <summary>Reads a request's body to its end, unpacked where it is packed.</summary>
-    /// <exception cref="RequestRefusedException">It is too large, comes too slowly, or is packed in an unknown way.</exception>
+    /// <exception cref="RequestRefusedException">It is too large, comes too slowly, or is packed in an unknown
+    /// way.</exception>
     public static async Task<RequestBody> ReadAsync(HttpContext context, RequestGate gate, ModelServerOptions options)
     {
         SetLimits(context, options);
-        if (context.Request.ContentLength > options.MaxRequestBytes) throw TooLarge(options);
+        if (context.Request.ContentLength > options.MaxRequestBytes)
+            throw TooLarge(options);
         var expected = (int)Math.Clamp(context.Request.ContentLength ?? FirstBytes, 1, TrustedBytes);
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
         timeout.CancelAfter(options.RequestTimeoutMilliseconds);
@@ -46,16 +49,27 @@ internal sealed class RequestBody : IDisposable
         catch (OperationCanceledException error) when (!context.RequestAborted.IsCancellationRequested)
         {
             body.Dispose();
-            throw new RequestRefusedException(RefusalKind.TooSlow,
-                $"the body did not arrive within {options.RequestTimeoutMilliseconds} ms", error);
+            throw new RequestRefusedException(
+                RefusalKind.TooSlow,
+                $"the body did not arrive within {options.RequestTimeoutMilliseconds} ms",
+                error
+            );
         }
-        catch (Exception error) when (error is InvalidDataException
-            || (error is IOException and not BadHttpRequestException && !context.RequestAborted.IsCancellationRequested))
+        catch (Exception error)
+            when (error is InvalidDataException
+                || (
+                    error is IOException and not BadHttpRequestException
+                    && !context.RequestAborted.IsCancellationRequested
+                )
+            )
         {
             // Not packed as it says, or a chunk that is none.
             body.Dispose();
-            throw new RequestRefusedException(RefusalKind.Invalid, "the body cannot be read: it is not packed or framed as its headers say",
-                error);
+            throw new RequestRefusedException(
+                RefusalKind.Invalid,
+                "the body cannot be read: it is not packed or framed as its headers say",
+                error
+            );
         }
         catch
         {
@@ -67,7 +81,8 @@ internal sealed class RequestBody : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (buffer.Length == 0) return;
+        if (buffer.Length == 0)
+            return;
         ArrayPool<byte>.Shared.Return(buffer);
         buffer = [];
         gate.Give(Reserved);
@@ -77,11 +92,14 @@ internal sealed class RequestBody : IDisposable
     {
         while (true)
         {
-            if (length == buffer.Length) Grow();
+            if (length == buffer.Length)
+                Grow();
             var read = await source.ReadAsync(buffer.AsMemory(length), stop).ConfigureAwait(false);
-            if (read == 0) return;
+            if (read == 0)
+                return;
             length += read;
-            if (length > options.MaxRequestBytes) throw TooLarge(options);
+            if (length > options.MaxRequestBytes)
+                throw TooLarge(options);
         }
     }
 
@@ -99,22 +117,31 @@ internal sealed class RequestBody : IDisposable
     private static void SetLimits(HttpContext context, ModelServerOptions options)
     {
         // Our own count answers in the protocol's words; the web server's limit would be its 30 MB.
-        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size) size.MaxRequestBodySize = null;
-        if (context.Features.Get<Microsoft.AspNetCore.Server.Kestrel.Core.Features.IHttpMinRequestBodyDataRateFeature>() is { } rate)
-            rate.MinDataRate = options.MinBytesPerSecond == 0 ? null : new(options.MinBytesPerSecond, TimeSpan.FromSeconds(5));
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)
+            size.MaxRequestBodySize = null;
+        if (
+            context.Features.Get<Microsoft.AspNetCore.Server.Kestrel.Core.Features.IHttpMinRequestBodyDataRateFeature>() is
+            { } rate
+        )
+            rate.MinDataRate =
+                options.MinBytesPerSecond == 0 ? null : new(options.MinBytesPerSecond, TimeSpan.FromSeconds(5));
     }
 
     private static Stream Unpack(HttpRequest request)
     {
         var encodings = request.Headers.ContentEncoding;
-        if (encodings.Count > 1) throw new RequestRefusedException(RefusalKind.Unsupported, "a body packed more than once is not read");
+        if (encodings.Count > 1)
+            throw new RequestRefusedException(RefusalKind.Unsupported, "a body packed more than once is not read");
         return encodings.ToString().Trim().ToUpperInvariant() switch
         {
             "" or "IDENTITY" => request.Body,
             "GZIP" or "X-GZIP" => new GZipStream(request.Body, CompressionMode.Decompress, leaveOpen: true),
             "DEFLATE" => new ZLibStream(request.Body, CompressionMode.Decompress, leaveOpen: true),
             "BR" => new BrotliStream(request.Body, CompressionMode.Decompress, leaveOpen: true),
-            _ => throw new RequestRefusedException(RefusalKind.Unsupported, "the Content-Encoding is none of gzip, deflate and br"),
+            _ => throw new RequestRefusedException(
+                RefusalKind.Unsupported,
+                "the Content-Encoding is none of gzip, deflate and br"
+            ),
         };
     }
 

@@ -16,7 +16,8 @@ internal static class UploadedPictures
     public static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpContext context, RequestBody body) =>
         IsForm(context.Request) ? await FromFormAsync(context, body).ConfigureAwait(false) : body.Bytes;
 
-    /// <summary>Whether the body is a form with files. What curl calls a form where nobody says otherwise is a body.</summary>
+    /// <summary>Whether the body is a form with files. What curl calls a form where nobody says otherwise is a
+    /// body.</summary>
     public static bool IsForm(HttpRequest request) =>
         request.ContentType?.StartsWith("multipart/form-data", StringComparison.OrdinalIgnoreCase) == true;
 
@@ -24,18 +25,22 @@ internal static class UploadedPictures
     {
         // The form is read from the bytes at hand: limits are kept already, and no temporary file is made.
         context.Request.Body = new MemoryStream(body.Bytes.ToArray(), writable: false);
-        var feature = new FormFeature(context.Request, new FormOptions
-        {
-            BufferBody = false,
-            MemoryBufferThreshold = int.MaxValue,
-            MultipartBodyLengthLimit = body.Bytes.Length + 1L,
-            ValueCountLimit = 16,
-        });
+        var feature = new FormFeature(
+            context.Request,
+            new FormOptions
+            {
+                BufferBody = false,
+                MemoryBufferThreshold = int.MaxValue,
+                MultipartBodyLengthLimit = body.Bytes.Length + 1L,
+                ValueCountLimit = 16,
+            }
+        );
         try
         {
             var form = await feature.ReadFormAsync(context.RequestAborted).ConfigureAwait(false);
             context.Features.Set<IFormFeature>(feature);
-            if (form.Files.GetFile(FileField) is not { Length: > 0 } file) return default;
+            if (form.Files.GetFile(FileField) is not { Length: > 0 } file)
+                return default;
             var bytes = new byte[file.Length];
             await using var stream = file.OpenReadStream();
             await stream.ReadExactlyAsync(bytes, context.RequestAborted).ConfigureAwait(false);

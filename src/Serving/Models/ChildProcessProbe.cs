@@ -4,7 +4,8 @@ using TorchBridge.Serving.Runtime;
 namespace TorchBridge.Serving.Models;
 
 /// <summary>
-/// Loads a model in a child process first: a file that crashes the runtime ends that process, and not the server. Time and memory of it are
+/// Loads a model in a child process first: a file that crashes the runtime ends that process, and not the server.
+/// Time and memory of it are
 /// bounded.
 /// </summary>
 internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProbe
@@ -23,22 +24,28 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
         var started = Stopwatch.StartNew();
         while (!process.WaitForExit(LookMilliseconds))
         {
-            var reason = started.ElapsedMilliseconds > options.ProbeMilliseconds
-                ? $"takes longer than {options.ProbeMilliseconds} ms to load and run"
-                : Memory(process) > options.ProbeBytes ? $"takes more than {options.ProbeBytes} bytes of memory to load and run"
+            var reason =
+                started.ElapsedMilliseconds > options.ProbeMilliseconds
+                    ? $"takes longer than {options.ProbeMilliseconds} ms to load and run"
+                : Memory(process) > options.ProbeBytes
+                    ? $"takes more than {options.ProbeBytes} bytes of memory to load and run"
                 : null;
-            if (reason is null) continue;
+            if (reason is null)
+                continue;
             process.Kill();
             process.WaitForExit();
             throw new ModelLoadException($"{source.Path} {reason}");
         }
 
         process.WaitForExit();
-        if (process.ExitCode == 0) return;
+        if (process.ExitCode == 0)
+            return;
         var said = error.Result.Trim();
-        throw new ModelLoadException(process.ExitCode == ModelProbeProgram.Refused && said.Length > 0
-            ? said
-            : $"{source.Path} crashes the process that loads it (exit code {process.ExitCode}); it is not loaded here");
+        throw new ModelLoadException(
+            process.ExitCode == ModelProbeProgram.Refused && said.Length > 0
+                ? said
+                : $"{source.Path} crashes the process that loads it (exit code {process.ExitCode}); it is not loaded here"
+        );
     }
 
     private static Process Start(ModelSource source)
@@ -47,11 +54,20 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
         var host = Environment.ProcessPath;
         var entry = System.Reflection.Assembly.GetEntryAssembly()?.Location;
         if (assembly.Length == 0 || host is null || string.IsNullOrEmpty(entry))
-            throw new ModelLoadException($"{source.Path} is foreign and cannot be tried in a process of its own here (a single-file program has no assembly to start); the option Probe = None loads it at once");
-        var dotnet = Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : Environment.GetEnvironmentVariable("DOTNET_HOST_PATH")
-            ?? "dotnet";
+            throw new ModelLoadException(
+                $"{source.Path} is foreign and cannot be tried in a process of its own here (a "
+                    + "single-file program has no assembly to start); the option Probe = None loads it at once"
+            );
+        var dotnet =
+            Path.GetFileNameWithoutExtension(host) == "dotnet"
+                ? host
+                : Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
         // The entry program's settings and list of libraries fit this library: it is one of them.
-        string[] settings = [.. Setting("--runtimeconfig", entry, ".runtimeconfig.json"), .. Setting("--depsfile", entry, ".deps.json")];
+        string[] settings =
+        [
+            .. Setting("--runtimeconfig", entry, ".runtimeconfig.json"),
+            .. Setting("--depsfile", entry, ".deps.json"),
+        ];
         var start = new ProcessStartInfo(dotnet, ["exec", .. settings, assembly, Argument, source.Path, source.Digest])
         {
             RedirectStandardError = true,
@@ -64,7 +80,11 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
         }
         catch (System.ComponentModel.Win32Exception error)
         {
-            throw new ModelLoadException($"{source.Path} is foreign and cannot be tried in a process of its own: {error.Message}; the option Probe = None loads it at once", error);
+            throw new ModelLoadException(
+                $"{source.Path} is foreign and cannot be tried in a process of its own: {error.Message}; "
+                    + "the option Probe = None loads it at once",
+                error
+            );
         }
     }
 

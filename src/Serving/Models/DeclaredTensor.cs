@@ -6,18 +6,31 @@ namespace TorchBridge.Serving.Models;
 /// <param name="Type">Triton's name of its datatype; null where it is not said.</param>
 /// <param name="Dims">Its axes without the batch.</param>
 /// <param name="LabelFile">File of its labels, in the model's folder; null for none.</param>
-internal sealed record DeclaredTensor(bool IsInput, string Name, string? Type, IReadOnlyList<long> Dims, string? LabelFile)
+internal sealed record DeclaredTensor(
+    bool IsInput,
+    string Name,
+    string? Type,
+    IReadOnlyList<long> Dims,
+    string? LabelFile
+)
 {
     /// <summary>Reads a declaration.</summary>
     /// <exception cref="FormatException">It has no name, or asks for what this server has not.</exception>
     public static DeclaredTensor Read(TextMessage text, bool isInput)
     {
-        if (text.Message("reshape") is not null) throw new FormatException("`reshape` is not something that this server does");
-        if (text.Text("allow_ragged_batch") == "true") throw new FormatException("`allow_ragged_batch` is not something that this server does");
+        if (text.Message("reshape") is not null)
+            throw new FormatException("`reshape` is not something that this server does");
+        if (text.Text("allow_ragged_batch") == "true")
+            throw new FormatException("`allow_ragged_batch` is not something that this server does");
         var labels = text.Text("label_filename");
         if (labels is not null && labels.AsSpan().IndexOfAny('/', '\\', ':') >= 0)
             throw new FormatException($"label_filename is '{labels}', which is no plain file name");
-        return new DeclaredTensor(isInput, text.Text("name") ?? throw new FormatException("an input or output has no name"),
-            text.Text("data_type"), [.. text.Numbers("dims")], labels is { Length: > 0 } ? labels : null);
+        return new DeclaredTensor(
+            isInput,
+            text.Text("name") ?? throw new FormatException("an input or output has no name"),
+            text.Text("data_type"),
+            [.. text.Numbers("dims")],
+            labels is { Length: > 0 } ? labels : null
+        );
     }
 }

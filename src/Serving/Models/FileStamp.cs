@@ -8,14 +8,21 @@ namespace TorchBridge.Serving.Models;
 /// <param name="Sample">Hash of pieces of it: a file may be replaced by one of the same length and time.</param>
 internal sealed record FileStamp(DateTime Written, long Length, string Sample)
 {
-    private const int Pieces = 16, PieceBytes = 4096;
+    private const int Pieces = 16,
+        PieceBytes = 4096;
 
-    /// <summary>Looks at a file; links are followed, also those of the folders above. Null where there is none.</summary>
+    /// <summary>Looks at a file; links are followed, also those of the folders above. Null where there is
+    /// none.</summary>
     public static FileStamp? Of(string path)
     {
         try
         {
-            using var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            using var handle = File.OpenHandle(
+                path,
+                FileMode.Open,
+                FileAccess.Read,
+                FileShare.ReadWrite | FileShare.Delete
+            );
             var length = RandomAccess.GetLength(handle);
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             Span<byte> piece = stackalloc byte[PieceBytes];
@@ -23,10 +30,15 @@ internal sealed record FileStamp(DateTime Written, long Length, string Sample)
             {
                 var offset = Math.Max(0, length - PieceBytes) * i / (Pieces - 1);
                 hash.AppendData(piece[..RandomAccess.Read(handle, piece, offset)]);
-                if (length <= PieceBytes) break;
+                if (length <= PieceBytes)
+                    break;
             }
 
-            return new FileStamp(File.GetLastWriteTimeUtc(handle), length, Convert.ToHexStringLower(hash.GetHashAndReset()));
+            return new FileStamp(
+                File.GetLastWriteTimeUtc(handle),
+                length,
+                Convert.ToHexStringLower(hash.GetHashAndReset())
+            );
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

@@ -6,7 +6,12 @@ using TorchBridge.Serving.Protocol;
 namespace TorchBridge.Serving.Models;
 
 /// <summary>Answers requests: the one road that REST, gRPC, the page and <c>/classify</c> take.</summary>
-internal sealed class InferenceEngine(ModelServerOptions options, PictureDoor pictures, TimeProvider clock, ILogger<InferenceEngine> log)
+internal sealed class InferenceEngine(
+    ModelServerOptions options,
+    PictureDoor pictures,
+    TimeProvider clock,
+    ILogger<InferenceEngine> log
+)
 {
     /// <summary>Parameters that speak to the server, and are not given back.</summary>
     private static readonly string[] OwnParameters = ["binary_data_output", "timeout"];
@@ -25,30 +30,46 @@ internal sealed class InferenceEngine(ModelServerOptions options, PictureDoor pi
         var (read, decode) = await ReadPicturesAsync(model, request, stop).ConfigureAwait(false);
         var pending = RequestBinder.Bind(read, model, deadline);
         if (!model.Queue.TryAdd(pending))
-            throw new RequestRefusedException(RefusalKind.Unavailable,
-                $"model '{model.Identity.Model}' has {model.Settings.Capacity} requests waiting; try again");
+            throw new RequestRefusedException(
+                RefusalKind.Unavailable,
+                $"model '{model.Identity.Model}' has {model.Settings.Capacity} requests waiting; try again"
+            );
         var computed = await WaitAsync(model, pending, stop).ConfigureAwait(false);
-        activity?.SetTag("queue_ms", computed.Queued.TotalMilliseconds).SetTag("run_ms", computed.Run.TotalMilliseconds)
+        activity
+            ?.SetTag("queue_ms", computed.Queued.TotalMilliseconds)
+            .SetTag("run_ms", computed.Run.TotalMilliseconds)
             .SetTag("batch_rows", computed.BatchRows);
-        return new InferenceResult(Reply(model, request, computed), read.Inputs, new InferenceTimes(decode, computed.Queued, computed.Run),
-            computed.BatchRows);
+        return new InferenceResult(
+            Reply(model, request, computed),
+            read.Inputs,
+            new InferenceTimes(decode, computed.Queued, computed.Run),
+            computed.BatchRows
+        );
     }
 
     private TimeSpan TimeoutOf(InferenceRequest request, ModelVersion model)
     {
         var most = TimeSpan.FromMilliseconds(options.RequestTimeoutMilliseconds);
-        if (model.Identity.Timeout is { } own && own < most) most = own;
-        if (!request.Parameters.TryGetValue("timeout", out var asked)) return most;
-        if (asked is not (long and >= 0)) throw RequestRefusedException.Invalid("the parameter timeout is not a number of microseconds");
+        if (model.Identity.Timeout is { } own && own < most)
+            most = own;
+        if (!request.Parameters.TryGetValue("timeout", out var asked))
+            return most;
+        if (asked is not (long and >= 0))
+            throw RequestRefusedException.Invalid("the parameter timeout is not a number of microseconds");
         return (long)asked > 0 && (long)asked < most.TotalMicroseconds ? TimeSpan.FromMicroseconds((long)asked) : most;
     }
 
-    private async Task<(InferenceRequest Request, TimeSpan Time)> ReadPicturesAsync(ModelVersion model, InferenceRequest request,
-        CancellationToken stop)
+    private async Task<(InferenceRequest Request, TimeSpan Time)> ReadPicturesAsync(
+        ModelVersion model,
+        InferenceRequest request,
+        CancellationToken stop
+    )
     {
-        if (model.PixelInput is not { } pixels
+        if (
+            model.PixelInput is not { } pixels
             || request.Inputs is not [{ Name: RequestBinder.PictureInput, Type: TensorType.Bytes } tensor]
-            || pixels.Name == RequestBinder.PictureInput)
+            || pixels.Name == RequestBinder.PictureInput
+        )
             return (request, TimeSpan.Zero);
         var started = clock.GetTimestamp();
         var read = await pictures.ReadAsync(tensor, model, stop).ConfigureAwait(false);
@@ -60,15 +81,21 @@ internal sealed class InferenceEngine(ModelServerOptions options, PictureDoor pi
         var left = TimeSpan.FromSeconds((double)(pending.Deadline - clock.GetTimestamp()) / clock.TimestampFrequency);
         try
         {
-            return await pending.Completion.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, clock, stop).ConfigureAwait(false);
+            return await pending
+                .Completion.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, clock, stop)
+                .ConfigureAwait(false);
         }
         catch (Exception error) when (error is TimeoutException or OperationCanceledException)
         {
             if (model.Queue.Remove(pending))
             {
                 // Its place in the queue is free at once.
-                if (error is OperationCanceledException) throw;
-                throw new RequestRefusedException(RefusalKind.Expired, "the request has waited longer than it may; the server is busy");
+                if (error is OperationCanceledException)
+                    throw;
+                throw new RequestRefusedException(
+                    RefusalKind.Expired,
+                    "the request has waited longer than it may; the server is busy"
+                );
             }
 
             // It runs, and its memory is read: that is waited for, whoever else still waits.
@@ -96,10 +123,14 @@ internal sealed class InferenceEngine(ModelServerOptions options, PictureDoor pi
 
     private RequestRefusedException Refusal(ModelVersion model, Exception error)
     {
-        // ONNX Runtime's own text names its source files; what the client may know is that its inputs do not fit each other.
+        // ONNX Runtime's own text names its source files; what the client may know is that its inputs do not fit each
+        // other.
         ServingLog.RunFailed(log, model.Identity.Model, model.Identity.Version, error.Message);
-        return new RequestRefusedException(RefusalKind.Invalid,
-            $"model '{model.Identity.Model}' does not run over these inputs; the server's log says where it stopped", error);
+        return new RequestRefusedException(
+            RefusalKind.Invalid,
+            $"model '{model.Identity.Model}' does not run over these inputs; the server's log says where it stopped",
+            error
+        );
     }
 
     private static InferenceReply Reply(ModelVersion model, InferenceRequest request, ComputedOutputs computed)
@@ -109,11 +140,13 @@ internal sealed class InferenceEngine(ModelServerOptions options, PictureDoor pi
         {
             var asked = request.Outputs.Count == 0 ? null : request.Outputs[i];
             var tensor = computed.Outputs[i];
-            if (asked?.Classes is { } classes) tensor = Classification.Of(tensor, classes, model.LabelsOf(tensor.Name), model.IsBatched);
+            if (asked?.Classes is { } classes)
+                tensor = Classification.Of(tensor, classes, model.LabelsOf(tensor.Name), model.IsBatched);
             outputs[i] = (tensor, asked?.Binary ?? request.BinaryByDefault);
         }
 
-        var given = request.Parameters.Where(pair => !OwnParameters.Contains(pair.Key))
+        var given = request
+            .Parameters.Where(pair => !OwnParameters.Contains(pair.Key))
             .ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
         return new InferenceReply(model.Identity.Model, model.Identity.VersionText, request.Id, given, outputs);
     }

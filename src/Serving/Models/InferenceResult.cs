@@ -7,7 +7,12 @@ namespace TorchBridge.Serving.Models;
 /// <param name="Inputs">The tensors that were run: of a picture, the pixels that the network saw.</param>
 /// <param name="Times">What took how long.</param>
 /// <param name="BatchRows">Rows of the batch that it ran in.</param>
-internal sealed record InferenceResult(InferenceReply Reply, IReadOnlyList<Tensor> Inputs, InferenceTimes Times, int BatchRows);
+internal sealed record InferenceResult(
+    InferenceReply Reply,
+    IReadOnlyList<Tensor> Inputs,
+    InferenceTimes Times,
+    int BatchRows
+);
 
 /// <summary>What took how long.</summary>
 /// <param name="Decode">Pictures were decoded.</param>

@@ -9,14 +9,33 @@ internal sealed record ModelConfig
     /// <summary>Name of a model's configuration.</summary>
     public const string FileName = "config.pbtxt";
 
-    /// <summary>Fields that may stand there and change nothing here: how other back ends load, warm up and observe a model.</summary>
-    private static readonly string[] Unused = ["optimization", "model_warmup", "cc_model_filenames", "metric_tags", "runtime",
-        "model_operations", "model_metrics", "response_cache"];
+    /// <summary>Fields that may stand there and change nothing here: how other back ends load, warm up and observe a
+    /// model.</summary>
+    private static readonly string[] Unused =
+    [
+        "optimization",
+        "model_warmup",
+        "cc_model_filenames",
+        "metric_tags",
+        "runtime",
+        "model_operations",
+        "model_metrics",
+        "response_cache",
+    ];
 
     private static readonly string[] Used =
     [
-        "name", "platform", "backend", "max_batch_size", "input", "output", "version_policy", "dynamic_batching", "instance_group",
-            "default_model_filename", "parameters",
+        "name",
+        "platform",
+        "backend",
+        "max_batch_size",
+        "input",
+        "output",
+        "version_policy",
+        "dynamic_batching",
+        "instance_group",
+        "default_model_filename",
+        "parameters",
     ];
 
     /// <summary>The model's name.</summary>
@@ -59,7 +78,8 @@ internal sealed record ModelConfig
         const long most = 1 << 20;
         try
         {
-            if (new FileInfo(path).Length > most) throw new FormatException($"it has more than {most} bytes");
+            if (new FileInfo(path).Length > most)
+                throw new FormatException($"it has more than {most} bytes");
             return Of(TextFormat.Read(File.ReadAllText(path)));
         }
         catch (Exception error) when (error is FormatException or IOException or UnauthorizedAccessException)
@@ -73,26 +93,43 @@ internal sealed record ModelConfig
     public void Check(ModelSignature signature, string path)
     {
         if (MaxBatchSize > 0 && !signature.MayBatch)
-            throw new ModelLoadException($"{path}: max_batch_size is {MaxBatchSize}, but axis 0 of the model's inputs and outputs is not free everywhere; 0 is right for it");
+            throw new ModelLoadException(
+                $"{path}: max_batch_size is {MaxBatchSize}, but axis 0 of the model's inputs and outputs "
+                    + "is not free everywhere; 0 is right for it"
+            );
         foreach (var declared in Tensors)
         {
-            var spec = (declared.IsInput ? signature.Inputs : signature.Outputs).FirstOrDefault(tensor => tensor.Name == declared.Name)
-                ?? throw new ModelLoadException($"{path}: the model has no {(declared.IsInput ? "input" : "output")} '{declared.Name}'");
+            var spec = (declared.IsInput ? signature.Inputs : signature.Outputs).FirstOrDefault(tensor =>
+                tensor.Name == declared.Name
+            )
+                ?? throw new ModelLoadException(
+                    $"{path}: the model has no {(declared.IsInput ? "input" : "output")} '{declared.Name}'"
+                );
             if (declared.Type is { } type && type != spec.Type.TritonNameOf())
-                throw new ModelLoadException($"{path}: '{declared.Name}' is {spec.Type.TritonNameOf()} in the model, and {type} here");
+                throw new ModelLoadException(
+                    $"{path}: '{declared.Name}' is {spec.Type.TritonNameOf()} in the model, and {type} here"
+                );
             long[] dims = [.. MaxBatchSize > 0 ? spec.Shape.Skip(1) : spec.Shape];
-            var differs = declared.Dims.Zip(dims).Any(pair => pair.First != pair.Second && pair.First >= 0 && pair.Second >= 0);
+            var differs = declared
+                .Dims.Zip(dims)
+                .Any(pair => pair.First != pair.Second && pair.First >= 0 && pair.Second >= 0);
             if (declared.Dims.Count > 0 && (declared.Dims.Count != dims.Length || differs))
-                throw new ModelLoadException($"{path}: '{declared.Name}' is {ShapeRules.Text(dims)} in the model, and {ShapeRules.Text(declared.Dims)} here");
+                throw new ModelLoadException(
+                    $"{path}: '{declared.Name}' is {ShapeRules.Text(dims)} in the model, and {ShapeRules.Text(declared.Dims)} here"
+                );
         }
     }
 
     private static ModelConfig Of(TextMessage text)
     {
         if (text.Names.FirstOrDefault(name => !Used.Contains(name) && !Unused.Contains(name)) is { } unknown)
-            throw new FormatException($"`{unknown}` is not something that this server does; it acts on {string.Join(", ", Used)}");
-        if (text.Text("backend") is not (null or "onnxruntime")) throw new FormatException($"the backend is '{text.Text("backend")}'; only onnxruntime is there");
-        if (text.Text("platform") is not (null or "" or "onnxruntime_onnx" or "onnx_onnxv1")) throw new FormatException($"the platform is '{text.Text("platform")}'; only onnxruntime_onnx is there");
+            throw new FormatException(
+                $"`{unknown}` is not something that this server does; it acts on {string.Join(", ", Used)}"
+            );
+        if (text.Text("backend") is not (null or "onnxruntime"))
+            throw new FormatException($"the backend is '{text.Text("backend")}'; only onnxruntime is there");
+        if (text.Text("platform") is not (null or "" or "onnxruntime_onnx" or "onnx_onnxv1"))
+            throw new FormatException($"the platform is '{text.Text("platform")}'; only onnxruntime_onnx is there");
         var batching = text.Message("dynamic_batching");
         var queue = batching?.Message("default_queue_policy");
         var policy = text.Message("version_policy");
@@ -103,19 +140,35 @@ internal sealed record ModelConfig
         {
             Name = text.Text("name"),
             MaxBatchSize = Limited(text.Number("max_batch_size"), "max_batch_size", 0, 4096),
-            Delay = Limited(batching?.Number("max_queue_delay_microseconds"), "max_queue_delay_microseconds", 0, 10_000_000) is { } delay
-                ? TimeSpan.FromMicroseconds(delay) : null,
-            QueueCapacity = Limited(queue?.Number("max_queue_size"), "max_queue_size", 0, 1_000_000) is > 0 and var capacity ? capacity
+            Delay = Limited(
+                batching?.Number("max_queue_delay_microseconds"),
+                "max_queue_delay_microseconds",
+                0,
+                10_000_000
+            )
+                is { } delay
+                ? TimeSpan.FromMicroseconds(delay)
                 : null,
-            Timeout = queue?.Number("default_timeout_microseconds") is > 0 and var timeout ? TimeSpan.FromMicroseconds(timeout) : null,
+            QueueCapacity = Limited(queue?.Number("max_queue_size"), "max_queue_size", 0, 1_000_000)
+                is > 0
+                    and var capacity
+                ? capacity
+                : null,
+            Timeout = queue?.Number("default_timeout_microseconds") is > 0 and var timeout
+                ? TimeSpan.FromMicroseconds(timeout)
+                : null,
             Sessions = SessionsOf(text),
             Threads = ThreadsOf(text),
             ModelFile = file,
-            LatestVersions = policy?.Message("all") is not null ? null
+            LatestVersions = policy?.Message("all") is not null
+                ? null
                 : Limited(policy?.Message("latest")?.Number("num_versions"), "num_versions", 1, 1000) ?? 1,
             Versions = policy?.Message("specific")?.Numbers("versions").ToHashSet(),
-            Tensors = [.. text.Messages("input").Select(item => DeclaredTensor.Read(item, isInput: true)),
-                .. text.Messages("output").Select(item => DeclaredTensor.Read(item, isInput: false))],
+            Tensors =
+            [
+                .. text.Messages("input").Select(item => DeclaredTensor.Read(item, isInput: true)),
+                .. text.Messages("output").Select(item => DeclaredTensor.Read(item, isInput: false)),
+            ],
         };
     }
 
@@ -129,12 +182,18 @@ internal sealed record ModelConfig
 
     private static int? ThreadsOf(TextMessage text) =>
         text.Messages("parameters")
-            .FirstOrDefault(item => item.Text("key") == "intra_op_thread_count")?.Message("value")?.Text("string_value") is { } threads
-            ? int.TryParse(threads, System.Globalization.CultureInfo.InvariantCulture, out var count) && count is >= 0 and <= 1024 ? count
+            .FirstOrDefault(item => item.Text("key") == "intra_op_thread_count")
+            ?.Message("value")
+            ?.Text("string_value")
+            is { } threads
+            ? int.TryParse(threads, System.Globalization.CultureInfo.InvariantCulture, out var count)
+            && count is >= 0 and <= 1024
+                ? count
                 : throw new FormatException($"intra_op_thread_count is '{threads}'")
             : null;
 
-    private static int? Limited(long? value, string name, int least, int most) => value is null || (value >= least && value <= most)
-        ? (int?)value
-        : throw new FormatException($"{name} is {value}; {least} to {most} may be");
+    private static int? Limited(long? value, string name, int least, int most) =>
+        value is null || (value >= least && value <= most)
+            ? (int?)value
+            : throw new FormatException($"{name} is {value}; {least} to {most} may be");
 }

@@ -10,8 +10,14 @@ namespace TorchBridge.Serving.Models;
 /// <param name="IsBatched">Whether axis 0 is a batch.</param>
 /// <param name="WhyAlone">Why its requests do not run together; null where they do.</param>
 /// <param name="Labels">Names of the classes by output.</param>
-internal sealed record ModelIdentity(string Model, long Version, string Digest, bool IsBatched, string? WhyAlone,
-    IReadOnlyDictionary<string, IReadOnlyList<string>> Labels)
+internal sealed record ModelIdentity(
+    string Model,
+    long Version,
+    string Digest,
+    bool IsBatched,
+    string? WhyAlone,
+    IReadOnlyDictionary<string, IReadOnlyList<string>> Labels
+)
 {
     /// <summary>What a classifier of ours says of itself; null for any other model.</summary>
     public ModelCard? Card { get; init; }

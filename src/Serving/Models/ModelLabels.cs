@@ -3,19 +3,28 @@ using TorchBridge.Serving.Runtime;
 namespace TorchBridge.Serving.Models;
 
 /// <summary>
-/// Names of the classes: of a classifier of ours from its file, of others from the label files that their configuration names.
+/// Names of the classes: of a classifier of ours from its file, of others from the label files that their
+/// configuration names.
 /// </summary>
 internal static class ModelLabels
 {
     /// <summary>Labels by output.</summary>
     /// <exception cref="ModelLoadException">A label file cannot be read.</exception>
-    public static IReadOnlyDictionary<string, IReadOnlyList<string>> Of(ModelSource source, ModelConfig config, ModelSignature signature,
-        ModelFileEntry entry)
+    public static IReadOnlyDictionary<string, IReadOnlyList<string>> Of(
+        ModelSource source,
+        ModelConfig config,
+        ModelSignature signature,
+        ModelFileEntry entry
+    )
     {
         var labels = new Dictionary<string, IReadOnlyList<string>>(StringComparer.Ordinal);
         if (source.Card is { } card)
         {
-            foreach (var output in signature.Outputs.Where(output => output.Shape is [_, var classes] && classes == card.ClassNames.Count))
+            foreach (
+                var output in signature.Outputs.Where(output =>
+                    output.Shape is [_, var classes] && classes == card.ClassNames.Count
+                )
+            )
                 labels[output.Name] = card.ClassNames;
         }
 
@@ -28,7 +37,10 @@ internal static class ModelLabels
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
-                throw new ModelLoadException($"{entry.ConfigPath}: the labels of '{tensor.Name}' cannot be read: {error.Message}", error);
+                throw new ModelLoadException(
+                    $"{entry.ConfigPath}: the labels of '{tensor.Name}' cannot be read: {error.Message}",
+                    error
+                );
             }
         }
 

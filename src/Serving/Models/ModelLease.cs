@@ -12,6 +12,7 @@ internal sealed class ModelLease(ModelVersion version) : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref isReturned, 1) == 0) version.Release();
+        if (Interlocked.Exchange(ref isReturned, 1) == 0)
+            version.Release();
     }
 }

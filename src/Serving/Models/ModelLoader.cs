@@ -6,9 +6,15 @@ using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>Loads a version: reads, tries in a child process where it is foreign, opens, checks, warms. Only then it may answer.</summary>
-internal sealed partial class ModelLoader(ModelServerOptions options, IModelProbe probe, ServingMetrics metrics, TimeProvider clock,
-    ILogger<ModelLoader> log)
+/// <summary>Loads a version: reads, tries in a child process where it is foreign, opens, checks, warms. Only then it
+/// may answer.</summary>
+internal sealed partial class ModelLoader(
+    ModelServerOptions options,
+    IModelProbe probe,
+    ServingMetrics metrics,
+    TimeProvider clock,
+    ILogger<ModelLoader> log
+)
 {
     private const int IndependenceSeed = 1;
 
@@ -18,8 +24,12 @@ internal sealed partial class ModelLoader(ModelServerOptions options, IModelProb
     {
         var source = ModelSource.Read(entry.Path);
         var config = entry.ConfigPath is null ? new ModelConfig() : ModelConfig.Read(entry.ConfigPath);
-        if (options.Probe == ProbeChoice.All || (options.Probe == ProbeChoice.Foreign && source.Card is null)) probe.Try(source);
-        var session = RuntimeSession.Open(source, new RuntimeSettings(config.Threads ?? options.Threads, options.ConfigureSession));
+        if (options.Probe == ProbeChoice.All || (options.Probe == ProbeChoice.Foreign && source.Card is null))
+            probe.Try(source);
+        var session = RuntimeSession.Open(
+            source,
+            new RuntimeSettings(config.Threads ?? options.Threads, options.ConfigureSession)
+        );
         try
         {
             return Start(entry, version, source, config, session);
@@ -31,51 +41,94 @@ internal sealed partial class ModelLoader(ModelServerOptions options, IModelProb
         }
     }
 
-    private ModelVersion Start(ModelFileEntry entry, long version, ModelSource source, ModelConfig config, RuntimeSession session)
+    private ModelVersion Start(
+        ModelFileEntry entry,
+        long version,
+        ModelSource source,
+        ModelConfig config,
+        RuntimeSession session
+    )
     {
-        if (entry.ConfigPath is not null) config.Check(session.Signature, entry.ConfigPath);
+        if (entry.ConfigPath is not null)
+            config.Check(session.Signature, entry.ConfigPath);
         var pictures = SelfCheckPictures.Read(source);
-        if (source.Card is { } card) CheckClassifier(session, card, pictures, source.Path);
-        var whyAlone = config.MaxBatchSize == 0 ? "its config.pbtxt says so" : RowIndependence.Check(session, IndependenceSeed);
-        if (whyAlone is not null && source.Card is null) LogAlone(entry.Model, version, whyAlone);
+        if (source.Card is { } card)
+            CheckClassifier(session, card, pictures, source.Path);
+        var whyAlone =
+            config.MaxBatchSize == 0 ? "its config.pbtxt says so" : RowIndependence.Check(session, IndependenceSeed);
+        if (whyAlone is not null && source.Card is null)
+            LogAlone(entry.Model, version, whyAlone);
         var maxRows = whyAlone is null ? config.MaxBatchSize ?? options.MaxBatchSize : 1;
-        var settings = new BatchSettings(maxRows, config.Delay ?? TimeSpan.FromMicroseconds(options.BatchDelayMicroseconds),
-            config.QueueCapacity ?? options.QueueCapacity);
+        var settings = new BatchSettings(
+            maxRows,
+            config.Delay ?? TimeSpan.FromMicroseconds(options.BatchDelayMicroseconds),
+            config.QueueCapacity ?? options.QueueCapacity
+        );
         ModelWarmUp.Run(session, maxRows);
-        var identity = new ModelIdentity(entry.Model, version, source.Digest, whyAlone is null, whyAlone,
-            ModelLabels.Of(source, config, session.Signature, entry))
+        var identity = new ModelIdentity(
+            entry.Model,
+            version,
+            source.Digest,
+            whyAlone is null,
+            whyAlone,
+            ModelLabels.Of(source, config, session.Signature, entry)
+        )
         {
             Card = source.Card,
             Pictures = pictures,
             Timeout = config.Timeout,
         };
         return new ModelVersion(identity, session, settings, config.Sessions ?? options.Sessions, clock, loaded =>
-            metrics.ObserverOf(loaded));
+            metrics.ObserverOf(loaded)
+        );
     }
 
     /// <summary>A classifier of ours must compute here what it computed in training.</summary>
-    private static void CheckClassifier(RuntimeSession session, ModelCard card, SelfCheckPictures? pictures, string path)
+    private static void CheckClassifier(
+        RuntimeSession session,
+        ModelCard card,
+        SelfCheckPictures? pictures,
+        string path
+    )
     {
         var signature = session.Signature;
-        if (signature.Inputs is not [{ Type: TensorType.FP32, Shape: [TensorSpec.Free or 1, 3, var height, var width] }]
-            || height != card.Height || width != card.Width)
-            throw new ModelLoadException($"{path} says it takes pictures of {card.Width} x {card.Height}, and its inputs are {string.Join(", ", signature.Inputs.Select(input => input.ShapeText))}");
+        if (
+            signature.Inputs is not [{ Type: TensorType.FP32, Shape: [TensorSpec.Free or 1, 3, var height, var width] }]
+            || height != card.Height
+            || width != card.Width
+        )
+            throw new ModelLoadException(
+                $"{path} says it takes pictures of {card.Width} x {card.Height}, and its inputs are "
+                    + $"{string.Join(", ", signature.Inputs.Select(input => input.ShapeText))}"
+            );
         foreach (var output in (string[])["logits", "probabilities"])
         {
-            if (signature.OutputIndex(output) is >= 0 and var at
+            if (
+                signature.OutputIndex(output) is >= 0 and var at
                 && signature.Outputs[at] is { Type: TensorType.FP32, Shape: [_, var classes] }
-                && classes == card.ClassNames.Count) continue;
-            throw new ModelLoadException($"{path} has {card.ClassNames.Count} classes, and no output '{output}' of as many");
+                && classes == card.ClassNames.Count
+            )
+                continue;
+            throw new ModelLoadException(
+                $"{path} has {card.ClassNames.Count} classes, and no output '{output}' of as many"
+            );
         }
 
-        if (pictures is null) return;
+        if (pictures is null)
+            return;
         using var memory = new RunMemory();
         var logits = new List<float>();
         for (var i = 0; i < pictures.Count; i++)
         {
             try
             {
-                var result = session.Run(memory, [[pictures.Pixels(i, signature.Inputs[0].Name, card)]], [signature.OutputIndex("logits")]);
+                var result = session.Run(
+                    memory,
+                    [
+                        [pictures.Pixels(i, signature.Inputs[0].Name, card)],
+                    ],
+                    [signature.OutputIndex("logits")]
+                );
                 logits.AddRange(System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(result[0][0].Data.Span));
             }
             catch (ModelRunException error)
@@ -84,7 +137,8 @@ internal sealed partial class ModelLoader(ModelServerOptions options, IModelProb
             }
         }
 
-        if (pictures.Compare([.. logits]) is { } difference) throw new ModelLoadException($"{path} does not compute here what it computed in training: {difference}");
+        if (pictures.Compare([.. logits]) is { } difference)
+            throw new ModelLoadException($"{path} does not compute here what it computed in training: {difference}");
     }
 
     [LoggerMessage(LogLevel.Warning, "{Model} version {Version}: requests run one by one, for {Reason}")]

@@ -4,7 +4,8 @@ using TorchBridge.Serving.Runtime;
 namespace TorchBridge.Serving.Models;
 
 /// <summary>
-/// What the child process of <see cref="ChildProcessProbe"/> does: all that the server will do with the model before it answers.
+/// What the child process of <see cref="ChildProcessProbe"/> does: all that the server will do with the model before
+/// it answers.
 /// </summary>
 internal static class ModelProbeProgram
 {
@@ -17,7 +18,8 @@ internal static class ModelProbeProgram
         try
         {
             var source = ModelSource.Read(path);
-            if (source.Digest != digest) throw new ModelLoadException($"{path} has changed while it was loaded");
+            if (source.Digest != digest)
+                throw new ModelLoadException($"{path} has changed while it was loaded");
             using var session = RuntimeSession.Open(source, new RuntimeSettings());
             RowIndependence.Check(session, seed: 1);
             ModelWarmUp.Run(session, maxRows: 1);

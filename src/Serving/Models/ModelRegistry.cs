@@ -8,8 +8,10 @@ namespace TorchBridge.Serving.Models;
 internal sealed class ModelRegistry
 {
     private readonly Lock gate = new();
-    private ImmutableSortedDictionary<string, ServedModel> table =
-        ImmutableSortedDictionary.Create<string, ServedModel>(StringComparer.Ordinal);
+    private ImmutableSortedDictionary<string, ServedModel> table = ImmutableSortedDictionary.Create<
+        string,
+        ServedModel
+    >(StringComparer.Ordinal);
 
     /// <summary>All models, by name.</summary>
     public IEnumerable<ServedModel> Models => Volatile.Read(ref table).Values;
@@ -18,7 +20,8 @@ internal sealed class ModelRegistry
     public bool IsFirstLoadDone { get; set; }
 
     /// <summary>Whether every model answers, and there is one.</summary>
-    public bool IsReady => IsFirstLoadDone && Volatile.Read(ref table) is { IsEmpty: false } all && all.Values.All(model => model.IsReady);
+    public bool IsReady =>
+        IsFirstLoadDone && Volatile.Read(ref table) is { IsEmpty: false } all && all.Values.All(model => model.IsReady);
 
     /// <summary>Keeps a version for a request.</summary>
     /// <param name="name">The model's name.</param>
@@ -30,19 +33,22 @@ internal sealed class ModelRegistry
         {
             var found = Find(name, version);
             // Replaced at this very moment: the table has the next one.
-            if (found.TryAcquire()) return new ModelLease(found);
+            if (found.TryAcquire())
+                return new ModelLease(found);
         }
     }
 
     /// <summary>The model of a name; null where there is none.</summary>
     public ServedModel? Find(string name) => Volatile.Read(ref table).TryGetValue(name, out var model) ? model : null;
 
-    /// <summary>Puts a new state of a model in the place of the old one. Versions that are not in it any more are retired.</summary>
+    /// <summary>Puts a new state of a model in the place of the old one. Versions that are not in it any more are
+    /// retired.</summary>
     /// <param name="name">The model's name.</param>
     /// <param name="change">Makes the new state of the old one; null removes the model.</param>
     public void Change(string name, Func<ServedModel, ServedModel?> change)
     {
-        ServedModel before, after;
+        ServedModel before,
+            after;
         lock (gate)
         {
             before = Find(name) ?? ServedModel.Empty(name);
@@ -51,28 +57,38 @@ internal sealed class ModelRegistry
             after = kept ?? ServedModel.Empty(name);
         }
 
-        foreach (var version in before.Versions.Values.Except(after.Versions.Values)) version.Release();
+        foreach (var version in before.Versions.Values.Except(after.Versions.Values))
+            version.Release();
     }
 
     /// <summary>Retires all.</summary>
     public async Task CloseAsync()
     {
         var versions = Models.SelectMany(model => model.Versions.Values).ToArray();
-        foreach (var model in Models.ToArray()) Change(model.Name, _ => null);
+        foreach (var model in Models.ToArray())
+            Change(model.Name, _ => null);
         await Task.WhenAll(versions.Select(version => version.Closed)).ConfigureAwait(false);
     }
 
     private ModelVersion Find(string name, string? version)
     {
         var model = Find(name)
-            ?? throw new RequestRefusedException(RefusalKind.NotFound, ModelNames.IsValid(name) ? $"there is no model '{name}'"
-            : "there is no model of this name");
-        if (model.Latest is not { } latest) throw new RequestRefusedException(RefusalKind.Unavailable, $"model '{name}' is not ready");
-        if (string.IsNullOrEmpty(version)) return latest;
+            ?? throw new RequestRefusedException(
+                RefusalKind.NotFound,
+                ModelNames.IsValid(name) ? $"there is no model '{name}'" : "there is no model of this name"
+            );
+        if (model.Latest is not { } latest)
+            throw new RequestRefusedException(RefusalKind.Unavailable, $"model '{name}' is not ready");
+        if (string.IsNullOrEmpty(version))
+            return latest;
         return ModelNames.TryVersion(version, out var number) && model.Versions.TryGetValue(number, out var found)
             ? found
-            : throw new RequestRefusedException(RefusalKind.NotFound,
-                string.Create(CultureInfo.InvariantCulture,
-                $"model '{name}' has no such version; there is {string.Join(", ", model.Versions.Keys)}"));
+            : throw new RequestRefusedException(
+                RefusalKind.NotFound,
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"model '{name}' has no such version; there is {string.Join(", ", model.Versions.Keys)}"
+                )
+            );
     }
 }

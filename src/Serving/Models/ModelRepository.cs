@@ -1,12 +1,19 @@
-// What it does: brings the table of loaded models to what lies in the folder. A change is acted on when two looks in a row have seen the
-// same, so that a file that is being written is not loaded by halves. The new version is loaded, checked and warm before it takes the old
+// What it does: brings the table of loaded models to what lies in the folder. A change is acted on when two looks in
+// a row have seen the
+// same, so that a file that is being written is not loaded by halves. The new version is loaded, checked and warm
+// before it takes the old
 // one's place; where it is broken, the old one stays.
 using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Models;
 
 /// <summary>Keeps the loaded models in step with the folder.</summary>
-internal sealed partial class ModelRepository(string folder, ModelLoader loader, ModelRegistry registry, ILogger<ModelRepository> log)
+internal sealed partial class ModelRepository(
+    string folder,
+    ModelLoader loader,
+    ModelRegistry registry,
+    ILogger<ModelRepository> log
+)
 {
     private readonly Dictionary<(string Model, long Version), string> loadedStamps = [];
     private readonly Dictionary<string, (string Stamp, string Problem)> failures = new(StringComparer.Ordinal);
@@ -29,17 +36,24 @@ internal sealed partial class ModelRepository(string folder, ModelLoader loader,
         catch (ModelLoadException error)
         {
             // A folder that is away for a moment unloads nothing.
-            if (folderProblem != error.Message) LogFolder(error.Message);
+            if (folderProblem != error.Message)
+                LogFolder(error.Message);
             folderProblem = error.Message;
             return;
         }
 
-        var models = scan.Entries.Select(entry => entry.Model).Concat(scan.Problems.Keys.Where(ModelNames.IsValid))
+        var models = scan
+            .Entries.Select(entry => entry.Model)
+            .Concat(scan.Problems.Keys.Where(ModelNames.IsValid))
             .ToHashSet(StringComparer.Ordinal);
-        if (isFirstLook) foreach (var model in models) registry.Change(model, before => before);
-        foreach (var (_, problem) in scan.Problems) LogOnce(problem);
+        if (isFirstLook)
+            foreach (var model in models)
+                registry.Change(model, before => before);
+        foreach (var (_, problem) in scan.Problems)
+            LogOnce(problem);
         var entries = scan.Entries.ToLookup(entry => entry.Model, StringComparer.Ordinal);
-        foreach (var model in models) Update(model, [.. entries[model]], scan.Problems.GetValueOrDefault(model));
+        foreach (var model in models)
+            Update(model, [.. entries[model]], scan.Problems.GetValueOrDefault(model));
         Remove(models);
         lastLook = scan.Entries.ToDictionary(entry => entry.Path, entry => entry.Stamp, StringComparer.Ordinal);
         isFirstLook = false;
@@ -57,7 +71,8 @@ internal sealed partial class ModelRepository(string folder, ModelLoader loader,
             {
                 // A plain file's versions are counted, so that a reply names what computed it.
                 var next = entry.Version is null && isLoaded ? version + 1 : version;
-                if (TryLoad(entry, next, ref problem)) version = next;
+                if (TryLoad(entry, next, ref problem))
+                    version = next;
             }
 
             wanted.Add(version);
@@ -70,7 +85,8 @@ internal sealed partial class ModelRepository(string folder, ModelLoader loader,
     }
 
     /// <summary>Whether a file is as it was at the last look: it is not being written.</summary>
-    private bool IsSettled(ModelFileEntry entry) => isFirstLook || lastLook.GetValueOrDefault(entry.Path) == entry.Stamp;
+    private bool IsSettled(ModelFileEntry entry) =>
+        isFirstLook || lastLook.GetValueOrDefault(entry.Path) == entry.Stamp;
 
     private bool TryLoad(ModelFileEntry entry, long version, ref string? problem)
     {
@@ -85,7 +101,8 @@ internal sealed partial class ModelRepository(string folder, ModelLoader loader,
             var loaded = loader.Load(entry, version);
             failures.Remove(entry.Path);
             loadedStamps[(entry.Model, version)] = entry.Stamp;
-            if (entry.Version is null) plainVersions[entry.Model] = version;
+            if (entry.Version is null)
+                plainVersions[entry.Model] = version;
             // The old version of the same number goes now, in one step; others when all that are wanted answer.
             registry.Change(entry.Model, before => before with { Versions = before.Versions.SetItem(version, loaded) });
             LogLoaded(entry.Model, version, loaded.Settings.MaxRows, loaded.Identity.Digest);
@@ -95,29 +112,40 @@ internal sealed partial class ModelRepository(string folder, ModelLoader loader,
         {
             problem = error.Message;
             failures[entry.Path] = (entry.Stamp, error.Message);
-            LogRefused(error.Message, registry.Find(entry.Model)?.IsReady == true ? "the version that was loaded before goes on serving"
-                : "it is not served");
+            LogRefused(
+                error.Message,
+                registry.Find(entry.Model)?.IsReady == true
+                    ? "the version that was loaded before goes on serving"
+                    : "it is not served"
+            );
             return false;
         }
     }
 
     private void LogOnce(string problem)
     {
-        if (told.Add(problem)) LogRefused(problem, "what was loaded before goes on serving");
+        if (told.Add(problem))
+            LogRefused(problem, "what was loaded before goes on serving");
     }
 
     private void Retire(string model, IEnumerable<long> versions)
     {
         long[] gone = [.. versions];
-        if (gone.Length == 0) return;
-        foreach (var version in gone) loadedStamps.Remove((model, version));
+        if (gone.Length == 0)
+            return;
+        foreach (var version in gone)
+            loadedStamps.Remove((model, version));
         registry.Change(model, before => before with { Versions = before.Versions.RemoveRange(gone) });
-        foreach (var version in gone) LogRetired(model, version);
+        foreach (var version in gone)
+            LogRetired(model, version);
     }
 
     private void Remove(HashSet<string> models)
     {
-        var gone = registry.Models.Select(model => model.Name).Where(name => !models.Contains(name)).ToHashSet(StringComparer.Ordinal);
+        var gone = registry
+            .Models.Select(model => model.Name)
+            .Where(name => !models.Contains(name))
+            .ToHashSet(StringComparer.Ordinal);
         foreach (var name in gone.Where(missing.Contains))
         {
             Retire(name, registry.Find(name)!.Versions.Keys);
@@ -127,7 +155,10 @@ internal sealed partial class ModelRepository(string folder, ModelLoader loader,
         missing = gone;
     }
 
-    [LoggerMessage(LogLevel.Information, "{Model} version {Version} answers, in batches of up to {MaxRows} (sha256 {Digest}…)")]
+    [LoggerMessage(
+        LogLevel.Information,
+        "{Model} version {Version} answers, in batches of up to {MaxRows} (sha256 {Digest}…)"
+    )]
     private partial void LogLoaded(string model, long version, int maxRows, string digest);
 
     [LoggerMessage(LogLevel.Information, "{Model} version {Version} takes no more requests")]

@@ -6,7 +6,8 @@ using TorchBridge.Serving.Runtime;
 namespace TorchBridge.Serving.Models;
 
 /// <summary>
-/// A loaded version of a model with its queue and workers. It lives until it is retired and the last request that has it is done.
+/// A loaded version of a model with its queue and workers. It lives until it is retired and the last request that has
+/// it is done.
 /// </summary>
 internal sealed class ModelVersion
 {
@@ -16,16 +17,32 @@ internal sealed class ModelVersion
     private int users = 1; // itself
 
     /// <summary>Starts the workers of a session, which is disposed with the version.</summary>
-    public ModelVersion(ModelIdentity identity, RuntimeSession session, BatchSettings settings, int sessions, TimeProvider clock,
-        Func<ModelVersion, IBatchObserver> observer)
+    public ModelVersion(
+        ModelIdentity identity,
+        RuntimeSession session,
+        BatchSettings settings,
+        int sessions,
+        TimeProvider clock,
+        Func<ModelVersion, IBatchObserver> observer
+    )
     {
         this.session = session;
         Identity = identity;
         Settings = settings;
         Queue = new BatchQueue(settings, clock);
         var told = observer(this);
-        workers = [.. Enumerable.Range(0, sessions)
-            .Select(i => new BatchWorker(session, Queue, clock, told, $"{Identity.Model} {Identity.Version} worker {i}"))];
+        workers =
+        [
+            .. Enumerable
+                .Range(0, sessions)
+                .Select(i => new BatchWorker(
+                    session,
+                    Queue,
+                    clock,
+                    told,
+                    $"{Identity.Model} {Identity.Version} worker {i}"
+                )),
+        ];
     }
 
     /// <summary>What it is.</summary>
@@ -56,7 +73,8 @@ internal sealed class ModelVersion
         while (now > 0)
         {
             var seen = Interlocked.CompareExchange(ref users, now + 1, now);
-            if (seen == now) return true;
+            if (seen == now)
+                return true;
             now = seen;
         }
 
@@ -66,12 +84,14 @@ internal sealed class ModelVersion
     /// <summary>Gives it back.</summary>
     public void Release()
     {
-        if (Interlocked.Decrement(ref users) > 0) return;
+        if (Interlocked.Decrement(ref users) > 0)
+            return;
         Queue.Close();
         // Not by the request that happens to be the last: its client waits.
         _ = Task.Run(() =>
         {
-            foreach (var worker in workers) worker.Join();
+            foreach (var worker in workers)
+                worker.Join();
             session.Dispose();
             closed.SetResult();
         });
@@ -81,5 +101,6 @@ internal sealed class ModelVersion
     public TensorSpec? PixelInput => Identity.Card is null ? null : Signature.Inputs[0];
 
     /// <summary>Names of the classes of an output; none where it has none.</summary>
-    public IReadOnlyList<string> LabelsOf(string output) => Identity.Labels.TryGetValue(output, out var labels) ? labels : [];
+    public IReadOnlyList<string> LabelsOf(string output) =>
+        Identity.Labels.TryGetValue(output, out var labels) ? labels : [];
 }

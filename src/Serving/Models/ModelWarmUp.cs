@@ -9,7 +9,8 @@ internal static class ModelWarmUp
     private const int Seed = 2;
     private static readonly int[] FreeSizes = [8, 32, 224, 1];
 
-    /// <summary>Runs batches of 1, 2, 4 … up to the largest. A model that does not run over random inputs is left cold.</summary>
+    /// <summary>Runs batches of 1, 2, 4 … up to the largest. A model that does not run over random inputs is left
+    /// cold.</summary>
     public static void Run(RuntimeSession session, int maxRows)
     {
         using var memory = new RunMemory();
@@ -20,7 +21,11 @@ internal static class ModelWarmUp
             try
             {
                 for (var rows = 1; rows < 2 * maxRows; rows *= 2)
-                    session.Run(memory, [ProbeInputs.Random(session.Signature, random, size, Math.Min(rows, maxRows))], outputs);
+                    session.Run(
+                        memory,
+                        [ProbeInputs.Random(session.Signature, random, size, Math.Min(rows, maxRows))],
+                        outputs
+                    );
                 return;
             }
             catch (ModelRunException)

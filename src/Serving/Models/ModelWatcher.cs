@@ -1,15 +1,21 @@
 namespace TorchBridge.Serving.Models;
 
 /// <summary>Looks into the models' folder at start and again and again; retires all models at the end.</summary>
-internal sealed partial class ModelWatcher(ModelRepository repository, ModelRegistry registry, ModelServerOptions options,
-    TimeProvider clock, ILogger<ModelWatcher> log) : BackgroundService
+internal sealed partial class ModelWatcher(
+    ModelRepository repository,
+    ModelRegistry registry,
+    ModelServerOptions options,
+    TimeProvider clock,
+    ILogger<ModelWatcher> log
+) : BackgroundService
 {
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await Task.Yield(); // the server listens while models are loaded
         await LookAsync(stoppingToken).ConfigureAwait(false);
-        if (options.ReloadMilliseconds == 0) return;
+        if (options.ReloadMilliseconds == 0)
+            return;
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(options.ReloadMilliseconds), clock);
         try
         {

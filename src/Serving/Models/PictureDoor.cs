@@ -8,7 +8,8 @@ using TorchBridge.Serving.Runtime;
 namespace TorchBridge.Serving.Models;
 
 /// <summary>
-/// Where pictures come in: the first bytes must be of a format that is read, the size in the header within the limit, before anything is
+/// Where pictures come in: the first bytes must be of a format that is read, the size in the header within the limit,
+/// before anything is
 /// decoded; and no more are decoded at once than there are cores.
 /// </summary>
 internal sealed class PictureDoor(ModelServerOptions options) : IDisposable
@@ -24,16 +25,22 @@ internal sealed class PictureDoor(ModelServerOptions options) : IDisposable
     {
         var card = model.Identity.Card!;
         if (pictures.Strings.Count > model.Settings.MaxRows)
-            throw new RequestRefusedException(RefusalKind.Invalid,
-                $"there are {pictures.Strings.Count} pictures; at most {model.Settings.MaxRows} are read at once");
+            throw new RequestRefusedException(
+                RefusalKind.Invalid,
+                $"there are {pictures.Strings.Count} pictures; at most {model.Settings.MaxRows} are read at once"
+            );
         var size = 3 * card.Width * card.Height;
         var planes = new byte[pictures.Strings.Count * size];
         await decoders.WaitAsync(stop).ConfigureAwait(false);
         try
         {
             for (var i = 0; i < pictures.Strings.Count; i++)
-                Read(pictures.IsText ? FromBase64(pictures.Strings[i], i) : pictures.Strings[i], $"picture {i}", card,
-                    planes.AsSpan(i * size, size));
+                Read(
+                    pictures.IsText ? FromBase64(pictures.Strings[i], i) : pictures.Strings[i],
+                    $"picture {i}",
+                    card,
+                    planes.AsSpan(i * size, size)
+                );
         }
         finally
         {
@@ -48,17 +55,22 @@ internal sealed class PictureDoor(ModelServerOptions options) : IDisposable
 
     private void Read(ReadOnlyMemory<byte> encoded, string name, ModelCard card, Span<byte> planes)
     {
-        if (!IsKnown(encoded.Span)) throw RequestRefusedException.Invalid($"{name} is no JPEG, PNG, BMP or WebP file ({encoded.Length} bytes)");
+        if (!IsKnown(encoded.Span))
+            throw RequestRefusedException.Invalid($"{name} is no JPEG, PNG, BMP or WebP file ({encoded.Length} bytes)");
         try
         {
             using (var data = SKData.CreateCopy(encoded.Span))
-            using (var codec = SKCodec.Create(data)
-                ?? throw RequestRefusedException.Invalid($"{name} cannot be decoded: its header is damaged"))
+            using (
+                var codec = SKCodec.Create(data)
+                    ?? throw RequestRefusedException.Invalid($"{name} cannot be decoded: its header is damaged")
+            )
             {
                 var (width, height) = (codec.Info.Width, codec.Info.Height);
                 if ((long)width * height > options.MaxPicturePixels)
-                    throw new RequestRefusedException(RefusalKind.TooLarge,
-                        $"{name} has {width} x {height} pixels; read are up to {options.MaxPicturePixels}");
+                    throw new RequestRefusedException(
+                        RefusalKind.TooLarge,
+                        $"{name} has {width} x {height} pixels; read are up to {options.MaxPicturePixels}"
+                    );
             }
 
             PictureReader.Read(encoded.Span, name, card.Width, card.Height, planes, card.Reading);
@@ -72,7 +84,9 @@ internal sealed class PictureDoor(ModelServerOptions options) : IDisposable
     private static ReadOnlyMemory<byte> FromBase64(ReadOnlyMemory<byte> text, int index)
     {
         var bytes = new byte[Base64.GetMaxDecodedFromUtf8Length(text.Length)];
-        return Base64.DecodeFromUtf8(text.Span, bytes, out var read, out var written) == System.Buffers.OperationStatus.Done
+        return
+            Base64.DecodeFromUtf8(text.Span, bytes, out var read, out var written)
+                == System.Buffers.OperationStatus.Done
             && read == text.Length
             ? bytes.AsMemory(0, written)
             : throw RequestRefusedException.Invalid($"picture {index} is not base64, which a picture in JSON must be");

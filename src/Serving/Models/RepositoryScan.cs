@@ -5,7 +5,10 @@ namespace TorchBridge.Serving.Models;
 /// <summary>What lies in the folder of the models.</summary>
 /// <param name="Entries">The versions to serve.</param>
 /// <param name="Problems">Models that cannot be served, and why.</param>
-internal sealed record RepositoryScan(IReadOnlyList<ModelFileEntry> Entries, IReadOnlyDictionary<string, string> Problems)
+internal sealed record RepositoryScan(
+    IReadOnlyList<ModelFileEntry> Entries,
+    IReadOnlyDictionary<string, string> Problems
+)
 {
     /// <summary>Looks into the folder: NAME.onnx, and NAME/VERSION/model.onnx. Everything else is left alone.</summary>
     /// <exception cref="ModelLoadException">The folder cannot be read.</exception>
@@ -17,7 +20,8 @@ internal sealed record RepositoryScan(IReadOnlyList<ModelFileEntry> Entries, IRe
         {
             foreach (var path in Directory.EnumerateFiles(folder, "*.onnx").Order(StringComparer.Ordinal))
                 AddPlain(path, entries, problems);
-            foreach (var path in Directory.EnumerateDirectories(folder).Order(StringComparer.Ordinal)) AddFolder(path, entries, problems);
+            foreach (var path in Directory.EnumerateDirectories(folder).Order(StringComparer.Ordinal))
+                AddFolder(path, entries, problems);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -30,15 +34,21 @@ internal sealed record RepositoryScan(IReadOnlyList<ModelFileEntry> Entries, IRe
     private static void AddPlain(string path, List<ModelFileEntry> entries, Dictionary<string, string> problems)
     {
         var name = Path.GetFileNameWithoutExtension(path);
-        if (!ModelNames.IsValid(name)) problems[name] = $"{path}: a model's name has only letters, digits, '.', '_' and '-'";
-        else if (FileStamp.Of(path) is { } stamp) entries.Add(new ModelFileEntry(name, null, path, null, stamp.ToString()));
+        if (!ModelNames.IsValid(name))
+            problems[name] = $"{path}: a model's name has only letters, digits, '.', '_' and '-'";
+        else if (FileStamp.Of(path) is { } stamp)
+            entries.Add(new ModelFileEntry(name, null, path, null, stamp.ToString()));
     }
 
     private static void AddFolder(string folder, List<ModelFileEntry> entries, Dictionary<string, string> problems)
     {
         var name = Path.GetFileName(folder);
-        var versions = Directory.EnumerateDirectories(folder).Where(path => ModelNames.TryVersion(Path.GetFileName(path), out _)).ToArray();
-        if (versions.Length == 0) return; // no model: pictures, reports, a staging folder
+        var versions = Directory
+            .EnumerateDirectories(folder)
+            .Where(path => ModelNames.TryVersion(Path.GetFileName(path), out _))
+            .ToArray();
+        if (versions.Length == 0)
+            return; // no model: pictures, reports, a staging folder
         if (!ModelNames.IsValid(name))
         {
             problems[name] = $"{folder}: a model's name has only letters, digits, '.', '_' and '-'";
@@ -58,9 +68,13 @@ internal sealed record RepositoryScan(IReadOnlyList<ModelFileEntry> Entries, IRe
             var config = configStamp is null ? new ModelConfig() : ModelConfig.Read(configPath);
             if (config.Name is { Length: > 0 } said && said != name)
                 throw new ModelLoadException($"{configPath}: the name is '{said}', and the folder's is '{name}'");
-            entries.AddRange(Served(versions, config)
-                .Select(version => Entry(name, version, config, configStamp is null ? null : configPath, $"{configStamp}"))
-                .OfType<ModelFileEntry>());
+            entries.AddRange(
+                Served(versions, config)
+                    .Select(version =>
+                        Entry(name, version, config, configStamp is null ? null : configPath, $"{configStamp}")
+                    )
+                    .OfType<ModelFileEntry>()
+            );
         }
         catch (ModelLoadException error)
         {
@@ -72,16 +86,26 @@ internal sealed record RepositoryScan(IReadOnlyList<ModelFileEntry> Entries, IRe
     {
         static long Number(string path) => ModelNames.TryVersion(Path.GetFileName(path), out var version) ? version : 0;
         var latestFirst = versions.OrderByDescending(Number);
-        if (config.Versions is { } chosen) return latestFirst.Where(path => chosen.Contains(Number(path)));
+        if (config.Versions is { } chosen)
+            return latestFirst.Where(path => chosen.Contains(Number(path)));
         return config.LatestVersions is { } count ? latestFirst.Take(count) : latestFirst;
     }
 
-    private static ModelFileEntry? Entry(string name, string folder, ModelConfig config, string? configPath, string configStamp)
+    private static ModelFileEntry? Entry(
+        string name,
+        string folder,
+        ModelConfig config,
+        string? configPath,
+        string configStamp
+    )
     {
         ModelNames.TryVersion(Path.GetFileName(folder), out var version);
         var path = Path.Combine(folder, config.ModelFile);
         // With tensors in other files the model is a folder of its own name.
-        if (Directory.Exists(path)) path = Path.Combine(path, config.ModelFile);
-        return FileStamp.Of(path) is { } stamp ? new ModelFileEntry(name, version, path, configPath, $"{stamp} {configStamp}") : null;
+        if (Directory.Exists(path))
+            path = Path.Combine(path, config.ModelFile);
+        return FileStamp.Of(path) is { } stamp
+            ? new ModelFileEntry(name, version, path, configPath, $"{stamp} {configStamp}")
+            : null;
     }
 }

@@ -4,7 +4,8 @@ using static TorchBridge.Serving.Protocol.RequestRefusedException;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>Fits a request to a model: every input once, of the right datatype and shape; outputs that there are, each once.</summary>
+/// <summary>Fits a request to a model: every input once, of the right datatype and shape; outputs that there are,
+/// each once.</summary>
 internal static class RequestBinder
 {
     /// <summary>Name under which a classifier of ours takes encoded pictures.</summary>
@@ -19,27 +20,38 @@ internal static class RequestBinder
         foreach (var tensor in request.Inputs)
         {
             var index = signature.InputIndex(tensor.Name);
-            if (index < 0) throw Invalid($"the model has no input '{JsonText.Short(tensor.Name)}'; it takes {Names(signature.Inputs)}");
-            if (inputs[index] is not null) throw Invalid($"input '{tensor.Name}' is there twice");
+            if (index < 0)
+                throw Invalid(
+                    $"the model has no input '{JsonText.Short(tensor.Name)}'; it takes {Names(signature.Inputs)}"
+                );
+            if (inputs[index] is not null)
+                throw Invalid($"input '{tensor.Name}' is there twice");
             Check(tensor, signature.Inputs[index]);
             inputs[index] = tensor;
         }
 
         if (Array.IndexOf(inputs, null) is >= 0 and var missing)
-            throw Invalid($"input '{signature.Inputs[missing].Name}' is missing; the model takes {Names(signature.Inputs)}");
+            throw Invalid(
+                $"input '{signature.Inputs[missing].Name}' is missing; the model takes {Names(signature.Inputs)}"
+            );
         return new PendingRequest(inputs, OutputsOf(request, model), RowsOf(inputs, model), deadline);
     }
 
     private static int[] OutputsOf(InferenceRequest request, ModelVersion model)
     {
         var signature = model.Signature;
-        if (request.Outputs.Count == 0) return [.. Enumerable.Range(0, signature.Outputs.Count)];
+        if (request.Outputs.Count == 0)
+            return [.. Enumerable.Range(0, signature.Outputs.Count)];
         var outputs = new List<int>();
         foreach (var output in request.Outputs)
         {
             var index = signature.OutputIndex(output.Name);
-            if (index < 0) throw Invalid($"the model has no output '{JsonText.Short(output.Name)}'; it gives {Names(signature.Outputs)}");
-            if (outputs.Contains(index)) throw Invalid($"output '{output.Name}' is asked for twice");
+            if (index < 0)
+                throw Invalid(
+                    $"the model has no output '{JsonText.Short(output.Name)}'; it gives {Names(signature.Outputs)}"
+                );
+            if (outputs.Contains(index))
+                throw Invalid($"output '{output.Name}' is asked for twice");
             outputs.Add(index);
         }
 
@@ -48,22 +60,31 @@ internal static class RequestBinder
 
     private static int RowsOf(Tensor[] inputs, ModelVersion model)
     {
-        if (!model.IsBatched) return 1;
+        if (!model.IsBatched)
+            return 1;
         var rows = inputs[0].Shape[0];
         if (Array.Find(inputs, input => input.Shape[0] != rows) is { } other)
             throw Invalid($"input '{inputs[0].Name}' has {rows} rows and input '{other.Name}' has {other.Shape[0]}");
-        if (rows == 0) throw Invalid($"input '{inputs[0].Name}' has no row");
-        return rows <= model.Settings.MaxRows ? (int)rows
+        if (rows == 0)
+            throw Invalid($"input '{inputs[0].Name}' has no row");
+        return rows <= model.Settings.MaxRows
+            ? (int)rows
             : throw Invalid($"the request has {rows} rows; the model takes up to {model.Settings.MaxRows} at once");
     }
 
     private static void Check(Tensor tensor, TensorSpec spec)
     {
-        if (tensor.Type != spec.Type) throw Invalid($"input '{spec.Name}' is {tensor.Type.NameOf()}; the model takes {spec.Type.NameOf()}");
+        if (tensor.Type != spec.Type)
+            throw Invalid($"input '{spec.Name}' is {tensor.Type.NameOf()}; the model takes {spec.Type.NameOf()}");
         var fits = tensor.Shape.Length == spec.Shape.Count;
-        for (var axis = 0; fits && axis < tensor.Shape.Length; axis++) fits = spec.Shape[axis] == TensorSpec.Free || spec.Shape[axis] == tensor.Shape[axis];
-        if (!fits) throw Invalid($"input '{spec.Name}' is {ShapeRules.Text(tensor.Shape)}; the model takes {spec.ShapeText} ({TensorSpec.Free} is any size)");
+        for (var axis = 0; fits && axis < tensor.Shape.Length; axis++)
+            fits = spec.Shape[axis] == TensorSpec.Free || spec.Shape[axis] == tensor.Shape[axis];
+        if (!fits)
+            throw Invalid(
+                $"input '{spec.Name}' is {ShapeRules.Text(tensor.Shape)}; the model takes {spec.ShapeText} ({TensorSpec.Free} is any size)"
+            );
     }
 
-    private static string Names(IEnumerable<TensorSpec> specs) => string.Join(", ", specs.Select(spec => $"'{spec.Name}'"));
+    private static string Names(IEnumerable<TensorSpec> specs) =>
+        string.Join(", ", specs.Select(spec => $"'{spec.Name}'"));
 }

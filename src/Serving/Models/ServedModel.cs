@@ -9,7 +9,8 @@ namespace TorchBridge.Serving.Models;
 internal sealed record ServedModel(string Name, ImmutableSortedDictionary<long, ModelVersion> Versions, string? Problem)
 {
     /// <summary>A model of which nothing is loaded yet.</summary>
-    public static ServedModel Empty(string name) => new(name, ImmutableSortedDictionary<long, ModelVersion>.Empty, "it is being loaded");
+    public static ServedModel Empty(string name) =>
+        new(name, ImmutableSortedDictionary<long, ModelVersion>.Empty, "it is being loaded");
 
     /// <summary>Whether it answers.</summary>
     public bool IsReady => !Versions.IsEmpty;

@@ -1,5 +1,7 @@
-// What it does: reads protobuf's text format, in which Triton's config.pbtxt is written: `field: value`, `field { … }`, `field [ … ]`,
-// separated by nothing, commas or semicolons; strings in either quotes, with C's escapes, pieces side by side; # begins a comment. The .NET
+// What it does: reads protobuf's text format, in which Triton's config.pbtxt is written: `field: value`, `field { …
+// }`, `field [ … ]`,
+// separated by nothing, commas or semicolons; strings in either quotes, with C's escapes, pieces side by side; #
+// begins a comment. The .NET
 // library of protobuf reads JSON and the wire format, but not this.
 using System.Text;
 
@@ -25,13 +27,16 @@ internal sealed class TextFormat
 
     private TextMessage ReadFields(char end, int level)
     {
-        if (level > MostLevels) throw Error("messages nested too deep");
+        if (level > MostLevels)
+            throw Error("messages nested too deep");
         var message = new TextMessage();
         while (true)
         {
             SkipSpace();
-            while (at < text.Length && text[at] is ',' or ';') Advance();
-            if (at == text.Length) return end == '\0' ? message : throw Error($"no '{end}' at its end");
+            while (at < text.Length && text[at] is ',' or ';')
+                Advance();
+            if (at == text.Length)
+                return end == '\0' ? message : throw Error($"no '{end}' at its end");
             if (text[at] == end)
             {
                 Advance();
@@ -40,9 +45,12 @@ internal sealed class TextFormat
 
             var name = ReadWord("a field's name");
             var hasColon = at < text.Length && text[at] == ':';
-            if (hasColon) Advance();
-            if (at < text.Length && text[at] == '[') ReadList(message, name, level);
-            else message.Add(name, ReadValue(level, hasColon));
+            if (hasColon)
+                Advance();
+            if (at < text.Length && text[at] == '[')
+                ReadList(message, name, level);
+            else
+                message.Add(name, ReadValue(level, hasColon));
         }
     }
 
@@ -52,16 +60,19 @@ internal sealed class TextFormat
         while (at < text.Length && text[at] != ']')
         {
             message.Add(name, ReadValue(level, hasColon: true));
-            if (at < text.Length && text[at] == ',') Advance();
+            if (at < text.Length && text[at] == ',')
+                Advance();
         }
 
-        if (at == text.Length) throw Error("no ']' at a list's end");
+        if (at == text.Length)
+            throw Error("no ']' at a list's end");
         Advance();
     }
 
     private object ReadValue(int level, bool hasColon)
     {
-        if (at == text.Length) throw Error("no value");
+        if (at == text.Length)
+            throw Error("no value");
         switch (text[at])
         {
             case '{':
@@ -72,7 +83,8 @@ internal sealed class TextFormat
                 return ReadFields('>', level + 1);
             case '"' or '\'' when hasColon:
                 var pieces = new StringBuilder();
-                while (at < text.Length && text[at] is '"' or '\'') ReadString(pieces);
+                while (at < text.Length && text[at] is '"' or '\'')
+                    ReadString(pieces);
                 return pieces.ToString();
             default:
                 return hasColon ? ReadWord("a value") : throw Error("no ':' before a value");
@@ -82,8 +94,10 @@ internal sealed class TextFormat
     private string ReadWord(string what)
     {
         var start = at;
-        while (at < text.Length && (char.IsAsciiLetterOrDigit(text[at]) || text[at] is '_' or '.' or '-' or '+')) at++;
-        if (at == start) throw Error($"'{text[at]}' where {what} should be");
+        while (at < text.Length && (char.IsAsciiLetterOrDigit(text[at]) || text[at] is '_' or '.' or '-' or '+'))
+            at++;
+        if (at == start)
+            throw Error($"'{text[at]}' where {what} should be");
         var word = text[start..at];
         SkipSpace();
         return word;
@@ -94,30 +108,42 @@ internal sealed class TextFormat
         var quote = text[at++];
         while (at < text.Length && text[at] != quote)
         {
-            if (text[at] == '\n') throw Error("a string that ends with its line");
+            if (text[at] == '\n')
+                throw Error("a string that ends with its line");
             if (text[at] != '\\')
             {
                 target.Append(text[at++]);
                 continue;
             }
 
-            if (++at == text.Length) break;
+            if (++at == text.Length)
+                break;
             target.Append(ReadEscape());
         }
 
-        if (at == text.Length) throw Error("a string that does not end");
+        if (at == text.Length)
+            throw Error("a string that does not end");
         Advance();
     }
 
     private char ReadEscape()
     {
         var letter = text[at++];
-        const string letters = "nrtabfv\\'\"?", meanings = "\n\r\t\a\b\f\v\\'\"?";
-        if (letters.IndexOf(letter, StringComparison.Ordinal) is >= 0 and var index) return meanings[index];
+        const string letters = "nrtabfv\\'\"?",
+            meanings = "\n\r\t\a\b\f\v\\'\"?";
+        if (letters.IndexOf(letter, StringComparison.Ordinal) is >= 0 and var index)
+            return meanings[index];
         var (radix, digits) = letter is 'x' or 'X' ? (16, 2) : (8, 3);
-        if (radix == 8) at--;
-        int value = 0, count = 0;
-        for (; count < digits && at < text.Length && Digit(text[at]) is var digit && digit >= 0 && digit < radix; count++, at++) value = (value * radix) + digit;
+        if (radix == 8)
+            at--;
+        int value = 0,
+            count = 0;
+        for (
+            ;
+            count < digits && at < text.Length && Digit(text[at]) is var digit && digit >= 0 && digit < radix;
+            count++, at++
+        )
+            value = (value * radix) + digit;
         return count > 0 ? (char)value : throw Error($"the escape '\\{letter}'");
     }
 
@@ -133,11 +159,16 @@ internal sealed class TextFormat
     {
         while (at < text.Length)
         {
-            if (text[at] == '#') while (at < text.Length && text[at] != '\n') at++;
-            else if (char.IsWhiteSpace(text[at])) at++;
-            else return;
+            if (text[at] == '#')
+                while (at < text.Length && text[at] != '\n')
+                    at++;
+            else if (char.IsWhiteSpace(text[at]))
+                at++;
+            else
+                return;
         }
     }
 
-    private FormatException Error(string what) => new($"line {text.AsSpan(0, Math.Min(at, text.Length)).Count('\n') + 1}: {what}");
+    private FormatException Error(string what) =>
+        new($"line {text.AsSpan(0, Math.Min(at, text.Length)).Count('\n') + 1}: {what}");
 }

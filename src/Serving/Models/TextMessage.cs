@@ -17,40 +17,48 @@ internal sealed class TextMessage
         All(name).Select(value => value as TextMessage ?? throw new FormatException($"`{name}` is not a message"));
 
     /// <summary>The message of a field that is there once; null where it is not.</summary>
-    public TextMessage? Message(string name) => One(name) switch
-    {
-        null => null,
-        TextMessage message => message,
-        _ => throw new FormatException($"`{name}` is not a message"),
-    };
+    public TextMessage? Message(string name) =>
+        One(name) switch
+        {
+            null => null,
+            TextMessage message => message,
+            _ => throw new FormatException($"`{name}` is not a message"),
+        };
 
     /// <summary>The text of a field that is there once; null where it is not.</summary>
-    public string? Text(string name) => One(name) switch
-    {
-        null => null,
-        string text => text,
-        _ => throw new FormatException($"`{name}` is a message"),
-    };
+    public string? Text(string name) =>
+        One(name) switch
+        {
+            null => null,
+            string text => text,
+            _ => throw new FormatException($"`{name}` is a message"),
+        };
 
     /// <summary>The number of a field that is there once; null where it is not.</summary>
     public long? Number(string name) => Text(name) is { } text ? ToNumber(name, text) : null;
 
     /// <summary>Numbers of a repeated field.</summary>
-    public IEnumerable<long> Numbers(string name) => All(name)
-        .Select(value => ToNumber(name, value as string ?? throw new FormatException($"`{name}` is a message")));
+    public IEnumerable<long> Numbers(string name) =>
+        All(name)
+            .Select(value => ToNumber(name, value as string ?? throw new FormatException($"`{name}` is a message")));
 
     private IEnumerable<object> All(string name) => fields.Where(item => item.Name == name).Select(item => item.Value);
 
-    private object? One(string name) => All(name).ToArray() switch
-    {
-        [] => null,
-        [var value] => value,
-        _ => throw new FormatException($"`{name}` is there more than once"),
-    };
+    private object? One(string name) =>
+        All(name).ToArray() switch
+        {
+            [] => null,
+            [var value] => value,
+            _ => throw new FormatException($"`{name}` is there more than once"),
+        };
 
     private static long ToNumber(string name, string text) =>
-        long.TryParse(text, System.Globalization.NumberStyles.AllowLeadingSign, System.Globalization.CultureInfo.InvariantCulture,
-            out var number)
+        long.TryParse(
+            text,
+            System.Globalization.NumberStyles.AllowLeadingSign,
+            System.Globalization.CultureInfo.InvariantCulture,
+            out var number
+        )
             ? number
             : throw new FormatException($"`{name}` is '{text}', and should be a whole number");
 }

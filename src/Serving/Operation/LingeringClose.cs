@@ -5,8 +5,10 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 namespace TorchBridge.Serving.Operation;
 
 /// <summary>
-/// At the end the web server closes every connection that has no request at hand. One whose request has just been sent looks the same, and
-/// its client would see a failure: so connections are told to close a little later than the listeners, and answer what comes until then.
+/// At the end the web server closes every connection that has no request at hand. One whose request has just been
+/// sent looks the same, and
+/// its client would see a failure: so connections are told to close a little later than the listeners, and answer
+/// what comes until then.
 /// </summary>
 internal static class LingeringClose
 {
@@ -14,18 +16,21 @@ internal static class LingeringClose
     public static readonly TimeSpan Time = TimeSpan.FromMilliseconds(250);
 
     /// <summary>Adds it to an endpoint's connections.</summary>
-    public static void UseLingeringClose(this ListenOptions listen) => listen.Use(next => async connection =>
-    {
-        if (connection.Features.Get<IConnectionLifetimeNotificationFeature>() is not { } told)
-        {
-            await next(connection).ConfigureAwait(false);
-            return;
-        }
+    public static void UseLingeringClose(this ListenOptions listen) =>
+        listen.Use(next =>
+            async connection =>
+            {
+                if (connection.Features.Get<IConnectionLifetimeNotificationFeature>() is not { } told)
+                {
+                    await next(connection).ConfigureAwait(false);
+                    return;
+                }
 
-        using var later = new LateNotification(told);
-        connection.Features.Set<IConnectionLifetimeNotificationFeature>(later);
-        await next(connection).ConfigureAwait(false);
-    });
+                using var later = new LateNotification(told);
+                connection.Features.Set<IConnectionLifetimeNotificationFeature>(later);
+                await next(connection).ConfigureAwait(false);
+            }
+        );
 
     private sealed class LateNotification : IConnectionLifetimeNotificationFeature, IDisposable
     {

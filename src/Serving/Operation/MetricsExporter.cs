@@ -4,12 +4,17 @@ using Prometheus;
 namespace TorchBridge.Serving.Operation;
 
 /// <summary>
-/// Turns the instruments of <see cref="ServingMetrics"/> into Prometheus metrics, and adds the process's own (memory, time of the
+/// Turns the instruments of <see cref="ServingMetrics"/> into Prometheus metrics, and adds the process's own (memory,
+/// time of the
 /// processor).
 /// </summary>
 internal sealed class MetricsExporter : IDisposable
 {
-    private static readonly double[] Seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+    // csharpier-ignore
+    private static readonly double[] Seconds =
+    [
+        0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
+    ];
     private static readonly double[] Rows = [1, 2, 4, 8, 16, 32, 64, 128, 256];
     private readonly CollectorRegistry registry = Metrics.NewCustomRegistry();
     private readonly MetricFactory factory;
@@ -26,7 +31,9 @@ internal sealed class MetricsExporter : IDisposable
             if (instrument.Meter.Name == ServingMetrics.Name && ReferenceEquals(instrument.Meter.Scope, meters))
                 self.EnableMeasurementEvents(instrument);
         };
-        listener.SetMeasurementEventCallback<double>((instrument, value, labels, _) => Record(instrument, value, labels));
+        listener.SetMeasurementEventCallback<double>(
+            (instrument, value, labels, _) => Record(instrument, value, labels)
+        );
         listener.SetMeasurementEventCallback<int>((instrument, value, labels, _) => Record(instrument, value, labels));
         listener.SetMeasurementEventCallback<long>((instrument, value, labels, _) => Record(instrument, value, labels));
         listener.Start();
@@ -44,7 +51,8 @@ internal sealed class MetricsExporter : IDisposable
 
     private void Record(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> labels)
     {
-        string[] names = new string[labels.Length], values = new string[labels.Length];
+        string[] names = new string[labels.Length],
+            values = new string[labels.Length];
         for (var i = 0; i < labels.Length; i++)
         {
             names[i] = labels[i].Key;
@@ -63,7 +71,9 @@ internal sealed class MetricsExporter : IDisposable
                 break;
             default:
                 var buckets = instrument.Unit == "{row}" ? Rows : Seconds;
-                factory.CreateHistogram(instrument.Name, help, names, new HistogramConfiguration { Buckets = buckets }).WithLabels(values)
+                factory
+                    .CreateHistogram(instrument.Name, help, names, new HistogramConfiguration { Buckets = buckets })
+                    .WithLabels(values)
                     .Observe(value);
                 break;
         }

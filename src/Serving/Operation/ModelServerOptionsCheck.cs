@@ -11,13 +11,23 @@ internal sealed class ModelServerOptionsCheck : IValidateOptions<ModelServerOpti
     public ValidateOptionsResult Validate(string? name, ModelServerOptions options)
     {
         var errors = new List<string>();
-        if (!Directory.Exists(options.Models)) errors.Add($"Models: there is no folder {Path.GetFullPath(options.Models)}. Train a model first, or name its folder.");
-        if (options.MaxRequestBytes > options.MaxBytesInFlight) errors.Add($"MaxRequestBytes is {options.MaxRequestBytes}, and MaxBytesInFlight, {options.MaxBytesInFlight}, has no room for it.");
-        if (options.ApiKey is { Length: < LeastKeyLength }) errors.Add($"ApiKey has {options.ApiKey.Length} characters; at least {LeastKeyLength} are safe.");
+        if (!Directory.Exists(options.Models))
+            errors.Add(
+                $"Models: there is no folder {Path.GetFullPath(options.Models)}. Train a model first, or name its folder."
+            );
+        if (options.MaxRequestBytes > options.MaxBytesInFlight)
+            errors.Add(
+                $"MaxRequestBytes is {options.MaxRequestBytes}, and MaxBytesInFlight, {options.MaxBytesInFlight}, has no room for it."
+            );
+        if (options.ApiKey is { Length: < LeastKeyLength })
+            errors.Add($"ApiKey has {options.ApiKey.Length} characters; at least {LeastKeyLength} are safe.");
         foreach (var origin in OriginsOf(options))
         {
-            if (!Uri.TryCreate(origin, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https")
-                || uri.GetLeftPart(UriPartial.Authority) != origin.TrimEnd('/'))
+            if (
+                !Uri.TryCreate(origin, UriKind.Absolute, out var uri)
+                || uri.Scheme is not ("http" or "https")
+                || uri.GetLeftPart(UriPartial.Authority) != origin.TrimEnd('/')
+            )
                 errors.Add($"AllowedOrigins: '{origin}' is no origin such as https://example.org; '*' is not taken.");
         }
 
@@ -26,5 +36,6 @@ internal sealed class ModelServerOptionsCheck : IValidateOptions<ModelServerOpti
 
     /// <summary>The origins that are named.</summary>
     public static string[] OriginsOf(ModelServerOptions options) =>
-        options.AllowedOrigins?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
+        options.AllowedOrigins?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+        ?? [];
 }

@@ -30,42 +30,67 @@ internal static class ProgramArguments
     {
         get
         {
-            var text = new StringBuilder("Serves ONNX models over the Open Inference Protocol (REST and gRPC), in batches, with a page to try them on.\n")
-                .Append("Example: dotnet run --project src/Serving -c Release -- --models models --urls http://127.0.0.1:8080\n\n");
-            foreach (var (name, help) in Listening) text.Append(CultureInfo.InvariantCulture, $"  --{name,-30} {help}\n");
+            var text = new StringBuilder(
+                "Serves ONNX models over the Open Inference Protocol (REST and gRPC), in batches, with a page to try them on.\n"
+            ).Append(
+                "Example: dotnet run --project src/Serving -c Release -- --models models --urls http://127.0.0.1:8080\n\n"
+            );
+            foreach (var (name, help) in Listening)
+                text.Append(CultureInfo.InvariantCulture, $"  --{name, -30} {help}\n");
             var defaults = new ModelServerOptions();
             foreach (var (name, property) in Options)
-                text.Append(CultureInfo.InvariantCulture, $"  --{name,-30} {property.GetCustomAttribute<DescriptionAttribute>()!.Description} Default: {property.GetValue(defaults) ?? "none"}.\n");
-            return text.Append("\nEach may stand in appsettings.json (\"Server\": { \"MaxBatchSize\": 16 }) or the environment (Server__MaxBatchSize=16), too.").ToString();
+                text.Append(
+                    CultureInfo.InvariantCulture,
+                    $"  --{name, -30} {property.GetCustomAttribute<DescriptionAttribute>()!.Description} "
+                        + $"Default: {property.GetValue(defaults) ?? "none"}.\n"
+                );
+            return text.Append(
+                    "\nEach may stand in appsettings.json (\"Server\": { \"MaxBatchSize\": 16 }) or the "
+                        + "environment (Server__MaxBatchSize=16), too."
+                )
+                .ToString();
         }
     }
 
-    private static IEnumerable<(string Name, PropertyInfo Property)> Options => typeof(ModelServerOptions).GetProperties()
-        .Where(property => property.GetCustomAttribute<DescriptionAttribute>() is not null)
-        .Select(property => (KebabCase(property.Name), property));
+    private static IEnumerable<(string Name, PropertyInfo Property)> Options =>
+        typeof(ModelServerOptions)
+            .GetProperties()
+            .Where(property => property.GetCustomAttribute<DescriptionAttribute>() is not null)
+            .Select(property => (KebabCase(property.Name), property));
 
     /// <summary>Reads arguments to configuration keys and values; null where help is asked for.</summary>
     /// <exception cref="UsageException">An argument is unknown, there twice, or has no value.</exception>
     public static Dictionary<string, string?>? Read(string[] args)
     {
         var keys = Listening.ToDictionary(item => item.Name, item => item.Name, StringComparer.Ordinal);
-        foreach (var (name, property) in Options) keys[name] = $"{ModelServerOptions.Section}:{property.Name}";
+        foreach (var (name, property) in Options)
+            keys[name] = $"{ModelServerOptions.Section}:{property.Name}";
         var settings = new Dictionary<string, string?>(StringComparer.Ordinal);
         for (var i = 0; i < args.Length; i++)
         {
-            if (args[i] is "--help" or "-h" or "-?") return null;
+            if (args[i] is "--help" or "-h" or "-?")
+                return null;
             var (name, value) = args[i].IndexOf('=', StringComparison.Ordinal) is > 0 and var equals
-                ? (args[i][..equals], args[i][(equals + 1)..]) : (args[i], null);
+                ? (args[i][..equals], args[i][(equals + 1)..])
+                : (args[i], null);
             if (!name.StartsWith("--", StringComparison.Ordinal) || !keys.TryGetValue(name[2..], out var key))
                 throw new UsageException($"{name} is not an option; `--help` lists what there is.");
-            if (value is null && ++i == args.Length) throw new UsageException($"{name} needs a value.");
-            if (!settings.TryAdd(key, value ?? args[i])) throw new UsageException($"{name} is there twice.");
+            if (value is null && ++i == args.Length)
+                throw new UsageException($"{name} needs a value.");
+            if (!settings.TryAdd(key, value ?? args[i]))
+                throw new UsageException($"{name} is there twice.");
         }
 
         return settings;
     }
 
     private static string KebabCase(string name) =>
-        string.Concat(name.Select((letter, i) =>
-            char.IsUpper(letter) && i > 0 ? $"-{char.ToLowerInvariant(letter)}" : $"{char.ToLowerInvariant(letter)}"));
+        string.Concat(
+            name.Select(
+                (letter, i) =>
+                    char.IsUpper(letter) && i > 0
+                        ? $"-{char.ToLowerInvariant(letter)}"
+                        : $"{char.ToLowerInvariant(letter)}"
+            )
+        );
 }

@@ -2,7 +2,8 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Operation;
 
-/// <summary>Counts the requests in the house and the bytes of their bodies, and lets no more in than there is room for.</summary>
+/// <summary>Counts the requests in the house and the bytes of their bodies, and lets no more in than there is room
+/// for.</summary>
 internal sealed class RequestGate(ModelServerOptions options)
 {
     private int requests;
@@ -18,10 +19,13 @@ internal sealed class RequestGate(ModelServerOptions options)
     /// <exception cref="RequestRefusedException">The house is full.</exception>
     public void Enter()
     {
-        if (Interlocked.Increment(ref requests) <= options.MaxConcurrentRequests) return;
+        if (Interlocked.Increment(ref requests) <= options.MaxConcurrentRequests)
+            return;
         Leave();
-        throw new RequestRefusedException(RefusalKind.Unavailable,
-            $"the server has {options.MaxConcurrentRequests} requests at hand; try again");
+        throw new RequestRefusedException(
+            RefusalKind.Unavailable,
+            $"the server has {options.MaxConcurrentRequests} requests at hand; try again"
+        );
     }
 
     /// <summary>A request has gone.</summary>
@@ -31,9 +35,13 @@ internal sealed class RequestGate(ModelServerOptions options)
     /// <exception cref="RequestRefusedException">There is no room.</exception>
     public void Take(long count)
     {
-        if (Interlocked.Add(ref bytes, count) <= options.MaxBytesInFlight) return;
+        if (Interlocked.Add(ref bytes, count) <= options.MaxBytesInFlight)
+            return;
         Give(count);
-        throw new RequestRefusedException(RefusalKind.Unavailable, "the server has no memory left for this request; try again");
+        throw new RequestRefusedException(
+            RefusalKind.Unavailable,
+            "the server has no memory left for this request; try again"
+        );
     }
 
     /// <summary>Gives room back.</summary>

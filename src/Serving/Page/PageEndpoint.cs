@@ -6,7 +6,8 @@ using TorchBridge.Serving.Protocol;
 namespace TorchBridge.Serving.Page;
 
 /// <summary>
-/// GET /: the page. POST /: the page with a result, for browsers without script. GET /examples/M/I: a picture that a model carries.
+/// GET /: the page. POST /: the page with a result, for browsers without script. GET /examples/M/I: a picture that a
+/// model carries.
 /// </summary>
 internal sealed class PageEndpoint(ModelRegistry registry, ClassifyEndpoint classify, ModelServerOptions options)
 {
@@ -20,7 +21,9 @@ internal sealed class PageEndpoint(ModelRegistry registry, ClassifyEndpoint clas
     {
         try
         {
-            var answer = await classify.AnswerAsync(context, "", ClassifyEndpoint.DefaultTop, details: true).ConfigureAwait(false);
+            var answer = await classify
+                .AnswerAsync(context, "", ClassifyEndpoint.DefaultTop, details: true)
+                .ConfigureAwait(false);
             await SendAsync(context, answer.Model, PageHtml.Result(answer), "").ConfigureAwait(false);
         }
         catch (RequestRefusedException refusal)
@@ -35,7 +38,11 @@ internal sealed class PageEndpoint(ModelRegistry registry, ClassifyEndpoint clas
     {
         using var lease = registry.Acquire(MetadataEndpoints.RouteOf(context, "model"), null);
         var index = int.Parse(MetadataEndpoints.RouteOf(context, "index"), CultureInfo.InvariantCulture);
-        if (lease.Version.Identity is not { Card: { } card, Pictures: { } pictures } || index < 0 || index >= pictures.Count)
+        if (
+            lease.Version.Identity is not { Card: { } card, Pictures: { } pictures }
+            || index < 0
+            || index >= pictures.Count
+        )
             throw new RequestRefusedException(RefusalKind.NotFound, "the model has no such picture");
         var png = SeenPicture.ToPng(pictures.Plane(index, card), card.Width, card.Height);
         context.Response.ContentType = "image/png";
@@ -45,9 +52,15 @@ internal sealed class PageEndpoint(ModelRegistry registry, ClassifyEndpoint clas
 
     private Task SendAsync(HttpContext context, string selected, string result, string problem)
     {
-        ModelVersion[] classifiers = [.. registry.Models.Select(model => model.Latest).OfType<ModelVersion>()
-            .Where(version => version.PixelInput is not null)];
-        if (selected.Length == 0 && classifiers.Length > 0) selected = classifiers[0].Identity.Model;
+        ModelVersion[] classifiers =
+        [
+            .. registry
+                .Models.Select(model => model.Latest)
+                .OfType<ModelVersion>()
+                .Where(version => version.PixelInput is not null),
+        ];
+        if (selected.Length == 0 && classifiers.Length > 0)
+            selected = classifiers[0].Identity.Model;
         var headers = context.Response.Headers;
         headers.ContentSecurityPolicy = template.ContentSecurityPolicy;
         headers.CacheControl = "no-store";
@@ -56,14 +69,18 @@ internal sealed class PageEndpoint(ModelRegistry registry, ClassifyEndpoint clas
         headers["Cross-Origin-Opener-Policy"] = "same-origin";
         context.Response.ContentType = "text/html; charset=utf-8";
         var pathBase = context.Request.PathBase.ToUriComponent();
-        return context.Response.WriteAsync(template.Render(new Dictionary<string, string>(StringComparer.Ordinal)
-        {
-            ["base"] = PageTemplate.Encode(pathBase),
-            ["models"] = PageHtml.Models(classifiers, selected),
-            ["examples"] = PageHtml.ExamplesOf(classifiers, selected, pathBase),
-            ["result"] = result,
-            ["problem"] = PageTemplate.Encode(problem),
-            ["version"] = ProtocolDescription.Version,
-        }));
+        return context.Response.WriteAsync(
+            template.Render(
+                new Dictionary<string, string>(StringComparer.Ordinal)
+                {
+                    ["base"] = PageTemplate.Encode(pathBase),
+                    ["models"] = PageHtml.Models(classifiers, selected),
+                    ["examples"] = PageHtml.ExamplesOf(classifiers, selected, pathBase),
+                    ["result"] = result,
+                    ["problem"] = PageTemplate.Encode(problem),
+                    ["version"] = ProtocolDescription.Version,
+                }
+            )
+        );
     }
 }

@@ -5,7 +5,8 @@ using System.Text;
 
 namespace TorchBridge.Serving.Page;
 
-/// <summary>The page's parts, from the assembly: one HTML with its style and script in it, and nothing from anywhere else.</summary>
+/// <summary>The page's parts, from the assembly: one HTML with its style and script in it, and nothing from anywhere
+/// else.</summary>
 internal sealed class PageTemplate
 {
     private readonly string html;
@@ -15,16 +16,23 @@ internal sealed class PageTemplate
     public PageTemplate(long mostBytes)
     {
         var style = Resource("page.css");
-        var script = Resource("page.js").Replace("{{bytes}}", mostBytes.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
+        var script = Resource("page.js")
+            .Replace("{{bytes}}", mostBytes.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
         html = Resource("page.html")
             .Replace("{{style}}", style, StringComparison.Ordinal)
             .Replace("{{script}}", script, StringComparison.Ordinal)
-            .Replace("{{megabytes}}", (mostBytes >> 20).ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
-        // Only this very style and this very script may run: whatever else a page may be made to hold, a class named <script> say, does
+            .Replace(
+                "{{megabytes}}",
+                (mostBytes >> 20).ToString(CultureInfo.InvariantCulture),
+                StringComparison.Ordinal
+            );
+        // Only this very style and this very script may run: whatever else a page may be made to hold, a class named
+        // <script> say, does
         // not.
         ContentSecurityPolicy =
-            $"default-src 'none'; script-src '{HashOf(script)}'; style-src '{HashOf(style)}'; img-src 'self' blob: data:; connect-src 'self'; " +
-            "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+            $"default-src 'none'; script-src '{HashOf(script)}'; style-src '{HashOf(style)}'; img-src "
+            + "'self' blob: data:; connect-src 'self'; "
+            + "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     }
 
     /// <summary>The header of that name.</summary>
@@ -36,8 +44,10 @@ internal sealed class PageTemplate
     {
         var text = new StringBuilder(html.Length);
         var rest = html.AsSpan();
-        while (rest.IndexOf("{{", StringComparison.Ordinal) is >= 0 and var open
-            && rest[open..].IndexOf("}}", StringComparison.Ordinal) is > 0 and var close)
+        while (
+            rest.IndexOf("{{", StringComparison.Ordinal) is >= 0 and var open
+            && rest[open..].IndexOf("}}", StringComparison.Ordinal) is > 0 and var close
+        )
         {
             // One pass: what is filled in is not looked at again.
             text.Append(rest[..open]);
@@ -52,7 +62,8 @@ internal sealed class PageTemplate
     /// <summary>A text as HTML.</summary>
     public static string Encode(string text) => WebUtility.HtmlEncode(text);
 
-    private static string HashOf(string text) => $"sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(text)))}";
+    private static string HashOf(string text) =>
+        $"sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(text)))}";
 
     private static string Resource(string name)
     {

@@ -13,7 +13,8 @@ internal static class SeenPicture
         var values = MemoryMarshal.Cast<byte, float>(pixels.Data.Span);
         var (height, width) = ((int)pixels.Shape[2], (int)pixels.Shape[3]);
         var planes = new byte[3 * height * width];
-        for (var i = 0; i < planes.Length; i++) planes[i] = (byte)values[i];
+        for (var i = 0; i < planes.Length; i++)
+            planes[i] = (byte)values[i];
         return ToPng(planes, width, height);
     }
 

@@ -2,7 +2,8 @@ using static TorchBridge.Serving.Protocol.RequestRefusedException;
 
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>Splits a body into its JSON and its binary tensors, as the header <c>Inference-Header-Content-Length</c> says.</summary>
+/// <summary>Splits a body into its JSON and its binary tensors, as the header <c>Inference-Header-Content-Length</c>
+/// says.</summary>
 internal static class BinaryBody
 {
     /// <summary>The header's name.</summary>
@@ -14,14 +15,18 @@ internal static class BinaryBody
     /// <returns>Bytes of the JSON part: 0 for a raw request, null for a body that is JSON as a whole.</returns>
     public static int? ReadLength(IReadOnlyList<string?> values, int bodyLength)
     {
-        if (values.Count == 0) return null;
-        if (values.Count > 1) throw Invalid($"{LengthHeader} is there {values.Count} times");
+        if (values.Count == 0)
+            return null;
+        if (values.Count > 1)
+            throw Invalid($"{LengthHeader} is there {values.Count} times");
         var text = values[0] ?? "";
         // Ten digits: an int has no more, and longer ones are refused before they are computed with.
         if (text.Length is 0 or > 10 || text.AsSpan().IndexOfAnyExceptInRange('0', '9') >= 0)
             throw Invalid($"{LengthHeader} is not a number of bytes");
         var length = long.Parse(text, System.Globalization.CultureInfo.InvariantCulture);
-        return length <= bodyLength ? (int)length : throw Invalid($"{LengthHeader} is {length}, and the body has {bodyLength} bytes");
+        return length <= bodyLength
+            ? (int)length
+            : throw Invalid($"{LengthHeader} is {length}, and the body has {bodyLength} bytes");
     }
 
     /// <summary>Reads a raw request: the whole body is the one input, a batch of one.</summary>
@@ -29,14 +34,20 @@ internal static class BinaryBody
     /// <param name="inputs">What the model takes: one input with at most one free axis beside the batch.</param>
     /// <param name="isBatched">Whether axis 0 is a batch, which is one here.</param>
     /// <param name="limits">What is too large.</param>
-    public static InferenceRequest ReadRaw(ReadOnlyMemory<byte> body, IReadOnlyList<TensorSpec> inputs, bool isBatched,
-        ProtocolLimits limits)
+    public static InferenceRequest ReadRaw(
+        ReadOnlyMemory<byte> body,
+        IReadOnlyList<TensorSpec> inputs,
+        bool isBatched,
+        ProtocolLimits limits
+    )
     {
-        if (inputs.Count != 1) throw Invalid($"a raw request needs a model of one input; this one takes {inputs.Count}");
+        if (inputs.Count != 1)
+            throw Invalid($"a raw request needs a model of one input; this one takes {inputs.Count}");
         var input = inputs[0];
-        var tensor = input.Type == TensorType.Bytes
-            ? RawString(body, input)
-            : RawTensorReader.Read(input.Name, input.Type, RawShape(body.Length, input, isBatched), body, limits);
+        var tensor =
+            input.Type == TensorType.Bytes
+                ? RawString(body, input)
+                : RawTensorReader.Read(input.Name, input.Type, RawShape(body.Length, input, isBatched), body, limits);
         return new InferenceRequest(null, InferenceRequest.NoParameters, [tensor], []) { BinaryByDefault = true };
     }
 
@@ -50,12 +61,22 @@ internal static class BinaryBody
     private static long[] RawShape(int length, TensorSpec input, bool isBatched)
     {
         var shape = input.Shape.ToArray();
-        if (isBatched) shape[0] = 1;
+        if (isBatched)
+            shape[0] = 1;
         var free = Array.FindAll(shape, axis => axis == TensorSpec.Free).Length;
-        if (free > 1) throw Invalid($"a raw request needs an input with at most one free axis, and '{input.Name}' is {input.ShapeText}");
-        if (free == 0) return shape;
-        var known = shape.Where(axis => axis != TensorSpec.Free).Aggregate((Int128)input.Type.SizeOf(), (product, axis) => product * axis);
-        if (known == 0 || length % known != 0) throw Invalid($"{length} bytes are no whole number of rows of input '{input.Name}', {input.ShapeText} of {input.Type.NameOf()}");
+        if (free > 1)
+            throw Invalid(
+                $"a raw request needs an input with at most one free axis, and '{input.Name}' is {input.ShapeText}"
+            );
+        if (free == 0)
+            return shape;
+        var known = shape
+            .Where(axis => axis != TensorSpec.Free)
+            .Aggregate((Int128)input.Type.SizeOf(), (product, axis) => product * axis);
+        if (known == 0 || length % known != 0)
+            throw Invalid(
+                $"{length} bytes are no whole number of rows of input '{input.Name}', {input.ShapeText} of {input.Type.NameOf()}"
+            );
         shape[Array.IndexOf(shape, TensorSpec.Free)] = (long)(length / known);
         return shape;
     }

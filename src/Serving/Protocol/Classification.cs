@@ -1,4 +1,5 @@
-// The classification extension: instead of values an output's k largest, as BYTES "value:index" or "value:index:label", largest first,
+// The classification extension: instead of values an output's k largest, as BYTES "value:index" or
+// "value:index:label", largest first,
 // of every row where axis 0 is a batch. Values are written with six decimals, as C's %f, integers as they are.
 using System.Globalization;
 using System.Runtime.InteropServices;
@@ -55,15 +56,18 @@ internal static class Classification
         };
     }
 
-    private static double[] Convert<T>(ReadOnlySpan<byte> data, Func<T, double> convert) where T : unmanaged
+    private static double[] Convert<T>(ReadOnlySpan<byte> data, Func<T, double> convert)
+        where T : unmanaged
     {
         var items = MemoryMarshal.Cast<byte, T>(data);
         var numbers = new double[items.Length];
-        for (var i = 0; i < numbers.Length; i++) numbers[i] = convert(items[i]);
+        for (var i = 0; i < numbers.Length; i++)
+            numbers[i] = convert(items[i]);
         return numbers;
     }
 
-    private static bool IsWhole(TensorType type) => type is not (TensorType.FP16 or TensorType.BF16 or TensorType.FP32 or TensorType.FP64);
+    private static bool IsWhole(TensorType type) =>
+        type is not (TensorType.FP16 or TensorType.BF16 or TensorType.FP32 or TensorType.FP64);
 
     private static string Text(double value, int index, IReadOnlyList<string> labels, bool isWhole)
     {

@@ -9,11 +9,21 @@ internal static class GrpcReplyWriter
     /// <summary>Makes the message. It refers to the reply's memory.</summary>
     public static ModelInferResponse Write(InferenceReply reply)
     {
-        var response = new ModelInferResponse { ModelName = reply.ModelName, ModelVersion = reply.ModelVersion, Id = reply.Id ?? "" };
-        foreach (var (name, value) in reply.Parameters) response.Parameters.Add(name, Parameter(value));
+        var response = new ModelInferResponse
+        {
+            ModelName = reply.ModelName,
+            ModelVersion = reply.ModelVersion,
+            Id = reply.Id ?? "",
+        };
+        foreach (var (name, value) in reply.Parameters)
+            response.Parameters.Add(name, Parameter(value));
         foreach (var (tensor, _) in reply.Outputs)
         {
-            var output = new ModelInferResponse.Types.InferOutputTensor { Name = tensor.Name, Datatype = tensor.Type.NameOf() };
+            var output = new ModelInferResponse.Types.InferOutputTensor
+            {
+                Name = tensor.Name,
+                Datatype = tensor.Type.NameOf(),
+            };
             output.Shape.AddRange(tensor.Shape);
             response.Outputs.Add(output);
             response.RawOutputContents.Add(UnsafeByteOperations.UnsafeWrap(RawTensorWriter.ToBytes(tensor)));
@@ -22,12 +32,13 @@ internal static class GrpcReplyWriter
         return response;
     }
 
-    private static InferParameter Parameter(object value) => value switch
-    {
-        bool flag => new InferParameter { BoolParam = flag },
-        long whole => new InferParameter { Int64Param = whole },
-        ulong whole => new InferParameter { Uint64Param = whole },
-        double real => new InferParameter { DoubleParam = real },
-        _ => new InferParameter { StringParam = (string)value },
-    };
+    private static InferParameter Parameter(object value) =>
+        value switch
+        {
+            bool flag => new InferParameter { BoolParam = flag },
+            long whole => new InferParameter { Int64Param = whole },
+            ulong whole => new InferParameter { Uint64Param = whole },
+            double real => new InferParameter { DoubleParam = real },
+            _ => new InferParameter { StringParam = (string)value },
+        };
 }

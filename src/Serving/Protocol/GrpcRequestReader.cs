@@ -16,52 +16,83 @@ internal static class GrpcRequestReader
         CheckCount(request.Outputs.Count, "outputs", limits);
         var isRaw = request.RawInputContents.Count > 0;
         if (isRaw && request.RawInputContents.Count != request.Inputs.Count)
-            throw Invalid($"there are {request.Inputs.Count} inputs and {request.RawInputContents.Count} raw_input_contents");
+            throw Invalid(
+                $"there are {request.Inputs.Count} inputs and {request.RawInputContents.Count} raw_input_contents"
+            );
         var tensors = new Tensor[request.Inputs.Count];
         long bytes = 0;
         for (var i = 0; i < tensors.Length; i++)
         {
-            tensors[i] = ReadInput(request.Inputs[i], isRaw ? request.RawInputContents[i].Memory : (ReadOnlyMemory<byte>?)null, limits);
+            tensors[i] = ReadInput(
+                request.Inputs[i],
+                isRaw ? request.RawInputContents[i].Memory : (ReadOnlyMemory<byte>?)null,
+                limits
+            );
             bytes += RawTensorWriter.SizeOf(tensors[i]);
             if (bytes > limits.Bytes)
-                throw new RequestRefusedException(RefusalKind.TooLarge, $"the inputs are more than {limits.Bytes} bytes");
+                throw new RequestRefusedException(
+                    RefusalKind.TooLarge,
+                    $"the inputs are more than {limits.Bytes} bytes"
+                );
         }
 
         return new InferenceRequest(
             request.Id.Length == 0 ? null : limits.CheckText(request.Id, "id"),
             ReadParameters(request.Parameters, "the request", limits),
             tensors,
-            [.. request.Outputs.Select(output =>
-                OutputParameters.Read(output.Name, ReadParameters(output.Parameters, "an output", limits)))]);
+            [
+                .. request.Outputs.Select(output =>
+                    OutputParameters.Read(output.Name, ReadParameters(output.Parameters, "an output", limits))
+                ),
+            ]
+        );
     }
 
     private static void CheckCount(int count, string what, ProtocolLimits limits)
     {
         if (count > limits.Tensors)
-            throw new RequestRefusedException(RefusalKind.TooLarge, $"the request has {count} {what}; at most {limits.Tensors} are read");
+            throw new RequestRefusedException(
+                RefusalKind.TooLarge,
+                $"the request has {count} {what}; at most {limits.Tensors} are read"
+            );
     }
 
-    private static Tensor ReadInput(ModelInferRequest.Types.InferInputTensor input, ReadOnlyMemory<byte>? raw, ProtocolLimits limits)
+    private static Tensor ReadInput(
+        ModelInferRequest.Types.InferInputTensor input,
+        ReadOnlyMemory<byte>? raw,
+        ProtocolLimits limits
+    )
     {
         limits.CheckText(input.Name, "the name of an input");
         var type = TensorTypes.Find(input.Datatype)
             ?? throw Invalid($"input '{input.Name}' has an unknown datatype; there are {TensorTypes.AllNames}");
-        if (input.Parameters.ContainsKey("shared_memory_region")) throw Invalid($"input '{input.Name}' is in shared memory, which this server does not read");
+        if (input.Parameters.ContainsKey("shared_memory_region"))
+            throw Invalid($"input '{input.Name}' is in shared memory, which this server does not read");
         long[] shape = [.. input.Shape];
-        if (raw is not { } bytes) return ReadTyped(input, type, shape, limits);
+        if (raw is not { } bytes)
+            return ReadTyped(input, type, shape, limits);
         if (input.Contents is not null && input.Contents.CalculateSize() > 0)
             throw Invalid($"input '{input.Name}' has contents both raw and typed");
         return RawTensorReader.Read(input.Name, type, shape, bytes, limits);
     }
 
-    private static Tensor ReadTyped(ModelInferRequest.Types.InferInputTensor input, TensorType type, long[] shape, ProtocolLimits limits)
+    private static Tensor ReadTyped(
+        ModelInferRequest.Types.InferInputTensor input,
+        TensorType type,
+        long[] shape,
+        ProtocolLimits limits
+    )
     {
         var count = ShapeRules.Count(shape, type, limits, $"input '{input.Name}'");
         var contents = input.Contents ?? new InferTensorContents();
-        if (type is TensorType.FP16 or TensorType.BF16) throw Invalid($"input '{input.Name}' is {type.NameOf()}, which only raw_input_contents can hold");
+        if (type is TensorType.FP16 or TensorType.BF16)
+            throw Invalid($"input '{input.Name}' is {type.NameOf()}, which only raw_input_contents can hold");
         if (type == TensorType.Bytes)
-            return Tensor.OfStrings(input.Name, shape,
-                [.. Counted(contents.BytesContents, count, input.Name, contents).Select(item => item.Memory)]);
+            return Tensor.OfStrings(
+                input.Name,
+                shape,
+                [.. Counted(contents.BytesContents, count, input.Name, contents).Select(item => item.Memory)]
+            );
         var data = type switch
         {
             TensorType.Bool => Bytes<bool, bool>(contents.BoolContents, item => item),
@@ -78,53 +109,87 @@ internal static class GrpcRequestReader
         };
         return new Tensor(input.Name, type, shape) { Data = data };
 
-        byte[] Bytes<TWire, T>(RepeatedField<TWire> items, Func<TWire, T> convert) where T : unmanaged
+        byte[] Bytes<TWire, T>(RepeatedField<TWire> items, Func<TWire, T> convert)
+            where T : unmanaged
         {
             Counted(items, count, input.Name, contents);
             var bytes = new byte[count * type.SizeOf()];
             var target = MemoryMarshal.Cast<byte, T>(bytes.AsSpan());
             try
             {
-                for (var i = 0; i < items.Count; i++) target[i] = convert(items[i]);
+                for (var i = 0; i < items.Count; i++)
+                    target[i] = convert(items[i]);
             }
             catch (OverflowException error)
             {
-                throw new RequestRefusedException(RefusalKind.Invalid, $"input '{input.Name}' holds a value that is no {type.NameOf()}",
-                    error);
+                throw new RequestRefusedException(
+                    RefusalKind.Invalid,
+                    $"input '{input.Name}' holds a value that is no {type.NameOf()}",
+                    error
+                );
             }
 
             return bytes;
         }
     }
 
-    private static RepeatedField<T> Counted<T>(RepeatedField<T> items, long count, string name, InferTensorContents contents)
+    private static RepeatedField<T> Counted<T>(
+        RepeatedField<T> items,
+        long count,
+        string name,
+        InferTensorContents contents
+    )
     {
-        if (items.Count != count) throw Invalid($"input '{name}' has {items.Count} elements in the contents of its datatype; its shape says {count}");
-        var all = (long)contents.BoolContents.Count + contents.IntContents.Count + contents.Int64Contents.Count + contents.UintContents.Count
-            + contents.Uint64Contents.Count + contents.Fp32Contents.Count + contents.Fp64Contents.Count + contents.BytesContents.Count;
+        if (items.Count != count)
+            throw Invalid(
+                $"input '{name}' has {items.Count} elements in the contents of its datatype; its shape says {count}"
+            );
+        var all =
+            (long)contents.BoolContents.Count
+            + contents.IntContents.Count
+            + contents.Int64Contents.Count
+            + contents.UintContents.Count
+            + contents.Uint64Contents.Count
+            + contents.Fp32Contents.Count
+            + contents.Fp64Contents.Count
+            + contents.BytesContents.Count;
         return all == count ? items : throw Invalid($"input '{name}' has contents of more than one datatype");
     }
 
-    private static IReadOnlyDictionary<string, object> ReadParameters(MapField<string, InferParameter> parameters, string owner,
-        ProtocolLimits limits)
+    private static IReadOnlyDictionary<string, object> ReadParameters(
+        MapField<string, InferParameter> parameters,
+        string owner,
+        ProtocolLimits limits
+    )
     {
-        if (parameters.Count == 0) return InferenceRequest.NoParameters;
+        if (parameters.Count == 0)
+            return InferenceRequest.NoParameters;
         if (parameters.Count > limits.Parameters)
-            throw new RequestRefusedException(RefusalKind.TooLarge, $"{owner} has more than {limits.Parameters} parameters");
-        return parameters.ToDictionary(pair => limits.CheckText(pair.Key, "the name of a parameter"), pair =>
-            Value(pair.Key, pair.Value, limits), StringComparer.Ordinal);
+            throw new RequestRefusedException(
+                RefusalKind.TooLarge,
+                $"{owner} has more than {limits.Parameters} parameters"
+            );
+        return parameters.ToDictionary(
+            pair => limits.CheckText(pair.Key, "the name of a parameter"),
+            pair => Value(pair.Key, pair.Value, limits),
+            StringComparer.Ordinal
+        );
     }
 
-    private static object Value(string name, InferParameter parameter, ProtocolLimits limits) => parameter.ParameterChoiceCase switch
-    {
-        InferParameter.ParameterChoiceOneofCase.BoolParam => parameter.BoolParam,
-        InferParameter.ParameterChoiceOneofCase.Int64Param => parameter.Int64Param,
-        InferParameter.ParameterChoiceOneofCase.StringParam =>
-            limits.CheckText(parameter.StringParam, $"the parameter '{JsonText.Short(name)}'"),
-        InferParameter.ParameterChoiceOneofCase.DoubleParam => parameter.DoubleParam,
-        // One kind of whole number inside: what fits is the same number.
-        InferParameter.ParameterChoiceOneofCase.Uint64Param => parameter.Uint64Param <= long.MaxValue ? (long)parameter.Uint64Param
-            : parameter.Uint64Param,
-        _ => throw Invalid($"the parameter '{JsonText.Short(name)}' has no value"),
-    };
+    private static object Value(string name, InferParameter parameter, ProtocolLimits limits) =>
+        parameter.ParameterChoiceCase switch
+        {
+            InferParameter.ParameterChoiceOneofCase.BoolParam => parameter.BoolParam,
+            InferParameter.ParameterChoiceOneofCase.Int64Param => parameter.Int64Param,
+            InferParameter.ParameterChoiceOneofCase.StringParam => limits.CheckText(
+                parameter.StringParam,
+                $"the parameter '{JsonText.Short(name)}'"
+            ),
+            InferParameter.ParameterChoiceOneofCase.DoubleParam => parameter.DoubleParam,
+            // One kind of whole number inside: what fits is the same number.
+            InferParameter.ParameterChoiceOneofCase.Uint64Param => parameter.Uint64Param <= long.MaxValue
+                ? (long)parameter.Uint64Param
+                : parameter.Uint64Param,
+            _ => throw Invalid($"the parameter '{JsonText.Short(name)}' has no value"),
+        };
 }

@@ -11,4 +11,5 @@ internal sealed record InferenceReply(
     string ModelVersion,
     string? Id,
     IReadOnlyDictionary<string, object> Parameters,
-    IReadOnlyList<(Tensor Tensor, bool Binary)> Outputs);
+    IReadOnlyList<(Tensor Tensor, bool Binary)> Outputs
+);

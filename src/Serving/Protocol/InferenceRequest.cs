@@ -9,10 +9,12 @@ internal sealed record InferenceRequest(
     string? Id,
     IReadOnlyDictionary<string, object> Parameters,
     IReadOnlyList<Tensor> Inputs,
-    IReadOnlyList<RequestedOutput> Outputs)
+    IReadOnlyList<RequestedOutput> Outputs
+)
 {
     /// <summary>No parameters.</summary>
-    public static IReadOnlyDictionary<string, object> NoParameters { get; } = new Dictionary<string, object>(StringComparer.Ordinal);
+    public static IReadOnlyDictionary<string, object> NoParameters { get; } =
+        new Dictionary<string, object>(StringComparer.Ordinal);
 
     /// <summary>Whether outputs that say nothing themselves are sent as binary tensors.</summary>
     public bool BinaryByDefault { get; init; }

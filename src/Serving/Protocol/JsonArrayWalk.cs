@@ -18,7 +18,8 @@ internal struct JsonArrayWalk(string name, long[] shape, long count)
     public readonly string Place => $"input '{name}', element {next - 1} of its data";
 
     /// <summary>Goes to the next element; false at the end of the outermost array.</summary>
-    /// <exception cref="RequestRefusedException">The nesting or the number of elements contradicts the shape.</exception>
+    /// <exception cref="RequestRefusedException">The nesting or the number of elements contradicts the
+    /// shape.</exception>
     public bool Next(ref Utf8JsonReader reader)
     {
         while (reader.Read())
@@ -26,7 +27,8 @@ internal struct JsonArrayWalk(string name, long[] shape, long count)
             switch (reader.TokenType)
             {
                 case JsonTokenType.StartArray:
-                    if (depth >= shape.Length || elementDepth == depth) throw Contradiction("is nested otherwise than its shape");
+                    if (depth >= shape.Length || elementDepth == depth)
+                        throw Contradiction("is nested otherwise than its shape");
                     children[depth++]++;
                     children[depth] = 0;
                     break;
@@ -34,15 +36,18 @@ internal struct JsonArrayWalk(string name, long[] shape, long count)
                     var isFlat = depth == 1 && (elementDepth == 1 || children[1] == 0);
                     if (!isFlat && children[depth] != shape[depth - 1])
                         throw Contradiction($"has an array of {children[depth]} where the axis has {shape[depth - 1]}");
-                    if (--depth > 0) break;
+                    if (--depth > 0)
+                        break;
                     return next == count ? false : throw Contradiction($"has {next} elements");
                 case JsonTokenType.StartObject:
                     throw Contradiction("holds an object");
                 default:
-                    if (elementDepth == 0) elementDepth = depth;
+                    if (elementDepth == 0)
+                        elementDepth = depth;
                     if (elementDepth != depth || (depth > 1 && depth < shape.Length))
                         throw Contradiction("is nested otherwise than its shape");
-                    if (next == count) throw Contradiction($"has more than {count} elements");
+                    if (next == count)
+                        throw Contradiction($"has more than {count} elements");
                     children[depth]++;
                     next++;
                     return true;

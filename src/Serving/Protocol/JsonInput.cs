@@ -3,7 +3,8 @@ using static TorchBridge.Serving.Protocol.RequestRefusedException;
 
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>An input of a JSON request, before its data are read: they may stand before the datatype, or behind the JSON.</summary>
+/// <summary>An input of a JSON request, before its data are read: they may stand before the datatype, or behind the
+/// JSON.</summary>
 internal sealed class JsonInput
 {
     private TensorType type;
@@ -30,7 +31,10 @@ internal sealed class JsonInput
             switch (keys.Current)
             {
                 case "name":
-                    name = limits.CheckText(JsonText.String(ref reader, "the name of an input"), "the name of an input");
+                    name = limits.CheckText(
+                        JsonText.String(ref reader, "the name of an input"),
+                        "the name of an input"
+                    );
                     break;
                 case "datatype":
                     datatype = TensorTypes.Find(JsonText.String(ref reader, "a datatype"))
@@ -42,12 +46,15 @@ internal sealed class JsonInput
                 case "parameters":
                     var parameters = JsonParameters.Read(ref reader, "an input", limits);
                     if (parameters.TryGetValue("binary_data_size", out var size))
-                        input.BinarySize = size is long and >= 0 ? (long)size
+                        input.BinarySize = size is long and >= 0
+                            ? (long)size
                             : throw Invalid($"input '{name}': binary_data_size is no length");
-                    if (parameters.ContainsKey("shared_memory_region")) throw Invalid($"input '{name}' is in shared memory, which this server does not read");
+                    if (parameters.ContainsKey("shared_memory_region"))
+                        throw Invalid($"input '{name}' is in shared memory, which this server does not read");
                     break;
                 case "data":
-                    if (reader.TokenType != JsonTokenType.StartArray) throw Invalid($"input '{name}': `data` is not an array");
+                    if (reader.TokenType != JsonTokenType.StartArray)
+                        throw Invalid($"input '{name}': `data` is not an array");
                     if (name is not null && datatype is { } known && axes is not null)
                     {
                         input.tensor = JsonTensorReader.Read(ref reader, json, name, known, axes, limits);
@@ -78,8 +85,10 @@ internal sealed class JsonInput
     /// <param name="limits">What is too large.</param>
     public Tensor Resolve(ReadOnlyMemory<byte> json, ReadOnlyMemory<byte> blob, ProtocolLimits limits)
     {
-        if (tensor is not null) return tensor;
-        if (skipped is not { } data) return RawTensorReader.Read(Name, type, shape, blob, limits);
+        if (tensor is not null)
+            return tensor;
+        if (skipped is not { } data)
+            return RawTensorReader.Read(Name, type, shape, blob, limits);
         var slice = json.Slice(data.Start, data.Length);
         var reader = new Utf8JsonReader(slice.Span, new JsonReaderOptions { MaxDepth = limits.JsonDepth });
         reader.Read();
@@ -88,13 +97,15 @@ internal sealed class JsonInput
 
     private static long[] ReadShape(ref Utf8JsonReader reader, ProtocolLimits limits)
     {
-        if (reader.TokenType != JsonTokenType.StartArray) throw Invalid("a `shape` is not an array");
+        if (reader.TokenType != JsonTokenType.StartArray)
+            throw Invalid("a `shape` is not an array");
         var axes = new List<long>();
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt64(out var axis))
                 throw Invalid("an axis of a `shape` is not a whole number of 64 bits");
-            if (axes.Count == limits.Rank) throw Invalid($"a `shape` has more than {limits.Rank} axes");
+            if (axes.Count == limits.Rank)
+                throw Invalid($"a `shape` has more than {limits.Rank} axes");
             axes.Add(axis);
         }
 

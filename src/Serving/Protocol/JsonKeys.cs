@@ -3,7 +3,8 @@ using static TorchBridge.Serving.Protocol.RequestRefusedException;
 
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>Goes through the keys of an object, each of which may stand there once: two readers could take different ones of two.</summary>
+/// <summary>Goes through the keys of an object, each of which may stand there once: two readers could take different
+/// ones of two.</summary>
 internal struct JsonKeys(string owner)
 {
     private const int MostKeys = 256;
@@ -15,10 +16,13 @@ internal struct JsonKeys(string owner)
     /// <summary>Goes to the next key; false at the object's end.</summary>
     public bool Next(ref Utf8JsonReader reader)
     {
-        if (!reader.Read() || reader.TokenType == JsonTokenType.EndObject) return false;
+        if (!reader.Read() || reader.TokenType == JsonTokenType.EndObject)
+            return false;
         Current = reader.GetString()!;
-        if (seen.Count == MostKeys) throw new RequestRefusedException(RefusalKind.TooLarge, $"{owner} has more than {MostKeys} keys");
-        if (!seen.Add(Current)) throw Invalid($"{owner} has the key '{JsonText.Short(Current)}' twice");
+        if (seen.Count == MostKeys)
+            throw new RequestRefusedException(RefusalKind.TooLarge, $"{owner} has more than {MostKeys} keys");
+        if (!seen.Add(Current))
+            throw Invalid($"{owner} has the key '{JsonText.Short(Current)}' twice");
         reader.Read();
         return true;
     }

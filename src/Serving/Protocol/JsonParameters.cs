@@ -9,13 +9,17 @@ internal static class JsonParameters
     /// <summary>Reads the object at which the reader stands.</summary>
     public static Dictionary<string, object> Read(ref Utf8JsonReader reader, string owner, ProtocolLimits limits)
     {
-        if (reader.TokenType != JsonTokenType.StartObject) throw Invalid($"the parameters of {owner} are not an object");
+        if (reader.TokenType != JsonTokenType.StartObject)
+            throw Invalid($"the parameters of {owner} are not an object");
         var parameters = new Dictionary<string, object>(StringComparer.Ordinal);
         var keys = new JsonKeys($"the parameters of {owner}");
         while (keys.Next(ref reader))
         {
             if (parameters.Count == limits.Parameters)
-                throw new RequestRefusedException(RefusalKind.TooLarge, $"{owner} has more than {limits.Parameters} parameters");
+                throw new RequestRefusedException(
+                    RefusalKind.TooLarge,
+                    $"{owner} has more than {limits.Parameters} parameters"
+                );
             limits.CheckText(keys.Current, "the name of a parameter");
             parameters.Add(keys.Current, Value(ref reader, keys.Current, limits));
         }
@@ -26,17 +30,19 @@ internal static class JsonParameters
     /// <summary>A parameter that is true or false; null where it is not there.</summary>
     public static bool? Flag(IReadOnlyDictionary<string, object> parameters, string name, string owner)
     {
-        if (!parameters.TryGetValue(name, out var value)) return null;
+        if (!parameters.TryGetValue(name, out var value))
+            return null;
         return value as bool? ?? throw Invalid($"the parameter {name} of {owner} is neither true nor false");
     }
 
-    private static object Value(ref Utf8JsonReader reader, string name, ProtocolLimits limits) => reader.TokenType switch
-    {
-        JsonTokenType.String => limits.CheckText(reader.GetString()!, $"the parameter '{JsonText.Short(name)}'"),
-        JsonTokenType.True => true,
-        JsonTokenType.False => false,
-        JsonTokenType.Number when reader.TryGetInt64(out var whole) => whole,
-        JsonTokenType.Number when reader.TryGetDouble(out var real) && double.IsFinite(real) => real,
-        _ => throw Invalid($"the parameter '{JsonText.Short(name)}' is neither a string, a number nor a boolean"),
-    };
+    private static object Value(ref Utf8JsonReader reader, string name, ProtocolLimits limits) =>
+        reader.TokenType switch
+        {
+            JsonTokenType.String => limits.CheckText(reader.GetString()!, $"the parameter '{JsonText.Short(name)}'"),
+            JsonTokenType.True => true,
+            JsonTokenType.False => false,
+            JsonTokenType.Number when reader.TryGetInt64(out var whole) => whole,
+            JsonTokenType.Number when reader.TryGetDouble(out var real) && double.IsFinite(real) => real,
+            _ => throw Invalid($"the parameter '{JsonText.Short(name)}' is neither a string, a number nor a boolean"),
+        };
 }

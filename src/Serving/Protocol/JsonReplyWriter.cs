@@ -9,18 +9,25 @@ namespace TorchBridge.Serving.Protocol;
 /// <summary>Writes a reply: JSON, with the binary tensors behind it.</summary>
 internal static class JsonReplyWriter
 {
-    private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.Default, SkipValidation = true };
+    private static readonly JsonWriterOptions Options = new()
+    {
+        Encoder = JavaScriptEncoder.Default,
+        SkipValidation = true,
+    };
 
     /// <summary>Writes a reply.</summary>
     /// <returns>Bytes of the JSON part; null where there is nothing behind it.</returns>
-    /// <exception cref="RequestRefusedException">A value cannot be written as JSON: NaN, infinity, bytes that are no text.</exception>
+    /// <exception cref="RequestRefusedException">A value cannot be written as JSON: NaN, infinity, bytes that are no
+    /// text.</exception>
     public static int? Write(InferenceReply reply, ArrayBufferWriter<byte> target)
     {
-        using (var writer = new Utf8JsonWriter(target, Options)) WriteObject(writer, reply);
+        using (var writer = new Utf8JsonWriter(target, Options))
+            WriteObject(writer, reply);
         var length = target.WrittenCount;
         foreach (var (tensor, binary) in reply.Outputs)
         {
-            if (binary) RawTensorWriter.Write(tensor, target);
+            if (binary)
+                RawTensorWriter.Write(tensor, target);
         }
 
         return reply.Outputs.Any(output => output.Binary) ? length : null;
@@ -31,8 +38,10 @@ internal static class JsonReplyWriter
         writer.WriteStartObject();
         writer.WriteString("model_name"u8, reply.ModelName);
         writer.WriteString("model_version"u8, reply.ModelVersion);
-        if (reply.Id is { } id) writer.WriteString("id"u8, id);
-        if (reply.Parameters.Count > 0) WriteParameters(writer, reply.Parameters);
+        if (reply.Id is { } id)
+            writer.WriteString("id"u8, id);
+        if (reply.Parameters.Count > 0)
+            WriteParameters(writer, reply.Parameters);
         writer.WriteStartArray("outputs"u8);
         foreach (var (tensor, binary) in reply.Outputs)
         {
@@ -40,7 +49,8 @@ internal static class JsonReplyWriter
             writer.WriteString("name"u8, tensor.Name);
             writer.WriteString("datatype"u8, tensor.Type.NameOf());
             writer.WriteStartArray("shape"u8);
-            foreach (var axis in tensor.Shape) writer.WriteNumberValue(axis);
+            foreach (var axis in tensor.Shape)
+                writer.WriteNumberValue(axis);
             writer.WriteEndArray();
             if (binary)
             {
@@ -70,11 +80,21 @@ internal static class JsonReplyWriter
             writer.WritePropertyName(name);
             switch (value)
             {
-                case bool flag: writer.WriteBooleanValue(flag); break;
-                case long whole: writer.WriteNumberValue(whole); break;
-                case ulong whole: writer.WriteNumberValue(whole); break;
-                case double real: writer.WriteNumberValue(real); break;
-                default: writer.WriteStringValue((string)value); break;
+                case bool flag:
+                    writer.WriteBooleanValue(flag);
+                    break;
+                case long whole:
+                    writer.WriteNumberValue(whole);
+                    break;
+                case ulong whole:
+                    writer.WriteNumberValue(whole);
+                    break;
+                case double real:
+                    writer.WriteNumberValue(real);
+                    break;
+                default:
+                    writer.WriteStringValue((string)value);
+                    break;
             }
         }
 
@@ -86,35 +106,84 @@ internal static class JsonReplyWriter
         var data = tensor.Data.Span;
         switch (tensor.Type)
         {
-            case TensorType.Bool: foreach (var item in data) writer.WriteBooleanValue(item != 0); break;
-            case TensorType.UInt8: foreach (var item in data) writer.WriteNumberValue((uint)item); break;
-            case TensorType.UInt16: foreach (var item in MemoryMarshal.Cast<byte, ushort>(data)) writer.WriteNumberValue((uint)item); break;
-            case TensorType.UInt32: foreach (var item in MemoryMarshal.Cast<byte, uint>(data)) writer.WriteNumberValue(item); break;
-            case TensorType.UInt64: foreach (var item in MemoryMarshal.Cast<byte, ulong>(data)) writer.WriteNumberValue(item); break;
-            case TensorType.Int8: foreach (var item in MemoryMarshal.Cast<byte, sbyte>(data)) writer.WriteNumberValue((int)item); break;
-            case TensorType.Int16: foreach (var item in MemoryMarshal.Cast<byte, short>(data)) writer.WriteNumberValue((int)item); break;
-            case TensorType.Int32: foreach (var item in MemoryMarshal.Cast<byte, int>(data)) writer.WriteNumberValue(item); break;
-            case TensorType.Int64: foreach (var item in MemoryMarshal.Cast<byte, long>(data)) writer.WriteNumberValue(item); break;
-            case TensorType.FP16: foreach (var item in MemoryMarshal.Cast<byte, Half>(data)) writer.WriteNumberValue(Finite((float)item, tensor)); break;
-            case TensorType.BF16: foreach (var item in MemoryMarshal.Cast<byte, BFloat16Bits>(data)) writer.WriteNumberValue(Finite(item.ToSingle(), tensor)); break;
-            case TensorType.FP32: foreach (var item in MemoryMarshal.Cast<byte, float>(data)) writer.WriteNumberValue(Finite(item, tensor)); break;
-            case TensorType.FP64: foreach (var item in MemoryMarshal.Cast<byte, double>(data)) writer.WriteNumberValue(Finite(item, tensor)); break;
-            default: foreach (var item in tensor.Strings) WriteText(writer, item.Span, tensor); break;
+            case TensorType.Bool:
+                foreach (var item in data)
+                    writer.WriteBooleanValue(item != 0);
+                break;
+            case TensorType.UInt8:
+                foreach (var item in data)
+                    writer.WriteNumberValue((uint)item);
+                break;
+            case TensorType.UInt16:
+                foreach (var item in MemoryMarshal.Cast<byte, ushort>(data))
+                    writer.WriteNumberValue((uint)item);
+                break;
+            case TensorType.UInt32:
+                foreach (var item in MemoryMarshal.Cast<byte, uint>(data))
+                    writer.WriteNumberValue(item);
+                break;
+            case TensorType.UInt64:
+                foreach (var item in MemoryMarshal.Cast<byte, ulong>(data))
+                    writer.WriteNumberValue(item);
+                break;
+            case TensorType.Int8:
+                foreach (var item in MemoryMarshal.Cast<byte, sbyte>(data))
+                    writer.WriteNumberValue((int)item);
+                break;
+            case TensorType.Int16:
+                foreach (var item in MemoryMarshal.Cast<byte, short>(data))
+                    writer.WriteNumberValue((int)item);
+                break;
+            case TensorType.Int32:
+                foreach (var item in MemoryMarshal.Cast<byte, int>(data))
+                    writer.WriteNumberValue(item);
+                break;
+            case TensorType.Int64:
+                foreach (var item in MemoryMarshal.Cast<byte, long>(data))
+                    writer.WriteNumberValue(item);
+                break;
+            case TensorType.FP16:
+                foreach (var item in MemoryMarshal.Cast<byte, Half>(data))
+                    writer.WriteNumberValue(Finite((float)item, tensor));
+                break;
+            case TensorType.BF16:
+                foreach (var item in MemoryMarshal.Cast<byte, BFloat16Bits>(data))
+                    writer.WriteNumberValue(Finite(item.ToSingle(), tensor));
+                break;
+            case TensorType.FP32:
+                foreach (var item in MemoryMarshal.Cast<byte, float>(data))
+                    writer.WriteNumberValue(Finite(item, tensor));
+                break;
+            case TensorType.FP64:
+                foreach (var item in MemoryMarshal.Cast<byte, double>(data))
+                    writer.WriteNumberValue(Finite(item, tensor));
+                break;
+            default:
+                foreach (var item in tensor.Strings)
+                    WriteText(writer, item.Span, tensor);
+                break;
         }
     }
 
-    private static float Finite(float value, Tensor tensor) => float.IsFinite(value) ? value
-        : throw NoJson(tensor, value.ToString(System.Globalization.CultureInfo.InvariantCulture));
+    private static float Finite(float value, Tensor tensor) =>
+        float.IsFinite(value)
+            ? value
+            : throw NoJson(tensor, value.ToString(System.Globalization.CultureInfo.InvariantCulture));
 
-    private static double Finite(double value, Tensor tensor) => double.IsFinite(value) ? value
-        : throw NoJson(tensor, value.ToString(System.Globalization.CultureInfo.InvariantCulture));
+    private static double Finite(double value, Tensor tensor) =>
+        double.IsFinite(value)
+            ? value
+            : throw NoJson(tensor, value.ToString(System.Globalization.CultureInfo.InvariantCulture));
 
     private static void WriteText(Utf8JsonWriter writer, ReadOnlySpan<byte> text, Tensor tensor)
     {
-        if (!System.Text.Unicode.Utf8.IsValid(text)) throw NoJson(tensor, "bytes that are no UTF-8 text");
+        if (!System.Text.Unicode.Utf8.IsValid(text))
+            throw NoJson(tensor, "bytes that are no UTF-8 text");
         writer.WriteStringValue(text);
     }
 
     private static RequestRefusedException NoJson(Tensor tensor, string what) =>
-        Invalid($"output '{tensor.Name}' holds {what}, which JSON cannot say; ask for it with the parameter binary_data, or over gRPC");
+        Invalid(
+            $"output '{tensor.Name}' holds {what}, which JSON cannot say; ask for it with the parameter binary_data, or over gRPC"
+        );
 }

@@ -22,14 +22,23 @@ internal static class JsonRequestReader
         catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
             // InvalidOperationException: a string that is no UTF-8, or half a surrogate pair.
-            throw new RequestRefusedException(RefusalKind.Invalid, $"the request is not JSON: {JsonText.Reason(error)}", error);
+            throw new RequestRefusedException(
+                RefusalKind.Invalid,
+                $"the request is not JSON: {JsonText.Reason(error)}",
+                error
+            );
         }
     }
 
-    private static InferenceRequest ReadObject(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, ReadOnlyMemory<byte> blobs,
-        ProtocolLimits limits)
+    private static InferenceRequest ReadObject(
+        ref Utf8JsonReader reader,
+        ReadOnlyMemory<byte> json,
+        ReadOnlyMemory<byte> blobs,
+        ProtocolLimits limits
+    )
     {
-        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject) throw Invalid("the request is not a JSON object");
+        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+            throw Invalid("the request is not a JSON object");
         string? id = null;
         Dictionary<string, object>? parameters = null;
         List<JsonInput>? inputs = null;
@@ -39,33 +48,64 @@ internal static class JsonRequestReader
         {
             switch (keys.Current)
             {
-                case "id": id = limits.CheckText(JsonText.String(ref reader, "id"), "id"); break;
-                case "parameters": parameters = JsonParameters.Read(ref reader, "the request", limits); break;
-                case "inputs": inputs = ReadList(ref reader, "inputs", limits, json, static (ref r, j, l) => JsonInput.Read(ref r, j, l)); break;
-                case "outputs": outputs = ReadList(ref reader, "outputs", limits, json, static (ref r, _, l) => ReadOutput(ref r, l)); break;
-                default: reader.Skip(); break;
+                case "id":
+                    id = limits.CheckText(JsonText.String(ref reader, "id"), "id");
+                    break;
+                case "parameters":
+                    parameters = JsonParameters.Read(ref reader, "the request", limits);
+                    break;
+                case "inputs":
+                    inputs = ReadList(ref reader, "inputs", limits, json, static (ref r, j, l) =>
+                        JsonInput.Read(ref r, j, l)
+                    );
+                    break;
+                case "outputs":
+                    outputs = ReadList(ref reader, "outputs", limits, json, static (ref r, _, l) =>
+                        ReadOutput(ref r, l)
+                    );
+                    break;
+                default:
+                    reader.Skip();
+                    break;
             }
         }
 
-        if (inputs is null) throw Invalid("the request has no `inputs`");
-        return new InferenceRequest(id, parameters ?? InferenceRequest.NoParameters, Resolve(inputs, json, blobs, limits), outputs ?? [])
+        if (inputs is null)
+            throw Invalid("the request has no `inputs`");
+        return new InferenceRequest(
+            id,
+            parameters ?? InferenceRequest.NoParameters,
+            Resolve(inputs, json, blobs, limits),
+            outputs ?? []
+        )
         {
-            BinaryByDefault = parameters is not null && JsonParameters.Flag(parameters, "binary_data_output", "the request") == true,
+            BinaryByDefault =
+                parameters is not null && JsonParameters.Flag(parameters, "binary_data_output", "the request") == true,
         };
     }
 
     private delegate T ItemReader<T>(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, ProtocolLimits limits);
 
-    private static List<T> ReadList<T>(ref Utf8JsonReader reader, string name, ProtocolLimits limits, ReadOnlyMemory<byte> json,
-        ItemReader<T> read)
+    private static List<T> ReadList<T>(
+        ref Utf8JsonReader reader,
+        string name,
+        ProtocolLimits limits,
+        ReadOnlyMemory<byte> json,
+        ItemReader<T> read
+    )
     {
-        if (reader.TokenType != JsonTokenType.StartArray) throw Invalid($"`{name}` is not an array");
+        if (reader.TokenType != JsonTokenType.StartArray)
+            throw Invalid($"`{name}` is not an array");
         var items = new List<T>();
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
-            if (reader.TokenType != JsonTokenType.StartObject) throw Invalid($"`{name}` holds something that is not an object");
+            if (reader.TokenType != JsonTokenType.StartObject)
+                throw Invalid($"`{name}` holds something that is not an object");
             if (items.Count == limits.Tensors)
-                throw new RequestRefusedException(RefusalKind.TooLarge, $"`{name}` has more than {limits.Tensors} entries");
+                throw new RequestRefusedException(
+                    RefusalKind.TooLarge,
+                    $"`{name}` has more than {limits.Tensors} entries"
+                );
             items.Add(read(ref reader, json, limits));
         }
 
@@ -73,7 +113,12 @@ internal static class JsonRequestReader
     }
 
     /// <summary>Gives each input its data: from the JSON, or the next of the bytes behind it.</summary>
-    private static Tensor[] Resolve(List<JsonInput> inputs, ReadOnlyMemory<byte> json, ReadOnlyMemory<byte> blobs, ProtocolLimits limits)
+    private static Tensor[] Resolve(
+        List<JsonInput> inputs,
+        ReadOnlyMemory<byte> json,
+        ReadOnlyMemory<byte> blobs,
+        ProtocolLimits limits
+    )
     {
         long bytes = 0;
         var at = 0;
@@ -83,15 +128,22 @@ internal static class JsonRequestReader
             var input = inputs[i];
             var size = input.BinarySize ?? 0;
             if (size > blobs.Length - at)
-                throw Invalid($"input '{input.Name}' claims {size} bytes of binary data, and {blobs.Length - at} are left behind the JSON");
+                throw Invalid(
+                    $"input '{input.Name}' claims {size} bytes of binary data, and {blobs.Length - at} are left behind the JSON"
+                );
             tensors[i] = input.Resolve(json, blobs.Slice(at, (int)size), limits);
             at += (int)size;
             bytes += RawTensorWriter.SizeOf(tensors[i]);
             if (bytes > limits.Bytes)
-                throw new RequestRefusedException(RefusalKind.TooLarge, $"the inputs are more than {limits.Bytes} bytes");
+                throw new RequestRefusedException(
+                    RefusalKind.TooLarge,
+                    $"the inputs are more than {limits.Bytes} bytes"
+                );
         }
 
-        return at == blobs.Length ? tensors : throw Invalid($"{blobs.Length - at} bytes behind the JSON belong to no input");
+        return at == blobs.Length
+            ? tensors
+            : throw Invalid($"{blobs.Length - at} bytes behind the JSON belong to no input");
     }
 
     private static RequestedOutput ReadOutput(ref Utf8JsonReader reader, ProtocolLimits limits)
@@ -103,9 +155,18 @@ internal static class JsonRequestReader
         {
             switch (keys.Current)
             {
-                case "name": name = limits.CheckText(JsonText.String(ref reader, "the name of an output"), "the name of an output"); break;
-                case "parameters": parameters = JsonParameters.Read(ref reader, "an output", limits); break;
-                default: reader.Skip(); break;
+                case "name":
+                    name = limits.CheckText(
+                        JsonText.String(ref reader, "the name of an output"),
+                        "the name of an output"
+                    );
+                    break;
+                case "parameters":
+                    parameters = JsonParameters.Read(ref reader, "an output", limits);
+                    break;
+                default:
+                    reader.Skip();
+                    break;
             }
         }
 

@@ -1,4 +1,5 @@
-// JSON tensors: `data` is a flat row-major array, or arrays nested as the shape says. Flat and nested are told apart by the level at
+// JSON tensors: `data` is a flat row-major array, or arrays nested as the shape says. Flat and nested are told apart
+// by the level at
 // which the first element stands; every nested array must then have the length of its axis.
 using System.Runtime.InteropServices;
 using System.Text.Json;
@@ -17,42 +18,77 @@ internal static class JsonTensorReader
     /// <param name="shape">Its shape.</param>
     /// <param name="limits">What is too large.</param>
     /// <exception cref="RequestRefusedException">The data contradict shape or datatype.</exception>
-    public static Tensor Read(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, string name, TensorType type, long[] shape,
-        ProtocolLimits limits)
+    public static Tensor Read(
+        ref Utf8JsonReader reader,
+        ReadOnlyMemory<byte> json,
+        string name,
+        TensorType type,
+        long[] shape,
+        ProtocolLimits limits
+    )
     {
         var count = ShapeRules.Count(shape, type, limits, $"input '{name}'");
         // Two characters an element at least: a shape that claims more is refused before memory is taken.
-        if (count > json.Length) throw Invalid($"input '{name}' has the shape {ShapeRules.Text(shape)}, and fewer elements in its data");
+        if (count > json.Length)
+            throw Invalid($"input '{name}' has the shape {ShapeRules.Text(shape)}, and fewer elements in its data");
         var walk = new JsonArrayWalk(name, shape, count);
         if (type == TensorType.Bytes)
         {
             var strings = new ReadOnlyMemory<byte>[count];
-            while (walk.Next(ref reader)) strings[walk.Index] = ReadString(ref reader, json, walk);
+            while (walk.Next(ref reader))
+                strings[walk.Index] = ReadString(ref reader, json, walk);
             return Tensor.OfStrings(name, shape, strings) with { IsText = true };
         }
 
         var data = new byte[count * type.SizeOf()];
         switch (type)
         {
-            case TensorType.Bool: Fill<bool>(ref reader, ref walk, type, data); break;
-            case TensorType.UInt8: Fill<byte>(ref reader, ref walk, type, data); break;
-            case TensorType.UInt16: Fill<ushort>(ref reader, ref walk, type, data); break;
-            case TensorType.UInt32: Fill<uint>(ref reader, ref walk, type, data); break;
-            case TensorType.UInt64: Fill<ulong>(ref reader, ref walk, type, data); break;
-            case TensorType.Int8: Fill<sbyte>(ref reader, ref walk, type, data); break;
-            case TensorType.Int16: Fill<short>(ref reader, ref walk, type, data); break;
-            case TensorType.Int32: Fill<int>(ref reader, ref walk, type, data); break;
-            case TensorType.Int64: Fill<long>(ref reader, ref walk, type, data); break;
-            case TensorType.FP16: Fill<Half>(ref reader, ref walk, type, data); break;
-            case TensorType.BF16: Fill<BFloat16Bits>(ref reader, ref walk, type, data); break;
-            case TensorType.FP32: Fill<float>(ref reader, ref walk, type, data); break;
-            default: Fill<double>(ref reader, ref walk, type, data); break;
+            case TensorType.Bool:
+                Fill<bool>(ref reader, ref walk, type, data);
+                break;
+            case TensorType.UInt8:
+                Fill<byte>(ref reader, ref walk, type, data);
+                break;
+            case TensorType.UInt16:
+                Fill<ushort>(ref reader, ref walk, type, data);
+                break;
+            case TensorType.UInt32:
+                Fill<uint>(ref reader, ref walk, type, data);
+                break;
+            case TensorType.UInt64:
+                Fill<ulong>(ref reader, ref walk, type, data);
+                break;
+            case TensorType.Int8:
+                Fill<sbyte>(ref reader, ref walk, type, data);
+                break;
+            case TensorType.Int16:
+                Fill<short>(ref reader, ref walk, type, data);
+                break;
+            case TensorType.Int32:
+                Fill<int>(ref reader, ref walk, type, data);
+                break;
+            case TensorType.Int64:
+                Fill<long>(ref reader, ref walk, type, data);
+                break;
+            case TensorType.FP16:
+                Fill<Half>(ref reader, ref walk, type, data);
+                break;
+            case TensorType.BF16:
+                Fill<BFloat16Bits>(ref reader, ref walk, type, data);
+                break;
+            case TensorType.FP32:
+                Fill<float>(ref reader, ref walk, type, data);
+                break;
+            default:
+                Fill<double>(ref reader, ref walk, type, data);
+                break;
         }
 
         return new Tensor(name, type, shape) { Data = data };
     }
 
-    private static void Fill<T>(ref Utf8JsonReader reader, ref JsonArrayWalk walk, TensorType type, byte[] data) where T : unmanaged
+    private static void Fill<T>(ref Utf8JsonReader reader, ref JsonArrayWalk walk, TensorType type, byte[] data)
+        where T : unmanaged
     {
         var target = MemoryMarshal.Cast<byte, T>(data.AsSpan());
         while (walk.Next(ref reader))
@@ -62,17 +98,20 @@ internal static class JsonTensorReader
         }
     }
 
-    private static bool TryRead<T>(ref Utf8JsonReader reader, out T value) where T : unmanaged
+    private static bool TryRead<T>(ref Utf8JsonReader reader, out T value)
+        where T : unmanaged
     {
         value = default;
         if (typeof(T) == typeof(bool))
         {
-            if (reader.TokenType is not (JsonTokenType.True or JsonTokenType.False)) return false;
+            if (reader.TokenType is not (JsonTokenType.True or JsonTokenType.False))
+                return false;
             value = (T)(object)(reader.TokenType == JsonTokenType.True);
             return true;
         }
 
-        if (reader.TokenType != JsonTokenType.Number) return false;
+        if (reader.TokenType != JsonTokenType.Number)
+            return false;
         if (typeof(T) == typeof(float))
         {
             var read = reader.TryGetSingle(out var single) && float.IsFinite(single);
@@ -85,10 +124,12 @@ internal static class JsonTensorReader
         return TryReadInteger(ref reader, out value);
     }
 
-    private static bool TryReadFloating<T>(ref Utf8JsonReader reader, out T value) where T : unmanaged
+    private static bool TryReadFloating<T>(ref Utf8JsonReader reader, out T value)
+        where T : unmanaged
     {
         value = default;
-        if (!reader.TryGetDouble(out var number) || !double.IsFinite(number)) return false;
+        if (!reader.TryGetDouble(out var number) || !double.IsFinite(number))
+            return false;
         if (typeof(T) == typeof(double))
         {
             value = (T)(object)number;
@@ -107,26 +148,37 @@ internal static class JsonTensorReader
         return float.IsFinite(bits.ToSingle());
     }
 
-    private static bool TryReadInteger<T>(ref Utf8JsonReader reader, out T value) where T : unmanaged
+    private static bool TryReadInteger<T>(ref Utf8JsonReader reader, out T value)
+        where T : unmanaged
     {
         value = default;
         if (typeof(T) == typeof(ulong))
         {
-            var read = reader.TryGetUInt64(out var unsigned)
+            var read =
+                reader.TryGetUInt64(out var unsigned)
                 || (TryGetWhole(ref reader, out var whole) && whole >= 0 && (unsigned = (ulong)whole) >= 0);
             value = (T)(object)unsigned;
             return read;
         }
 
-        if (!reader.TryGetInt64(out var number) && !TryGetWhole(ref reader, out number)) return false;
-        if (typeof(T) == typeof(long)) value = (T)(object)number;
-        else if (typeof(T) == typeof(int) && number is >= int.MinValue and <= int.MaxValue) value = (T)(object)(int)number;
-        else if (typeof(T) == typeof(uint) && number is >= 0 and <= uint.MaxValue) value = (T)(object)(uint)number;
-        else if (typeof(T) == typeof(short) && number is >= short.MinValue and <= short.MaxValue) value = (T)(object)(short)number;
-        else if (typeof(T) == typeof(ushort) && number is >= 0 and <= ushort.MaxValue) value = (T)(object)(ushort)number;
-        else if (typeof(T) == typeof(sbyte) && number is >= sbyte.MinValue and <= sbyte.MaxValue) value = (T)(object)(sbyte)number;
-        else if (typeof(T) == typeof(byte) && number is >= 0 and <= byte.MaxValue) value = (T)(object)(byte)number;
-        else return false;
+        if (!reader.TryGetInt64(out var number) && !TryGetWhole(ref reader, out number))
+            return false;
+        if (typeof(T) == typeof(long))
+            value = (T)(object)number;
+        else if (typeof(T) == typeof(int) && number is >= int.MinValue and <= int.MaxValue)
+            value = (T)(object)(int)number;
+        else if (typeof(T) == typeof(uint) && number is >= 0 and <= uint.MaxValue)
+            value = (T)(object)(uint)number;
+        else if (typeof(T) == typeof(short) && number is >= short.MinValue and <= short.MaxValue)
+            value = (T)(object)(short)number;
+        else if (typeof(T) == typeof(ushort) && number is >= 0 and <= ushort.MaxValue)
+            value = (T)(object)(ushort)number;
+        else if (typeof(T) == typeof(sbyte) && number is >= sbyte.MinValue and <= sbyte.MaxValue)
+            value = (T)(object)(sbyte)number;
+        else if (typeof(T) == typeof(byte) && number is >= 0 and <= byte.MaxValue)
+            value = (T)(object)(byte)number;
+        else
+            return false;
         return true;
     }
 
@@ -138,14 +190,20 @@ internal static class JsonTensorReader
         return read;
     }
 
-    private static ReadOnlyMemory<byte> ReadString(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, JsonArrayWalk walk)
+    private static ReadOnlyMemory<byte> ReadString(
+        ref Utf8JsonReader reader,
+        ReadOnlyMemory<byte> json,
+        JsonArrayWalk walk
+    )
     {
-        if (reader.TokenType != JsonTokenType.String) throw Invalid($"{walk.Place}: {Shown(ref reader)} is no string");
+        if (reader.TokenType != JsonTokenType.String)
+            throw Invalid($"{walk.Place}: {Shown(ref reader)} is no string");
         // Invalid UTF-8 is found by decoding; most strings are short, and base64 is plain ASCII.
         if (!reader.ValueIsEscaped)
         {
             var plain = json.Slice((int)reader.TokenStartIndex + 1, reader.ValueSpan.Length);
-            if (System.Text.Unicode.Utf8.IsValid(plain.Span)) return plain;
+            if (System.Text.Unicode.Utf8.IsValid(plain.Span))
+                return plain;
         }
 
         return System.Text.Encoding.UTF8.GetBytes(reader.GetString()!);
@@ -155,7 +213,8 @@ internal static class JsonTensorReader
     private static string Shown(ref Utf8JsonReader reader)
     {
         const int most = 24;
-        if (reader.TokenType == JsonTokenType.String) return "a string";
+        if (reader.TokenType == JsonTokenType.String)
+            return "a string";
         var text = System.Text.Encoding.ASCII.GetString(reader.ValueSpan[..Math.Min(most, reader.ValueSpan.Length)]);
         return reader.ValueSpan.Length > most ? $"{text}…" : text;
     }

@@ -18,7 +18,10 @@ internal static class JsonText
     }
 
     /// <summary>What is wrong with the JSON, without what only .NET's programmers know.</summary>
-    public static string Reason(Exception error) => error is JsonException { LineNumber: { } line, BytePositionInLine: { } column }
-        ? FormattableString.Invariant($"line {line + 1}, byte {column + 1}: {error.Message.Split(" LineNumber:")[0]}")
-        : "a text in it is not valid UTF-8";
+    public static string Reason(Exception error) =>
+        error is JsonException { LineNumber: { } line, BytePositionInLine: { } column }
+            ? FormattableString.Invariant(
+                $"line {line + 1}, byte {column + 1}: {error.Message.Split(" LineNumber:")[0]}"
+            )
+            : "a text in it is not valid UTF-8";
 }

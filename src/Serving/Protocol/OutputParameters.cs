@@ -10,9 +10,11 @@ internal static class OutputParameters
     {
         int? classes = null;
         if (parameters.TryGetValue("classification", out var wanted))
-            classes = wanted is long and >= 1 and <= int.MaxValue ? (int)(long)wanted
+            classes = wanted is long and >= 1 and <= int.MaxValue
+                ? (int)(long)wanted
                 : throw Invalid($"output '{name}': classification is the number of classes, 1 or more");
-        if (parameters.ContainsKey("shared_memory_region")) throw Invalid($"output '{name}' is to go to shared memory, which this server does not write");
+        if (parameters.ContainsKey("shared_memory_region"))
+            throw Invalid($"output '{name}' is to go to shared memory, which this server does not write");
         return new RequestedOutput(name, classes, JsonParameters.Flag(parameters, "binary_data", $"output '{name}'"));
     }
 }

@@ -22,7 +22,11 @@ internal sealed record ProtocolLimits
     public int Parameters { get; init; } = 64;
 
     /// <summary>Refuses a text that is too long.</summary>
-    public string CheckText(string text, string what) => text.Length <= TextLength
-        ? text
-        : throw new RequestRefusedException(RefusalKind.TooLarge, $"{what} has {text.Length} characters; at most {TextLength} are read");
+    public string CheckText(string text, string what) =>
+        text.Length <= TextLength
+            ? text
+            : throw new RequestRefusedException(
+                RefusalKind.TooLarge,
+                $"{what} has {text.Length} characters; at most {TextLength} are read"
+            );
 }

@@ -1,4 +1,5 @@
-// Binary tensors: elements little-endian and row-major without padding; a BOOL is one byte, 0 or 1; an element of BYTES is its
+// Binary tensors: elements little-endian and row-major without padding; a BOOL is one byte, 0 or 1; an element of
+// BYTES is its
 // length (unsigned, 32 bits) and its bytes. Source: the binary tensor data extension of the protocol.
 using System.Buffers.Binary;
 using static TorchBridge.Serving.Protocol.RequestRefusedException;
@@ -10,13 +11,22 @@ internal static class RawTensorReader
 {
     /// <summary>Reads a tensor.</summary>
     /// <exception cref="RequestRefusedException">The bytes are not what shape and datatype say.</exception>
-    public static Tensor Read(string name, TensorType type, long[] shape, ReadOnlyMemory<byte> raw, ProtocolLimits limits)
+    public static Tensor Read(
+        string name,
+        TensorType type,
+        long[] shape,
+        ReadOnlyMemory<byte> raw,
+        ProtocolLimits limits
+    )
     {
         var tensor = $"input '{name}'";
         var count = ShapeRules.Count(shape, type, limits, tensor);
-        if (type == TensorType.Bytes) return Tensor.OfStrings(name, shape, ReadStrings(raw, count, tensor));
+        if (type == TensorType.Bytes)
+            return Tensor.OfStrings(name, shape, ReadStrings(raw, count, tensor));
         if (raw.Length != count * type.SizeOf())
-            throw Invalid($"{tensor} has {raw.Length} bytes; {ShapeRules.Text(shape)} of {type.NameOf()} are {count * type.SizeOf()}");
+            throw Invalid(
+                $"{tensor} has {raw.Length} bytes; {ShapeRules.Text(shape)} of {type.NameOf()} are {count * type.SizeOf()}"
+            );
         if (type == TensorType.Bool && raw.Span.IndexOfAnyExceptInRange((byte)0, (byte)1) is >= 0 and var at)
             throw Invalid($"{tensor} holds {raw.Span[at]} at element {at}; a BOOL is 0 or 1");
         return new Tensor(name, type, shape) { Data = raw };
@@ -25,19 +35,24 @@ internal static class RawTensorReader
     /// <summary>Splits elements of BYTES.</summary>
     private static ReadOnlyMemory<byte>[] ReadStrings(ReadOnlyMemory<byte> raw, long count, string tensor)
     {
-        if (count > raw.Length / sizeof(uint)) throw Invalid($"{tensor} has {raw.Length} bytes, too few for {count} elements of BYTES");
+        if (count > raw.Length / sizeof(uint))
+            throw Invalid($"{tensor} has {raw.Length} bytes, too few for {count} elements of BYTES");
         var strings = new ReadOnlyMemory<byte>[count];
         var at = 0;
         for (var i = 0; i < strings.Length; i++)
         {
-            if (raw.Length - at < sizeof(uint)) throw Invalid($"{tensor} ends before the length of element {i}");
+            if (raw.Length - at < sizeof(uint))
+                throw Invalid($"{tensor} ends before the length of element {i}");
             var length = BinaryPrimitives.ReadUInt32LittleEndian(raw.Span[at..]);
             at += sizeof(uint);
-            if (length > raw.Length - at) throw Invalid($"{tensor}: element {i} claims {length} bytes, and {raw.Length - at} are left");
+            if (length > raw.Length - at)
+                throw Invalid($"{tensor}: element {i} claims {length} bytes, and {raw.Length - at} are left");
             strings[i] = raw.Slice(at, (int)length);
             at += (int)length;
         }
 
-        return at == raw.Length ? strings : throw Invalid($"{tensor} has {raw.Length - at} bytes more than its {count} elements");
+        return at == raw.Length
+            ? strings
+            : throw Invalid($"{tensor} has {raw.Length - at} bytes more than its {count} elements");
     }
 }

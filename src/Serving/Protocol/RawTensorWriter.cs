@@ -7,9 +7,10 @@ namespace TorchBridge.Serving.Protocol;
 internal static class RawTensorWriter
 {
     /// <summary>Bytes that a tensor takes.</summary>
-    public static long SizeOf(Tensor tensor) => tensor.Type == TensorType.Bytes
-        ? tensor.Strings.Sum(item => sizeof(uint) + (long)item.Length)
-        : tensor.Data.Length;
+    public static long SizeOf(Tensor tensor) =>
+        tensor.Type == TensorType.Bytes
+            ? tensor.Strings.Sum(item => sizeof(uint) + (long)item.Length)
+            : tensor.Data.Length;
 
     /// <summary>Writes a tensor.</summary>
     public static void Write(Tensor tensor, IBufferWriter<byte> target)
@@ -31,7 +32,8 @@ internal static class RawTensorWriter
     /// <summary>A tensor as bytes of its own.</summary>
     public static ReadOnlyMemory<byte> ToBytes(Tensor tensor)
     {
-        if (tensor.Type != TensorType.Bytes) return tensor.Data;
+        if (tensor.Type != TensorType.Bytes)
+            return tensor.Data;
         var writer = new ArrayBufferWriter<byte>((int)SizeOf(tensor) + 1);
         Write(tensor, writer);
         return writer.WrittenMemory;

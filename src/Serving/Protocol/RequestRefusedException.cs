@@ -1,14 +1,16 @@
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>A request is not answered. The message goes to the client: no path, no trace, nothing of the server's memory.</summary>
+/// <summary>A request is not answered. The message goes to the client: no path, no trace, nothing of the server's
+/// memory.</summary>
 internal sealed class RequestRefusedException : Exception
 {
     /// <summary>Makes a refusal.</summary>
-    public RequestRefusedException(RefusalKind kind, string message) : base(message) => Kind = kind;
+    public RequestRefusedException(RefusalKind kind, string message)
+        : base(message) => Kind = kind;
 
     /// <summary>Makes a refusal with a cause, which is logged and not sent.</summary>
-    public RequestRefusedException(RefusalKind kind, string message, Exception innerException) : base(message, innerException) =>
-        Kind = kind;
+    public RequestRefusedException(RefusalKind kind, string message, Exception innerException)
+        : base(message, innerException) => Kind = kind;
 
     /// <summary>Why.</summary>
     public RefusalKind Kind { get; }

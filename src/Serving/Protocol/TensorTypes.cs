@@ -9,21 +9,24 @@ internal static class TensorTypes
     /// <summary>The protocol's name, <c>FP32</c> say.</summary>
     public static string NameOf(this TensorType type) => type.ToString().ToUpperInvariant();
 
-    /// <summary>The name in Triton's <c>config.pbtxt</c>, <c>TYPE_FP32</c> say; BYTES is called TYPE_STRING there.</summary>
-    public static string TritonNameOf(this TensorType type) => type == TensorType.Bytes ? "TYPE_STRING" : $"TYPE_{type.NameOf()}";
+    /// <summary>The name in Triton's <c>config.pbtxt</c>, <c>TYPE_FP32</c> say; BYTES is called TYPE_STRING
+    /// there.</summary>
+    public static string TritonNameOf(this TensorType type) =>
+        type == TensorType.Bytes ? "TYPE_STRING" : $"TYPE_{type.NameOf()}";
 
     /// <summary>Reads a name; null where there is no such datatype.</summary>
     public static TensorType? Find(string name) => ByName.TryGetValue(name, out var type) ? type : null;
 
     /// <summary>Bytes of one element; 0 for BYTES, whose elements have lengths of their own.</summary>
-    public static int SizeOf(this TensorType type) => type switch
-    {
-        TensorType.Bool or TensorType.UInt8 or TensorType.Int8 => 1,
-        TensorType.UInt16 or TensorType.Int16 or TensorType.FP16 or TensorType.BF16 => 2,
-        TensorType.UInt32 or TensorType.Int32 or TensorType.FP32 => 4,
-        TensorType.UInt64 or TensorType.Int64 or TensorType.FP64 => 8,
-        _ => 0,
-    };
+    public static int SizeOf(this TensorType type) =>
+        type switch
+        {
+            TensorType.Bool or TensorType.UInt8 or TensorType.Int8 => 1,
+            TensorType.UInt16 or TensorType.Int16 or TensorType.FP16 or TensorType.BF16 => 2,
+            TensorType.UInt32 or TensorType.Int32 or TensorType.FP32 => 4,
+            TensorType.UInt64 or TensorType.Int64 or TensorType.FP64 => 8,
+            _ => 0,
+        };
 
     /// <summary>All names, for messages.</summary>
     public static string AllNames => string.Join(", ", ByName.Keys);

@@ -1,11 +1,14 @@
 namespace TorchBridge.Serving.Runtime;
 
-/// <summary>A model is not taken. The message names the file and says why; it goes to the log and the operator, not to clients.</summary>
+/// <summary>A model is not taken. The message names the file and says why; it goes to the log and the operator, not
+/// to clients.</summary>
 internal sealed class ModelLoadException : Exception
 {
     /// <summary>Makes a refusal.</summary>
-    public ModelLoadException(string message) : base(message) { }
+    public ModelLoadException(string message)
+        : base(message) { }
 
     /// <summary>Makes a refusal with its cause.</summary>
-    public ModelLoadException(string message, Exception innerException) : base(message, innerException) { }
+    public ModelLoadException(string message, Exception innerException)
+        : base(message, innerException) { }
 }

@@ -6,11 +6,16 @@ namespace TorchBridge.Serving.Runtime;
 /// <param name="Inputs">Its inputs, in the file's order.</param>
 /// <param name="Outputs">Its outputs that are tensors, in the file's order.</param>
 /// <param name="LeftOut">Outputs that the protocol cannot carry: sequences, maps, datatypes without a name.</param>
-internal sealed record ModelSignature(IReadOnlyList<TensorSpec> Inputs, IReadOnlyList<TensorSpec> Outputs, IReadOnlyList<string> LeftOut)
+internal sealed record ModelSignature(
+    IReadOnlyList<TensorSpec> Inputs,
+    IReadOnlyList<TensorSpec> Outputs,
+    IReadOnlyList<string> LeftOut
+)
 {
     /// <summary>Whether axis 0 of every input and output is free, so that it may be a batch.</summary>
-    public bool MayBatch => Inputs.Count > 0 && Inputs.Concat(Outputs)
-        .All(tensor => tensor.Shape.Count > 0 && tensor.Shape[0] == TensorSpec.Free);
+    public bool MayBatch =>
+        Inputs.Count > 0
+        && Inputs.Concat(Outputs).All(tensor => tensor.Shape.Count > 0 && tensor.Shape[0] == TensorSpec.Free);
 
     /// <summary>Whether an axis other than the batch is free.</summary>
     public bool HasFreeAxes => Inputs.Any(input => input.Shape.Skip(1).Contains(TensorSpec.Free));
@@ -25,7 +30,8 @@ internal sealed record ModelSignature(IReadOnlyList<TensorSpec> Inputs, IReadOnl
     {
         for (var i = 0; i < specs.Count; i++)
         {
-            if (specs[i].Name == name) return i;
+            if (specs[i].Name == name)
+                return i;
         }
 
         return -1;

@@ -3,7 +3,8 @@ using TorchBridge.Inference;
 
 namespace TorchBridge.Serving.Runtime;
 
-/// <summary>A model file as it was read: all that follows is done with these bytes, not with what the file has become meanwhile.</summary>
+/// <summary>A model file as it was read: all that follows is done with these bytes, not with what the file has become
+/// meanwhile.</summary>
 /// <param name="Path">Where it is.</param>
 /// <param name="Bytes">What it holds.</param>
 /// <param name="Scan">What it says before it is loaded.</param>
@@ -16,13 +17,15 @@ internal sealed record ModelSource(string Path, byte[] Bytes, OnnxScan Scan)
     public ModelCard? Card { get; } = ReadCard(Scan, Path);
 
     /// <summary>Reads a file.</summary>
-    /// <exception cref="ModelLoadException">It cannot be read, is no ONNX file, or keeps tensors where they are not read.</exception>
+    /// <exception cref="ModelLoadException">It cannot be read, is no ONNX file, or keeps tensors where they are not
+    /// read.</exception>
     public static ModelSource Read(string path)
     {
         try
         {
             var bytes = File.ReadAllBytes(path);
-            if (bytes.Length == 0) throw new ModelLoadException($"{path} is empty");
+            if (bytes.Length == 0)
+                throw new ModelLoadException($"{path} is empty");
             var source = new ModelSource(path, bytes, OnnxScan.Of(bytes, path));
             source.Scan.CheckExternalFiles(path);
             return source;
@@ -35,13 +38,16 @@ internal sealed record ModelSource(string Path, byte[] Bytes, OnnxScan Scan)
 
     private static ModelCard? ReadCard(OnnxScan scan, string path)
     {
-        if (!scan.Metadata.ContainsKey(ModelCard.ClassNamesKey)) return null;
+        if (!scan.Metadata.ContainsKey(ModelCard.ClassNamesKey))
+            return null;
         try
         {
             var card = ModelCard.Read(scan.Metadata, path);
             return card.ClassNames is { Count: > 0 } && card.Width is > 0 and <= 8192 && card.Height is > 0 and <= 8192
                 ? card
-                : throw new ModelLoadException($"{path} says it takes pictures of {card.Width} x {card.Height} pixels and has no classes");
+                : throw new ModelLoadException(
+                    $"{path} says it takes pictures of {card.Width} x {card.Height} pixels and has no classes"
+                );
         }
         catch (Exception error) when (error is InvalidDataException or OverflowException)
         {

@@ -1,4 +1,5 @@
-// What it does: walks the messages of an ONNX file that can hold tensors, without building them, and collects where tensors lie outside
+// What it does: walks the messages of an ONNX file that can hold tensors, without building them, and collects where
+// tensors lie outside
 // of the file and what the metadata say. Field numbers: onnx.proto of the ONNX specification.
 using System.Text;
 
@@ -8,7 +9,11 @@ namespace TorchBridge.Serving.Runtime;
 /// <param name="Metadata">Its metadata; of a key that is there twice the last value, as protobuf maps have it.</param>
 /// <param name="ExternalFiles">Names of the files that hold tensors beside it.</param>
 /// <param name="Opset">Version of ONNX's own operators.</param>
-internal sealed record OnnxScan(IReadOnlyDictionary<string, string> Metadata, IReadOnlySet<string> ExternalFiles, long Opset)
+internal sealed record OnnxScan(
+    IReadOnlyDictionary<string, string> Metadata,
+    IReadOnlySet<string> ExternalFiles,
+    long Opset
+)
 {
     private const int MostLevels = 64;
 
@@ -25,7 +30,12 @@ internal sealed record OnnxScan(IReadOnlyDictionary<string, string> Metadata, IR
         },
         [Message.Training] = new() { [1] = Message.Graph, [2] = Message.Graph },
         [Message.Function] = new() { [7] = Message.Node },
-        [Message.Graph] = new() { [1] = Message.Node, [5] = Message.Tensor, [15] = Message.SparseTensor },
+        [Message.Graph] = new()
+        {
+            [1] = Message.Node,
+            [5] = Message.Tensor,
+            [15] = Message.SparseTensor,
+        },
         [Message.Node] = new() { [5] = Message.Attribute },
         [Message.Attribute] = new()
         {
@@ -42,7 +52,17 @@ internal sealed record OnnxScan(IReadOnlyDictionary<string, string> Metadata, IR
 
     private enum Message
     {
-        Model, Training, Function, Graph, Node, Attribute, SparseTensor, Tensor, OperatorSet, Entry, ExternalEntry,
+        Model,
+        Training,
+        Function,
+        Graph,
+        Node,
+        Attribute,
+        SparseTensor,
+        Tensor,
+        OperatorSet,
+        Entry,
+        ExternalEntry,
     }
 
     /// <summary>Reads a file's bytes.</summary>
@@ -63,7 +83,8 @@ internal sealed record OnnxScan(IReadOnlyDictionary<string, string> Metadata, IR
     }
 
     /// <summary>
-    /// Refuses tensors in other files unless those are plain siblings: a name without a folder, no link, in the model's own folder.
+    /// Refuses tensors in other files unless those are plain siblings: a name without a folder, no link, in the
+    /// model's own folder.
     /// </summary>
     /// <exception cref="ModelLoadException">A tensor lies elsewhere, or its file is missing.</exception>
     public void CheckExternalFiles(string path)
@@ -72,26 +93,38 @@ internal sealed record OnnxScan(IReadOnlyDictionary<string, string> Metadata, IR
         foreach (var file in ExternalFiles)
         {
             if (file.Length == 0 || file is "." or ".." || file.AsSpan().IndexOfAny("/\\:\0") >= 0)
-                throw new ModelLoadException($"{path} keeps tensors in '{file}'; only a file in the model's own folder is read");
+                throw new ModelLoadException(
+                    $"{path} keeps tensors in '{file}'; only a file in the model's own folder is read"
+                );
             var info = new FileInfo(Path.Combine(folder, file));
-            if (!info.Exists) throw new ModelLoadException($"{path} keeps tensors in '{file}', which is not beside it");
-            if (info.LinkTarget is { } target
-                && Path.GetDirectoryName(info.ResolveLinkTarget(true)!.FullName) != Path.GetDirectoryName(ResolvedPath(path)))
-                throw new ModelLoadException($"{path} keeps tensors in '{file}', which is a link to '{target}'; links to other folders are not followed");
+            if (!info.Exists)
+                throw new ModelLoadException($"{path} keeps tensors in '{file}', which is not beside it");
+            if (
+                info.LinkTarget is { } target
+                && Path.GetDirectoryName(info.ResolveLinkTarget(true)!.FullName)
+                    != Path.GetDirectoryName(ResolvedPath(path))
+            )
+                throw new ModelLoadException(
+                    $"{path} keeps tensors in '{file}', which is a link to '{target}'; links to other folders are not followed"
+                );
         }
     }
 
-    private static string ResolvedPath(string path) => new FileInfo(path).ResolveLinkTarget(true)?.FullName ?? Path.GetFullPath(path);
+    private static string ResolvedPath(string path) =>
+        new FileInfo(path).ResolveLinkTarget(true)?.FullName ?? Path.GetFullPath(path);
 
     private static void Walk(ReadOnlySpan<byte> bytes, Message message, Found found, int level)
     {
-        if (level > MostLevels) throw new FormatException($"its graphs are nested more than {MostLevels} deep");
+        if (level > MostLevels)
+            throw new FormatException($"its graphs are nested more than {MostLevels} deep");
         var reader = new WireReader(bytes);
         var (key, value, opset) = ("", "", 0L);
         while (reader.Next())
         {
-            if (message == Message.OperatorSet && reader.Field == 2) opset = (long)reader.Number;
-            if (!reader.HasLength) continue;
+            if (message == Message.OperatorSet && reader.Field == 2)
+                opset = (long)reader.Number;
+            if (!reader.HasLength)
+                continue;
             if (Fields.TryGetValue(message, out var fields) && fields.TryGetValue(reader.Field, out var next))
                 Walk(reader.Bytes, next, found, level + 1);
             else if ((message is Message.Entry or Message.ExternalEntry or Message.OperatorSet) && reader.Field == 1)
@@ -100,9 +133,12 @@ internal sealed record OnnxScan(IReadOnlyDictionary<string, string> Metadata, IR
                 value = Encoding.UTF8.GetString(reader.Bytes);
         }
 
-        if (message == Message.OperatorSet && key.Length == 0) found.Opset = opset; // of other domains than ONNX's own the name is given
-        if (message == Message.Entry) found.Metadata[key] = value;
-        if (message == Message.ExternalEntry && key == "location") found.Files.Add(value);
+        if (message == Message.OperatorSet && key.Length == 0)
+            found.Opset = opset; // of other domains than ONNX's own the name is given
+        if (message == Message.Entry)
+            found.Metadata[key] = value;
+        if (message == Message.ExternalEntry && key == "location")
+            found.Files.Add(value);
     }
 
     private sealed class Found

@@ -29,7 +29,8 @@ internal static class OnnxTypes
     {
         foreach (var (protocol, onnx) in Pairs)
         {
-            if (onnx == type) return protocol;
+            if (onnx == type)
+                return protocol;
         }
 
         return null;

@@ -12,11 +12,15 @@ internal static class OutputReader
     /// <param name="rows">Rows of each request; none for one request, which gets all.</param>
     public static Tensor[] Split(OrtValue value, TensorSpec spec, long[] rows)
     {
-        if (!value.IsTensor) throw new ModelRunException($"output '{spec.Name}' is no tensor this time");
+        if (!value.IsTensor)
+            throw new ModelRunException($"output '{spec.Name}' is no tensor this time");
         var shape = value.GetTensorTypeAndShape().Shape;
-        if (rows.Length == 0) return [Part(value, spec, shape, 0, Count(shape))];
+        if (rows.Length == 0)
+            return [Part(value, spec, shape, 0, Count(shape))];
         if (shape.Length == 0 || shape[0] != rows.Sum())
-            throw new ModelRunException($"output '{spec.Name}' has the shape {ShapeRules.Text(shape)} for {rows.Sum()} rows: not a row a row");
+            throw new ModelRunException(
+                $"output '{spec.Name}' has the shape {ShapeRules.Text(shape)} for {rows.Sum()} rows: not a row a row"
+            );
         var stride = Count(shape.AsSpan(1));
         var parts = new Tensor[rows.Length];
         long start = 0;
@@ -34,19 +38,22 @@ internal static class OutputReader
         if (spec.Type == TensorType.Bytes)
         {
             var strings = new ReadOnlyMemory<byte>[count];
-            for (var i = 0; i < strings.Length; i++) strings[i] = value.GetStringElementAsSpan((int)start + i).ToArray();
+            for (var i = 0; i < strings.Length; i++)
+                strings[i] = value.GetStringElementAsSpan((int)start + i).ToArray();
             return Tensor.OfStrings(spec.Name, shape, strings);
         }
 
         var size = spec.Type.SizeOf();
-        var data = count == 0 ? [] : value.GetTensorMutableRawData().Slice((int)start * size, (int)count * size).ToArray();
+        var data =
+            count == 0 ? [] : value.GetTensorMutableRawData().Slice((int)start * size, (int)count * size).ToArray();
         return new Tensor(spec.Name, spec.Type, shape) { Data = data };
     }
 
     private static long Count(ReadOnlySpan<long> shape)
     {
         long count = 1;
-        foreach (var axis in shape) count *= axis;
+        foreach (var axis in shape)
+            count *= axis;
         return count;
     }
 }

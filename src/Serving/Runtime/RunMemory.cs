@@ -3,7 +3,8 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Runtime;
 
-/// <summary>The inputs' memory of one worker: requests' rows are put side by side in it, aligned, whatever they came in.</summary>
+/// <summary>The inputs' memory of one worker: requests' rows are put side by side in it, aligned, whatever they came
+/// in.</summary>
 internal sealed class RunMemory : IDisposable
 {
     private readonly Dictionary<string, NativeBuffer> buffers = new(StringComparer.Ordinal);
@@ -14,9 +15,12 @@ internal sealed class RunMemory : IDisposable
     {
         var first = parts[0];
         var shape = first.Shape;
-        if (parts.Count > 1) shape = [parts.Sum(part => part.Shape[0]), .. first.Shape.Skip(1)];
-        if (first.Type == TensorType.Bytes) return JoinStrings(parts, shape);
-        if (!buffers.TryGetValue(first.Name, out var buffer)) buffers.Add(first.Name, buffer = new NativeBuffer());
+        if (parts.Count > 1)
+            shape = [parts.Sum(part => part.Shape[0]), .. first.Shape.Skip(1)];
+        if (first.Type == TensorType.Bytes)
+            return JoinStrings(parts, shape);
+        if (!buffers.TryGetValue(first.Name, out var buffer))
+            buffers.Add(first.Name, buffer = new NativeBuffer());
         var bytes = parts.Sum(part => (long)part.Data.Length);
         var target = buffer.Take(bytes);
         foreach (var part in parts)
@@ -25,13 +29,20 @@ internal sealed class RunMemory : IDisposable
             target = target[part.Data.Length..];
         }
 
-        return OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, first.Type.ToOnnx(), shape, buffer.Pointer, bytes);
+        return OrtValue.CreateTensorValueWithData(
+            OrtMemoryInfo.DefaultInstance,
+            first.Type.ToOnnx(),
+            shape,
+            buffer.Pointer,
+            bytes
+        );
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var buffer in buffers.Values) buffer.Dispose();
+        foreach (var buffer in buffers.Values)
+            buffer.Dispose();
         buffers.Clear();
     }
 
@@ -39,7 +50,8 @@ internal sealed class RunMemory : IDisposable
     {
         var value = OrtValue.CreateTensorWithEmptyStrings(OrtAllocator.DefaultInstance, shape);
         var at = 0;
-        foreach (var item in parts.SelectMany(part => part.Strings)) value.StringTensorSetElementAt(item.Span, at++);
+        foreach (var item in parts.SelectMany(part => part.Strings))
+            value.StringTensorSetElementAt(item.Span, at++);
         return value;
     }
 }

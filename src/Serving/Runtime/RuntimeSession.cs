@@ -6,7 +6,8 @@ using SessionOptions = Microsoft.ML.OnnxRuntime.SessionOptions;
 namespace TorchBridge.Serving.Runtime;
 
 /// <summary>
-/// An open model: the one place that knows ONNX Runtime. Tensors go in and come out; it may be run from several threads, each with a memory
+/// An open model: the one place that knows ONNX Runtime. Tensors go in and come out; it may be run from several
+/// threads, each with a memory
 /// of its own.
 /// </summary>
 internal sealed class RuntimeSession : IDisposable
@@ -28,7 +29,8 @@ internal sealed class RuntimeSession : IDisposable
     public ModelSignature Signature { get; }
 
     /// <summary>Opens a model.</summary>
-    /// <exception cref="ModelLoadException">ONNX Runtime does not load it, or it takes what the protocol cannot carry.</exception>
+    /// <exception cref="ModelLoadException">ONNX Runtime does not load it, or it takes what the protocol cannot
+    /// carry.</exception>
     public static RuntimeSession Open(ModelSource source, RuntimeSettings settings)
     {
         var opener = OrtSession.Quiet with
@@ -46,7 +48,10 @@ internal sealed class RuntimeSession : IDisposable
         catch (OnnxRuntimeException error)
         {
             session?.Dispose();
-            throw new ModelLoadException($"{source.Path} is not a model that ONNX Runtime loads: {error.Message}", error);
+            throw new ModelLoadException(
+                $"{source.Path} is not a model that ONNX Runtime loads: {error.Message}",
+                error
+            );
         }
         catch
         {
@@ -64,20 +69,35 @@ internal sealed class RuntimeSession : IDisposable
 
     /// <summary>Runs requests together: their inputs are joined along axis 0, the outputs split again.</summary>
     /// <param name="memory">The worker's own.</param>
-    /// <param name="requests">The inputs of each request, in the signature's order. More than one: all have a batch axis.</param>
+    /// <param name="requests">The inputs of each request, in the signature's order. More than one: all have a batch
+    /// axis.</param>
     /// <param name="outputs">Positions of the outputs to compute.</param>
     /// <returns>For each request its outputs, in the order of <paramref name="outputs"/>.</returns>
-    /// <exception cref="ModelRunException">The model does not run over these inputs, or does not give one row a row.</exception>
+    /// <exception cref="ModelRunException">The model does not run over these inputs, or does not give one row a
+    /// row.</exception>
     public Tensor[][] Run(RunMemory memory, IReadOnlyList<IReadOnlyList<Tensor>> requests, IReadOnlyList<int> outputs)
     {
         var inputs = new List<OrtValue>(inputNames.Length);
         try
         {
-            for (var i = 0; i < inputNames.Length; i++) inputs.Add(memory.Join([.. requests.Select(request => request[i])]));
-            using var values = session.Run(runOptions, inputNames, inputs, [.. outputs.Select(output => outputNames[output])]);
+            for (var i = 0; i < inputNames.Length; i++)
+                inputs.Add(memory.Join([.. requests.Select(request => request[i])]));
+            using var values = session.Run(
+                runOptions,
+                inputNames,
+                inputs,
+                [.. outputs.Select(output => outputNames[output])]
+            );
             long[] rows = requests.Count == 1 ? [] : [.. requests.Select(request => request[0].Shape[0])];
-            var columns = outputs.Select((output, i) => OutputReader.Split(values[i], Signature.Outputs[output], rows)).ToArray();
-            return [.. Enumerable.Range(0, requests.Count).Select(request => Array.ConvertAll(columns, column => column[request]))];
+            var columns = outputs
+                .Select((output, i) => OutputReader.Split(values[i], Signature.Outputs[output], rows))
+                .ToArray();
+            return
+            [
+                .. Enumerable
+                    .Range(0, requests.Count)
+                    .Select(request => Array.ConvertAll(columns, column => column[request])),
+            ];
         }
         catch (OnnxRuntimeException error)
         {
@@ -85,7 +105,8 @@ internal sealed class RuntimeSession : IDisposable
         }
         finally
         {
-            foreach (var input in inputs) input.Dispose();
+            foreach (var input in inputs)
+                input.Dispose();
         }
     }
 
@@ -98,20 +119,35 @@ internal sealed class RuntimeSession : IDisposable
 
     private static ModelSignature ReadSignature(InferenceSession session, string path)
     {
-        var inputs = session.InputNames.Select(name => Describe(name, session.InputMetadata[name])
-            ?? throw new ModelLoadException($"{path}: input '{name}' is {Kind(session.InputMetadata[name])}, which the protocol cannot carry")).ToArray();
-        var outputs = session.OutputNames.Select(name => (Name: name, Spec: Describe(name, session.OutputMetadata[name]))).ToArray();
+        var inputs = session
+            .InputNames.Select(name =>
+                Describe(name, session.InputMetadata[name])
+                ?? throw new ModelLoadException(
+                    $"{path}: input '{name}' is {Kind(session.InputMetadata[name])}, which the protocol cannot carry"
+                )
+            )
+            .ToArray();
+        var outputs = session
+            .OutputNames.Select(name => (Name: name, Spec: Describe(name, session.OutputMetadata[name])))
+            .ToArray();
         var left = outputs.Where(output => output.Spec is null).Select(output => output.Name).ToArray();
         return left.Length == outputs.Length
-            ? throw new ModelLoadException($"{path} has no output that the protocol can carry: {string.Join(", ", left.Select(name => $"'{name}' is {Kind(session.OutputMetadata[name])}"))}")
-            : new ModelSignature(inputs, [.. outputs.Where(output => output.Spec is not null).Select(output => output.Spec!)], left);
+            ? throw new ModelLoadException(
+                $"{path} has no output that the protocol can carry: "
+                    + $"{string.Join(", ", left.Select(name => $"'{name}' is {Kind(session.OutputMetadata[name])}"))}"
+            )
+            : new ModelSignature(
+                inputs,
+                [.. outputs.Where(output => output.Spec is not null).Select(output => output.Spec!)],
+                left
+            );
     }
 
-    private static TensorSpec? Describe(string name, NodeMetadata metadata) => metadata.IsTensor
-        && OnnxTypes.Find(metadata.ElementDataType) is { } type
-        ? new TensorSpec(name, type, [.. metadata.Dimensions.Select(axis => axis < 0 ? TensorSpec.Free : axis)])
-        : null;
+    private static TensorSpec? Describe(string name, NodeMetadata metadata) =>
+        metadata.IsTensor && OnnxTypes.Find(metadata.ElementDataType) is { } type
+            ? new TensorSpec(name, type, [.. metadata.Dimensions.Select(axis => axis < 0 ? TensorSpec.Free : axis)])
+            : null;
 
-    private static string Kind(NodeMetadata metadata) => metadata.IsTensor ? $"a tensor of {metadata.ElementDataType}"
-        : $"{metadata.OnnxValueType}";
+    private static string Kind(NodeMetadata metadata) =>
+        metadata.IsTensor ? $"a tensor of {metadata.ElementDataType}" : $"{metadata.OnnxValueType}";
 }

@@ -5,7 +5,8 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Runtime;
 
-/// <summary>The pictures that a classifier of ours carries, with the logits that the trained network gave for them.</summary>
+/// <summary>The pictures that a classifier of ours carries, with the logits that the trained network gave for
+/// them.</summary>
 /// <param name="Planes">count x 3 x height x width bytes.</param>
 /// <param name="Logits">count x classes.</param>
 /// <param name="RelativeTolerance">Share of the largest logit by which a run may differ.</param>
@@ -20,20 +21,31 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
     /// <exception cref="ModelLoadException">They do not fit the model.</exception>
     public static SelfCheckPictures? Read(ModelSource source)
     {
-        if (source.Card is not { } card || !source.Scan.Metadata.TryGetValue(SelfCheck.Key, out var json)) return null;
+        if (source.Card is not { } card || !source.Scan.Metadata.TryGetValue(SelfCheck.Key, out var json))
+            return null;
         try
         {
             var pictures = JsonSerializer.Deserialize<SelfCheckPictures>(json, Options);
-            if (pictures is not { Planes: not null, Logits: not null }) throw new FormatException("it has no pictures or no logits");
+            if (pictures is not { Planes: not null, Logits: not null })
+                throw new FormatException("it has no pictures or no logits");
             var size = 3 * card.Width * card.Height;
             var count = pictures.Planes.Length / size;
-            if (count == 0 || pictures.Planes.Length % size != 0 || pictures.Logits.Length != count * card.ClassNames.Count)
-                throw new FormatException($"{pictures.Planes.Length} bytes and {pictures.Logits.Length} logits do not fit");
+            if (
+                count == 0
+                || pictures.Planes.Length % size != 0
+                || pictures.Logits.Length != count * card.ClassNames.Count
+            )
+                throw new FormatException(
+                    $"{pictures.Planes.Length} bytes and {pictures.Logits.Length} logits do not fit"
+                );
             return pictures with { Count = count };
         }
         catch (Exception error) when (error is JsonException or FormatException)
         {
-            throw new ModelLoadException($"{source.Path}: its self-check ({SelfCheck.Key}) cannot be read: {error.Message}", error);
+            throw new ModelLoadException(
+                $"{source.Path}: its self-check ({SelfCheck.Key}) cannot be read: {error.Message}",
+                error
+            );
         }
     }
 
@@ -44,14 +56,18 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
     public ReadOnlySpan<byte> Plane(int index, ModelCard card) =>
         Planes.AsSpan(index * 3 * card.Width * card.Height, 3 * card.Width * card.Height);
 
-    /// <summary>Compares what a run gave with what the trained network gave; null where they agree. NaN never does.</summary>
+    /// <summary>Compares what a run gave with what the trained network gave; null where they agree. NaN never
+    /// does.</summary>
     public string? Compare(ReadOnlySpan<float> logits)
     {
         var tolerance = RelativeTolerance * Logits.Max(Math.Abs);
         for (var i = 0; i < Logits.Length; i++)
         {
-            if (Math.Abs((double)logits[i] - Logits[i]) <= tolerance) continue;
-            return FormattableString.Invariant($"logit {i} of the self-check is {logits[i]:G9}, in training it was {Logits[i]:G9} (allowed difference {tolerance:G3})");
+            if (Math.Abs((double)logits[i] - Logits[i]) <= tolerance)
+                continue;
+            return FormattableString.Invariant(
+                $"logit {i} of the self-check is {logits[i]:G9}, in training it was {Logits[i]:G9} (allowed difference {tolerance:G3})"
+            );
         }
 
         return null;
@@ -62,7 +78,8 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
     {
         var data = new byte[planes.Length * sizeof(float)];
         var target = MemoryMarshal.Cast<byte, float>(data.AsSpan());
-        for (var i = 0; i < planes.Length; i++) target[i] = planes[i];
+        for (var i = 0; i < planes.Length; i++)
+            target[i] = planes[i];
         var count = planes.Length / (3 * card.Width * card.Height);
         return new Tensor(input, TensorType.FP32, [count, 3, card.Height, card.Width]) { Data = data };
     }

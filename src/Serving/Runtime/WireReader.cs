@@ -1,4 +1,5 @@
-// The wire format of protocol buffers: a field is a varint (number << 3 | kind), then a varint, 8 bytes, a length and its bytes, or 4
+// The wire format of protocol buffers: a field is a varint (number << 3 | kind), then a varint, 8 bytes, a length and
+// its bytes, or 4
 // bytes.
 namespace TorchBridge.Serving.Runtime;
 
@@ -23,7 +24,8 @@ internal ref struct WireReader(ReadOnlySpan<byte> message)
     /// <exception cref="FormatException">The bytes are no message.</exception>
     public bool Next()
     {
-        if (rest.IsEmpty) return false;
+        if (rest.IsEmpty)
+            return false;
         var tag = Varint();
         Field = (int)(tag >> 3);
         HasLength = false;
@@ -31,14 +33,21 @@ internal ref struct WireReader(ReadOnlySpan<byte> message)
         Number = 0;
         switch (tag & 7)
         {
-            case 0: Number = Varint(); break;
-            case 1: Skip(sizeof(ulong)); break;
+            case 0:
+                Number = Varint();
+                break;
+            case 1:
+                Skip(sizeof(ulong));
+                break;
             case 2:
                 HasLength = true;
                 Bytes = Skip(Varint());
                 break;
-            case 5: Skip(sizeof(uint)); break;
-            default: throw new FormatException("a field has a kind that is not in use");
+            case 5:
+                Skip(sizeof(uint));
+                break;
+            default:
+                throw new FormatException("a field has a kind that is not in use");
         }
 
         return true;
@@ -49,11 +58,13 @@ internal ref struct WireReader(ReadOnlySpan<byte> message)
         ulong value = 0;
         for (var shift = 0; shift < 64; shift += 7)
         {
-            if (rest.IsEmpty) break;
+            if (rest.IsEmpty)
+                break;
             var next = rest[0];
             rest = rest[1..];
             value |= (ulong)(next & 0x7F) << shift;
-            if (next < 0x80) return value;
+            if (next < 0x80)
+                return value;
         }
 
         throw new FormatException("a number does not end");
@@ -61,7 +72,8 @@ internal ref struct WireReader(ReadOnlySpan<byte> message)
 
     private ReadOnlySpan<byte> Skip(ulong length)
     {
-        if (length > (ulong)rest.Length) throw new FormatException("a field is longer than its message");
+        if (length > (ulong)rest.Length)
+            throw new FormatException("a field is longer than its message");
         var bytes = rest[..(int)length];
         rest = rest[(int)length..];
         return bytes;

@@ -13,9 +13,24 @@ namespace TorchBridge.Training.Ablation;
 /// <summary>The result of an ablation as JSON, CSV, Markdown, pictures and one page of HTML.</summary>
 internal static class AblationReport
 {
-    private static readonly string[] Head = ["variant", "n", "training", "validation", "gap", "test", "calibration error", "epochs to best", "effect of the technique on test", "95 % interval", "the technique"];
+    private static readonly string[] Head =
+    [
+        "variant",
+        "n",
+        "training",
+        "validation",
+        "gap",
+        "test",
+        "calibration error",
+        "epochs to best",
+        "effect of the technique on test",
+        "95 % interval",
+        "the technique",
+    ];
     private static readonly string[] EffectHead = ["technique", "test accuracy", "gap", "calibration error"];
-    private const string EffectCaption = "What each technique did, paired by seed, in percentage points with the 95 % interval (* significant); a gap or a calibration error is better when it falls";
+    private const string EffectCaption =
+        "What each technique did, paired by seed, in percentage points with the 95 % interval (* "
+        + "significant); a gap or a calibration error is better when it falls";
 
     /// <summary>Writes everything.</summary>
     /// <param name="folder">Where.</param>
@@ -25,19 +40,38 @@ internal static class AblationReport
     public static IReadOnlyList<string> Write(string folder, string subtitle, IReadOnlyList<AblationRow> rows)
     {
         string File(string name) => Path.Combine(folder, name);
-        AtomicWrite.Text(File("ablation.json"), Json.Text(new { About = subtitle, Rows = rows, Versions = Versions.All }) + "\n");
+        AtomicWrite.Text(
+            File("ablation.json"),
+            Json.Text(
+                new
+                {
+                    About = subtitle,
+                    Rows = rows,
+                    Versions = Versions.All,
+                }
+            ) + "\n"
+        );
         AtomicWrite.Text(File("ablation.csv"), Csv(rows));
         AtomicWrite.Text(File("ablation.md"), Markdown(subtitle, rows));
         new Figure("ablation", 900, PlotHeight(rows)) { Plot = () => Ranked(rows) }.Write(File("ablation"));
         LabOutput.WriteHtml(File("ablation.html"), "Ablation: what each technique brings", subtitle, Pages(rows));
-        return [File("ablation.json"), File("ablation.csv"), File("ablation.md"), File("ablation.svg"), File("ablation.png"), File("ablation.html")];
+        return
+        [
+            File("ablation.json"),
+            File("ablation.csv"),
+            File("ablation.md"),
+            File("ablation.svg"),
+            File("ablation.png"),
+            File("ablation.html"),
+        ];
     }
 
     /// <summary>The table for a terminal.</summary>
     public static Table Table(IReadOnlyList<AblationRow> rows)
     {
         var table = new Table().AddColumns(Head);
-        foreach (var row in rows) table.AddRow([.. Cells(row).Select(Markup.Escape)]);
+        foreach (var row in rows)
+            table.AddRow([.. Cells(row).Select(Markup.Escape)]);
         return table;
     }
 
@@ -45,53 +79,154 @@ internal static class AblationReport
     public static string Findings(IReadOnlyList<AblationRow> rows)
     {
         var compared = rows.Where(row => row.Effect is not null).ToArray();
-        string Names(string verdict) => string.Join(", ", compared.Where(row => row.Verdict == verdict).Select(row => $"{row.Subject} ({Points(row.Effect!.Mean)})").DefaultIfEmpty("none"));
-        string Significant(Func<AblationRow, Effect?> figure, int sign) => string.Join(", ", compared.Where(row => figure(row) is { IsSignificant: true } effect && Math.Sign(effect.Mean) == sign).Select(row => $"{row.Subject} ({Points(figure(row)!.Mean)})").DefaultIfEmpty("none"));
-        var diverged = rows.Where(row => row.Diverged > 0).Select(row => $"{row.Variant} ({row.Diverged} of {row.Runs})").ToArray();
-        var negative = compared.Where(row => row.Effect!.Mean <= 0 && row.Verdict != "did harm").Select(row => row.Subject).ToArray();
-        return string.Join(" ", new[]
-        {
-            $"Significant at 95 % and positive: {Names("helped")}.",
-            $"Significant and negative: {Names("did harm")}.",
-            $"The gap between training and validation is significantly smaller with: {Significant(row => row.GapEffect, -1)}; larger with: {Significant(row => row.GapEffect, 1)}.",
-            $"The calibration error is significantly smaller with: {Significant(row => row.CalibrationEffect, -1)}; larger with: {Significant(row => row.CalibrationEffect, 1)}.",
-            compared.Any(row => row.Verdict == "not significant") ? $"Not significant, one way or the other: {string.Join(", ", compared.Where(row => row.Verdict == "not significant").Select(row => row.Subject))}." : "",
-            negative.Length > 0 ? $"Did not help here, on average: {string.Join(", ", negative)}." : "",
-            diverged.Length > 0 ? $"Diverged, and counted as guessing: {string.Join(", ", diverged)}." : "",
-            rows.Count > 0 && rows[0].Runs == 3 ? "With three seeds a 95 % interval is about 2.5 standard deviations of a difference wide to either side, so only large effects can be significant; and of twenty comparisons without any effect one would be." : "",
-        }.Where(sentence => sentence.Length > 0));
+        string Names(string verdict) =>
+            string.Join(
+                ", ",
+                compared
+                    .Where(row => row.Verdict == verdict)
+                    .Select(row => $"{row.Subject} ({Points(row.Effect!.Mean)})")
+                    .DefaultIfEmpty("none")
+            );
+        string Significant(Func<AblationRow, Effect?> figure, int sign) =>
+            string.Join(
+                ", ",
+                compared
+                    .Where(row => figure(row) is { IsSignificant: true } effect && Math.Sign(effect.Mean) == sign)
+                    .Select(row => $"{row.Subject} ({Points(figure(row)!.Mean)})")
+                    .DefaultIfEmpty("none")
+            );
+        var diverged = rows.Where(row => row.Diverged > 0)
+            .Select(row => $"{row.Variant} ({row.Diverged} of {row.Runs})")
+            .ToArray();
+        var negative = compared
+            .Where(row => row.Effect!.Mean <= 0 && row.Verdict != "did harm")
+            .Select(row => row.Subject)
+            .ToArray();
+        return string.Join(
+            " ",
+            new[]
+            {
+                $"Significant at 95 % and positive: {Names("helped")}.",
+                $"Significant and negative: {Names("did harm")}.",
+                "The gap between training and validation is significantly smaller with: "
+                    + $"{Significant(row => row.GapEffect, -1)}; larger with: "
+                    + $"{Significant(row => row.GapEffect, 1)}.",
+                "The calibration error is significantly smaller with: "
+                    + $"{Significant(row => row.CalibrationEffect, -1)}; larger with: "
+                    + $"{Significant(row => row.CalibrationEffect, 1)}.",
+                compared.Any(row => row.Verdict == "not significant")
+                    ? "Not significant, one way or the other: "
+                        + $"{string.Join(", ", compared.Where(row => row.Verdict == "not significant").Select(row => row.Subject))}."
+                    : "",
+                negative.Length > 0 ? $"Did not help here, on average: {string.Join(", ", negative)}." : "",
+                diverged.Length > 0 ? $"Diverged, and counted as guessing: {string.Join(", ", diverged)}." : "",
+                rows.Count > 0 && rows[0].Runs == 3
+                    ? "With three seeds a 95 % interval is about 2.5 standard deviations of a difference "
+                        + "wide to either side, so only large effects can be significant; and of twenty "
+                        + "comparisons without any effect one would be."
+                    : "",
+            }.Where(sentence => sentence.Length > 0)
+        );
     }
 
     /// <summary>The parts of the page.</summary>
     public static IReadOnlyList<LabPage> Pages(IReadOnlyList<AblationRow> rows) =>
-    [
-        new LabPage("result", "What each technique brought", Findings(rows))
-        {
-            Figures = [new Figure("effects", 900, PlotHeight(rows)) { Plot = () => Ranked(rows) }],
-            Tables = [new LabTable("Means over the seeds, plus or minus one standard deviation; an effect is the paired difference in test accuracy, in percentage points", Head, [.. rows.Select(Cells)]), new LabTable(EffectCaption, EffectHead, Effects(rows))],
-        },
-        new LabPage("curves", "Learning curves", "Validation accuracy by epoch, mean over the seeds: first the full stack and what is left without one technique, then the bare network and one technique alone. A line that ends early was stopped early.")
-        {
-            Figures = [.. ((string[])[AblationPlan.Full, AblationPlan.Bare]).Select(reference => new Figure(reference, 940, 560) { Plot = () => LabPlots.Lines(reference == AblationPlan.Full ? "The full stack, and without one technique" : "The bare network, and one technique alone", "epoch", "validation accuracy, %", [.. rows.Where(row => row.Variant == reference || row.Reference == reference).Select(row => new Curve(row.Variant, row.ValidationCurve.Select((accuracy, epoch) => (epoch + 1.0, 100 * accuracy))))], lowY: 0) })],
-        },
-        new LabPage("settings", "To repeat it", $"The full stack: {Settings(rows, AblationPlan.Full)} The bare network: {Settings(rows, AblationPlan.Bare)} Every other variant is one of them with one technique taken out or added."),
-    ];
+        [
+            new LabPage("result", "What each technique brought", Findings(rows))
+            {
+                Figures = [new Figure("effects", 900, PlotHeight(rows)) { Plot = () => Ranked(rows) }],
+                Tables =
+                [
+                    new LabTable(
+                        "Means over the seeds, plus or minus one standard deviation; an effect is the "
+                            + "paired difference in test accuracy, in percentage points",
+                        Head,
+                        [.. rows.Select(Cells)]
+                    ),
+                    new LabTable(EffectCaption, EffectHead, Effects(rows)),
+                ],
+            },
+            new LabPage(
+                "curves",
+                "Learning curves",
+                "Validation accuracy by epoch, mean over the seeds: first the full stack and what is "
+                    + "left without one technique, then the bare network and one technique alone. A line that "
+                    + "ends early was stopped early."
+            )
+            {
+                Figures =
+                [
+                    .. ((string[])[AblationPlan.Full, AblationPlan.Bare]).Select(reference => new Figure(
+                        reference,
+                        940,
+                        560
+                    )
+                    {
+                        Plot = () =>
+                            LabPlots.Lines(
+                                reference == AblationPlan.Full
+                                    ? "The full stack, and without one technique"
+                                    : "The bare network, and one technique alone",
+                                "epoch",
+                                "validation accuracy, %",
+                                [
+                                    .. rows.Where(row => row.Variant == reference || row.Reference == reference)
+                                        .Select(row => new Curve(
+                                            row.Variant,
+                                            row.ValidationCurve.Select(
+                                                (accuracy, epoch) => (epoch + 1.0, 100 * accuracy)
+                                            )
+                                        )),
+                                ],
+                                lowY: 0
+                            ),
+                    }),
+                ],
+            },
+            new LabPage(
+                "settings",
+                "To repeat it",
+                $"The full stack: {Settings(rows, AblationPlan.Full)} The bare network: "
+                    + $"{Settings(rows, AblationPlan.Bare)} Every other variant is one of them with one "
+                    + "technique taken out or added."
+            ),
+        ];
 
-    private static string Settings(IReadOnlyList<AblationRow> rows, string name) => rows.FirstOrDefault(row => row.Variant == name) is { } row ? Json.Text(row.Configuration).ReplaceLineEndings(" ") : "not run.";
+    private static string Settings(IReadOnlyList<AblationRow> rows, string name) =>
+        rows.FirstOrDefault(row => row.Variant == name) is { } row
+            ? Json.Text(row.Configuration).ReplaceLineEndings(" ")
+            : "not run.";
 
-    private static int PlotHeight(IReadOnlyList<AblationRow> rows) => 120 + (24 * Math.Max(4, rows.Count(row => row.Effect is not null)));
+    private static int PlotHeight(IReadOnlyList<AblationRow> rows) =>
+        120 + (24 * Math.Max(4, rows.Count(row => row.Effect is not null)));
 
     /// <summary>Effects with their intervals, the largest on top.</summary>
     private static PlotModel Ranked(IReadOnlyList<AblationRow> rows)
     {
         var ranked = rows.Where(row => row.Effect is not null).OrderByDescending(row => row.Effect!.Mean).ToArray();
-        var plot = PlotStyle.Plot("Effect on test accuracy, percentage points, with 95 % interval", "grey: not significant");
-        var names = new CategoryAxis { Position = AxisPosition.Left, StartPosition = 1, EndPosition = 0 };
+        var plot = PlotStyle.Plot(
+            "Effect on test accuracy, percentage points, with 95 % interval",
+            "grey: not significant"
+        );
+        var names = new CategoryAxis
+        {
+            Position = AxisPosition.Left,
+            StartPosition = 1,
+            EndPosition = 0,
+        };
         var bars = new ErrorBarSeries { ErrorWidth = 0.3, StrokeThickness = 0 };
         foreach (var row in ranked)
         {
             names.Labels.Add(row.Subject);
-            bars.Items.Add(new ErrorBarItem(100 * row.Effect!.Mean, double.IsNaN(row.Effect.HalfWidth) ? 0 : 100 * row.Effect.HalfWidth) { Color = row.Effect.IsSignificant ? OxyColors.SteelBlue : OxyColors.LightGray });
+            bars.Items.Add(
+                new ErrorBarItem(
+                    100 * row.Effect!.Mean,
+                    double.IsNaN(row.Effect.HalfWidth) ? 0 : 100 * row.Effect.HalfWidth
+                )
+                {
+                    Color = row.Effect.IsSignificant ? OxyColors.SteelBlue : OxyColors.LightGray,
+                }
+            );
         }
 
         plot.Axes.Add(names);
@@ -101,18 +236,39 @@ internal static class AblationReport
     }
 
     private static string[] Cells(AblationRow row) =>
-    [
-        row.Variant, N(row.Runs), P(row.Training), P(row.Validation), P(row.Gap), P(row.Test), P(row.Calibration), string.Create(CultureInfo.InvariantCulture, $"{row.BestEpoch.Mean:F1}"),
-        row.Effect is { } effect ? Points(effect.Mean) : "",
-        row.Effect is { HalfWidth: not double.NaN } known ? $"{Points(known.Mean - known.HalfWidth)} to {Points(known.Mean + known.HalfWidth)}" : "",
-        row.Verdict + (row.Diverged > 0 ? $" (diverged: {row.Diverged})" : ""),
-    ];
+        [
+            row.Variant,
+            N(row.Runs),
+            P(row.Training),
+            P(row.Validation),
+            P(row.Gap),
+            P(row.Test),
+            P(row.Calibration),
+            string.Create(CultureInfo.InvariantCulture, $"{row.BestEpoch.Mean:F1}"),
+            row.Effect is { } effect ? Points(effect.Mean) : "",
+            row.Effect is { HalfWidth: not double.NaN } known
+                ? $"{Points(known.Mean - known.HalfWidth)} to {Points(known.Mean + known.HalfWidth)}"
+                : "",
+            row.Verdict + (row.Diverged > 0 ? $" (diverged: {row.Diverged})" : ""),
+        ];
 
     private static string[][] Effects(IReadOnlyList<AblationRow> rows) =>
-        [.. rows.Where(row => row.Effect is not null).Select(row => (string[])[row.Subject, Interval(row.Effect!), Interval(row.GapEffect!), Interval(row.CalibrationEffect!)])];
+        [
+            .. rows.Where(row => row.Effect is not null)
+                .Select(row =>
+                    (string[])
+                        [row.Subject, Interval(row.Effect!), Interval(row.GapEffect!), Interval(row.CalibrationEffect!)]
+                ),
+        ];
 
     private static string Interval(Effect effect) =>
-        Points(effect.Mean) + (double.IsNaN(effect.HalfWidth) ? "" : $" ({Points(effect.Mean - effect.HalfWidth)} to {Points(effect.Mean + effect.HalfWidth)}){(effect.IsSignificant ? " *" : "")}");
+        Points(effect.Mean)
+        + (
+            double.IsNaN(effect.HalfWidth)
+                ? ""
+                : $" ({Points(effect.Mean - effect.HalfWidth)} to "
+                    + $"{Points(effect.Mean + effect.HalfWidth)}){(effect.IsSignificant ? " *" : "")}"
+        );
 
     private static string Markdown(string subtitle, IReadOnlyList<AblationRow> rows)
     {
@@ -125,17 +281,33 @@ internal static class AblationReport
 
         void Append(string[] head, string[][] cells)
         {
-            text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", head)} |\n|{string.Concat(head.Select(_ => "---|"))}\n");
-            foreach (var line in cells) text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", line)} |\n");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"| {string.Join(" | ", head)} |\n|{string.Concat(head.Select(_ => "---|"))}\n"
+            );
+            foreach (var line in cells)
+                text.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", line)} |\n");
         }
     }
 
     private static string Csv(IReadOnlyList<AblationRow> rows)
     {
-        var text = new StringBuilder("variant,reference,runs,diverged,training,training_sd,validation,validation_sd,gap,gap_sd,test,test_sd,calibration_error,best_epoch,effect,half_width,gap_effect,gap_half_width,calibration_effect,calibration_half_width,verdict\n");
+        var text = new StringBuilder(
+            "variant,reference,runs,diverged,training,training_sd,validation,validation_sd,gap,gap_sd,test,test_sd,"
+                + "calibration_error,best_epoch,effect,half_width,gap_effect,gap_half_width,calibration_effect,"
+                + "calibration_half_width,verdict\n"
+        );
         foreach (var row in rows)
         {
-            text.Append(CultureInfo.InvariantCulture, $"{row.Variant},{row.Reference},{row.Runs},{row.Diverged},{row.Training.Mean:R},{row.Training.Deviation:R},{row.Validation.Mean:R},{row.Validation.Deviation:R},{row.Gap.Mean:R},{row.Gap.Deviation:R},{row.Test.Mean:R},{row.Test.Deviation:R},{row.Calibration.Mean:R},{row.BestEpoch.Mean:R},{row.Effect?.Mean:R},{row.Effect?.HalfWidth:R},{row.GapEffect?.Mean:R},{row.GapEffect?.HalfWidth:R},{row.CalibrationEffect?.Mean:R},{row.CalibrationEffect?.HalfWidth:R},{row.Verdict}\n");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"{row.Variant},{row.Reference},{row.Runs},{row.Diverged},{row.Training.Mean:R},"
+                    + $"{row.Training.Deviation:R},{row.Validation.Mean:R},{row.Validation.Deviation:R},"
+                    + $"{row.Gap.Mean:R},{row.Gap.Deviation:R},{row.Test.Mean:R},{row.Test.Deviation:R},"
+                    + $"{row.Calibration.Mean:R},{row.BestEpoch.Mean:R},{row.Effect?.Mean:R},"
+                    + $"{row.Effect?.HalfWidth:R},{row.GapEffect?.Mean:R},{row.GapEffect?.HalfWidth:R},"
+                    + $"{row.CalibrationEffect?.Mean:R},{row.CalibrationEffect?.HalfWidth:R},{row.Verdict}\n"
+            );
         }
 
         return text.ToString();
@@ -143,7 +315,8 @@ internal static class AblationReport
 
     private static string N(int value) => value.ToString(CultureInfo.InvariantCulture);
 
-    private static string P(Spread spread) => string.Create(CultureInfo.InvariantCulture, $"{100 * spread.Mean:F1} ± {100 * spread.Deviation:F1}");
+    private static string P(Spread spread) =>
+        string.Create(CultureInfo.InvariantCulture, $"{100 * spread.Mean:F1} ± {100 * spread.Deviation:F1}");
 
     private static string Points(double share) => (100 * share).ToString("+0.0;-0.0;0.0", CultureInfo.InvariantCulture);
 }

@@ -10,7 +10,8 @@ using TorchSharp;
 
 namespace TorchBridge.Training.Ablation;
 
-/// <summary>Everything that decides a run; the same request gives the same result on the same kind of machine.</summary>
+/// <summary>Everything that decides a run; the same request gives the same result on the same kind of
+/// machine.</summary>
 /// <param name="Configuration">What is trained.</param>
 /// <param name="Data">What <c>--data</c> names.</param>
 /// <param name="Pictures">Training pictures.</param>
@@ -33,9 +34,20 @@ internal sealed record RunRequest(RunConfiguration Configuration, string Data, i
 /// <param name="CalibrationError">Expected calibration error on the test part.</param>
 /// <param name="BestEpoch">The epoch whose weights these are.</param>
 /// <param name="ValidationCurve">Validation accuracy by epoch.</param>
-/// <param name="Diverged">Whether the loss was not a number any more: then the accuracies are those of guessing.</param>
+/// <param name="Diverged">Whether the loss was not a number any more: then the accuracies are those of
+/// guessing.</param>
 /// <param name="Seconds">How long it took.</param>
-internal sealed record RunResult(RunRequest Request, double TrainingAccuracy, double ValidationAccuracy, double TestAccuracy, double CalibrationError, int BestEpoch, IReadOnlyList<double> ValidationCurve, bool Diverged, double Seconds);
+internal sealed record RunResult(
+    RunRequest Request,
+    double TrainingAccuracy,
+    double ValidationAccuracy,
+    double TestAccuracy,
+    double CalibrationError,
+    int BestEpoch,
+    IReadOnlyList<double> ValidationCurve,
+    bool Diverged,
+    double Seconds
+);
 
 /// <summary>Does one run, in this process, with one thread of libtorch.</summary>
 internal static class AblationRun
@@ -50,8 +62,24 @@ internal static class AblationRun
         // One thread: sums are then in one order, however many runs share the machine.
         torch.set_num_threads(1);
         var data = Load(request);
-        var network = request.Configuration.Network with { Classes = data.ClassNames.Count, Height = data.Training.Height, Width = data.Training.Width };
-        using var model = new TrainedModel(new ModelSettings(network, request.Configuration.Training, new ComputeOptions(request.Precision, 1, "cpu"), request.Seed, request.Data, null, data.ClassNames, ChannelStatistics.Of(data.Training)));
+        var network = request.Configuration.Network with
+        {
+            Classes = data.ClassNames.Count,
+            Height = data.Training.Height,
+            Width = data.Training.Width,
+        };
+        using var model = new TrainedModel(
+            new ModelSettings(
+                network,
+                request.Configuration.Training,
+                new ComputeOptions(request.Precision, 1, "cpu"),
+                request.Seed,
+                request.Data,
+                null,
+                data.ClassNames,
+                ChannelStatistics.Of(data.Training)
+            )
+        );
         TrainingResult training;
         try
         {
@@ -74,16 +102,22 @@ internal static class AblationRun
             training.BestEpoch,
             [.. training.History.Select(epoch => epoch.ValidationAccuracy)],
             Diverged: false,
-            Seconds());
+            Seconds()
+        );
 
         double Seconds() => System.Diagnostics.Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
 
     private static PictureData Load(RunRequest request)
     {
-        if (request.Data == DataSource.Drawn) return DrawnPictures.Make(request.Seed, request.Pictures, MostValidation, DrawnTest);
+        if (request.Data == DataSource.Drawn)
+            return DrawnPictures.Make(request.Seed, request.Pictures, MostValidation, DrawnTest);
         var data = DataSource.Load(request.Data, 32, request.Seed).Data;
         PictureSet Some(PictureSet set, int count, int key) => set.Sample(count, new Draw(request.Seed, 43, key));
-        return data with { Training = Some(data.Training, request.Pictures, 1), Validation = Some(data.Validation, MostValidation, 2) };
+        return data with
+        {
+            Training = Some(data.Training, request.Pictures, 1),
+            Validation = Some(data.Validation, MostValidation, 2),
+        };
     }
 }

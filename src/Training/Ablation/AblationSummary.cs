@@ -1,6 +1,9 @@
-// What is said of n runs (seeds) of a variant: mean and standard deviation, and of its differences from the reference, pair by pair (the same
-// seed is the same data, the same order): mean d, and the 95 % interval d +- t(0.975, n - 1) s / sqrt(n). A technique's effect is the
-// difference that it makes where it is: full minus without, or alone minus bare. Source: Student 1908; any text on paired t intervals.
+// What is said of n runs (seeds) of a variant: mean and standard deviation, and of its differences from the
+// reference, pair by pair (the same
+// seed is the same data, the same order): mean d, and the 95 % interval d +- t(0.975, n - 1) s / sqrt(n). A
+// technique's effect is the
+// difference that it makes where it is: full minus without, or alone minus bare. Source: Student 1908; any text on
+// paired t intervals.
 using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Ablation;
@@ -11,18 +14,23 @@ internal sealed record Spread(double Mean, double Deviation)
     public static Spread Of(IReadOnlyCollection<double> values)
     {
         var mean = values.Average();
-        return new Spread(mean, values.Count < 2 ? 0 : Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Count - 1)));
+        return new Spread(
+            mean,
+            values.Count < 2 ? 0 : Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Count - 1))
+        );
     }
 }
 
-/// <summary>The effect of a technique on a figure, with the half width of its 95 % interval; NaN where one seed alone gives none.</summary>
+/// <summary>The effect of a technique on a figure, with the half width of its 95 % interval; NaN where one seed alone
+/// gives none.</summary>
 internal sealed record Effect(double Mean, double HalfWidth)
 {
     /// <summary>t(0.975) for 1 to 30 degrees of freedom.</summary>
+    // csharpier-ignore
     private static readonly double[] Student =
     [
         12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
-        2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+        2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042
     ];
 
     /// <summary>Whether the interval leaves zero out.</summary>
@@ -32,7 +40,10 @@ internal sealed record Effect(double Mean, double HalfWidth)
     {
         var spread = Spread.Of(differences);
         var n = differences.Count;
-        return new Effect(spread.Mean, n < 2 ? double.NaN : Student[Math.Min(n - 2, Student.Length - 1)] * spread.Deviation / Math.Sqrt(n));
+        return new Effect(
+            spread.Mean,
+            n < 2 ? double.NaN : Student[Math.Min(n - 2, Student.Length - 1)] * spread.Deviation / Math.Sqrt(n)
+        );
     }
 }
 
@@ -42,68 +53,116 @@ internal sealed record Effect(double Mean, double HalfWidth)
 /// <param name="Runs">Seeds.</param>
 /// <param name="Diverged">Runs whose loss was not a number any more.</param>
 /// <param name="Effect">What the technique brought to test accuracy where it stood; null for the references.</param>
-/// <param name="GapEffect">What it did to the gap between training and validation accuracy: below zero, it overfits less.</param>
+/// <param name="GapEffect">What it did to the gap between training and validation accuracy: below zero, it overfits
+/// less.</param>
 /// <param name="CalibrationEffect">What it did to the expected calibration error.</param>
 /// <param name="ValidationCurve">Mean validation accuracy by epoch, over the runs that were still training.</param>
-internal sealed record AblationRow(string Variant, string? Reference, int Runs, int Diverged, Spread Training, Spread Validation, Spread Gap, Spread Test, Spread Calibration, Spread BestEpoch, Effect? Effect, Effect? GapEffect, Effect? CalibrationEffect, IReadOnlyList<double> ValidationCurve, RunConfiguration Configuration)
+internal sealed record AblationRow(
+    string Variant,
+    string? Reference,
+    int Runs,
+    int Diverged,
+    Spread Training,
+    Spread Validation,
+    Spread Gap,
+    Spread Test,
+    Spread Calibration,
+    Spread BestEpoch,
+    Effect? Effect,
+    Effect? GapEffect,
+    Effect? CalibrationEffect,
+    IReadOnlyList<double> ValidationCurve,
+    RunConfiguration Configuration
+)
 {
     /// <summary>What the effect is the effect of: the technique, not its absence.</summary>
-    public string Subject => Variant.StartsWith(AblationPlan.Without, StringComparison.Ordinal) ? $"{Variant[AblationPlan.Without.Length..]} in the full stack" : Variant;
+    public string Subject =>
+        Variant.StartsWith(AblationPlan.Without, StringComparison.Ordinal)
+            ? $"{Variant[AblationPlan.Without.Length..]} in the full stack"
+            : Variant;
 
     /// <summary>What may be said of the technique.</summary>
-    public string Verdict => Effect switch
-    {
-        null => "",
-        { HalfWidth: double.NaN } => "one seed: no interval",
-        { IsSignificant: false } => "not significant",
-        { Mean: > 0 } => "helped",
-        _ => "did harm",
-    };
+    public string Verdict =>
+        Effect switch
+        {
+            null => "",
+            { HalfWidth: double.NaN } => "one seed: no interval",
+            { IsSignificant: false } => "not significant",
+            { Mean: > 0 } => "helped",
+            _ => "did harm",
+        };
 }
 
 /// <summary>The table of an ablation.</summary>
 internal static class AblationSummary
 {
     /// <summary>Makes the rows of what has finished; a variant without runs has none.</summary>
-    public static IReadOnlyList<AblationRow> Of(IReadOnlyList<Variant> variants, IReadOnlyDictionary<(string Variant, int Seed), RunResult> results)
+    public static IReadOnlyList<AblationRow> Of(
+        IReadOnlyList<Variant> variants,
+        IReadOnlyDictionary<(string Variant, int Seed), RunResult> results
+    )
     {
-        var bySeed = variants.ToDictionary(variant => variant.Name, variant => results.Where(pair => pair.Key.Variant == variant.Name).OrderBy(pair => pair.Key.Seed).ToDictionary(pair => pair.Key.Seed, pair => pair.Value), StringComparer.Ordinal);
+        var bySeed = variants.ToDictionary(
+            variant => variant.Name,
+            variant =>
+                results
+                    .Where(pair => pair.Key.Variant == variant.Name)
+                    .OrderBy(pair => pair.Key.Seed)
+                    .ToDictionary(pair => pair.Key.Seed, pair => pair.Value),
+            StringComparer.Ordinal
+        );
         var rows = new List<AblationRow>();
         foreach (var variant in variants)
         {
             var runs = bySeed[variant.Name];
-            if (runs.Count == 0) continue;
+            if (runs.Count == 0)
+                continue;
             Spread Over(Func<RunResult, double> figure) => Spread.Of([.. runs.Values.Select(figure)]);
-            Effect? Paired(Func<RunResult, double> figure) => variant.Reference is { } reference ? EffectOf(variant.Name, runs, bySeed[reference], figure) : null;
-            rows.Add(new AblationRow(
-                variant.Name,
-                variant.Reference,
-                runs.Count,
-                runs.Values.Count(run => run.Diverged),
-                Over(run => run.TrainingAccuracy),
-                Over(run => run.ValidationAccuracy),
-                Over(run => run.TrainingAccuracy - run.ValidationAccuracy),
-                Over(run => run.TestAccuracy),
-                Over(run => run.CalibrationError),
-                Over(run => run.BestEpoch),
-                Paired(run => run.TestAccuracy),
-                Paired(run => run.TrainingAccuracy - run.ValidationAccuracy),
-                Paired(run => run.CalibrationError),
-                Curve([.. runs.Values.Select(run => run.ValidationCurve)]),
-                variant.Configuration));
+            Effect? Paired(Func<RunResult, double> figure) =>
+                variant.Reference is { } reference ? EffectOf(variant.Name, runs, bySeed[reference], figure) : null;
+            rows.Add(
+                new AblationRow(
+                    variant.Name,
+                    variant.Reference,
+                    runs.Count,
+                    runs.Values.Count(run => run.Diverged),
+                    Over(run => run.TrainingAccuracy),
+                    Over(run => run.ValidationAccuracy),
+                    Over(run => run.TrainingAccuracy - run.ValidationAccuracy),
+                    Over(run => run.TestAccuracy),
+                    Over(run => run.CalibrationError),
+                    Over(run => run.BestEpoch),
+                    Paired(run => run.TestAccuracy),
+                    Paired(run => run.TrainingAccuracy - run.ValidationAccuracy),
+                    Paired(run => run.CalibrationError),
+                    Curve([.. runs.Values.Select(run => run.ValidationCurve)]),
+                    variant.Configuration
+                )
+            );
         }
 
         return rows;
     }
 
-    private static Effect? EffectOf(string name, Dictionary<int, RunResult> runs, Dictionary<int, RunResult> reference, Func<RunResult, double> figure)
+    private static Effect? EffectOf(
+        string name,
+        Dictionary<int, RunResult> runs,
+        Dictionary<int, RunResult> reference,
+        Func<RunResult, double> figure
+    )
     {
         // Taking out asks what was lost, everything else what was gained.
         var sign = name.StartsWith(AblationPlan.Without, StringComparison.Ordinal) ? -1 : 1;
-        var differences = runs.Where(run => reference.ContainsKey(run.Key)).Select(run => sign * (figure(run.Value) - figure(reference[run.Key]))).ToArray();
+        var differences = runs.Where(run => reference.ContainsKey(run.Key))
+            .Select(run => sign * (figure(run.Value) - figure(reference[run.Key])))
+            .ToArray();
         return differences.Length == 0 ? null : Effect.Of(differences);
     }
 
     private static double[] Curve(IReadOnlyList<double>[] curves) =>
-        [.. Enumerable.Range(0, curves.Max(curve => curve.Count)).Select(epoch => curves.Where(curve => curve.Count > epoch).Average(curve => curve[epoch]))];
+        [
+            .. Enumerable
+                .Range(0, curves.Max(curve => curve.Count))
+                .Select(epoch => curves.Where(curve => curve.Count > epoch).Average(curve => curve[epoch])),
+        ];
 }

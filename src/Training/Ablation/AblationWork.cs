@@ -9,12 +9,18 @@ internal sealed class AblationWork
     private readonly IRunScheduler scheduler;
     private readonly Dictionary<string, RunResult> results = new(StringComparer.Ordinal);
 
-    public AblationWork(IReadOnlyList<Variant> variants, IReadOnlyList<(string Variant, RunRequest Request)> requests, RunStore store, IRunScheduler scheduler)
+    public AblationWork(
+        IReadOnlyList<Variant> variants,
+        IReadOnlyList<(string Variant, RunRequest Request)> requests,
+        RunStore store,
+        IRunScheduler scheduler
+    )
     {
         (this.variants, this.requests, this.store, this.scheduler) = (variants, requests, store, scheduler);
         foreach (var (_, request) in requests)
         {
-            if (store.Find(request) is { } result) results[request.Key] = result;
+            if (store.Find(request) is { } result)
+                results[request.Key] = result;
         }
 
         Stored = requests.Count(item => results.ContainsKey(item.Request.Key));
@@ -27,9 +33,13 @@ internal sealed class AblationWork
     public int Stored { get; }
 
     /// <summary>The table of what is finished.</summary>
-    public IReadOnlyList<AblationRow> Rows() => AblationSummary.Of(
-        variants,
-        requests.Where(item => results.ContainsKey(item.Request.Key)).ToDictionary(item => (item.Variant, item.Request.Seed), item => results[item.Request.Key]));
+    public IReadOnlyList<AblationRow> Rows() =>
+        AblationSummary.Of(
+            variants,
+            requests
+                .Where(item => results.ContainsKey(item.Request.Key))
+                .ToDictionary(item => (item.Variant, item.Request.Seed), item => results[item.Request.Key])
+        );
 
     /// <summary>Does what is missing.</summary>
     /// <param name="finished">Hears of each run, with the number that is done.</param>
@@ -37,13 +47,21 @@ internal sealed class AblationWork
     public async Task Do(Action<(string Variant, RunResult Result), int> finished, CancellationToken stop)
     {
         // Two variants may be the same run: it is done once.
-        var missing = requests.Where(item => !results.ContainsKey(item.Request.Key)).DistinctBy(item => item.Request.Key).ToArray();
+        var missing = requests
+            .Where(item => !results.ContainsKey(item.Request.Key))
+            .DistinctBy(item => item.Request.Key)
+            .ToArray();
         var names = missing.ToDictionary(item => item.Request.Key, item => item.Variant, StringComparer.Ordinal);
-        await foreach (var result in scheduler.Run([.. missing.Select(item => item.Request)], stop).ConfigureAwait(false))
+        await foreach (
+            var result in scheduler.Run([.. missing.Select(item => item.Request)], stop).ConfigureAwait(false)
+        )
         {
             store.Add(result);
             results[result.Request.Key] = result;
-            finished((names[result.Request.Key], result), requests.Count(item => results.ContainsKey(item.Request.Key)));
+            finished(
+                (names[result.Request.Key], result),
+                requests.Count(item => results.ContainsKey(item.Request.Key))
+            );
         }
     }
 }

@@ -7,7 +7,8 @@ using TorchBridge.Training.Commands;
 
 namespace TorchBridge.Training.Ablation;
 
-/// <summary>Does independent runs: these settings in, these results back, in whatever order they finish. Several machines could share them behind this seam.</summary>
+/// <summary>Does independent runs: these settings in, these results back, in whatever order they finish. Several
+/// machines could share them behind this seam.</summary>
 internal interface IRunScheduler
 {
     /// <summary>Does the runs.</summary>
@@ -19,9 +20,13 @@ internal interface IRunScheduler
 internal sealed class InProcessScheduler : IRunScheduler
 {
     /// <inheritdoc/>
-    public async IAsyncEnumerable<RunResult> Run(IReadOnlyList<RunRequest> requests, [EnumeratorCancellation] CancellationToken stop)
+    public async IAsyncEnumerable<RunResult> Run(
+        IReadOnlyList<RunRequest> requests,
+        [EnumeratorCancellation] CancellationToken stop
+    )
     {
-        foreach (var request in requests) yield return await Task.Run(() => AblationRun.Do(request, stop), stop).ConfigureAwait(false);
+        foreach (var request in requests)
+            yield return await Task.Run(() => AblationRun.Do(request, stop), stop).ConfigureAwait(false);
     }
 }
 
@@ -33,21 +38,43 @@ internal sealed class ProcessScheduler(int parallel) : IRunScheduler
     public const string Command = "ablate-run";
 
     /// <inheritdoc/>
-    public async IAsyncEnumerable<RunResult> Run(IReadOnlyList<RunRequest> requests, [EnumeratorCancellation] CancellationToken stop)
+    public async IAsyncEnumerable<RunResult> Run(
+        IReadOnlyList<RunRequest> requests,
+        [EnumeratorCancellation] CancellationToken stop
+    )
     {
         var results = Channel.CreateUnbounded<RunResult>();
         var folder = Directory.CreateTempSubdirectory("torchbridge-ablate-").FullName;
         using var abandon = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var work = Parallel.ForEachAsync(requests, new ParallelOptions { MaxDegreeOfParallelism = parallel, CancellationToken = abandon.Token }, async (request, token) => results.Writer.TryWrite(await Child(request, folder, token).ConfigureAwait(false)));
-        _ = work.ContinueWith(done => results.Writer.TryComplete(done.IsCanceled ? new OperationCanceledException() : done.Exception?.InnerException), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        var work = Parallel.ForEachAsync(
+            requests,
+            new ParallelOptions { MaxDegreeOfParallelism = parallel, CancellationToken = abandon.Token },
+            async (request, token) => results.Writer.TryWrite(await Child(request, folder, token).ConfigureAwait(false))
+        );
+        _ = work.ContinueWith(
+            done =>
+                results.Writer.TryComplete(
+                    done.IsCanceled ? new OperationCanceledException() : done.Exception?.InnerException
+                ),
+            CancellationToken.None,
+            TaskContinuationOptions.None,
+            TaskScheduler.Default
+        );
         try
         {
-            await foreach (var result in results.Reader.ReadAllAsync(CancellationToken.None).ConfigureAwait(false)) yield return result;
+            await foreach (var result in results.Reader.ReadAllAsync(CancellationToken.None).ConfigureAwait(false))
+                yield return result;
         }
         finally
         {
             await abandon.CancelAsync().ConfigureAwait(false);
-            await work.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).ConfigureAwait(false);
+            await work.ContinueWith(
+                    _ => { },
+                    CancellationToken.None,
+                    TaskContinuationOptions.None,
+                    TaskScheduler.Default
+                )
+                .ConfigureAwait(false);
             Directory.Delete(folder, recursive: true);
         }
     }
@@ -61,10 +88,15 @@ internal sealed class ProcessScheduler(int parallel) : IRunScheduler
 
     private static async Task<RunResult> Child(RunRequest request, string folder, CancellationToken stop)
     {
-        string requestFile = Path.Combine(folder, $"{request.Key}.request.json"), resultFile = Path.Combine(folder, $"{request.Key}.result.json");
+        string requestFile = Path.Combine(folder, $"{request.Key}.request.json"),
+            resultFile = Path.Combine(folder, $"{request.Key}.result.json");
         await File.WriteAllTextAsync(requestFile, Json.Text(request), stop).ConfigureAwait(false);
         var program = typeof(ProcessScheduler).Assembly.Location;
-        var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardError = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(Environment.ProcessPath!)
+        {
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+        };
         // The program may have been started by its own executable, by `dotnet`, or live in a test's process.
         if (Environment.ProcessPath != Path.ChangeExtension(program, OperatingSystem.IsWindows() ? ".exe" : null))
         {
@@ -72,12 +104,16 @@ internal sealed class ProcessScheduler(int parallel) : IRunScheduler
             start.ArgumentList.Add(program);
         }
 
-        foreach (var argument in (string[])[Command, requestFile, resultFile]) start.ArgumentList.Add(argument);
+        foreach (var argument in (string[])[Command, requestFile, resultFile])
+            start.ArgumentList.Add(argument);
         // Several processes of one thread each: bound, all of them would share the first core.
         start.Environment["OMP_PROC_BIND"] = "false";
         start.Environment["OMP_NUM_THREADS"] = "1";
         using var process = Process.Start(start) ?? throw new UserException($"{start.FileName} could not be started");
-        var (output, errors) = (process.StandardOutput.ReadToEndAsync(CancellationToken.None), process.StandardError.ReadToEndAsync(CancellationToken.None));
+        var (output, errors) = (
+            process.StandardOutput.ReadToEndAsync(CancellationToken.None),
+            process.StandardError.ReadToEndAsync(CancellationToken.None)
+        );
         try
         {
             await process.WaitForExitAsync(stop).ConfigureAwait(false);
@@ -91,8 +127,16 @@ internal sealed class ProcessScheduler(int parallel) : IRunScheduler
 
         await output.ConfigureAwait(false);
         // Ctrl-C reaches the child too, and may end it before this process has heard of it.
-        if (process.ExitCode == ExitCodes.Stopped) throw new OperationCanceledException();
-        if (process.ExitCode != 0) throw new UserException($"a run (seed {request.Seed}, {request.Configuration.About}) failed with exit code {process.ExitCode}: {(await errors.ConfigureAwait(false)).Trim()}");
-        return JsonSerializer.Deserialize<RunResult>(await File.ReadAllTextAsync(resultFile, stop).ConfigureAwait(false), Json.Options)!;
+        if (process.ExitCode == ExitCodes.Stopped)
+            throw new OperationCanceledException();
+        if (process.ExitCode != 0)
+            throw new UserException(
+                $"a run (seed {request.Seed}, {request.Configuration.About}) failed with exit code "
+                    + $"{process.ExitCode}: {(await errors.ConfigureAwait(false)).Trim()}"
+            );
+        return JsonSerializer.Deserialize<RunResult>(
+            await File.ReadAllTextAsync(resultFile, stop).ConfigureAwait(false),
+            Json.Options
+        )!;
     }
 }

@@ -3,7 +3,8 @@ using TorchBridge.Training.Artifacts;
 
 namespace TorchBridge.Training.Ablation;
 
-/// <summary>Finished runs, a file each, named by what decided them: a second start finds them, and does only the rest.</summary>
+/// <summary>Finished runs, a file each, named by what decided them: a second start finds them, and does only the
+/// rest.</summary>
 /// <param name="folder">Where they are.</param>
 internal sealed class RunStore(string folder)
 {
@@ -11,7 +12,8 @@ internal sealed class RunStore(string folder)
     public RunResult? Find(RunRequest request)
     {
         var path = PathOf(request);
-        if (!File.Exists(path)) return null;
+        if (!File.Exists(path))
+            return null;
         try
         {
             return JsonSerializer.Deserialize<RunResult>(File.ReadAllText(path), Json.Options);

@@ -27,16 +27,56 @@ internal static class AblationPlan
     public const string Without = "without ";
 
     /// <summary>Everything: each batch draws one of mixup, CutMix and cutout.</summary>
-    public static RunConfiguration FullStack(int epochs, int width) => new(
-        "the full regularization stack",
-        new Recipe { Epochs = epochs, BatchSize = 16, LearningRate = 0.0015, WeightDecay = 0.05, DecayNormsAndBiases = false, LabelSmoothing = 0.1, Mixup = 0.2, CutMix = 1, GradientClipping = 1, Patience = 10, Augmentation = new AugmentationOptions(4, FlipKind.Random, 0.2, 0, 8) },
-        new NetworkOptions { Channels = width, Dropout = 0.2, Initialization = InitializationKind.KaimingNormal });
+    public static RunConfiguration FullStack(int epochs, int width) =>
+        new(
+            "the full regularization stack",
+            new Recipe
+            {
+                Epochs = epochs,
+                BatchSize = 16,
+                LearningRate = 0.0015,
+                WeightDecay = 0.05,
+                DecayNormsAndBiases = false,
+                LabelSmoothing = 0.1,
+                Mixup = 0.2,
+                CutMix = 1,
+                GradientClipping = 1,
+                Patience = 10,
+                Augmentation = new AugmentationOptions(4, FlipKind.Random, 0.2, 0, 8),
+            },
+            new NetworkOptions
+            {
+                Channels = width,
+                Dropout = 0.2,
+                Initialization = InitializationKind.KaimingNormal,
+            }
+        );
 
     /// <summary>Nothing: a plain network, constant learning rate, all epochs.</summary>
-    public static RunConfiguration BareNetwork(int epochs, int width) => new(
-        "no regularization at all",
-        new Recipe { Epochs = epochs, BatchSize = 16, LearningRate = 0.0015, WeightDecay = 0, LabelSmoothing = 0, GradientClipping = 0, Patience = 0, Schedule = ScheduleKind.Constant, Augmentation = AugmentationOptions.None },
-        new NetworkOptions { Channels = width, Dropout = 0, Form = BlockForm.Plain, Norm = NormKind.None, Initialization = InitializationKind.XavierUniform });
+    public static RunConfiguration BareNetwork(int epochs, int width) =>
+        new(
+            "no regularization at all",
+            new Recipe
+            {
+                Epochs = epochs,
+                BatchSize = 16,
+                LearningRate = 0.0015,
+                WeightDecay = 0,
+                LabelSmoothing = 0,
+                GradientClipping = 0,
+                Patience = 0,
+                Schedule = ScheduleKind.Constant,
+                Augmentation = AugmentationOptions.None,
+            },
+            new NetworkOptions
+            {
+                Channels = width,
+                Dropout = 0,
+                Form = BlockForm.Plain,
+                Norm = NormKind.None,
+                Initialization = InitializationKind.XavierUniform,
+            }
+        );
 
     /// <summary>The techniques, in the lesson's order.</summary>
     public static IReadOnlyList<Technique> Techniques { get; } =
@@ -45,18 +85,29 @@ internal static class AblationPlan
         Network("residual shortcuts", (from, to) => to with { Form = from.Form }),
         Network("dropout", (from, to) => to with { Dropout = from.Dropout }),
         Training("weight decay", (from, to) => to with { WeightDecay = from.WeightDecay }),
-        Training("augmentation", (from, to) => to with { Augmentation = from.Augmentation with { Cutout = to.Augmentation.Cutout } }),
+        Training("augmentation", (from, to) =>
+            to with
+            {
+                Augmentation = from.Augmentation with { Cutout = to.Augmentation.Cutout },
+            }
+        ),
         Training("label smoothing", (from, to) => to with { LabelSmoothing = from.LabelSmoothing }),
         Training("mixup", (from, to) => to with { Mixup = from.Mixup }),
         Training("CutMix", (from, to) => to with { CutMix = from.CutMix }),
-        Training("cutout", (from, to) => to with { Augmentation = to.Augmentation with { Cutout = from.Augmentation.Cutout } }),
+        Training("cutout", (from, to) =>
+            to with
+            {
+                Augmentation = to.Augmentation with { Cutout = from.Augmentation.Cutout },
+            }
+        ),
         Network("Kaiming initialization", (from, to) => to with { Initialization = from.Initialization }),
         Training("gradient clipping", (from, to) => to with { GradientClipping = from.GradientClipping }),
         Training("early stopping", (from, to) => to with { Patience = from.Patience }),
         Training("cosine decay", (from, to) => to with { Schedule = from.Schedule }),
     ];
 
-    /// <summary>The two references, each technique taken out and added alone, and the other norms in both places.</summary>
+    /// <summary>The two references, each technique taken out and added alone, and the other norms in both
+    /// places.</summary>
     /// <param name="epochs">Passes over the training part.</param>
     /// <param name="width">Channels of the first convolution.</param>
     /// <param name="only">Names of techniques; none for all.</param>
@@ -65,25 +116,61 @@ internal static class AblationPlan
     {
         foreach (var name in only)
         {
-            if (!Names.Contains(name, StringComparer.OrdinalIgnoreCase)) throw new UserException($"--only names '{name}'; the techniques are {string.Join(", ", Names)}.");
+            if (!Names.Contains(name, StringComparer.OrdinalIgnoreCase))
+                throw new UserException($"--only names '{name}'; the techniques are {string.Join(", ", Names)}.");
         }
 
         bool Wanted(string name) => only.Count == 0 || only.Contains(name, StringComparer.OrdinalIgnoreCase);
-        RunConfiguration full = FullStack(epochs, width), bare = BareNetwork(epochs, width);
+        RunConfiguration full = FullStack(epochs, width),
+            bare = BareNetwork(epochs, width);
         var variants = new List<Variant> { new(Full, null, full) };
-        variants.AddRange(Techniques.Where(technique => Wanted(technique.Name)).Select(technique => new Variant(Without + technique.Name, Full, technique.Copy(bare, full))));
-        variants.AddRange(OtherNorms.Where(norm => Wanted(norm.Name)).Select(norm => new Variant($"{norm.Name} instead of BatchNorm", Full, full with { Network = full.Network with { Norm = norm.Kind } })));
+        variants.AddRange(
+            Techniques
+                .Where(technique => Wanted(technique.Name))
+                .Select(technique => new Variant(Without + technique.Name, Full, technique.Copy(bare, full)))
+        );
+        variants.AddRange(
+            OtherNorms
+                .Where(norm => Wanted(norm.Name))
+                .Select(norm => new Variant(
+                    $"{norm.Name} instead of BatchNorm",
+                    Full,
+                    full with
+                    {
+                        Network = full.Network with { Norm = norm.Kind },
+                    }
+                ))
+        );
         variants.Add(new Variant(Bare, null, bare));
-        variants.AddRange(Techniques.Where(technique => Wanted(technique.Name)).Select(technique => new Variant($"{technique.Name} alone", Bare, technique.Copy(full, bare))));
-        variants.AddRange(OtherNorms.Where(norm => Wanted(norm.Name)).Select(norm => new Variant($"{norm.Name} alone", Bare, bare with { Network = bare.Network with { Norm = norm.Kind } })));
+        variants.AddRange(
+            Techniques
+                .Where(technique => Wanted(technique.Name))
+                .Select(technique => new Variant($"{technique.Name} alone", Bare, technique.Copy(full, bare)))
+        );
+        variants.AddRange(
+            OtherNorms
+                .Where(norm => Wanted(norm.Name))
+                .Select(norm => new Variant(
+                    $"{norm.Name} alone",
+                    Bare,
+                    bare with
+                    {
+                        Network = bare.Network with { Norm = norm.Kind },
+                    }
+                ))
+        );
         return variants;
     }
 
-    private static IReadOnlyList<(string Name, NormKind Kind)> OtherNorms { get; } = [("LayerNorm", NormKind.Layer), ("GroupNorm", NormKind.Group), ("InstanceNorm", NormKind.Instance)];
+    private static IReadOnlyList<(string Name, NormKind Kind)> OtherNorms { get; } =
+    [("LayerNorm", NormKind.Layer), ("GroupNorm", NormKind.Group), ("InstanceNorm", NormKind.Instance)];
 
-    private static IEnumerable<string> Names => Techniques.Select(technique => technique.Name).Concat(OtherNorms.Select(norm => norm.Name));
+    private static IEnumerable<string> Names =>
+        Techniques.Select(technique => technique.Name).Concat(OtherNorms.Select(norm => norm.Name));
 
-    private static Technique Network(string name, Func<NetworkOptions, NetworkOptions, NetworkOptions> copy) => new(name, (from, to) => to with { Network = copy(from.Network, to.Network) });
+    private static Technique Network(string name, Func<NetworkOptions, NetworkOptions, NetworkOptions> copy) =>
+        new(name, (from, to) => to with { Network = copy(from.Network, to.Network) });
 
-    private static Technique Training(string name, Func<Recipe, Recipe, Recipe> copy) => new(name, (from, to) => to with { Training = copy(from.Training, to.Training) });
+    private static Technique Training(string name, Func<Recipe, Recipe, Recipe> copy) =>
+        new(name, (from, to) => to with { Training = copy(from.Training, to.Training) });
 }

@@ -20,5 +20,6 @@ internal static class AtomicWrite
     }
 
     /// <summary>Writes a text file.</summary>
-    public static void Text(string path, string text) => File(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
+    public static void Text(string path, string text) =>
+        File(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
 }

@@ -1,17 +1,26 @@
 namespace TorchBridge.Training.Artifacts;
 
-/// <summary>A folder of files that can be made again, named by the hash of what they are made from; the oldest go where it grows too large.</summary>
+/// <summary>A folder of files that can be made again, named by the hash of what they are made from; the oldest go
+/// where it grows too large.</summary>
 /// <param name="name">Of the folder.</param>
 /// <param name="largestBytes">How large it may grow, in bytes.</param>
 internal sealed class CacheFolder(string name, long largestBytes)
 {
     /// <summary>Where files are kept: <c>~/.cache/torchbridge/NAME</c> on Linux.</summary>
-    public string Folder { get; init; } = Path.Combine(
-        Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache
-            ? cache
-            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), ".cache"),
-        "torchbridge",
-        name);
+    public string Folder { get; init; } =
+        Path.Combine(
+            Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache
+                ? cache
+                : Path.Combine(
+                    Environment.GetFolderPath(
+                        Environment.SpecialFolder.UserProfile,
+                        Environment.SpecialFolderOption.DoNotVerify
+                    ),
+                    ".cache"
+                ),
+            "torchbridge",
+            name
+        );
 
     /// <summary>The file of a key, or null.</summary>
     public string? Find(string key)
@@ -43,7 +52,8 @@ internal sealed class CacheFolder(string name, long largestBytes)
         foreach (var file in new DirectoryInfo(Folder).GetFiles().OrderByDescending(file => file.LastWriteTimeUtc))
         {
             total += file.Length;
-            if (total > largestBytes && file.Name != added) file.Delete();
+            if (total > largestBytes && file.Name != added)
+                file.Delete();
         }
     }
 }

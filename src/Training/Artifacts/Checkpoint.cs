@@ -1,6 +1,9 @@
-// What is in it: one safetensors file. Tensors: `weights.*`, `best.*` (weights of the best epoch), `average.*` (where averaged),
-// `optimizer.*`, `random_state` (torch's generator, for dropout). Its header's metadata: `torchbridge.checkpoint`, JSON with the settings,
-// the history and the counters. The learning rate and the loader's randomness are functions of the step, and need no state.
+// What is in it: one safetensors file. Tensors: `weights.*`, `best.*` (weights of the best epoch), `average.*` (where
+// averaged),
+// `optimizer.*`, `random_state` (torch's generator, for dropout). Its header's metadata: `torchbridge.checkpoint`,
+// JSON with the settings,
+// the history and the counters. The learning rate and the loader's randomness are functions of the step, and need no
+// state.
 // One file, renamed into place: it is the old one or the new one, never a half of each.
 using System.Text.Json;
 using TorchBridge.Onnx.Contract;
@@ -18,7 +21,8 @@ internal sealed class Checkpoint : IDisposable
     private readonly Dictionary<string, Tensor> tensors;
     private readonly Facts facts;
 
-    private Checkpoint(string path, Dictionary<string, Tensor> tensors, Facts facts) => (this.path, this.tensors, this.facts) = (path, tensors, facts);
+    private Checkpoint(string path, Dictionary<string, Tensor> tensors, Facts facts) =>
+        (this.path, this.tensors, this.facts) = (path, tensors, facts);
 
     /// <summary>How the run was set up.</summary>
     public ModelSettings Settings => facts.Settings;
@@ -33,29 +37,55 @@ internal sealed class Checkpoint : IDisposable
         using var scope = NewDisposeScope();
         var tensors = state.Tensors();
         tensors.Add(RandomState, get_rng_state());
-        var facts = new Facts(settings, state.History, state.BestEpoch, state.Stopping.Best, state.Stopping.EpochsWithout, state.Optimizer.Steps);
-        Safetensors.Write(path, tensors, new Dictionary<string, string>(StringComparer.Ordinal) { [MetadataKeys.Checkpoint] = Json.Text(facts) });
+        var facts = new Facts(
+            settings,
+            state.History,
+            state.BestEpoch,
+            state.Stopping.Best,
+            state.Stopping.EpochsWithout,
+            state.Optimizer.Steps
+        );
+        Safetensors.Write(
+            path,
+            tensors,
+            new Dictionary<string, string>(StringComparer.Ordinal) { [MetadataKeys.Checkpoint] = Json.Text(facts) }
+        );
     }
 
     /// <summary>Reads a checkpoint.</summary>
     /// <exception cref="UserException">It is missing, broken, or something else.</exception>
     public static Checkpoint Read(string path)
     {
-        if (!File.Exists(path)) throw new UserException($"There is no unfinished run to resume: {path} is not there. Start one without --resume, or name its folder with --out.");
+        if (!File.Exists(path))
+            throw new UserException(
+                $"There is no unfinished run to resume: {path} is not there. Start one without --resume, or name its folder with --out."
+            );
         var (tensors, metadata) = Safetensors.Read(path);
         try
         {
-            if (!metadata.TryGetValue(MetadataKeys.Checkpoint, out var json)) throw new UserException($"{path} is no checkpoint of this program ({MetadataKeys.Checkpoint} is missing)");
+            if (!metadata.TryGetValue(MetadataKeys.Checkpoint, out var json))
+                throw new UserException(
+                    $"{path} is no checkpoint of this program ({MetadataKeys.Checkpoint} is missing)"
+                );
             var facts = JsonSerializer.Deserialize<Facts>(json, Json.Options);
-            if (facts is not { Settings: not null, History: not null } || facts.History.Any(record => record is null)) throw new JsonException("they are not whole");
+            if (facts is not { Settings: not null, History: not null } || facts.History.Any(record => record is null))
+                throw new JsonException("they are not whole");
             facts.Settings.Check(path);
-            if (facts.BestEpoch < 0 || facts.BestEpoch > facts.History.Count || facts.EpochsWithout < 0 || facts.Steps < 0) throw new JsonException("its counters do not fit its history");
+            if (
+                facts.BestEpoch < 0
+                || facts.BestEpoch > facts.History.Count
+                || facts.EpochsWithout < 0
+                || facts.Steps < 0
+            )
+                throw new JsonException("its counters do not fit its history");
             return new Checkpoint(path, tensors, facts);
         }
         catch (Exception error) when (error is JsonException or UserException)
         {
-            foreach (var tensor in tensors.Values) tensor.Dispose();
-            if (error is UserException) throw;
+            foreach (var tensor in tensors.Values)
+                tensor.Dispose();
+            if (error is UserException)
+                throw;
             throw new UserException($"{path}: its facts cannot be read: {error.Message}", error);
         }
     }
@@ -65,8 +95,13 @@ internal sealed class Checkpoint : IDisposable
     {
         using var noGrad = no_grad();
         var targets = state.Tensors();
-        var odd = targets.Keys.Append(RandomState).Except(tensors.Keys).Concat(tensors.Keys.Except(targets.Keys.Append(RandomState))).FirstOrDefault();
-        if (odd is not null) throw new UserException($"{path} does not fit its own settings: '{odd}' is missing or too much");
+        var odd = targets
+            .Keys.Append(RandomState)
+            .Except(tensors.Keys)
+            .Concat(tensors.Keys.Except(targets.Keys.Append(RandomState)))
+            .FirstOrDefault();
+        if (odd is not null)
+            throw new UserException($"{path} does not fit its own settings: '{odd}' is missing or too much");
         // All of it before anything is changed; and libtorch ends the process where the generator's state is not one.
         foreach (var (name, target) in targets)
         {
@@ -74,8 +109,10 @@ internal sealed class Checkpoint : IDisposable
                 throw new UserException($"{path} does not fit its own settings: '{name}' has another shape or type");
         }
 
-        if (!RandomStates.IsValid(tensors[RandomState])) throw new UserException($"{path} is damaged: '{RandomState}' is no state of the random generator");
-        foreach (var (name, target) in targets) target.copy_(tensors[name]);
+        if (!RandomStates.IsValid(tensors[RandomState]))
+            throw new UserException($"{path} is damaged: '{RandomState}' is no state of the random generator");
+        foreach (var (name, target) in targets)
+            target.copy_(tensors[name]);
         state.History.AddRange(facts.History);
         state.BestEpoch = facts.BestEpoch;
         state.Stopping.Restore(facts.BestLoss, facts.EpochsWithout);
@@ -86,8 +123,16 @@ internal sealed class Checkpoint : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var tensor in tensors.Values) tensor.Dispose();
+        foreach (var tensor in tensors.Values)
+            tensor.Dispose();
     }
 
-    private sealed record Facts(ModelSettings Settings, IReadOnlyList<EpochRecord> History, int BestEpoch, double BestLoss, int EpochsWithout, long Steps);
+    private sealed record Facts(
+        ModelSettings Settings,
+        IReadOnlyList<EpochRecord> History,
+        int BestEpoch,
+        double BestLoss,
+        int EpochsWithout,
+        long Steps
+    );
 }

@@ -8,17 +8,19 @@ namespace TorchBridge.Training.Artifacts;
 /// <summary>How this program writes JSON: indented, snake_case, enums as texts, numbers as people write them.</summary>
 internal static class Json
 {
-    public static JsonSerializerOptions Options { get; } = new()
-    {
-        WriteIndented = true,
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower), new ReadableNumbers() },
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-    };
+    public static JsonSerializerOptions Options { get; } =
+        new()
+        {
+            WriteIndented = true,
+            PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+            Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower), new ReadableNumbers() },
+            DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+            Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+            NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        };
 
-    private static JsonSerializerOptions Named { get; } = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+    private static JsonSerializerOptions Named { get; } =
+        new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
 
     public static string Text<T>(T value) => JsonSerializer.Serialize(value, Options);
 
@@ -26,12 +28,16 @@ internal static class Json
     private sealed class ReadableNumbers : JsonConverter<double>
     {
         public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-            reader.TokenType == JsonTokenType.String ? JsonSerializer.Deserialize<double>(ref reader, Named) : reader.GetDouble();
+            reader.TokenType == JsonTokenType.String
+                ? JsonSerializer.Deserialize<double>(ref reader, Named)
+                : reader.GetDouble();
 
         public override void Write(Utf8JsonWriter writer, double value, JsonSerializerOptions options)
         {
-            if (double.IsFinite(value)) writer.WriteRawValue(Numbers.Exact(value));
-            else JsonSerializer.Serialize(writer, value, Named);
+            if (double.IsFinite(value))
+                writer.WriteRawValue(Numbers.Exact(value));
+            else
+                JsonSerializer.Serialize(writer, value, Named);
         }
     }
 }

@@ -5,10 +5,12 @@ namespace TorchBridge.Training.Artifacts;
 /// <summary>The files of a model, which replace those of the one before together.</summary>
 internal static class ModelFileSet
 {
-    /// <summary>Makes files in a folder of their own, and then puts all of them where they belong; or none, where making them fails.</summary>
+    /// <summary>Makes files in a folder of their own, and then puts all of them where they belong; or none, where
+    /// making them fails.</summary>
     /// <param name="folder">Where they belong.</param>
     /// <param name="replaced">Names of files of the model before that go where no new one is made.</param>
-    /// <param name="make">Makes them, under their names in the folder that it is given. Sub-folders are thrown away.</param>
+    /// <param name="make">Makes them, under their names in the folder that it is given. Sub-folders are thrown
+    /// away.</param>
     /// <exception cref="UserException">A file cannot be written.</exception>
     public static T Publish<T>(ModelFolder folder, IEnumerable<string> replaced, Func<ModelFolder, T> make)
     {
@@ -18,7 +20,12 @@ internal static class ModelFileSet
         Guarded(folder, () =>
         {
             // The model last: who watches it finds the others there.
-            var files = Directory.EnumerateFiles(set.Folder).Order(StringComparer.Ordinal).OrderBy(file => file == staged.Onnx).Select(file => Path.GetFileName(file)).ToArray();
+            var files = Directory
+                .EnumerateFiles(set.Folder)
+                .Order(StringComparer.Ordinal)
+                .OrderBy(file => file == staged.Onnx)
+                .Select(file => Path.GetFileName(file))
+                .ToArray();
             set.Publish(files, replaced.Except(files, StringComparer.Ordinal));
             return true;
         });
@@ -26,7 +33,8 @@ internal static class ModelFileSet
     }
 
     /// <summary>Makes a folder inside a staged one for files that are needed on the way.</summary>
-    public static string Scratch(ModelFolder staged) => Directory.CreateDirectory(Path.Combine(staged.Path, "scratch")).FullName;
+    public static string Scratch(ModelFolder staged) =>
+        Directory.CreateDirectory(Path.Combine(staged.Path, "scratch")).FullName;
 
     private static T Guarded<T>(ModelFolder folder, Func<T> work)
     {

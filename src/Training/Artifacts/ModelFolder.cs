@@ -33,10 +33,11 @@ internal sealed record ModelFolder(string Path)
     public void Write(Figure figure) => figure.Write(Picture(figure.Name));
 
     /// <summary>Names of the files that may have been quantized from this model.</summary>
-    public IEnumerable<string> VariantFiles => Enum.GetValues<QuantizationMode>()
-        .Select(mode => Variant(QuantizedPackager.VariantName(mode)))
-        .SelectMany(variant => (string[])[variant.Onnx, variant.Zip, variant.Card, .. variant.SensitivityFiles])
-        .Select(file => System.IO.Path.GetFileName(file));
+    public IEnumerable<string> VariantFiles =>
+        Enum.GetValues<QuantizationMode>()
+            .Select(mode => Variant(QuantizedPackager.VariantName(mode)))
+            .SelectMany(variant => (string[])[variant.Onnx, variant.Zip, variant.Card, .. variant.SensitivityFiles])
+            .Select(file => System.IO.Path.GetFileName(file));
 
     /// <summary>The plot of what each layer costs alone.</summary>
     public IEnumerable<string> SensitivityFiles => [$"{Picture("sensitivity")}.svg", $"{Picture("sensitivity")}.png"];
@@ -55,7 +56,10 @@ internal sealed record ModelFolder(string Path)
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new UserException($"--out {Path}: the folder cannot be written ({error.Message}). Name another with --out.", error);
+            throw new UserException(
+                $"--out {Path}: the folder cannot be written ({error.Message}). Name another with --out.",
+                error
+            );
         }
     }
 

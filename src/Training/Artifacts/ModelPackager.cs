@@ -18,7 +18,8 @@ internal sealed record PackagingResult(ExportReport Export, IReadOnlyList<Parity
     public bool Passed => Parity.All(row => row.Passed);
 }
 
-/// <summary>Turns a trained model into its ONNX file and its ML.NET zip, proves both, and only then puts them where they belong.</summary>
+/// <summary>Turns a trained model into its ONNX file and its ML.NET zip, proves both, and only then puts them where
+/// they belong.</summary>
 internal static class ModelPackager
 {
     private const int SelfCheckPictures = 16;
@@ -30,16 +31,33 @@ internal static class ModelPackager
     /// <param name="test">TorchSharp's evaluation of the test part.</param>
     /// <param name="foldBatchNorm">Whether BatchNorm goes into the convolutions.</param>
     /// <param name="explain">Whether every value inside the network is compared too.</param>
-    /// <param name="alongside">Makes what else belongs to the model (pictures, card, report) in the folder that it is given.</param>
+    /// <param name="alongside">Makes what else belongs to the model (pictures, card, report) in the folder that it is
+    /// given.</param>
     /// <param name="activationMap">Whether the file gets the class-activation maps as a third output.</param>
     /// <exception cref="UserException">Export was refused, or the proof failed.</exception>
-    public static PackagingResult Package(TrainedModel model, ModelFolder folder, LoadedData data, Evaluation test, bool foldBatchNorm = true, bool explain = false, Action<ModelFolder, PackagingResult>? alongside = null, bool activationMap = false) =>
+    public static PackagingResult Package(
+        TrainedModel model,
+        ModelFolder folder,
+        LoadedData data,
+        Evaluation test,
+        bool foldBatchNorm = true,
+        bool explain = false,
+        Action<ModelFolder, PackagingResult>? alongside = null,
+        bool activationMap = false
+    ) =>
         // Quantized copies were made from the model that is replaced, and an older zip too where this one gets none.
         ModelFileSet.Publish(folder, folder.VariantFiles.Append(Path.GetFileName(folder.Zip)), staged =>
         {
-            var result = new PackagingResult(Write(model, staged, data, test, foldBatchNorm, explain, activationMap), Prove(model, staged.Onnx, staged.Zip, data, test, ModelFileSet.Scratch(staged)));
+            var result = new PackagingResult(
+                Write(model, staged, data, test, foldBatchNorm, explain, activationMap),
+                Prove(model, staged.Onnx, staged.Zip, data, test, ModelFileSet.Scratch(staged))
+            );
             VerifyItself(staged.Onnx);
-            if (!result.Passed) throw new UserException($"The files do not say what the network says, and are not left behind: {Describe(result.Parity.First(row => !row.Passed))}");
+            if (!result.Passed)
+                throw new UserException(
+                    "The files do not say what the network says, and are not left behind: "
+                        + $"{Describe(result.Parity.First(row => !row.Passed))}"
+                );
             alongside?.Invoke(staged, result);
             return result;
         });
@@ -48,15 +66,25 @@ internal static class ModelPackager
     private static void VerifyItself(string onnx)
     {
         using var classifier = ImageClassifier.Load(onnx);
-        if (classifier.Verify() is { Passed: false } failed) throw new UserException($"The file fails its own self-check, and is not left behind: {failed}");
+        if (classifier.Verify() is { Passed: false } failed)
+            throw new UserException($"The file fails its own self-check, and is not left behind: {failed}");
     }
 
-    private static ExportReport Write(TrainedModel model, ModelFolder staged, LoadedData data, Evaluation test, bool foldBatchNorm, bool explain, bool activationMap)
+    private static ExportReport Write(
+        TrainedModel model,
+        ModelFolder staged,
+        LoadedData data,
+        Evaluation test,
+        bool foldBatchNorm,
+        bool explain,
+        bool activationMap
+    )
     {
         try
         {
             var report = Export(model, staged.Onnx, foldBatchNorm, data.Data.Test, test, explain, activationMap);
-            if (model.Settings.Reading.WithoutStockTwin is null) StockPipeline.Save(staged.Onnx, staged.Zip);
+            if (model.Settings.Reading.WithoutStockTwin is null)
+                StockPipeline.Save(staged.Onnx, staged.Zip);
             return report;
         }
         catch (ExportException error)
@@ -68,11 +96,19 @@ internal static class ModelPackager
     /// <summary>Compares every way of running the model over the test pictures.</summary>
     /// <param name="model">The model; TorchSharp in eval mode is what is right.</param>
     /// <param name="onnx">The ONNX file.</param>
-    /// <param name="zip">The ML.NET zip; of a model that stock ML.NET cannot read pictures for there is none, and the classifier reads the files.</param>
+    /// <param name="zip">The ML.NET zip; of a model that stock ML.NET cannot read pictures for there is none, and the
+    /// classifier reads the files.</param>
     /// <param name="data">Its test part is run.</param>
     /// <param name="test">TorchSharp's evaluation of it.</param>
     /// <param name="scratch">A folder for files that are needed on the way.</param>
-    public static IReadOnlyList<ParityRow> Prove(TrainedModel model, string onnx, string zip, LoadedData data, Evaluation test, string scratch)
+    public static IReadOnlyList<ParityRow> Prove(
+        TrainedModel model,
+        string onnx,
+        string zip,
+        LoadedData data,
+        Evaluation test,
+        string scratch
+    )
     {
         var unfolded = Path.Combine(scratch, "unfolded.onnx");
         Export(model, unfolded, foldBatchNorm: false, data.Data.Test, test);
@@ -88,33 +124,71 @@ internal static class ModelPackager
     }
 
     /// <summary>A row as people read it.</summary>
-    public static string Describe(ParityRow row) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"{row.Name}: agreement {row.Agree:N0} of {row.Count:N0}{(row.Ties.Count == 0 ? "" : $" ({row.Ties.Count} ties: {string.Join(", ", row.Ties.Take(10))})")}, largest difference {Numbers.Short(row.LargestAbsolute)} (allowed {Numbers.Short(row.Tolerance)}), relative {Numbers.Short(row.LargestRelative)}");
+    public static string Describe(ParityRow row) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{row.Name}: agreement {row.Agree:N0} of "
+                + $"{row.Count:N0}"
+                + $"{(row.Ties.Count == 0 ? "" : $" ({row.Ties.Count} ties: {string.Join(", ", row.Ties.Take(10))})")}"
+                + $", largest difference {Numbers.Short(row.LargestAbsolute)} (allowed "
+                + $"{Numbers.Short(row.Tolerance)}), relative {Numbers.Short(row.LargestRelative)}"
+        );
 
-    private static ExportReport Export(TrainedModel model, string path, bool foldBatchNorm, PictureSet data, Evaluation test, bool explain = false, bool activationMap = false)
+    private static ExportReport Export(
+        TrainedModel model,
+        string path,
+        bool foldBatchNorm,
+        PictureSet data,
+        Evaluation test,
+        bool explain = false,
+        bool activationMap = false
+    )
     {
         var network = model.Settings.Network;
         using var scope = NewDisposeScope();
-        var example = randint(0, 256, [1, 3, network.Height, network.Width], dtype: ScalarType.Float32, generator: new Generator((ulong)model.Settings.Seed));
-        if (activationMap) Explanation.ClassActivation.RequireExact(model.Network);
+        var example = randint(
+            0,
+            256,
+            [1, 3, network.Height, network.Width],
+            dtype: ScalarType.Float32,
+            generator: new Generator((ulong)model.Settings.Seed)
+        );
+        if (activationMap)
+            Explanation.ClassActivation.RequireExact(model.Network);
         nn.Module exported = activationMap ? new Explanation.ExplainingClassifier(model.Classifier) : model.Classifier;
         exported.eval();
-        return OnnxExporter.Export(exported, example, path, new ExportOptions
-        {
-            OutputNames = activationMap ? [ModelNames.Logits, ModelNames.Probabilities, ModelNames.ActivationMap] : [ModelNames.Logits, ModelNames.Probabilities],
-            FoldBatchNorm = foldBatchNorm,
-            Explain = explain,
-            Seed = model.Settings.Seed,
-            Metadata = new Dictionary<string, string>(model.Card.ToMetadata().Append(SelfCheckOf(data, test).ToMetadata()).Concat(TrainingFacts(model, test)), StringComparer.Ordinal),
-            LateMetadata = report => report.Parity is { } parity ? [new(MetadataKeys.Parity, Json.Text(parity.Outputs))] : [],
-        });
+        return OnnxExporter.Export(
+            exported,
+            example,
+            path,
+            new ExportOptions
+            {
+                OutputNames = activationMap
+                    ? [ModelNames.Logits, ModelNames.Probabilities, ModelNames.ActivationMap]
+                    : [ModelNames.Logits, ModelNames.Probabilities],
+                FoldBatchNorm = foldBatchNorm,
+                Explain = explain,
+                Seed = model.Settings.Seed,
+                Metadata = new Dictionary<string, string>(
+                    model
+                        .Card.ToMetadata()
+                        .Append(SelfCheckOf(data, test).ToMetadata())
+                        .Concat(TrainingFacts(model, test)),
+                    StringComparer.Ordinal
+                ),
+                LateMetadata = report =>
+                    report.Parity is { } parity ? [new(MetadataKeys.Parity, Json.Text(parity.Outputs))] : [],
+            }
+        );
     }
 
     /// <summary>Some test pictures with TorchSharp's logits: what a deployed model checks itself by.</summary>
     private static SelfCheck SelfCheckOf(PictureSet pictures, Evaluation test)
     {
-        var chosen = Enumerable.Range(0, Math.Min(SelfCheckPictures, pictures.Count)).Select(i => i * pictures.Count / Math.Min(SelfCheckPictures, pictures.Count)).ToArray();
+        var chosen = Enumerable
+            .Range(0, Math.Min(SelfCheckPictures, pictures.Count))
+            .Select(i => i * pictures.Count / Math.Min(SelfCheckPictures, pictures.Count))
+            .ToArray();
         var classes = test.Logits.Length / pictures.Count;
         float[] logits = [.. chosen.SelectMany(i => test.Logits.AsSpan(i * classes, classes).ToArray())];
         // What packaging proves over all test pictures, and no less: a share of the largest of all logits.
@@ -125,22 +199,28 @@ internal static class ModelPackager
     private static double Largest(float[] logits) => ArrayComparison.LargestMagnitude<float>(logits);
 
     private static IEnumerable<KeyValuePair<string, string>> TrainingFacts(TrainedModel model, Evaluation test) =>
-    [
-        new(MetadataKeys.Settings, Json.Text(model.Settings)),
-        new(MetadataKeys.Versions, Json.Text(Versions.All)),
-        new(MetadataKeys.TestAccuracy, test.Accuracy.ToString("R", CultureInfo.InvariantCulture)),
-        new(MetadataKeys.TestLoss, test.Loss.ToString("R", CultureInfo.InvariantCulture)),
-    ];
+        [
+            new(MetadataKeys.Settings, Json.Text(model.Settings)),
+            new(MetadataKeys.Versions, Json.Text(Versions.All)),
+            new(MetadataKeys.TestAccuracy, test.Accuracy.ToString("R", CultureInfo.InvariantCulture)),
+            new(MetadataKeys.TestLoss, test.Loss.ToString("R", CultureInfo.InvariantCulture)),
+        ];
 
     /// <summary>Writes the test pictures as files, in their order.</summary>
     public static string[] WriteFiles(LoadedData data, string folder)
     {
         Directory.CreateDirectory(folder);
-        return [.. data.TestFiles().Select((picture, i) =>
-        {
-            var path = Path.Combine(folder, $"{i:D6}{Path.GetExtension(picture.Name)}");
-            File.WriteAllBytes(path, picture.Bytes);
-            return path;
-        })];
+        return
+        [
+            .. data.TestFiles()
+                .Select(
+                    (picture, i) =>
+                    {
+                        var path = Path.Combine(folder, $"{i:D6}{Path.GetExtension(picture.Name)}");
+                        File.WriteAllBytes(path, picture.Bytes);
+                        return path;
+                    }
+                ),
+        ];
     }
 }

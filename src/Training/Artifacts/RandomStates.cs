@@ -1,5 +1,6 @@
 // The state of libtorch's CPU generator, as get_rng_state gives it: 5,056 bytes, a C struct.
-//   0 seed uint64 | 8 left int32 | 12 seeded int32 | 16 next uint64 | 24 state 624 x uint64 | 5016 three doubles | 5040 int32 | 5048 float, bool
+//   0 seed uint64 | 8 left int32 | 12 seeded int32 | 16 next uint64 | 24 state 624 x uint64 | 5016 three doubles |
+// 5040 int32 | 5048 float, bool
 // Source: pytorch, aten/src/ATen/CPUGeneratorImpl.cpp (CPUGeneratorImplState) and core/MT19937RNGEngine.h (is_valid).
 using System.Buffers.Binary;
 using TorchSharp;
@@ -7,23 +8,34 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Artifacts;
 
-/// <summary>Checks states of libtorch's random generator: TorchSharp hands them on unchecked, and a wrong one ends the process.</summary>
+/// <summary>Checks states of libtorch's random generator: TorchSharp hands them on unchecked, and a wrong one ends
+/// the process.</summary>
 internal static class RandomStates
 {
-    private const int Length = 5056, Left = 8, Seeded = 12, Next = 16, Words = 24, Count = 624;
+    private const int Length = 5056,
+        Left = 8,
+        Seeded = 12,
+        Next = 16,
+        Words = 24,
+        Count = 624;
 
     /// <summary>Whether a tensor is a state that the generator can be set to.</summary>
     public static bool IsValid(Tensor state)
     {
-        if (state.dtype != ScalarType.Byte || state.dim() != 1 || state.numel() != Length) return false;
+        if (state.dtype != ScalarType.Byte || state.dim() != 1 || state.numel() != Length)
+            return false;
         Span<byte> bytes = stackalloc byte[Length];
         state.bytes.CopyTo(bytes);
-        if (BinaryPrimitives.ReadInt32LittleEndian(bytes[Left..]) is < 1 or > Count) return false;
-        if (BinaryPrimitives.ReadInt32LittleEndian(bytes[Seeded..]) != 1) return false;
-        if (BinaryPrimitives.ReadUInt64LittleEndian(bytes[Next..]) > Count) return false;
+        if (BinaryPrimitives.ReadInt32LittleEndian(bytes[Left..]) is < 1 or > Count)
+            return false;
+        if (BinaryPrimitives.ReadInt32LittleEndian(bytes[Seeded..]) != 1)
+            return false;
+        if (BinaryPrimitives.ReadUInt64LittleEndian(bytes[Next..]) > Count)
+            return false;
         for (var i = 0; i < Count; i++)
         {
-            if (BinaryPrimitives.ReadUInt64LittleEndian(bytes[(Words + (8 * i))..]) > uint.MaxValue) return false;
+            if (BinaryPrimitives.ReadUInt64LittleEndian(bytes[(Words + (8 * i))..]) > uint.MaxValue)
+                return false;
         }
 
         return true;

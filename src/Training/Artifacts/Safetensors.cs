@@ -1,4 +1,5 @@
-// The safetensors format: 8 bytes little-endian length of the header; the header, JSON { name: { dtype, shape, data_offsets } } with
+// The safetensors format: 8 bytes little-endian length of the header; the header, JSON { name: { dtype, shape,
+// data_offsets } } with
 // "__metadata__" a map of texts; then the tensors' bytes, C order, little-endian, in the header's order.
 // Source: https://github.com/huggingface/safetensors, "Format".
 using System.Buffers.Binary;
@@ -16,21 +17,41 @@ internal static class Safetensors
 
     private static readonly (ScalarType Type, string Name, int Bytes)[] Types =
     [
-        (ScalarType.Float32, "F32", 4), (ScalarType.Float64, "F64", 8), (ScalarType.Float16, "F16", 2), (ScalarType.BFloat16, "BF16", 2),
-        (ScalarType.Int64, "I64", 8), (ScalarType.Int32, "I32", 4), (ScalarType.Byte, "U8", 1), (ScalarType.Bool, "BOOL", 1),
+        (ScalarType.Float32, "F32", 4),
+        (ScalarType.Float64, "F64", 8),
+        (ScalarType.Float16, "F16", 2),
+        (ScalarType.BFloat16, "BF16", 2),
+        (ScalarType.Int64, "I64", 8),
+        (ScalarType.Int32, "I32", 4),
+        (ScalarType.Byte, "U8", 1),
+        (ScalarType.Bool, "BOOL", 1),
     ];
 
     /// <summary>Writes tensors and texts, whole or not at all.</summary>
-    public static void Write(string path, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string> metadata)
+    public static void Write(
+        string path,
+        IReadOnlyDictionary<string, Tensor> tensors,
+        IReadOnlyDictionary<string, string> metadata
+    )
     {
-        var header = new JsonObject { ["__metadata__"] = new JsonObject(metadata.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value))) };
+        var header = new JsonObject
+        {
+            ["__metadata__"] = new JsonObject(
+                metadata.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value))
+            ),
+        };
         long offset = 0;
         var order = tensors.OrderBy(pair => pair.Key, StringComparer.Ordinal).ToArray();
         foreach (var (name, value) in order)
         {
             var (_, type, bytes) = Types.First(known => known.Type == value.dtype);
             var end = offset + (value.numel() * bytes);
-            header[name] = new JsonObject { ["dtype"] = type, ["shape"] = new JsonArray([.. value.shape.Select(size => (JsonNode)size)]), ["data_offsets"] = new JsonArray(offset, end) };
+            header[name] = new JsonObject
+            {
+                ["dtype"] = type,
+                ["shape"] = new JsonArray([.. value.shape.Select(size => (JsonNode)size)]),
+                ["data_offsets"] = new JsonArray(offset, end),
+            };
             offset = end;
         }
 
@@ -42,12 +63,14 @@ internal static class Safetensors
             BinaryPrimitives.WriteInt64LittleEndian(length, padded);
             stream.Write(length);
             stream.Write(json);
-            for (var i = json.Length; i < padded; i++) stream.WriteByte((byte)' ');
+            for (var i = json.Length; i < padded; i++)
+                stream.WriteByte((byte)' ');
             foreach (var (_, value) in order)
             {
                 using var scope = NewDisposeScope();
                 var plain = value.detach().cpu().contiguous();
-                if (plain.numel() > 0) stream.Write(plain.bytes);
+                if (plain.numel() > 0)
+                    stream.Write(plain.bytes);
             }
         });
     }
@@ -63,36 +86,58 @@ internal static class Safetensors
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new UserException($"{path} cannot be read: {error.Message} Train a model first, or name its folder with --out.", error);
+            throw new UserException(
+                $"{path} cannot be read: {error.Message} Train a model first, or name its folder with --out.",
+                error
+            );
         }
 
         try
         {
             return Parse(bytes);
         }
-        catch (Exception error) when (error is JsonException or ArgumentException or InvalidOperationException or FormatException or KeyNotFoundException or NullReferenceException or OverflowException)
+        catch (Exception error)
+            when (error
+                    is JsonException
+                        or ArgumentException
+                        or InvalidOperationException
+                        or FormatException
+                        or KeyNotFoundException
+                        or NullReferenceException
+                        or OverflowException
+            )
         {
-            throw new UserException($"{path} is not a whole safetensors file ({bytes.Length} bytes): {error.Message}", error);
+            throw new UserException(
+                $"{path} is not a whole safetensors file ({bytes.Length} bytes): {error.Message}",
+                error
+            );
         }
     }
 
     private static (Dictionary<string, Tensor>, Dictionary<string, string>) Parse(byte[] bytes)
     {
-        if (bytes.Length < 8) throw new FormatException("it is shorter than its header's length");
+        if (bytes.Length < 8)
+            throw new FormatException("it is shorter than its header's length");
         var length = BinaryPrimitives.ReadInt64LittleEndian(bytes);
-        if (length < 2 || length > bytes.Length - 8) throw new FormatException("the header reaches beyond the end of the file");
+        if (length < 2 || length > bytes.Length - 8)
+            throw new FormatException("the header reaches beyond the end of the file");
         var header = JsonNode.Parse(bytes.AsSpan(8, (int)length))!.AsObject();
         var data = bytes.AsMemory(8 + (int)length);
         var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
         try
         {
-            foreach (var (name, node) in header.Where(pair => pair.Key != "__metadata__")) tensors.Add(name, ToTensor(name, node!, data.Span));
-            var metadata = header["__metadata__"]?.AsObject().ToDictionary(pair => pair.Key, pair => pair.Value!.GetValue<string>(), StringComparer.Ordinal) ?? [];
+            foreach (var (name, node) in header.Where(pair => pair.Key != "__metadata__"))
+                tensors.Add(name, ToTensor(name, node!, data.Span));
+            var metadata = header["__metadata__"]
+                ?.AsObject()
+                .ToDictionary(pair => pair.Key, pair => pair.Value!.GetValue<string>(), StringComparer.Ordinal)
+                ?? [];
             return (tensors, metadata);
         }
         catch
         {
-            foreach (var tensor in tensors.Values) tensor.Dispose();
+            foreach (var tensor in tensors.Values)
+                tensor.Dispose();
             throw;
         }
     }
@@ -101,14 +146,20 @@ internal static class Safetensors
     {
         var (type, _, size) = Types.First(known => known.Name == node["dtype"]!.GetValue<string>());
         var shape = node["shape"]!.AsArray().Select(value => value!.GetValue<long>()).ToArray();
-        // Each size alone too: of a product that is zero or overflows, libtorch would hear sizes that nothing has checked.
-        if (shape.Length > MostAxes || shape.Any(axis => axis < 0 || axis > int.MaxValue)) throw new FormatException($"the shape of {name} is not possible");
+        // Each size alone too: of a product that is zero or overflows, libtorch would hear sizes that nothing has
+        // checked.
+        if (shape.Length > MostAxes || shape.Any(axis => axis < 0 || axis > int.MaxValue))
+            throw new FormatException($"the shape of {name} is not possible");
         var bytes = shape.Aggregate((Int128)size, (product, axis) => product > int.MaxValue ? product : product * axis);
-        if (shape.Contains(0)) bytes = 0;
-        long start = node["data_offsets"]![0]!.GetValue<long>(), end = node["data_offsets"]![1]!.GetValue<long>();
-        if (start < 0 || end < start || end > data.Length || end - start != bytes) throw new FormatException($"the data of {name} is cut short");
+        if (shape.Contains(0))
+            bytes = 0;
+        long start = node["data_offsets"]![0]!.GetValue<long>(),
+            end = node["data_offsets"]![1]!.GetValue<long>();
+        if (start < 0 || end < start || end > data.Length || end - start != bytes)
+            throw new FormatException($"the data of {name} is cut short");
         var tensor = empty(shape, type).DetachFromDisposeScope();
-        if (end > start) data[(int)start..(int)end].CopyTo(tensor.bytes);
+        if (end > start)
+            data[(int)start..(int)end].CopyTo(tensor.bytes);
         return tensor;
     }
 }

@@ -20,8 +20,18 @@ namespace TorchBridge.Training.Artifacts;
 /// <param name="Data">What <c>--data</c> was.</param>
 /// <param name="DataLimits">Numbers of drawn pictures, where not the default.</param>
 /// <param name="ClassNames">One a class.</param>
-/// <param name="Statistics">Channel mean and standard deviation of the training part, or those that the first weights were trained with.</param>
-internal sealed record ModelSettings(NetworkOptions Network, Recipe Recipe, ComputeOptions Compute, int Seed, string Data, int[]? DataLimits, IReadOnlyList<string> ClassNames, ChannelStatistics Statistics)
+/// <param name="Statistics">Channel mean and standard deviation of the training part, or those that the first weights
+/// were trained with.</param>
+internal sealed record ModelSettings(
+    NetworkOptions Network,
+    Recipe Recipe,
+    ComputeOptions Compute,
+    int Seed,
+    string Data,
+    int[]? DataLimits,
+    IReadOnlyList<string> ClassNames,
+    ChannelStatistics Statistics
+)
 {
     /// <summary>Where the first weights came from; null where they were drawn.</summary>
     public WeightsOrigin? Start { get; init; }
@@ -34,12 +44,27 @@ internal sealed record ModelSettings(NetworkOptions Network, Recipe Recipe, Comp
     /// <exception cref="UserException">Something is missing, out of its range, or does not fit.</exception>
     public void Check(string path)
     {
-        if (Network is null || Recipe is null || Compute is null || Data is null || ClassNames is null || Statistics is null || Reading is null)
+        if (
+            Network is null
+            || Recipe is null
+            || Compute is null
+            || Data is null
+            || ClassNames is null
+            || Statistics is null
+            || Reading is null
+        )
             throw new UserException($"{path}: its settings are not whole");
         ConfigurationRanges.Check(new RunConfiguration("", Recipe, Network), path);
         if (ClassNames.Count != Network.Classes || ClassNames.Any(name => name is null))
-            throw new UserException(FormattableString.Invariant($"{path}: its settings name {ClassNames.Count} classes, and the network has {Network.Classes}"));
-        if (Statistics is not { Mean: { Length: 3 } mean, Std: { Length: 3 } deviation } || !mean.Concat(deviation).All(double.IsFinite))
+            throw new UserException(
+                FormattableString.Invariant(
+                    $"{path}: its settings name {ClassNames.Count} classes, and the network has {Network.Classes}"
+                )
+            );
+        if (
+            Statistics is not { Mean: { Length: 3 } mean, Std: { Length: 3 } deviation }
+            || !mean.Concat(deviation).All(double.IsFinite)
+        )
             throw new UserException($"{path}: its settings hold no mean and standard deviation of three channels");
     }
 }
@@ -56,7 +81,8 @@ internal sealed class TrainedModel : IDisposable
         random.manual_seed(settings.Seed);
         network = ImageNetwork.Make(settings.Network);
         Classifier = new PixelClassifier(network, settings.Statistics);
-        // Before training and after loading alike: another layout sums in another order, and the last digits would differ.
+        // Before training and after loading alike: another layout sums in another order, and the last digits would
+        // differ.
         ChannelsLast.Convert(Classifier);
     }
 
@@ -69,10 +95,14 @@ internal sealed class TrainedModel : IDisposable
     public ImageNetwork Network => network;
 
     /// <summary>The network in a word or two, for people.</summary>
-    public string Description => Settings.Network.Kind == NetworkKind.ModernCnn ? $"ModernCNN, {Settings.Network.Form}" : Naming.Of(Settings.Network.Kind);
+    public string Description =>
+        Settings.Network.Kind == NetworkKind.ModernCnn
+            ? $"ModernCNN, {Settings.Network.Form}"
+            : Naming.Of(Settings.Network.Kind);
 
     /// <summary>What the ONNX file says of itself to those who serve it.</summary>
-    public ModelCard Card => new(Settings.ClassNames, Settings.Network.Width, Settings.Network.Height) { Reading = Settings.Reading };
+    public ModelCard Card =>
+        new(Settings.ClassNames, Settings.Network.Width, Settings.Network.Height) { Reading = Settings.Reading };
 
     /// <summary>Reads a model.</summary>
     /// <exception cref="UserException">The file is missing, broken, or another program's.</exception>
@@ -82,7 +112,8 @@ internal sealed class TrainedModel : IDisposable
         try
         {
             var settings = metadata.TryGetValue(MetadataKeys.Settings, out var json)
-                ? JsonSerializer.Deserialize<ModelSettings>(json, Json.Options) ?? throw new JsonException("they are null")
+                ? JsonSerializer.Deserialize<ModelSettings>(json, Json.Options)
+                    ?? throw new JsonException("they are null")
                 : throw new UserException($"{path} holds no settings of this program ({MetadataKeys.Settings})");
             settings.Check(path);
             var model = new TrainedModel(settings);
@@ -103,13 +134,21 @@ internal sealed class TrainedModel : IDisposable
         }
         finally
         {
-            foreach (var tensor in tensors.Values) tensor.Dispose();
+            foreach (var tensor in tensors.Values)
+                tensor.Dispose();
         }
     }
 
     /// <summary>Writes weights and settings.</summary>
     public void Save(string path) =>
-        Safetensors.Write(path, network.state_dict(), new Dictionary<string, string>(StringComparer.Ordinal) { [MetadataKeys.Settings] = JsonSerializer.Serialize(Settings, Json.Options) });
+        Safetensors.Write(
+            path,
+            network.state_dict(),
+            new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                [MetadataKeys.Settings] = JsonSerializer.Serialize(Settings, Json.Options),
+            }
+        );
 
     /// <inheritdoc/>
     public void Dispose()
@@ -124,10 +163,15 @@ internal sealed class TrainedModel : IDisposable
         using var scope = NewDisposeScope();
         var state = network.state_dict();
         var missing = state.Keys.Except(tensors.Keys).Concat(tensors.Keys.Except(state.Keys)).FirstOrDefault();
-        if (missing is not null) throw new UserException($"{path} does not fit its own settings: '{missing}' is missing or too much");
+        if (missing is not null)
+            throw new UserException($"{path} does not fit its own settings: '{missing}' is missing or too much");
         foreach (var (name, target) in state)
         {
-            if (!target.shape.AsSpan().SequenceEqual(tensors[name].shape)) throw new UserException($"{path}: '{name}' has the shape [{string.Join(", ", tensors[name].shape)}], expected [{string.Join(", ", target.shape)}]");
+            if (!target.shape.AsSpan().SequenceEqual(tensors[name].shape))
+                throw new UserException(
+                    $"{path}: '{name}' has the shape [{string.Join(", ", tensors[name].shape)}], expected "
+                        + $"[{string.Join(", ", target.shape)}]"
+                );
             target.copy_(tensors[name]);
         }
     }

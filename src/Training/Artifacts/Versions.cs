@@ -9,18 +9,20 @@ namespace TorchBridge.Training.Artifacts;
 /// <summary>Versions and machine, for the card.</summary>
 internal static class Versions
 {
-    public static IReadOnlyDictionary<string, string> All { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
-    {
-        ["torchbridge"] = Of(typeof(Versions)),
-        ["torchsharp"] = Of(typeof(torch)),
-        ["onnxruntime"] = Of(typeof(InferenceSession)),
-        ["ml_net"] = Of(typeof(MLContext)),
-        ["dotnet"] = Environment.Version.ToString(),
-        ["os"] = RuntimeInformation.OSDescription,
-        ["architecture"] = RuntimeInformation.ProcessArchitecture.ToString(),
-        ["processors"] = Environment.ProcessorCount.ToString(System.Globalization.CultureInfo.InvariantCulture),
-    };
+    public static IReadOnlyDictionary<string, string> All { get; } =
+        new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["torchbridge"] = Of(typeof(Versions)),
+            ["torchsharp"] = Of(typeof(torch)),
+            ["onnxruntime"] = Of(typeof(InferenceSession)),
+            ["ml_net"] = Of(typeof(MLContext)),
+            ["dotnet"] = Environment.Version.ToString(),
+            ["os"] = RuntimeInformation.OSDescription,
+            ["architecture"] = RuntimeInformation.ProcessArchitecture.ToString(),
+            ["processors"] = Environment.ProcessorCount.ToString(System.Globalization.CultureInfo.InvariantCulture),
+        };
 
     private static string Of(Type type) =>
-        type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? type.Assembly.GetName().Version!.ToString();
+        type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0]
+        ?? type.Assembly.GetName().Version!.ToString();
 }

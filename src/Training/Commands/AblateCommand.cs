@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Spectre.Console;
 using TorchBridge.Training.Ablation;
 using TorchBridge.Training.Artifacts;
@@ -12,66 +13,206 @@ internal static class AblateCommand
     public static Command Build()
     {
         var data = CommonOptions.DataSet("drawn");
-        Option<string> folder = new("--out") { Description = "Folder of the report and of the stored runs; a second start there does only the runs that are missing.", DefaultValueFactory = _ => "ablation", HelpName = "DIR" };
-        Option<int> seeds = new("--seeds") { Description = "Runs of each variant; the seed is also the data's.", DefaultValueFactory = _ => 3, HelpName = "N" };
-        Option<int> epochs = new("--epochs") { Description = "Passes over the training pictures.", DefaultValueFactory = _ => 60, HelpName = "N" };
-        Option<int> pictures = new("--pictures") { Description = "Training pictures: few, so that the effects show.", DefaultValueFactory = _ => 300, HelpName = "N" };
-        Option<int> width = new("--width") { Description = "Channels of the first convolution, a multiple of 8; 64 is the full network.", DefaultValueFactory = _ => 16, HelpName = "N" };
-        Option<int> parallel = new("--parallel") { Description = "Runs at a time, a process each, of one thread. Default: one a core.", DefaultValueFactory = _ => Environment.ProcessorCount, HelpName = "N" };
-        Option<string[]> only = new("--only") { Description = "These techniques only, separated by commas: \"dropout,mixup\".", HelpName = "NAMES", DefaultValueFactory = _ => [], CustomParser = result => [.. result.Tokens.SelectMany(token => token.Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))] };
+        Option<string> folder = new("--out")
+        {
+            Description =
+                "Folder of the report and of the stored runs; a second start there does only the runs that are missing.",
+            DefaultValueFactory = _ => "ablation",
+            HelpName = "DIR",
+        };
+        Option<int> seeds = new("--seeds")
+        {
+            Description = "Runs of each variant; the seed is also the data's.",
+            DefaultValueFactory = _ => 3,
+            HelpName = "N",
+        };
+        Option<int> epochs = new("--epochs")
+        {
+            Description = "Passes over the training pictures.",
+            DefaultValueFactory = _ => 60,
+            HelpName = "N",
+        };
+        Option<int> pictures = new("--pictures")
+        {
+            Description = "Training pictures: few, so that the effects show.",
+            DefaultValueFactory = _ => 300,
+            HelpName = "N",
+        };
+        Option<int> width = new("--width")
+        {
+            Description = "Channels of the first convolution, a multiple of 8; 64 is the full network.",
+            DefaultValueFactory = _ => 16,
+            HelpName = "N",
+        };
+        Option<int> parallel = new("--parallel")
+        {
+            Description = "Runs at a time, a process each, of one thread. Default: one a core.",
+            DefaultValueFactory = _ => Environment.ProcessorCount,
+            HelpName = "N",
+        };
+        Option<string[]> only = new("--only")
+        {
+            Description = "These techniques only, separated by commas: \"dropout,mixup\".",
+            HelpName = "NAMES",
+            DefaultValueFactory = _ => [],
+            CustomParser = result =>
+                [
+                    .. result.Tokens.SelectMany(token =>
+                        token.Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                    ),
+                ],
+        };
         var command = new Command(
             "ablate",
-            "Train the full regularization stack without each technique, and a bare network with each alone; compare, seed by seed, and say what is significant.\n" +
-            $"Techniques: {string.Join(", ", AblationPlan.Techniques.Select(technique => technique.Name))}; LayerNorm, GroupNorm and InstanceNorm in BatchNorm's place.\nExample: ablate --seeds 3\nExample: ablate --data cifar10 --pictures 4000 --only \"dropout,mixup\"") { data, folder, seeds, epochs, pictures, width, parallel, only };
-        command.SetAction((parsed, stop) => CommandRunner.Run(() =>
+            "Train the full regularization stack without each technique, and a bare network with each "
+                + "alone; compare, seed by seed, and say what is significant.\n"
+                + "Techniques: "
+                + $"{string.Join(", ", AblationPlan.Techniques.Select(technique => technique.Name))}; "
+                + "LayerNorm, GroupNorm and InstanceNorm in BatchNorm's place.\nExample: ablate --seeds "
+                + "3\nExample: ablate --data cifar10 --pictures 4000 --only \"dropout,mixup\""
+        )
         {
-            void Range(Option<int> option, int low, int high) => RecipeOptions.Require(parsed.GetValue(option) >= low && parsed.GetValue(option) <= high, option.Name, parsed.GetValue(option), FormattableString.Invariant($"{low} to {high}"));
-            Range(seeds, 1, 30);
-            Range(epochs, 1, 10_000);
-            Range(pictures, 50, 500_000);
-            Range(width, 8, 512);
-            Range(parallel, 1, 256);
-            RecipeOptions.Require(parsed.GetValue(width) % 8 == 0, "--width", parsed.GetValue(width), "a multiple of 8");
-            var variants = AblationPlan.Variants(parsed.GetValue(epochs), parsed.GetValue(width), parsed.GetValue(only)!);
-            var source = parsed.GetValue(data) ?? DataSource.Drawn;
-            var requests = (from seed in Enumerable.Range(1, parsed.GetValue(seeds)) from variant in variants select (Variant: variant.Name, Request: new RunRequest(variant.Configuration, source, parsed.GetValue(pictures), seed))).ToArray();
-            var ablation = new AblationWork(variants, requests, new RunStore(Path.Combine(parsed.GetValue(folder)!, "runs")), new ProcessScheduler(parsed.GetValue(parallel)));
-            var about = FormattableString.Invariant($"{(source == DataSource.Drawn ? "drawn pictures" : source)}, {parsed.GetValue(pictures):N0} training pictures, ModernCNN of widths {parsed.GetValue(width)} to {8 * parsed.GetValue(width)}{(parsed.GetValue(width) == 64 ? "" : " (reduced network)")}, {parsed.GetValue(epochs)} epochs, {parsed.GetValue(seeds)} {(parsed.GetValue(seeds) == 1 ? "seed" : "seeds")}, float32.");
-            return Work(AnsiConsole.Console, ablation, parsed.GetValue(folder)!, about, stop);
-        }));
+            data,
+            folder,
+            seeds,
+            epochs,
+            pictures,
+            width,
+            parallel,
+            only,
+        };
+        command.SetAction(
+            (parsed, stop) =>
+                CommandRunner.Run(() =>
+                {
+                    void Range(Option<int> option, int low, int high) =>
+                        RecipeOptions.Require(
+                            parsed.GetValue(option) >= low && parsed.GetValue(option) <= high,
+                            option.Name,
+                            parsed.GetValue(option),
+                            FormattableString.Invariant($"{low} to {high}")
+                        );
+                    Range(seeds, 1, 30);
+                    Range(epochs, 1, 10_000);
+                    Range(pictures, 50, 500_000);
+                    Range(width, 8, 512);
+                    Range(parallel, 1, 256);
+                    RecipeOptions.Require(
+                        parsed.GetValue(width) % 8 == 0,
+                        "--width",
+                        parsed.GetValue(width),
+                        "a multiple of 8"
+                    );
+                    var variants = AblationPlan.Variants(
+                        parsed.GetValue(epochs),
+                        parsed.GetValue(width),
+                        parsed.GetValue(only)!
+                    );
+                    var source = parsed.GetValue(data) ?? DataSource.Drawn;
+                    var requests = (
+                        from seed in Enumerable.Range(1, parsed.GetValue(seeds))
+                        from variant in variants
+                        select (
+                            Variant: variant.Name,
+                            Request: new RunRequest(variant.Configuration, source, parsed.GetValue(pictures), seed)
+                        )
+                    ).ToArray();
+                    var ablation = new AblationWork(
+                        variants,
+                        requests,
+                        new RunStore(Path.Combine(parsed.GetValue(folder)!, "runs")),
+                        new ProcessScheduler(parsed.GetValue(parallel))
+                    );
+                    var about = string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{(source == DataSource.Drawn ? "drawn pictures" : source)}, "
+                            + $"{parsed.GetValue(pictures):N0} training pictures, ModernCNN of widths "
+                            + $"{parsed.GetValue(width)} to "
+                            + $"{8 * parsed.GetValue(width)}"
+                            + $"{(parsed.GetValue(width) == 64 ? "" : " (reduced network)")}, "
+                            + $"{parsed.GetValue(epochs)} epochs, {parsed.GetValue(seeds)} "
+                            + $"{(parsed.GetValue(seeds) == 1 ? "seed" : "seeds")}, float32."
+                    );
+                    return Work(AnsiConsole.Console, ablation, parsed.GetValue(folder)!, about, stop);
+                })
+        );
         return command;
     }
 
     /// <summary>The command that a run's own process is started with; not for people.</summary>
     public static Command BuildRun()
     {
-        Argument<string> request = new("REQUEST"), result = new("RESULT");
+        Argument<string> request = new("REQUEST"),
+            result = new("RESULT");
         var command = new Command(ProcessScheduler.Command) { request, result };
         command.Hidden = true;
-        command.SetAction((parsed, stop) => CommandRunner.Run(() =>
-        {
-            ProcessScheduler.Serve(parsed.GetValue(request)!, parsed.GetValue(result)!, stop);
-            return 0;
-        }));
+        command.SetAction(
+            (parsed, stop) =>
+                CommandRunner.Run(() =>
+                {
+                    ProcessScheduler.Serve(parsed.GetValue(request)!, parsed.GetValue(result)!, stop);
+                    return 0;
+                })
+        );
         return command;
     }
 
-    private static int Work(IAnsiConsole console, AblationWork ablation, string folder, string about, CancellationToken stop)
+    private static int Work(
+        IAnsiConsole console,
+        AblationWork ablation,
+        string folder,
+        string about,
+        CancellationToken stop
+    )
     {
         new ModelFolder(folder).EnsureWritable();
         console.WriteLine(about);
-        console.WriteLine(FormattableString.Invariant($"{ablation.Total} runs, {ablation.Stored} of them stored in {Path.Combine(folder, "runs")}."));
+        console.WriteLine(
+            FormattableString.Invariant(
+                $"{ablation.Total} runs, {ablation.Stored} of them stored in {Path.Combine(folder, "runs")}."
+            )
+        );
         try
         {
             if (console.Profile.Capabilities.Interactive && !Console.IsOutputRedirected)
             {
-                console.Live(AblationReport.Table(ablation.Rows())).Start(context => ablation.Do(
-                    (_, done) => context.UpdateTarget(new Rows(AblationReport.Table(ablation.Rows()), new Text(FormattableString.Invariant($"{done} of {ablation.Total} runs")))),
-                    stop).GetAwaiter().GetResult());
+                console
+                    .Live(AblationReport.Table(ablation.Rows()))
+                    .Start(context =>
+                        ablation
+                            .Do(
+                                (_, done) =>
+                                    context.UpdateTarget(
+                                        new Rows(
+                                            AblationReport.Table(ablation.Rows()),
+                                            new Text(FormattableString.Invariant($"{done} of {ablation.Total} runs"))
+                                        )
+                                    ),
+                                stop
+                            )
+                            .GetAwaiter()
+                            .GetResult()
+                    );
             }
             else
             {
-                ablation.Do((run, done) => console.WriteLine(FormattableString.Invariant($"{done,4} of {ablation.Total}  {run.Variant,-40} seed {run.Result.Request.Seed}  training {run.Result.TrainingAccuracy:P1}  validation {run.Result.ValidationAccuracy:P1}  test {run.Result.TestAccuracy:P1}  {run.Result.Seconds:F0} s")), stop).GetAwaiter().GetResult();
+                ablation
+                    .Do(
+                        (run, done) =>
+                            console.WriteLine(
+                                string.Create(
+                                    CultureInfo.InvariantCulture,
+                                    $"{done, 4} of {ablation.Total}  {run.Variant, -40} seed "
+                                        + $"{run.Result.Request.Seed}  training "
+                                        + $"{run.Result.TrainingAccuracy:P1}  validation "
+                                        + $"{run.Result.ValidationAccuracy:P1}  test "
+                                        + $"{run.Result.TestAccuracy:P1}  {run.Result.Seconds:F0} s"
+                                )
+                            ),
+                        stop
+                    )
+                    .GetAwaiter()
+                    .GetResult();
                 console.Write(AblationReport.Table(ablation.Rows()));
             }
         }
@@ -82,7 +223,8 @@ internal static class AblateCommand
         }
 
         console.WriteLine(AblationReport.Findings(ablation.Rows()));
-        foreach (var file in AblationReport.Write(folder, about, ablation.Rows())) console.WriteLine($"  {file}");
+        foreach (var file in AblationReport.Write(folder, about, ablation.Rows()))
+            console.WriteLine($"  {file}");
         return 0;
     }
 }

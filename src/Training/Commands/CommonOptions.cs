@@ -6,21 +6,33 @@ namespace TorchBridge.Training.Commands;
 /// <summary>Options that several commands take.</summary>
 internal static class CommonOptions
 {
-    public static Option<string> Out() => new("--out") { Description = "Folder of the model's files.", DefaultValueFactory = _ => "models", HelpName = "DIR" };
+    public static Option<string> Out() =>
+        new("--out")
+        {
+            Description = "Folder of the model's files.",
+            DefaultValueFactory = _ => "models",
+            HelpName = "DIR",
+        };
 
-    public static Option<int?> Seed() => new("--seed") { Description = "Seed of all randomness. Default: 1, or the model's own.", HelpName = "N" };
+    public static Option<int?> Seed() =>
+        new("--seed") { Description = "Seed of all randomness. Default: 1, or the model's own.", HelpName = "N" };
 
-    public static Option<string?> JsonFile() => new("--json") { Description = "Write the result as JSON to this file.", HelpName = "FILE" };
+    public static Option<string?> JsonFile() =>
+        new("--json") { Description = "Write the result as JSON to this file.", HelpName = "FILE" };
 
-    public static Option<string?> DataSet(string fallback) => new("--data")
-    {
-        Description = $"`drawn` (built-in pictures), `cifar10` (downloaded once), or a folder with one sub-folder a class, or a .zip or .tar.gz of such. Default: {fallback}.",
-        HelpName = "WHAT",
-    };
+    public static Option<string?> DataSet(string fallback) =>
+        new("--data")
+        {
+            Description =
+                "`drawn` (built-in pictures), `cifar10` (downloaded once), or a folder with one "
+                + $"sub-folder a class, or a .zip or .tar.gz of such. Default: {fallback}.",
+            HelpName = "WHAT",
+        };
 
     /// <summary>Writes a result where --json asks for it.</summary>
     public static void WriteJson(string? path, object result)
     {
-        if (path is not null) AtomicWrite.Text(path, Json.Text(result) + "\n");
+        if (path is not null)
+            AtomicWrite.Text(path, Json.Text(result) + "\n");
     }
 }

@@ -9,29 +9,63 @@ namespace TorchBridge.Training.Commands;
 /// <summary>Predictions of many pictures, through ML.NET in batches, as a CSV file.</summary>
 internal static class CsvPredictions
 {
-    /// <summary>Writes the file; returns the program's exit code: bad pictures are marked and counted, and are no failure.</summary>
-    public static int Write(IAnsiConsole console, string model, IReadOnlyList<string> pictures, string path, CancellationToken stop)
+    /// <summary>Writes the file; returns the program's exit code: bad pictures are marked and counted, and are no
+    /// failure.</summary>
+    public static int Write(
+        IAnsiConsole console,
+        string model,
+        IReadOnlyList<string> pictures,
+        string path,
+        CancellationToken stop
+    )
     {
         var context = new MLContext(seed: 0);
         var data = context.Data.LoadFromEnumerable(pictures.Select(picture => new Row { ImagePath = picture }));
         try
         {
-            using var transformer = context.Transforms.ClassifyImages(model, options: new ImageClassificationOptions { OnInvalidImage = OnInvalidImage.MarkRow, InvalidImage = error => Console.Error.WriteLine(error.Message) }).Fit(data);
+            using var transformer = context
+                .Transforms.ClassifyImages(
+                    model,
+                    options: new ImageClassificationOptions
+                    {
+                        OnInvalidImage = OnInvalidImage.MarkRow,
+                        InvalidImage = error => Console.Error.WriteLine(error.Message),
+                    }
+                )
+                .Fit(data);
             AtomicWrite.File(path, stream =>
             {
                 using var writer = new StreamWriter(stream, leaveOpen: true);
                 writer.Write("path,label,probability\n");
                 WithProgress(console, pictures.Count, step =>
                 {
-                    foreach (var row in context.Data.CreateEnumerable<Prediction>(transformer.Transform(data), reuseRowObject: true))
+                    foreach (
+                        var row in context.Data.CreateEnumerable<Prediction>(
+                            transformer.Transform(data),
+                            reuseRowObject: true
+                        )
+                    )
                     {
                         stop.ThrowIfCancellationRequested();
-                        writer.Write(row.IsValid ? string.Create(CultureInfo.InvariantCulture, $"{Quoted(row.ImagePath)},{Quoted(row.PredictedLabel!)},{row.Score!.Max():R}\n") : $"{Quoted(row.ImagePath)},,\n");
+                        writer.Write(
+                            row.IsValid
+                                ? string.Create(
+                                    CultureInfo.InvariantCulture,
+                                    $"{Quoted(row.ImagePath)},{Quoted(row.PredictedLabel!)},{row.Score!.Max():R}\n"
+                                )
+                                : $"{Quoted(row.ImagePath)},,\n"
+                        );
                         step();
                     }
                 });
             });
-            console.WriteLine(FormattableString.Invariant($"{path}: {pictures.Count:N0} pictures{(transformer.InvalidImages == 0 ? "" : $", {transformer.InvalidImages:N0} of them could not be read")}"));
+            console.WriteLine(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{path}: {pictures.Count:N0} "
+                        + $"pictures{(transformer.InvalidImages == 0 ? "" : $", {transformer.InvalidImages:N0} of them could not be read")}"
+                )
+            );
             return 0;
         }
         catch (Exception error) when (error is FileNotFoundException or InvalidDataException)
@@ -48,20 +82,26 @@ internal static class CsvPredictions
             return;
         }
 
-        console.Progress().Start(progress =>
-        {
-            var bar = progress.AddTask("classifying", maxValue: count);
-            work(() => bar.Increment(1));
-        });
+        console
+            .Progress()
+            .Start(progress =>
+            {
+                var bar = progress.AddTask("classifying", maxValue: count);
+                work(() => bar.Increment(1));
+            });
     }
 
     /// <summary>
-    /// A cell of text. A spreadsheet takes what begins with = + - @, a tab or a carriage return for a formula: an apostrophe before it keeps it text.
+    /// A cell of text. A spreadsheet takes what begins with = + - @, a tab or a carriage return for a formula: an
+    /// apostrophe before it keeps it text.
     /// </summary>
     internal static string Quoted(string text)
     {
-        if (text.Length > 0 && "=+-@\t\r".Contains(text[0], StringComparison.Ordinal)) text = $"'{text}";
-        return text.AsSpan().ContainsAny(",\"\r\n") ? $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : text;
+        if (text.Length > 0 && "=+-@\t\r".Contains(text[0], StringComparison.Ordinal))
+            text = $"'{text}";
+        return text.AsSpan().ContainsAny(",\"\r\n")
+            ? $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\""
+            : text;
     }
 
     private sealed class Row

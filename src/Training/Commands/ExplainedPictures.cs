@@ -12,7 +12,13 @@ internal static class ExplainedPictures
 {
     /// <summary>Writes a PNG a picture into a folder, named as the picture.</summary>
     /// <exception cref="UserException">A picture cannot be read, or the network has no exact map.</exception>
-    public static void Write(IAnsiConsole console, string weights, IReadOnlyList<string> files, string folder, CancellationToken stop)
+    public static void Write(
+        IAnsiConsole console,
+        string weights,
+        IReadOnlyList<string> files,
+        string folder,
+        CancellationToken stop
+    )
     {
         using var model = TrainedModel.Load(weights);
         ClassActivation.RequireExact(model.Network);
@@ -30,7 +36,9 @@ internal static class ExplainedPictures
             var pixels = tensor(planes).to(ScalarType.Float32).view(1, 3, height, width);
             var label = (int)model.Classifier.Logits(pixels).argmax(1).item<long>();
             var name = NameOf(file, written);
-            AtomicWrite.File(Path.Combine(folder, name), stream => stream.Write(MapOverlay.Png(planes, width, height, ClassActivation.Of(model, pixels, [label])[0])));
+            AtomicWrite.File(Path.Combine(folder, name), stream =>
+                stream.Write(MapOverlay.Png(planes, width, height, ClassActivation.Of(model, pixels, [label])[0]))
+            );
             console.WriteLine($"  {Path.Combine(folder, name)}: where {model.Settings.ClassNames[label]} is seen");
         }
     }
@@ -40,7 +48,8 @@ internal static class ExplainedPictures
     {
         var stem = Path.GetFileNameWithoutExtension(file);
         var name = $"{stem}.map.png";
-        for (var i = 2; !written.Add(name); i++) name = FormattableString.Invariant($"{stem}.{i}.map.png");
+        for (var i = 2; !written.Add(name); i++)
+            name = FormattableString.Invariant($"{stem}.{i}.map.png");
         return name;
     }
 

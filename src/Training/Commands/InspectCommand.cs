@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Spectre.Console;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Inspection;
@@ -12,42 +13,98 @@ internal static class InspectCommand
 
     public static Command Build()
     {
-        Argument<string> data = new("DATA") { Description = "A folder with one sub-folder a class, or a .zip or .tar.gz of such." };
-        Option<string> sheet = new("--sheet") { Description = "Where to write a page with samples of each class.", DefaultValueFactory = _ => "inspect.html", HelpName = "FILE" };
-        var json = CommonOptions.JsonFile();
-        var command = new Command("inspect", "What a set of pictures holds: counts, sizes, imbalance, files that cannot be read, duplicates within and across parts; and a sheet of samples of each class.\nExample: inspect ./my-photos") { data, sheet, json };
-        command.SetAction((parsed, stop) => CommandRunner.Run(() =>
+        Argument<string> data = new("DATA")
         {
-            var placed = PictureFolder.Place(parsed.GetValue(data)!);
-            var inspection = DataInspection.Of(placed, stop);
-            Print(AnsiConsole.Console, inspection);
-            SampleSheet.Write(parsed.GetValue(sheet)!, parsed.GetValue(data)!, placed, inspection);
-            AnsiConsole.Console.WriteLine($"Samples of each class: {parsed.GetValue(sheet)}");
-            CommonOptions.WriteJson(parsed.GetValue(json), inspection);
-            return 0;
-        }));
+            Description = "A folder with one sub-folder a class, or a .zip or .tar.gz of such.",
+        };
+        Option<string> sheet = new("--sheet")
+        {
+            Description = "Where to write a page with samples of each class.",
+            DefaultValueFactory = _ => "inspect.html",
+            HelpName = "FILE",
+        };
+        var json = CommonOptions.JsonFile();
+        var command = new Command(
+            "inspect",
+            "What a set of pictures holds: counts, sizes, imbalance, files that cannot be read, "
+                + "duplicates within and across parts; and a sheet of samples of each class.\nExample: inspect "
+                + "./my-photos"
+        )
+        {
+            data,
+            sheet,
+            json,
+        };
+        command.SetAction(
+            (parsed, stop) =>
+                CommandRunner.Run(() =>
+                {
+                    var placed = PictureFolder.Place(parsed.GetValue(data)!);
+                    var inspection = DataInspection.Of(placed, stop);
+                    Print(AnsiConsole.Console, inspection);
+                    SampleSheet.Write(parsed.GetValue(sheet)!, parsed.GetValue(data)!, placed, inspection);
+                    AnsiConsole.Console.WriteLine($"Samples of each class: {parsed.GetValue(sheet)}");
+                    CommonOptions.WriteJson(parsed.GetValue(json), inspection);
+                    return 0;
+                })
+        );
         return command;
     }
 
     private static void Print(IAnsiConsole console, DataInspection inspection)
     {
-        foreach (var item in inspection.Counts) console.WriteLine(FormattableString.Invariant($"  {item.Part,-10} {item.Class,-24} {item.Count,8:N0}"));
-        console.WriteLine(FormattableString.Invariant($"Shorter sides: {inspection.SmallestSide} to {inspection.LargestSide} pixels, median {inspection.MedianSide}."));
-        if (inspection.IsImbalanced) console.WriteLine(FormattableString.Invariant($"Imbalance: the largest class has {inspection.LargestOverSmallest:F0} times the pictures of the smallest. Look at the accuracy of each class, not at that of all."));
-        List(console, "cannot be read and must be removed before training", [.. inspection.Unreadable.Select(item => item.Why)]);
-        List(console, "are duplicates across parts, which make the test figures false", [.. Groups(inspection, group => group.IsAcrossParts)]);
-        List(console, "are duplicates in different classes, one of which is wrong", [.. Groups(inspection, group => group.IsAcrossClasses)]);
-        List(console, "are duplicates within a part and class", [.. Groups(inspection, group => !group.IsAcrossParts && !group.IsAcrossClasses)]);
+        foreach (var item in inspection.Counts)
+            console.WriteLine(FormattableString.Invariant($"  {item.Part, -10} {item.Class, -24} {item.Count, 8:N0}"));
+        console.WriteLine(
+            FormattableString.Invariant(
+                $"Shorter sides: {inspection.SmallestSide} to {inspection.LargestSide} pixels, median {inspection.MedianSide}."
+            )
+        );
+        if (inspection.IsImbalanced)
+            console.WriteLine(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"Imbalance: the largest class has {inspection.LargestOverSmallest:F0} times the "
+                        + $"pictures of the smallest. Look at the accuracy of each class, not at that of all."
+                )
+            );
+        List(
+            console,
+            "cannot be read and must be removed before training",
+            [.. inspection.Unreadable.Select(item => item.Why)]
+        );
+        List(
+            console,
+            "are duplicates across parts, which make the test figures false",
+            [.. Groups(inspection, group => group.IsAcrossParts)]
+        );
+        List(
+            console,
+            "are duplicates in different classes, one of which is wrong",
+            [.. Groups(inspection, group => group.IsAcrossClasses)]
+        );
+        List(
+            console,
+            "are duplicates within a part and class",
+            [.. Groups(inspection, group => !group.IsAcrossParts && !group.IsAcrossClasses)]
+        );
     }
 
     private static IEnumerable<string> Groups(DataInspection inspection, Func<DuplicateGroup, bool> isMeant) =>
-        inspection.Duplicates.Where(isMeant).Select(group => $"{string.Join(" = ", group.Names)} ({(group.IsSameFile ? "same file" : "same pixels")})");
+        inspection
+            .Duplicates.Where(isMeant)
+            .Select(group => $"{string.Join(" = ", group.Names)} ({(group.IsSameFile ? "same file" : "same pixels")})");
 
     private static void List(IAnsiConsole console, string what, string[] items)
     {
-        if (items.Length == 0) return;
+        if (items.Length == 0)
+            return;
         console.WriteLine(FormattableString.Invariant($"{items.Length:N0} {what}:"));
-        foreach (var item in items.Take(Listed)) console.WriteLine($"  {item}");
-        if (items.Length > Listed) console.WriteLine(FormattableString.Invariant($"  and {items.Length - Listed:N0} more (--json FILE has all)"));
+        foreach (var item in items.Take(Listed))
+            console.WriteLine($"  {item}");
+        if (items.Length > Listed)
+            console.WriteLine(
+                FormattableString.Invariant($"  and {items.Length - Listed:N0} more (--json FILE has all)")
+            );
     }
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Globalization;
 using Spectre.Console;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
@@ -12,28 +13,66 @@ internal static class LabCommand
 {
     public static Command Build()
     {
-        var lab = new Command("lab", "What each technique does: a table, pictures and a paragraph; `lab all` makes one page of all of them.\nExample: lab batchnorm\nExample: lab all --out lab");
-        foreach (var topic in LabTopics.All) lab.Subcommands.Add(Topic(topic.Name, $"{topic.About}\nExample: lab {topic.Name}", [topic]));
-        lab.Subcommands.Add(Topic("all", "All topics, and one page of HTML with everything: about five minutes on two cores.\nExample: lab all --out lab", LabTopics.All));
+        var lab = new Command(
+            "lab",
+            "What each technique does: a table, pictures and a paragraph; `lab all` makes one page of "
+                + "all of them.\nExample: lab batchnorm\nExample: lab all --out lab"
+        );
+        foreach (var topic in LabTopics.All)
+            lab.Subcommands.Add(Topic(topic.Name, $"{topic.About}\nExample: lab {topic.Name}", [topic]));
+        lab.Subcommands.Add(
+            Topic(
+                "all",
+                "All topics, and one page of HTML with everything: about five minutes on two cores.\nExample: lab all --out lab",
+                LabTopics.All
+            )
+        );
         return lab;
     }
 
     private static Command Topic(string name, string description, IReadOnlyList<LabTopic> topics)
     {
         var (data, seed) = (CommonOptions.DataSet("drawn"), CommonOptions.Seed());
-        Option<string> folder = new("--out") { Description = "Folder for the pictures.", DefaultValueFactory = _ => "lab", HelpName = "DIR" };
-        Option<int> width = new("--width") { Description = "Channels of the first convolution of the networks that are trained, a multiple of 8; 64 is the full network.", DefaultValueFactory = _ => 16, HelpName = "N" };
-        var command = new Command(name, description) { data, folder, width, seed };
-        command.SetAction((parsed, stop) => CommandRunner.Run(() =>
+        Option<string> folder = new("--out")
         {
-            var channels = parsed.GetValue(width);
-            RecipeOptions.Require(channels is >= 8 and <= 512 && channels % 8 == 0, "--width", channels, "a multiple of 8 from 8 to 512");
-            var seedValue = parsed.GetValue(seed) ?? 1;
-            var source = parsed.GetValue(data) ?? DataSource.Drawn;
-            using var pictures = LabData.Of(DataLoading.Load(AnsiConsole.Console, source, 32, seedValue, null).Data, seedValue);
-            Run(AnsiConsole.Console, topics, parsed.GetValue(folder)!, new LabContext(channels, seedValue, pictures, stop));
-            return 0;
-        }));
+            Description = "Folder for the pictures.",
+            DefaultValueFactory = _ => "lab",
+            HelpName = "DIR",
+        };
+        Option<int> width = new("--width")
+        {
+            Description =
+                "Channels of the first convolution of the networks that are trained, a multiple of 8; 64 is the full network.",
+            DefaultValueFactory = _ => 16,
+            HelpName = "N",
+        };
+        var command = new Command(name, description) { data, folder, width, seed };
+        command.SetAction(
+            (parsed, stop) =>
+                CommandRunner.Run(() =>
+                {
+                    var channels = parsed.GetValue(width);
+                    RecipeOptions.Require(
+                        channels is >= 8 and <= 512 && channels % 8 == 0,
+                        "--width",
+                        channels,
+                        "a multiple of 8 from 8 to 512"
+                    );
+                    var seedValue = parsed.GetValue(seed) ?? 1;
+                    var source = parsed.GetValue(data) ?? DataSource.Drawn;
+                    using var pictures = LabData.Of(
+                        DataLoading.Load(AnsiConsole.Console, source, 32, seedValue, null).Data,
+                        seedValue
+                    );
+                    Run(
+                        AnsiConsole.Console,
+                        topics,
+                        parsed.GetValue(folder)!,
+                        new LabContext(channels, seedValue, pictures, stop)
+                    );
+                    return 0;
+                })
+        );
         return command;
     }
 
@@ -46,16 +85,31 @@ internal static class LabCommand
             context.Stop.ThrowIfCancellationRequested();
             var started = Stopwatch.GetTimestamp();
             LabPage Work() => topic.Run(context);
-            var page = console.Profile.Capabilities.Interactive && !Console.IsOutputRedirected ? console.Status().Start($"{topic.Name} ({pages.Count + 1} of {topics.Count})", _ => Work()) : Work();
+            var page =
+                console.Profile.Capabilities.Interactive && !Console.IsOutputRedirected
+                    ? console.Status().Start($"{topic.Name} ({pages.Count + 1} of {topics.Count})", _ => Work())
+                    : Work();
             pages.Add(page);
             LabOutput.Print(console, page);
-            foreach (var path in LabOutput.WritePictures(folder, page)) console.WriteLine($"  {path}.svg, .png");
+            foreach (var path in LabOutput.WritePictures(folder, page))
+                console.WriteLine($"  {path}.svg, .png");
             console.WriteLine(FormattableString.Invariant($"  {Stopwatch.GetElapsedTime(started).TotalSeconds:F0} s"));
         }
 
-        if (pages.Count == 1) return;
+        if (pages.Count == 1)
+            return;
         var html = Path.Combine(folder, "lab.html");
-        LabOutput.WriteHtml(html, "The lab: what each technique does", FormattableString.Invariant($"{context.Data.Pictures.Name}: {context.Data.Pictures.Training.Count} training and {context.Data.Pictures.Validation.Count} validation pictures, seed {context.Seed}; networks are reduced where they say so. One run each: `ablate` repeats and compares."), pages);
+        LabOutput.WriteHtml(
+            html,
+            "The lab: what each technique does",
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{context.Data.Pictures.Name}: {context.Data.Pictures.Training.Count} training and "
+                    + $"{context.Data.Pictures.Validation.Count} validation pictures, seed {context.Seed}; "
+                    + $"networks are reduced where they say so. One run each: `ablate` repeats and compares."
+            ),
+            pages
+        );
         console.WriteLine($"All on one page: {html}");
     }
 }

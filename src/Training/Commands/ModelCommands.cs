@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Spectre.Console;
 using TorchBridge.Inference;
 using TorchBridge.Inference.Pictures;
@@ -10,48 +11,108 @@ using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary>Commands that start from a trained model: <c>evaluate</c>, <c>export</c>, <c>parity</c>, <c>predict</c>.</summary>
+/// <summary>Commands that start from a trained model: <c>evaluate</c>, <c>export</c>, <c>parity</c>,
+/// <c>predict</c>.</summary>
 internal static class ModelCommands
 {
-    public static Command Evaluate() => ModelContext.Command(
-        "evaluate",
-        "Accuracy, loss and calibration of a trained model on its test pictures, by class, in eval mode.\nExample: evaluate --out models --json result.json",
-        (context, stop) =>
-        {
-            var data = context.Data.Data;
-            var figures = TestFigures.Of(Evaluation.Of(context.Model.Classifier, data.Test, stop), data.Test, data.ClassNames);
-            context.Console.WriteLine(FormattableString.Invariant($"{data.Name}: test accuracy {figures.Accuracy:P2} (top-5 {figures.TopFive:P2}), loss {figures.Loss:F4}, calibration error {figures.CalibrationError:P2}, {figures.Count:N0} pictures"));
-            foreach (var item in figures.Classes) context.Console.WriteLine(FormattableString.Invariant($"  {item.Name,-16} {item.Accuracy,8:P2} of {item.Count:N0}"));
-            return (0, figures);
-        });
+    public static Command Evaluate() =>
+        ModelContext.Command(
+            "evaluate",
+            "Accuracy, loss and calibration of a trained model on its test pictures, by class, in eval "
+                + "mode.\nExample: evaluate --out models --json result.json",
+            (context, stop) =>
+            {
+                var data = context.Data.Data;
+                var figures = TestFigures.Of(
+                    Evaluation.Of(context.Model.Classifier, data.Test, stop),
+                    data.Test,
+                    data.ClassNames
+                );
+                context.Console.WriteLine(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{data.Name}: test accuracy {figures.Accuracy:P2} (top-5 {figures.TopFive:P2}), "
+                            + $"loss {figures.Loss:F4}, calibration error {figures.CalibrationError:P2}, "
+                            + $"{figures.Count:N0} pictures"
+                    )
+                );
+                foreach (var item in figures.Classes)
+                    context.Console.WriteLine(
+                        FormattableString.Invariant($"  {item.Name, -16} {item.Accuracy, 8:P2} of {item.Count:N0}")
+                    );
+                return (0, figures);
+            }
+        );
 
     public static Command Export()
     {
-        Option<bool> explain = new("--explain") { Description = "Compare every value inside the network too, operation by operation." };
-        Option<bool> map = new("--activation-map") { Description = "Give the file the class-activation maps as a third output, activation_map: where in the picture the evidence for each class lies." };
+        Option<bool> explain = new("--explain")
+        {
+            Description = "Compare every value inside the network too, operation by operation.",
+        };
+        Option<bool> map = new("--activation-map")
+        {
+            Description =
+                "Give the file the class-activation maps as a third output, activation_map: where in the "
+                + "picture the evidence for each class lies.",
+        };
         return ModelContext.Command(
             "export",
             "Write the ONNX file, the ML.NET zip and the card from the trained weights, and prove them.\nExample: export --out models",
             (context, stop) =>
             {
                 var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
-                var result = Packaging.PackageAndReport(context.Console, context.Model, context.Folder, context.Data, null, test, context.Parsed.GetValue(explain), context.Parsed.GetValue(map));
-                return (0, new { result.Export.Path, result.Export.Nodes, result.Export.Folded, result.Export.NotFolded, result.Export.Values, result.Parity });
+                var result = Packaging.PackageAndReport(
+                    context.Console,
+                    context.Model,
+                    context.Folder,
+                    context.Data,
+                    null,
+                    test,
+                    context.Parsed.GetValue(explain),
+                    context.Parsed.GetValue(map)
+                );
+                return (
+                    0,
+                    new
+                    {
+                        result.Export.Path,
+                        result.Export.Nodes,
+                        result.Export.Folded,
+                        result.Export.NotFolded,
+                        result.Export.Values,
+                        result.Parity,
+                    }
+                );
             },
             explain,
-            map);
+            map
+        );
     }
 
     public static Command Parity()
     {
-        Option<bool> modes = new("--modes") { Description = "Compare train mode with eval mode instead: how far the running statistics are from the data's, layer by layer, and what small batches do. Leaves the model as it is." };
-        Option<bool> recalibrate = new("--recalibrate") { Description = "Compute the running statistics anew over the training pictures, keep them where the validation loss is not worse, and export anew." };
+        Option<bool> modes = new("--modes")
+        {
+            Description =
+                "Compare train mode with eval mode instead: how far the running statistics are from the "
+                + "data's, layer by layer, and what small batches do. Leaves the model as it is.",
+        };
+        Option<bool> recalibrate = new("--recalibrate")
+        {
+            Description =
+                "Compute the running statistics anew over the training pictures, keep them where the "
+                + "validation loss is not worse, and export anew.",
+        };
         return ModelContext.Command(
             "parity",
-            "Compare TorchSharp, ONNX (folded and not), the ML.NET zip and every other way of serving over the test pictures; and 64 threads with one. Exit code 1 where they differ.\nExample: parity --out models --json parity.json\nExample: parity --modes",
+            "Compare TorchSharp, ONNX (folded and not), the ML.NET zip and every other way of serving "
+                + "over the test pictures; and 64 threads with one. Exit code 1 where they differ.\nExample: "
+                + "parity --out models --json parity.json\nExample: parity --modes",
             (context, stop) =>
             {
-                if (!context.Parsed.GetValue(modes) && !context.Parsed.GetValue(recalibrate)) return Routes(context, stop);
+                if (!context.Parsed.GetValue(modes) && !context.Parsed.GetValue(recalibrate))
+                    return Routes(context, stop);
                 var before = ModeParity.Measure(context.Model, context.Data.Data, stop);
                 ModeParityReport.Print(context.Console, before);
                 foreach (var figure in ModeParityReport.Figures(before))
@@ -63,23 +124,38 @@ internal static class ModelCommands
                 return context.Parsed.GetValue(recalibrate) ? Recalibrate(context, before, stop) : (0, before);
             },
             modes,
-            recalibrate);
+            recalibrate
+        );
     }
 
     private static (int ExitCode, object Result) Routes(ModelContext context, CancellationToken stop)
     {
-        foreach (var file in context.Model.Settings.Reading.WithoutStockTwin is null ? (string[])[context.Folder.Onnx, context.Folder.Zip] : [context.Folder.Onnx])
+        foreach (
+            var file in context.Model.Settings.Reading.WithoutStockTwin is null
+                ? (string[])[context.Folder.Onnx, context.Folder.Zip]
+                : [context.Folder.Onnx]
+        )
         {
-            if (!File.Exists(file)) throw new UserException($"{file} is not there. `export --out {context.Folder.Path}` makes it.");
+            if (!File.Exists(file))
+                throw new UserException($"{file} is not there. `export --out {context.Folder.Path}` makes it.");
         }
 
         var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
         var scratch = Directory.CreateTempSubdirectory("torchbridge-parity-");
         try
         {
-            var rows = ModelPackager.Prove(context.Model, context.Folder.Onnx, context.Folder.Zip, context.Data, test, scratch.FullName).ToList();
+            var rows = ModelPackager
+                .Prove(context.Model, context.Folder.Onnx, context.Folder.Zip, context.Data, test, scratch.FullName)
+                .ToList();
             Packaging.PrintParity(context.Console, rows);
-            foreach (var row in RouteParity.Of(context.Folder.Onnx, ModelPackager.WriteFiles(context.Data, Path.Combine(scratch.FullName, "pictures")), test.Logits, scratch.FullName))
+            foreach (
+                var row in RouteParity.Of(
+                    context.Folder.Onnx,
+                    ModelPackager.WriteFiles(context.Data, Path.Combine(scratch.FullName, "pictures")),
+                    test.Logits,
+                    scratch.FullName
+                )
+            )
             {
                 stop.ThrowIfCancellationRequested();
                 context.Console.WriteLine($"  {ModelPackager.Describe(row)}");
@@ -87,7 +163,10 @@ internal static class ModelCommands
             }
 
             var passed = rows.All(row => row.Passed);
-            if (!passed) Console.Error.WriteLine("Parity failed: the files do not say what the weights say. `export` makes them anew.");
+            if (!passed)
+                Console.Error.WriteLine(
+                    "Parity failed: the files do not say what the weights say. `export` makes them anew."
+                );
             return (passed ? 0 : ExitCodes.Failed, new { Passed = passed, Rows = rows });
         }
         finally
@@ -96,45 +175,123 @@ internal static class ModelCommands
         }
     }
 
-    private static (int ExitCode, object Result) Recalibrate(ModelContext context, ModeParityResult before, CancellationToken stop)
+    private static (int ExitCode, object Result) Recalibrate(
+        ModelContext context,
+        ModeParityResult before,
+        CancellationToken stop
+    )
     {
         var result = ModeParity.Recalibrate(context.Model, context.Data.Data, stop);
-        context.Console.WriteLine(FormattableString.Invariant(
-            $"Recalibrated: validation loss {result.LossBefore:F4} to {result.LossAfter:F4}, accuracy {result.AccuracyBefore:P2} to {result.AccuracyAfter:P2}: {(result.Kept ? "kept" : "worse, so nothing was changed")}."));
-        if (!result.Kept) return (0, new { Before = before, Recalibration = result });
+        context.Console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"Recalibrated: validation loss {result.LossBefore:F4} to {result.LossAfter:F4}, accuracy "
+                    + $"{result.AccuracyBefore:P2} to {result.AccuracyAfter:P2}: "
+                    + $"{(result.Kept ? "kept" : "worse, so nothing was changed")}."
+            )
+        );
+        if (!result.Kept)
+            return (0, new { Before = before, Recalibration = result });
         var after = ModeParity.Measure(context.Model, context.Data.Data, stop);
         ModeParityReport.Print(context.Console, after);
         var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
         // Files first: where their proof fails, the weights stay what they were.
         Packaging.PackageAndReport(context.Console, context.Model, context.Folder, context.Data, null, test);
         context.Model.Save(context.Folder.Weights);
-        return (0, new { Before = before, Recalibration = result, After = after });
+        return (
+            0,
+            new
+            {
+                Before = before,
+                Recalibration = result,
+                After = after,
+            }
+        );
     }
 
     public static Command Predict()
     {
-        Argument<string[]> files = new("FILE") { Description = "Pictures (JPEG, PNG, BMP or WebP of any size), or folders of them, sub-folders included.", Arity = ArgumentArity.OneOrMore };
-        Option<string?> csv = new("--csv") { Description = "Write path, label, probability of every picture to this file; a picture that cannot be read is marked, and ends nothing.", HelpName = "FILE" };
-        Option<string?> variant = new("--variant") { Description = "Use a quantized copy of the model, as `quantize` makes it: int8, weights-int8 or float16.", HelpName = "int8|weights-int8|float16" };
-        Option<string?> explain = new("--explain") { Description = "Write each picture into this folder, with the evidence for its class laid over it. Needs the weights beside the model.", HelpName = "DIR" };
+        Argument<string[]> files = new("FILE")
+        {
+            Description = "Pictures (JPEG, PNG, BMP or WebP of any size), or folders of them, sub-folders included.",
+            Arity = ArgumentArity.OneOrMore,
+        };
+        Option<string?> csv = new("--csv")
+        {
+            Description =
+                "Write path, label, probability of every picture to this file; a picture that cannot be read is marked, and ends nothing.",
+            HelpName = "FILE",
+        };
+        Option<string?> variant = new("--variant")
+        {
+            Description = "Use a quantized copy of the model, as `quantize` makes it: int8, weights-int8 or float16.",
+            HelpName = "int8|weights-int8|float16",
+        };
+        Option<string?> explain = new("--explain")
+        {
+            Description =
+                "Write each picture into this folder, with the evidence for its class laid over it. Needs the weights beside the model.",
+            HelpName = "DIR",
+        };
         variant.AcceptOnlyFromAmong("int8", "weights-int8", "float16");
         var (outFolder, seed, json) = (CommonOptions.Out(), CommonOptions.Seed(), CommonOptions.JsonFile());
-        var command = new Command("predict", "Classify pictures with the exported model: the three most probable classes, or a file of all predictions.\nExample: predict cat.jpg dog.png --out models\nExample: predict ./pictures --csv predictions.csv\nExample: predict cat.jpg --explain maps") { files, csv, variant, explain, outFolder, json, seed };
-        command.SetAction((parsed, stop) => CommandRunner.Run(() =>
+        var command = new Command(
+            "predict",
+            "Classify pictures with the exported model: the three most probable classes, or a file of "
+                + "all predictions.\nExample: predict cat.jpg dog.png --out models\nExample: predict "
+                + "./pictures --csv predictions.csv\nExample: predict cat.jpg --explain maps"
+        )
         {
-            var folder = new ModelFolder(parsed.GetValue(outFolder)!);
-            FileSet.Recover(folder.Path);
-            if (parsed.GetValue(variant) is { } name) folder = folder.Variant(name);
-            var pictures = PictureList.Of(parsed.GetValue(files)!);
-            if (parsed.GetValue(csv) is { } path) return CsvPredictions.Write(AnsiConsole.Console, folder.Onnx, pictures, path, stop);
-            using var classifier = Load(folder.Onnx);
-            var results = pictures.Select(file => (File: file, Top: TopThree(classifier, file))).ToArray();
-            foreach (var (file, top) in results)
-                AnsiConsole.Console.WriteLine($"{file}: {string.Join(", ", top.Select(item => FormattableString.Invariant($"{item.Label} {item.Probability:P1}")))}");
-            if (parsed.GetValue(explain) is { } maps) ExplainedPictures.Write(AnsiConsole.Console, new ModelFolder(parsed.GetValue(outFolder)!).Weights, pictures, maps, stop);
-            CommonOptions.WriteJson(parsed.GetValue(json), results.Select(result => new { result.File, Top = result.Top.Select(item => new { item.Label, item.Probability }) }));
-            return 0;
-        }));
+            files,
+            csv,
+            variant,
+            explain,
+            outFolder,
+            json,
+            seed,
+        };
+        command.SetAction(
+            (parsed, stop) =>
+                CommandRunner.Run(() =>
+                {
+                    var folder = new ModelFolder(parsed.GetValue(outFolder)!);
+                    FileSet.Recover(folder.Path);
+                    if (parsed.GetValue(variant) is { } name)
+                        folder = folder.Variant(name);
+                    var pictures = PictureList.Of(parsed.GetValue(files)!);
+                    if (parsed.GetValue(csv) is { } path)
+                        return CsvPredictions.Write(AnsiConsole.Console, folder.Onnx, pictures, path, stop);
+                    using var classifier = Load(folder.Onnx);
+                    var results = pictures.Select(file => (File: file, Top: TopThree(classifier, file))).ToArray();
+                    foreach (var (file, top) in results)
+                        AnsiConsole.Console.WriteLine(
+                            $"{file}: "
+                                + string.Join(
+                                    ", ",
+                                    top.Select(item =>
+                                        FormattableString.Invariant($"{item.Label} {item.Probability:P1}")
+                                    )
+                                )
+                        );
+                    if (parsed.GetValue(explain) is { } maps)
+                        ExplainedPictures.Write(
+                            AnsiConsole.Console,
+                            new ModelFolder(parsed.GetValue(outFolder)!).Weights,
+                            pictures,
+                            maps,
+                            stop
+                        );
+                    CommonOptions.WriteJson(
+                        parsed.GetValue(json),
+                        results.Select(result => new
+                        {
+                            result.File,
+                            Top = result.Top.Select(item => new { item.Label, item.Probability }),
+                        })
+                    );
+                    return 0;
+                })
+        );
         return command;
     }
 
@@ -155,7 +312,13 @@ internal static class ModelCommands
         try
         {
             var probabilities = classifier.Classify(file).Probabilities;
-            return [.. classifier.ClassNames.Select((label, i) => (label, probabilities[i])).OrderByDescending(item => item.Item2).Take(3)];
+            return
+            [
+                .. classifier
+                    .ClassNames.Select((label, i) => (label, probabilities[i]))
+                    .OrderByDescending(item => item.Item2)
+                    .Take(3),
+            ];
         }
         catch (InvalidPictureException error)
         {

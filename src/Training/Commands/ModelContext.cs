@@ -7,24 +7,53 @@ using TorchBridge.Training.Data;
 namespace TorchBridge.Training.Commands;
 
 /// <summary>What a command on a trained model works with.</summary>
-internal sealed record ModelContext(TrainedModel Model, ModelFolder Folder, LoadedData Data, IAnsiConsole Console, ParseResult Parsed)
+internal sealed record ModelContext(
+    TrainedModel Model,
+    ModelFolder Folder,
+    LoadedData Data,
+    IAnsiConsole Console,
+    ParseResult Parsed
+)
 {
-    /// <summary>A command that loads the model and its data, does its work and writes the result where --json asks for it.</summary>
-    public static Command Command(string name, string description, Func<ModelContext, CancellationToken, (int ExitCode, object Result)> work, params Option[] own)
+    /// <summary>A command that loads the model and its data, does its work and writes the result where --json asks
+    /// for it.</summary>
+    public static Command Command(
+        string name,
+        string description,
+        Func<ModelContext, CancellationToken, (int ExitCode, object Result)> work,
+        params Option[] own
+    )
     {
-        var (outFolder, seed, json, data) = (CommonOptions.Out(), CommonOptions.Seed(), CommonOptions.JsonFile(), CommonOptions.DataSet("what the model was trained on"));
+        var (outFolder, seed, json, data) = (
+            CommonOptions.Out(),
+            CommonOptions.Seed(),
+            CommonOptions.JsonFile(),
+            CommonOptions.DataSet("what the model was trained on")
+        );
         var command = new Command(name, description) { data, outFolder, json, seed };
-        foreach (var option in own) command.Options.Add(option);
-        command.SetAction((parsed, stop) => CommandRunner.Run(() =>
-        {
-            var folder = new ModelFolder(parsed.GetValue(outFolder)!);
-            FileSet.Recover(folder.Path);
-            using var model = TrainedModel.Load(folder.Weights);
-            var loaded = DataLoading.Load(AnsiConsole.Console, model.Settings, parsed.GetValue(data), parsed.GetValue(seed));
-            var (exitCode, result) = work(new ModelContext(model, folder, loaded, AnsiConsole.Console, parsed), stop);
-            CommonOptions.WriteJson(parsed.GetValue(json), result);
-            return exitCode;
-        }));
+        foreach (var option in own)
+            command.Options.Add(option);
+        command.SetAction(
+            (parsed, stop) =>
+                CommandRunner.Run(() =>
+                {
+                    var folder = new ModelFolder(parsed.GetValue(outFolder)!);
+                    FileSet.Recover(folder.Path);
+                    using var model = TrainedModel.Load(folder.Weights);
+                    var loaded = DataLoading.Load(
+                        AnsiConsole.Console,
+                        model.Settings,
+                        parsed.GetValue(data),
+                        parsed.GetValue(seed)
+                    );
+                    var (exitCode, result) = work(
+                        new ModelContext(model, folder, loaded, AnsiConsole.Console, parsed),
+                        stop
+                    );
+                    CommonOptions.WriteJson(parsed.GetValue(json), result);
+                    return exitCode;
+                })
+        );
         return command;
     }
 }

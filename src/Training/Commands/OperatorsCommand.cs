@@ -10,19 +10,42 @@ internal static class OperatorsCommand
     {
         var json = CommonOptions.JsonFile();
         Option<bool> names = new("--names") { Description = "Only the names, as the README has them." };
-        var command = new Command("operators", "The modules and operations that the exporter takes, with the ONNX operators they become.\nExample: operators --json operators.json") { json, names };
-        command.SetAction((parsed, _) => CommandRunner.Run(() =>
+        var command = new Command(
+            "operators",
+            "The modules and operations that the exporter takes, with the ONNX operators they "
+                + "become.\nExample: operators --json operators.json"
+        )
         {
-            var table = OperatorTable.Default;
-            if (parsed.GetValue(json) is { } file)
-            {
-                static object Row(OperatorRow row) => new { row.Name, row.Onnx, row.Options, row.Opset };
-                CommonOptions.WriteJson(file, new { Modules = table.Modules.Select(Row), Operations = table.Operations.Select(Row) });
-            }
+            json,
+            names,
+        };
+        command.SetAction(
+            (parsed, _) =>
+                CommandRunner.Run(() =>
+                {
+                    var table = OperatorTable.Default;
+                    if (parsed.GetValue(json) is { } file)
+                    {
+                        static object Row(OperatorRow row) =>
+                            new
+                            {
+                                row.Name,
+                                row.Onnx,
+                                row.Options,
+                                row.Opset,
+                            };
+                        CommonOptions.WriteJson(
+                            file,
+                            new { Modules = table.Modules.Select(Row), Operations = table.Operations.Select(Row) }
+                        );
+                    }
 
-            Console.Out.Write(parsed.GetValue(names) ? OperatorDocument.Names(table) : OperatorDocument.Markdown(table));
-            return 0;
-        }));
+                    Console.Out.Write(
+                        parsed.GetValue(names) ? OperatorDocument.Names(table) : OperatorDocument.Markdown(table)
+                    );
+                    return 0;
+                })
+        );
         return command;
     }
 }

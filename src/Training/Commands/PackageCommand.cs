@@ -12,8 +12,16 @@ internal static partial class PackageCommand
 {
     public static Command Build()
     {
-        var targets = Enum.GetValues<DeploymentTarget>().ToDictionary(value => value.ToString().ToLowerInvariant(), StringComparer.Ordinal);
-        Option<string> target = new("--target") { Description = "triton: a model repository. kserve: and an InferenceService. docker: and a Dockerfile of our own server. kubernetes: and a Deployment.", Required = true, HelpName = string.Join('|', targets.Keys) };
+        var targets = Enum.GetValues<DeploymentTarget>()
+            .ToDictionary(value => value.ToString().ToLowerInvariant(), StringComparer.Ordinal);
+        Option<string> target = new("--target")
+        {
+            Description =
+                "triton: a model repository. kserve: and an InferenceService. docker: and a Dockerfile "
+                + "of our own server. kubernetes: and a Deployment.",
+            Required = true,
+            HelpName = string.Join('|', targets.Keys),
+        };
         target.AcceptOnlyFromAmong([.. targets.Keys]);
         Option<string?> to = new("--to")
         {
@@ -26,36 +34,80 @@ internal static partial class PackageCommand
             DefaultValueFactory = _ => "modern-cnn",
             HelpName = "NAME",
         };
-        Option<string?> image = new("--image") { Description = "Name of the container's image. Default: NAME:latest.", HelpName = "IMAGE" };
+        Option<string?> image = new("--image")
+        {
+            Description = "Name of the container's image. Default: NAME:latest.",
+            HelpName = "IMAGE",
+        };
         Option<string> storage = new("--storage")
         {
             Description = "Where you will put the repository for KServe.",
             DefaultValueFactory = _ => "pvc://models",
             HelpName = "URI",
         };
-        Option<string?> variant = new("--variant") { Description = "A quantized copy of the model, as `quantize` makes it: int8, weights-int8 or float16.", HelpName = "int8|weights-int8|float16" };
+        Option<string?> variant = new("--variant")
+        {
+            Description = "A quantized copy of the model, as `quantize` makes it: int8, weights-int8 or float16.",
+            HelpName = "int8|weights-int8|float16",
+        };
         variant.AcceptOnlyFromAmong("int8", "weights-int8", "float16");
         var outFolder = CommonOptions.Out();
-        var command = new Command("package", "Write the exported model as others serve it: a Triton model repository with its configuration and labels, and what KServe, Docker or Kubernetes need.\nExample: package --target triton\nExample: package --target kubernetes --image registry.example.org/modern-cnn:1") { target, to, name, image, storage, variant, outFolder };
-        command.SetAction(parsed => CommandRunner.Run(() =>
+        var command = new Command(
+            "package",
+            "Write the exported model as others serve it: a Triton model repository with its "
+                + "configuration and labels, and what KServe, Docker or Kubernetes need.\nExample: package "
+                + "--target triton\nExample: package --target kubernetes --image "
+                + "registry.example.org/modern-cnn:1"
+        )
         {
-            var chosen = parsed.GetValue(name)!;
-            RecipeOptions.Require(ServiceName().IsMatch(chosen), "--name", chosen,
-                "small letters, digits and '-', at most 63, a letter first and no '-' last");
-            var container = parsed.GetValue(image) ?? $"{chosen}:latest";
-            RecipeOptions.Require(ImageName().IsMatch(container), "--image", container, "a name as registry.example.org/team/name:tag");
-            var written = parsed.GetValue(to) ?? Path.Combine("deploy", parsed.GetValue(target)!);
-            RecipeOptions.Require(!written.Any(letter => char.IsControl(letter) || letter is '"' or '$' or '`'), "--to", written,
-                "a path that a shell takes as it is");
-            var folder = new ModelFolder(parsed.GetValue(outFolder)!);
-            FileSet.Recover(folder.Path);
-            if (parsed.GetValue(variant) is { } which) folder = folder.Variant(which);
-            var place = new DeploymentPlace(written, chosen, container, parsed.GetValue(storage)!);
-            var (files, note) = DeploymentPackager.Package(folder.Onnx, targets[parsed.GetValue(target)!], place);
-            AnsiConsole.Console.WriteLine($"{folder.Onnx}, {note}");
-            foreach (var file in files) AnsiConsole.Console.WriteLine(FormattableString.Invariant($"  {Path.GetRelativePath(Environment.CurrentDirectory, file)} ({new FileInfo(file).Length:N0} bytes)"));
-            return 0;
-        }));
+            target,
+            to,
+            name,
+            image,
+            storage,
+            variant,
+            outFolder,
+        };
+        command.SetAction(parsed =>
+            CommandRunner.Run(() =>
+            {
+                var chosen = parsed.GetValue(name)!;
+                RecipeOptions.Require(
+                    ServiceName().IsMatch(chosen),
+                    "--name",
+                    chosen,
+                    "small letters, digits and '-', at most 63, a letter first and no '-' last"
+                );
+                var container = parsed.GetValue(image) ?? $"{chosen}:latest";
+                RecipeOptions.Require(
+                    ImageName().IsMatch(container),
+                    "--image",
+                    container,
+                    "a name as registry.example.org/team/name:tag"
+                );
+                var written = parsed.GetValue(to) ?? Path.Combine("deploy", parsed.GetValue(target)!);
+                RecipeOptions.Require(
+                    !written.Any(letter => char.IsControl(letter) || letter is '"' or '$' or '`'),
+                    "--to",
+                    written,
+                    "a path that a shell takes as it is"
+                );
+                var folder = new ModelFolder(parsed.GetValue(outFolder)!);
+                FileSet.Recover(folder.Path);
+                if (parsed.GetValue(variant) is { } which)
+                    folder = folder.Variant(which);
+                var place = new DeploymentPlace(written, chosen, container, parsed.GetValue(storage)!);
+                var (files, note) = DeploymentPackager.Package(folder.Onnx, targets[parsed.GetValue(target)!], place);
+                AnsiConsole.Console.WriteLine($"{folder.Onnx}, {note}");
+                foreach (var file in files)
+                    AnsiConsole.Console.WriteLine(
+                        FormattableString.Invariant(
+                            $"  {Path.GetRelativePath(Environment.CurrentDirectory, file)} ({new FileInfo(file).Length:N0} bytes)"
+                        )
+                    );
+                return 0;
+            })
+        );
         return command;
     }
 

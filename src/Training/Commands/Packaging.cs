@@ -11,33 +11,72 @@ namespace TorchBridge.Training.Commands;
 /// <summary>Packages a model and prints what was proved: shared by <c>train</c> and <c>export</c>.</summary>
 internal static class Packaging
 {
-    public static PackagingResult PackageAndReport(IAnsiConsole console, TrainedModel model, ModelFolder folder, LoadedData data, TrainingResult? training, Evaluation test, bool explain = false, bool activationMap = false)
+    public static PackagingResult PackageAndReport(
+        IAnsiConsole console,
+        TrainedModel model,
+        ModelFolder folder,
+        LoadedData data,
+        TrainingResult? training,
+        Evaluation test,
+        bool explain = false,
+        bool activationMap = false
+    )
     {
         var figures = TestFigures.Of(test, data.Data.Test, model.Settings.ClassNames);
-        var result = ModelPackager.Package(model, folder, data, test, explain: explain, activationMap: activationMap, alongside: (staged, packaged) =>
-        {
-            staged.Write(TestPlots.Confusion(figures));
-            staged.Write(TestPlots.Reliability(figures));
-            if (training is not null) HtmlReport.Write(staged, model.Settings, data.Data.Name, training, figures, packaged.Parity, Mistake.Worst(model, data.Data.Test, test));
-            ModelCardFile.Write(staged, folder.Card, model, data.Data, training, figures, packaged);
-        });
-        console.WriteLine(result.Export.ToString().Replace(result.Export.Path, folder.Onnx, StringComparison.Ordinal).TrimEnd());
+        var result = ModelPackager.Package(
+            model,
+            folder,
+            data,
+            test,
+            explain: explain,
+            activationMap: activationMap,
+            alongside: (staged, packaged) =>
+            {
+                staged.Write(TestPlots.Confusion(figures));
+                staged.Write(TestPlots.Reliability(figures));
+                if (training is not null)
+                    HtmlReport.Write(
+                        staged,
+                        model.Settings,
+                        data.Data.Name,
+                        training,
+                        figures,
+                        packaged.Parity,
+                        Mistake.Worst(model, data.Data.Test, test)
+                    );
+                ModelCardFile.Write(staged, folder.Card, model, data.Data, training, figures, packaged);
+            }
+        );
+        console.WriteLine(
+            result.Export.ToString().Replace(result.Export.Path, folder.Onnx, StringComparison.Ordinal).TrimEnd()
+        );
         PrintParity(console, result.Parity);
-        if (model.Settings.Reading.WithoutStockTwin is { } reading) console.WriteLine($"No ML.NET zip: the model reads its pictures with {reading}, which stock ML.NET has not. Serve the .onnx file with ClassifyImages or ImageClassifier.");
-        foreach (var file in (string[])[folder.Onnx, folder.Zip, folder.Weights, folder.Card, folder.Report, .. Pictures(folder)])
+        if (model.Settings.Reading.WithoutStockTwin is { } reading)
+            console.WriteLine(
+                $"No ML.NET zip: the model reads its pictures with {reading}, which stock ML.NET has not. "
+                    + "Serve the .onnx file with ClassifyImages or ImageClassifier."
+            );
+        foreach (
+            var file in (string[])
+                [folder.Onnx, folder.Zip, folder.Weights, folder.Card, folder.Report, .. Pictures(folder)]
+        )
         {
-            if (File.Exists(file)) console.WriteLine(FormattableString.Invariant($"  {file} ({new FileInfo(file).Length:N0} bytes)"));
+            if (File.Exists(file))
+                console.WriteLine(FormattableString.Invariant($"  {file} ({new FileInfo(file).Length:N0} bytes)"));
         }
 
         return result;
     }
 
     private static IEnumerable<string> Pictures(ModelFolder folder) =>
-        ((string[])["curves", "confusion", "reliability"]).SelectMany(name => (string[])[$"{folder.Picture(name)}.svg", $"{folder.Picture(name)}.png"]);
+        ((string[])["curves", "confusion", "reliability"]).SelectMany(name =>
+            (string[])[$"{folder.Picture(name)}.svg", $"{folder.Picture(name)}.png"]
+        );
 
     public static void PrintParity(IAnsiConsole console, IReadOnlyList<ParityRow> rows)
     {
         console.WriteLine("Parity with TorchSharp in eval mode, over the test pictures:");
-        foreach (var row in rows) console.WriteLine($"  {ModelPackager.Describe(row)}");
+        foreach (var row in rows)
+            console.WriteLine($"  {ModelPackager.Describe(row)}");
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Spectre.Console;
 using TorchBridge.Quantization;
 using TorchBridge.Training.Artifacts;
@@ -11,27 +12,92 @@ internal static class QuantizeCommand
 {
     public static Command Build()
     {
-        Option<string> mode = Choice<QuantizationMode>("--mode", "int8: everything in 8-bit integers, fast. weights_int8, weights_float16: smaller files, computed in float32.", QuantizationMode.Int8);
-        Option<string> method = Choice<CalibrationMethod>("--method", "How the range of a value is chosen: all that was seen, all but one in ten thousand, the least mean square error, or the least loss of information.", CalibrationMethod.MeanSquareError);
-        Option<string> activations = Choice<ActivationType>("--activations", "Integer type of the values between layers; auto is what this processor multiplies best.", ActivationType.Auto);
-        Option<int?> bits = new("--weight-bits") { Description = "7 or 8. Default: 8 where this processor has VNNI or dot products, else 7, because two products may overflow there.", HelpName = "7|8" };
-        Option<int> pictures = new("--calibration") { Description = "Training pictures to calibrate on.", DefaultValueFactory = _ => 512, HelpName = "N" };
-        Option<int> draw = new("--draw") { Description = "Which draw of training pictures: another number, other pictures.", DefaultValueFactory = _ => 1, HelpName = "N" };
-        Option<bool> sensitivity = new("--sensitivity") { Description = "Measure what each layer costs alone: a table and a plot." };
-        Option<string[]> keep = new("--keep-float") { Description = "Nodes that stay in float32: names as the report has them, or `first` and `last`.", HelpName = "NODE", AllowMultipleArgumentsPerToken = true };
-        Option<bool> equalize = new("--equalize") { Description = "Equalize the weight ranges of neighbouring layers first." };
+        Option<string> mode = Choice<QuantizationMode>(
+            "--mode",
+            "int8: everything in 8-bit integers, fast. weights_int8, weights_float16: smaller files, computed in float32.",
+            QuantizationMode.Int8
+        );
+        Option<string> method = Choice<CalibrationMethod>(
+            "--method",
+            "How the range of a value is chosen: all that was seen, all but one in ten thousand, the "
+                + "least mean square error, or the least loss of information.",
+            CalibrationMethod.MeanSquareError
+        );
+        Option<string> activations = Choice<ActivationType>(
+            "--activations",
+            "Integer type of the values between layers; auto is what this processor multiplies best.",
+            ActivationType.Auto
+        );
+        Option<int?> bits = new("--weight-bits")
+        {
+            Description =
+                "7 or 8. Default: 8 where this processor has VNNI or dot products, else 7, because two products may overflow there.",
+            HelpName = "7|8",
+        };
+        Option<int> pictures = new("--calibration")
+        {
+            Description = "Training pictures to calibrate on.",
+            DefaultValueFactory = _ => 512,
+            HelpName = "N",
+        };
+        Option<int> draw = new("--draw")
+        {
+            Description = "Which draw of training pictures: another number, other pictures.",
+            DefaultValueFactory = _ => 1,
+            HelpName = "N",
+        };
+        Option<bool> sensitivity = new("--sensitivity")
+        {
+            Description = "Measure what each layer costs alone: a table and a plot.",
+        };
+        Option<string[]> keep = new("--keep-float")
+        {
+            Description = "Nodes that stay in float32: names as the report has them, or `first` and `last`.",
+            HelpName = "NODE",
+            AllowMultipleArgumentsPerToken = true,
+        };
+        Option<bool> equalize = new("--equalize")
+        {
+            Description = "Equalize the weight ranges of neighbouring layers first.",
+        };
         Option<bool> raw = new("--no-bias-correction") { Description = "Leave biases as they are." };
-        Option<bool> fixedLayers = new("--no-fallback") { Description = "Fail where the budget is missed, instead of leaving the worst layers in float32." };
-        Option<double> drop = new("--max-drop") { Description = "Accuracy on the validation pictures that may be lost, in percentage points.", DefaultValueFactory = _ => 1, HelpName = "X" };
+        Option<bool> fixedLayers = new("--no-fallback")
+        {
+            Description = "Fail where the budget is missed, instead of leaving the worst layers in float32.",
+        };
+        Option<double> drop = new("--max-drop")
+        {
+            Description = "Accuracy on the validation pictures that may be lost, in percentage points.",
+            DefaultValueFactory = _ => 1,
+            HelpName = "X",
+        };
         return ModelContext.Command(
             "quantize",
-            "Make a quantized copy of the exported model: modern-cnn.int8.onnx, its ML.NET zip and its card. Calibrated on training pictures, judged on validation pictures; the test pictures are read once, at the end.\nExample: quantize --out models\nExample: quantize --sensitivity --keep-float first",
+            "Make a quantized copy of the exported model: modern-cnn.int8.onnx, its ML.NET zip and its "
+                + "card. Calibrated on training pictures, judged on validation pictures; the test pictures are "
+                + "read once, at the end.\nExample: quantize --out models\nExample: quantize --sensitivity "
+                + "--keep-float first",
             (context, _) =>
             {
                 var parsed = context.Parsed;
-                RecipeOptions.Require(parsed.GetValue(pictures) >= 1, "--calibration", parsed.GetValue(pictures), "1 or more");
-                RecipeOptions.Require(parsed.GetValue(bits) is null or 7 or 8, "--weight-bits", parsed.GetValue(bits), "7 or 8");
-                RecipeOptions.Require(parsed.GetValue(drop) is >= 0 and <= 100, "--max-drop", parsed.GetValue(drop), "0 to 100");
+                RecipeOptions.Require(
+                    parsed.GetValue(pictures) >= 1,
+                    "--calibration",
+                    parsed.GetValue(pictures),
+                    "1 or more"
+                );
+                RecipeOptions.Require(
+                    parsed.GetValue(bits) is null or 7 or 8,
+                    "--weight-bits",
+                    parsed.GetValue(bits),
+                    "7 or 8"
+                );
+                RecipeOptions.Require(
+                    parsed.GetValue(drop) is >= 0 and <= 100,
+                    "--max-drop",
+                    parsed.GetValue(drop),
+                    "0 to 100"
+                );
                 var kept = parsed.GetValue(keep) ?? [];
                 var options = new QuantizationOptions
                 {
@@ -48,38 +114,90 @@ internal static class QuantizeCommand
                     FallBack = !parsed.GetValue(fixedLayers),
                     Budget = new AccuracyBudget { AccuracyDrop = parsed.GetValue(drop) / 100 },
                 };
-                var report = Show(context.Console, progress => QuantizedPackager.Package(context.Folder, context.Data, parsed.GetValue(pictures), parsed.GetValue(draw), options with { Progress = progress }, (staged, made) =>
-                {
-                    if (made.Sensitivity.Count > 0) staged.Write(SensitivityPlot.Of(made.Sensitivity));
-                }));
+                var report = Show(context.Console, progress =>
+                    QuantizedPackager.Package(
+                        context.Folder,
+                        context.Data,
+                        parsed.GetValue(pictures),
+                        parsed.GetValue(draw),
+                        options with
+                        {
+                            Progress = progress,
+                        },
+                        (staged, made) =>
+                        {
+                            if (made.Sensitivity.Count > 0)
+                                staged.Write(SensitivityPlot.Of(made.Sensitivity));
+                        }
+                    )
+                );
                 var target = context.Folder.Variant(QuantizedPackager.VariantName(options.Mode));
                 context.Console.Write(report.ToString());
-                foreach (var layer in report.Sensitivity) context.Console.WriteLine(FormattableString.Invariant($"  alone: {layer.Node} ({layer.OpType}) {layer.Decibels:F1} dB{(layer.Agreement is { } agreement ? FormattableString.Invariant($", same class in {agreement:P1}") : "")}"));
-                foreach (var file in ((string[])[target.Onnx, target.Zip, target.Card]).Where(File.Exists)) context.Console.WriteLine(FormattableString.Invariant($"  {file} ({new FileInfo(file).Length:N0} bytes)"));
+                foreach (var layer in report.Sensitivity)
+                {
+                    var alone = FormattableString.Invariant($"{layer.Node} ({layer.OpType}) {layer.Decibels:F1} dB");
+                    var same = layer.Agreement is { } part
+                        ? FormattableString.Invariant($", same class in {part:P1}")
+                        : "";
+                    context.Console.WriteLine($"  alone: {alone}{same}");
+                }
+
+                foreach (var file in ((string[])[target.Onnx, target.Zip, target.Card]).Where(File.Exists))
+                    context.Console.WriteLine(
+                        FormattableString.Invariant($"  {file} ({new FileInfo(file).Length:N0} bytes)")
+                    );
                 return (0, report);
             },
-            mode, method, activations, bits, pictures, draw, sensitivity, keep, equalize, raw, fixedLayers, drop);
+            mode,
+            method,
+            activations,
+            bits,
+            pictures,
+            draw,
+            sensitivity,
+            keep,
+            equalize,
+            raw,
+            fixedLayers,
+            drop
+        );
     }
 
-    private static QuantizationReport Show(IAnsiConsole console, Func<IProgress<QuantizationProgress>?, QuantizationReport> work)
+    private static QuantizationReport Show(
+        IAnsiConsole console,
+        Func<IProgress<QuantizationProgress>?, QuantizationReport> work
+    )
     {
-        if (!console.Profile.Capabilities.Interactive || Console.IsOutputRedirected) return work(null);
+        if (!console.Profile.Capabilities.Interactive || Console.IsOutputRedirected)
+            return work(null);
         return console.Status().Start("calibration", context => work(new Reporter(context)));
     }
 
-    private static Option<string> Choice<T>(string name, string help, T fallback) where T : struct, Enum
+    private static Option<string> Choice<T>(string name, string help, T fallback)
+        where T : struct, Enum
     {
         var names = RecipeOptions.NamesOf<T>();
-        var option = new Option<string>(name) { Description = help, DefaultValueFactory = _ => names.First(pair => pair.Value.Equals(fallback)).Key, HelpName = string.Join('|', names.Keys) };
+        var option = new Option<string>(name)
+        {
+            Description = help,
+            DefaultValueFactory = _ => names.First(pair => pair.Value.Equals(fallback)).Key,
+            HelpName = string.Join('|', names.Keys),
+        };
         option.AcceptOnlyFromAmong([.. names.Keys]);
         return option;
     }
 
-    private static T Value<T>(Option<string> option, ParseResult parsed) where T : struct, Enum => RecipeOptions.NamesOf<T>()[parsed.GetValue(option)!];
+    private static T Value<T>(Option<string> option, ParseResult parsed)
+        where T : struct, Enum => RecipeOptions.NamesOf<T>()[parsed.GetValue(option)!];
 
     /// <summary>Shows progress at once: the library's own Progress class would post it to another thread.</summary>
     private sealed class Reporter(StatusContext context) : IProgress<QuantizationProgress>
     {
-        public void Report(QuantizationProgress value) => context.Status(FormattableString.Invariant($"{value.Phase} {value.Done}{(value.Total is { } total ? FormattableString.Invariant($" of {total}") : "")}"));
+        public void Report(QuantizationProgress value) =>
+            context.Status(
+                FormattableString.Invariant(
+                    $"{value.Phase} {value.Done}{(value.Total is { } total ? FormattableString.Invariant($" of {total}") : "")}"
+                )
+            );
     }
 }

@@ -13,68 +13,219 @@ namespace TorchBridge.Training.Commands;
 /// <summary>The options that change a recipe, one each: name, help, range, and where the value goes.</summary>
 internal sealed class RecipeOptions
 {
-    private readonly Option<string?> recipe = new("--recipe") { Description = "Where the values below start from: lesson (default), fast, bare (no regularization: see what it is for), photos (a classifier on ImageNet's features, in a minute) or photos-all (all of that network, in minutes).", HelpName = "lesson|fast|bare|photos|photos-all" };
-    private readonly Option<string?> config = new("--config") { Description = "A recipe of your own, a JSON file as those in src/Training/Recipes.", HelpName = "FILE" };
-    private readonly Option<string?> weights = new("--weights") { Description = "What the network starts from: imagenet (a resnet18 that comes with the program), or a safetensors file with torchvision's or timm's names, or an earlier model of this program.", HelpName = "imagenet|FILE" };
-    private readonly Entry network = Choice<NetworkKind>("--network", "Which network. All but modern_cnn have torchvision's shape and read pictures of 224 pixels, antialiased, by default.", (c, v) => Shape(c, c.Network with { Kind = v }));
-    private readonly Entry tune = Choice<TuneKind>("--tune", "What of a network with --weights is trained: head is the classifier alone, in seconds; all is the classifier first, then everything. Default with --weights imagenet: head.", (c, v) => Tune(c, t => t with { What = v }));
+    private readonly Option<string?> recipe = new("--recipe")
+    {
+        Description =
+            "Where the values below start from: lesson (default), fast, bare (no regularization: see "
+            + "what it is for), photos (a classifier on ImageNet's features, in a minute) or photos-all "
+            + "(all of that network, in minutes).",
+        HelpName = "lesson|fast|bare|photos|photos-all",
+    };
+    private readonly Option<string?> config = new("--config")
+    {
+        Description = "A recipe of your own, a JSON file as those in src/Training/Recipes.",
+        HelpName = "FILE",
+    };
+    private readonly Option<string?> weights = new("--weights")
+    {
+        Description =
+            "What the network starts from: imagenet (a resnet18 that comes with the program), or a "
+            + "safetensors file with torchvision's or timm's names, or an earlier model of this program.",
+        HelpName = "imagenet|FILE",
+    };
+    private readonly Entry network = Choice<NetworkKind>(
+        "--network",
+        "Which network. All but modern_cnn have torchvision's shape and read pictures of 224 pixels, antialiased, by default.",
+        (c, v) => Shape(c, c.Network with { Kind = v })
+    );
+    private readonly Entry tune = Choice<TuneKind>(
+        "--tune",
+        "What of a network with --weights is trained: head is the classifier alone, in seconds; all is "
+            + "the classifier first, then everything. Default with --weights imagenet: head.",
+        (c, v) => Tune(c, t => t with { What = v })
+    );
     private readonly List<Entry> entries;
 
-    public RecipeOptions() => entries =
-    [
-        network,
-        tune,
-        Whole("--views", "Augmented views of each training picture that a classifier alone is trained on, at least 1.", 1, 1000, (c, v) => Tune(c, t => t with { Views = v })),
-        Whole("--head-epochs", "Epochs of the classifier alone before --tune all trains everything.", 1, 100_000, (c, v) => Tune(c, t => t with { HeadEpochs = v })),
-        Number("--layer-decay", "Factor of the learning rate from each part of the network to the one before it; 1 for the same everywhere.", 0.01, 1, (c, v) => Tune(c, t => t with { LayerDecay = v })),
-        Flag("--freeze-norms", "Whether BatchNorm keeps the running statistics that came with the weights.", (c, v) => Tune(c, t => t with { FreezeNorms = v })),
-        Whole("--epochs", "Passes over the training pictures.", 1, 100_000, (c, v) => Train(c, c.Training with { Epochs = v })),
-        Whole("--batch", "Pictures a step; BatchNorm needs at least 2.", 2, 65_536, (c, v) => Train(c, c.Training with { BatchSize = v })),
-        Choice<OptimizerKind>("--optimizer", "adam_w or sgd (Nesterov).", (c, v) => Train(c, c.Training with { Optimizer = v })),
-        Number("--lr", "Peak learning rate.", 1e-9, 10, (c, v) => Train(c, c.Training with { LearningRate = v })),
-        Choice<ScheduleKind>("--schedule", "How the learning rate falls.", (c, v) => Train(c, c.Training with { Schedule = v })),
-        Number("--warm-up", "Epochs in which the learning rate rises; may be a fraction.", 0, 1000, (c, v) => Train(c, c.Training with { WarmUpEpochs = v })),
-        Number("--weight-decay", "Weight decay.", 0, 1, (c, v) => Train(c, c.Training with { WeightDecay = v })),
-        Flag("--decay-norms", "Whether norms and biases decay too.", (c, v) => Train(c, c.Training with { DecayNormsAndBiases = v })),
-        Number("--clip", "Largest norm of all gradients together, 0 for no clipping.", 0, 1e6, (c, v) => Train(c, c.Training with { GradientClipping = v })),
-        Number("--label-smoothing", "Share of the target that is spread over all classes.", 0, 0.99, (c, v) => Train(c, c.Training with { LabelSmoothing = v })),
-        Number("--mixup", "Alpha of mixup, 0 for none. Of mixup, CutMix and cutout, each batch draws one.", 0, 100, (c, v) => Train(c, c.Training with { Mixup = v })),
-        Number("--cutmix", "Alpha of CutMix, 0 for none.", 0, 100, (c, v) => Train(c, c.Training with { CutMix = v })),
-        Whole("--cutout", "Side of the black square in pixels, 0 for none.", 0, 512, (c, v) => Augment(c, a => a with { Cutout = v })),
-        Whole("--crop", "Padding of the random crop in pixels, 0 for none.", 0, 512, (c, v) => Augment(c, a => a with { CropPadding = v })),
-        Choice<FillKind>("--fill", "What lies around a picture that is cropped or rotated.", (c, v) => Augment(c, a => a with { Fill = v })),
-        Choice<FlipKind>("--flip", "Which pictures are mirrored: random is each half of the time, alternating each every second epoch.", (c, v) => Augment(c, a => a with { Flip = v })),
-        Number("--rotation", "Largest angle of rotation in degrees, 0 for none.", 0, 180, (c, v) => Augment(c, a => a with { Rotation = v })),
-        Number("--jitter", "Strength of the colour jitter, 0 for none.", 0, 1, (c, v) => Augment(c, a => a with { ColorJitter = v })),
-        Whole("--window", "Side in pixels of the random window of each picture that the first epochs train on, 0 for the whole picture: cheaper steps. A window is neither cropped before nor cut out.", 0, 512, (c, v) => Train(c, c.Training with { Window = v })),
-        Whole("--window-epochs", "Epochs, from the first, that train on windows.", 0, 100_000, (c, v) => Train(c, c.Training with { WindowEpochs = v })),
-        Number("--ema", "Decay of the moving average of the weights that is kept, 0 for none.", 0, 0.999999, (c, v) => Train(c, c.Training with { WeightAverage = v })),
-        Whole("--patience", "Epochs without a better validation loss after which training stops with the best epoch's weights; 0: all epochs, and the last one's weights.", 0, 100_000, (c, v) => Train(c, c.Training with { Patience = v })),
-        Number("--dropout", "Share that is dropped before the classifier.", 0, 0.99, (c, v) => Shape(c, c.Network with { Dropout = v })),
-        Choice<DropoutKind>("--dropout-kind", "What is dropped: features, whole channels, or as SELU needs it.", (c, v) => Shape(c, c.Network with { DropoutKind = v })),
-        Number("--stochastic-depth", "Probability of leaving out the last block's branch.", 0, 0.99, (c, v) => Shape(c, c.Network with { StochasticDepth = v })),
-        Choice<InitializationKind>("--init", "Start of the convolutions.", (c, v) => Shape(c, c.Network with { Initialization = v })),
-        Choice<ActivationKind>("--activation", "Activation.", (c, v) => Shape(c, c.Network with { Activation = v })),
-        Choice<BlockForm>("--form", "Whether blocks have shortcuts; plain is the lesson's code.", (c, v) => Shape(c, c.Network with { Form = v })),
-        Choice<NormKind>("--norm", "Normalization after each convolution.", (c, v) => Shape(c, c.Network with { Norm = v })),
-        Whole("--width", "Channels of the first convolution, a multiple of 8; 64 is the lesson's.", 8, 512, (c, v) => Shape(c, c.Network with { Channels = v })),
-    ];
+    public RecipeOptions() =>
+        entries = [
+            network,
+            tune,
+            Whole(
+                "--views",
+                "Augmented views of each training picture that a classifier alone is trained on, at least 1.",
+                1,
+                1000,
+                (c, v) => Tune(c, t => t with { Views = v })
+            ),
+            Whole(
+                "--head-epochs",
+                "Epochs of the classifier alone before --tune all trains everything.",
+                1,
+                100_000,
+                (c, v) => Tune(c, t => t with { HeadEpochs = v })
+            ),
+            Number(
+                "--layer-decay",
+                "Factor of the learning rate from each part of the network to the one before it; 1 for the same everywhere.",
+                0.01,
+                1,
+                (c, v) => Tune(c, t => t with { LayerDecay = v })
+            ),
+            Flag(
+                "--freeze-norms",
+                "Whether BatchNorm keeps the running statistics that came with the weights.",
+                (c, v) => Tune(c, t => t with { FreezeNorms = v })
+            ),
+            Whole("--epochs", "Passes over the training pictures.", 1, 100_000, (c, v) =>
+                Train(c, c.Training with { Epochs = v })
+            ),
+            Whole("--batch", "Pictures a step; BatchNorm needs at least 2.", 2, 65_536, (c, v) =>
+                Train(c, c.Training with { BatchSize = v })
+            ),
+            Choice<OptimizerKind>("--optimizer", "adam_w or sgd (Nesterov).", (c, v) =>
+                Train(c, c.Training with { Optimizer = v })
+            ),
+            Number("--lr", "Peak learning rate.", 1e-9, 10, (c, v) => Train(c, c.Training with { LearningRate = v })),
+            Choice<ScheduleKind>("--schedule", "How the learning rate falls.", (c, v) =>
+                Train(c, c.Training with { Schedule = v })
+            ),
+            Number("--warm-up", "Epochs in which the learning rate rises; may be a fraction.", 0, 1000, (c, v) =>
+                Train(c, c.Training with { WarmUpEpochs = v })
+            ),
+            Number("--weight-decay", "Weight decay.", 0, 1, (c, v) => Train(c, c.Training with { WeightDecay = v })),
+            Flag("--decay-norms", "Whether norms and biases decay too.", (c, v) =>
+                Train(c, c.Training with { DecayNormsAndBiases = v })
+            ),
+            Number("--clip", "Largest norm of all gradients together, 0 for no clipping.", 0, 1e6, (c, v) =>
+                Train(c, c.Training with { GradientClipping = v })
+            ),
+            Number("--label-smoothing", "Share of the target that is spread over all classes.", 0, 0.99, (c, v) =>
+                Train(c, c.Training with { LabelSmoothing = v })
+            ),
+            Number(
+                "--mixup",
+                "Alpha of mixup, 0 for none. Of mixup, CutMix and cutout, each batch draws one.",
+                0,
+                100,
+                (c, v) => Train(c, c.Training with { Mixup = v })
+            ),
+            Number("--cutmix", "Alpha of CutMix, 0 for none.", 0, 100, (c, v) =>
+                Train(c, c.Training with { CutMix = v })
+            ),
+            Whole("--cutout", "Side of the black square in pixels, 0 for none.", 0, 512, (c, v) =>
+                Augment(c, a => a with { Cutout = v })
+            ),
+            Whole("--crop", "Padding of the random crop in pixels, 0 for none.", 0, 512, (c, v) =>
+                Augment(c, a => a with { CropPadding = v })
+            ),
+            Choice<FillKind>("--fill", "What lies around a picture that is cropped or rotated.", (c, v) =>
+                Augment(c, a => a with { Fill = v })
+            ),
+            Choice<FlipKind>(
+                "--flip",
+                "Which pictures are mirrored: random is each half of the time, alternating each every second epoch.",
+                (c, v) => Augment(c, a => a with { Flip = v })
+            ),
+            Number("--rotation", "Largest angle of rotation in degrees, 0 for none.", 0, 180, (c, v) =>
+                Augment(c, a => a with { Rotation = v })
+            ),
+            Number("--jitter", "Strength of the colour jitter, 0 for none.", 0, 1, (c, v) =>
+                Augment(c, a => a with { ColorJitter = v })
+            ),
+            Whole(
+                "--window",
+                "Side in pixels of the random window of each picture that the first epochs train on, 0 "
+                    + "for the whole picture: cheaper steps. A window is neither cropped before nor cut out.",
+                0,
+                512,
+                (c, v) => Train(c, c.Training with { Window = v })
+            ),
+            Whole("--window-epochs", "Epochs, from the first, that train on windows.", 0, 100_000, (c, v) =>
+                Train(c, c.Training with { WindowEpochs = v })
+            ),
+            Number(
+                "--ema",
+                "Decay of the moving average of the weights that is kept, 0 for none.",
+                0,
+                0.999999,
+                (c, v) => Train(c, c.Training with { WeightAverage = v })
+            ),
+            Whole(
+                "--patience",
+                "Epochs without a better validation loss after which training stops with the best "
+                    + "epoch's weights; 0: all epochs, and the last one's weights.",
+                0,
+                100_000,
+                (c, v) => Train(c, c.Training with { Patience = v })
+            ),
+            Number("--dropout", "Share that is dropped before the classifier.", 0, 0.99, (c, v) =>
+                Shape(c, c.Network with { Dropout = v })
+            ),
+            Choice<DropoutKind>(
+                "--dropout-kind",
+                "What is dropped: features, whole channels, or as SELU needs it.",
+                (c, v) => Shape(c, c.Network with { DropoutKind = v })
+            ),
+            Number("--stochastic-depth", "Probability of leaving out the last block's branch.", 0, 0.99, (c, v) =>
+                Shape(c, c.Network with { StochasticDepth = v })
+            ),
+            Choice<InitializationKind>("--init", "Start of the convolutions.", (c, v) =>
+                Shape(c, c.Network with { Initialization = v })
+            ),
+            Choice<ActivationKind>("--activation", "Activation.", (c, v) =>
+                Shape(c, c.Network with { Activation = v })
+            ),
+            Choice<BlockForm>("--form", "Whether blocks have shortcuts; plain is the lesson's code.", (c, v) =>
+                Shape(c, c.Network with { Form = v })
+            ),
+            Choice<NormKind>("--norm", "Normalization after each convolution.", (c, v) =>
+                Shape(c, c.Network with { Norm = v })
+            ),
+            Whole(
+                "--width",
+                "Channels of the first convolution, a multiple of 8; 64 is the lesson's.",
+                8,
+                512,
+                (c, v) => Shape(c, c.Network with { Channels = v })
+            ),
+        ];
 
-    public IEnumerable<Option> All => entries.Select(entry => entry.Option).Prepend(weights).Prepend(config).Prepend(recipe);
+    public IEnumerable<Option> All =>
+        entries.Select(entry => entry.Option).Prepend(weights).Prepend(config).Prepend(recipe);
 
     /// <summary>The recipe that the command line asks for.</summary>
     /// <exception cref="UserException">A value is out of its range.</exception>
     public RunConfiguration Read(ParseResult parsed)
     {
-        if (parsed.GetValue(config) is not null && parsed.GetValue(recipe) is not null) throw new UserException("--recipe and --config name two recipes; give one of them.");
-        var start = parsed.GetValue(config) is { } file ? RunConfiguration.FromFile(file) : RunConfiguration.Named(parsed.GetValue(recipe) ?? DefaultRecipe(parsed));
-        if (parsed.GetValue(weights) is { } source) start = start with { Weights = source };
+        if (parsed.GetValue(config) is not null && parsed.GetValue(recipe) is not null)
+            throw new UserException("--recipe and --config name two recipes; give one of them.");
+        var start = parsed.GetValue(config) is { } file
+            ? RunConfiguration.FromFile(file)
+            : RunConfiguration.Named(parsed.GetValue(recipe) ?? DefaultRecipe(parsed));
+        if (parsed.GetValue(weights) is { } source)
+            start = start with { Weights = source };
         var read = entries.Aggregate(start, (configuration, entry) => entry.Apply(parsed, configuration));
         RefuseWhatDoesNotGoTogether(read);
-        if (read.Network.Channels % 8 != 0 || read.Network.Channels < 8) throw new UserException(FormattableString.Invariant($"--width is {read.Network.Channels}; allowed is a multiple of 8 from 8 to 512."));
-        if (read.Training.WarmUpEpochs > read.Training.Epochs) throw new UserException(FormattableString.Invariant($"--warm-up is {read.Training.WarmUpEpochs}; allowed is 0 to {read.Training.Epochs}, the epochs."));
-        if (read.Training.Window is < 0 or (> 0 and < 8)) throw new UserException(FormattableString.Invariant($"--window is {read.Training.Window}; allowed is 0, or 8 to 512."));
-        if (read.Training.Window > 0 && read.Network.Norm == NormKind.Layer) throw new UserException("--window does not go with --norm layer, whose weights have the size of the whole picture.");
+        if (read.Network.Channels % 8 != 0 || read.Network.Channels < 8)
+            throw new UserException(
+                FormattableString.Invariant(
+                    $"--width is {read.Network.Channels}; allowed is a multiple of 8 from 8 to 512."
+                )
+            );
+        if (read.Training.WarmUpEpochs > read.Training.Epochs)
+            throw new UserException(
+                FormattableString.Invariant(
+                    $"--warm-up is {read.Training.WarmUpEpochs}; allowed is 0 to {read.Training.Epochs}, the epochs."
+                )
+            );
+        if (read.Training.Window is < 0 or (> 0 and < 8))
+            throw new UserException(
+                FormattableString.Invariant($"--window is {read.Training.Window}; allowed is 0, or 8 to 512.")
+            );
+        if (read.Training.Window > 0 && read.Network.Norm == NormKind.Layer)
+            throw new UserException(
+                "--window does not go with --norm layer, whose weights have the size of the whole picture."
+            );
         return read;
     }
 
@@ -84,62 +235,134 @@ internal sealed class RecipeOptions
     /// <summary>Who asks for tuning, or for the weights that come with the program, has photos.</summary>
     private string DefaultRecipe(ParseResult parsed)
     {
-        if (parsed.GetResult(tune.Option)?.Tokens is [{ Value: var what }]) return what == Naming.Of(TuneKind.All) ? "photos-all" : what == Naming.Of(TuneKind.Head) ? "photos" : "lesson";
-        var isBackbone = parsed.GetResult(network.Option)?.Tokens is [{ Value: var kind }] && kind != Naming.Of(NetworkKind.ModernCnn);
-        return parsed.GetValue(weights) is { } source && (source == PretrainedWeights.ImageNet || isBackbone) ? "photos" : "lesson";
+        if (parsed.GetResult(tune.Option)?.Tokens is [{ Value: var what }])
+            return what == Naming.Of(TuneKind.All) ? "photos-all"
+                : what == Naming.Of(TuneKind.Head) ? "photos"
+                : "lesson";
+        var isBackbone =
+            parsed.GetResult(network.Option)?.Tokens is [{ Value: var kind }]
+            && kind != Naming.Of(NetworkKind.ModernCnn);
+        return parsed.GetValue(weights) is { } source && (source == PretrainedWeights.ImageNet || isBackbone)
+            ? "photos"
+            : "lesson";
     }
 
     private static void RefuseWhatDoesNotGoTogether(RunConfiguration read)
     {
         if (read.Network.Kind != NetworkKind.ModernCnn)
         {
-            NetworkOptions asked = read.Network, plain = new();
-            var odd = asked.Form != plain.Form ? "--form" : asked.Norm != plain.Norm ? "--norm" : asked.Activation != plain.Activation ? "--activation" : asked.Channels != plain.Channels ? "--width" : asked.StochasticDepth != 0 ? "--stochastic-depth" : asked.DropoutKind != plain.DropoutKind ? "--dropout-kind" : null;
-            if (odd is not null) throw new UserException($"{odd} is of the modern_cnn; a {Naming.Of(asked.Kind)} has the shape that its published weights have. Leave it out.");
+            NetworkOptions asked = read.Network,
+                plain = new();
+            var odd =
+                asked.Form != plain.Form ? "--form"
+                : asked.Norm != plain.Norm ? "--norm"
+                : asked.Activation != plain.Activation ? "--activation"
+                : asked.Channels != plain.Channels ? "--width"
+                : asked.StochasticDepth != 0 ? "--stochastic-depth"
+                : asked.DropoutKind != plain.DropoutKind ? "--dropout-kind"
+                : null;
+            if (odd is not null)
+                throw new UserException(
+                    $"{odd} is of the modern_cnn; a {Naming.Of(asked.Kind)} has the shape that its published weights have. Leave it out."
+                );
         }
 
-        if (read.Training.Tuning.What == TuneKind.None) return;
-        if (read.Weights is null) throw new UserException("--tune trains on from weights: give --weights imagenet, or --weights FILE.safetensors.");
-        if (read.Training.Tuning.What == TuneKind.Head && (read.Training.Mixup > 0 || read.Training.CutMix > 0 || read.Training.Window > 0)) throw new UserException("--mixup, --cutmix and --window change pictures in every epoch; --tune head computes their features once. Leave them out, or give --tune all.");
+        if (read.Training.Tuning.What == TuneKind.None)
+            return;
+        if (read.Weights is null)
+            throw new UserException(
+                "--tune trains on from weights: give --weights imagenet, or --weights FILE.safetensors."
+            );
+        if (
+            read.Training.Tuning.What == TuneKind.Head
+            && (read.Training.Mixup > 0 || read.Training.CutMix > 0 || read.Training.Window > 0)
+        )
+            throw new UserException(
+                "--mixup, --cutmix and --window change pictures in every epoch; --tune head computes "
+                    + "their features once. Leave them out, or give --tune all."
+            );
     }
 
     /// <summary>Fails where a value is not allowed.</summary>
     public static void Require<T>(bool isRight, string option, T value, string allowed)
     {
-        if (!isRight) throw new UserException(FormattableString.Invariant($"{option} is {value}; allowed is {allowed}."));
+        if (!isRight)
+            throw new UserException(FormattableString.Invariant($"{option} is {value}; allowed is {allowed}."));
     }
 
     /// <summary>The values of a choice as the command line and the files write them: <c>cosine_decay</c>.</summary>
-    public static IReadOnlyDictionary<string, T> NamesOf<T>() where T : struct, Enum =>
-        Enum.GetValues<T>().ToDictionary(value => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString()), value => value, StringComparer.Ordinal);
+    public static IReadOnlyDictionary<string, T> NamesOf<T>()
+        where T : struct, Enum =>
+        Enum.GetValues<T>()
+            .ToDictionary(
+                value => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString()),
+                value => value,
+                StringComparer.Ordinal
+            );
 
-    private static RunConfiguration Train(RunConfiguration configuration, Recipe training) => configuration with { Training = training };
+    private static RunConfiguration Train(RunConfiguration configuration, Recipe training) =>
+        configuration with
+        {
+            Training = training,
+        };
 
-    private static RunConfiguration Shape(RunConfiguration configuration, NetworkOptions network) => configuration with { Network = network };
+    private static RunConfiguration Shape(RunConfiguration configuration, NetworkOptions network) =>
+        configuration with
+        {
+            Network = network,
+        };
 
     private static RunConfiguration Tune(RunConfiguration configuration, Func<TuningOptions, TuningOptions> change) =>
         Train(configuration, configuration.Training with { Tuning = change(configuration.Training.Tuning) });
 
-    private static RunConfiguration Augment(RunConfiguration configuration, Func<AugmentationOptions, AugmentationOptions> change) =>
-        Train(configuration, configuration.Training with { Augmentation = change(configuration.Training.Augmentation) });
+    private static RunConfiguration Augment(
+        RunConfiguration configuration,
+        Func<AugmentationOptions, AugmentationOptions> change
+    ) =>
+        Train(
+            configuration,
+            configuration.Training with
+            {
+                Augmentation = change(configuration.Training.Augmentation),
+            }
+        );
 
-    private static Entry Whole(string name, string help, int low, int high, Func<RunConfiguration, int, RunConfiguration> set)
+    private static Entry Whole(
+        string name,
+        string help,
+        int low,
+        int high,
+        Func<RunConfiguration, int, RunConfiguration> set
+    )
     {
         var option = new Option<int?>(name) { Description = help, HelpName = "N" };
         return new Entry(option, (parsed, c) =>
         {
-            if (parsed.GetValue(option) is not { } value) return c;
-            Require(value >= low && value <= high, name, value, string.Create(CultureInfo.InvariantCulture, $"{low:N0} to {high:N0}"));
+            if (parsed.GetValue(option) is not { } value)
+                return c;
+            Require(
+                value >= low && value <= high,
+                name,
+                value,
+                string.Create(CultureInfo.InvariantCulture, $"{low:N0} to {high:N0}")
+            );
             return set(c, value);
         });
     }
 
-    private static Entry Number(string name, string help, double low, double high, Func<RunConfiguration, double, RunConfiguration> set)
+    private static Entry Number(
+        string name,
+        string help,
+        double low,
+        double high,
+        Func<RunConfiguration, double, RunConfiguration> set
+    )
     {
         var option = new Option<double?>(name) { Description = help, HelpName = "X" };
         return new Entry(option, (parsed, c) =>
         {
-            if (parsed.GetValue(option) is not { } value) return c;
+            if (parsed.GetValue(option) is not { } value)
+                return c;
             Require(value >= low && value <= high, name, value, $"{Numbers.Exact(low)} to {Numbers.Exact(high)}");
             return set(c, value);
         });
@@ -151,13 +374,15 @@ internal sealed class RecipeOptions
         return new Entry(option, (parsed, c) => parsed.GetValue(option) is { } value ? set(c, value) : c);
     }
 
-    private static Entry Choice<T>(string name, string help, Func<RunConfiguration, T, RunConfiguration> set) where T : struct, Enum
+    private static Entry Choice<T>(string name, string help, Func<RunConfiguration, T, RunConfiguration> set)
+        where T : struct, Enum
     {
         var names = NamesOf<T>();
         var option = new Option<string?>(name) { Description = help, HelpName = string.Join('|', names.Keys) };
         return new Entry(option, (parsed, c) =>
         {
-            if (parsed.GetValue(option) is not { } text) return c;
+            if (parsed.GetValue(option) is not { } text)
+                return c;
             Require(names.ContainsKey(text), name, text, string.Join(", ", names.Keys));
             return set(c, names[text]);
         });

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Spectre.Console;
 using TorchBridge.Inference.Pictures;
 using TorchBridge.Training.Artifacts;
@@ -17,27 +18,92 @@ internal sealed class TrainCommand
     private readonly Option<int?> seed = CommonOptions.Seed();
     private readonly Option<string?> json = CommonOptions.JsonFile();
     private readonly Option<string?> data = CommonOptions.DataSet("drawn");
-    private readonly Option<bool> resume = new("--resume") { Description = "Go on with the unfinished run in --out, after its last whole epoch, with its own options." };
-    private readonly Option<int?> size = new("--size") { Description = "Height and width in pixels that pictures are read at. Default: 32; 224 for the networks with torchvision's shape; an earlier model's own for --weights.", HelpName = "N" };
-    private readonly Option<bool?> antialias = new("--antialias") { Description = "Let every pixel count when pictures are made smaller: better than stock ML.NET's resizing, so the model gets no ML.NET zip. Default: true for the networks with torchvision's shape." };
-    private readonly Option<bool> orient = new("--orient") { Description = "Turn photos as their EXIF orientation says. Stock ML.NET does not, so the model gets no ML.NET zip." };
-    private readonly Option<int> pictures = new("--pictures") { Description = "Training pictures to draw (built-in data only); a sixth of it for validation, a third for test.", DefaultValueFactory = _ => 3000, HelpName = "N" };
-    private readonly Option<string> precision = new("--precision") { Description = "What training computes in; auto is bfloat16 where the processor has it in hardware. Weights stay float32.", DefaultValueFactory = _ => "auto", HelpName = "auto|float32|bfloat16" };
-    private readonly Option<int?> threads = new("--threads") { Description = "Threads of libtorch. Default: one a core.", HelpName = "N" };
-    private readonly Option<string> device = new("--device") { Description = "Where to train.", DefaultValueFactory = _ => "cpu", HelpName = "cpu|cuda|mps" };
-    private readonly Option<int?> folds = new("--folds") { Description = "Instead of one run: K-fold cross-validation over the training and validation parts, with mean and spread. Writes no model.", HelpName = "K" };
+    private readonly Option<bool> resume = new("--resume")
+    {
+        Description = "Go on with the unfinished run in --out, after its last whole epoch, with its own options.",
+    };
+    private readonly Option<int?> size = new("--size")
+    {
+        Description =
+            "Height and width in pixels that pictures are read at. Default: 32; 224 for the networks "
+            + "with torchvision's shape; an earlier model's own for --weights.",
+        HelpName = "N",
+    };
+    private readonly Option<bool?> antialias = new("--antialias")
+    {
+        Description =
+            "Let every pixel count when pictures are made smaller: better than stock ML.NET's resizing, "
+            + "so the model gets no ML.NET zip. Default: true for the networks with torchvision's shape.",
+    };
+    private readonly Option<bool> orient = new("--orient")
+    {
+        Description =
+            "Turn photos as their EXIF orientation says. Stock ML.NET does not, so the model gets no ML.NET zip.",
+    };
+    private readonly Option<int> pictures = new("--pictures")
+    {
+        Description = "Training pictures to draw (built-in data only); a sixth of it for validation, a third for test.",
+        DefaultValueFactory = _ => 3000,
+        HelpName = "N",
+    };
+    private readonly Option<string> precision = new("--precision")
+    {
+        Description =
+            "What training computes in; auto is bfloat16 where the processor has it in hardware. Weights stay float32.",
+        DefaultValueFactory = _ => "auto",
+        HelpName = "auto|float32|bfloat16",
+    };
+    private readonly Option<int?> threads = new("--threads")
+    {
+        Description = "Threads of libtorch. Default: one a core.",
+        HelpName = "N",
+    };
+    private readonly Option<string> device = new("--device")
+    {
+        Description = "Where to train.",
+        DefaultValueFactory = _ => "cpu",
+        HelpName = "cpu|cuda|mps",
+    };
+    private readonly Option<int?> folds = new("--folds")
+    {
+        Description =
+            "Instead of one run: K-fold cross-validation over the training and validation parts, with mean and spread. Writes no model.",
+        HelpName = "K",
+    };
     private readonly RecipeOptions recipe = new();
 
     public Command Build()
     {
-        var command = new Command("train", "Train on pictures, export to ONNX, package for ML.NET, and prove that all say the same.\nExample: train --data ./my-pictures --epochs 20 --out models\nExample: train --data cifar10 --recipe fast\nExample: train --data ./my-photos --recipe photos");
-        foreach (var option in Options) command.Options.Add(option);
+        var command = new Command(
+            "train",
+            "Train on pictures, export to ONNX, package for ML.NET, and prove that all say the "
+                + "same.\nExample: train --data ./my-pictures --epochs 20 --out models\nExample: train --data "
+                + "cifar10 --recipe fast\nExample: train --data ./my-photos --recipe photos"
+        );
+        foreach (var option in Options)
+            command.Options.Add(option);
         command.SetAction(Run);
         return command;
     }
 
     /// <summary>The options, which the bare program takes too.</summary>
-    public IEnumerable<Option> Options => [data, outFolder, seed, json, resume, precision, threads, device, size, antialias, orient, pictures, folds, .. recipe.All];
+    public IEnumerable<Option> Options =>
+        [
+            data,
+            outFolder,
+            seed,
+            json,
+            resume,
+            precision,
+            threads,
+            device,
+            size,
+            antialias,
+            orient,
+            pictures,
+            folds,
+            .. recipe.All,
+        ];
 
     public Task<int> Run(ParseResult parsed, CancellationToken stop) => CommandRunner.Run(() => Train(parsed, stop));
 
@@ -47,27 +113,60 @@ internal sealed class TrainCommand
         folder.EnsureWritable();
         var console = AnsiConsole.Console;
         using var resumed = parsed.GetValue(resume) ? Checkpoint.Read(folder.Checkpoint) : null;
-        var (settings, loaded) = resumed is null ? Start(parsed, console) : (resumed.Settings, DataLoading.Load(console, resumed.Settings));
+        var (settings, loaded) = resumed is null
+            ? Start(parsed, console)
+            : (resumed.Settings, DataLoading.Load(console, resumed.Settings));
         var pictureData = loaded.Data;
-        console.WriteLine(FormattableString.Invariant($"{pictureData.Name}: {pictureData.Training.Count:N0} training, {pictureData.Validation.Count:N0} validation, {pictureData.Test.Count:N0} test pictures in {pictureData.ClassNames.Count} classes"));
-        if (pictureData.Note is { } note) console.WriteLine(note);
+        console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{pictureData.Name}: {pictureData.Training.Count:N0} training, "
+                    + $"{pictureData.Validation.Count:N0} validation, {pictureData.Test.Count:N0} test pictures "
+                    + $"in {pictureData.ClassNames.Count} classes"
+            )
+        );
+        if (pictureData.Note is { } note)
+            console.WriteLine(note);
         if (parsed.GetValue(folds) is { } count)
         {
-            RecipeOptions.Require(resumed is null && count is >= 2 and <= 100, "--folds", count, "2 to 100, without --resume");
+            RecipeOptions.Require(
+                resumed is null && count is >= 2 and <= 100,
+                "--folds",
+                count,
+                "2 to 100, without --resume"
+            );
             CommonOptions.WriteJson(parsed.GetValue(json), FoldedRun.Of(console, settings, pictureData, count, stop));
             return 0;
         }
 
-        if (resumed is not null) console.WriteLine(FormattableString.Invariant($"Going on after epoch {resumed.Epochs} of {settings.Recipe.Epochs}."));
-        else if (File.Exists(folder.Checkpoint)) console.WriteLine($"An unfinished run is in {folder.Checkpoint}; it is replaced after the first epoch. `train --resume --out {folder.Path}` would go on with it.");
+        if (resumed is not null)
+            console.WriteLine(
+                FormattableString.Invariant($"Going on after epoch {resumed.Epochs} of {settings.Recipe.Epochs}.")
+            );
+        else if (File.Exists(folder.Checkpoint))
+            console.WriteLine(
+                $"An unfinished run is in {folder.Checkpoint}; it is replaced after the first epoch. "
+                    + $"`train --resume --out {folder.Path}` would go on with it."
+            );
 
         using var model = new TrainedModel(settings);
         LoadWeights(console, model, resumed, pictureData);
-        console.WriteLine(FormattableString.Invariant($"{model.Description}, {model.Network.parameters().Sum(parameter => parameter.numel()):N0} parameters, {settings.Compute.Precision}, {settings.Compute.Threads} threads; loss and accuracy: training / validation, * best so far"));
-        var result = TrainingProgress.Run(console, settings, observer => new Trainer(model, observer, folder.Checkpoint).Train(pictureData, resumed, stop));
+        console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{model.Description}, {model.Network.parameters().Sum(parameter => parameter.numel()):N0}"
+                    + $" parameters, {settings.Compute.Precision}, {settings.Compute.Threads} threads; loss and "
+                    + $"accuracy: training / validation, * best so far"
+            )
+        );
+        var result = TrainingProgress.Run(console, settings, observer =>
+            new Trainer(model, observer, folder.Checkpoint).Train(pictureData, resumed, stop)
+        );
         if (result.History.Count == 0)
         {
-            Console.Error.WriteLine("Stopped before the first epoch was over: nothing was learned, nothing is written.");
+            Console.Error.WriteLine(
+                "Stopped before the first epoch was over: nothing was learned, nothing is written."
+            );
             return ExitCodes.Stopped;
         }
 
@@ -75,15 +174,33 @@ internal sealed class TrainCommand
         folder.Write(LearningCurves.Of(result.History, result.BestEpoch));
         if (result.Ending == TrainingResult.StoppedByUser)
         {
-            console.WriteLine($"Stopped. `train --resume --out {folder.Path}` goes on after epoch {result.History.Count}. The best weights so far (epoch {result.BestEpoch}) are in {folder.Weights}; `export --out {folder.Path}` makes the other files from them.");
+            console.WriteLine(
+                $"Stopped. `train --resume --out {folder.Path}` goes on after epoch "
+                    + $"{result.History.Count}. The best weights so far (epoch {result.BestEpoch}) are in "
+                    + $"{folder.Weights}; `export --out {folder.Path}` makes the other files from them."
+            );
             return ExitCodes.Stopped;
         }
 
         // Read once, now that every choice is made.
         var test = Evaluation.Of(model.Classifier, pictureData.Test, stop);
-        console.WriteLine(FormattableString.Invariant($"{result.Ending}; best weights of epoch {result.BestEpoch}. Test accuracy {test.Accuracy:P2} (top-5 {test.TopFive:P2}), loss {test.Loss:F4}"));
+        console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{result.Ending}; best weights of epoch {result.BestEpoch}. Test accuracy "
+                    + $"{test.Accuracy:P2} (top-5 {test.TopFive:P2}), loss {test.Loss:F4}"
+            )
+        );
         Packaging.PackageAndReport(console, model, folder, loaded, result, test);
-        CommonOptions.WriteJson(parsed.GetValue(json), new { Test = TestFigures.Of(test, pictureData.Test, pictureData.ClassNames), Training = result, Card = folder.Card });
+        CommonOptions.WriteJson(
+            parsed.GetValue(json),
+            new
+            {
+                Test = TestFigures.Of(test, pictureData.Test, pictureData.ClassNames),
+                Training = result,
+                Card = folder.Card,
+            }
+        );
         // The run is finished, and all that it made is in place.
         File.Delete(folder.Checkpoint);
         return 0;
@@ -92,7 +209,11 @@ internal sealed class TrainCommand
     /// <summary>A checkpoint of a classifier alone holds no backbone: that comes from where it came from.</summary>
     private static void LoadWeights(IAnsiConsole console, TrainedModel model, Checkpoint? resumed, PictureData pictures)
     {
-        if (model.Settings.Start is not { } start || (resumed is not null && model.Settings.Recipe.Tuning.What != TuneKind.Head)) return;
+        if (
+            model.Settings.Start is not { } start
+            || (resumed is not null && model.Settings.Recipe.Tuning.What != TuneKind.Head)
+        )
+            return;
         using var weights = PretrainedWeights.Open(start);
         console.WriteLine(weights.LoadInto(model.Network, model.Settings.ClassNames, pictures.Training));
     }
@@ -103,18 +224,56 @@ internal sealed class TrainCommand
         using var weights = configuration.Weights is { } source ? PretrainedWeights.Open(source) : null;
         var shape = weights?.Shape(configuration.Network, recipe.IsNetworkNamed(parsed)) ?? configuration.Network;
         var isBackbone = shape.Kind != NetworkKind.ModernCnn;
-        int sizeValue = parsed.GetValue(size) ?? weights?.Side ?? (isBackbone ? PackagedResNet18.InputSide : 32), count = parsed.GetValue(pictures);
+        int sizeValue = parsed.GetValue(size) ?? weights?.Side ?? (isBackbone ? PackagedResNet18.InputSide : 32),
+            count = parsed.GetValue(pictures);
         RecipeOptions.Require(sizeValue is >= 8 and <= 512, "--size", sizeValue, "8 to 512");
         RecipeOptions.Require(count is >= 100 and <= 500_000, "--pictures", count, "100 to 500,000");
-        RecipeOptions.Require(parsed.GetValue(threads) is null or (>= 1 and <= 1024), "--threads", parsed.GetValue(threads), "1 to 1024");
-        var compute = ComputeOptions.Parse(parsed.GetValue(precision)!, parsed.GetValue(threads), parsed.GetValue(device)!);
+        RecipeOptions.Require(
+            parsed.GetValue(threads) is null or (>= 1 and <= 1024),
+            "--threads",
+            parsed.GetValue(threads),
+            "1 to 1024"
+        );
+        var compute = ComputeOptions.Parse(
+            parsed.GetValue(precision)!,
+            parsed.GetValue(threads),
+            parsed.GetValue(device)!
+        );
 
         var dataName = parsed.GetValue(data) ?? DataSource.Drawn;
         var seedValue = parsed.GetValue(seed) ?? 1;
         var reading = new PictureReading(parsed.GetValue(antialias) ?? isBackbone, parsed.GetValue(orient));
         int[]? limits = dataName == DataSource.Drawn ? [count, Math.Max(10, count / 6), Math.Max(10, count / 3)] : null;
-        var loaded = DataLoading.Load(console, dataName, sizeValue, seedValue, limits is [var a, var b, var c] ? (a, b, c) : null, reading);
-        var network = shape with { Classes = loaded.Data.ClassNames.Count, Height = loaded.Data.Training.Height, Width = loaded.Data.Training.Width };
-        return (new ModelSettings(network, configuration.Training, compute, seedValue, dataName, limits, loaded.Data.ClassNames, weights?.Statistics ?? ChannelStatistics.Of(loaded.Data.Training)) { Reading = reading, Start = weights?.Origin }, loaded);
+        var loaded = DataLoading.Load(
+            console,
+            dataName,
+            sizeValue,
+            seedValue,
+            limits is [var a, var b, var c] ? (a, b, c) : null,
+            reading
+        );
+        var network = shape with
+        {
+            Classes = loaded.Data.ClassNames.Count,
+            Height = loaded.Data.Training.Height,
+            Width = loaded.Data.Training.Width,
+        };
+        return (
+            new ModelSettings(
+                network,
+                configuration.Training,
+                compute,
+                seedValue,
+                dataName,
+                limits,
+                loaded.Data.ClassNames,
+                weights?.Statistics ?? ChannelStatistics.Of(loaded.Data.Training)
+            )
+            {
+                Reading = reading,
+                Start = weights?.Origin,
+            },
+            loaded
+        );
     }
 }

@@ -1,13 +1,18 @@
 // What it does: changes a training picture a little, so that no picture is seen twice.
-//   random crop    a window of the picture's size from the picture with 4 pixels around it: black, or its mirror image without the edge
+//   random crop    a window of the picture's size from the picture with 4 pixels around it: black, or its mirror
+// image without the edge
 //                  (dcb|abcd|cba), as ReflectionPad2d
-//   flip           left to right: half of the time; or, alternating, every second epoch, a half of the pictures in the odd ones and the
-//                  other half in the even ones, so that two epochs show each picture both ways; Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds", 3.6
+//   flip           left to right: half of the time; or, alternating, every second epoch, a half of the pictures in
+// the odd ones and the
+//                  other half in the even ones, so that two epochs show each picture both ways; Jordan 2024, "94% on
+// CIFAR-10 in 3.29 Seconds", 3.6
 //   rotation       around the centre by an angle from [-r, r], bilinear between pixels; outside as around a crop
 //   window         a random part of the result, for cheaper steps in the first epochs
 //   cutout         a square around a random centre is black, cut at the edges; DeVries & Taylor 2017, "Cutout"
-//   colour jitter  brightness, contrast and saturation, each by a factor from [1 - j, 1 + j], in this order; pixels stay in 0 to 255:
-//                  brightness x b;  contrast: grey + (x - grey) c, grey the mean luma;  saturation: luma + (x - luma) s;
+//   colour jitter  brightness, contrast and saturation, each by a factor from [1 - j, 1 + j], in this order; pixels
+// stay in 0 to 255:
+//                  brightness x b;  contrast: grey + (x - grey) c, grey the mean luma;  saturation: luma + (x - luma)
+// s;
 //                  luma = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601)
 // In: planes [3, H, W] of bytes. Out: floats 0 to 255 in the order [H, W, 3], which is channels_last of a batch.
 namespace TorchBridge.Training.Data;
@@ -42,7 +47,14 @@ internal enum FillKind
 /// <param name="Rotation">Largest angle in degrees; 0 for none.</param>
 /// <param name="Cutout">Side of the black square in pixels; 0 for none.</param>
 /// <param name="Fill">What lies around the picture.</param>
-internal sealed record AugmentationOptions(int CropPadding = 4, FlipKind Flip = FlipKind.Random, double ColorJitter = 0.2, double Rotation = 0, int Cutout = 0, FillKind Fill = FillKind.Black)
+internal sealed record AugmentationOptions(
+    int CropPadding = 4,
+    FlipKind Flip = FlipKind.Random,
+    double ColorJitter = 0.2,
+    double Rotation = 0,
+    int Cutout = 0,
+    FillKind Fill = FillKind.Black
+)
 {
     /// <summary>Pictures as they are.</summary>
     public static AugmentationOptions None { get; } = new(0, FlipKind.None, 0);
@@ -58,10 +70,20 @@ internal static class Augmentation
     /// <param name="options">Which changes.</param>
     /// <param name="draw">Randomness of this picture in this epoch.</param>
     /// <param name="target">height x width x 3 floats.</param>
-    /// <param name="isFlipEpoch">Whether this is an epoch in which the picture is flipped, where flips alternate.</param>
-    public static void Apply(ReadOnlySpan<byte> planes, int height, int width, AugmentationOptions options, ref Draw draw, Span<float> target, bool isFlipEpoch = false)
+    /// <param name="isFlipEpoch">Whether this is an epoch in which the picture is flipped, where flips
+    /// alternate.</param>
+    public static void Apply(
+        ReadOnlySpan<byte> planes,
+        int height,
+        int width,
+        AugmentationOptions options,
+        ref Draw draw,
+        Span<float> target,
+        bool isFlipEpoch = false
+    )
     {
-        int shiftX = 0, shiftY = 0;
+        int shiftX = 0,
+            shiftY = 0;
         if (options.CropPadding > 0)
         {
             shiftX = draw.Below((2 * options.CropPadding) + 1) - options.CropPadding;
@@ -74,10 +96,24 @@ internal static class Augmentation
             FlipKind.Alternating => isFlipEpoch,
             _ => false,
         };
-        if (options.Rotation > 0) Rotate(planes, height, width, shiftX, shiftY, flip, draw.Uniform(-options.Rotation, options.Rotation) * Math.PI / 180, options.Fill, target);
-        else Place(planes, height, width, shiftX, shiftY, flip, options.Fill, target);
-        if (options.ColorJitter > 0) Jitter(target, options.ColorJitter, ref draw);
-        if (options.Cutout > 0) CutOut(target, height, width, options.Cutout, ref draw);
+        if (options.Rotation > 0)
+            Rotate(
+                planes,
+                height,
+                width,
+                shiftX,
+                shiftY,
+                flip,
+                draw.Uniform(-options.Rotation, options.Rotation) * Math.PI / 180,
+                options.Fill,
+                target
+            );
+        else
+            Place(planes, height, width, shiftX, shiftY, flip, options.Fill, target);
+        if (options.ColorJitter > 0)
+            Jitter(target, options.ColorJitter, ref draw);
+        if (options.Cutout > 0)
+            CutOut(target, height, width, options.Cutout, ref draw);
     }
 
     /// <summary>Copies a random window of a picture.</summary>
@@ -88,43 +124,79 @@ internal static class Augmentation
     /// <param name="columns">Width of the window, at most the picture's.</param>
     /// <param name="draw">Randomness of this picture in this epoch.</param>
     /// <param name="target">rows x columns x 3 floats.</param>
-    public static void Window(ReadOnlySpan<float> picture, int height, int width, int rows, int columns, ref Draw draw, Span<float> target)
+    public static void Window(
+        ReadOnlySpan<float> picture,
+        int height,
+        int width,
+        int rows,
+        int columns,
+        ref Draw draw,
+        Span<float> target
+    )
     {
-        int top = draw.Below(height - rows + 1), left = draw.Below(width - columns + 1);
-        for (var y = 0; y < rows; y++) picture.Slice(3 * (((top + y) * width) + left), 3 * columns).CopyTo(target[(3 * columns * y)..]);
+        int top = draw.Below(height - rows + 1),
+            left = draw.Below(width - columns + 1);
+        for (var y = 0; y < rows; y++)
+            picture.Slice(3 * (((top + y) * width) + left), 3 * columns).CopyTo(target[(3 * columns * y)..]);
     }
 
-    private static void Rotate(ReadOnlySpan<byte> planes, int height, int width, int shiftX, int shiftY, bool flip, double angle, FillKind fill, Span<float> target)
+    private static void Rotate(
+        ReadOnlySpan<byte> planes,
+        int height,
+        int width,
+        int shiftX,
+        int shiftY,
+        bool flip,
+        double angle,
+        FillKind fill,
+        Span<float> target
+    )
     {
         var plane = height * width;
-        double cos = Math.Cos(angle), sin = Math.Sin(angle), centreX = (width - 1) / 2.0, centreY = (height - 1) / 2.0;
+        double cos = Math.Cos(angle),
+            sin = Math.Sin(angle),
+            centreX = (width - 1) / 2.0,
+            centreY = (height - 1) / 2.0;
         for (var y = 0; y < height; y++)
         {
             for (var x = 0; x < width; x++)
             {
-                double dx = x - centreX, dy = y - centreY;
-                double turnedX = (cos * dx) + (sin * dy) + centreX, turnedY = (cos * dy) - (sin * dx) + centreY;
+                double dx = x - centreX,
+                    dy = y - centreY;
+                double turnedX = (cos * dx) + (sin * dy) + centreX,
+                    turnedY = (cos * dy) - (sin * dx) + centreY;
                 var fromX = (float)((flip ? width - 1 - turnedX : turnedX) + shiftX);
                 var fromY = (float)(turnedY + shiftY);
-                int left = (int)MathF.Floor(fromX), top = (int)MathF.Floor(fromY), to = 3 * ((y * width) + x);
-                float right = fromX - left, low = fromY - top;
+                int left = (int)MathF.Floor(fromX),
+                    top = (int)MathF.Floor(fromY),
+                    to = 3 * ((y * width) + x);
+                float right = fromX - left,
+                    low = fromY - top;
                 for (var c = 0; c < 3; c++)
                 {
                     var p = planes.Slice(c * plane, plane);
-                    target[to + c] = ((1 - low) * (((1 - right) * At(p, left, top)) + (right * At(p, left + 1, top)))) + (low * (((1 - right) * At(p, left, top + 1)) + (right * At(p, left + 1, top + 1))));
+                    target[to + c] =
+                        ((1 - low) * (((1 - right) * At(p, left, top)) + (right * At(p, left + 1, top))))
+                        + (low * (((1 - right) * At(p, left, top + 1)) + (right * At(p, left + 1, top + 1))));
                 }
             }
         }
 
-        float At(ReadOnlySpan<byte> p, int x, int y) => Source(y, height, fill) is >= 0 and var row && Source(x, width, fill) is >= 0 and var column ? p[(row * width) + column] : 0;
+        float At(ReadOnlySpan<byte> p, int x, int y) =>
+            Source(y, height, fill) is >= 0 and var row && Source(x, width, fill) is >= 0 and var column
+                ? p[(row * width) + column]
+                : 0;
     }
 
     /// <summary>Which row or column of the picture stands at a place along an axis, -1 where it is black.</summary>
     private static int Source(int at, int size, FillKind fill)
     {
-        if (at >= 0 && at < size) return at;
-        if (fill == FillKind.Black) return -1;
-        if (size == 1) return 0;
+        if (at >= 0 && at < size)
+            return at;
+        if (fill == FillKind.Black)
+            return -1;
+        if (size == 1)
+            return 0;
         // Up and down the axis, the ends once each.
         var turn = 2 * (size - 1);
         var along = ((at % turn) + turn) % turn;
@@ -133,26 +205,43 @@ internal static class Augmentation
 
     private static void CutOut(Span<float> pixels, int height, int width, int side, ref Draw draw)
     {
-        int top = draw.Below(height) - (side / 2), left = draw.Below(width) - (side / 2);
-        int from = Math.Max(0, left), to = Math.Min(width, left + side);
-        for (var y = Math.Max(0, top); y < Math.Min(height, top + side); y++) pixels[(3 * ((y * width) + from))..(3 * ((y * width) + to))].Clear();
+        int top = draw.Below(height) - (side / 2),
+            left = draw.Below(width) - (side / 2);
+        int from = Math.Max(0, left),
+            to = Math.Min(width, left + side);
+        for (var y = Math.Max(0, top); y < Math.Min(height, top + side); y++)
+            pixels[(3 * ((y * width) + from))..(3 * ((y * width) + to))].Clear();
     }
 
-    private static void Place(ReadOnlySpan<byte> planes, int height, int width, int shiftX, int shiftY, bool flip, FillKind fill, Span<float> target)
+    private static void Place(
+        ReadOnlySpan<byte> planes,
+        int height,
+        int width,
+        int shiftX,
+        int shiftY,
+        bool flip,
+        FillKind fill,
+        Span<float> target
+    )
     {
         var plane = height * width;
         Span<int> columns = stackalloc int[width];
-        for (var x = 0; x < width; x++) columns[x] = Source((flip ? width - 1 - x : x) + shiftX, width, fill);
+        for (var x = 0; x < width; x++)
+            columns[x] = Source((flip ? width - 1 - x : x) + shiftX, width, fill);
         for (var y = 0; y < height; y++)
         {
             var line = target.Slice(3 * width * y, 3 * width);
             line.Clear();
-            if (Source(y + shiftY, height, fill) is not (>= 0 and var row)) continue;
-            ReadOnlySpan<byte> red = planes.Slice(row * width, width), green = planes.Slice(plane + (row * width), width), blue = planes.Slice((2 * plane) + (row * width), width);
+            if (Source(y + shiftY, height, fill) is not (>= 0 and var row))
+                continue;
+            ReadOnlySpan<byte> red = planes.Slice(row * width, width),
+                green = planes.Slice(plane + (row * width), width),
+                blue = planes.Slice((2 * plane) + (row * width), width);
             for (var x = 0; x < columns.Length; x++)
             {
                 var from = columns[x];
-                if (from < 0) continue;
+                if (from < 0)
+                    continue;
                 line[3 * x] = red[from];
                 line[(3 * x) + 1] = green[from];
                 line[(3 * x) + 2] = blue[from];
@@ -163,20 +252,25 @@ internal static class Augmentation
     private static void Jitter(Span<float> pixels, double strength, ref Draw draw)
     {
         float Factor(ref Draw d) => (float)d.Uniform(1 - strength, 1 + strength);
-        float brightness = Factor(ref draw), contrast = Factor(ref draw), saturation = Factor(ref draw);
+        float brightness = Factor(ref draw),
+            contrast = Factor(ref draw),
+            saturation = Factor(ref draw);
         double sum = 0;
         for (var i = 0; i < pixels.Length; i += 3)
         {
-            for (var c = 0; c < 3; c++) pixels[i + c] = Math.Clamp(pixels[i + c] * brightness, 0, 255);
+            for (var c = 0; c < 3; c++)
+                pixels[i + c] = Math.Clamp(pixels[i + c] * brightness, 0, 255);
             sum += Luma(pixels[i..]);
         }
 
         var grey = (float)(sum / (pixels.Length / 3));
         for (var i = 0; i < pixels.Length; i += 3)
         {
-            for (var c = 0; c < 3; c++) pixels[i + c] = Math.Clamp(grey + ((pixels[i + c] - grey) * contrast), 0, 255);
+            for (var c = 0; c < 3; c++)
+                pixels[i + c] = Math.Clamp(grey + ((pixels[i + c] - grey) * contrast), 0, 255);
             var luma = Luma(pixels[i..]);
-            for (var c = 0; c < 3; c++) pixels[i + c] = Math.Clamp(luma + ((pixels[i + c] - luma) * saturation), 0, 255);
+            for (var c = 0; c < 3; c++)
+                pixels[i + c] = Math.Clamp(luma + ((pixels[i + c] - luma) * saturation), 0, 255);
         }
     }
 

@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Data;
 
-/// <summary>A batch: pixels [N, 3, H, W] float32, 0 to 255, channels_last; labels [N] int64. The receiver disposes both.</summary>
+/// <summary>A batch: pixels [N, 3, H, W] float32, 0 to 255, channels_last; labels [N] int64. The receiver disposes
+/// both.</summary>
 /// <param name="Pixels">The pictures.</param>
 /// <param name="Labels">Their classes.</param>
 /// <param name="Index">Which batch of the epoch it is, from 0.</param>
@@ -22,7 +23,8 @@ internal sealed record Batch(Tensor Pixels, Tensor Labels, int Index, BatchMix M
 }
 
 /// <summary>
-/// Makes the batches of an epoch, a few ahead of the training step, on a thread of its own. What a batch holds is decided by (seed,
+/// Makes the batches of an epoch, a few ahead of the training step, on a thread of its own. What a batch holds is
+/// decided by (seed,
 /// epoch, index) alone, not by timing.
 /// </summary>
 internal static class BatchLoader
@@ -30,34 +32,75 @@ internal static class BatchLoader
     private const int Ahead = 3;
 
     /// <summary>The shuffled, augmented batches of a training epoch; the last may be smaller.</summary>
-    public static IEnumerable<Batch> Training(PictureSet set, Recipe recipe, int seed, int epoch, CancellationToken stop = default)
+    public static IEnumerable<Batch> Training(
+        PictureSet set,
+        Recipe recipe,
+        int seed,
+        int epoch,
+        CancellationToken stop = default
+    )
     {
         var order = new Draw(seed, 11, epoch).Permutation(set.Count);
         var window = recipe.WindowAt(epoch);
         return Prefetched(
-            order.Chunk(recipe.BatchSize).Select((indices, index) =>
-            {
-                var mix = BatchMixing.Choose(recipe, seed, epoch, index);
-                var augmentation = mix == BatchMix.Cutout ? recipe.Augmentation : recipe.Augmentation with { Cutout = 0 };
-                // A window hides more of the picture than the square would, and lies at a random place already: a crop would only put black into it.
-                if (window > 0) augmentation = augmentation with { Cutout = 0, CropPadding = 0 };
-                return Make(set, indices, augmentation, window, seed, epoch, index, mix);
-            }),
-            stop);
+            order
+                .Chunk(recipe.BatchSize)
+                .Select(
+                    (indices, index) =>
+                    {
+                        var mix = BatchMixing.Choose(recipe, seed, epoch, index);
+                        var augmentation =
+                            mix == BatchMix.Cutout ? recipe.Augmentation : recipe.Augmentation with { Cutout = 0 };
+                        // A window hides more of the picture than the square would, and lies at a random place
+                        // already: a crop would only put black into it.
+                        if (window > 0)
+                            augmentation = augmentation with { Cutout = 0, CropPadding = 0 };
+                        return Make(set, indices, augmentation, window, seed, epoch, index, mix);
+                    }
+                ),
+            stop
+        );
     }
 
     /// <summary>The pictures in order, as they are.</summary>
     public static IEnumerable<Batch> InOrder(PictureSet set, int batchSize) =>
-        Enumerable.Range(0, set.Count).Chunk(batchSize).Select((indices, index) => Make(set, indices, AugmentationOptions.None, 0, 0, 0, index, BatchMix.None));
+        Enumerable
+            .Range(0, set.Count)
+            .Chunk(batchSize)
+            .Select((indices, index) => Make(set, indices, AugmentationOptions.None, 0, 0, 0, index, BatchMix.None));
 
     /// <summary>The pictures in order, augmented as in an epoch of that number.</summary>
-    public static IEnumerable<Batch> View(PictureSet set, int batchSize, AugmentationOptions augmentation, int seed, int view, CancellationToken stop) =>
-        Prefetched(Enumerable.Range(0, set.Count).Chunk(batchSize).Select((indices, index) => Make(set, indices, augmentation, 0, seed, view, index, BatchMix.None)), stop);
+    public static IEnumerable<Batch> View(
+        PictureSet set,
+        int batchSize,
+        AugmentationOptions augmentation,
+        int seed,
+        int view,
+        CancellationToken stop
+    ) =>
+        Prefetched(
+            Enumerable
+                .Range(0, set.Count)
+                .Chunk(batchSize)
+                .Select((indices, index) => Make(set, indices, augmentation, 0, seed, view, index, BatchMix.None)),
+            stop
+        );
 
-    private static Batch Make(PictureSet set, int[] indices, AugmentationOptions augmentation, int window, int seed, int epoch, int index, BatchMix mix)
+    private static Batch Make(
+        PictureSet set,
+        int[] indices,
+        AugmentationOptions augmentation,
+        int window,
+        int seed,
+        int epoch,
+        int index,
+        BatchMix mix
+    )
     {
         using var scope = NewDisposeScope();
-        int height = Side(set.Height, window), width = Side(set.Width, window), stride = 3 * height * width;
+        int height = Side(set.Height, window),
+            width = Side(set.Width, window),
+            stride = 3 * height * width;
         // Written straight into native memory: an array of this size a batch would keep the garbage collector busy.
         var pixels_NHWC = empty([indices.Length, height, width, 3]);
         var pixels = MemoryMarshal.Cast<byte, float>(pixels_NHWC.bytes);
@@ -68,13 +111,27 @@ internal static class BatchLoader
             // Half of the pictures in the odd epochs, the other half in the even ones.
             var isFlipEpoch = new Draw(seed, 29, indices[i]).Coin() == ((epoch & 1) == 1);
             var target = pixels.Slice(i * stride, stride);
-            Augmentation.Apply(set.Picture(indices[i]), set.Height, set.Width, augmentation, ref draw, window > 0 ? whole : target, isFlipEpoch);
-            if (window > 0) Augmentation.Window(whole, set.Height, set.Width, height, width, ref draw, target);
+            Augmentation.Apply(
+                set.Picture(indices[i]),
+                set.Height,
+                set.Width,
+                augmentation,
+                ref draw,
+                window > 0 ? whole : target,
+                isFlipEpoch
+            );
+            if (window > 0)
+                Augmentation.Window(whole, set.Height, set.Width, height, width, ref draw, target);
         }
 
         var labels = tensor(indices.Select(index => (long)set.Labels[index]).ToArray());
         // A permuted view of [N, H, W, C]: the strides are those of channels_last, nothing is copied.
-        return new Batch(pixels_NHWC.permute(0, 3, 1, 2).DetachFromDisposeScope(), labels.DetachFromDisposeScope(), index, mix);
+        return new Batch(
+            pixels_NHWC.permute(0, 3, 1, 2).DetachFromDisposeScope(),
+            labels.DetachFromDisposeScope(),
+            index,
+            mix
+        );
     }
 
     private static int Side(int picture, int window) => window > 0 ? Math.Min(picture, window) : picture;
@@ -88,7 +145,8 @@ internal static class BatchLoader
             {
                 try
                 {
-                    foreach (var batch in batches) queue.Add(batch, abandon.Token);
+                    foreach (var batch in batches)
+                        queue.Add(batch, abandon.Token);
                 }
                 catch (OperationCanceledException)
                 {
@@ -99,16 +157,19 @@ internal static class BatchLoader
                     queue.CompleteAdding();
                 }
             },
-            CancellationToken.None);
+            CancellationToken.None
+        );
         try
         {
-            foreach (var batch in queue.GetConsumingEnumerable(CancellationToken.None)) yield return batch;
+            foreach (var batch in queue.GetConsumingEnumerable(CancellationToken.None))
+                yield return batch;
         }
         finally
         {
             abandon.Cancel();
             producer.Wait(CancellationToken.None);
-            foreach (var batch in queue) batch.Dispose();
+            foreach (var batch in queue)
+                batch.Dispose();
         }
     }
 }

@@ -9,7 +9,8 @@ internal sealed record ChannelStatistics(double[] Mean, double[] Std)
     public static ChannelStatistics Of(PictureSet set)
     {
         var plane = set.Height * set.Width;
-        long[] sum = new long[3], squares = new long[3];
+        long[] sum = new long[3],
+            squares = new long[3];
         for (var i = 0; i < set.Count; i++)
         {
             var picture = set.Picture(i);
@@ -23,7 +24,12 @@ internal sealed record ChannelStatistics(double[] Mean, double[] Std)
         var count = (double)set.Count * plane;
         var mean = sum.Select(total => total / count / 255).ToArray();
         // A constant channel has no spread to divide by; one grey level is the least that a byte can differ by.
-        var std = squares.Select((total, c) => Math.Max(1.0 / 255, Math.Sqrt(Math.Max(0, (total / count / 255 / 255) - (mean[c] * mean[c]))))).ToArray();
+        var std = squares
+            .Select(
+                (total, c) =>
+                    Math.Max(1.0 / 255, Math.Sqrt(Math.Max(0, (total / count / 255 / 255) - (mean[c] * mean[c]))))
+            )
+            .ToArray();
         return new ChannelStatistics(mean, std);
     }
 }

@@ -1,4 +1,5 @@
-// CIFAR-10, Krizhevsky 2009: six binary files in a .tar.gz, each 10,000 records of one label byte and 3,072 bytes of pixels, planes of
+// CIFAR-10, Krizhevsky 2009: six binary files in a .tar.gz, each 10,000 records of one label byte and 3,072 bytes of
+// pixels, planes of
 // red, green and blue, 32 x 32. Source: https://www.cs.toronto.edu/~kriz/cifar.html
 using System.Formats.Tar;
 using System.IO.Compression;
@@ -12,11 +13,30 @@ internal sealed class Cifar10
 {
     public const string FileName = "cifar-10-binary.tar.gz";
     private const int RecordSize = 1 + (3 * 32 * 32);
-    private static readonly IReadOnlyList<string> ClassNames = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+    private static readonly IReadOnlyList<string> ClassNames =
+    [
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
+    ];
 
     /// <summary>Where the archive is kept.</summary>
-    public string Folder { get; init; } = Path.Combine(
-        Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify), "torchbridge", "data");
+    public string Folder { get; init; } =
+        Path.Combine(
+            Environment.GetFolderPath(
+                Environment.SpecialFolder.LocalApplicationData,
+                Environment.SpecialFolderOption.DoNotVerify
+            ),
+            "torchbridge",
+            "data"
+        );
 
     public Uri Address { get; init; } = new("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz");
 
@@ -30,12 +50,19 @@ internal sealed class Cifar10
     public PictureData Load(int seed, Action<long, long>? progress = null)
     {
         var path = Path.Combine(Folder, FileName);
-        if (!File.Exists(path)) Download(path, progress);
+        if (!File.Exists(path))
+            Download(path, progress);
         Check(path);
         var (training, test) = Read(path);
         var order = new Draw(seed, 7).Permutation(training.Count);
         var tenth = training.Count / 10;
-        return new PictureData("CIFAR-10", ClassNames, training.Select([.. order.Skip(tenth).Order()]), training.Select([.. order.Take(tenth).Order()]), test);
+        return new PictureData(
+            "CIFAR-10",
+            ClassNames,
+            training.Select([.. order.Skip(tenth).Order()]),
+            training.Select([.. order.Take(tenth).Order()]),
+            test
+        );
     }
 
     private void Check(string path)
@@ -48,7 +75,10 @@ internal sealed class Cifar10
     {
         var found = Convert.ToHexStringLower(hash);
         if (found != Checksum)
-            throw new UserException($"{path} has the wrong checksum: SHA-256 is {found}, expected {Checksum}. It was damaged or changed: delete it, and it is downloaded again.");
+            throw new UserException(
+                $"{path} has the wrong checksum: SHA-256 is {found}, expected {Checksum}. It was damaged "
+                    + "or changed: delete it, and it is downloaded again."
+            );
     }
 
     private void Download(string path, Action<long, long>? progress)
@@ -57,7 +87,10 @@ internal sealed class Cifar10
         {
             Directory.CreateDirectory(Folder);
             using var client = new HttpClient();
-            using var response = client.Send(new HttpRequestMessage(HttpMethod.Get, Address), HttpCompletionOption.ResponseHeadersRead);
+            using var response = client.Send(
+                new HttpRequestMessage(HttpMethod.Get, Address),
+                HttpCompletionOption.ResponseHeadersRead
+            );
             response.EnsureSuccessStatusCode();
             AtomicFile.Write(path, to =>
             {
@@ -65,7 +98,7 @@ internal sealed class Cifar10
                 using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
                 var buffer = new byte[1 << 16];
                 long done = 0;
-                for (int read; (read = from.Read(buffer)) > 0;)
+                for (int read; (read = from.Read(buffer)) > 0; )
                 {
                     to.Write(buffer.AsSpan(0, read));
                     hash.AppendData(buffer.AsSpan(0, read));
@@ -75,9 +108,14 @@ internal sealed class Cifar10
                 Check(Address.ToString(), hash.GetHashAndReset());
             });
         }
-        catch (Exception error) when (error is HttpRequestException or IOException or UnauthorizedAccessException or TaskCanceledException)
+        catch (Exception error)
+            when (error is HttpRequestException or IOException or UnauthorizedAccessException or TaskCanceledException)
         {
-            throw new UserException($"CIFAR-10 could not be downloaded from {Address} ({error.Message}). Download {FileName} on a machine with a network and put it at {path}.", error);
+            throw new UserException(
+                $"CIFAR-10 could not be downloaded from {Address} ({error.Message}). Download {FileName} "
+                    + $"on a machine with a network and put it at {path}.",
+                error
+            );
         }
     }
 
@@ -88,14 +126,25 @@ internal sealed class Cifar10
         var files = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
         while (archive.GetNextEntry() is { } entry)
         {
-            if (!entry.Name.EndsWith(".bin", StringComparison.Ordinal) || entry.DataStream is null) continue;
+            if (!entry.Name.EndsWith(".bin", StringComparison.Ordinal) || entry.DataStream is null)
+                continue;
             using var memory = new MemoryStream();
             entry.DataStream.CopyTo(memory);
             files.Add(Path.GetFileName(entry.Name), memory.ToArray());
         }
 
-        if (!files.TryGetValue("test_batch.bin", out var test) || files.Count < 2) throw new UserException($"{path} is not the CIFAR-10 binary archive: it has no test_batch.bin and data_batch files.");
-        return (Parse([.. files.Where(file => file.Key.StartsWith("data_batch", StringComparison.Ordinal)).Select(file => file.Value)]), Parse([test]));
+        if (!files.TryGetValue("test_batch.bin", out var test) || files.Count < 2)
+            throw new UserException(
+                $"{path} is not the CIFAR-10 binary archive: it has no test_batch.bin and data_batch files."
+            );
+        return (
+            Parse([
+                .. files
+                    .Where(file => file.Key.StartsWith("data_batch", StringComparison.Ordinal))
+                    .Select(file => file.Value),
+            ]),
+            Parse([test])
+        );
     }
 
     private static PictureSet Parse(byte[][] files)

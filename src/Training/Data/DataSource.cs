@@ -15,18 +15,34 @@ internal static class DataSource
     /// <param name="limits">Number of drawn pictures, where not the default: training, validation, test.</param>
     /// <param name="progress">Done, in all.</param>
     /// <param name="reading">How the pictures of a path are resized and turned; null for stock ML.NET's way.</param>
-    public static LoadedData Load(string name, int size, int seed, (int Training, int Validation, int Test)? limits = null, Action<long, long>? progress = null, PictureReading? reading = null)
+    public static LoadedData Load(
+        string name,
+        int size,
+        int seed,
+        (int Training, int Validation, int Test)? limits = null,
+        Action<long, long>? progress = null,
+        PictureReading? reading = null
+    )
     {
         switch (name)
         {
             case Drawn:
-                var drawn = limits is { } l ? DrawnPictures.Make(seed, l.Training, l.Validation, l.Test) : DrawnPictures.Make(seed);
+                var drawn = limits is { } l
+                    ? DrawnPictures.Make(seed, l.Training, l.Validation, l.Test)
+                    : DrawnPictures.Make(seed);
                 return new LoadedData(drawn, () => ToPng(drawn.Test));
             case "cifar10":
                 var cifar = new Cifar10().Load(seed, progress);
                 return new LoadedData(cifar, () => ToPng(cifar.Test));
             default:
-                var (data, files) = PictureFolder.Load(name, size, size, seed, (done, all) => progress?.Invoke(done, all), reading);
+                var (data, files) = PictureFolder.Load(
+                    name,
+                    size,
+                    size,
+                    seed,
+                    (done, all) => progress?.Invoke(done, all),
+                    reading
+                );
                 return new LoadedData(data, () => files);
         }
     }
@@ -35,7 +51,9 @@ internal static class DataSource
     public static EncodedPicture[] ToPng(PictureSet set)
     {
         var pictures = new EncodedPicture[set.Count];
-        Parallel.For(0, set.Count, i => pictures[i] = new EncodedPicture($"{i:D5}.png", ToPng(set.Picture(i), set.Width, set.Height)));
+        Parallel.For(0, set.Count, i =>
+            pictures[i] = new EncodedPicture($"{i:D5}.png", ToPng(set.Picture(i), set.Width, set.Height))
+        );
         return pictures;
     }
 

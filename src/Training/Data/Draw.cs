@@ -1,7 +1,8 @@
 namespace TorchBridge.Training.Data;
 
 /// <summary>
-/// A small random generator (SplitMix64) whose stream is decided by what it is for: (seed, epoch, index) say. The same keys give the
+/// A small random generator (SplitMix64) whose stream is decided by what it is for: (seed, epoch, index) say. The
+/// same keys give the
 /// same numbers on every machine, in whatever order the streams are used.
 /// </summary>
 internal struct Draw
@@ -43,25 +44,32 @@ internal struct Draw
     /// <summary>Standard normal (Box-Muller).</summary>
     public double Normal() => Math.Sqrt(-2 * Math.Log(1 - Uniform())) * Math.Cos(2 * Math.PI * Uniform());
 
-    /// <summary>Gamma(shape, 1), shape above 0. Source: Marsaglia &amp; Tsang 2000; below 1 by Gamma(shape + 1) U^(1 / shape).</summary>
+    /// <summary>Gamma(shape, 1), shape above 0. Source: Marsaglia &amp; Tsang 2000; below 1 by Gamma(shape + 1) U^(1
+    /// / shape).</summary>
     public double Gamma(double shape)
     {
-        if (shape < 1) return Gamma(shape + 1) * Math.Pow(1 - Uniform(), 1 / shape);
-        double d = shape - (1.0 / 3), c = 1 / Math.Sqrt(9 * d);
+        if (shape < 1)
+            return Gamma(shape + 1) * Math.Pow(1 - Uniform(), 1 / shape);
+        double d = shape - (1.0 / 3),
+            c = 1 / Math.Sqrt(9 * d);
         while (true)
         {
             var x = Normal();
             var v = Math.Pow(1 + (c * x), 3);
-            if (v > 0 && Math.Log(1 - Uniform()) < (0.5 * x * x) + d - (d * v) + (d * Math.Log(v))) return d * v;
+            if (v > 0 && Math.Log(1 - Uniform()) < (0.5 * x * x) + d - (d * v) + (d * Math.Log(v)))
+                return d * v;
         }
     }
 
     /// <summary>Beta(alpha, alpha), in [0, 1].</summary>
     public double Beta(double alpha)
     {
-        double a = Gamma(alpha), b = Gamma(alpha);
+        double a = Gamma(alpha),
+            b = Gamma(alpha);
         // Both can underflow to zero where alpha is tiny: then the mass is at the ends.
-        return a + b > 0 ? a / (a + b) : Uniform() < 0.5 ? 0 : 1;
+        return a + b > 0 ? a / (a + b)
+            : Uniform() < 0.5 ? 0
+            : 1;
     }
 
     /// <summary>A random order of 0 to count - 1 (Fisher-Yates).</summary>

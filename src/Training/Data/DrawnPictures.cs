@@ -1,4 +1,5 @@
-// What it does: draws ten classes of shapes at 32 x 32 RGB, deterministic from a seed. Place, size, rotation, colours, a gradient
+// What it does: draws ten classes of shapes at 32 x 32 RGB, deterministic from a seed. Place, size, rotation,
+// colours, a gradient
 // behind, stray lines and noise vary freely, so that no pixel says anything by itself: a linear classifier stays low, a
 // convolutional network does not. Shapes are signed distance functions (negative inside), blended over about a pixel.
 namespace TorchBridge.Training.Data;
@@ -8,38 +9,103 @@ internal static class DrawnPictures
 {
     public const int Size = 32;
 
-    public static readonly IReadOnlyList<string> ClassNames = ["arrow", "bars", "crescent", "cross", "disc", "frame", "ring", "square", "star", "triangle"];
+    public static readonly IReadOnlyList<string> ClassNames =
+    [
+        "arrow",
+        "bars",
+        "crescent",
+        "cross",
+        "disc",
+        "frame",
+        "ring",
+        "square",
+        "star",
+        "triangle",
+    ];
 
     private static readonly (double X, double Y)[] Triangle = Polygon((0, -0.95), (0.85, 0.6), (-0.85, 0.6));
-    private static readonly (double X, double Y)[] Cross = Polygon((-0.28, -0.95), (0.28, -0.95), (0.28, -0.28), (0.95, -0.28), (0.95, 0.28), (0.28, 0.28), (0.28, 0.95), (-0.28, 0.95), (-0.28, 0.28), (-0.95, 0.28), (-0.95, -0.28), (-0.28, -0.28));
-    private static readonly (double X, double Y)[] Arrow = Polygon((0, -1), (0.75, -0.1), (0.28, -0.1), (0.28, 0.95), (-0.28, 0.95), (-0.28, -0.1), (-0.75, -0.1));
-    private static readonly (double X, double Y)[] Star = [.. Enumerable.Range(0, 10).Select(i => (Radius: i % 2 == 0 ? 1.0 : 0.42, Angle: Math.PI * i / 5)).Select(p => (p.Radius * Math.Sin(p.Angle), -p.Radius * Math.Cos(p.Angle)))];
+    private static readonly (double X, double Y)[] Cross = Polygon(
+        (-0.28, -0.95),
+        (0.28, -0.95),
+        (0.28, -0.28),
+        (0.95, -0.28),
+        (0.95, 0.28),
+        (0.28, 0.28),
+        (0.28, 0.95),
+        (-0.28, 0.95),
+        (-0.28, 0.28),
+        (-0.95, 0.28),
+        (-0.95, -0.28),
+        (-0.28, -0.28)
+    );
+    private static readonly (double X, double Y)[] Arrow = Polygon(
+        (0, -1),
+        (0.75, -0.1),
+        (0.28, -0.1),
+        (0.28, 0.95),
+        (-0.28, 0.95),
+        (-0.28, -0.1),
+        (-0.75, -0.1)
+    );
+    private static readonly (double X, double Y)[] Star =
+    [
+        .. Enumerable
+            .Range(0, 10)
+            .Select(i => (Radius: i % 2 == 0 ? 1.0 : 0.42, Angle: Math.PI * i / 5))
+            .Select(p => (p.Radius * Math.Sin(p.Angle), -p.Radius * Math.Cos(p.Angle))),
+    ];
 
     /// <summary>Draws the three parts; they never share a picture.</summary>
-    public static PictureData Make(int seed, int training = 3000, int validation = 500, int test = 1000) => new(
-        "drawn pictures", ClassNames, MakeSet(seed, 0, training), MakeSet(seed, 1, validation), MakeSet(seed, 2, test));
+    public static PictureData Make(int seed, int training = 3000, int validation = 500, int test = 1000) =>
+        new(
+            "drawn pictures",
+            ClassNames,
+            MakeSet(seed, 0, training),
+            MakeSet(seed, 1, validation),
+            MakeSet(seed, 2, test)
+        );
 
     private static PictureSet MakeSet(int seed, int part, int count)
     {
-        var set = new PictureSet(new byte[count * 3 * Size * Size], [.. Enumerable.Range(0, count).Select(i => i % ClassNames.Count)], Size, Size);
-        Parallel.For(0, count, i => DrawOne(set.Labels[i], new Draw(seed, part, i), set.Pixels.AsSpan(i * set.Stride, set.Stride)));
+        var set = new PictureSet(
+            new byte[count * 3 * Size * Size],
+            [.. Enumerable.Range(0, count).Select(i => i % ClassNames.Count)],
+            Size,
+            Size
+        );
+        Parallel.For(0, count, i =>
+            DrawOne(set.Labels[i], new Draw(seed, part, i), set.Pixels.AsSpan(i * set.Stride, set.Stride))
+        );
         return set;
     }
 
     private static void DrawOne(int label, Draw draw, Span<byte> planes)
     {
-        double radius = draw.Uniform(8, 13), angle = draw.Uniform(-0.5, 0.5);
-        double centreX = draw.Uniform(radius, Size - radius), centreY = draw.Uniform(radius, Size - radius);
-        Span<double> back = stackalloc double[3], slopeX = stackalloc double[3], slopeY = stackalloc double[3], fore = stackalloc double[3];
+        double radius = draw.Uniform(8, 13),
+            angle = draw.Uniform(-0.5, 0.5);
+        double centreX = draw.Uniform(radius, Size - radius),
+            centreY = draw.Uniform(radius, Size - radius);
+        Span<double> back = stackalloc double[3],
+            slopeX = stackalloc double[3],
+            slopeY = stackalloc double[3],
+            fore = stackalloc double[3];
         Colours(ref draw, back, slopeX, slopeY, fore);
         Span<double> lines = stackalloc double[6];
-        for (var i = 0; i < 2; i++) (lines[3 * i], lines[(3 * i) + 1], lines[(3 * i) + 2]) = (draw.Uniform(0, Math.PI), draw.Uniform(-12, 12), draw.Uniform(40, 215));
-        double noise = draw.Uniform(3, 10), cos = Math.Cos(angle), sin = Math.Sin(angle);
+        for (var i = 0; i < 2; i++)
+            (lines[3 * i], lines[(3 * i) + 1], lines[(3 * i) + 2]) = (
+                draw.Uniform(0, Math.PI),
+                draw.Uniform(-12, 12),
+                draw.Uniform(40, 215)
+            );
+        double noise = draw.Uniform(3, 10),
+            cos = Math.Cos(angle),
+            sin = Math.Sin(angle);
         for (var y = 0; y < Size; y++)
         {
             for (var x = 0; x < Size; x++)
             {
-                double dx = (x + 0.5 - centreX) / radius, dy = (y + 0.5 - centreY) / radius;
+                double dx = (x + 0.5 - centreX) / radius,
+                    dy = (y + 0.5 - centreY) / radius;
                 var distance = Distance(label, (cos * dx) + (sin * dy), (cos * dy) - (sin * dx)) * radius;
                 var cover = Math.Clamp(0.5 - distance, 0, 1);
                 for (var c = 0; c < 3; c++)
@@ -47,7 +113,11 @@ internal static class DrawnPictures
                     var value = back[c] + (slopeX[c] * (x - 15.5)) + (slopeY[c] * (y - 15.5));
                     for (var line = 0; line < 6; line += 3)
                     {
-                        var away = Math.Abs((Math.Cos(lines[line]) * (x - 15.5)) + (Math.Sin(lines[line]) * (y - 15.5)) - lines[line + 1]);
+                        var away = Math.Abs(
+                            (Math.Cos(lines[line]) * (x - 15.5))
+                                + (Math.Sin(lines[line]) * (y - 15.5))
+                                - lines[line + 1]
+                        );
                         value += Math.Clamp(1.2 - away, 0, 1) * 0.5 * (lines[line + 2] - value);
                     }
 
@@ -59,7 +129,13 @@ internal static class DrawnPictures
     }
 
     /// <summary>A background with a gradient, and a brighter foreground.</summary>
-    private static void Colours(ref Draw draw, Span<double> back, Span<double> slopeX, Span<double> slopeY, Span<double> fore)
+    private static void Colours(
+        ref Draw draw,
+        Span<double> back,
+        Span<double> slopeX,
+        Span<double> slopeY,
+        Span<double> fore
+    )
     {
         for (var c = 0; c < 3; c++)
         {
@@ -98,11 +174,14 @@ internal static class DrawnPictures
         {
             var (ax, ay) = corners[i];
             var (bx, by) = corners[j];
-            double ex = bx - ax, ey = by - ay;
+            double ex = bx - ax,
+                ey = by - ay;
             var along = Math.Clamp((((x - ax) * ex) + ((y - ay) * ey)) / ((ex * ex) + (ey * ey)), 0, 1);
-            double dx = x - ax - (along * ex), dy = y - ay - (along * ey);
+            double dx = x - ax - (along * ex),
+                dy = y - ay - (along * ey);
             nearest = Math.Min(nearest, (dx * dx) + (dy * dy));
-            if (ay > y != by > y && x < ax + ((bx - ax) * (y - ay) / (by - ay))) inside = !inside;
+            if (ay > y != by > y && x < ax + ((bx - ax) * (y - ay) / (by - ay)))
+                inside = !inside;
         }
 
         return inside ? -Math.Sqrt(nearest) : Math.Sqrt(nearest);

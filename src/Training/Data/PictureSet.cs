@@ -1,6 +1,7 @@
 namespace TorchBridge.Training.Data;
 
-/// <summary>Pictures in memory: count x 3 x height x width bytes, planes of red, green and blue, with a label each.</summary>
+/// <summary>Pictures in memory: count x 3 x height x width bytes, planes of red, green and blue, with a label
+/// each.</summary>
 /// <param name="Pixels">All pixels, one picture after another.</param>
 /// <param name="Labels">Class number of each picture.</param>
 /// <param name="Height">Height in pixels.</param>
@@ -19,24 +20,33 @@ internal sealed record PictureSet(byte[] Pixels, int[] Labels, int Height, int W
     public PictureSet Select(IReadOnlyList<int> indices)
     {
         var pixels = new byte[(long)indices.Count * Stride];
-        for (var i = 0; i < indices.Count; i++) Picture(indices[i]).CopyTo(pixels.AsSpan(i * Stride));
+        for (var i = 0; i < indices.Count; i++)
+            Picture(indices[i]).CopyTo(pixels.AsSpan(i * Stride));
         return new PictureSet(pixels, [.. indices.Select(index => Labels[index])], Height, Width);
     }
 
     /// <summary>These pictures and then others of the same size.</summary>
-    public PictureSet With(PictureSet other) => new([.. Pixels, .. other.Pixels], [.. Labels, .. other.Labels], Height, Width);
+    public PictureSet With(PictureSet other) =>
+        new([.. Pixels, .. other.Pixels], [.. Labels, .. other.Labels], Height, Width);
 
     /// <summary>Some of the pictures, drawn without repetition: all, in drawn order, where there are no more.</summary>
     public PictureSet Sample(int count, Draw draw) => Select([.. draw.Permutation(Count).Take(count)]);
 }
 
-/// <summary>A data set as training takes it. Choices look at <see cref="Validation"/>; <see cref="Test"/> is read once, at the end.</summary>
+/// <summary>A data set as training takes it. Choices look at <see cref="Validation"/>; <see cref="Test"/> is read
+/// once, at the end.</summary>
 /// <param name="Name">What it is, for the card: <c>drawn pictures</c>, <c>CIFAR-10</c>, a path.</param>
 /// <param name="ClassNames">One a class.</param>
 /// <param name="Training">What the weights are learned from.</param>
 /// <param name="Validation">What choices are made by.</param>
 /// <param name="Test">What is reported.</param>
-internal sealed record PictureData(string Name, IReadOnlyList<string> ClassNames, PictureSet Training, PictureSet Validation, PictureSet Test)
+internal sealed record PictureData(
+    string Name,
+    IReadOnlyList<string> ClassNames,
+    PictureSet Training,
+    PictureSet Validation,
+    PictureSet Test
+)
 {
     /// <summary>What people should know of how it was read, or null.</summary>
     public string? Note { get; init; }

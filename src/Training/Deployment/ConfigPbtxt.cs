@@ -1,5 +1,7 @@
-// What it does: writes a complete config.pbtxt, so that Triton takes it with --disable-auto-complete-config: what Triton would complete by
-// itself is not what the model says (a batch limit of 4). Field names: model_config.proto of triton-inference-server/common.
+// What it does: writes a complete config.pbtxt, so that Triton takes it with --disable-auto-complete-config: what
+// Triton would complete by
+// itself is not what the model says (a batch limit of 4). Field names: model_config.proto of
+// triton-inference-server/common.
 using System.Globalization;
 using System.Text;
 using TorchBridge.Onnx.Contract;
@@ -26,57 +28,82 @@ internal static class ConfigPbtxt
         // Triton takes a batch limit only where axis 0 of every input and output is free.
         var isBatched = inputs.Concat(graph.Outputs).All(value => value.Dims is [string, ..]);
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture,
-            $"name: {Quoted(name)}\nbackend: \"onnxruntime\"\nmax_batch_size: {(isBatched ? MaxBatchSize : 0)}\n");
-        foreach (var input in inputs) Append(text, "input", input, isBatched, null);
-        foreach (var output in graph.Outputs) Append(text, "output", output, isBatched, HasLabels(graph, output) ? Labels : null);
+        text.Append(
+            CultureInfo.InvariantCulture,
+            $"name: {Quoted(name)}\nbackend: \"onnxruntime\"\nmax_batch_size: {(isBatched ? MaxBatchSize : 0)}\n"
+        );
+        foreach (var input in inputs)
+            Append(text, "input", input, isBatched, null);
+        foreach (var output in graph.Outputs)
+            Append(text, "output", output, isBatched, HasLabels(graph, output) ? Labels : null);
         text.Append("version_policy { latest { num_versions: 1 } }\n");
         text.Append("instance_group [ { count: 1 kind: KIND_CPU } ]\n");
         // Requests that wait while a batch runs are the next batch; beyond the queue they are refused at once.
-        if (isBatched) text.Append(CultureInfo.InvariantCulture,
-            $"dynamic_batching {{ default_queue_policy {{ max_queue_size: {QueueSize} }} }}\n");
-        text.Append(CultureInfo.InvariantCulture, $"model_warmup [ {{ name: \"zeros\" batch_size: {(isBatched ? 1 : 0)}");
+        if (isBatched)
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"dynamic_batching {{ default_queue_policy {{ max_queue_size: {QueueSize} }} }}\n"
+            );
+        text.Append(
+            CultureInfo.InvariantCulture,
+            $"model_warmup [ {{ name: \"zeros\" batch_size: {(isBatched ? 1 : 0)}"
+        );
         foreach (var input in inputs)
-            text.Append(CultureInfo.InvariantCulture, $"\n  inputs {{ key: {Quoted(input.Name)} value {{ data_type: {TypeOf(input)} dims: [ {string.Join(", ", DimsOf(input, isBatched, free: 1))} ] zero_data: true }} }}");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"\n  inputs {{ key: {Quoted(input.Name)} value {{ data_type: {TypeOf(input)} dims: [ "
+                    + $"{string.Join(", ", DimsOf(input, isBatched, free: 1))} ] zero_data: true }} }}"
+            );
         return text.Append(" } ]\n").ToString();
     }
 
     private static void Append(StringBuilder text, string kind, ValueInfo value, bool isBatched, string? labels)
     {
         var dims = DimsOf(value, isBatched, free: -1);
-        text.Append(CultureInfo.InvariantCulture, $"{kind} [ {{ name: {Quoted(value.Name)} data_type: {TypeOf(value)} ");
+        text.Append(
+            CultureInfo.InvariantCulture,
+            $"{kind} [ {{ name: {Quoted(value.Name)} data_type: {TypeOf(value)} "
+        );
         // A list of axes must not be empty: one number a row is [1], reshaped to none.
         text.Append(dims.Length == 0 ? "dims: [ 1 ] reshape { shape: [ ] }" : $"dims: [ {string.Join(", ", dims)} ]");
-        if (labels is not null) text.Append(CultureInfo.InvariantCulture, $" label_filename: {Quoted(labels)}");
+        if (labels is not null)
+            text.Append(CultureInfo.InvariantCulture, $" label_filename: {Quoted(labels)}");
         text.Append(" } ]\n");
     }
 
-    private static bool HasLabels(OnnxGraph graph, ValueInfo output) => graph.Metadata.ContainsKey(MetadataKeys.ClassNames)
+    private static bool HasLabels(OnnxGraph graph, ValueInfo output) =>
+        graph.Metadata.ContainsKey(MetadataKeys.ClassNames)
         && output.Name is ModelNames.Logits or ModelNames.Probabilities;
 
     private static long[] DimsOf(ValueInfo value, bool isBatched, long free) =>
         [.. value.Dims.Skip(isBatched ? 1 : 0).Select(axis => axis is long size ? size : free)];
 
-    private static string TypeOf(ValueInfo value) => value.Type switch
-    {
-        ElementType.Float32 => "TYPE_FP32",
-        ElementType.Float64 => "TYPE_FP64",
-        ElementType.Float16 => "TYPE_FP16",
-        ElementType.BFloat16 => "TYPE_BF16",
-        ElementType.UInt8 => "TYPE_UINT8",
-        ElementType.UInt16 => "TYPE_UINT16",
-        ElementType.UInt32 => "TYPE_UINT32",
-        ElementType.UInt64 => "TYPE_UINT64",
-        ElementType.Int8 => "TYPE_INT8",
-        ElementType.Int16 => "TYPE_INT16",
-        ElementType.Int32 => "TYPE_INT32",
-        ElementType.Int64 => "TYPE_INT64",
-        ElementType.Bool => "TYPE_BOOL",
-        ElementType.Text => "TYPE_STRING",
-        _ => throw new UserException($"'{value.Name}' is {value.Type}, for which Triton has no name."),
-    };
+    private static string TypeOf(ValueInfo value) =>
+        value.Type switch
+        {
+            ElementType.Float32 => "TYPE_FP32",
+            ElementType.Float64 => "TYPE_FP64",
+            ElementType.Float16 => "TYPE_FP16",
+            ElementType.BFloat16 => "TYPE_BF16",
+            ElementType.UInt8 => "TYPE_UINT8",
+            ElementType.UInt16 => "TYPE_UINT16",
+            ElementType.UInt32 => "TYPE_UINT32",
+            ElementType.UInt64 => "TYPE_UINT64",
+            ElementType.Int8 => "TYPE_INT8",
+            ElementType.Int16 => "TYPE_INT16",
+            ElementType.Int32 => "TYPE_INT32",
+            ElementType.Int64 => "TYPE_INT64",
+            ElementType.Bool => "TYPE_BOOL",
+            ElementType.Text => "TYPE_STRING",
+            _ => throw new UserException($"'{value.Name}' is {value.Type}, for which Triton has no name."),
+        };
 
     /// <summary>A text in quotes, as protobuf's text format has them.</summary>
-    private static string Quoted(string text) =>
-        $"\"{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal)}\"";
+    private static string Quoted(string text)
+    {
+        var escaped = text.Replace(@"\", @"\\", StringComparison.Ordinal)
+            .Replace("\"", "\\\"", StringComparison.Ordinal)
+            .Replace("\n", @"\n", StringComparison.Ordinal);
+        return $"\"{escaped}\"";
+    }
 }

@@ -7,12 +7,14 @@ using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Training.Deployment;
 
-/// <summary>Writes a folder from which others serve the model: the repository, and what the target needs beside it.</summary>
+/// <summary>Writes a folder from which others serve the model: the repository, and what the target needs beside
+/// it.</summary>
 internal static class DeploymentPackager
 {
     private const string Repository = "models";
 
-    /// <summary>ONNX Runtime's first versions with an opset (onnxruntime.ai/docs/reference/compatibility.html).</summary>
+    /// <summary>ONNX Runtime's first versions with an opset
+    /// (onnxruntime.ai/docs/reference/compatibility.html).</summary>
     private static readonly Dictionary<int, string> FirstRuntime = new()
     {
         [17] = "1.12",
@@ -28,7 +30,11 @@ internal static class DeploymentPackager
     /// <param name="place">Names and addresses.</param>
     /// <returns>Paths of the files, and what the reader should know of them.</returns>
     /// <exception cref="UserException">There is no model, or the folder is there.</exception>
-    public static (IReadOnlyList<string> Files, string Note) Package(string onnx, DeploymentTarget target, DeploymentPlace place)
+    public static (IReadOnlyList<string> Files, string Note) Package(
+        string onnx,
+        DeploymentTarget target,
+        DeploymentPlace place
+    )
     {
         var graph = Read(onnx);
         var folder = Path.GetFullPath(place.Folder);
@@ -46,27 +52,45 @@ internal static class DeploymentPackager
         }
         finally
         {
-            if (Directory.Exists(staging)) Directory.Delete(staging, recursive: true);
+            if (Directory.Exists(staging))
+                Directory.Delete(staging, recursive: true);
         }
 
-        string[] files = [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
-        var runtime = FirstRuntime.TryGetValue(graph.Opset, out var version) ? $": needs ONNX Runtime {version} or newer" : "";
+        string[] files =
+        [
+            .. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal),
+        ];
+        var runtime = FirstRuntime.TryGetValue(graph.Opset, out var version)
+            ? $": needs ONNX Runtime {version} or newer"
+            : "";
         return (files, FormattableString.Invariant($"opset {graph.Opset}{runtime}"));
     }
 
-    private static void WriteAll(string staging, string onnx, OnnxGraph graph, DeploymentTarget target, DeploymentPlace place)
+    private static void WriteAll(
+        string staging,
+        string onnx,
+        OnnxGraph graph,
+        DeploymentTarget target,
+        DeploymentPlace place
+    )
     {
         var model = Path.Combine(staging, Repository, place.Name);
         var version = Directory.CreateDirectory(Path.Combine(model, "1")).FullName;
         File.Copy(onnx, Path.Combine(version, "model.onnx"));
         AtomicFile.Text(Path.Combine(model, "config.pbtxt"), ConfigPbtxt.Of(place.Name, graph));
-        if (LabelsOf(graph) is { } labels) AtomicFile.Text(Path.Combine(model, ConfigPbtxt.Labels), labels);
+        if (LabelsOf(graph) is { } labels)
+            AtomicFile.Text(Path.Combine(model, ConfigPbtxt.Labels), labels);
         if (target == DeploymentTarget.KServe)
-            AtomicFile.Text(Path.Combine(staging, "inferenceservice.yaml"), Manifests.InferenceService(place.Name, place.Storage));
+            AtomicFile.Text(
+                Path.Combine(staging, "inferenceservice.yaml"),
+                Manifests.InferenceService(place.Name, place.Storage)
+            );
         if (target is DeploymentTarget.Docker or DeploymentTarget.Kubernetes)
         {
-            AtomicFile.Text(Path.Combine(staging, "Dockerfile"),
-                Manifests.Dockerfile(place.Folder.Replace('\\', '/').TrimEnd('/'), place.Image));
+            AtomicFile.Text(
+                Path.Combine(staging, "Dockerfile"),
+                Manifests.Dockerfile(place.Folder.Replace('\\', '/').TrimEnd('/'), place.Image)
+            );
             AtomicFile.Text(Path.Combine(staging, "Dockerfile.dockerignore"), Manifests.DockerIgnore);
         }
 
@@ -78,10 +102,13 @@ internal static class DeploymentPackager
     {
         try
         {
-            // Packages hold one file a version; a model with its tensors in others is larger than any that is trained here.
+            // Packages hold one file a version; a model with its tensors in others is larger than any that is trained
+            // here.
             return OnnxReader.DataFiles(onnx).Count == 0
                 ? OnnxReader.Read(onnx)
-                : throw new UserException($"{onnx} keeps its tensors in other files; only a model in one file is packaged.");
+                : throw new UserException(
+                    $"{onnx} keeps its tensors in other files; only a model in one file is packaged."
+                );
         }
         catch (Exception error) when (error is IOException or InvalidDataException or UnauthorizedAccessException)
         {
@@ -92,9 +119,11 @@ internal static class DeploymentPackager
     /// <summary>A line a class. Triton knows no other way: a line break within a name is a space.</summary>
     private static string? LabelsOf(OnnxGraph graph)
     {
-        if (!graph.Metadata.TryGetValue(MetadataKeys.ClassNames, out var json)) return null;
+        if (!graph.Metadata.TryGetValue(MetadataKeys.ClassNames, out var json))
+            return null;
         var text = new StringBuilder();
-        foreach (var name in JsonSerializer.Deserialize<string[]>(json)!) text.Append(name.ReplaceLineEndings(" ")).Append('\n');
+        foreach (var name in JsonSerializer.Deserialize<string[]>(json)!)
+            text.Append(name.ReplaceLineEndings(" ")).Append('\n');
         return text.ToString();
     }
 }

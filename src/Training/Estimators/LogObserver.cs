@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
 using TorchBridge.Training.Optimization;
@@ -10,23 +11,41 @@ internal sealed class LogObserver(MLContext? context) : ITrainingObserver
     private const string Source = "TuneImages";
 
     /// <inheritdoc/>
-    public void Step(int epoch, long step, long stepsInEpoch, double loss, double learningRate, double imagesPerSecond) { }
+    public void Step(
+        int epoch,
+        long step,
+        long stepsInEpoch,
+        double loss,
+        double learningRate,
+        double imagesPerSecond
+    ) { }
 
     /// <inheritdoc/>
     public void Epoch(EpochRecord record, bool isBest) =>
-        Note(FormattableString.Invariant($"epoch {record.Epoch}: loss {record.TrainingLoss:F4} / {record.ValidationLoss:F4}, accuracy {record.TrainingAccuracy:P1} / {record.ValidationAccuracy:P1}"));
+        Note(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"epoch {record.Epoch}: loss {record.TrainingLoss:F4} / {record.ValidationLoss:F4}, "
+                    + $"accuracy {record.TrainingAccuracy:P1} / {record.ValidationAccuracy:P1}"
+            )
+        );
 
     /// <inheritdoc/>
     public void Features(int view, int views, int done, int count)
     {
-        if (done == count) Note(FormattableString.Invariant($"features, view {view + 1} of {views}: {done} pictures"));
+        if (done == count)
+            Note(FormattableString.Invariant($"features, view {view + 1} of {views}: {done} pictures"));
     }
 
     /// <inheritdoc/>
     public void Note(string text)
     {
-        if (context is null) return;
+        if (context is null)
+            return;
         using var channel = ((IChannelProvider)context).Start(Source);
-        channel.Info(MessageSensitivity.None, text.Replace("{", "{{", StringComparison.Ordinal).Replace("}", "}}", StringComparison.Ordinal));
+        channel.Info(
+            MessageSensitivity.None,
+            text.Replace("{", "{{", StringComparison.Ordinal).Replace("}", "}}", StringComparison.Ordinal)
+        );
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Transforms.Image;
@@ -16,13 +17,23 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
     private const int Chunk = 64;
 
     /// <summary>Reads a view through once; pictures are decoded on all cores and kept at the network's size.</summary>
-    /// <exception cref="UserException">A column is missing or of a type that is not read, or a picture cannot be read.</exception>
-    public static PictureColumn Read(IDataView view, TuneImagesOptions options, PictureReading reading, IReadOnlyList<string>? classNames)
+    /// <exception cref="UserException">A column is missing or of a type that is not read, or a picture cannot be
+    /// read.</exception>
+    public static PictureColumn Read(
+        IDataView view,
+        TuneImagesOptions options,
+        PictureReading reading,
+        IReadOnlyList<string>? classNames
+    )
     {
         var image = Column(view, options.ImageColumn);
         var label = Column(view, options.LabelColumn);
         var isKey = label.Type is KeyDataViewType;
-        if (!isKey && label.Type is not TextDataViewType) throw new UserException($"The column '{options.LabelColumn}' has the type {label.Type}; read are text and keys with names. MapValueToKey makes a key of other types.");
+        if (!isKey && label.Type is not TextDataViewType)
+            throw new UserException(
+                $"The column '{options.LabelColumn}' has the type {label.Type}; read are text and keys "
+                    + "with names. MapValueToKey makes a key of other types."
+            );
         var size = options.Size;
         var stride = 3 * size * size;
         List<byte[]> planes = [];
@@ -37,18 +48,38 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
                 options.Cancellation.ThrowIfCancellationRequested();
                 labels.Add(nextLabel());
                 pending.Add(next());
-                if (pending.Count == Chunk) Decode(pending, planes, stride);
+                if (pending.Count == Chunk)
+                    Decode(pending, planes, stride);
             }
         }
 
         Decode(pending, planes, stride);
-        var names = classNames ?? (isKey ? KeyNames(label) : [.. labels.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)]);
-        var index = names.Select((name, i) => (name, i)).ToDictionary(pair => pair.name, pair => pair.i, StringComparer.Ordinal);
-        if (labels.FirstOrDefault(name => !index.ContainsKey(name)) is { } stranger) throw new UserException($"The class '{stranger}' of the validation data is not among the training data's: {string.Join(", ", names.Take(12))}.");
-        if ((long)planes.Count * stride > Array.MaxLength) throw new UserException(FormattableString.Invariant($"{planes.Count:N0} pictures of {size} x {size} pixels are more than is held in memory ({Array.MaxLength / 1e9:F1} GB). Use a smaller {nameof(options.Size)}, or fewer rows."));
+        var names = classNames
+            ?? (isKey ? KeyNames(label) : [.. labels.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)]);
+        var index = names
+            .Select((name, i) => (name, i))
+            .ToDictionary(pair => pair.name, pair => pair.i, StringComparer.Ordinal);
+        if (labels.FirstOrDefault(name => !index.ContainsKey(name)) is { } stranger)
+            throw new UserException(
+                $"The class '{stranger}' of the validation data is not among the training data's: {string.Join(", ", names.Take(12))}."
+            );
+        if ((long)planes.Count * stride > Array.MaxLength)
+            throw new UserException(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{planes.Count:N0} pictures of {size} x {size} pixels are more than is held in "
+                        + $"memory ({Array.MaxLength / 1e9:F1} GB). Use a smaller {nameof(options.Size)}, or "
+                        + $"fewer rows."
+                )
+            );
         var pixels = new byte[planes.Count * stride];
-        for (var i = 0; i < planes.Count; i++) planes[i].CopyTo(pixels, i * stride);
-        return new PictureColumn(new PictureSet(pixels, [.. labels.Select(name => index[name])], size, size), names, isKey);
+        for (var i = 0; i < planes.Count; i++)
+            planes[i].CopyTo(pixels, i * stride);
+        return new PictureColumn(
+            new PictureSet(pixels, [.. labels.Select(name => index[name])], size, size),
+            names,
+            isKey
+        );
     }
 
     private static void Decode(List<Action<byte[]>> pending, List<byte[]> planes, int stride)
@@ -58,7 +89,8 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
         {
             Parallel.For(0, pending.Count, i => pending[i](made[i] = new byte[stride]));
         }
-        catch (AggregateException errors) when (errors.InnerExceptions.OfType<InvalidPictureException>().FirstOrDefault() is { } error)
+        catch (AggregateException errors)
+            when (errors.InnerExceptions.OfType<InvalidPictureException>().FirstOrDefault() is { } error)
         {
             throw new UserException($"{error.Message}. Leave its row out, or replace it.", error);
         }
@@ -68,7 +100,12 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
     }
 
     /// <summary>Takes what a row holds now; what it gives decodes it, on any thread.</summary>
-    private static Func<Action<byte[]>> Decoder(DataViewRowCursor cursor, DataViewSchema.Column column, int size, PictureReading reading)
+    private static Func<Action<byte[]>> Decoder(
+        DataViewRowCursor cursor,
+        DataViewSchema.Column column,
+        int size,
+        PictureReading reading
+    )
     {
         switch (column.Type)
         {
@@ -88,7 +125,8 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
                     MLImage? value = null;
                     image(ref value!);
                     var planes = new byte[3 * size * size];
-                    using (value) PictureReader.Read(value, size, size, planes, reading);
+                    using (value)
+                        PictureReader.Read(value, size, size, planes, reading);
                     return target => planes.CopyTo(target, 0);
                 };
             case VectorDataViewType { ItemType: NumberDataViewType { RawType: var item } } when item == typeof(byte):
@@ -102,13 +140,21 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
                     return planes => PictureReader.Read(bytes, name, size, size, planes, reading);
                 };
             default:
-                throw new UserException($"The column '{column.Name}' has the type {column.Type}; read are text (paths of files), vectors of bytes (encoded pictures) and MLImage.");
+                throw new UserException(
+                    $"The column '{column.Name}' has the type {column.Type}; read are text (paths of "
+                        + "files), vectors of bytes (encoded pictures) and MLImage."
+                );
         }
     }
 
     private static Func<string> LabelReader(DataViewRowCursor cursor, DataViewSchema.Column column)
     {
-        string Named(string name) => name.Length > 0 ? name : throw new UserException(FormattableString.Invariant($"Row {cursor.Position} has no class in '{column.Name}'. Leave it out."));
+        string Named(string name) =>
+            name.Length > 0
+                ? name
+                : throw new UserException(
+                    FormattableString.Invariant($"Row {cursor.Position} has no class in '{column.Name}'. Leave it out.")
+                );
         if (column.Type is not KeyDataViewType)
         {
             var text = cursor.GetGetter<ReadOnlyMemory<char>>(column);
@@ -120,7 +166,10 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
             };
         }
 
-        if (column.Type.RawType != typeof(uint)) throw new UserException($"The column '{column.Name}' is a key of {column.Type.RawType.Name}; read are keys of UInt32, as MapValueToKey makes them.");
+        if (column.Type.RawType != typeof(uint))
+            throw new UserException(
+                $"The column '{column.Name}' is a key of {column.Type.RawType.Name}; read are keys of UInt32, as MapValueToKey makes them."
+            );
         var names = KeyNames(column);
         var key = cursor.GetGetter<uint>(column);
         return () =>
@@ -134,11 +183,20 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
     private static string[] KeyNames(DataViewSchema.Column column)
     {
         VBuffer<ReadOnlyMemory<char>> names = default;
-        if (column.Annotations.Schema.GetColumnOrNull("KeyValues") is not { Type: VectorDataViewType { ItemType: TextDataViewType } }) throw new UserException($"The key '{column.Name}' has no names. MapValueToKey of a column of text makes one that has.");
+        if (
+            column.Annotations.Schema.GetColumnOrNull("KeyValues")
+            is not { Type: VectorDataViewType { ItemType: TextDataViewType } }
+        )
+            throw new UserException(
+                $"The key '{column.Name}' has no names. MapValueToKey of a column of text makes one that has."
+            );
         column.GetKeyValues(ref names);
         return [.. names.DenseValues().Select(name => name.ToString())];
     }
 
     private static DataViewSchema.Column Column(IDataView view, string name) =>
-        view.Schema.GetColumnOrNull(name) ?? throw new UserException($"There is no column '{name}'; there are {string.Join(", ", view.Schema.Select(column => column.Name))}.");
+        view.Schema.GetColumnOrNull(name)
+        ?? throw new UserException(
+            $"There is no column '{name}'; there are {string.Join(", ", view.Schema.Select(column => column.Name))}."
+        );
 }

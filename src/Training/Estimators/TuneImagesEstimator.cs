@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using TorchBridge.Inference;
@@ -10,7 +11,8 @@ using TorchBridge.Training.Weights;
 
 namespace TorchBridge.Training.Estimators;
 
-/// <summary>Tunes a network to a column of pictures and a column of classes. Make it with <c>context.MulticlassClassification.Trainers.TuneImages</c>.</summary>
+/// <summary>Tunes a network to a column of pictures and a column of classes. Make it with
+/// <c>context.MulticlassClassification.Trainers.TuneImages</c>.</summary>
 public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransformer>
 {
     private readonly MLContext context = new(seed: 0);
@@ -20,25 +22,42 @@ public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransfor
     {
         void Require(bool isRight, string name, object value, string allowed)
         {
-            if (!isRight) throw new ArgumentOutOfRangeException(nameof(options), value, FormattableString.Invariant($"{name} is {value}; allowed is {allowed}"));
+            if (!isRight)
+                throw new ArgumentOutOfRangeException(
+                    nameof(options),
+                    value,
+                    FormattableString.Invariant($"{name} is {value}; allowed is {allowed}")
+                );
         }
 
         Require(options.Size is >= 32 and <= 512, nameof(options.Size), options.Size, "32 to 512");
-        Require(options.ValidationShare is > 0 and <= 0.5, nameof(options.ValidationShare), options.ValidationShare, "above 0 to 0.5");
-        Require(options.Epochs is null or (>= 1 and <= 100_000), nameof(options.Epochs), options.Epochs ?? 0, "1 to 100,000");
+        Require(
+            options.ValidationShare is > 0 and <= 0.5,
+            nameof(options.ValidationShare),
+            options.ValidationShare,
+            "above 0 to 0.5"
+        );
+        Require(
+            options.Epochs is null or (>= 1 and <= 100_000),
+            nameof(options.Epochs),
+            options.Epochs ?? 0,
+            "1 to 100,000"
+        );
         this.options = options;
     }
 
     /// <summary>Trains, exports and proves a model; a part of the rows is for validation.</summary>
     /// <param name="input">Data with a column of pictures and one of classes.</param>
-    /// <exception cref="InvalidOperationException">The data or the weights cannot be used; the message says why.</exception>
+    /// <exception cref="InvalidOperationException">The data or the weights cannot be used; the message says
+    /// why.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public ImageClassificationTransformer Fit(IDataView input) => Fit(input, null);
 
     /// <summary>Trains, exports and proves a model.</summary>
     /// <param name="input">Data with a column of pictures and one of classes.</param>
     /// <param name="validation">Data of the same columns, for validation; null for a part of <paramref name="input"/>.</param>
-    /// <exception cref="InvalidOperationException">The data or the weights cannot be used; the message says why.</exception>
+    /// <exception cref="InvalidOperationException">The data or the weights cannot be used; the message says
+    /// why.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public ImageClassificationTransformer Fit(IDataView input, IDataView? validation)
     {
@@ -47,10 +66,21 @@ public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransfor
         {
             var reading = new PictureReading(options.Antialias);
             var rows = PictureColumn.Read(input, options, reading, null);
-            if (rows.ClassNames.Count < 2) throw new UserException($"The column '{options.LabelColumn}' has {rows.ClassNames.Count} class; a classifier needs at least two.");
+            if (rows.ClassNames.Count < 2)
+                throw new UserException(
+                    $"The column '{options.LabelColumn}' has {rows.ClassNames.Count} class; a classifier needs at least two."
+                );
             var held = validation is null ? null : PictureColumn.Read(validation, options, reading, rows.ClassNames);
             var (training, forValidation) = held is null ? Split(rows.Pictures) : (rows.Pictures, held.Pictures);
-            if (training.Count == 0 || forValidation.Count == 0) throw new UserException(FormattableString.Invariant($"{training.Count} pictures are for training and {forValidation.Count} for validation; both need some. Give more rows, or another {nameof(options.ValidationShare)}."));
+            if (training.Count == 0 || forValidation.Count == 0)
+                throw new UserException(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{training.Count} pictures are for training and {forValidation.Count} for "
+                            + $"validation; both need some. Give more rows, or another "
+                            + $"{nameof(options.ValidationShare)}."
+                    )
+                );
             var data = new PictureData("rows of a data view", rows.ClassNames, training, forValidation, forValidation);
             return Train(data, reading, rows.IsKey);
         }
@@ -66,13 +96,19 @@ public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransfor
         ArgumentNullException.ThrowIfNull(inputSchema);
         foreach (var name in (string[])[options.ImageColumn, options.LabelColumn])
         {
-            if (!inputSchema.Any(column => column.Name == name)) throw new ArgumentException($"there is no column '{name}'; there are {string.Join(", ", inputSchema.Select(column => column.Name))}", nameof(inputSchema));
+            if (!inputSchema.Any(column => column.Name == name))
+                throw new ArgumentException(
+                    $"there is no column '{name}'; there are {string.Join(", ", inputSchema.Select(column => column.Name))}",
+                    nameof(inputSchema)
+                );
         }
 
-        // Shapes of columns cannot be made outside of ML.NET: stock estimators that make columns of the same types have them.
+        // Shapes of columns cannot be made outside of ML.NET: stock estimators that make columns of the same types
+        // have them.
         var made = context.Transforms.CustomMapping<Nothing, Made>((_, _) => { }, contractName: null);
         return inputSchema.First(column => column.Name == options.LabelColumn).IsKey
-            ? made.Append(context.Transforms.Conversion.MapValueToKey(nameof(Made.PredictedLabel))).GetOutputSchema(inputSchema)
+            ? made.Append(context.Transforms.Conversion.MapValueToKey(nameof(Made.PredictedLabel)))
+                .GetOutputSchema(inputSchema)
             : made.GetOutputSchema(inputSchema);
     }
 
@@ -80,22 +116,59 @@ public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransfor
     {
         using var weights = PretrainedWeights.Open(options.Weights);
         var configuration = RunConfiguration.Named(options.TuneAll ? "photos-all" : "photos");
-        var network = weights.Shape(configuration.Network, isKindAsked: false) with { Classes = data.ClassNames.Count, Height = options.Size, Width = options.Size };
-        var recipe = configuration.Training with { Epochs = options.Epochs ?? configuration.Training.Epochs, WarmUpEpochs = Math.Min(configuration.Training.WarmUpEpochs, options.Epochs ?? configuration.Training.Epochs) };
-        var settings = new ModelSettings(network, recipe, ComputeOptions.Parse("auto", null, "cpu"), options.Seed, data.Name, null, data.ClassNames, weights.Statistics) { Reading = reading, Start = weights.Origin };
+        var network = weights.Shape(configuration.Network, isKindAsked: false) with
+        {
+            Classes = data.ClassNames.Count,
+            Height = options.Size,
+            Width = options.Size,
+        };
+        var recipe = configuration.Training with
+        {
+            Epochs = options.Epochs ?? configuration.Training.Epochs,
+            WarmUpEpochs = Math.Min(
+                configuration.Training.WarmUpEpochs,
+                options.Epochs ?? configuration.Training.Epochs
+            ),
+        };
+        var settings = new ModelSettings(
+            network,
+            recipe,
+            ComputeOptions.Parse("auto", null, "cpu"),
+            options.Seed,
+            data.Name,
+            null,
+            data.ClassNames,
+            weights.Statistics
+        )
+        {
+            Reading = reading,
+            Start = weights.Origin,
+        };
         using var model = new TrainedModel(settings);
         var log = new LogObserver(options.Log);
         log.Note(weights.LoadInto(model.Network, data.ClassNames, data.Training));
         var result = new Trainer(model, log).Train(data, stop: options.Cancellation);
-        if (result.Ending == TrainingResult.StoppedByUser) throw new OperationCanceledException(options.Cancellation);
+        if (result.Ending == TrainingResult.StoppedByUser)
+            throw new OperationCanceledException(options.Cancellation);
         var evaluation = Evaluation.Of(model.Classifier, data.Test, options.Cancellation);
         var scratch = Directory.CreateTempSubdirectory("torchbridge-tune-");
         try
         {
             var folder = new ModelFolder(scratch.FullName);
-            var packaged = ModelPackager.Package(model, folder, new LoadedData(data, () => DataSource.ToPng(data.Test)), evaluation);
+            var packaged = ModelPackager.Package(
+                model,
+                folder,
+                new LoadedData(data, () => DataSource.ToPng(data.Test)),
+                evaluation
+            );
             log.Note(ModelPackager.Describe(packaged.Parity[^1]));
-            return context.Transforms.ClassifyImages(folder.Onnx, options.ImageColumn, new ImageClassificationOptions { Label = isKey ? LabelKind.Key : LabelKind.Text }).Fit(Empty());
+            return context
+                .Transforms.ClassifyImages(
+                    folder.Onnx,
+                    options.ImageColumn,
+                    new ImageClassificationOptions { Label = isKey ? LabelKind.Key : LabelKind.Text }
+                )
+                .Fit(Empty());
         }
         finally
         {
@@ -106,11 +179,15 @@ public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransfor
     /// <summary>Every class alike.</summary>
     private (PictureSet Training, PictureSet Validation) Split(PictureSet set)
     {
-        List<int> training = [], validation = [];
+        List<int> training = [],
+            validation = [];
         foreach (var group in Enumerable.Range(0, set.Count).GroupBy(i => set.Labels[i]).OrderBy(group => group.Key))
         {
             var members = group.ToArray();
-            var order = new Draw(options.Seed, 7, group.Key).Permutation(members.Length).Select(i => members[i]).ToArray();
+            var order = new Draw(options.Seed, 7, group.Key)
+                .Permutation(members.Length)
+                .Select(i => members[i])
+                .ToArray();
             var count = (int)Math.Round(options.ValidationShare * members.Length);
             validation.AddRange(order.Take(count).Order());
             training.AddRange(order.Skip(count).Order());

@@ -1,4 +1,5 @@
-// What it does: says where in a picture the evidence for a class lies. The logit of class c is b_c + sum_f w_cf mean over places of
+// What it does: says where in a picture the evidence for a class lies. The logit of class c is b_c + sum_f w_cf mean
+// over places of
 // maps_f(y, x), so it is b_c plus the sum over places of
 //   map_c(y, x) = sum_f w_cf maps_f(y, x) / (h w)
 // For networks whose linear layer stands right behind the global pool this is an identity, not an estimate.
@@ -27,12 +28,27 @@ internal sealed record ClassActivation(float[] Values, int Rows, int Columns)
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var (_, _, maps_NCHW) = new ExplainingClassifier(model.Classifier).forward(pixels);
-        return [.. classes.Select((label, i) => new ClassActivation(maps_NCHW[i][label].contiguous().data<float>().ToArray(), (int)maps_NCHW.shape[2], (int)maps_NCHW.shape[3]))];
+        return
+        [
+            .. classes.Select(
+                (label, i) =>
+                    new ClassActivation(
+                        maps_NCHW[i][label].contiguous().data<float>().ToArray(),
+                        (int)maps_NCHW.shape[2],
+                        (int)maps_NCHW.shape[3]
+                    )
+            ),
+        ];
     }
 
     /// <summary>Refuses a network whose classifier has a hidden layer.</summary>
     public static void RequireExact(ImageNetwork network)
     {
-        if (!network.IsLinearAfterPool) throw new UserException($"A {network.GetName()} has a hidden layer between its pool and its last layer: a class-activation map would not add up to the logit. The maps are for modern_cnn and the resnets.");
+        if (!network.IsLinearAfterPool)
+            throw new UserException(
+                $"A {network.GetName()} has a hidden layer between its pool and its last layer: a "
+                    + "class-activation map would not add up to the logit. The maps are for modern_cnn and the "
+                    + "resnets."
+            );
     }
 }

@@ -9,7 +9,8 @@ internal sealed class ExplainingClassifier : nn.Module<Tensor, (Tensor Logits, T
     private readonly PixelClassifier classifier;
 
     /// <summary>Wraps a classifier; it stays the caller's.</summary>
-    public ExplainingClassifier(PixelClassifier classifier) : base(nameof(ExplainingClassifier))
+    public ExplainingClassifier(PixelClassifier classifier)
+        : base(nameof(ExplainingClassifier))
     {
         this.classifier = classifier;
         RegisterComponents();

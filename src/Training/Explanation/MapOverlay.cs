@@ -2,7 +2,8 @@ using TorchBridge.Training.Data;
 
 namespace TorchBridge.Training.Explanation;
 
-/// <summary>Lays a class-activation map over its picture: nothing where there is no evidence, yellow where there is some, red where there is most.</summary>
+/// <summary>Lays a class-activation map over its picture: nothing where there is no evidence, yellow where there is
+/// some, red where there is most.</summary>
 internal static class MapOverlay
 {
     private const int SmallestSide = 224;
@@ -16,7 +17,9 @@ internal static class MapOverlay
     public static byte[] Png(ReadOnlySpan<byte> planes, int width, int height, ClassActivation? map)
     {
         var factor = Math.Max(1, (SmallestSide + Math.Min(width, height) - 1) / Math.Min(width, height));
-        int toWidth = width * factor, toHeight = height * factor, plane = toWidth * toHeight;
+        int toWidth = width * factor,
+            toHeight = height * factor,
+            plane = toWidth * toHeight;
         var shown = new byte[3 * plane];
         // Evidence against the class is not shown; a map without any for it is left empty.
         var most = map is null ? 0 : Math.Max(0, map.Values.Max());
@@ -37,15 +40,22 @@ internal static class MapOverlay
         return DataSource.ToPng(shown, toWidth, toHeight);
     }
 
-    private static void Blend(byte[] target, int at, byte below, double above, double cover) => target[at] = (byte)Math.Round((below * (1 - cover)) + (above * cover));
+    private static void Blend(byte[] target, int at, byte below, double above, double cover) =>
+        target[at] = (byte)Math.Round((below * (1 - cover)) + (above * cover));
 
     /// <summary>Bilinear between the centres of the map's cells; y and x from 0 to 1.</summary>
     private static double At(ClassActivation map, double y, double x)
     {
-        double row = Math.Clamp((y * map.Rows) - 0.5, 0, map.Rows - 1), column = Math.Clamp((x * map.Columns) - 0.5, 0, map.Columns - 1);
-        int top = (int)row, left = (int)column, low = Math.Min(top + 1, map.Rows - 1), right = Math.Min(left + 1, map.Columns - 1);
-        double down = row - top, across = column - left;
+        double row = Math.Clamp((y * map.Rows) - 0.5, 0, map.Rows - 1),
+            column = Math.Clamp((x * map.Columns) - 0.5, 0, map.Columns - 1);
+        int top = (int)row,
+            left = (int)column,
+            low = Math.Min(top + 1, map.Rows - 1),
+            right = Math.Min(left + 1, map.Columns - 1);
+        double down = row - top,
+            across = column - left;
         double Value(int r, int c) => map.Values[(r * map.Columns) + c];
-        return ((1 - down) * (((1 - across) * Value(top, left)) + (across * Value(top, right)))) + (down * (((1 - across) * Value(low, left)) + (across * Value(low, right))));
+        return ((1 - down) * (((1 - across) * Value(top, left)) + (across * Value(top, right))))
+            + (down * (((1 - across) * Value(low, left)) + (across * Value(low, right))));
     }
 }

@@ -12,7 +12,8 @@ namespace TorchBridge.Training.Explanation;
 /// <param name="Predicted">What it is taken for.</param>
 /// <param name="Confidence">Probability of what it is taken for.</param>
 /// <param name="Picture">As the network sees it: PNG.</param>
-/// <param name="Overlay">The same with the map of what it is taken for: PNG; null where the network has no exact map.</param>
+/// <param name="Overlay">The same with the map of what it is taken for: PNG; null where the network has no exact
+/// map.</param>
 internal sealed record Mistake(string Truth, string Predicted, double Confidence, byte[] Picture, byte[]? Overlay)
 {
     private const int Shown = 12;
@@ -27,22 +28,39 @@ internal sealed record Mistake(string Truth, string Predicted, double Confidence
         {
             var logits = evaluation.Logits.AsSpan(i * names.Count, names.Count);
             var predicted = ArrayComparison.IndexOfLargest<float>(logits);
-            if (predicted == set.Labels[i]) continue;
+            if (predicted == set.Labels[i])
+                continue;
             ArrayComparison.Softmax<float>(logits, probabilities);
             wrong.Add((i, predicted, probabilities[predicted]));
         }
 
-        return [.. wrong.OrderByDescending(item => item.Confidence).Take(Shown).Select(item =>
-        {
-            var planes = set.Picture(item.Index);
-            var map = model.Network.IsLinearAfterPool ? MapOf(model, planes, set, item.Predicted) : null;
-            return new Mistake(names[set.Labels[item.Index]], names[item.Predicted], item.Confidence, MapOverlay.Png(planes, set.Width, set.Height, null), map is null ? null : MapOverlay.Png(planes, set.Width, set.Height, map));
-        })];
+        return
+        [
+            .. wrong
+                .OrderByDescending(item => item.Confidence)
+                .Take(Shown)
+                .Select(item =>
+                {
+                    var planes = set.Picture(item.Index);
+                    var map = model.Network.IsLinearAfterPool ? MapOf(model, planes, set, item.Predicted) : null;
+                    return new Mistake(
+                        names[set.Labels[item.Index]],
+                        names[item.Predicted],
+                        item.Confidence,
+                        MapOverlay.Png(planes, set.Width, set.Height, null),
+                        map is null ? null : MapOverlay.Png(planes, set.Width, set.Height, map)
+                    );
+                }),
+        ];
     }
 
     private static ClassActivation MapOf(TrainedModel model, ReadOnlySpan<byte> planes, PictureSet set, int label)
     {
         using var scope = NewDisposeScope();
-        return ClassActivation.Of(model, tensor(planes.ToArray()).to(ScalarType.Float32).view(1, 3, set.Height, set.Width), [label])[0];
+        return ClassActivation.Of(
+            model,
+            tensor(planes.ToArray()).to(ScalarType.Float32).view(1, 3, set.Height, set.Width),
+            [label]
+        )[0];
     }
 }

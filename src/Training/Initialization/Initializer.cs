@@ -3,7 +3,8 @@
 //   Xavier    keeps both for symmetric activations: std sqrt(2 / (fan_in + fan_out))
 //   orthogonal keeps norms: the matrix [out, in x kernel] has orthonormal rows or columns, times sqrt(2) for ReLU
 //   LeCun     std sqrt(1 / fan_in), for SELU; PyTorch's nonlinearity='selu' (gain 3/4) is another
-// Sources: He et al. 2015, "Delving Deep into Rectifiers", equations 10 and 14; Glorot & Bengio 2010, equations 12 and 16;
+// Sources: He et al. 2015, "Delving Deep into Rectifiers", equations 10 and 14; Glorot & Bengio 2010, equations 12
+// and 16;
 // Saxe et al. 2014, "Exact solutions"; Klambauer et al. 2017, "Self-Normalizing Neural Networks".
 using TorchBridge.Training.Networks;
 using TorchSharp;
@@ -17,7 +18,8 @@ internal static class Initializer
 {
     private const double ClassifierStd = 0.01;
 
-    /// <summary>Initializes every convolution, norm and linear layer of a module; torch's random state decides.</summary>
+    /// <summary>Initializes every convolution, norm and linear layer of a module; torch's random state
+    /// decides.</summary>
     public static void Apply(nn.Module module, InitializationKind kind)
     {
         foreach (var layer in module.modules())
@@ -26,11 +28,13 @@ internal static class Initializer
             {
                 case CastingConv2d conv:
                     Weight(conv.Weight, kind);
-                    if (conv.Bias is { } bias) nn.init.zeros_(bias);
+                    if (conv.Bias is { } bias)
+                        nn.init.zeros_(bias);
                     break;
                 case Linear linear:
                     nn.init.normal_(linear.weight, 0, ClassifierStd);
-                    if (linear.bias is { } linearBias) nn.init.zeros_(linearBias);
+                    if (linear.bias is { } linearBias)
+                        nn.init.zeros_(linearBias);
                     break;
                 case BatchNorm2d norm:
                     nn.init.ones_(norm.weight);
@@ -46,10 +50,18 @@ internal static class Initializer
         switch (kind)
         {
             case InitializationKind.KaimingNormal:
-                nn.init.kaiming_normal_(weight, mode: nn.init.FanInOut.FanOut, nonlinearity: nn.init.NonlinearityType.ReLU);
+                nn.init.kaiming_normal_(
+                    weight,
+                    mode: nn.init.FanInOut.FanOut,
+                    nonlinearity: nn.init.NonlinearityType.ReLU
+                );
                 break;
             case InitializationKind.KaimingUniform:
-                nn.init.kaiming_uniform_(weight, mode: nn.init.FanInOut.FanIn, nonlinearity: nn.init.NonlinearityType.ReLU);
+                nn.init.kaiming_uniform_(
+                    weight,
+                    mode: nn.init.FanInOut.FanIn,
+                    nonlinearity: nn.init.NonlinearityType.ReLU
+                );
                 break;
             case InitializationKind.XavierNormal:
                 nn.init.xavier_normal_(weight);

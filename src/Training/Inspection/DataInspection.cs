@@ -11,9 +11,15 @@ internal sealed record UnreadablePicture(string Name, string Why);
 /// <summary>Files that hold the same picture.</summary>
 /// <param name="Names">Of the files.</param>
 /// <param name="IsSameFile">Whether their bytes are equal; else only what is decoded.</param>
-/// <param name="IsAcrossParts">Whether they stand in different parts: then figures of the test part are too good.</param>
+/// <param name="IsAcrossParts">Whether they stand in different parts: then figures of the test part are too
+/// good.</param>
 /// <param name="IsAcrossClasses">Whether they stand in different classes: then one of them is wrong.</param>
-internal sealed record DuplicateGroup(IReadOnlyList<string> Names, bool IsSameFile, bool IsAcrossParts, bool IsAcrossClasses);
+internal sealed record DuplicateGroup(
+    IReadOnlyList<string> Names,
+    bool IsSameFile,
+    bool IsAcrossParts,
+    bool IsAcrossClasses
+);
 
 /// <summary>A class in a part.</summary>
 internal sealed record ClassCount(string Part, string Class, int Count);
@@ -25,7 +31,14 @@ internal sealed record ClassCount(string Part, string Class, int Count);
 /// <param name="LargestSide">Shortest side of the largest picture, in pixels.</param>
 /// <param name="Unreadable">Files named as pictures that are none, or end too early.</param>
 /// <param name="Duplicates">Files that hold the same picture.</param>
-internal sealed record DataInspection(IReadOnlyList<ClassCount> Counts, int SmallestSide, int MedianSide, int LargestSide, IReadOnlyList<UnreadablePicture> Unreadable, IReadOnlyList<DuplicateGroup> Duplicates)
+internal sealed record DataInspection(
+    IReadOnlyList<ClassCount> Counts,
+    int SmallestSide,
+    int MedianSide,
+    int LargestSide,
+    IReadOnlyList<UnreadablePicture> Unreadable,
+    IReadOnlyList<DuplicateGroup> Duplicates
+)
 {
     /// <summary>Side that pictures are compared at: equal pixels of the whole picture are equal at this size.</summary>
     public const int Side = 64;
@@ -52,18 +65,39 @@ internal sealed record DataInspection(IReadOnlyList<ClassCount> Counts, int Smal
     public static DataInspection Of(IReadOnlyList<PlacedPicture> placed, CancellationToken stop)
     {
         var looks = new Look[placed.Count];
-        Parallel.For(0, placed.Count, new ParallelOptions { CancellationToken = stop }, i => looks[i] = LookAt(placed[i].Picture));
+        Parallel.For(0, placed.Count, new ParallelOptions { CancellationToken = stop }, i =>
+            looks[i] = LookAt(placed[i].Picture)
+        );
         var readable = Enumerable.Range(0, placed.Count).Where(i => looks[i].Why is null).ToArray();
         var sides = readable.Select(i => looks[i].ShortSide).Order().ToArray();
         return new DataInspection(
-            [.. readable.GroupBy(i => (Part: placed[i].Part ?? "all", placed[i].Class)).OrderBy(group => group.Key).Select(group => new ClassCount(group.Key.Part, group.Key.Class, group.Count()))],
-            sides.FirstOrDefault(), sides.Length == 0 ? 0 : sides[sides.Length / 2], sides.LastOrDefault(),
-            [.. Enumerable.Range(0, placed.Count).Where(i => looks[i].Why is not null).Select(i => new UnreadablePicture(placed[i].Picture.Name, looks[i].Why!))],
-            [.. readable.GroupBy(i => looks[i].Pixels).Where(group => group.Count() > 1).Select(group => new DuplicateGroup(
-                [.. group.Select(i => placed[i].Picture.Name)],
-                group.Select(i => looks[i].Bytes).Distinct().Count() == 1,
-                group.Select(i => placed[i].Part).Distinct().Count() > 1,
-                group.Select(i => placed[i].Class).Distinct().Count() > 1))]);
+            [
+                .. readable
+                    .GroupBy(i => (Part: placed[i].Part ?? "all", placed[i].Class))
+                    .OrderBy(group => group.Key)
+                    .Select(group => new ClassCount(group.Key.Part, group.Key.Class, group.Count())),
+            ],
+            sides.FirstOrDefault(),
+            sides.Length == 0 ? 0 : sides[sides.Length / 2],
+            sides.LastOrDefault(),
+            [
+                .. Enumerable
+                    .Range(0, placed.Count)
+                    .Where(i => looks[i].Why is not null)
+                    .Select(i => new UnreadablePicture(placed[i].Picture.Name, looks[i].Why!)),
+            ],
+            [
+                .. readable
+                    .GroupBy(i => looks[i].Pixels)
+                    .Where(group => group.Count() > 1)
+                    .Select(group => new DuplicateGroup(
+                        [.. group.Select(i => placed[i].Picture.Name)],
+                        group.Select(i => looks[i].Bytes).Distinct().Count() == 1,
+                        group.Select(i => placed[i].Part).Distinct().Count() > 1,
+                        group.Select(i => placed[i].Class).Distinct().Count() > 1
+                    )),
+            ]
+        );
     }
 
     private static Look LookAt(EncodedPicture picture)
@@ -76,11 +110,17 @@ internal sealed record DataInspection(IReadOnlyList<ClassCount> Counts, int Smal
             using var codec = SKCodec.Create(new SKMemoryStream(bytes));
             var (width, height) = (codec.Info.Width, codec.Info.Height);
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            // Two photos of one size that agree at 64 x 64 in every byte are one photo; of two sizes they may be thumbnails.
+            // Two photos of one size that agree at 64 x 64 in every byte are one photo; of two sizes they may be
+            // thumbnails.
             hash.AppendData(BitConverter.GetBytes(width));
             hash.AppendData(BitConverter.GetBytes(height));
             hash.AppendData(planes);
-            return new Look(Convert.ToHexString(hash.GetHashAndReset()), Convert.ToHexString(SHA256.HashData(bytes)), Math.Min(width, height), null);
+            return new Look(
+                Convert.ToHexString(hash.GetHashAndReset()),
+                Convert.ToHexString(SHA256.HashData(bytes)),
+                Math.Min(width, height),
+                null
+            );
         }
         catch (InvalidPictureException error)
         {

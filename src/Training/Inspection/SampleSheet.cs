@@ -7,20 +7,34 @@ namespace TorchBridge.Training.Inspection;
 /// <summary>A page with some pictures of each class.</summary>
 internal static class SampleSheet
 {
-    private const int Samples = 8, Side = 128, LargestClasses = 100;
+    private const int Samples = 8,
+        Side = 128,
+        LargestClasses = 100;
 
     /// <summary>Writes the page.</summary>
     public static void Write(string path, string data, IReadOnlyList<PlacedPicture> placed, DataInspection inspection)
     {
         var bad = inspection.Unreadable.Select(item => item.Name).ToHashSet(StringComparer.Ordinal);
-        var page = new HtmlPage($"Pictures of {data}")
-            .Table(null, ["part and class", "pictures"], inspection.Counts.Select(item => (string[])[$"{item.Part}: {item.Class}", FormattableString.Invariant($"{item.Count:N0}")]));
-        foreach (var group in placed.Where(item => !bad.Contains(item.Picture.Name)).GroupBy(item => item.Class).OrderBy(group => group.Key, StringComparer.Ordinal).Take(LargestClasses))
+        var page = new HtmlPage($"Pictures of {data}").Table(
+            null,
+            ["part and class", "pictures"],
+            inspection.Counts.Select(item =>
+                (string[])[$"{item.Part}: {item.Class}", FormattableString.Invariant($"{item.Count:N0}")]
+            )
+        );
+        foreach (
+            var group in placed
+                .Where(item => !bad.Contains(item.Picture.Name))
+                .GroupBy(item => item.Class)
+                .OrderBy(group => group.Key, StringComparer.Ordinal)
+                .Take(LargestClasses)
+        )
         {
             page.Add($"<h2>{HtmlPage.Text(group.Key)}</h2><div>");
             var members = group.ToArray();
             // The same ones each time, from all over the class.
-            foreach (var i in new Draw(1, 47).Permutation(members.Length).Take(Samples)) page.Image(Thumbnail(members[i].Picture), HtmlPage.Text(members[i].Picture.Name));
+            foreach (var i in new Draw(1, 47).Permutation(members.Length).Take(Samples))
+                page.Image(Thumbnail(members[i].Picture), HtmlPage.Text(members[i].Picture.Name));
             page.Add($"</div>");
         }
 

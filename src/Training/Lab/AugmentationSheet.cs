@@ -10,7 +10,12 @@ namespace TorchBridge.Training.Lab;
 /// <summary>A sheet on which every augmentation can be looked at: a row a picture, a column a technique.</summary>
 internal static class AugmentationSheet
 {
-    private const int Rows = 6, Draws = 2, Pixel = 3, Gap = 8, HeadLine = 26, Seed = 4;
+    private const int Rows = 6,
+        Draws = 2,
+        Pixel = 3,
+        Gap = 8,
+        HeadLine = 26,
+        Seed = 4;
 
     /// <summary>The augmentations, and all of them at once.</summary>
     public static IReadOnlyList<(string Name, AugmentationOptions Options)> Techniques { get; } =
@@ -28,7 +33,10 @@ internal static class AugmentationSheet
     public static (byte[] Png, int Width, int Height) Augmentations(PictureSet set, IReadOnlyList<string> classNames)
     {
         var chosen = Chosen(set);
-        var columns = new List<Func<int, (string, float[])>> { row => (classNames[set.Labels[chosen[row]]], Augmented(set, chosen[row], AugmentationOptions.None, 0)) };
+        var columns = new List<Func<int, (string, float[])>>
+        {
+            row => (classNames[set.Labels[chosen[row]]], Augmented(set, chosen[row], AugmentationOptions.None, 0)),
+        };
         foreach (var (name, options) in Techniques)
         {
             for (var draw = 0; draw < Draws; draw++)
@@ -46,32 +54,66 @@ internal static class AugmentationSheet
     public static (byte[] Png, int Width, int Height) Mixing(PictureSet set, IReadOnlyList<string> classNames)
     {
         var chosen = Chosen(set);
-        var columns = new List<Func<int, (string, float[])>> { row => (classNames[set.Labels[chosen[row]]], Augmented(set, chosen[row], AugmentationOptions.None, 0)) };
-        foreach (var lambda in (double[])[0.9, 0.7, 0.4]) columns.Add(row => Mixed(set, chosen, row, classNames, lambda, (x, t, partners) => BatchMixing.Mixup(x, t, partners, lambda)));
-        foreach (var box in (Box[])[new(0, set.Height / 2, 0, set.Width / 2), new(set.Height / 4, set.Height, set.Width / 3, set.Width), new(set.Height / 3, 2 * set.Height / 3, 0, set.Width)])
-            columns.Add(row => Mixed(set, chosen, row, classNames, 0, (x, t, partners) => BatchMixing.CutMix(x, t, partners, box)));
-        foreach (var side in (int[])[8, 16]) columns.Add(row => ($"cutout {side}", Augmented(set, chosen[row], AugmentationOptions.None with { Cutout = side }, 1)));
+        var columns = new List<Func<int, (string, float[])>>
+        {
+            row => (classNames[set.Labels[chosen[row]]], Augmented(set, chosen[row], AugmentationOptions.None, 0)),
+        };
+        foreach (var lambda in (double[])[0.9, 0.7, 0.4])
+            columns.Add(row =>
+                Mixed(set, chosen, row, classNames, lambda, (x, t, partners) =>
+                    BatchMixing.Mixup(x, t, partners, lambda)
+                )
+            );
+        foreach (
+            var box in (Box[])
+                [
+                    new(0, set.Height / 2, 0, set.Width / 2),
+                    new(set.Height / 4, set.Height, set.Width / 3, set.Width),
+                    new(set.Height / 3, 2 * set.Height / 3, 0, set.Width),
+                ]
+        )
+            columns.Add(row =>
+                Mixed(set, chosen, row, classNames, 0, (x, t, partners) => BatchMixing.CutMix(x, t, partners, box))
+            );
+        foreach (var side in (int[])[8, 16])
+            columns.Add(row =>
+                ($"cutout {side}", Augmented(set, chosen[row], AugmentationOptions.None with { Cutout = side }, 1))
+            );
         return Draw(set, columns);
     }
 
-    private static int[] Chosen(PictureSet set) => [.. Enumerable.Range(0, Rows).Select(row => (int)((long)row * set.Count / Rows))];
+    private static int[] Chosen(PictureSet set) =>
+        [.. Enumerable.Range(0, Rows).Select(row => (int)((long)row * set.Count / Rows))];
 
-    private static (byte[] Png, int Width, int Height) Draw(PictureSet set, List<Func<int, (string Caption, float[] Pixels)>> columns)
+    private static (byte[] Png, int Width, int Height) Draw(
+        PictureSet set,
+        List<Func<int, (string Caption, float[] Pixels)>> columns
+    )
     {
-        int cellWidth = (set.Width * Pixel) + Gap, cellHeight = (set.Height * Pixel) + Gap + HeadLine;
+        int cellWidth = (set.Width * Pixel) + Gap,
+            cellHeight = (set.Height * Pixel) + Gap + HeadLine;
         using var bitmap = new SKBitmap((columns.Count * cellWidth) + Gap, (Rows * cellHeight) + Gap);
         using var canvas = new SKCanvas(bitmap);
         canvas.Clear(SKColors.White);
-        using var text = new SKPaint { Color = SKColors.Black, TextSize = 13, IsAntialias = true };
+        using var text = new SKPaint
+        {
+            Color = SKColors.Black,
+            TextSize = 13,
+            IsAntialias = true,
+        };
         for (var column = 0; column < columns.Count; column++)
         {
             for (var row = 0; row < Rows; row++)
             {
                 var (caption, pixels) = columns[column](row);
-                int left = Gap + (column * cellWidth), top = Gap + (row * cellHeight);
+                int left = Gap + (column * cellWidth),
+                    top = Gap + (row * cellHeight);
                 canvas.DrawText(caption, left, top + 15, text);
                 using var picture = Bitmap(pixels, set.Height, set.Width);
-                canvas.DrawBitmap(picture, SKRect.Create(left, top + HeadLine - 4, set.Width * Pixel, set.Height * Pixel));
+                canvas.DrawBitmap(
+                    picture,
+                    SKRect.Create(left, top + HeadLine - 4, set.Width * Pixel, set.Height * Pixel)
+                );
             }
         }
 
@@ -82,13 +124,23 @@ internal static class AugmentationSheet
     /// <summary>Three quarters of the picture's sides, on white.</summary>
     private static float[] Windowed(PictureSet set, int index)
     {
-        int rows = set.Height * 3 / 4, columns = set.Width * 3 / 4;
+        int rows = set.Height * 3 / 4,
+            columns = set.Width * 3 / 4;
         var window = new float[3 * rows * columns];
         var draw = new Draw(Seed, index, 5);
-        Augmentation.Window(Augmented(set, index, AugmentationOptions.None, 0), set.Height, set.Width, rows, columns, ref draw, window);
+        Augmentation.Window(
+            Augmented(set, index, AugmentationOptions.None, 0),
+            set.Height,
+            set.Width,
+            rows,
+            columns,
+            ref draw,
+            window
+        );
         var target = new float[set.Stride];
         Array.Fill(target, 255);
-        for (var y = 0; y < rows; y++) window.AsSpan(3 * columns * y, 3 * columns).CopyTo(target.AsSpan(3 * set.Width * y));
+        for (var y = 0; y < rows; y++)
+            window.AsSpan(3 * columns * y, 3 * columns).CopyTo(target.AsSpan(3 * set.Width * y));
         return target;
     }
 
@@ -101,20 +153,44 @@ internal static class AugmentationSheet
     }
 
     /// <summary>A picture with the next row's, and what the label becomes.</summary>
-    private static (string Caption, float[] Pixels) Mixed(PictureSet set, int[] chosen, int row, IReadOnlyList<string> classNames, double lambda, Func<Tensor, Tensor, long[], (Tensor Pixels, Tensor Targets)> mix)
+    private static (string Caption, float[] Pixels) Mixed(
+        PictureSet set,
+        int[] chosen,
+        int row,
+        IReadOnlyList<string> classNames,
+        double lambda,
+        Func<Tensor, Tensor, long[], (Tensor Pixels, Tensor Targets)> mix
+    )
     {
         using var scope = NewDisposeScope();
         var partners = Enumerable.Range(0, Rows).Select(i => (long)((i + 1) % Rows)).ToArray();
-        var pixels = stack(chosen.Select(index => tensor(Augmented(set, index, AugmentationOptions.None, 0)).reshape(set.Height, set.Width, 3))).permute(0, 3, 1, 2);
-        var (mixed, targets) = mix(pixels, SoftTargets.Smooth(tensor(chosen.Select(index => (long)set.Labels[index]).ToArray()), classNames.Count, 0), partners);
+        var pixels = stack(
+                chosen.Select(index =>
+                    tensor(Augmented(set, index, AugmentationOptions.None, 0)).reshape(set.Height, set.Width, 3)
+                )
+            )
+            .permute(0, 3, 1, 2);
+        var (mixed, targets) = mix(
+            pixels,
+            SoftTargets.Smooth(tensor(chosen.Select(index => (long)set.Labels[index]).ToArray()), classNames.Count, 0),
+            partners
+        );
         var share = targets[row, set.Labels[chosen[row]]].item<float>();
-        return (string.Create(CultureInfo.InvariantCulture, $"{(lambda > 0 ? "mixup" : "CutMix")} {share:F2}"), mixed[row].permute(1, 2, 0).contiguous().data<float>().ToArray());
+        return (
+            string.Create(CultureInfo.InvariantCulture, $"{(lambda > 0 ? "mixup" : "CutMix")} {share:F2}"),
+            mixed[row].permute(1, 2, 0).contiguous().data<float>().ToArray()
+        );
     }
 
     private static SKBitmap Bitmap(float[] pixels, int height, int width)
     {
         var bitmap = new SKBitmap(width, height);
-        for (var i = 0; i < height * width; i++) bitmap.SetPixel(i % width, i / width, new SKColor((byte)pixels[3 * i], (byte)pixels[(3 * i) + 1], (byte)pixels[(3 * i) + 2]));
+        for (var i = 0; i < height * width; i++)
+            bitmap.SetPixel(
+                i % width,
+                i / width,
+                new SKColor((byte)pixels[3 * i], (byte)pixels[(3 * i) + 1], (byte)pixels[(3 * i) + 2])
+            );
         return bitmap;
     }
 }

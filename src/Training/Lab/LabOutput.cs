@@ -3,7 +3,8 @@ using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Lab;
 
-/// <summary>Prints a page, writes its pictures, and puts several on one page of HTML: inline SVG, no script, nothing external.</summary>
+/// <summary>Prints a page, writes its pictures, and puts several on one page of HTML: inline SVG, no script, nothing
+/// external.</summary>
 internal static class LabOutput
 {
     /// <summary>Prints tables and the paragraph.</summary>
@@ -12,8 +13,11 @@ internal static class LabOutput
         console.WriteLine(page.Title);
         foreach (var table in page.Tables)
         {
-            var printed = new Table().Title(Markup.Escape(table.Caption)).AddColumns([.. table.Head.Select(Markup.Escape)]);
-            foreach (var row in table.Rows) printed.AddRow([.. row.Select(Markup.Escape)]);
+            var printed = new Table()
+                .Title(Markup.Escape(table.Caption))
+                .AddColumns([.. table.Head.Select(Markup.Escape)]);
+            foreach (var row in table.Rows)
+                printed.AddRow([.. row.Select(Markup.Escape)]);
             console.Write(printed);
         }
 
@@ -22,25 +26,33 @@ internal static class LabOutput
 
     /// <summary>Writes each picture as SVG and PNG.</summary>
     /// <returns>Paths without ending.</returns>
-    public static IReadOnlyList<string> WritePictures(string folder, LabPage page) => [.. page.Figures.Select(figure =>
-    {
-        var path = Path.Combine(folder, figure.Name == page.Topic ? page.Topic : $"{page.Topic}-{figure.Name}");
-        figure.Write(path);
-        return path;
-    })];
+    public static IReadOnlyList<string> WritePictures(string folder, LabPage page) =>
+        [
+            .. page.Figures.Select(figure =>
+            {
+                var path = Path.Combine(folder, figure.Name == page.Topic ? page.Topic : $"{page.Topic}-{figure.Name}");
+                figure.Write(path);
+                return path;
+            }),
+        ];
 
     /// <summary>Writes all pages as one.</summary>
     public static void WriteHtml(string path, string title, string subtitle, IReadOnlyList<LabPage> pages)
     {
         var html = new HtmlPage(title);
         html.Add($"<p>{HtmlPage.Text(subtitle)}</p><nav>");
-        foreach (var page in pages) html.Add($"<a href=\"#{page.Topic}\">{HtmlPage.Text(page.Topic)}</a>");
+        foreach (var page in pages)
+            html.Add($"<a href=\"#{page.Topic}\">{HtmlPage.Text(page.Topic)}</a>");
         html.Add($"</nav>");
         foreach (var page in pages)
         {
-            html.Add($"<section id=\"{page.Topic}\"><h2>{HtmlPage.Text(page.Title)}</h2><p>{HtmlPage.Text(page.Paragraph)}</p>");
-            foreach (var figure in page.Figures) html.Picture(figure.Svg());
-            foreach (var table in page.Tables) html.Table(table.Caption, table.Head, table.Rows);
+            html.Add(
+                $"<section id=\"{page.Topic}\"><h2>{HtmlPage.Text(page.Title)}</h2><p>{HtmlPage.Text(page.Paragraph)}</p>"
+            );
+            foreach (var figure in page.Figures)
+                html.Picture(figure.Svg());
+            foreach (var table in page.Tables)
+                html.Table(table.Caption, table.Head, table.Rows);
             html.Add($"</section>");
         }
 

@@ -27,7 +27,10 @@ internal sealed record LabTable(string Caption, string[] Head, IReadOnlyList<str
 internal sealed record LabContext(int Width, int Seed, LabData Data, CancellationToken Stop)
 {
     /// <summary>How tables and pictures call the network.</summary>
-    public string Network => Width == 64 ? "full network, widths 64-128-256-512" : FormattableString.Invariant($"reduced network, widths {Width}-{2 * Width}-{4 * Width}-{8 * Width}");
+    public string Network =>
+        Width == 64
+            ? "full network, widths 64-128-256-512"
+            : FormattableString.Invariant($"reduced network, widths {Width}-{2 * Width}-{4 * Width}-{8 * Width}");
 }
 
 /// <summary>A topic of the lab.</summary>

@@ -17,39 +17,73 @@ internal sealed record Curve(string Name, IEnumerable<(double X, double Y)> Poin
 internal static class LabPlots
 {
     /// <summary>Lines over a common axis; a dashed line has the colour of the solid one before it.</summary>
-    public static PlotModel Lines(string title, string x, string y, IReadOnlyList<Curve> curves, bool logX = false, bool logY = false, double? lowY = null, double? highY = null)
+    public static PlotModel Lines(
+        string title,
+        string x,
+        string y,
+        IReadOnlyList<Curve> curves,
+        bool logX = false,
+        bool logY = false,
+        double? lowY = null,
+        double? highY = null
+    )
     {
-        var plot = Frame(title, PlotStyle.Axis(logX, AxisPosition.Bottom, x), PlotStyle.Axis(logY, AxisPosition.Left, y));
-        if (lowY is { } low) plot.Axes[1].Minimum = low;
-        if (highY is { } high) plot.Axes[1].Maximum = high;
+        var plot = Frame(
+            title,
+            PlotStyle.Axis(logX, AxisPosition.Bottom, x),
+            PlotStyle.Axis(logY, AxisPosition.Left, y)
+        );
+        if (lowY is { } low)
+            plot.Axes[1].Minimum = low;
+        if (highY is { } high)
+            plot.Axes[1].Maximum = high;
         PlotStyle.AddLegend(plot);
         var series = -1;
         foreach (var curve in curves)
         {
-            if (!curve.Dashed || series < 0) series++;
-            plot.Series.Add(PlotStyle.Line(curve.Name, series, curve.Points.Where(point => !logY || point.Y > 0), curve.Dashed));
+            if (!curve.Dashed || series < 0)
+                series++;
+            plot.Series.Add(
+                PlotStyle.Line(curve.Name, series, curve.Points.Where(point => !logY || point.Y > 0), curve.Dashed)
+            );
         }
 
         return plot;
     }
 
-    /// <summary>One histogram above another, each scaled to its own height, with mean and sigma; what lies outside of the range is not drawn.</summary>
-    public static PlotModel Ridges(string title, string x, IReadOnlyList<(string Name, float[] Values)> rows, double low, double high)
+    /// <summary>One histogram above another, each scaled to its own height, with mean and sigma; what lies outside of
+    /// the range is not drawn.</summary>
+    public static PlotModel Ridges(
+        string title,
+        string x,
+        IReadOnlyList<(string Name, float[] Values)> rows,
+        double low,
+        double high
+    )
     {
         var horizontal = PlotStyle.Axis(false, AxisPosition.Bottom, x);
         horizontal.Minimum = low;
         horizontal.Maximum = high;
         var plot = Frame(title, horizontal, Hidden(AxisPosition.Left, -0.1, rows.Count + 0.2));
-        for (var row = 0; row < rows.Count; row++) AddRidge(plot, rows[row].Name, rows[row].Values, row, rows.Count - 1 - row, low, high);
+        for (var row = 0; row < rows.Count; row++)
+            AddRidge(plot, rows[row].Name, rows[row].Values, row, rows.Count - 1 - row, low, high);
         return plot;
     }
 
     /// <summary>Grids of coloured cells beside each other: 0 to 1 is white to blue.</summary>
-    public static PlotModel Grids(string title, IReadOnlyList<(string Name, double[][] Cells)> grids, Func<double, OxyColor>? paint = null)
+    public static PlotModel Grids(
+        string title,
+        IReadOnlyList<(string Name, double[][] Cells)> grids,
+        Func<double, OxyColor>? paint = null
+    )
     {
         paint ??= value => OxyColor.FromRgb((byte)(255 - (200 * value)), (byte)(255 - (120 * value)), 255);
         var width = grids.Sum(grid => grid.Cells[0].Length + 2);
-        var plot = Frame(title, Hidden(AxisPosition.Bottom, -1, width - 1), Hidden(AxisPosition.Left, -0.5, grids.Max(grid => grid.Cells.Length) + 2));
+        var plot = Frame(
+            title,
+            Hidden(AxisPosition.Bottom, -1, width - 1),
+            Hidden(AxisPosition.Left, -0.5, grids.Max(grid => grid.Cells.Length) + 2)
+        );
         plot.PlotAreaBorderThickness = new OxyThickness(0);
         double left = 0;
         foreach (var (name, cells) in grids)
@@ -59,26 +93,30 @@ internal static class LabPlots
                 for (var column = 0; column < cells[row].Length; column++)
                 {
                     var bottom = cells.Length - 1 - row;
-                    plot.Annotations.Add(new RectangleAnnotation
-                    {
-                        MinimumX = left + column,
-                        MaximumX = left + column + 1,
-                        MinimumY = bottom,
-                        MaximumY = bottom + 1,
-                        Fill = paint(cells[row][column]),
-                        Stroke = OxyColors.Gray,
-                        StrokeThickness = 0.5,
-                    });
+                    plot.Annotations.Add(
+                        new RectangleAnnotation
+                        {
+                            MinimumX = left + column,
+                            MaximumX = left + column + 1,
+                            MinimumY = bottom,
+                            MaximumY = bottom + 1,
+                            Fill = paint(cells[row][column]),
+                            Stroke = OxyColors.Gray,
+                            StrokeThickness = 0.5,
+                        }
+                    );
                 }
             }
 
-            plot.Annotations.Add(new TextAnnotation
-            {
-                Text = name,
-                TextPosition = new DataPoint(left + (cells[0].Length / 2.0), cells.Length + 0.6),
-                StrokeThickness = 0,
-                FontSize = 12,
-            });
+            plot.Annotations.Add(
+                new TextAnnotation
+                {
+                    Text = name,
+                    TextPosition = new DataPoint(left + (cells[0].Length / 2.0), cells.Length + 0.6),
+                    StrokeThickness = 0,
+                    FontSize = 12,
+                }
+            );
             left += cells[0].Length + 2;
         }
 
@@ -88,42 +126,73 @@ internal static class LabPlots
     /// <summary>A colour for the number of a group, another one for each of 32; white below zero.</summary>
     public static OxyColor Group(double number)
     {
-        const int hues = 8, levels = 4;
-        if (number < 0) return OxyColors.White;
+        const int hues = 8,
+            levels = 4;
+        if (number < 0)
+            return OxyColors.White;
         var level = ((int)number / hues) % levels;
         return OxyColor.FromHsv((int)number % hues / (double)hues, 0.75 - (0.17 * level), 0.95 - (0.1 * (level % 2)));
     }
 
-    private static void AddRidge(PlotModel plot, string name, float[] values, int series, double baseLine, double low, double high)
+    private static void AddRidge(
+        PlotModel plot,
+        string name,
+        float[] values,
+        int series,
+        double baseLine,
+        double low,
+        double high
+    )
     {
         const int bins = 60;
         var counts = new double[bins];
         foreach (var value in values)
         {
             var bin = (value - low) / (high - low) * bins;
-            if (bin is >= 0 and <= bins) counts[Math.Min(bins - 1, (int)bin)]++;
+            if (bin is >= 0 and <= bins)
+                counts[Math.Min(bins - 1, (int)bin)]++;
         }
 
         var top = Math.Max(1, counts.Max());
         var color = PlotStyle.Color(series);
-        var area = new AreaSeries { Color = color, Fill = OxyColor.FromAColor(90, color), ConstantY2 = baseLine };
-        for (var i = 0; i < bins; i++) area.Points.Add(new DataPoint(low + ((i + 0.5) / bins * (high - low)), baseLine + (0.85 * counts[i] / top)));
+        var area = new AreaSeries
+        {
+            Color = color,
+            Fill = OxyColor.FromAColor(90, color),
+            ConstantY2 = baseLine,
+        };
+        for (var i = 0; i < bins; i++)
+            area.Points.Add(
+                new DataPoint(low + ((i + 0.5) / bins * (high - low)), baseLine + (0.85 * counts[i] / top))
+            );
         plot.Series.Add(area);
         var mean = values.Average(value => (double)value);
         var sigma = Math.Sqrt(values.Average(value => (value - mean) * (value - mean)));
         // On the side where fewer values lie.
         var isLeft = counts.Take(bins / 3).Sum() < counts.TakeLast(bins / 3).Sum();
-        plot.Annotations.Add(new TextAnnotation
-        {
-            Text = $"{name}: mean {Numbers.Short(mean)}, sigma {Numbers.Short(sigma)}",
-            TextPosition = new DataPoint(isLeft ? low + (0.01 * (high - low)) : high - (0.01 * (high - low)), baseLine + 0.6),
-            TextHorizontalAlignment = isLeft ? HorizontalAlignment.Left : HorizontalAlignment.Right,
-            StrokeThickness = 0,
-            FontSize = 11,
-        });
+        plot.Annotations.Add(
+            new TextAnnotation
+            {
+                Text = $"{name}: mean {Numbers.Short(mean)}, sigma {Numbers.Short(sigma)}",
+                TextPosition = new DataPoint(
+                    isLeft ? low + (0.01 * (high - low)) : high - (0.01 * (high - low)),
+                    baseLine + 0.6
+                ),
+                TextHorizontalAlignment = isLeft ? HorizontalAlignment.Left : HorizontalAlignment.Right,
+                StrokeThickness = 0,
+                FontSize = 11,
+            }
+        );
     }
 
-    private static LinearAxis Hidden(AxisPosition position, double low, double high) => new() { Position = position, Minimum = low, Maximum = high, IsAxisVisible = false };
+    private static LinearAxis Hidden(AxisPosition position, double low, double high) =>
+        new()
+        {
+            Position = position,
+            Minimum = low,
+            Maximum = high,
+            IsAxisVisible = false,
+        };
 
     private static PlotModel Frame(string title, Axis horizontal, Axis vertical)
     {

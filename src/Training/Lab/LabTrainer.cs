@@ -20,7 +20,8 @@ internal sealed record LabSettings
     /// <summary>AdamW's: taken from the weights themselves.</summary>
     public double DecoupledDecay { get; init; }
 
-    /// <summary>Lambda of a penalty lambda / 2 ||w||^2 in the loss, which Adam then divides as it divides every gradient.</summary>
+    /// <summary>Lambda of a penalty lambda / 2 ||w||^2 in the loss, which Adam then divides as it divides every
+    /// gradient.</summary>
     public double Penalty { get; init; }
 
     /// <summary>Training pictures that are used; null for all.</summary>
@@ -34,38 +35,64 @@ internal sealed record LabSettings
 }
 
 /// <summary>An epoch of a lab run. Training figures are those of its steps, validation is in eval mode.</summary>
-internal sealed record LabEpoch(int Epoch, double TrainingLoss, double TrainingAccuracy, double ValidationLoss, double ValidationAccuracy);
+internal sealed record LabEpoch(
+    int Epoch,
+    double TrainingLoss,
+    double TrainingAccuracy,
+    double ValidationLoss,
+    double ValidationAccuracy
+);
 
-/// <summary>Trains any module [N, 3, H, W] to logits on the lab's pictures, in float32. A run that diverges ends there.</summary>
+/// <summary>Trains any module [N, 3, H, W] to logits on the lab's pictures, in float32. A run that diverges ends
+/// there.</summary>
 internal static class LabTrainer
 {
     private const int EvaluationBatch = 100;
 
     /// <summary>Trains; <paramref name="afterStep"/> sees the number of each step.</summary>
-    public static IReadOnlyList<LabEpoch> Train(nn.Module<Tensor, Tensor> network, LabContext context, LabSettings settings, Action<int>? afterStep = null)
+    public static IReadOnlyList<LabEpoch> Train(
+        nn.Module<Tensor, Tensor> network,
+        LabContext context,
+        LabSettings settings,
+        Action<int>? afterStep = null
+    )
     {
         var data = context.Data;
         using var optimizer = Optimizer(network, settings);
         var history = new List<LabEpoch>();
         var step = 0;
-        var count = settings.Pictures is { } some ? Math.Min(some, data.Pictures.Training.Count) : data.Pictures.Training.Count;
+        var count = settings.Pictures is { } some
+            ? Math.Min(some, data.Pictures.Training.Count)
+            : data.Pictures.Training.Count;
         var batchSize = Math.Min(settings.BatchSize, count);
         for (var epoch = 1; epoch <= settings.Epochs; epoch++)
         {
             double lossSum = 0;
-            long right = 0, seen = 0;
+            long right = 0,
+                seen = 0;
             network.train();
             using (var pause = new CollectionPause())
             {
-                foreach (var indices in new Draw(context.Seed, 37, epoch).Permutation(count).Chunk(batchSize).Where(chunk => chunk.Length == batchSize))
+                foreach (
+                    var indices in new Draw(context.Seed, 37, epoch)
+                        .Permutation(count)
+                        .Chunk(batchSize)
+                        .Where(chunk => chunk.Length == batchSize)
+                )
                 {
                     context.Stop.ThrowIfCancellationRequested();
                     pause.BetweenSteps();
                     using var scope = NewDisposeScope();
                     var chosen = tensor(indices.Select(index => (long)index).ToArray());
-                    var (pixels, labels) = (data.TrainingPixels.index_select(0, chosen), data.TrainingLabels.index_select(0, chosen));
+                    var (pixels, labels) = (
+                        data.TrainingPixels.index_select(0, chosen),
+                        data.TrainingLabels.index_select(0, chosen)
+                    );
                     var logits = network.call(pixels);
-                    var loss = SoftTargets.CrossEntropy(logits, SoftTargets.Smooth(labels, data.Classes, settings.LabelSmoothing));
+                    var loss = SoftTargets.CrossEntropy(
+                        logits,
+                        SoftTargets.Smooth(labels, data.Classes, settings.LabelSmoothing)
+                    );
                     optimizer.zero_grad();
                     loss.backward();
                     optimizer.step();
@@ -74,14 +101,23 @@ internal static class LabTrainer
                     right += logits.argmax(1).eq(labels).sum().ToInt64();
                     seen += indices.Length;
                     afterStep?.Invoke(++step);
-                    if (double.IsFinite(value)) continue;
+                    if (double.IsFinite(value))
+                        continue;
                     history.Add(new LabEpoch(epoch, double.NaN, (double)right / seen, double.NaN, 0));
                     return history;
                 }
             }
 
             var validation = settings.ValidateAtEndOnly && epoch < settings.Epochs ? null : Evaluate(network, data);
-            history.Add(new LabEpoch(epoch, lossSum / seen, (double)right / seen, validation?.Loss ?? double.NaN, validation?.Accuracy ?? double.NaN));
+            history.Add(
+                new LabEpoch(
+                    epoch,
+                    lossSum / seen,
+                    (double)right / seen,
+                    validation?.Loss ?? double.NaN,
+                    validation?.Accuracy ?? double.NaN
+                )
+            );
         }
 
         return history;
@@ -93,14 +129,23 @@ internal static class LabTrainer
         network.eval();
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        var parts = Enumerable.Range(0, (int)((data.ValidationPixels.shape[0] + EvaluationBatch - 1) / EvaluationBatch))
-            .Select(i => network.call(data.ValidationPixels[(i * EvaluationBatch)..Math.Min((i + 1) * EvaluationBatch, (int)data.ValidationPixels.shape[0])])).ToArray();
+        var parts = Enumerable
+            .Range(0, (int)((data.ValidationPixels.shape[0] + EvaluationBatch - 1) / EvaluationBatch))
+            .Select(i =>
+                network.call(
+                    data.ValidationPixels[
+                        (i * EvaluationBatch)..Math.Min((i + 1) * EvaluationBatch, (int)data.ValidationPixels.shape[0])
+                    ]
+                )
+            )
+            .ToArray();
         return Evaluation.OfLogits(cat(parts), data.ValidationLabels);
     }
 
     private static optim.Optimizer Optimizer(nn.Module network, LabSettings settings)
     {
-        if (settings.Sgd) return optim.SGD(network.parameters(), settings.LearningRate, momentum: 0.9);
+        if (settings.Sgd)
+            return optim.SGD(network.parameters(), settings.LearningRate, momentum: 0.9);
         return settings.Penalty > 0
             ? optim.Adam(network.parameters(), settings.LearningRate, weight_decay: settings.Penalty)
             : optim.AdamW(network.parameters(), settings.LearningRate, weight_decay: settings.DecoupledDecay);

@@ -1,5 +1,7 @@
-// Why: bfloat16 halves the memory traffic of a convolution and, where the processor has the instructions, doubles its arithmetic; but
-// small updates of a weight would be lost in its 8 bits of mantissa. So the weight stays float32, the optimizer's, and is cast for each
+// Why: bfloat16 halves the memory traffic of a convolution and, where the processor has the instructions, doubles its
+// arithmetic; but
+// small updates of a weight would be lost in its 8 bits of mantissa. So the weight stays float32, the optimizer's,
+// and is cast for each
 // forward pass; autograd casts its gradient back. With float32 inputs nothing is cast.
 // Source: Micikevicius et al. 2018, "Mixed Precision Training", section 3.1.
 using TorchSharp;
@@ -9,7 +11,8 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Training.Networks;
 
-/// <summary>A convolution with float32 weights that computes in the dtype of its input: [N, in, H, W] to [N, out, H', W']. State-dict keys are Conv2d's.</summary>
+/// <summary>A convolution with float32 weights that computes in the dtype of its input: [N, in, H, W] to [N, out, H',
+/// W']. State-dict keys are Conv2d's.</summary>
 internal sealed class CastingConv2d : nn.Module<Tensor, Tensor>
 {
     private readonly Parameter weight;
@@ -26,7 +29,16 @@ internal sealed class CastingConv2d : nn.Module<Tensor, Tensor>
     /// <param name="padding">Zeros around the picture.</param>
     /// <param name="bias">Whether a bias is added.</param>
     /// <param name="groups">Groups of channels that do not see each other; as many as channels is depthwise.</param>
-    public CastingConv2d(int from, int to, int kernel, int stride = 1, int padding = 0, bool bias = true, int groups = 1) : base(nameof(CastingConv2d))
+    public CastingConv2d(
+        int from,
+        int to,
+        int kernel,
+        int stride = 1,
+        int padding = 0,
+        bool bias = true,
+        int groups = 1
+    )
+        : base(nameof(CastingConv2d))
     {
         weight = new Parameter(zeros(to, from / groups, kernel, kernel));
         this.bias = bias ? new Parameter(zeros(to)) : null;
@@ -43,7 +55,9 @@ internal sealed class CastingConv2d : nn.Module<Tensor, Tensor>
     public Parameter? Bias => bias;
 
     /// <inheritdoc/>
-    public override Tensor forward(Tensor x) => F.conv2d(x, Like(weight, x), bias is null ? null : Like(bias, x), stride, padding, groups: groups);
+    public override Tensor forward(Tensor x) =>
+        F.conv2d(x, Like(weight, x), bias is null ? null : Like(bias, x), stride, padding, groups: groups);
 
-    private static Tensor Like(Tensor parameter, Tensor x) => parameter.dtype == x.dtype ? parameter : parameter.to(x.dtype);
+    private static Tensor Like(Tensor parameter, Tensor x) =>
+        parameter.dtype == x.dtype ? parameter : parameter.to(x.dtype);
 }

@@ -7,12 +7,14 @@ using F = TorchSharp.torch.nn.functional;
 namespace TorchBridge.Training.Networks;
 
 /// <summary>
-/// A network that ends in a global average pool and a classifier: normalized pictures [N, 3, H, W] to float32 logits [N, classes].
+/// A network that ends in a global average pool and a classifier: normalized pictures [N, 3, H, W] to float32 logits
+/// [N, classes].
 /// Pictures may be bfloat16: then everything up to the pool is computed in it.
 /// </summary>
 internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(name)
 {
-    /// <summary>Parts from the input to the classifier, as prefixes of state-dict keys; the last one is the classifier's.</summary>
+    /// <summary>Parts from the input to the classifier, as prefixes of state-dict keys; the last one is the
+    /// classifier's.</summary>
     public abstract IReadOnlyList<string> Stages { get; }
 
     /// <summary>What turns features into logits.</summary>
@@ -25,12 +27,13 @@ internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(na
     public virtual bool IsLinearAfterPool => true;
 
     /// <summary>Makes the network that options describe; torch's random state decides the weights.</summary>
-    public static ImageNetwork Make(NetworkOptions options) => options.Kind switch
-    {
-        NetworkKind.ModernCnn => new ModernCnn(options),
-        NetworkKind.MobilenetV3Small or NetworkKind.MobilenetV3Large => new MobileNetV3(options),
-        _ => new ResNet(options),
-    };
+    public static ImageNetwork Make(NetworkOptions options) =>
+        options.Kind switch
+        {
+            NetworkKind.ModernCnn => new ModernCnn(options),
+            NetworkKind.MobilenetV3Small or NetworkKind.MobilenetV3Large => new MobileNetV3(options),
+            _ => new ResNet(options),
+        };
 
     /// <summary>The last feature maps: normalized pictures to [N, features, h, w].</summary>
     public abstract Tensor Maps(Tensor x);
@@ -46,13 +49,16 @@ internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(na
         return x.dtype == LastLayer.weight.dtype ? x : x.to(LastLayer.weight.dtype);
     }
 
-    /// <summary>Logits [N, classes] and the class-activation maps [N, classes, h, w] of all classes, whose sums are the logits less their biases.</summary>
+    /// <summary>Logits [N, classes] and the class-activation maps [N, classes, h, w] of all classes, whose sums are
+    /// the logits less their biases.</summary>
     public (Tensor Logits, Tensor Maps) Explain(Tensor x)
     {
         var maps = Maps(x);
         var weight = LastLayer.weight;
         var pooled = F.adaptive_avg_pool2d(maps, 1);
-        var shares = F.conv2d(maps, weight.view(weight.shape[0], weight.shape[1], 1, 1)) / (float)(maps.shape[2] * maps.shape[3]);
+        var shares =
+            F.conv2d(maps, weight.view(weight.shape[0], weight.shape[1], 1, 1))
+            / (float)(maps.shape[2] * maps.shape[3]);
         return (Classify(pooled.view(pooled.size(0), -1)), shares);
     }
 
@@ -65,7 +71,8 @@ internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(na
     {
         for (var i = Stages.Count - 1; i >= 0; i--)
         {
-            if (Stages[i].Split(' ').Any(stage => parameter.StartsWith(stage + ".", StringComparison.Ordinal))) return i;
+            if (Stages[i].Split(' ').Any(stage => parameter.StartsWith(stage + ".", StringComparison.Ordinal)))
+                return i;
         }
 
         throw new ArgumentException($"{parameter} is in no part of {GetName()}", nameof(parameter));

@@ -5,18 +5,25 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Training.Networks;
 
-/// <summary>The lesson's network for comparing normalizations: two convolutions at full size, each with a norm; 77,322 parameters with batch or group. [N, 3, H, W] to logits.</summary>
+/// <summary>The lesson's network for comparing normalizations: two convolutions at full size, each with a norm;
+/// 77,322 parameters with batch or group. [N, 3, H, W] to logits.</summary>
 internal sealed class NormComparison : nn.Module<Tensor, Tensor>
 {
     private readonly Sequential features;
     private readonly Linear classifier;
 
-    public NormComparison(NormKind norm, int height, int width, int classes) : base(nameof(NormComparison))
+    public NormComparison(NormKind norm, int height, int width, int classes)
+        : base(nameof(NormComparison))
     {
         features = nn.Sequential(
-            nn.Conv2d(3, 64, 3, padding: 1), NormLayer.Make(norm, 64, height, width), nn.ReLU(),
-            nn.Conv2d(64, 128, 3, padding: 1), NormLayer.Make(norm, 128, height, width), nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1));
+            nn.Conv2d(3, 64, 3, padding: 1),
+            NormLayer.Make(norm, 64, height, width),
+            nn.ReLU(),
+            nn.Conv2d(64, 128, 3, padding: 1),
+            NormLayer.Make(norm, 128, height, width),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1)
+        );
         classifier = nn.Linear(128, classes);
         RegisterComponents();
     }
@@ -25,7 +32,8 @@ internal sealed class NormComparison : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor x) => classifier.forward(features.forward(x).flatten(1));
 }
 
-/// <summary>The lesson's network for comparing dropouts: one convolution, BatchNorm, ReLU, a dropout, pooling. [N, 3, H, W] to logits.</summary>
+/// <summary>The lesson's network for comparing dropouts: one convolution, BatchNorm, ReLU, a dropout, pooling. [N, 3,
+/// H, W] to logits.</summary>
 internal sealed class DropoutComparison : nn.Module<Tensor, Tensor>
 {
     private readonly Conv2d conv = nn.Conv2d(3, 64, 3, padding: 1);
@@ -35,7 +43,8 @@ internal sealed class DropoutComparison : nn.Module<Tensor, Tensor>
 
     /// <param name="kind">Which dropout; null for none.</param>
     /// <param name="classes">Number of classes.</param>
-    public DropoutComparison(DropoutKind? kind, int classes) : base(nameof(DropoutComparison))
+    public DropoutComparison(DropoutKind? kind, int classes)
+        : base(nameof(DropoutComparison))
     {
         dropout = kind switch
         {
@@ -49,10 +58,12 @@ internal sealed class DropoutComparison : nn.Module<Tensor, Tensor>
     }
 
     /// <inheritdoc/>
-    public override Tensor forward(Tensor x) => fc.forward(F.adaptive_avg_pool2d(dropout.forward(F.relu(bn.forward(conv.forward(x)))), 1).flatten(1));
+    public override Tensor forward(Tensor x) =>
+        fc.forward(F.adaptive_avg_pool2d(dropout.forward(F.relu(bn.forward(conv.forward(x)))), 1).flatten(1));
 }
 
-/// <summary>A deep stack of linear layers over small pictures, whose values can be looked at. [N, 3, H, W] to logits.</summary>
+/// <summary>A deep stack of linear layers over small pictures, whose values can be looked at. [N, 3, H, W] to
+/// logits.</summary>
 internal sealed class DeepStack : nn.Module<Tensor, Tensor>
 {
     private const int Side = 16;
@@ -64,7 +75,8 @@ internal sealed class DeepStack : nn.Module<Tensor, Tensor>
     /// <param name="units">Units a layer.</param>
     /// <param name="classes">Number of classes.</param>
     /// <param name="norm">Makes the norm of a layer; null for none.</param>
-    public DeepStack(int depth, int units, int classes, Func<int, nn.Module<Tensor, Tensor>>? norm) : base(nameof(DeepStack))
+    public DeepStack(int depth, int units, int classes, Func<int, nn.Module<Tensor, Tensor>>? norm)
+        : base(nameof(DeepStack))
     {
         for (var i = 0; i < depth; i++)
         {
@@ -76,7 +88,8 @@ internal sealed class DeepStack : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    /// <summary>The layer whose input is kept, and where it is kept: mean and sigma of one unit's and of all units' values over the batch.</summary>
+    /// <summary>The layer whose input is kept, and where it is kept: mean and sigma of one unit's and of all units'
+    /// values over the batch.</summary>
     public (int Layer, Action<Tensor>? Seen) Watch { get; set; }
 
     /// <inheritdoc/>
@@ -85,7 +98,8 @@ internal sealed class DeepStack : nn.Module<Tensor, Tensor>
         x = F.adaptive_avg_pool2d(x, Side).flatten(1);
         for (var i = 0; i < layers.Count; i++)
         {
-            if (i == Watch.Layer) Watch.Seen?.Invoke(x);
+            if (i == Watch.Layer)
+                Watch.Seen?.Invoke(x);
             x = F.relu(norms[i].forward(layers[i].forward(x)));
         }
 

@@ -7,8 +7,10 @@ using F = TorchSharp.torch.nn.functional;
 namespace TorchBridge.Training.Networks;
 
 /// <summary>
-/// The lesson's network. Pictures [N, 3, H, W] to float32 logits [N, classes]: conv 3 to 64, norm, ReLU; three blocks that halve the
-/// picture and double the channels (conv stride 2, norm, ReLU, conv, norm), ReLU after each; global average pool; dropout; linear.
+/// The lesson's network. Pictures [N, 3, H, W] to float32 logits [N, classes]: conv 3 to 64, norm, ReLU; three blocks
+/// that halve the
+/// picture and double the channels (conv stride 2, norm, ReLU, conv, norm), ReLU after each; global average pool;
+/// dropout; linear.
 /// Pictures may be bfloat16: then everything up to the pool is computed in it.
 /// Field names are state-dict keys: <c>conv1</c>, <c>bn1</c>, <c>res_block1.0</c> …, <c>shortcut1.0</c>, <c>fc</c>.
 /// </summary>
@@ -31,9 +33,12 @@ internal sealed class ModernCnn : ImageNetwork
     private readonly bool dropsChannels;
 
     /// <summary>Builds and initializes the network; torch's random state decides the weights.</summary>
-    public ModernCnn(NetworkOptions options) : base(nameof(ModernCnn))
+    public ModernCnn(NetworkOptions options)
+        : base(nameof(ModernCnn))
     {
-        int c = options.Channels, h = options.Height, w = options.Width;
+        int c = options.Channels,
+            h = options.Height,
+            w = options.Width;
         activation = options.Activation;
         conv1 = new CastingConv2d(3, c, 3, padding: 1);
         bn1 = NormLayer.Make(options.Norm, c, h, w);
@@ -63,7 +68,8 @@ internal sealed class ModernCnn : ImageNetwork
     }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Stages => ["conv1 bn1", "res_block1 shortcut1", "res_block2 shortcut2", "res_block3 shortcut3", "fc"];
+    public override IReadOnlyList<string> Stages =>
+        ["conv1 bn1", "res_block1 shortcut1", "res_block2 shortcut2", "res_block3 shortcut3", "fc"];
 
     /// <inheritdoc/>
     public override nn.Module Head => fc;
@@ -82,7 +88,8 @@ internal sealed class ModernCnn : ImageNetwork
     }
 
     /// <inheritdoc/>
-    public override Tensor Classify(Tensor features) => fc.forward(dropsChannels ? features : dropout.forward(features));
+    public override Tensor Classify(Tensor features) =>
+        fc.forward(dropsChannels ? features : dropout.forward(features));
 
     private static Tensor Join(Sequential block, Sequential? shortcut, StochasticDepth depth, Tensor x) =>
         shortcut is null ? block.forward(x) : depth.forward(block.forward(x)) + shortcut.forward(x);
@@ -92,14 +99,20 @@ internal sealed class ModernCnn : ImageNetwork
     // A 3x3 convolution of stride 2 with padding 1 gives ceil(size / 2).
     private static (int Height, int Width) Halve(int height, int width) => ((height + 1) / 2, (width + 1) / 2);
 
-    private static Sequential Block(NetworkOptions options, int from, int to, int height, int width) => nn.Sequential(
-        ("0", new CastingConv2d(from, to, 3, stride: 2, padding: 1)),
-        ("1", NormLayer.Make(options.Norm, to, height, width)),
-        ("2", options.Activation == ActivationKind.Relu ? nn.ReLU(inplace: true) : nn.SELU(inplace: true)),
-        ("3", new CastingConv2d(to, to, 3, padding: 1)),
-        ("4", NormLayer.Make(options.Norm, to, height, width)));
+    private static Sequential Block(NetworkOptions options, int from, int to, int height, int width) =>
+        nn.Sequential(
+            ("0", new CastingConv2d(from, to, 3, stride: 2, padding: 1)),
+            ("1", NormLayer.Make(options.Norm, to, height, width)),
+            ("2", options.Activation == ActivationKind.Relu ? nn.ReLU(inplace: true) : nn.SELU(inplace: true)),
+            ("3", new CastingConv2d(to, to, 3, padding: 1)),
+            ("4", NormLayer.Make(options.Norm, to, height, width))
+        );
 
-    private static Sequential? Shortcut(NetworkOptions options, int from, int to, int height, int width) => options.Form == BlockForm.Plain
-        ? null
-        : nn.Sequential(("0", new CastingConv2d(from, to, 1, stride: 2, bias: false)), ("1", NormLayer.Make(options.Norm, to, height, width)));
+    private static Sequential? Shortcut(NetworkOptions options, int from, int to, int height, int width) =>
+        options.Form == BlockForm.Plain
+            ? null
+            : nn.Sequential(
+                ("0", new CastingConv2d(from, to, 1, stride: 2, bias: false)),
+                ("1", NormLayer.Make(options.Norm, to, height, width))
+            );
 }

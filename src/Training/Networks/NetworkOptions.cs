@@ -51,11 +51,13 @@ internal enum DropoutKind
     /// <summary>Whole channels of the last maps, before the pooling (Dropout2d).</summary>
     Spatial,
 
-    /// <summary>Single features, set to SELU's negative limit and rescaled, so that mean and variance stay (AlphaDropout).</summary>
+    /// <summary>Single features, set to SELU's negative limit and rescaled, so that mean and variance stay
+    /// (AlphaDropout).</summary>
     Alpha,
 }
 
-/// <summary>How convolutions start; biases are zero, norms are 1 and 0, the classifier is normal with std 0.01.</summary>
+/// <summary>How convolutions start; biases are zero, norms are 1 and 0, the classifier is normal with std
+/// 0.01.</summary>
 internal enum InitializationKind
 {
     /// <summary>Normal, std sqrt(2 / fan_out): the lesson's.</summary>
@@ -80,10 +82,12 @@ internal enum InitializationKind
 /// <summary>Everything that decides a network's shape and start; stored with its weights.</summary>
 internal sealed record NetworkOptions
 {
-    /// <summary>Which network; for all but the ModernCNN only classes, size, dropout and start of the convolutions can be chosen.</summary>
+    /// <summary>Which network; for all but the ModernCNN only classes, size, dropout and start of the convolutions
+    /// can be chosen.</summary>
     public NetworkKind Kind { get; init; } = NetworkKind.ModernCnn;
 
-    /// <summary>Residual blocks of a ResNet's last stage, where not those of the published network: the ResNet-18 that comes with the program has three.</summary>
+    /// <summary>Residual blocks of a ResNet's last stage, where not those of the published network: the ResNet-18
+    /// that comes with the program has three.</summary>
     public int? LastStageBlocks { get; init; }
 
     /// <summary>Number of classes, at least 2.</summary>
@@ -113,7 +117,8 @@ internal sealed record NetworkOptions
     /// <summary>Activation.</summary>
     public ActivationKind Activation { get; init; } = ActivationKind.Relu;
 
-    /// <summary>Probability of leaving out the last block's branch, 0 to below 1; the first block has a third of it, the second two thirds. Residual form only.</summary>
+    /// <summary>Probability of leaving out the last block's branch, 0 to below 1; the first block has a third of it,
+    /// the second two thirds. Residual form only.</summary>
     public double StochasticDepth { get; init; }
 
     /// <summary>Start of the convolutions.</summary>

@@ -8,16 +8,17 @@ internal static class NormLayer
     private const int Groups = 8;
 
     /// <summary>Makes a layer for maps of [N, channels, height, width]; LayerNorm is sized from the map.</summary>
-    public static nn.Module<Tensor, Tensor> Make(NormKind kind, int channels, int height, int width) => kind switch
-    {
-        NormKind.Batch => nn.BatchNorm2d(channels),
-        NormKind.Layer => nn.LayerNorm([channels, height, width]),
-        NormKind.Group => Group(Math.Min(Groups, channels), channels),
-        NormKind.Instance => nn.InstanceNorm2d(channels),
-        NormKind.None => nn.Identity(),
-        NormKind.BatchFromScratch => new ScratchBatchNorm(channels),
-        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "unknown normalization"),
-    };
+    public static nn.Module<Tensor, Tensor> Make(NormKind kind, int channels, int height, int width) =>
+        kind switch
+        {
+            NormKind.Batch => nn.BatchNorm2d(channels),
+            NormKind.Layer => nn.LayerNorm([channels, height, width]),
+            NormKind.Group => Group(Math.Min(Groups, channels), channels),
+            NormKind.Instance => nn.InstanceNorm2d(channels),
+            NormKind.None => nn.Identity(),
+            NormKind.BatchFromScratch => new ScratchBatchNorm(channels),
+            _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "unknown normalization"),
+        };
 
     /// <summary>GroupNorm with weight 1 and bias 0: TorchSharp 0.107 leaves both as the memory was.</summary>
     public static nn.Module<Tensor, Tensor> Group(int groups, int channels)

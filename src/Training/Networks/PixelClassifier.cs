@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 namespace TorchBridge.Training.Networks;
 
 /// <summary>
-/// The network with its preprocessing in front and softmax behind: what is exported, and what every comparison starts from.
+/// The network with its preprocessing in front and softmax behind: what is exported, and what every comparison starts
+/// from.
 /// Pixels [N, 3, H, W], float32, RGB, 0 to 255, to (logits, probabilities), both [N, classes].
 /// Preprocessing is (pixel / 255 - mean) / std per channel, computed as pixel * scale + offset.
 /// </summary>
@@ -16,12 +17,15 @@ internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor
 
     /// <summary>Wraps a network; it stays the caller's.</summary>
     /// <param name="network">Normalized pictures to logits.</param>
-    /// <param name="statistics">Channel mean and standard deviation of the training part, of pixels scaled to 0 to 1.</param>
-    public PixelClassifier(ImageNetwork network, Data.ChannelStatistics statistics) : base(nameof(PixelClassifier))
+    /// <param name="statistics">Channel mean and standard deviation of the training part, of pixels scaled to 0 to
+    /// 1.</param>
+    public PixelClassifier(ImageNetwork network, Data.ChannelStatistics statistics)
+        : base(nameof(PixelClassifier))
     {
         this.network = network;
         scale = tensor(statistics.Std.Select(std => (float)(1 / (255 * std))).ToArray()).view(1, 3, 1, 1);
-        offset = tensor(statistics.Mean.Zip(statistics.Std, (mean, std) => (float)(-mean / std)).ToArray()).view(1, 3, 1, 1);
+        offset = tensor(statistics.Mean.Zip(statistics.Std, (mean, std) => (float)(-mean / std)).ToArray())
+            .view(1, 3, 1, 1);
         RegisterComponents();
     }
 
@@ -37,10 +41,12 @@ internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor
         return network.forward(compute == ScalarType.Float32 ? normalized : normalized.to(compute));
     }
 
-    /// <summary>Normalizes pixels and gives what the network's classifier sees of them: float32 [N, features].</summary>
+    /// <summary>Normalizes pixels and gives what the network's classifier sees of them: float32 [N,
+    /// features].</summary>
     public Tensor Features(Tensor pixels) => network.Features((pixels * scale) + offset);
 
-    /// <summary>Logits and the class-activation maps of all classes, float32: [N, classes] and [N, classes, h, w].</summary>
+    /// <summary>Logits and the class-activation maps of all classes, float32: [N, classes] and [N, classes, h,
+    /// w].</summary>
     public (Tensor Logits, Tensor Maps) Explain(Tensor pixels) => network.Explain((pixels * scale) + offset);
 
     /// <inheritdoc/>

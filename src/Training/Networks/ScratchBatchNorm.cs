@@ -1,7 +1,8 @@
 // BatchNorm written out. For each channel, over the batch and all places (m numbers):
 //   mu = sum x / m,  var = sum (x - mu)^2 / m,  y = weight (x - mu) / sqrt(var + eps) + bias        in train mode
 //   running_mean <- (1 - momentum) running_mean + momentum mu
-//   running_var  <- (1 - momentum) running_var  + momentum var m / (m - 1)                          unbiased, as in PyTorch
+//   running_var  <- (1 - momentum) running_var  + momentum var m / (m - 1)                          unbiased, as in
+// PyTorch
 //   y = weight (x - running_mean) / sqrt(running_var + eps) + bias                                  in eval mode
 // Gradients are autograd's. Source: Ioffe & Szegedy 2015, "Batch Normalization", algorithms 1 and 2.
 using TorchSharp;
@@ -10,7 +11,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Networks;
 
-/// <summary>BatchNorm1d and BatchNorm2d from tensor operations: [N, C], [N, C, L] or [N, C, H, W] to the same shape. State-dict keys are the library's.</summary>
+/// <summary>BatchNorm1d and BatchNorm2d from tensor operations: [N, C], [N, C, L] or [N, C, H, W] to the same shape.
+/// State-dict keys are the library's.</summary>
 internal sealed class ScratchBatchNorm : nn.Module<Tensor, Tensor>
 {
     private readonly Parameter weight;
@@ -22,7 +24,8 @@ internal sealed class ScratchBatchNorm : nn.Module<Tensor, Tensor>
     private readonly double momentum;
 
     /// <summary>Makes a layer: weight 1, bias 0, running mean 0, running variance 1.</summary>
-    public ScratchBatchNorm(int channels, double eps = 1e-5, double momentum = 0.1) : base(nameof(ScratchBatchNorm))
+    public ScratchBatchNorm(int channels, double eps = 1e-5, double momentum = 0.1)
+        : base(nameof(ScratchBatchNorm))
     {
         (this.eps, this.momentum) = (eps, momentum);
         weight = new Parameter(ones(channels));
@@ -33,16 +36,19 @@ internal sealed class ScratchBatchNorm : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    /// <summary>Whether <c>running_var</c> takes the biased variance, as the lesson's version does; PyTorch takes the unbiased one.</summary>
+    /// <summary>Whether <c>running_var</c> takes the biased variance, as the lesson's version does; PyTorch takes the
+    /// unbiased one.</summary>
     public bool KeepsBiasedVariance { get; set; }
 
     /// <inheritdoc/>
     public override Tensor forward(Tensor x)
     {
         // As the library: statistics and weights are float32, whatever the maps are in.
-        if (x.dtype != weight.dtype) return forward(x.to(weight.dtype)).to(x.dtype);
+        if (x.dtype != weight.dtype)
+            return forward(x.to(weight.dtype)).to(x.dtype);
         var shape = Enumerable.Range(0, (int)x.dim()).Select(axis => axis == 1 ? x.size(1) : 1L).ToArray();
-        if (!training) return Affine(x, running_mean.view(shape), running_var.view(shape), shape);
+        if (!training)
+            return Affine(x, running_mean.view(shape), running_var.view(shape), shape);
         var axes = Enumerable.Range(0, (int)x.dim()).Where(axis => axis != 1).Select(axis => (long)axis).ToArray();
         var mean = x.mean(axes, keepdim: true);
         var variance = (x - mean).square().mean(axes, keepdim: true);
@@ -50,14 +56,17 @@ internal sealed class ScratchBatchNorm : nn.Module<Tensor, Tensor>
         return Affine(x, mean, variance, shape);
     }
 
-    private Tensor Affine(Tensor x, Tensor mean, Tensor variance, long[] shape) => ((x - mean) / (variance + eps).sqrt() * weight.view(shape)) + bias.view(shape);
+    private Tensor Affine(Tensor x, Tensor mean, Tensor variance, long[] shape) =>
+        ((x - mean) / (variance + eps).sqrt() * weight.view(shape)) + bias.view(shape);
 
     private void Track(Tensor mean, Tensor variance, double count)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         running_mean.mul_(1 - momentum).add_(mean.detach().flatten() * momentum);
-        running_var.mul_(1 - momentum).add_(variance.detach().flatten() * (momentum * (KeepsBiasedVariance ? 1 : count / (count - 1))));
+        running_var
+            .mul_(1 - momentum)
+            .add_(variance.detach().flatten() * (momentum * (KeepsBiasedVariance ? 1 : count / (count - 1))));
         num_batches_tracked.add_(1);
     }
 }

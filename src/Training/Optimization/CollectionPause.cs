@@ -1,6 +1,9 @@
-// Why: TorchSharp 0.107 hands `Scalar.Handle` to native code without keeping the Scalar alive (BatchNorm's `num_batches_tracked.add_(1)`,
-// the optimizer's factors). Where the garbage collector runs during such a call, the Scalar's finalizer frees what the call is reading:
-// "Unknown scalar type", or a wrong number. It was seen here after 25 steps, with another thread allocating. No collection, no race:
+// Why: TorchSharp 0.107 hands `Scalar.Handle` to native code without keeping the Scalar alive (BatchNorm's
+// `num_batches_tracked.add_(1)`,
+// the optimizer's factors). Where the garbage collector runs during such a call, the Scalar's finalizer frees what
+// the call is reading:
+// "Unknown scalar type", or a wrong number. It was seen here after 25 steps, with another thread allocating. No
+// collection, no race:
 // steps run in regions without collections, and the heap is collected between two steps.
 using System.Runtime;
 
@@ -15,7 +18,8 @@ internal sealed class CollectionPause : IDisposable
     /// <summary>Call between two steps: collects now where the region's budget is half used.</summary>
     public void BetweenSteps()
     {
-        if (IsActive && GC.GetTotalAllocatedBytes() - allocatedAtStart < Budget / 2) return;
+        if (IsActive && GC.GetTotalAllocatedBytes() - allocatedAtStart < Budget / 2)
+            return;
         End();
         GC.Collect();
         GC.WaitForPendingFinalizers();
@@ -30,6 +34,7 @@ internal sealed class CollectionPause : IDisposable
 
     private static void End()
     {
-        if (IsActive) GC.EndNoGCRegion();
+        if (IsActive)
+            GC.EndNoGCRegion();
     }
 }

@@ -23,15 +23,18 @@ internal sealed record ComputeOptions(Precision Precision, int Threads, string D
     /// <summary>Float32 on the CPU, with the threads that libtorch has.</summary>
     public static ComputeOptions Default => new(Precision.Float32, get_num_threads(), "cpu");
 
-    /// <summary>Whether the processor multiplies bfloat16 in hardware (AVX512_BF16 or AMX_BF16); elsewhere it would be slower than float32.</summary>
+    /// <summary>Whether the processor multiplies bfloat16 in hardware (AVX512_BF16 or AMX_BF16); elsewhere it would
+    /// be slower than float32.</summary>
     public static bool HasBfloat16
     {
         get
         {
-            if (!X86Base.IsSupported || X86Base.CpuId(0, 0).Eax < 7) return false;
+            if (!X86Base.IsSupported || X86Base.CpuId(0, 0).Eax < 7)
+                return false;
             var (_, _, _, features) = X86Base.CpuId(7, 0);
             var (more, _, _, _) = X86Base.CpuId(7, 1);
-            const int amxBfloat16 = 1 << 22, avx512Bfloat16 = 1 << 5;
+            const int amxBfloat16 = 1 << 22,
+                avx512Bfloat16 = 1 << 5;
             return Avx512F.IsSupported && ((features & amxBfloat16) != 0 || (more & avx512Bfloat16) != 0);
         }
     }
@@ -55,9 +58,15 @@ internal sealed record ComputeOptions(Precision Precision, int Threads, string D
             case "cpu":
                 break;
             case "cuda" when !cuda.is_available():
-                throw new UserException("--device cuda: this build has no CUDA. Build with -p:TorchPackage=TorchSharp-cuda-linux (or TorchSharp-cuda-windows) where that package and an NVIDIA driver are installed; it is not tested here.");
+                throw new UserException(
+                    "--device cuda: this build has no CUDA. Build with "
+                        + "-p:TorchPackage=TorchSharp-cuda-linux (or TorchSharp-cuda-windows) where that "
+                        + "package and an NVIDIA driver are installed; it is not tested here."
+                );
             case "mps" when !mps_is_available():
-                throw new UserException("--device mps: this build of libtorch has no Metal, or this is no Apple machine. Use --device cpu.");
+                throw new UserException(
+                    "--device mps: this build of libtorch has no Metal, or this is no Apple machine. Use --device cpu."
+                );
             case "cuda" or "mps":
                 break;
             default:
@@ -70,6 +79,7 @@ internal sealed record ComputeOptions(Precision Precision, int Threads, string D
     /// <summary>Sets libtorch's threads.</summary>
     public void Apply()
     {
-        if (Threads != get_num_threads()) set_num_threads(Threads);
+        if (Threads != get_num_threads())
+            set_num_threads(Threads);
     }
 }

@@ -13,7 +13,8 @@ namespace TorchBridge.Training.Optimization;
 /// <param name="Logits">count x classes.</param>
 internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, float[] Logits)
 {
-    private const int LargestBatch = 250, SmallestBatch = 8;
+    private const int LargestBatch = 250,
+        SmallestBatch = 8;
     private const long PixelsOfABatch = 2_000_000;
 
     /// <summary>Evaluates in eval mode; the mode is put back.</summary>
@@ -45,9 +46,11 @@ internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, 
     }
 
     /// <summary>Of large pictures fewer at a time: their maps are what takes memory.</summary>
-    private static int BatchSize(PictureSet set) => (int)Math.Clamp(PixelsOfABatch / ((long)set.Height * set.Width), SmallestBatch, LargestBatch);
+    private static int BatchSize(PictureSet set) =>
+        (int)Math.Clamp(PixelsOfABatch / ((long)set.Height * set.Width), SmallestBatch, LargestBatch);
 
-    /// <summary>Figures of logits [N, classes] against labels [N]: means over samples, not over means of batches.</summary>
+    /// <summary>Figures of logits [N, classes] against labels [N]: means over samples, not over means of
+    /// batches.</summary>
     public static Evaluation OfLogits(Tensor logits, Tensor labels)
     {
         using var noGrad = no_grad();
@@ -58,6 +61,7 @@ internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, 
             SoftTargets.CrossEntropy(logits.to(ScalarType.Float64), SoftTargets.Smooth(labels, classes, 0)).ToDouble(),
             Share(logits.argmax(1).eq(labels)),
             Share(logits.topk(Math.Min(5, classes), 1).indexes.eq(labels.unsqueeze(1))),
-            logits.contiguous().data<float>().ToArray());
+            logits.contiguous().data<float>().ToArray()
+        );
     }
 }

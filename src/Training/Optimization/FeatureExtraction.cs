@@ -7,26 +7,36 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>Features of pictures, computed in eval mode and kept in the cache folder by the hash of all that decides them.</summary>
+/// <summary>Features of pictures, computed in eval mode and kept in the cache folder by the hash of all that decides
+/// them.</summary>
 internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver observer, CancellationToken stop)
 {
     private const string Tensor = "features";
     private const long CacheBytes = 512L << 20;
     private const long PixelsOfABatch = 2_000_000;
 
-    /// <summary>Features [views, N, features], float32: the first view is the picture as it is, the others are augmented. The caller disposes them.</summary>
+    /// <summary>Features [views, N, features], float32: the first view is the picture as it is, the others are
+    /// augmented. The caller disposes them.</summary>
     public Tensor Of(PictureSet set, int views, AugmentationOptions augmentation)
     {
         var cache = new CacheFolder("features", CacheBytes);
         var key = KeyOf(set, views, augmentation);
         if (cache.Find(key) is { } file && Read(file) is { } found)
         {
-            observer.Note(FormattableString.Invariant($"features of {views} x {set.Count:N0} pictures: from the cache"));
+            observer.Note(
+                FormattableString.Invariant($"features of {views} x {set.Count:N0} pictures: from the cache")
+            );
             return found;
         }
 
         var features = Compute(set, views, augmentation);
-        cache.Add(key, path => Safetensors.Write(path, new Dictionary<string, Tensor> { [Tensor] = features }, new Dictionary<string, string>()));
+        cache.Add(key, path =>
+            Safetensors.Write(
+                path,
+                new Dictionary<string, Tensor> { [Tensor] = features },
+                new Dictionary<string, string>()
+            )
+        );
         return features;
     }
 
@@ -40,13 +50,27 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
         for (var view = 0; view < views; view++)
         {
             var done = 0;
-            foreach (var batch in BatchLoader.View(set, batchSize, view == 0 ? AugmentationOptions.None : augmentation, model.Settings.Seed, view, stop))
+            foreach (
+                var batch in BatchLoader.View(
+                    set,
+                    batchSize,
+                    view == 0 ? AugmentationOptions.None : augmentation,
+                    model.Settings.Seed,
+                    view,
+                    stop
+                )
+            )
             {
                 using var step = NewDisposeScope();
                 using (batch)
                 {
                     stop.ThrowIfCancellationRequested();
-                    parts.Add(model.Classifier.Features(batch.Pixels.to(model.Classifier.Device)).cpu().MoveToOuterDisposeScope());
+                    parts.Add(
+                        model
+                            .Classifier.Features(batch.Pixels.to(model.Classifier.Device))
+                            .cpu()
+                            .MoveToOuterDisposeScope()
+                    );
                     done += (int)batch.Labels.shape[0];
                     observer.Features(view, views, done, set.Count);
                 }
@@ -62,15 +86,38 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
         using var scope = NewDisposeScope();
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var settings = model.Settings;
-        hash.AppendData(Encoding.UTF8.GetBytes(Json.Text(new { Features = 1, settings.Network.Kind, set.Height, set.Width, views, augmentation, Seed = views == 1 ? 0 : settings.Seed, settings.Statistics, settings.Compute.Device })));
+        hash.AppendData(
+            Encoding.UTF8.GetBytes(
+                Json.Text(
+                    new
+                    {
+                        Features = 1,
+                        settings.Network.Kind,
+                        set.Height,
+                        set.Width,
+                        views,
+                        augmentation,
+                        Seed = views == 1 ? 0 : settings.Seed,
+                        settings.Statistics,
+                        settings.Compute.Device,
+                    }
+                )
+            )
+        );
         var head = model.Network.Stages[^1] + ".";
-        foreach (var (name, value) in model.Network.state_dict().Where(pair => !pair.Key.StartsWith(head, StringComparison.Ordinal)).OrderBy(pair => pair.Key, StringComparer.Ordinal))
+        foreach (
+            var (name, value) in model
+                .Network.state_dict()
+                .Where(pair => !pair.Key.StartsWith(head, StringComparison.Ordinal))
+                .OrderBy(pair => pair.Key, StringComparer.Ordinal)
+        )
         {
             hash.AppendData(Encoding.UTF8.GetBytes(name));
             hash.AppendData(value.detach().cpu().contiguous().bytes);
         }
 
-        for (var i = 0; i < set.Count; i++) hash.AppendData(set.Picture(i));
+        for (var i = 0; i < set.Count; i++)
+            hash.AppendData(set.Picture(i));
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 

@@ -1,4 +1,5 @@
-// Why: with the backbone fixed, its features of a picture are always the same. They are computed once, of a few augmented views of each
+// Why: with the backbone fixed, its features of a picture are always the same. They are computed once, of a few
+// augmented views of each
 // training picture, and the classifier, some thousand numbers, is trained on them in seconds.
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
@@ -23,7 +24,8 @@ internal sealed class FeatureWork : ITrainingWork
         this.training_VNF = training_VNF;
         this.validation_NF = validation_NF;
         labels = data.Training.Labels;
-        validationLabels = tensor(data.Validation.Labels.Select(label => (long)label).ToArray()).DetachFromDisposeScope();
+        validationLabels = tensor(data.Validation.Labels.Select(label => (long)label).ToArray())
+            .DetachFromDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -37,7 +39,12 @@ internal sealed class FeatureWork : ITrainingWork
     /// <param name="data">Its training and validation parts.</param>
     /// <param name="observer">Hears how far it is.</param>
     /// <param name="stop">Ends it before its time.</param>
-    public static FeatureWork Of(TrainedModel model, PictureData data, ITrainingObserver observer, CancellationToken stop)
+    public static FeatureWork Of(
+        TrainedModel model,
+        PictureData data,
+        ITrainingObserver observer,
+        CancellationToken stop
+    )
     {
         var features = new FeatureExtraction(model, observer, stop);
         var views = model.Settings.Recipe.Tuning.Views;
@@ -63,14 +70,26 @@ internal sealed class FeatureWork : ITrainingWork
     {
         var views = training_VNF.shape[0];
         var seed = model.Settings.Seed;
-        foreach (var (indices, index) in new Draw(seed, 11, epoch).Permutation(Count).Chunk(recipe.BatchSize).Select((indices, index) => (indices, index)))
+        foreach (
+            var (indices, index) in new Draw(seed, 11, epoch)
+                .Permutation(Count)
+                .Chunk(recipe.BatchSize)
+                .Select((indices, index) => (indices, index))
+        )
         {
             stop.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
-            var drawn = indices.Select(i => ((long)new Draw(seed, 43, epoch, i).Below((int)views) * Count) + i).ToArray();
+            var drawn = indices
+                .Select(i => ((long)new Draw(seed, 43, epoch, i).Below((int)views) * Count) + i)
+                .ToArray();
             var features = training_VNF.view(-1, training_VNF.shape[2]).index_select(0, tensor(drawn));
             var target = tensor(indices.Select(i => (long)labels[i]).ToArray());
-            yield return new Batch(features.DetachFromDisposeScope(), target.DetachFromDisposeScope(), index, BatchMix.None);
+            yield return new Batch(
+                features.DetachFromDisposeScope(),
+                target.DetachFromDisposeScope(),
+                index,
+                BatchMix.None
+            );
         }
     }
 
@@ -78,7 +97,10 @@ internal sealed class FeatureWork : ITrainingWork
     public (Tensor Logits, Tensor Targets) Forward(Batch batch, Recipe recipe, int epoch)
     {
         var device = model.Settings.Compute.Device;
-        return (model.Network.Classify(batch.Pixels.to(device)), SoftTargets.Smooth(batch.Labels.to(device), model.Settings.Network.Classes, recipe.LabelSmoothing));
+        return (
+            model.Network.Classify(batch.Pixels.to(device)),
+            SoftTargets.Smooth(batch.Labels.to(device), model.Settings.Network.Classes, recipe.LabelSmoothing)
+        );
     }
 
     /// <inheritdoc/>
@@ -87,7 +109,10 @@ internal sealed class FeatureWork : ITrainingWork
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         model.Network.Head.eval();
-        return Evaluation.OfLogits(model.Network.Classify(validation_NF.to(model.Settings.Compute.Device)).cpu(), validationLabels);
+        return Evaluation.OfLogits(
+            model.Network.Classify(validation_NF.to(model.Settings.Compute.Device)).cpu(),
+            validationLabels
+        );
     }
 
     /// <inheritdoc/>

@@ -1,6 +1,7 @@
 // The learning rate as a pure function of the step, so that a resumed run has it without keeping any state.
 //   warm-up     peak (step + 1) / warm-up steps, then
-//   cosine      peak (1 + cos(pi t)) / 2, t the share of the remaining steps that is done; Loshchilov & Hutter 2017, "SGDR", equation 5
+//   cosine      peak (1 + cos(pi t)) / 2, t the share of the remaining steps that is done; Loshchilov & Hutter 2017,
+// "SGDR", equation 5
 //   one-cycle   peak (1 - t): a line up and a line down; Smith & Topin 2018, "Super-Convergence"
 //   constant    peak
 namespace TorchBridge.Training.Optimization;
@@ -29,7 +30,8 @@ internal static class LearningRateSchedule
     /// <param name="warmUpSteps">Steps in which it rises from near zero.</param>
     public static double At(ScheduleKind kind, double peak, long step, long steps, long warmUpSteps = 0)
     {
-        if (step < warmUpSteps) return peak * (step + 1) / warmUpSteps;
+        if (step < warmUpSteps)
+            return peak * (step + 1) / warmUpSteps;
         var done = (double)(step - warmUpSteps) / Math.Max(1, steps - warmUpSteps);
         return kind switch
         {

@@ -1,11 +1,16 @@
 // What it does: one step of AdamW or of SGD with Nesterov momentum, in float32, gradient clipping included.
-//   clipping  g <- g min(1, max / (|all g| + 1e-6))                                        Pascanu et al. 2013; as clip_grad_norm_
+//   clipping  g <- g min(1, max / (|all g| + 1e-6))                                        Pascanu et al. 2013; as
+// clip_grad_norm_
 //   AdamW     p <- p (1 - lr wd);  m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;
-//             p <- p - lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps)                 Loshchilov & Hutter 2019, algorithm 2; as torch.optim.AdamW
-//   SGD       g <- g + wd p;  m <- mu m + g (m = g at first);  p <- p - lr (g + mu m)       Sutskever et al. 2013; as torch.optim.SGD(nesterov=True)
-// Why not TorchSharp's optimizers: they make some ten passes over the weights a step, one tensor and one native call at a time. Here a
+//             p <- p - lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps)                 Loshchilov & Hutter 2019,
+// algorithm 2; as torch.optim.AdamW
+//   SGD       g <- g + wd p;  m <- mu m + g (m = g at first);  p <- p - lr (g + mu m)       Sutskever et al. 2013; as
+// torch.optim.SGD(nesterov=True)
+// Why not TorchSharp's optimizers: they make some ten passes over the weights a step, one tensor and one native call
+// at a time. Here a
 // step is one pass, over the tensors' own memory; and the state can be stored and put back bit by bit.
-// Layout: weights, gradients and state share strides (channels_last for convolutions), so that memory order is the same in all of them.
+// Layout: weights, gradients and state share strides (channels_last for convolutions), so that memory order is the
+// same in all of them.
 using System.Numerics;
 using TorchBridge.Training.Networks;
 using TorchSharp;
@@ -27,7 +32,8 @@ internal enum OptimizerKind
 /// <summary>Changes the parameters of a module by their gradients. State tensors have names, for checkpoints.</summary>
 internal sealed class ParameterOptimizer : IDisposable
 {
-    private const float Beta1 = 0.9f, Beta2 = 0.999f;
+    private const float Beta1 = 0.9f,
+        Beta2 = 0.999f;
     private readonly Recipe recipe;
     private readonly double epsilon;
     private readonly List<Entry> entries = [];
@@ -37,7 +43,12 @@ internal sealed class ParameterOptimizer : IDisposable
     /// <param name="recipe">Rule, momentum, weight decay, clipping.</param>
     /// <param name="epsilon">Of AdamW.</param>
     /// <param name="rateOf">Factor of the learning rate of a parameter, by its name; null for one everywhere.</param>
-    public ParameterOptimizer(nn.Module module, Recipe recipe, double epsilon = 1e-8, Func<string, double>? rateOf = null)
+    public ParameterOptimizer(
+        nn.Module module,
+        Recipe recipe,
+        double epsilon = 1e-8,
+        Func<string, double>? rateOf = null
+    )
     {
         (this.recipe, this.epsilon) = (recipe, epsilon);
         foreach (var (name, parameter) in module.named_parameters())
@@ -45,7 +56,16 @@ internal sealed class ParameterOptimizer : IDisposable
             // Norms and biases are the parameters of one axis.
             var decay = recipe.DecayNormsAndBiases || parameter.dim() > 1 ? recipe.WeightDecay : 0;
             Tensor State() => zeros_like(parameter).DetachFromDisposeScope();
-            entries.Add(new Entry(name, parameter, rateOf?.Invoke(name) ?? 1, (float)decay, State(), recipe.Optimizer == OptimizerKind.AdamW ? State() : null));
+            entries.Add(
+                new Entry(
+                    name,
+                    parameter,
+                    rateOf?.Invoke(name) ?? 1,
+                    (float)decay,
+                    State(),
+                    recipe.Optimizer == OptimizerKind.AdamW ? State() : null
+                )
+            );
         }
     }
 
@@ -54,14 +74,21 @@ internal sealed class ParameterOptimizer : IDisposable
 
     /// <summary>The state, by name: <c>optimizer.m.conv1.weight</c>.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> State =>
-        entries.SelectMany(entry => entry.Second is null
-            ? [KeyValuePair.Create($"optimizer.m.{entry.Name}", entry.First)]
-            : new[] { KeyValuePair.Create($"optimizer.m.{entry.Name}", entry.First), KeyValuePair.Create($"optimizer.v.{entry.Name}", entry.Second) });
+        entries.SelectMany(entry =>
+            entry.Second is null
+                ? [KeyValuePair.Create($"optimizer.m.{entry.Name}", entry.First)]
+                : new[]
+                {
+                    KeyValuePair.Create($"optimizer.m.{entry.Name}", entry.First),
+                    KeyValuePair.Create($"optimizer.v.{entry.Name}", entry.Second),
+                }
+        );
 
     /// <summary>Forgets the gradients.</summary>
     public void ZeroGradients()
     {
-        foreach (var entry in entries) entry.Parameter.grad = null;
+        foreach (var entry in entries)
+            entry.Parameter.grad = null;
     }
 
     /// <summary>One step; returns the norm of all gradients before clipping.</summary>
@@ -71,13 +98,15 @@ internal sealed class ParameterOptimizer : IDisposable
         using var scope = NewDisposeScope();
         var gradients = entries.Select(Gradient).ToArray();
         double sum = 0;
-        foreach (var gradient in gradients) sum += gradient is null ? 0 : SquaredNorm(gradient);
+        foreach (var gradient in gradients)
+            sum += gradient is null ? 0 : SquaredNorm(gradient);
         var norm = Math.Sqrt(sum);
         var clip = recipe.GradientClipping > 0 ? (float)Math.Min(1, recipe.GradientClipping / (norm + 1e-6)) : 1;
         Steps++;
         for (var i = 0; i < entries.Count; i++)
         {
-            if (gradients[i] is { } gradient) Update(entries[i], gradient, clip, learningRate * entries[i].Rate);
+            if (gradients[i] is { } gradient)
+                Update(entries[i], gradient, clip, learningRate * entries[i].Rate);
         }
 
         return norm;
@@ -96,7 +125,8 @@ internal sealed class ParameterOptimizer : IDisposable
     private static Tensor? Gradient(Entry entry)
     {
         var gradient = entry.Parameter.grad;
-        if (gradient is null || gradient.stride().AsSpan().SequenceEqual(entry.First.stride())) return gradient;
+        if (gradient is null || gradient.stride().AsSpan().SequenceEqual(entry.First.stride()))
+            return gradient;
         return empty_like(entry.First).copy_(gradient);
     }
 
@@ -112,7 +142,8 @@ internal sealed class ParameterOptimizer : IDisposable
         const int block = 4096;
         double sum = 0;
         var values = ChannelsLast.Memory(gradient);
-        for (var start = 0; start < values.Length; start += block) sum += SumOfSquares(values.Slice(start, Math.Min(block, values.Length - start)));
+        for (var start = 0; start < values.Length; start += block)
+            sum += SumOfSquares(values.Slice(start, Math.Min(block, values.Length - start)));
         return sum;
     }
 
@@ -127,18 +158,45 @@ internal sealed class ParameterOptimizer : IDisposable
         }
 
         var sum = Vector.Sum(lanes);
-        for (; i < values.Length; i++) sum += values[i] * values[i];
+        for (; i < values.Length; i++)
+            sum += values[i] * values[i];
         return sum;
     }
 
     private void Update(Entry entry, Tensor gradient, float clip, double learningRate)
     {
-        if (entry.Parameter.device_type != DeviceType.CPU) UpdateOnDevice(entry, gradient, clip, learningRate);
-        else if (recipe.Optimizer == OptimizerKind.AdamW) UpdateAdamW(ChannelsLast.Memory(entry.Parameter), ChannelsLast.Memory(gradient), ChannelsLast.Memory(entry.First), ChannelsLast.Memory(entry.Second!), entry.Decay, clip, learningRate);
-        else UpdateSgd(ChannelsLast.Memory(entry.Parameter), ChannelsLast.Memory(gradient), ChannelsLast.Memory(entry.First), entry.Decay, clip, learningRate);
+        if (entry.Parameter.device_type != DeviceType.CPU)
+            UpdateOnDevice(entry, gradient, clip, learningRate);
+        else if (recipe.Optimizer == OptimizerKind.AdamW)
+            UpdateAdamW(
+                ChannelsLast.Memory(entry.Parameter),
+                ChannelsLast.Memory(gradient),
+                ChannelsLast.Memory(entry.First),
+                ChannelsLast.Memory(entry.Second!),
+                entry.Decay,
+                clip,
+                learningRate
+            );
+        else
+            UpdateSgd(
+                ChannelsLast.Memory(entry.Parameter),
+                ChannelsLast.Memory(gradient),
+                ChannelsLast.Memory(entry.First),
+                entry.Decay,
+                clip,
+                learningRate
+            );
     }
 
-    private void UpdateAdamW(Span<float> p, Span<float> g, Span<float> m, Span<float> v, float decay, float clip, double learningRate)
+    private void UpdateAdamW(
+        Span<float> p,
+        Span<float> g,
+        Span<float> m,
+        Span<float> v,
+        float decay,
+        float clip,
+        double learningRate
+    )
     {
         var (keep, step, root) = AdamWFactors(decay, learningRate);
         var eps = (float)epsilon;
@@ -151,7 +209,10 @@ internal sealed class ParameterOptimizer : IDisposable
             var vi = (new Vector<float>(v[i..]) * Beta2) + (gi * gi * (1 - Beta2));
             mi.CopyTo(m[i..]);
             vi.CopyTo(v[i..]);
-            ((new Vector<float>(p[i..]) * keep) - (mi * step / ((Vector.SquareRoot(vi) * root) + new Vector<float>(eps)))).CopyTo(p[i..]);
+            (
+                (new Vector<float>(p[i..]) * keep)
+                - (mi * step / ((Vector.SquareRoot(vi) * root) + new Vector<float>(eps)))
+            ).CopyTo(p[i..]);
         }
 
         for (; i < p.Length; i++)
@@ -205,7 +266,18 @@ internal sealed class ParameterOptimizer : IDisposable
     }
 
     private (float Keep, float Step, float Root) AdamWFactors(float decay, double learningRate) =>
-        ((float)(1 - (learningRate * decay)), (float)(learningRate / (1 - Math.Pow(Beta1, Steps))), (float)(1 / Math.Sqrt(1 - Math.Pow(Beta2, Steps))));
+        (
+            (float)(1 - (learningRate * decay)),
+            (float)(learningRate / (1 - Math.Pow(Beta1, Steps))),
+            (float)(1 / Math.Sqrt(1 - Math.Pow(Beta2, Steps)))
+        );
 
-    private sealed record Entry(string Name, Parameter Parameter, double Rate, float Decay, Tensor First, Tensor? Second);
+    private sealed record Entry(
+        string Name,
+        Parameter Parameter,
+        double Rate,
+        float Decay,
+        Tensor First,
+        Tensor? Second
+    );
 }

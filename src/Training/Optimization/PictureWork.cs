@@ -23,26 +23,39 @@ internal sealed class PictureWork(TrainedModel model, PictureData data) : ITrain
     {
         const string prefix = "network.";
         var decay = settings.Recipe.Tuning.LayerDecay;
-        return decay == 1 ? 1 : Math.Pow(decay, model.Network.Stages.Count - 1 - model.Network.StageOf(parameter[prefix.Length..]));
+        return decay == 1
+            ? 1
+            : Math.Pow(decay, model.Network.Stages.Count - 1 - model.Network.StageOf(parameter[prefix.Length..]));
     }
 
     /// <inheritdoc/>
     public void EnterTraining()
     {
         model.Classifier.train();
-        if (!settings.Recipe.Tuning.FreezeNorms) return;
-        foreach (var norm in model.Network.modules().OfType<BatchNorm2d>()) norm.eval();
+        if (!settings.Recipe.Tuning.FreezeNorms)
+            return;
+        foreach (var norm in model.Network.modules().OfType<BatchNorm2d>())
+            norm.eval();
     }
 
     /// <inheritdoc/>
-    public IEnumerable<Batch> Batches(Recipe recipe, int epoch, CancellationToken stop) => BatchLoader.Training(data.Training, recipe, settings.Seed, epoch, stop);
+    public IEnumerable<Batch> Batches(Recipe recipe, int epoch, CancellationToken stop) =>
+        BatchLoader.Training(data.Training, recipe, settings.Seed, epoch, stop);
 
     /// <inheritdoc/>
     public (Tensor Logits, Tensor Targets) Forward(Batch batch, Recipe recipe, int epoch)
     {
         var device = settings.Compute.Device;
         var smooth = SoftTargets.Smooth(batch.Labels.to(device), settings.Network.Classes, recipe.LabelSmoothing);
-        var (pixels, targets) = BatchMixing.Apply(batch.Mix, batch.Pixels.to(device), smooth, recipe, settings.Seed, epoch, batch.Index);
+        var (pixels, targets) = BatchMixing.Apply(
+            batch.Mix,
+            batch.Pixels.to(device),
+            smooth,
+            recipe,
+            settings.Seed,
+            epoch,
+            batch.Index
+        );
         return (model.Classifier.Logits(pixels, settings.Compute.Dtype), targets);
     }
 

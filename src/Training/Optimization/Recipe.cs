@@ -35,7 +35,8 @@ internal sealed record Recipe
     /// <summary>Label smoothing, 0 for none.</summary>
     public double LabelSmoothing { get; init; } = 0.1;
 
-    /// <summary>Alpha of mixup's Beta(alpha, alpha), 0 for none. Of mixup, CutMix and cutout, each batch draws one.</summary>
+    /// <summary>Alpha of mixup's Beta(alpha, alpha), 0 for none. Of mixup, CutMix and cutout, each batch draws
+    /// one.</summary>
     public double Mixup { get; init; }
 
     /// <summary>Alpha of CutMix's Beta(alpha, alpha), 0 for none.</summary>
@@ -44,12 +45,15 @@ internal sealed record Recipe
     /// <summary>Largest norm of all gradients together, 0 for no clipping.</summary>
     public double GradientClipping { get; init; } = 1.0;
 
-    /// <summary>Epochs without a better validation loss after which training stops with the best epoch's weights; 0 for all epochs, and the last one's weights.</summary>
+    /// <summary>Epochs without a better validation loss after which training stops with the best epoch's weights; 0
+    /// for all epochs, and the last one's weights.</summary>
     public int Patience { get; init; } = 10;
 
     /// <summary>
-    /// Side in pixels of the random window of each training picture that the first <see cref="WindowEpochs"/> epochs see, 0 for the whole
-    /// picture: a window of 24 from 32 pixels costs half a step, hides a part of the object and shifts it, so no cutout is laid over it and no crop comes before it. Validation and test are always whole.
+    /// Side in pixels of the random window of each training picture that the first <see cref="WindowEpochs"/> epochs
+    /// see, 0 for the whole
+    /// picture: a window of 24 from 32 pixels costs half a step, hides a part of the object and shifts it, so no
+    /// cutout is laid over it and no crop comes before it. Validation and test are always whole.
     /// </summary>
     public int Window { get; init; }
 
@@ -59,7 +63,8 @@ internal sealed record Recipe
     /// <summary>The window of an epoch, 0 for the whole picture.</summary>
     public int WindowAt(int epoch) => epoch <= WindowEpochs ? Window : 0;
 
-    /// <summary>Decay a step of the exponential moving average of the weights that is evaluated and kept, 0 for none.</summary>
+    /// <summary>Decay a step of the exponential moving average of the weights that is evaluated and kept, 0 for
+    /// none.</summary>
     public double WeightAverage { get; init; }
 
     /// <summary>How a network that starts from trained weights is tuned.</summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using TorchBridge.Onnx;
 using TorchBridge.Onnx.Files;
 using TorchBridge.Training.Artifacts;
@@ -9,8 +10,19 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>An epoch's figures; the resident size of the process is that at its end. Losses are means over samples; the training loss is the one that is minimised: targets smoothed and mixed.</summary>
-internal sealed record EpochRecord(int Epoch, double TrainingLoss, double TrainingAccuracy, double ValidationLoss, double ValidationAccuracy, double LearningRate, double ImagesPerSecond, double Seconds, double ResidentMegabytes);
+/// <summary>An epoch's figures; the resident size of the process is that at its end. Losses are means over samples;
+/// the training loss is the one that is minimised: targets smoothed and mixed.</summary>
+internal sealed record EpochRecord(
+    int Epoch,
+    double TrainingLoss,
+    double TrainingAccuracy,
+    double ValidationLoss,
+    double ValidationAccuracy,
+    double LearningRate,
+    double ImagesPerSecond,
+    double Seconds,
+    double ResidentMegabytes
+);
 
 /// <summary>What a training run did.</summary>
 /// <param name="History">One record an epoch.</param>
@@ -42,30 +54,45 @@ internal interface ITrainingObserver
 /// <summary>Hears everything, and says nothing.</summary>
 internal sealed class SilentObserver : ITrainingObserver
 {
-    public void Step(int epoch, long step, long stepsInEpoch, double loss, double learningRate, double imagesPerSecond) { }
+    public void Step(
+        int epoch,
+        long step,
+        long stepsInEpoch,
+        double loss,
+        double learningRate,
+        double imagesPerSecond
+    ) { }
 
     public void Epoch(EpochRecord record, bool isBest) { }
 }
 
-/// <summary>Trains a model by its recipe. After each epoch the best weights are kept, and a checkpoint is written where one is asked for.</summary>
+/// <summary>Trains a model by its recipe. After each epoch the best weights are kept, and a checkpoint is written
+/// where one is asked for.</summary>
 internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, string? checkpointPath = null)
 {
     private readonly Recipe recipe = model.Settings.Recipe;
 
-    /// <summary>Trains until the epochs are over, validation says stop, or <paramref name="stop"/> does. The network then holds its best weights.</summary>
+    /// <summary>Trains until the epochs are over, validation says stop, or <paramref name="stop"/> does. The network
+    /// then holds its best weights.</summary>
     /// <param name="data">Pictures of the model's size.</param>
     /// <param name="resumed">The checkpoint to go on from, or null.</param>
     /// <param name="stop">Ends the run before its time.</param>
-    /// <exception cref="UserException">The loss is not a number any more, or a checkpoint cannot be written.</exception>
+    /// <exception cref="UserException">The loss is not a number any more, or a checkpoint cannot be
+    /// written.</exception>
     public TrainingResult Train(PictureData data, Checkpoint? resumed = null, CancellationToken stop = default)
     {
-        if (checkpointPath is not null) FileSet.Recover(Path.GetDirectoryName(Path.GetFullPath(checkpointPath))!);
+        if (checkpointPath is not null)
+            FileSet.Recover(Path.GetDirectoryName(Path.GetFullPath(checkpointPath))!);
         model.Settings.Compute.Apply();
         model.Classifier.to(model.Settings.Compute.Device);
         try
         {
-            if (recipe.Tuning.What == TuneKind.All && resumed is null) TrainHead(data, stop);
-            using ITrainingWork work = recipe.Tuning.What == TuneKind.Head ? FeatureWork.Of(model, data, observer, stop) : new PictureWork(model, data);
+            if (recipe.Tuning.What == TuneKind.All && resumed is null)
+                TrainHead(data, stop);
+            using ITrainingWork work =
+                recipe.Tuning.What == TuneKind.Head
+                    ? FeatureWork.Of(model, data, observer, stop)
+                    : new PictureWork(model, data);
             return Train(work, resumed, stop);
         }
         catch (OperationCanceledException)
@@ -79,17 +106,34 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         }
     }
 
-    /// <summary>The classifier alone, before everything is trained: a new classifier's gradients would spoil the features below it.</summary>
+    /// <summary>The classifier alone, before everything is trained: a new classifier's gradients would spoil the
+    /// features below it.</summary>
     private void TrainHead(PictureData data, CancellationToken stop)
     {
         var tuning = recipe.Tuning;
-        var headRecipe = new Recipe { Epochs = tuning.HeadEpochs, BatchSize = recipe.BatchSize, LearningRate = tuning.HeadLearningRate, LabelSmoothing = recipe.LabelSmoothing, Patience = 0, Tuning = tuning };
+        var headRecipe = new Recipe
+        {
+            Epochs = tuning.HeadEpochs,
+            BatchSize = recipe.BatchSize,
+            LearningRate = tuning.HeadLearningRate,
+            LabelSmoothing = recipe.LabelSmoothing,
+            Patience = 0,
+            Tuning = tuning,
+        };
         using var work = FeatureWork.Of(model, data, observer, stop);
         using var state = new TrainingState(work.Trained, headRecipe);
-        for (var epoch = 1; epoch <= headRecipe.Epochs; epoch++) TrainEpoch(work, headRecipe, epoch, state, new SilentObserver(), stop);
+        for (var epoch = 1; epoch <= headRecipe.Epochs; epoch++)
+            TrainEpoch(work, headRecipe, epoch, state, new SilentObserver(), stop);
         state.Best.PutBack();
         var last = state.History[^1];
-        observer.Note(FormattableString.Invariant($"classifier alone, {headRecipe.Epochs} epochs: loss {last.TrainingLoss:F4} / {last.ValidationLoss:F4}  accuracy {last.TrainingAccuracy:P1} / {last.ValidationAccuracy:P1}"));
+        observer.Note(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"classifier alone, {headRecipe.Epochs} epochs: loss {last.TrainingLoss:F4} / "
+                    + $"{last.ValidationLoss:F4}  accuracy {last.TrainingAccuracy:P1} / "
+                    + $"{last.ValidationAccuracy:P1}"
+            )
+        );
     }
 
     private TrainingResult Train(ITrainingWork work, Checkpoint? resumed, CancellationToken stop)
@@ -116,7 +160,8 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
             }
 
             // Before the observer hears of it: what was reported is safe.
-            if (checkpointPath is not null) Checkpoint.Write(checkpointPath, model.Settings, state);
+            if (checkpointPath is not null)
+                Checkpoint.Write(checkpointPath, model.Settings, state);
             observer.Epoch(state.History[^1], state.BestEpoch == epoch);
         }
 
@@ -124,12 +169,21 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         return new TrainingResult(state.History, state.BestEpoch, ending);
     }
 
-    private void TrainEpoch(ITrainingWork work, Recipe recipe, int epoch, TrainingState state, ITrainingObserver observer, CancellationToken stop)
+    private void TrainEpoch(
+        ITrainingWork work,
+        Recipe recipe,
+        int epoch,
+        TrainingState state,
+        ITrainingObserver observer,
+        CancellationToken stop
+    )
     {
         var started = Stopwatch.GetTimestamp();
         var stepsInEpoch = (work.Count + recipe.BatchSize - 1) / recipe.BatchSize;
-        double lossSum = 0, learningRate = 0;
-        long right = 0, seen = 0;
+        double lossSum = 0,
+            learningRate = 0;
+        long right = 0,
+            seen = 0;
         work.EnterTraining();
         using (var pause = new CollectionPause())
         {
@@ -140,14 +194,28 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
                 {
                     stop.ThrowIfCancellationRequested();
                     pause.BetweenSteps();
-                    learningRate = LearningRateSchedule.At(recipe.Schedule, recipe.LearningRate, ((long)(epoch - 1) * stepsInEpoch) + batch.Index, (long)recipe.Epochs * stepsInEpoch, (long)(recipe.WarmUpEpochs * stepsInEpoch));
+                    learningRate = LearningRateSchedule.At(
+                        recipe.Schedule,
+                        recipe.LearningRate,
+                        ((long)(epoch - 1) * stepsInEpoch) + batch.Index,
+                        (long)recipe.Epochs * stepsInEpoch,
+                        (long)(recipe.WarmUpEpochs * stepsInEpoch)
+                    );
                     var (loss, correct) = Step(work, recipe, batch, epoch, learningRate, state);
-                    if (!double.IsFinite(loss)) throw Diverged(loss, batch.Index + 1, epoch, learningRate);
+                    if (!double.IsFinite(loss))
+                        throw Diverged(loss, batch.Index + 1, epoch, learningRate);
                     var count = batch.Labels.shape[0];
                     lossSum += loss * count;
                     right += correct;
                     seen += count;
-                    observer.Step(epoch, batch.Index + 1, stepsInEpoch, lossSum / seen, learningRate, seen / Stopwatch.GetElapsedTime(started).TotalSeconds);
+                    observer.Step(
+                        epoch,
+                        batch.Index + 1,
+                        stepsInEpoch,
+                        lossSum / seen,
+                        learningRate,
+                        seen / Stopwatch.GetElapsedTime(started).TotalSeconds
+                    );
                 }
             }
         }
@@ -167,10 +235,29 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         }
 
         var validation = state.Average is { } average ? average.Within(Validate) : Validate();
-        state.History.Add(new EpochRecord(epoch, lossSum / seen, (double)right / seen, validation.Loss, validation.Accuracy, learningRate, seen / seconds, Stopwatch.GetElapsedTime(started).TotalSeconds, Environment.WorkingSet / 1e6));
+        state.History.Add(
+            new EpochRecord(
+                epoch,
+                lossSum / seen,
+                (double)right / seen,
+                validation.Loss,
+                validation.Accuracy,
+                learningRate,
+                seen / seconds,
+                Stopwatch.GetElapsedTime(started).TotalSeconds,
+                Environment.WorkingSet / 1e6
+            )
+        );
     }
 
-    private static (double Loss, long Correct) Step(ITrainingWork work, Recipe recipe, Batch batch, int epoch, double learningRate, TrainingState state)
+    private static (double Loss, long Correct) Step(
+        ITrainingWork work,
+        Recipe recipe,
+        Batch batch,
+        int epoch,
+        double learningRate,
+        TrainingState state
+    )
     {
         state.Optimizer.ZeroGradients();
         var (logits, targets) = work.Forward(batch, recipe, epoch);
@@ -182,7 +269,18 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         return (loss.ToDouble(), logits.argmax(1).eq(targets.argmax(1)).sum().ToInt64());
     }
 
-    private TrainingDivergedException Diverged(double loss, int step, int epoch, double learningRate) => new(
-        FormattableString.Invariant($"the loss is {loss} at step {step} of epoch {epoch} (learning rate {Numbers.Short(learningRate)}): training diverged. Lower --lr, or keep gradient clipping on.") +
-        (checkpointPath is not null && File.Exists(checkpointPath) ? $" The checkpoint of the last good epoch is {checkpointPath}." : ""));
+    private TrainingDivergedException Diverged(double loss, int step, int epoch, double learningRate) =>
+        new(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"the loss is {loss} at step {step} of epoch {epoch} (learning rate "
+                    + $"{Numbers.Short(learningRate)}): training diverged. Lower --lr, or keep gradient "
+                    + $"clipping on."
+            )
+                + (
+                    checkpointPath is not null && File.Exists(checkpointPath)
+                        ? $" The checkpoint of the last good epoch is {checkpointPath}."
+                        : ""
+                )
+        );
 }

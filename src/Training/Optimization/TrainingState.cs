@@ -42,10 +42,14 @@ internal sealed class TrainingState : IDisposable
     public Dictionary<string, Tensor> Tensors()
     {
         var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
-        foreach (var (name, value) in trained.state_dict()) tensors.Add($"weights.{name}", value);
-        foreach (var (name, value) in Best.Values) tensors.Add($"best.{name}", value);
-        foreach (var (name, value) in Average?.Values ?? new Dictionary<string, Tensor>()) tensors.Add($"average.{name}", value);
-        foreach (var (name, value) in Optimizer.State) tensors.Add(name, value);
+        foreach (var (name, value) in trained.state_dict())
+            tensors.Add($"weights.{name}", value);
+        foreach (var (name, value) in Best.Values)
+            tensors.Add($"best.{name}", value);
+        foreach (var (name, value) in Average?.Values ?? new Dictionary<string, Tensor>())
+            tensors.Add($"average.{name}", value);
+        foreach (var (name, value) in Optimizer.State)
+            tensors.Add(name, value);
         return tensors;
     }
 

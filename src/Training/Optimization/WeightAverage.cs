@@ -1,6 +1,8 @@
-// What it does: keeps a <- d a + (1 - d) w of every float32 weight and running statistic; whole numbers are copied. Early on d is
+// What it does: keeps a <- d a + (1 - d) w of every float32 weight and running statistic; whole numbers are copied.
+// Early on d is
 // min(d, (1 + t) / (10 + t)), or the random start would weigh on the average for 1 / (1 - d) steps.
-// Source: Polyak & Juditsky 1992; Tarvainen & Valpola 2017, "Mean teachers"; the early rule is TensorFlow's ExponentialMovingAverage.
+// Source: Polyak & Juditsky 1992; Tarvainen & Valpola 2017, "Mean teachers"; the early rule is TensorFlow's
+// ExponentialMovingAverage.
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -23,8 +25,10 @@ internal sealed class WeightAverage(nn.Module module, double decay) : IDisposabl
         var d = Math.Min(decay, (1.0 + steps) / (10.0 + steps));
         foreach (var (name, mean) in average.Values)
         {
-            if (mean.is_floating_point()) mean.mul_(d).add_(live[name], alpha: 1 - d);
-            else mean.copy_(live[name]);
+            if (mean.is_floating_point())
+                mean.mul_(d).add_(live[name], alpha: 1 - d);
+            else
+                mean.copy_(live[name]);
         }
     }
 

@@ -13,7 +13,8 @@ internal sealed class WeightSnapshot : IDisposable
     public WeightSnapshot(nn.Module module)
     {
         live = module.state_dict();
-        foreach (var (name, value) in live) copies.Add(name, value.detach().clone().DetachFromDisposeScope());
+        foreach (var (name, value) in live)
+            copies.Add(name, value.detach().clone().DetachFromDisposeScope());
     }
 
     /// <summary>The copies, by state-dict key.</summary>
@@ -28,13 +29,15 @@ internal sealed class WeightSnapshot : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var copy in copies.Values) copy.Dispose();
+        foreach (var copy in copies.Values)
+            copy.Dispose();
     }
 
     private static void Copy(Dictionary<string, Tensor> from, Dictionary<string, Tensor> to)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        foreach (var (name, value) in from) to[name].copy_(value);
+        foreach (var (name, value) in from)
+            to[name].copy_(value);
     }
 }

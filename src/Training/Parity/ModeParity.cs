@@ -17,12 +17,25 @@ internal sealed record ModeRow(int BatchSize, double Loss, double Accuracy);
 /// <param name="EvalAccuracy">With running statistics.</param>
 /// <param name="TrainMode">With batch statistics, dropout off.</param>
 /// <param name="Pictures">Validation pictures that losses and accuracies are of.</param>
-internal sealed record ModeParityResult(IReadOnlyList<NormalizationDrift> Drift, double EvalLoss, double EvalAccuracy, IReadOnlyList<ModeRow> TrainMode, int Pictures);
+internal sealed record ModeParityResult(
+    IReadOnlyList<NormalizationDrift> Drift,
+    double EvalLoss,
+    double EvalAccuracy,
+    IReadOnlyList<ModeRow> TrainMode,
+    int Pictures
+);
 
 /// <summary>Running statistics computed anew.</summary>
-internal sealed record RecalibrationResult(double LossBefore, double AccuracyBefore, double LossAfter, double AccuracyAfter, bool Kept);
+internal sealed record RecalibrationResult(
+    double LossBefore,
+    double AccuracyBefore,
+    double LossAfter,
+    double AccuracyAfter,
+    bool Kept
+);
 
-/// <summary>Train mode against eval mode, on a trained model. Weights, running statistics and counters are afterwards what they were.</summary>
+/// <summary>Train mode against eval mode, on a trained model. Weights, running statistics and counters are afterwards
+/// what they were.</summary>
 internal static class ModeParity
 {
     /// <summary>Enough for a standard error of 1.6 points at 50 % and few enough for batches of two.</summary>
@@ -37,19 +50,30 @@ internal static class ModeParity
         // Mixed, because folders and drawings come class after class, and a batch of one class is no batch of training.
         var part = data.Validation.Sample(LargestPart, new Draw(model.Settings.Seed, 23));
         var eval = Evaluation.Of(model.Classifier, part, stop);
-        var rows = BatchSizes.Where(size => size <= part.Count).Select(size => TrainEvalParity.WithBatchStatistics(model.Classifier, () => OfBatches(model, part, size, stop))).ToArray();
+        var rows = BatchSizes
+            .Where(size => size <= part.Count)
+            .Select(size =>
+                TrainEvalParity.WithBatchStatistics(model.Classifier, () => OfBatches(model, part, size, stop))
+            )
+            .ToArray();
         return new ModeParityResult(drift, eval.Loss, eval.Accuracy, rows, part.Count);
     }
 
-    /// <summary>Computes the running statistics anew over the training part; keeps them where the validation loss is not worse.</summary>
-    public static RecalibrationResult Recalibrate(TrainedModel model, PictureData data, CancellationToken stop = default)
+    /// <summary>Computes the running statistics anew over the training part; keeps them where the validation loss is
+    /// not worse.</summary>
+    public static RecalibrationResult Recalibrate(
+        TrainedModel model,
+        PictureData data,
+        CancellationToken stop = default
+    )
     {
         using var own = new WeightSnapshot(model.Network);
         var before = Evaluation.Of(model.Classifier, data.Validation, stop);
         TrainEvalParity.Recalibrate(model.Network, () => RunOver(model, data.Training, stop));
         var after = Evaluation.Of(model.Classifier, data.Validation, stop);
         var kept = after.Loss <= before.Loss;
-        if (!kept) own.PutBack();
+        if (!kept)
+            own.PutBack();
         return new RecalibrationResult(before.Loss, before.Accuracy, after.Loss, after.Accuracy, kept);
     }
 
@@ -71,26 +95,33 @@ internal static class ModeParity
             using (batch)
             {
                 stop.ThrowIfCancellationRequested();
-                if (batch.Labels.shape[0] == size) yield return batch.Pixels;
+                if (batch.Labels.shape[0] == size)
+                    yield return batch.Pixels;
             }
         }
     }
 
-    private static PictureSet Mixed(TrainedModel model, PictureSet set) => set.Sample(set.Count, new Draw(model.Settings.Seed, 29));
+    private static PictureSet Mixed(TrainedModel model, PictureSet set) =>
+        set.Sample(set.Count, new Draw(model.Settings.Seed, 29));
 
     private static ModeRow OfBatches(TrainedModel model, PictureSet set, int batchSize, CancellationToken stop)
     {
         double loss = 0;
-        long right = 0, seen = 0;
+        long right = 0,
+            seen = 0;
         foreach (var batch in BatchLoader.InOrder(set, batchSize))
         {
             using var scope = NewDisposeScope();
             using (batch)
             {
                 stop.ThrowIfCancellationRequested();
-                if (batch.Labels.shape[0] != batchSize) continue; // a smaller last batch is another experiment
+                if (batch.Labels.shape[0] != batchSize)
+                    continue; // a smaller last batch is another experiment
                 var logits = model.Classifier.Logits(batch.Pixels);
-                loss += SoftTargets.CrossEntropy(logits, SoftTargets.Smooth(batch.Labels, (int)logits.shape[1], 0)).ToDouble() * batchSize;
+                loss +=
+                    SoftTargets
+                        .CrossEntropy(logits, SoftTargets.Smooth(batch.Labels, (int)logits.shape[1], 0))
+                        .ToDouble() * batchSize;
                 right += logits.argmax(1).eq(batch.Labels).sum().ToInt64();
                 seen += batchSize;
             }

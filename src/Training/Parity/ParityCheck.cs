@@ -1,7 +1,10 @@
-// What it does: proves that the files say what the network says. Over the test pictures, TorchSharp in eval mode is compared with the ONNX
+// What it does: proves that the files say what the network says. Over the test pictures, TorchSharp in eval mode is
+// compared with the ONNX
 // file, with its unfolded twin, and with the zip in stock ML.NET reading the picture files.
-// Tolerance: 2e-5 of the largest absolute logit over all pictures, some 330 units in the last place of float32. A top-1 that differs where the two logits lie closer than that is a tie, and counted.
-// The zip gives probabilities; softmax moves a probability by at most half of what it moves the logits, so the same tolerance is strict.
+// Tolerance: 2e-5 of the largest absolute logit over all pictures, some 330 units in the last place of float32. A
+// top-1 that differs where the two logits lie closer than that is a tie, and counted.
+// The zip gives probabilities; softmax moves a probability by at most half of what it moves the logits, so the same
+// tolerance is strict.
 using System.Runtime.InteropServices;
 using TorchBridge.Inference;
 using TorchBridge.Onnx.Compare;
@@ -10,7 +13,15 @@ using TorchBridge.Training.Data;
 namespace TorchBridge.Training.Parity;
 
 /// <summary>How one way of running the model compares with TorchSharp.</summary>
-internal sealed record ParityRow(string Name, double LargestAbsolute, double LargestRelative, double Tolerance, int Agree, IReadOnlyList<int> Ties, int Count)
+internal sealed record ParityRow(
+    string Name,
+    double LargestAbsolute,
+    double LargestRelative,
+    double Tolerance,
+    int Agree,
+    IReadOnlyList<int> Ties,
+    int Count
+)
 {
     /// <summary>Whether nothing is out of tolerance. NaN never passes.</summary>
     public bool Passed => LargestAbsolute <= Tolerance && Agree == Count;
@@ -30,18 +41,34 @@ internal static class ParityCheck
         for (var start = 0; start < pictures.Count; start += BatchSize)
         {
             var count = Math.Min(BatchSize, pictures.Count - start);
-            foreach (var prediction in classifier.ClassifyPlanes(pictures.Pixels.AsSpan(start * pictures.Stride, count * pictures.Stride), count)) logits.AddRange(prediction.Logits);
+            foreach (
+                var prediction in classifier.ClassifyPlanes(
+                    pictures.Pixels.AsSpan(start * pictures.Stride, count * pictures.Stride),
+                    count
+                )
+            )
+                logits.AddRange(prediction.Logits);
         }
 
         return Compare(name, [.. logits], expectedLogits, expectedLogits, classifier.ClassNames.Count);
     }
 
     /// <summary>Compares probabilities and labels of the zip in stock ML.NET, reading picture files.</summary>
-    public static ParityRow Zip(string name, string path, IReadOnlyList<string> files, IReadOnlyList<string> classNames, float[] expectedLogits) =>
-        Scores(name, StockPipeline.Score(path, files), classNames, expectedLogits);
+    public static ParityRow Zip(
+        string name,
+        string path,
+        IReadOnlyList<string> files,
+        IReadOnlyList<string> classNames,
+        float[] expectedLogits
+    ) => Scores(name, StockPipeline.Score(path, files), classNames, expectedLogits);
 
     /// <summary>Compares probabilities and labels, row by row.</summary>
-    public static ParityRow Scores(string name, IEnumerable<(string Label, float[] Scores)> rows, IReadOnlyList<string> classNames, float[] expectedLogits)
+    public static ParityRow Scores(
+        string name,
+        IEnumerable<(string Label, float[] Scores)> rows,
+        IReadOnlyList<string> classNames,
+        float[] expectedLogits
+    )
     {
         var scores = new List<float>(expectedLogits.Length);
         var labels = new List<string>();
@@ -54,7 +81,14 @@ internal static class ParityCheck
         var classes = classNames.Count;
         var compared = Compare(name, [.. scores], Softmax(expectedLogits, classes), expectedLogits, classes);
         // The label that a row says must be the class of its own largest score.
-        var mislabelled = Enumerable.Range(0, labels.Count).Count(i => labels[i] != classNames[ArrayComparison.IndexOfLargest<float>(CollectionsMarshal.AsSpan(scores).Slice(i * classes, classes))]);
+        var mislabelled = Enumerable
+            .Range(0, labels.Count)
+            .Count(i =>
+                labels[i]
+                != classNames[
+                    ArrayComparison.IndexOfLargest<float>(CollectionsMarshal.AsSpan(scores).Slice(i * classes, classes))
+                ]
+            );
         return mislabelled == 0 ? compared : compared with { Agree = compared.Agree - mislabelled };
     }
 
@@ -62,19 +96,42 @@ internal static class ParityCheck
     public static ParityRow Files(string name, string path, IReadOnlyList<string> files, float[] expectedLogits)
     {
         using var classifier = ImageClassifier.Load(path);
-        return Compare(name, [.. classifier.ClassifyBatch(files).SelectMany(prediction => prediction.Logits)], expectedLogits, expectedLogits, classifier.ClassNames.Count);
+        return Compare(
+            name,
+            [.. classifier.ClassifyBatch(files).SelectMany(prediction => prediction.Logits)],
+            expectedLogits,
+            expectedLogits,
+            classifier.ClassNames.Count
+        );
     }
 
     /// <summary>Compares rows of values; <paramref name="logits"/> decide what is a tie.</summary>
     internal static ParityRow Compare(string name, float[] actual, float[] expected, float[] logits, int classes)
     {
         var tolerance = RelativeTolerance * ArrayComparison.LargestMagnitude<float>(logits);
-        if (actual.Length != expected.Length) return new ParityRow(name, double.PositiveInfinity, double.PositiveInfinity, tolerance, 0, [], expected.Length / classes);
+        if (actual.Length != expected.Length)
+            return new ParityRow(
+                name,
+                double.PositiveInfinity,
+                double.PositiveInfinity,
+                tolerance,
+                0,
+                [],
+                expected.Length / classes
+            );
         var difference = ArrayComparison.Compare<float>(actual, expected);
         var rows = ArrayComparison.Rows<float>(actual, logits, classes, tolerance);
         // NaN never passes, not even where it was expected.
         var largest = difference.IsFinite ? difference.LargestAbsolute : double.PositiveInfinity;
-        return new ParityRow(name, largest, difference.LargestRelative, tolerance, rows.Agree, rows.Ties, expected.Length / classes);
+        return new ParityRow(
+            name,
+            largest,
+            difference.LargestRelative,
+            tolerance,
+            rows.Agree,
+            rows.Ties,
+            expected.Length / classes
+        );
     }
 
     private static float[] Softmax(float[] logits, int classes)
@@ -84,7 +141,8 @@ internal static class ParityCheck
         for (var row = 0; row < logits.Length; row += classes)
         {
             ArrayComparison.Softmax<float>(logits.AsSpan(row, classes), probabilities);
-            for (var i = 0; i < classes; i++) result[row + i] = (float)probabilities[i];
+            for (var i = 0; i < classes; i++)
+                result[row + i] = (float)probabilities[i];
         }
 
         return result;

@@ -1,4 +1,5 @@
-// What it does: runs picture files through every way of serving a model, and compares each with TorchSharp in eval mode over the same
+// What it does: runs picture files through every way of serving a model, and compares each with TorchSharp in eval
+// mode over the same
 // pictures. The threads row compares bits with the same classifier's own results on one thread.
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -18,7 +19,12 @@ internal static class RouteParity
     /// <param name="files">The test pictures as files.</param>
     /// <param name="expectedLogits">TorchSharp's, in their order.</param>
     /// <param name="scratch">A folder for files that are needed on the way.</param>
-    public static IEnumerable<ParityRow> Of(string onnx, IReadOnlyList<string> files, float[] expectedLogits, string scratch)
+    public static IEnumerable<ParityRow> Of(
+        string onnx,
+        IReadOnlyList<string> files,
+        float[] expectedLogits,
+        string scratch
+    )
     {
         using var classifier = ImageClassifier.Load(onnx);
         var classNames = classifier.ClassNames;
@@ -27,20 +33,43 @@ internal static class RouteParity
         var context = new MLContext(seed: 0);
         var data = context.Data.LoadFromEnumerable(files.Select(file => new PictureFile { ImagePath = file }));
         using var transformer = context.Transforms.ClassifyImages(onnx).Fit(data);
-        yield return ParityCheck.Scores("ClassifyImages transformer", Read(context, transformer.Transform(data)), classNames, expectedLogits);
+        yield return ParityCheck.Scores(
+            "ClassifyImages transformer",
+            Read(context, transformer.Transform(data)),
+            classNames,
+            expectedLogits
+        );
 
         if (classifier.Card.Reading.WithoutStockTwin is null)
         {
             var zip = Path.Combine(scratch, "saved.zip");
             context.Model.Save(transformer, data.Schema, zip);
-            yield return ParityCheck.Zip("the same, saved, and loaded by stock ML.NET", zip, files, classNames, expectedLogits);
+            yield return ParityCheck.Zip(
+                "the same, saved, and loaded by stock ML.NET",
+                zip,
+                files,
+                classNames,
+                expectedLogits
+            );
             var batched = context.Model.Load(zip, out _).Batched();
-            yield return ParityCheck.Scores("the same, loaded and Batched()", ReadStock(context, batched.Transform(data)), classNames, expectedLogits);
+            yield return ParityCheck.Scores(
+                "the same, loaded and Batched()",
+                ReadStock(context, batched.Transform(data)),
+                classNames,
+                expectedLogits
+            );
             (batched as IDisposable)?.Dispose();
         }
 
         using (var engine = context.Model.CreatePredictionEngine<PictureFile, Scored>(transformer))
-            yield return ParityCheck.Scores("PredictionEngine", files.Select(file => engine.Predict(new PictureFile { ImagePath = file })).Select(row => (row.PredictedLabel, row.Score)), classNames, expectedLogits);
+            yield return ParityCheck.Scores(
+                "PredictionEngine",
+                files
+                    .Select(file => engine.Predict(new PictureFile { ImagePath = file }))
+                    .Select(row => (row.PredictedLabel, row.Score)),
+                classNames,
+                expectedLogits
+            );
         yield return ManyThreads(classifier, files);
     }
 
@@ -51,29 +80,51 @@ internal static class RouteParity
         var equal = 0;
         double largest = 0;
         var gate = new Lock();
-        var threads = Enumerable.Range(0, Threads).Select(thread => new Thread(() =>
-        {
-            for (var i = 0; i < distinct.Length; i++)
+        var threads = Enumerable
+            .Range(0, Threads)
+            .Select(thread => new Thread(() =>
             {
-                var index = (i + (thread * 17)) % distinct.Length;
-                var logits = classifier.Classify(distinct[index]).Logits;
-                if (logits.SequenceEqual(alone[index])) Interlocked.Increment(ref equal);
-                else
+                for (var i = 0; i < distinct.Length; i++)
                 {
-                    lock (gate) largest = Math.Max(largest, ArrayComparison.Compare<float>([.. logits], [.. alone[index]]).LargestAbsolute);
+                    var index = (i + (thread * 17)) % distinct.Length;
+                    var logits = classifier.Classify(distinct[index]).Logits;
+                    if (logits.SequenceEqual(alone[index]))
+                        Interlocked.Increment(ref equal);
+                    else
+                    {
+                        lock (gate)
+                            largest = Math.Max(
+                                largest,
+                                ArrayComparison.Compare<float>([.. logits], [.. alone[index]]).LargestAbsolute
+                            );
+                    }
                 }
-            }
-        })).ToArray();
-        foreach (var thread in threads) thread.Start();
-        foreach (var thread in threads) thread.Join();
-        return new ParityRow(FormattableString.Invariant($"{Threads} threads on one classifier, against one thread"), largest, 0, 0, equal, [], Threads * distinct.Length);
+            }))
+            .ToArray();
+        foreach (var thread in threads)
+            thread.Start();
+        foreach (var thread in threads)
+            thread.Join();
+        return new ParityRow(
+            FormattableString.Invariant($"{Threads} threads on one classifier, against one thread"),
+            largest,
+            0,
+            0,
+            equal,
+            [],
+            Threads * distinct.Length
+        );
     }
 
     private static IEnumerable<(string Label, float[] Scores)> Read(MLContext context, IDataView scored) =>
-        context.Data.CreateEnumerable<Scored>(scored, reuseRowObject: false).Select(row => (row.PredictedLabel, row.Score));
+        context
+            .Data.CreateEnumerable<Scored>(scored, reuseRowObject: false)
+            .Select(row => (row.PredictedLabel, row.Score));
 
     private static IEnumerable<(string Label, float[] Scores)> ReadStock(MLContext context, IDataView scored) =>
-        context.Data.CreateEnumerable<StockScored>(scored, reuseRowObject: false).Select(row => (row.PredictedLabel[0], row.Score));
+        context
+            .Data.CreateEnumerable<StockScored>(scored, reuseRowObject: false)
+            .Select(row => (row.PredictedLabel[0], row.Score));
 
     private sealed class PictureFile
     {

@@ -4,7 +4,8 @@ using TorchBridge.Training.Networks;
 namespace TorchBridge.Training.Recipes;
 
 /// <summary>
-/// The numbers that a recipe may hold, wherever it comes from: the command line, a file, a model's own settings. Outside of them training
+/// The numbers that a recipe may hold, wherever it comes from: the command line, a file, a model's own settings.
+/// Outside of them training
 /// fails late, never ends, or takes memory without a bound. NaN is in no range.
 /// </summary>
 internal static class ConfigurationRanges
@@ -15,8 +16,13 @@ internal static class ConfigurationRanges
     /// <exception cref="UserException">A value is out of its range, or no value of its kind.</exception>
     public static void Check(RunConfiguration configuration, string source)
     {
-        var (training, network, augmentation) = (configuration.Training, configuration.Network, configuration.Training.Augmentation);
-        if (augmentation is null) throw new UserException($"{source}: augmentation is null; leave it out, or give its values.");
+        var (training, network, augmentation) = (
+            configuration.Training,
+            configuration.Network,
+            configuration.Training.Augmentation
+        );
+        if (augmentation is null)
+            throw new UserException($"{source}: augmentation is null; leave it out, or give its values.");
         (string Name, double Value, double Low, double High)[] ranges =
         [
             ("epochs", training.Epochs, 1, 100_000),
@@ -47,24 +53,42 @@ internal static class ConfigurationRanges
         foreach (var (name, value, low, high) in ranges)
         {
             if (!(value >= low && value <= high))
-                throw new UserException($"{source}: {name} is {Numbers.Exact(value)}; allowed is {Numbers.Exact(low)} to {Numbers.Exact(high)}.");
+                throw new UserException(
+                    $"{source}: {name} is {Numbers.Exact(value)}; allowed is {Numbers.Exact(low)} to {Numbers.Exact(high)}."
+                );
         }
 
         (string Name, Enum Value)[] choices =
         [
-            ("optimizer", training.Optimizer), ("schedule", training.Schedule), ("fill", augmentation.Fill), ("flip", augmentation.Flip),
-            ("dropout_kind", network.DropoutKind), ("initialization", network.Initialization), ("activation", network.Activation),
-            ("form", network.Form), ("norm", network.Norm),
+            ("optimizer", training.Optimizer),
+            ("schedule", training.Schedule),
+            ("fill", augmentation.Fill),
+            ("flip", augmentation.Flip),
+            ("dropout_kind", network.DropoutKind),
+            ("initialization", network.Initialization),
+            ("activation", network.Activation),
+            ("form", network.Form),
+            ("norm", network.Norm),
         ];
         foreach (var (name, value) in choices)
         {
             if (!Enum.IsDefined(value.GetType(), value))
-                throw new UserException($"{source}: {name} is {value}; allowed is {string.Join(", ", Enum.GetNames(value.GetType()))}.");
+                throw new UserException(
+                    $"{source}: {name} is {value}; allowed is {string.Join(", ", Enum.GetNames(value.GetType()))}."
+                );
         }
 
-        if (network.Channels % 8 != 0) throw new UserException(FormattableString.Invariant($"{source}: channels is {network.Channels}; allowed is a multiple of 8."));
-        if (training.Window is > 0 and < 8) throw new UserException(FormattableString.Invariant($"{source}: window is {training.Window}; allowed is 0, or 8 to 512."));
+        if (network.Channels % 8 != 0)
+            throw new UserException(
+                FormattableString.Invariant($"{source}: channels is {network.Channels}; allowed is a multiple of 8.")
+            );
+        if (training.Window is > 0 and < 8)
+            throw new UserException(
+                FormattableString.Invariant($"{source}: window is {training.Window}; allowed is 0, or 8 to 512.")
+            );
         if (training.Window > 0 && network.Norm == NormKind.Layer)
-            throw new UserException($"{source}: a window does not go with the norm 'layer', whose weights have the size of the whole picture.");
+            throw new UserException(
+                $"{source}: a window does not go with the norm 'layer', whose weights have the size of the whole picture."
+            );
     }
 }

@@ -6,17 +6,22 @@ using TorchBridge.Training.Optimization;
 
 namespace TorchBridge.Training.Recipes;
 
-/// <summary>A recipe as a file: how to train, and how the network is regularized. What is not named has the lesson's value.</summary>
+/// <summary>A recipe as a file: how to train, and how the network is regularized. What is not named has the lesson's
+/// value.</summary>
 /// <param name="About">A sentence on what it is for.</param>
 /// <param name="Training">How to train.</param>
 /// <param name="Network">Shape, dropout, start; the data decides the classes and the picture's size.</param>
 internal sealed record RunConfiguration(string About, Recipe Training, NetworkOptions Network)
 {
-    /// <summary>What the network starts from: <c>imagenet</c>, a safetensors file, or null for random weights.</summary>
+    /// <summary>What the network starts from: <c>imagenet</c>, a safetensors file, or null for random
+    /// weights.</summary>
     public string? Weights { get; init; }
 
     // A misspelt option must not pass as a default.
-    private static readonly JsonSerializerOptions Strict = new(Json.Options) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow };
+    private static readonly JsonSerializerOptions Strict = new(Json.Options)
+    {
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+    };
 
     /// <summary>The recipes that the program brings.</summary>
     public static IReadOnlyList<string> Names { get; } = ["lesson", "fast", "bare", "photos", "photos-all"];
@@ -25,8 +30,12 @@ internal sealed record RunConfiguration(string About, Recipe Training, NetworkOp
     /// <exception cref="UserException">There is none of this name.</exception>
     public static RunConfiguration Named(string name)
     {
-        using var stream = typeof(RunConfiguration).Assembly.GetManifestResourceStream($"TorchBridge.Training.Recipes.{name}.json")
-            ?? throw new UserException($"--recipe is {name}; allowed is {string.Join(", ", Names)}. A recipe of your own is a file: --config FILE.");
+        using var stream = typeof(RunConfiguration).Assembly.GetManifestResourceStream(
+            $"TorchBridge.Training.Recipes.{name}.json"
+        )
+            ?? throw new UserException(
+                $"--recipe is {name}; allowed is {string.Join(", ", Names)}. A recipe of your own is a file: --config FILE."
+            );
         using var reader = new StreamReader(stream);
         return Parse(name, reader.ReadToEnd());
     }
@@ -49,14 +58,25 @@ internal sealed record RunConfiguration(string About, Recipe Training, NetworkOp
     {
         try
         {
-            var read = JsonSerializer.Deserialize<RunConfiguration>(json, Strict) ?? throw new JsonException("it is empty");
-            var configuration = new RunConfiguration(read.About ?? "", read.Training ?? new Recipe(), read.Network ?? new NetworkOptions()) { Weights = read.Weights };
+            var read = JsonSerializer.Deserialize<RunConfiguration>(json, Strict)
+                ?? throw new JsonException("it is empty");
+            var configuration = new RunConfiguration(
+                read.About ?? "",
+                read.Training ?? new Recipe(),
+                read.Network ?? new NetworkOptions()
+            )
+            {
+                Weights = read.Weights,
+            };
             ConfigurationRanges.Check(configuration, source);
             return configuration;
         }
         catch (JsonException error)
         {
-            throw new UserException($"{source} is no recipe: {error.Message} `train --help` and src/Training/Recipes show what a recipe holds.", error);
+            throw new UserException(
+                $"{source} is no recipe: {error.Message} `train --help` and src/Training/Recipes show what a recipe holds.",
+                error
+            );
         }
     }
 }

@@ -1,7 +1,10 @@
-// What it does: trains on pictures between two classes, so that the network's answer between them is asked for, not left open.
+// What it does: trains on pictures between two classes, so that the network's answer between them is asked for, not
+// left open.
 //   mixup   x <- l x + (1 - l) x[perm],  t <- l t + (1 - l) t[perm],  l ~ Beta(a, a) for a batch
-//   CutMix  a box of x[perm], of the area 1 - l, is set into x; l is then the share that is left of x, counted in pixels
-// Mixed targets go through the one loss with soft targets: l CE(z, y) + (1 - l) CE(z, y[perm]) is CE of the mixed target.
+//   CutMix  a box of x[perm], of the area 1 - l, is set into x; l is then the share that is left of x, counted in
+// pixels
+// Mixed targets go through the one loss with soft targets: l CE(z, y) + (1 - l) CE(z, y[perm]) is CE of the mixed
+// target.
 // Sources: Zhang et al. 2018, "mixup", equation 1; Yun et al. 2019, "CutMix", equations 1 and 2.
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Optimization;
@@ -33,20 +36,38 @@ internal static class BatchMixing
     public static BatchMix Choose(Recipe recipe, int seed, int epoch, int index)
     {
         var on = new List<BatchMix>();
-        if (recipe.Mixup > 0) on.Add(BatchMix.Mixup);
-        if (recipe.CutMix > 0) on.Add(BatchMix.CutMix);
-        if (recipe.Augmentation.Cutout > 0) on.Add(BatchMix.Cutout);
+        if (recipe.Mixup > 0)
+            on.Add(BatchMix.Mixup);
+        if (recipe.CutMix > 0)
+            on.Add(BatchMix.CutMix);
+        if (recipe.Augmentation.Cutout > 0)
+            on.Add(BatchMix.Cutout);
         return on.Count == 0 ? BatchMix.None : on[new Draw(seed, 17, epoch, index).Below(on.Count)];
     }
 
     /// <summary>Mixes pictures [N, 3, H, W] and soft targets [N, classes] as drawn for this batch.</summary>
-    public static (Tensor Pixels, Tensor Targets) Apply(BatchMix mix, Tensor pixels, Tensor targets, Recipe recipe, int seed, int epoch, int index)
+    public static (Tensor Pixels, Tensor Targets) Apply(
+        BatchMix mix,
+        Tensor pixels,
+        Tensor targets,
+        Recipe recipe,
+        int seed,
+        int epoch,
+        int index
+    )
     {
-        if (mix is not (BatchMix.Mixup or BatchMix.CutMix)) return (pixels, targets);
+        if (mix is not (BatchMix.Mixup or BatchMix.CutMix))
+            return (pixels, targets);
         var draw = new Draw(seed, 19, epoch, index);
         var partners = draw.Permutation((int)pixels.shape[0]).Select(i => (long)i).ToArray();
-        if (mix == BatchMix.Mixup) return Mixup(pixels, targets, partners, draw.Beta(recipe.Mixup));
-        return CutMix(pixels, targets, partners, Box.Of(draw.Beta(recipe.CutMix), (int)pixels.shape[2], (int)pixels.shape[3], ref draw));
+        if (mix == BatchMix.Mixup)
+            return Mixup(pixels, targets, partners, draw.Beta(recipe.Mixup));
+        return CutMix(
+            pixels,
+            targets,
+            partners,
+            Box.Of(draw.Beta(recipe.CutMix), (int)pixels.shape[2], (int)pixels.shape[3], ref draw)
+        );
     }
 
     /// <summary>lambda x + (1 - lambda) x[partners], for pictures and targets.</summary>
@@ -83,8 +104,15 @@ internal readonly record struct Box(int Top, int Bottom, int Left, int Right)
     public static Box Of(double lambda, int height, int width, ref Draw draw)
     {
         var side = Math.Sqrt(1 - lambda);
-        int halfHeight = (int)(height * side / 2), halfWidth = (int)(width * side / 2);
-        int y = draw.Below(height), x = draw.Below(width);
-        return new Box(Math.Max(0, y - halfHeight), Math.Min(height, y + halfHeight), Math.Max(0, x - halfWidth), Math.Min(width, x + halfWidth));
+        int halfHeight = (int)(height * side / 2),
+            halfWidth = (int)(width * side / 2);
+        int y = draw.Below(height),
+            x = draw.Below(width);
+        return new Box(
+            Math.Max(0, y - halfHeight),
+            Math.Min(height, y + halfHeight),
+            Math.Max(0, x - halfWidth),
+            Math.Min(width, x + halfWidth)
+        );
     }
 }

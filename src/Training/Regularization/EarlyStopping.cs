@@ -1,6 +1,7 @@
 namespace TorchBridge.Training.Regularization;
 
-/// <summary>Stops when the validation loss has not improved for a number of epochs; never where that number is 0.</summary>
+/// <summary>Stops when the validation loss has not improved for a number of epochs; never where that number is
+/// 0.</summary>
 internal sealed class EarlyStopping(int patience)
 {
     /// <summary>Lowest validation loss so far.</summary>

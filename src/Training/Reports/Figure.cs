@@ -26,8 +26,15 @@ internal sealed record Figure(string Name, int Width, int Height)
         AtomicWrite.Text($"{path}.svg", SvgPicture.Text(Svg()) + "\n");
         AtomicWrite.File($"{path}.png", stream =>
         {
-            if (Plot is null) stream.Write(Png);
-            else new OxyPlot.SkiaSharp.PngExporter { Width = Width, Height = Height, UseTextShaping = false }.Export(Plot(), stream);
+            if (Plot is null)
+                stream.Write(Png);
+            else
+                new OxyPlot.SkiaSharp.PngExporter
+                {
+                    Width = Width,
+                    Height = Height,
+                    UseTextShaping = false,
+                }.Export(Plot(), stream);
         });
     }
 }

@@ -9,7 +9,8 @@ namespace TorchBridge.Training.Reports;
 /// <summary>One page, self-contained: inline SVG, no script, nothing external; well-formed XML, too.</summary>
 internal sealed class HtmlPage
 {
-    // Pictures are dark on white, and stay so on a dark page. On a narrow screen a picture or a table scrolls by itself.
+    // Pictures are dark on white, and stay so on a dark page. On a narrow screen a picture or a table scrolls by
+    // itself.
     private const string Style = """
         :root{color-scheme:light dark;--text:#222;--page:#fff;--line:#ddd;--box:#f5f5f5;--link:#0645ad}
         @media(prefers-color-scheme:dark){:root{--text:#ddd;--page:#1b1b1b;--line:#444;--box:#2a2a2a;--link:#8ab4f8}}
@@ -17,9 +18,11 @@ internal sealed class HtmlPage
         a{color:var(--link)}nav a{display:inline-block;margin-right:1rem}
         figure{margin:1rem 0;overflow-x:auto}svg{display:block;max-width:100%;min-width:min(100%,40rem);height:auto;background:#fff}
         @media(max-width:40rem){svg{max-width:none;width:40rem}}
-        .table{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font-size:.92em}caption{text-align:left;font-style:italic;margin-bottom:.3rem}
+        .table{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font-size:.92em}
+        caption{text-align:left;font-style:italic;margin-bottom:.3rem}
         td,th{padding:.2rem .7rem;border-bottom:1px solid var(--line);text-align:right}td:first-child,th:first-child{text-align:left}
-        .cards{display:flex;flex-wrap:wrap;gap:1rem}.cards figure{margin:0}.cards img{width:12rem;max-width:48%;height:auto;margin-right:.3rem}
+        .cards{display:flex;flex-wrap:wrap;gap:1rem}.cards figure{margin:0}
+        .cards img{width:12rem;max-width:48%;height:auto;margin-right:.3rem}
         pre{background:var(--box);padding:1rem;overflow:auto}
         """;
 
@@ -27,7 +30,13 @@ internal sealed class HtmlPage
     private int pictures;
 
     public HtmlPage(string title) =>
-        Add($"<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"/><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/><title>{Text(title)}</title><style>{Style}</style></head><body><h1>{Text(title)}</h1>");
+        Add(
+            $"""
+            <!DOCTYPE html><html lang="en"><head><meta charset="utf-8"/>
+            <meta name="viewport" content="width=device-width, initial-scale=1"/>
+            <title>{Text(title)}</title><style>{Style}</style></head><body><h1>{Text(title)}</h1>
+            """
+        );
 
     /// <summary>Adds HTML as it is; what people wrote goes through <see cref="Text"/> first.</summary>
     public HtmlPage Add(FormattableString markup)
@@ -40,20 +49,25 @@ internal sealed class HtmlPage
     public HtmlPage Picture(XElement svg)
     {
         pictures++;
-        html.Append("<figure>").Append(SvgPicture.Text(SvgPicture.WithIdPrefix(svg, FormattableString.Invariant($"picture{pictures}-")))).Append("</figure>");
+        html.Append("<figure>")
+            .Append(SvgPicture.Text(SvgPicture.WithIdPrefix(svg, FormattableString.Invariant($"picture{pictures}-"))))
+            .Append("</figure>");
         return this;
     }
 
     /// <summary>Adds a PNG, inside the page.</summary>
-    public HtmlPage Image(byte[] png, string about) => Add($"<img alt=\"{about}\" src=\"data:image/png;base64,{Convert.ToBase64String(png)}\"/>");
+    public HtmlPage Image(byte[] png, string about) =>
+        Add($"<img alt=\"{about}\" src=\"data:image/png;base64,{Convert.ToBase64String(png)}\"/>");
 
     /// <summary>Adds a table.</summary>
     public HtmlPage Table(string? caption, IReadOnlyList<string> head, IEnumerable<IReadOnlyList<string>> rows)
     {
         html.Append("<div class=\"table\"><table>");
-        if (caption is not null) Add($"<caption>{Text(caption)}</caption>");
+        if (caption is not null)
+            Add($"<caption>{Text(caption)}</caption>");
         html.Append("<tr>").AppendJoin("", head.Select(cell => $"<th>{Text(cell)}</th>")).Append("</tr>");
-        foreach (var row in rows) html.Append("<tr>").AppendJoin("", row.Select(cell => $"<td>{Text(cell)}</td>")).Append("</tr>");
+        foreach (var row in rows)
+            html.Append("<tr>").AppendJoin("", row.Select(cell => $"<td>{Text(cell)}</td>")).Append("</tr>");
         html.Append("</table></div>");
         return this;
     }

@@ -12,33 +12,103 @@ namespace TorchBridge.Training.Reports;
 internal static class HtmlReport
 {
     /// <summary>Writes the page.</summary>
-    public static void Write(ModelFolder folder, ModelSettings settings, string data, TrainingResult training, TestFigures test, IReadOnlyList<ParityRow> parity, IReadOnlyList<Mistake> mistakes) =>
-        new HtmlPage($"{(settings.Network.Kind == NetworkKind.ModernCnn ? "ModernCNN" : Naming.Of(settings.Network.Kind))} on {data}")
-            .Add($"<p>Test accuracy <b>{test.Accuracy:P2}</b> on {test.Count:N0} pictures that no choice has looked at; top-5 {test.TopFive:P2}, loss {test.Loss:F4}, expected calibration error {test.CalibrationError:P2}.</p>")
-            .Add($"<h2>Training</h2><p>{training.History.Count} epochs ({HtmlPage.Text(training.Ending)}), {training.History.Sum(record => record.Seconds) / 60:F1} minutes, {training.History.Average(record => record.ImagesPerSecond):F0} images/s; the weights are those of epoch {training.BestEpoch}.</p>")
+    public static void Write(
+        ModelFolder folder,
+        ModelSettings settings,
+        string data,
+        TrainingResult training,
+        TestFigures test,
+        IReadOnlyList<ParityRow> parity,
+        IReadOnlyList<Mistake> mistakes
+    ) =>
+        new HtmlPage(
+            $"{(settings.Network.Kind == NetworkKind.ModernCnn ? "ModernCNN" : Naming.Of(settings.Network.Kind))} on {data}"
+        )
+            .Add(
+                $"""
+                <p>Test accuracy <b>{test.Accuracy:P2}</b> on {test.Count:N0} pictures that no choice has looked at;
+                top-5 {test.TopFive:P2}, loss {test.Loss:F4}, expected calibration error {test.CalibrationError:P2}.</p>
+                """
+            )
+            .Add(
+                $"""
+                <h2>Training</h2><p>{training.History.Count} epochs ({HtmlPage.Text(training.Ending)}),
+                {training.History.Sum(record => record.Seconds) / 60:F1} minutes,
+                {training.History.Average(record => record.ImagesPerSecond):F0} images/s;
+                the weights are those of epoch {training.BestEpoch}.</p>
+                """
+            )
             .Picture(LearningCurves.Of(training.History, training.BestEpoch).Svg())
-            .Table(null, ["epoch", "training loss", "validation loss", "training accuracy", "validation accuracy", "learning rate", "images/s"], training.History.Select(record => (string[])
-                [N(record.Epoch), F(record.TrainingLoss), F(record.ValidationLoss), P(record.TrainingAccuracy), P(record.ValidationAccuracy), Numbers.Short(record.LearningRate, 2), record.ImagesPerSecond.ToString("F0", CultureInfo.InvariantCulture)]))
-            .Add($"<h2>Classes</h2>").Picture(TestPlots.Confusion(test).Svg())
-            .Table(null, ["class", "accuracy", "pictures"], test.Classes.Select(item => (string[])[item.Name, P(item.Accuracy), N(item.Count)]))
-            .Add($"<h2>Confidence</h2>").Picture(TestPlots.Reliability(test).Svg())
-            .Add($"<h2>Worst mistakes</h2>").Mistakes(mistakes)
+            .Table(
+                null,
+                [
+                    "epoch",
+                    "training loss",
+                    "validation loss",
+                    "training accuracy",
+                    "validation accuracy",
+                    "learning rate",
+                    "images/s",
+                ],
+                training.History.Select(record =>
+                    (string[])
+                        [
+                            N(record.Epoch),
+                            F(record.TrainingLoss),
+                            F(record.ValidationLoss),
+                            P(record.TrainingAccuracy),
+                            P(record.ValidationAccuracy),
+                            Numbers.Short(record.LearningRate, 2),
+                            record.ImagesPerSecond.ToString("F0", CultureInfo.InvariantCulture),
+                        ]
+                )
+            )
+            .Add($"<h2>Classes</h2>")
+            .Picture(TestPlots.Confusion(test).Svg())
+            .Table(
+                null,
+                ["class", "accuracy", "pictures"],
+                test.Classes.Select(item => (string[])[item.Name, P(item.Accuracy), N(item.Count)])
+            )
+            .Add($"<h2>Confidence</h2>")
+            .Picture(TestPlots.Reliability(test).Svg())
+            .Add($"<h2>Worst mistakes</h2>")
+            .Mistakes(mistakes)
             .Add($"<h2>The same network everywhere</h2>")
-            .Table(null, ["route", "agreement", "largest difference", "allowed"], parity.Select(row => (string[])
-                [row.Name, string.Create(CultureInfo.InvariantCulture, $"{row.Agree:N0} of {row.Count:N0}"), Numbers.Short(row.LargestAbsolute), Numbers.Short(row.Tolerance)]))
-            .Add($"<h2>To repeat it</h2><pre>{HtmlPage.Text(Json.Text(settings))}</pre><pre>{HtmlPage.Text(Json.Text(Versions.All))}</pre>")
+            .Table(
+                null,
+                ["route", "agreement", "largest difference", "allowed"],
+                parity.Select(row =>
+                    (string[])
+                        [
+                            row.Name,
+                            string.Create(CultureInfo.InvariantCulture, $"{row.Agree:N0} of {row.Count:N0}"),
+                            Numbers.Short(row.LargestAbsolute),
+                            Numbers.Short(row.Tolerance),
+                        ]
+                )
+            )
+            .Add(
+                $"<h2>To repeat it</h2><pre>{HtmlPage.Text(Json.Text(settings))}</pre><pre>{HtmlPage.Text(Json.Text(Versions.All))}</pre>"
+            )
             .Write(folder.Report);
 
     /// <summary>Each as the network sees it, and beside it where it sees what it takes it for.</summary>
     private static HtmlPage Mistakes(this HtmlPage page, IReadOnlyList<Mistake> mistakes)
     {
-        if (mistakes.Count == 0) return page.Add($"<p>There is none among the test pictures.</p>");
-        page.Add($"<p>The test pictures that it was surest of and wrong about, as the network sees them{(mistakes[0].Overlay is null ? "" : "; beside each the evidence for what it is taken for: the more yellow and red, the more of it")}.</p><div class=\"cards\">");
+        if (mistakes.Count == 0)
+            return page.Add($"<p>There is none among the test pictures.</p>");
+        var beside = mistakes[0].Overlay is null
+            ? ""
+            : "; beside each the evidence for what it is taken for: the more yellow and red, the more of it";
+        page.Add($"<p>The test pictures that it was surest of and wrong about, as the network sees them{beside}.</p>");
+        page.Add($"<div class=\"cards\">");
         foreach (var mistake in mistakes)
         {
             var about = HtmlPage.Text($"{mistake.Truth}, taken for {mistake.Predicted}");
             page.Add($"<figure>").Image(mistake.Picture, about);
-            if (mistake.Overlay is { } overlay) page.Image(overlay, $"{about}: evidence");
+            if (mistake.Overlay is { } overlay)
+                page.Image(overlay, $"{about}: evidence");
             page.Add($"<figcaption>{about}, confidence {mistake.Confidence:P1}</figcaption></figure>");
         }
 

@@ -8,11 +8,15 @@ namespace TorchBridge.Training.Reports;
 internal static class LearningCurves
 {
     /// <summary>The picture: losses above, accuracies below.</summary>
-    public static Figure Of(IReadOnlyList<EpochRecord> history, int bestEpoch) => new("curves", 900, 640) { Plot = () => Plot(history, bestEpoch) };
+    public static Figure Of(IReadOnlyList<EpochRecord> history, int bestEpoch) =>
+        new("curves", 900, 640) { Plot = () => Plot(history, bestEpoch) };
 
     private static PlotModel Plot(IReadOnlyList<EpochRecord> history, int bestEpoch)
     {
-        var plot = PlotStyle.Plot("Learning curves", $"kept weights: epoch {bestEpoch}. Training is measured on pictures and labels as the recipe changes them.");
+        var plot = PlotStyle.Plot(
+            "Learning curves",
+            $"kept weights: epoch {bestEpoch}. Training is measured on pictures and labels as the recipe changes them."
+        );
         var epochs = PlotStyle.Axis(false, AxisPosition.Bottom, "epoch");
         epochs.MinimumMajorStep = 1;
         epochs.MinimumMinorStep = 1;

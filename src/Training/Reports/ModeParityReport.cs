@@ -18,33 +18,64 @@ internal static class ModeParityReport
     {
         if (result.Drift.Count == 0)
         {
-            console.WriteLine("This network has no running statistics: its normalization is the same in train and eval mode.");
+            console.WriteLine(
+                "This network has no running statistics: its normalization is the same in train and eval mode."
+            );
         }
         else
         {
-            var drift = new Table().Title("Training pictures against running statistics, by layer").AddColumns("layer", "channels", "mean shift, sigma (rms)", "largest", "variance ratio (geometric mean)", "largest");
+            var drift = new Table()
+                .Title("Training pictures against running statistics, by layer")
+                .AddColumns(
+                    "layer",
+                    "channels",
+                    "mean shift, sigma (rms)",
+                    "largest",
+                    "variance ratio (geometric mean)",
+                    "largest"
+                );
             foreach (var layer in result.Drift)
             {
                 drift.AddRow(
-                    layer.ModulePath.EscapeMarkup(), Text(layer.Channels), Text(Math.Sqrt(layer.MeanShift.Average(shift => shift * shift))), Text(layer.LargestShift),
-                    Text(Math.Exp(layer.VarianceRatio.Average(Math.Log))), Text(layer.LargestRatio));
+                    layer.ModulePath.EscapeMarkup(),
+                    Text(layer.Channels),
+                    Text(Math.Sqrt(layer.MeanShift.Average(shift => shift * shift))),
+                    Text(layer.LargestShift),
+                    Text(Math.Exp(layer.VarianceRatio.Average(Math.Log))),
+                    Text(layer.LargestRatio)
+                );
             }
 
             console.Write(drift);
-            console.WriteLine($"Drift most: {string.Join(", ", result.Drift.OrderByDescending(layer => layer.Score).Take(Named).Select(layer => layer.ModulePath))}");
+            var most = result.Drift.OrderByDescending(layer => layer.Score).Take(Named);
+            console.WriteLine($"Drift most: {string.Join(", ", most.Select(layer => layer.ModulePath))}");
         }
 
-        var modes = new Table().Title(FormattableString.Invariant($"Eval mode against train mode (batch statistics, dropout off), {result.Pictures:N0} validation pictures")).AddColumns("statistics", "loss", "accuracy");
+        var modes = new Table()
+            .Title(
+                FormattableString.Invariant(
+                    $"Eval mode against train mode (batch statistics, dropout off), {result.Pictures:N0} validation pictures"
+                )
+            )
+            .AddColumns("statistics", "loss", "accuracy");
         modes.AddRow("running (eval mode)", Text(result.EvalLoss), Percent(result.EvalAccuracy));
-        foreach (var row in result.TrainMode) modes.AddRow(FormattableString.Invariant($"of the batch, {row.BatchSize} pictures"), Text(row.Loss), Percent(row.Accuracy));
+        foreach (var row in result.TrainMode)
+            modes.AddRow(
+                FormattableString.Invariant($"of the batch, {row.BatchSize} pictures"),
+                Text(row.Loss),
+                Percent(row.Accuracy)
+            );
         console.Write(modes);
     }
 
-    /// <summary>The pictures: drift by layer, where the network has running statistics, and accuracy by batch size.</summary>
+    /// <summary>The pictures: drift by layer, where the network has running statistics, and accuracy by batch
+    /// size.</summary>
     public static IReadOnlyList<Figure> Figures(ModeParityResult result)
     {
         var modes = new Figure("modes", 760, 480) { Plot = () => ModePlot(result) };
-        return result.Drift.Count == 0 ? [modes] : [new Figure("drift", 940, 560) { Plot = () => DriftPlot(result) }, modes];
+        return result.Drift.Count == 0
+            ? [modes]
+            : [new Figure("drift", 940, 560) { Plot = () => DriftPlot(result) }, modes];
     }
 
     private static PlotModel DriftPlot(ModeParityResult result)
@@ -70,12 +101,19 @@ internal static class ModeParityReport
 
         void Add(string axis, Func<Export.NormalizationDrift, IReadOnlyList<double>> values, OxyColor color)
         {
-            var dots = new ScatterSeries { YAxisKey = axis, MarkerType = MarkerType.Circle, MarkerSize = 2, MarkerFill = OxyColor.FromAColor(140, color) };
+            var dots = new ScatterSeries
+            {
+                YAxisKey = axis,
+                MarkerType = MarkerType.Circle,
+                MarkerSize = 2,
+                MarkerFill = OxyColor.FromAColor(140, color),
+            };
             for (var i = 0; i < result.Drift.Count; i++)
             {
                 var all = values(result.Drift[i]);
                 // Side by side within the layer's column, so that dots do not hide each other.
-                for (var c = 0; c < all.Count; c++) dots.Points.Add(new ScatterPoint(i - 0.3 + (0.6 * c / all.Count), all[c]));
+                for (var c = 0; c < all.Count; c++)
+                    dots.Points.Add(new ScatterPoint(i - 0.3 + (0.6 * c / all.Count), all[c]));
             }
 
             plot.Series.Add(dots);
@@ -90,8 +128,17 @@ internal static class ModeParityReport
         plot.Axes.Add(sizes);
         plot.Axes.Add(PlotStyle.Axis(false, AxisPosition.Left, "accuracy, %"));
         PlotStyle.AddLegend(plot);
-        plot.Series.Add(PlotStyle.Line("train mode", 0, result.TrainMode.Select(row => ((double)row.BatchSize, 100 * row.Accuracy))));
-        plot.Series.Add(PlotStyle.Line("eval mode", 1, result.TrainMode.Select(row => ((double)row.BatchSize, 100 * result.EvalAccuracy)), isDashed: true));
+        plot.Series.Add(
+            PlotStyle.Line("train mode", 0, result.TrainMode.Select(row => ((double)row.BatchSize, 100 * row.Accuracy)))
+        );
+        plot.Series.Add(
+            PlotStyle.Line(
+                "eval mode",
+                1,
+                result.TrainMode.Select(row => ((double)row.BatchSize, 100 * result.EvalAccuracy)),
+                isDashed: true
+            )
+        );
         return plot;
     }
 

@@ -7,7 +7,8 @@ using TorchBridge.Training.Parity;
 
 namespace TorchBridge.Training.Reports;
 
-/// <summary>The model card, for people and programs: what the ONNX metadata says, the history, and the proof of every route.</summary>
+/// <summary>The model card, for people and programs: what the ONNX metadata says, the history, and the proof of every
+/// route.</summary>
 internal static class ModelCardFile
 {
     /// <summary>Writes the card.</summary>
@@ -18,21 +19,52 @@ internal static class ModelCardFile
     /// <param name="training">What training did; null where nothing was trained now.</param>
     /// <param name="test">Figures over the test part.</param>
     /// <param name="packaging">What was made and proved.</param>
-    public static void Write(ModelFolder folder, string earlier, TrainedModel model, PictureData data, TrainingResult? training, TestFigures test, PackagingResult packaging) =>
-        AtomicWrite.Text(folder.Card, Json.Text(new
-        {
-            Model = model.Description,
-            Files = new { Onnx = Path.GetFileName(folder.Onnx), Zip = File.Exists(folder.Zip) ? Path.GetFileName(folder.Zip) : null, Weights = Path.GetFileName(folder.Weights) },
-            Input = "pixels: float32 [N, 3, H, W], RGB, 0 to 255; scale, mean and std are in the graph",
-            Outputs = "logits and probabilities: float32 [N, classes]",
-            model.Settings,
-            Data = new { data.Name, Training = data.Training.Count, Validation = data.Validation.Count, Test = data.Test.Count },
-            Test = test,
-            Training = training is null ? EarlierTraining(earlier) : (object)training,
-            Export = new { packaging.Export.CapturedOps, packaging.Export.Nodes, packaging.Export.Folded, packaging.Export.NotFolded, packaging.Export.Parity },
-            Parity = packaging.Parity,
-            Versions = Versions.All,
-        }) + "\n");
+    public static void Write(
+        ModelFolder folder,
+        string earlier,
+        TrainedModel model,
+        PictureData data,
+        TrainingResult? training,
+        TestFigures test,
+        PackagingResult packaging
+    ) =>
+        AtomicWrite.Text(
+            folder.Card,
+            Json.Text(
+                new
+                {
+                    Model = model.Description,
+                    Files = new
+                    {
+                        Onnx = Path.GetFileName(folder.Onnx),
+                        Zip = File.Exists(folder.Zip) ? Path.GetFileName(folder.Zip) : null,
+                        Weights = Path.GetFileName(folder.Weights),
+                    },
+                    Input = "pixels: float32 [N, 3, H, W], RGB, 0 to 255; scale, mean and std are in the graph",
+                    Outputs = "logits and probabilities: float32 [N, classes]",
+                    model.Settings,
+                    Data = new
+                    {
+                        data.Name,
+                        Training = data.Training.Count,
+                        Validation = data.Validation.Count,
+                        Test = data.Test.Count,
+                    },
+                    Test = test,
+                    Training = training is null ? EarlierTraining(earlier) : (object)training,
+                    Export = new
+                    {
+                        packaging.Export.CapturedOps,
+                        packaging.Export.Nodes,
+                        packaging.Export.Folded,
+                        packaging.Export.NotFolded,
+                        packaging.Export.Parity,
+                    },
+                    Parity = packaging.Parity,
+                    Versions = Versions.All,
+                }
+            ) + "\n"
+        );
 
     /// <summary>The history of the card that is there: an export later on did not train.</summary>
     private static JsonNode? EarlierTraining(string card)

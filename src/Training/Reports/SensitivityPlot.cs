@@ -17,16 +17,26 @@ internal static class SensitivityPlot
 
     private static PlotModel Plot(IReadOnlyList<LayerSensitivity> layers, int height)
     {
-        var plot = PlotStyle.Plot("Each layer quantized alone: signal to noise of the output", "a short bar is a layer whose rounding costs much");
+        var plot = PlotStyle.Plot(
+            "Each layer quantized alone: signal to noise of the output",
+            "a short bar is a layer whose rounding costs much"
+        );
         plot.Axes.Add(PlotStyle.Names(AxisPosition.Left, [.. layers.Select(layer => layer.Node)], height));
         var decibels = PlotStyle.Axis(false, AxisPosition.Bottom, "decibels");
         // Room for the numbers behind the bars.
         decibels.MaximumPadding = 0.12;
         var lowest = layers.Min(layer => layer.Decibels);
-        if (lowest >= 0) decibels.Minimum = 0;
-        else decibels.MinimumPadding = 0.12;
+        if (lowest >= 0)
+            decibels.Minimum = 0;
+        else
+            decibels.MinimumPadding = 0.12;
         plot.Axes.Add(decibels);
-        var bars = new BarSeries { FillColor = PlotStyle.Color(0), LabelFormatString = "{0:0.0}", LabelPlacement = LabelPlacement.Outside };
+        var bars = new BarSeries
+        {
+            FillColor = PlotStyle.Color(0),
+            LabelFormatString = "{0:0.0}",
+            LabelPlacement = LabelPlacement.Outside,
+        };
         bars.Items.AddRange(layers.Select(layer => new BarItem(layer.Decibels)));
         plot.Series.Add(bars);
         return plot;

@@ -1,4 +1,5 @@
-// Expected calibration error: predictions are sorted into bins by their confidence (the largest probability); in each bin the share that
+// Expected calibration error: predictions are sorted into bins by their confidence (the largest probability); in each
+// bin the share that
 // is right is compared with the mean confidence, and the differences are averaged with the bins' weights.
 // Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3, 15 bins of equal width.
 using TorchBridge.Onnx.Compare;
@@ -22,7 +23,16 @@ internal sealed record CalibrationBin(double From, double To, double Confidence,
 /// <param name="Classes">By class.</param>
 /// <param name="Confusion">Pictures by [true class][predicted class].</param>
 /// <param name="Bins">The bins of the calibration error that hold any picture.</param>
-internal sealed record TestFigures(double Accuracy, double TopFive, double Loss, int Count, double CalibrationError, IReadOnlyList<ClassFigures> Classes, int[][] Confusion, IReadOnlyList<CalibrationBin> Bins)
+internal sealed record TestFigures(
+    double Accuracy,
+    double TopFive,
+    double Loss,
+    int Count,
+    double CalibrationError,
+    IReadOnlyList<ClassFigures> Classes,
+    int[][] Confusion,
+    IReadOnlyList<CalibrationBin> Bins
+)
 {
     private const int BinCount = 15;
 
@@ -44,12 +54,34 @@ internal sealed record TestFigures(double Accuracy, double TopFive, double Loss,
             bin = (bin.Confidence + confidence, bin.Right + (predicted == set.Labels[i] ? 1 : 0), bin.Count + 1);
         }
 
-        var filled = bins.Select((bin, i) => (bin, i)).Where(item => item.bin.Count > 0)
-            .Select(item => new CalibrationBin((double)item.i / BinCount, (item.i + 1.0) / BinCount, item.bin.Confidence / item.bin.Count, (double)item.bin.Right / item.bin.Count, item.bin.Count)).ToArray();
+        var filled = bins.Select((bin, i) => (bin, i))
+            .Where(item => item.bin.Count > 0)
+            .Select(item => new CalibrationBin(
+                (double)item.i / BinCount,
+                (item.i + 1.0) / BinCount,
+                item.bin.Confidence / item.bin.Count,
+                (double)item.bin.Right / item.bin.Count,
+                item.bin.Count
+            ))
+            .ToArray();
         return new TestFigures(
-            evaluation.Accuracy, evaluation.TopFive, evaluation.Loss, set.Count,
+            evaluation.Accuracy,
+            evaluation.TopFive,
+            evaluation.Loss,
+            set.Count,
             filled.Sum(bin => Math.Abs(bin.Accuracy - bin.Confidence) * bin.Count) / set.Count,
-            [.. classNames.Select((name, c) => new ClassFigures(name, (double)confusion[c][c] / Math.Max(1, confusion[c].Sum()), confusion[c].Sum()))],
-            confusion, filled);
+            [
+                .. classNames.Select(
+                    (name, c) =>
+                        new ClassFigures(
+                            name,
+                            (double)confusion[c][c] / Math.Max(1, confusion[c].Sum()),
+                            confusion[c].Sum()
+                        )
+                ),
+            ],
+            confusion,
+            filled
+        );
     }
 }

@@ -9,18 +9,24 @@ namespace TorchBridge.Training.Reports;
 /// <summary>Pictures of a test: who is taken for whom, and how far confidence can be believed.</summary>
 internal static class TestPlots
 {
-    /// <summary>Pixels of the confusion matrix's sides: enough for ten classes; more classes make a larger picture, up to a limit.</summary>
-    private const int SmallestSide = 480, LargestSide = 1200, PixelsOfAClass = 16;
+    /// <summary>Pixels of the confusion matrix's sides: enough for ten classes; more classes make a larger picture,
+    /// up to a limit.</summary>
+    private const int SmallestSide = 480,
+        LargestSide = 1200,
+        PixelsOfAClass = 16;
 
-    /// <summary>The confusion matrix: a row a true class, shares of the row by colour, numbers of pictures where there is room.</summary>
+    /// <summary>The confusion matrix: a row a true class, shares of the row by colour, numbers of pictures where
+    /// there is room.</summary>
     public static Figure Confusion(TestFigures figures)
     {
         var side = Math.Clamp(PixelsOfAClass * figures.Classes.Count, SmallestSide, LargestSide);
         return new Figure("confusion", side + 280, side + 220) { Plot = () => ConfusionPlot(figures, side) };
     }
 
-    /// <summary>The reliability diagram: share right over confidence; on the diagonal confidence can be believed.</summary>
-    public static Figure Reliability(TestFigures figures) => new("reliability", 560, 540) { Plot = () => ReliabilityPlot(figures) };
+    /// <summary>The reliability diagram: share right over confidence; on the diagonal confidence can be
+    /// believed.</summary>
+    public static Figure Reliability(TestFigures figures) =>
+        new("reliability", 560, 540) { Plot = () => ReliabilityPlot(figures) };
 
     private static PlotModel ConfusionPlot(TestFigures figures, int side)
     {
@@ -36,60 +42,87 @@ internal static class TestPlots
         truth.Title = "true";
         truth.Key = "true";
         plot.Axes.Add(truth);
-        plot.Axes.Add(new LinearColorAxis { Position = AxisPosition.Right, Palette = OxyPalette.Interpolate(100, OxyColors.White, PlotStyle.Color(0)), Minimum = 0, Maximum = 1 });
+        plot.Axes.Add(
+            new LinearColorAxis
+            {
+                Position = AxisPosition.Right,
+                Palette = OxyPalette.Interpolate(100, OxyColors.White, PlotStyle.Color(0)),
+                Minimum = 0,
+                Maximum = 1,
+            }
+        );
         var data = new double[classes, classes];
         for (var t = 0; t < classes; t++)
         {
-            for (var p = 0; p < classes; p++) data[p, t] = (double)figures.Confusion[t][p] / Math.Max(1, figures.Classes[t].Count);
+            for (var p = 0; p < classes; p++)
+                data[p, t] = (double)figures.Confusion[t][p] / Math.Max(1, figures.Classes[t].Count);
         }
 
-        plot.Series.Add(new HeatMapSeries
-        {
-            X0 = 0,
-            X1 = classes - 1,
-            Y0 = 0,
-            Y1 = classes - 1,
-            Data = data,
-            Interpolate = false,
-            RenderMethod = HeatMapRenderMethod.Rectangles,
-            XAxisKey = "predicted",
-            YAxisKey = "true",
-        });
+        plot.Series.Add(
+            new HeatMapSeries
+            {
+                X0 = 0,
+                X1 = classes - 1,
+                Y0 = 0,
+                Y1 = classes - 1,
+                Data = data,
+                Interpolate = false,
+                RenderMethod = HeatMapRenderMethod.Rectangles,
+                XAxisKey = "predicted",
+                YAxisKey = "true",
+            }
+        );
         AddNumbers(plot, figures, data, (double)side / classes);
         return plot;
     }
 
-    /// <summary>Writes into each cell how many pictures it stands for, unless they would be too small to read.</summary>
+    /// <summary>Writes into each cell how many pictures it stands for, unless they would be too small to
+    /// read.</summary>
     private static void AddNumbers(PlotModel plot, TestFigures figures, double[,] shares, double cell)
     {
-        const double smallestFont = 8, largestFont = 12, widthOfADigit = 0.75;
+        const double smallestFont = 8,
+            largestFont = 12,
+            widthOfADigit = 0.75;
         var digits = figures.Confusion.Max(row => row.Max()).ToString(CultureInfo.InvariantCulture).Length;
         var font = Math.Min(largestFont, 0.9 * cell / (widthOfADigit * digits));
-        if (font < smallestFont) return;
+        if (font < smallestFont)
+            return;
         for (var t = 0; t < figures.Confusion.Length; t++)
         {
             for (var p = 0; p < figures.Confusion.Length; p++)
             {
-                if (figures.Confusion[t][p] == 0) continue;
-                plot.Annotations.Add(new TextAnnotation
-                {
-                    Text = figures.Confusion[t][p].ToString(CultureInfo.InvariantCulture),
-                    TextPosition = new DataPoint(p, t),
-                    FontSize = font,
-                    Stroke = OxyColors.Transparent,
-                    TextVerticalAlignment = VerticalAlignment.Middle,
-                    TextColor = shares[p, t] > 0.6 ? OxyColors.White : OxyColors.Black,
-                    XAxisKey = "predicted",
-                    YAxisKey = "true",
-                });
+                if (figures.Confusion[t][p] == 0)
+                    continue;
+                plot.Annotations.Add(
+                    new TextAnnotation
+                    {
+                        Text = figures.Confusion[t][p].ToString(CultureInfo.InvariantCulture),
+                        TextPosition = new DataPoint(p, t),
+                        FontSize = font,
+                        Stroke = OxyColors.Transparent,
+                        TextVerticalAlignment = VerticalAlignment.Middle,
+                        TextColor = shares[p, t] > 0.6 ? OxyColors.White : OxyColors.Black,
+                        XAxisKey = "predicted",
+                        YAxisKey = "true",
+                    }
+                );
             }
         }
     }
 
     private static PlotModel ReliabilityPlot(TestFigures figures)
     {
-        var plot = PlotStyle.Plot("Reliability", string.Create(CultureInfo.InvariantCulture, $"expected calibration error {figures.CalibrationError:P2}; size of a dot: share of the pictures"));
-        foreach (var (position, title) in ((AxisPosition, string)[])[(AxisPosition.Bottom, "confidence"), (AxisPosition.Left, "share right")])
+        var plot = PlotStyle.Plot(
+            "Reliability",
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"expected calibration error {figures.CalibrationError:P2}; size of a dot: share of the pictures"
+            )
+        );
+        foreach (
+            var (position, title) in ((AxisPosition, string)[])
+                [(AxisPosition.Bottom, "confidence"), (AxisPosition.Left, "share right")]
+        )
         {
             var axis = PlotStyle.Axis(false, position, title);
             axis.Minimum = 0;
@@ -97,12 +130,25 @@ internal static class TestPlots
             plot.Axes.Add(axis);
         }
 
-        plot.Series.Add(new LineSeries { Color = OxyColors.Gray, LineStyle = LineStyle.Dash, Points = { new DataPoint(0, 0), new DataPoint(1, 1) } });
+        plot.Series.Add(
+            new LineSeries
+            {
+                Color = OxyColors.Gray,
+                LineStyle = LineStyle.Dash,
+                Points = { new DataPoint(0, 0), new DataPoint(1, 1) },
+            }
+        );
         var line = new LineSeries { Color = PlotStyle.Color(0) };
         line.Points.AddRange(figures.Bins.Select(bin => new DataPoint(bin.Confidence, bin.Accuracy)));
         plot.Series.Add(line);
         var dots = new ScatterSeries { MarkerType = MarkerType.Circle, MarkerFill = PlotStyle.Color(0) };
-        dots.Points.AddRange(figures.Bins.Select(bin => new ScatterPoint(bin.Confidence, bin.Accuracy, 3 + (12 * Math.Sqrt((double)bin.Count / figures.Count)))));
+        dots.Points.AddRange(
+            figures.Bins.Select(bin => new ScatterPoint(
+                bin.Confidence,
+                bin.Accuracy,
+                3 + (12 * Math.Sqrt((double)bin.Count / figures.Count))
+            ))
+        );
         plot.Series.Add(dots);
         return plot;
     }

@@ -14,44 +14,87 @@ internal sealed class TrainingProgress : ITrainingObserver
     private readonly int side;
     private readonly ProgressTask? bar;
 
-    private TrainingProgress(IAnsiConsole console, ModelSettings settings, ProgressTask? bar) => (this.console, recipe, side, this.bar) = (console, settings.Recipe, settings.Network.Height, bar);
+    private TrainingProgress(IAnsiConsole console, ModelSettings settings, ProgressTask? bar) =>
+        (this.console, recipe, side, this.bar) = (console, settings.Recipe, settings.Network.Height, bar);
 
     /// <summary>Runs a training under a display.</summary>
-    public static TrainingResult Run(IAnsiConsole console, ModelSettings settings, Func<ITrainingObserver, TrainingResult> train)
+    public static TrainingResult Run(
+        IAnsiConsole console,
+        ModelSettings settings,
+        Func<ITrainingObserver, TrainingResult> train
+    )
     {
-        if (!console.Profile.Capabilities.Interactive || Console.IsOutputRedirected) return train(new TrainingProgress(console, settings, null));
-        return console.Progress()
-            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
-            .Start(context => train(new TrainingProgress(console, settings, context.AddTask("epoch 1", maxValue: settings.Recipe.Epochs))));
+        if (!console.Profile.Capabilities.Interactive || Console.IsOutputRedirected)
+            return train(new TrainingProgress(console, settings, null));
+        return console
+            .Progress()
+            .Columns(
+                new TaskDescriptionColumn(),
+                new ProgressBarColumn(),
+                new PercentageColumn(),
+                new RemainingTimeColumn()
+            )
+            .Start(context =>
+                train(
+                    new TrainingProgress(
+                        console,
+                        settings,
+                        context.AddTask("epoch 1", maxValue: settings.Recipe.Epochs)
+                    )
+                )
+            );
     }
 
     /// <inheritdoc/>
     public void Step(int epoch, long step, long stepsInEpoch, double loss, double learningRate, double imagesPerSecond)
     {
-        if (bar is null) return;
+        if (bar is null)
+            return;
         bar.Value = epoch - 1 + ((double)step / stepsInEpoch);
-        bar.Description = string.Create(CultureInfo.InvariantCulture, $"epoch {epoch}/{recipe.Epochs}  loss {loss:F3}  lr {Numbers.Short(learningRate)}  {imagesPerSecond:F0} images/s");
+        bar.Description = string.Create(
+            CultureInfo.InvariantCulture,
+            $"epoch {epoch}/{recipe.Epochs}  loss {loss:F3}  lr {Numbers.Short(learningRate)}  {imagesPerSecond:F0} images/s"
+        );
     }
 
     /// <inheritdoc/>
     public void Epoch(EpochRecord record, bool isBest)
     {
-        var left = TimeSpan.FromSeconds(record.Seconds / Cost(record.Epoch) * Enumerable.Range(record.Epoch + 1, recipe.Epochs - record.Epoch).Sum(Cost));
-        console.WriteLine(string.Create(
-            CultureInfo.InvariantCulture,
-            $"epoch {record.Epoch,3}/{recipe.Epochs}  loss {record.TrainingLoss:F4} / {record.ValidationLoss:F4}  accuracy {record.TrainingAccuracy,6:P1} / {record.ValidationAccuracy,6:P1}  lr {Numbers.Short(record.LearningRate, 1)}  {record.ImagesPerSecond,4:F0} images/s  {(int)left.TotalMinutes}:{left.Seconds:D2} left{(isBest ? "  *" : "")}"));
+        var left = TimeSpan.FromSeconds(
+            record.Seconds
+                / Cost(record.Epoch)
+                * Enumerable.Range(record.Epoch + 1, recipe.Epochs - record.Epoch).Sum(Cost)
+        );
+        console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"epoch {record.Epoch, 3}/{recipe.Epochs}  loss {record.TrainingLoss:F4} / "
+                    + $"{record.ValidationLoss:F4}  accuracy {record.TrainingAccuracy, 6:P1} / "
+                    + $"{record.ValidationAccuracy, 6:P1}  lr {Numbers.Short(record.LearningRate, 1)}  "
+                    + $"{record.ImagesPerSecond, 4:F0} images/s  {(int)left.TotalMinutes}:{left.Seconds:D2} "
+                    + $"left{(isBest ? "  *" : "")}"
+            )
+        );
     }
 
     /// <inheritdoc/>
     public void Features(int view, int views, int done, int count)
     {
-        if (bar is not null) bar.Description = string.Create(CultureInfo.InvariantCulture, $"features, view {view + 1} of {views}: {done} of {count}");
-        else if (done == count) console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"features, view {view + 1} of {views}: {done} pictures"));
+        if (bar is not null)
+            bar.Description = string.Create(
+                CultureInfo.InvariantCulture,
+                $"features, view {view + 1} of {views}: {done} of {count}"
+            );
+        else if (done == count)
+            console.WriteLine(
+                string.Create(CultureInfo.InvariantCulture, $"features, view {view + 1} of {views}: {done} pictures")
+            );
     }
 
     /// <inheritdoc/>
     public void Note(string text) => console.WriteLine(text);
 
     /// <summary>What an epoch costs beside one on whole pictures: its share of the pixels.</summary>
-    private double Cost(int epoch) => recipe.WindowAt(epoch) is > 0 and var window && window < side ? (double)window * window / (side * side) : 1;
+    private double Cost(int epoch) =>
+        recipe.WindowAt(epoch) is > 0 and var window && window < side ? (double)window * window / (side * side) : 1;
 }

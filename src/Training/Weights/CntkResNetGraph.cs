@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Weights;
 
-/// <summary>Walks the graph that CNTK wrote of a ResNet-18, from the input to the average pool, and names its tensors as torchvision does.</summary>
+/// <summary>Walks the graph that CNTK wrote of a ResNet-18, from the input to the average pool, and names its tensors
+/// as torchvision does.</summary>
 internal sealed class CntkResNetGraph
 {
     /// <summary>Blocks by stage: CNTK's ResNet-18 has one more in the last stage than the published one.</summary>
@@ -29,14 +30,20 @@ internal sealed class CntkResNetGraph
         var value = walk.Stem(graph.InputNames.Single());
         for (var stage = 1; stage <= Blocks.Count; stage++)
         {
-            for (var block = 0; block < Blocks[stage - 1]; block++) value = walk.Block(value, $"layer{stage}.{block}", stage > 1 && block == 0 ? 2 : 1);
+            for (var block = 0; block < Blocks[stage - 1]; block++)
+                value = walk.Block(value, $"layer{stage}.{block}", stage > 1 && block == 0 ? 2 : 1);
         }
 
         var pool = walk.Only(value, "AveragePool");
-        if (!pool.Ints("kernel_shape").SequenceEqual([7L, 7])) throw new InvalidDataException($"{pool.Name} is not a pool over all of the last maps");
-        var unread = graph.Initializers.Values.Count(tensor => tensor.Type == ElementType.Float32 && tensor.Count > 1) - walk.tensors.Count;
-        if (unread != 0) throw new InvalidDataException($"{unread} of its tensors have no place in a ResNet-18");
-        foreach (var tensor in walk.tensors.Values) tensor.DetachFromDisposeScope();
+        if (!pool.Ints("kernel_shape").SequenceEqual([7L, 7]))
+            throw new InvalidDataException($"{pool.Name} is not a pool over all of the last maps");
+        var unread =
+            graph.Initializers.Values.Count(tensor => tensor.Type == ElementType.Float32 && tensor.Count > 1)
+            - walk.tensors.Count;
+        if (unread != 0)
+            throw new InvalidDataException($"{unread} of its tensors have no place in a ResNet-18");
+        foreach (var tensor in walk.tensors.Values)
+            tensor.DetachFromDisposeScope();
         return walk.tensors;
     }
 
@@ -46,21 +53,29 @@ internal sealed class CntkResNetGraph
         // The file takes blue, green, red: turned around, its first convolution takes red, green, blue.
         tensors["conv1.weight"] = tensors["conv1.weight"].flip(1).contiguous();
         var pool = Only(Only(value, "Relu").Outputs[0], "MaxPool");
-        if (!pool.Ints("kernel_shape").SequenceEqual([3L, 3]) || !pool.Ints("strides").SequenceEqual([2L, 2])) throw new InvalidDataException($"{pool.Name} is not 3 x 3 with stride 2");
+        if (!pool.Ints("kernel_shape").SequenceEqual([3L, 3]) || !pool.Ints("strides").SequenceEqual([2L, 2]))
+            throw new InvalidDataException($"{pool.Name} is not 3 x 3 with stride 2");
         return pool.Outputs[0];
     }
 
     private string Block(string input, string key, int stride)
     {
         var readers = index.Readers(input).ToArray();
-        var shortcut = readers.SingleOrDefault(node => node.OpType == "Conv" && node.Ints("kernel_shape").All(size => size == 1));
-        var first = readers.SingleOrDefault(node => node.OpType == "Conv" && node != shortcut) ?? throw new InvalidDataException($"{input} is not read by one 3 x 3 convolution");
+        var shortcut = readers.SingleOrDefault(node =>
+            node.OpType == "Conv" && node.Ints("kernel_shape").All(size => size == 1)
+        );
+        var first = readers.SingleOrDefault(node => node.OpType == "Conv" && node != shortcut)
+            ?? throw new InvalidDataException($"{input} is not read by one 3 x 3 convolution");
         var branch = ConvNorm(first, $"{key}.conv1", $"{key}.bn1", 3, stride);
         branch = ConvNorm(Only(Only(branch, "Relu").Outputs[0], "Conv"), $"{key}.conv2", $"{key}.bn2", 3, 1);
-        if ((shortcut is not null) != (stride == 2)) throw new InvalidDataException($"the shortcut around {first.Name} is not what a ResNet-18 has there");
-        var beside = shortcut is null ? input : ConvNorm(shortcut, $"{key}.downsample.0", $"{key}.downsample.1", 1, stride);
+        if ((shortcut is not null) != (stride == 2))
+            throw new InvalidDataException($"the shortcut around {first.Name} is not what a ResNet-18 has there");
+        var beside = shortcut is null
+            ? input
+            : ConvNorm(shortcut, $"{key}.downsample.0", $"{key}.downsample.1", 1, stride);
         var sum = Only(branch, "Add");
-        if (!sum.Inputs.Order().SequenceEqual(new[] { branch, beside }.Order())) throw new InvalidDataException($"{sum.Name} does not add {branch} and {beside}");
+        if (!sum.Inputs.Order().SequenceEqual(new[] { branch, beside }.Order()))
+            throw new InvalidDataException($"{sum.Name} does not add {branch} and {beside}");
         return Only(sum.Outputs[0], "Relu").Outputs[0];
     }
 
@@ -69,21 +84,46 @@ internal sealed class CntkResNetGraph
         // Before as torchvision, after as much or, with stride 2, one less: the row that is missing is not read.
         var pad = (kernel - 1) / 2;
         long[] pads = [.. conv.Ints("pads")];
-        var isPadded = pads.Length == 4 && pads[0] == pad && pads[1] == pad && pads[2..].All(after => after == pad || (stride == 2 && after == pad - 1));
-        var isPlain = conv.Inputs.Count == 2 && conv.Int("group", 1) == 1 && conv.Ints("dilations").All(step => step == 1) && conv.Text("auto_pad", "NOTSET") == "NOTSET";
-        if (!isPlain || !isPadded || !conv.Ints("kernel_shape").SequenceEqual([kernel, (long)kernel]) || !conv.Ints("strides").SequenceEqual([stride, (long)stride])) throw new InvalidDataException($"{conv.Name} is not the convolution of {kernel} x {kernel} with stride {stride} that {convKey} is");
+        var isPadded =
+            pads.Length == 4
+            && pads[0] == pad
+            && pads[1] == pad
+            && pads[2..].All(after => after == pad || (stride == 2 && after == pad - 1));
+        var isPlain =
+            conv.Inputs.Count == 2
+            && conv.Int("group", 1) == 1
+            && conv.Ints("dilations").All(step => step == 1)
+            && conv.Text("auto_pad", "NOTSET") == "NOTSET";
+        if (
+            !isPlain
+            || !isPadded
+            || !conv.Ints("kernel_shape").SequenceEqual([kernel, (long)kernel])
+            || !conv.Ints("strides").SequenceEqual([stride, (long)stride])
+        )
+            throw new InvalidDataException(
+                $"{conv.Name} is not the convolution of {kernel} x {kernel} with stride {stride} that {convKey} is"
+            );
         var norm = Only(conv.Outputs[0], "BatchNormalization");
-        if (norm.Float("epsilon", Epsilon) != Epsilon || norm.Int("spatial", 1) != 1) throw new InvalidDataException($"{norm.Name} has eps {norm.Float("epsilon", Epsilon)}; {normKey} has {Epsilon}, by channel");
+        if (norm.Float("epsilon", Epsilon) != Epsilon || norm.Int("spatial", 1) != 1)
+            throw new InvalidDataException(
+                $"{norm.Name} has eps {norm.Float("epsilon", Epsilon)}; {normKey} has {Epsilon}, by channel"
+            );
         Take($"{convKey}.weight", conv.Inputs[1]);
-        foreach (var (name, input) in new[] { "weight", "bias", "running_mean", "running_var" }.Zip(norm.Inputs.Skip(1))) Take($"{normKey}.{name}", input);
+        foreach (
+            var (name, input) in new[] { "weight", "bias", "running_mean", "running_var" }.Zip(norm.Inputs.Skip(1))
+        )
+            Take($"{normKey}.{name}", input);
         return norm.Outputs[0];
     }
 
     private void Take(string key, string value)
     {
-        var stored = graph.Tensor(value) ?? throw new InvalidDataException($"{value}, which would be {key}, is no tensor of the file");
+        var stored = graph.Tensor(value)
+            ?? throw new InvalidDataException($"{value}, which would be {key}, is no tensor of the file");
         tensors.Add(key, tensor(stored.Floats()).view(stored.Dims));
     }
 
-    private OnnxNode Only(string value, string type) => index.Readers(value).SingleOrDefault(node => node.OpType == type) ?? throw new InvalidDataException($"{value} is not read by one {type}");
+    private OnnxNode Only(string value, string type) =>
+        index.Readers(value).SingleOrDefault(node => node.OpType == type)
+        ?? throw new InvalidDataException($"{value} is not read by one {type}");
 }

@@ -1,6 +1,9 @@
-// How the import is proved, as the export is: every tensor bit for bit, and then what the network says. The package's own two files are
-// run by ONNX Runtime on random and on real pictures; our network in eval mode gets the same pixels, less the same mean picture.
-// Tolerance: 1e-4 of the largest feature. Both sides sum the same float32 products in another order; seen is about 1e-6.
+// How the import is proved, as the export is: every tensor bit for bit, and then what the network says. The package's
+// own two files are
+// run by ONNX Runtime on random and on real pictures; our network in eval mode gets the same pixels, less the same
+// mean picture.
+// Tolerance: 1e-4 of the largest feature. Both sides sum the same float32 products in another order; seen is about
+// 1e-6.
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using TorchBridge.Training.Data;
@@ -16,7 +19,8 @@ namespace TorchBridge.Training.Weights;
 internal sealed record ImportProof(int Pictures, double LargestRelative)
 {
     public const double Tolerance = 1e-4;
-    private const int Random = 3, Real = 5;
+    private const int Random = 3,
+        Real = 5;
 
     /// <summary>Compares a network with the package that its weights came from.</summary>
     /// <param name="package">The package.</param>
@@ -36,26 +40,42 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
             using var preprocessing = new InferenceSession(PackagedResNet18.PreprocessingFile, options);
             using var reference = new InferenceSession(PackagedResNet18.NetworkFile, options);
             var mean = tensor(package.MeanPicture).view(1, 3, PackagedResNet18.InputSide, PackagedResNet18.InputSide);
-            double largest = 0, difference = 0;
+            double largest = 0,
+                difference = 0;
             var all = RandomPictures().Concat(RealPictures(pictures)).ToArray();
             foreach (var pixels in all)
             {
                 using var step = NewDisposeScope();
                 var expected = Run(reference, Run(preprocessing, pixels));
-                var actual = network.Features(tensor(pixels).view(1, 3, PackagedResNet18.InputSide, PackagedResNet18.InputSide) - mean).contiguous().data<float>().ToArray();
-                if (actual.Length != expected.Length) throw Mismatch(FormattableString.Invariant($"{actual.Length} features, the package has {expected.Length}"));
+                var actual = network
+                    .Features(tensor(pixels).view(1, 3, PackagedResNet18.InputSide, PackagedResNet18.InputSide) - mean)
+                    .contiguous()
+                    .data<float>()
+                    .ToArray();
+                if (actual.Length != expected.Length)
+                    throw Mismatch(
+                        FormattableString.Invariant($"{actual.Length} features, the package has {expected.Length}")
+                    );
                 for (var i = 0; i < actual.Length; i++)
                 {
                     largest = Math.Max(largest, Math.Abs(expected[i]));
                     // NaN on one side would pass a comparison.
-                    difference = double.IsFinite(actual[i]) ? Math.Max(difference, Math.Abs((double)actual[i] - expected[i])) : double.PositiveInfinity;
-                    if (double.IsPositiveInfinity(difference)) throw Mismatch(FormattableString.Invariant($"feature {i} is {actual[i]}"));
+                    difference = double.IsFinite(actual[i])
+                        ? Math.Max(difference, Math.Abs((double)actual[i] - expected[i]))
+                        : double.PositiveInfinity;
+                    if (double.IsPositiveInfinity(difference))
+                        throw Mismatch(FormattableString.Invariant($"feature {i} is {actual[i]}"));
                 }
             }
 
             var proof = new ImportProof(all.Length, difference / largest);
             // Written so that NaN fails.
-            if (!(proof.LargestRelative <= Tolerance)) throw Mismatch(FormattableString.Invariant($"a feature differs by {proof.LargestRelative:E2} of the largest; allowed is {Tolerance:E0}"));
+            if (!(proof.LargestRelative <= Tolerance))
+                throw Mismatch(
+                    FormattableString.Invariant(
+                        $"a feature differs by {proof.LargestRelative:E2} of the largest; allowed is {Tolerance:E0}"
+                    )
+                );
             return proof;
         }
         finally
@@ -69,9 +89,15 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
         var state = network.state_dict();
         foreach (var (name, value) in state)
         {
-            if (name.EndsWith("num_batches_tracked", StringComparison.Ordinal) || name.StartsWith("fc.", StringComparison.Ordinal)) continue;
-            if (!package.Tensors.TryGetValue(name, out var expected)) throw Mismatch($"the package has no {name}");
-            if (!value.shape.SequenceEqual(expected.shape) || !value.contiguous().bytes.SequenceEqual(expected.bytes)) throw Mismatch($"{name} is not what the package has");
+            if (
+                name.EndsWith("num_batches_tracked", StringComparison.Ordinal)
+                || name.StartsWith("fc.", StringComparison.Ordinal)
+            )
+                continue;
+            if (!package.Tensors.TryGetValue(name, out var expected))
+                throw Mismatch($"the package has no {name}");
+            if (!value.shape.SequenceEqual(expected.shape) || !value.contiguous().bytes.SequenceEqual(expected.bytes))
+                throw Mismatch($"{name} is not what the package has");
         }
     }
 
@@ -81,15 +107,21 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
         {
             var draw = new Draw(1, 41, i);
             var pixels = new float[3 * PackagedResNet18.InputSide * PackagedResNet18.InputSide];
-            for (var p = 0; p < pixels.Length; p++) pixels[p] = (float)draw.Uniform(0, 255);
+            for (var p = 0; p < pixels.Length; p++)
+                pixels[p] = (float)draw.Uniform(0, 255);
             yield return pixels;
         }
     }
 
     private static IEnumerable<float[]> RealPictures(PictureSet? set)
     {
-        if (set is null || set.Height != PackagedResNet18.InputSide || set.Width != PackagedResNet18.InputSide) yield break;
-        foreach (var i in Enumerable.Range(0, Math.Min(Real, set.Count))) yield return [.. set.Picture(i * set.Count / Math.Min(Real, set.Count)).ToArray().Select(value => (float)value)];
+        if (set is null || set.Height != PackagedResNet18.InputSide || set.Width != PackagedResNet18.InputSide)
+            yield break;
+        foreach (var i in Enumerable.Range(0, Math.Min(Real, set.Count)))
+            yield return
+            [
+                .. set.Picture(i * set.Count / Math.Min(Real, set.Count)).ToArray().Select(value => (float)value),
+            ];
     }
 
     private static float[] Run(InferenceSession session, float[] pixels)
@@ -99,5 +131,8 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
         return [.. results[0].AsEnumerable<float>()];
     }
 
-    private static UserException Mismatch(string what) => new($"--weights imagenet: the network does not say what the package's file says: {what}. Nothing is trained on it.");
+    private static UserException Mismatch(string what) =>
+        new(
+            $"--weights imagenet: the network does not say what the package's file says: {what}. Nothing is trained on it."
+        );
 }

@@ -1,12 +1,19 @@
-// What it does: reads the ResNet-18 of the NuGet package Microsoft.ML.DnnImageFeaturizer.ResNet18 (MIT; trained on ImageNet, written by
+using System.Globalization;
+// What it does: reads the ResNet-18 of the NuGet package Microsoft.ML.DnnImageFeaturizer.ResNet18 (MIT; trained on
+// ImageNet, written by
 // CNTK) and gives its tensors torchvision's keys.
-//   blocks     CNTK's ResNet-18 has three blocks in its last stage, the published one two: 20 layers with weights. The keys of the third are
+//   blocks     CNTK's ResNet-18 has three blocks in its last stage, the published one two: 20 layers with weights.
+// The keys of the third are
 //              layer4.2.*; a file with torchvision's ResNet-18 does not fit it, and the other way around.
-//   channels   the package's preprocessing takes red, green, blue, turns them into blue, green, red and subtracts a mean picture. Here the
+//   channels   the package's preprocessing takes red, green, blue, turns them into blue, green, red and subtracts a
+// mean picture. Here the
 //              first convolution's input channels are turned instead, which is exact.
-//   mean       the mean picture differs from place to place by some grey levels, because photos have their objects in the middle; it has
-//              one size, 224. What is carried over is its mean by channel; scale is 1. The proof below uses the picture itself.
-//   padding    CNTK pads 3 before and 2 after (7x7) and 1 and 0 (3x3) where the stride is 2. For maps of even size the last row and column
+//   mean       the mean picture differs from place to place by some grey levels, because photos have their objects in
+// the middle; it has
+//              one size, 224. What is carried over is its mean by channel; scale is 1. The proof below uses the
+// picture itself.
+//   padding    CNTK pads 3 before and 2 after (7x7) and 1 and 0 (3x3) where the stride is 2. For maps of even size
+// the last row and column
 //              of a symmetric padding are never read, so this is torchvision's padding at 224 pixels.
 using TorchBridge.Onnx.Format;
 using TorchBridge.Onnx.Graph;
@@ -33,10 +40,12 @@ internal sealed class PackagedResNet18 : PretrainedWeights
     }
 
     /// <summary>The package's network: float32 [1, 3, 224, 224] to 512 features.</summary>
-    public static string NetworkFile => Path.Combine(AppContext.BaseDirectory, "DnnImageModels", "ResNet18Onnx", "ResNet18.onnx");
+    public static string NetworkFile =>
+        Path.Combine(AppContext.BaseDirectory, "DnnImageModels", "ResNet18Onnx", "ResNet18.onnx");
 
     /// <summary>The package's preprocessing: RGB pixels, 0 to 255, to what the network takes.</summary>
-    public static string PreprocessingFile => Path.Combine(AppContext.BaseDirectory, "DnnImageModels", "ResNetPrepOnnx", "ResNetPreprocess.onnx");
+    public static string PreprocessingFile =>
+        Path.Combine(AppContext.BaseDirectory, "DnnImageModels", "ResNetPrepOnnx", "ResNetPreprocess.onnx");
 
     /// <summary>What the preprocessing subtracts: planes of red, green and blue, 224 x 224.</summary>
     public float[] MeanPicture { get; }
@@ -50,7 +59,10 @@ internal sealed class PackagedResNet18 : PretrainedWeights
     {
         foreach (var file in (string[])[NetworkFile, PreprocessingFile])
         {
-            if (!File.Exists(file)) throw new UserException($"--weights imagenet: {file} is not there. It comes with the NuGet package {Package}; restore and build again.");
+            if (!File.Exists(file))
+                throw new UserException(
+                    $"--weights imagenet: {file} is not there. It comes with the NuGet package {Package}; restore and build again."
+                );
         }
 
         try
@@ -60,12 +72,18 @@ internal sealed class PackagedResNet18 : PretrainedWeights
             return new PackagedResNet18(tensors, mean)
             {
                 Origin = new WeightsOrigin(ImageNet, HashOf(NetworkFile)),
-                Statistics = new ChannelStatistics([.. mean.Chunk(InputSide * InputSide).Select(plane => plane.Average(value => (double)value) / 255)], [1 / 255.0, 1 / 255.0, 1 / 255.0]),
+                Statistics = new ChannelStatistics(
+                    [.. mean.Chunk(InputSide * InputSide).Select(plane => plane.Average(value => (double)value) / 255)],
+                    [1 / 255.0, 1 / 255.0, 1 / 255.0]
+                ),
             };
         }
         catch (InvalidDataException error)
         {
-            throw new UserException($"--weights imagenet: the files of {Package} are not as expected: {error.Message}", error);
+            throw new UserException(
+                $"--weights imagenet: the files of {Package} are not as expected: {error.Message}",
+                error
+            );
         }
     }
 
@@ -73,7 +91,11 @@ internal sealed class PackagedResNet18 : PretrainedWeights
     public override NetworkOptions Shape(NetworkOptions asked, bool isKindAsked)
     {
         var kind = isKindAsked ? asked.Kind : NetworkKind.Resnet18;
-        if (kind != NetworkKind.Resnet18) throw new UserException($"--weights imagenet is a resnet18; --network is {Naming.Of(kind)}. For that one give a file: --weights FILE.safetensors, with torchvision's or timm's names.");
+        if (kind != NetworkKind.Resnet18)
+            throw new UserException(
+                $"--weights imagenet is a resnet18; --network is {Naming.Of(kind)}. For that one give a "
+                    + "file: --weights FILE.safetensors, with torchvision's or timm's names."
+            );
         return asked with { Kind = kind, LastStageBlocks = CntkResNetGraph.Blocks[^1] };
     }
 
@@ -82,23 +104,38 @@ internal sealed class PackagedResNet18 : PretrainedWeights
     {
         Set(network, tensors);
         var proof = ImportProof.Of(this, network, pictures);
-        return FormattableString.Invariant($"Weights of {Package}, trained on ImageNet; import proved on {proof.Pictures} pictures against the package's own file: largest difference of a feature {proof.LargestRelative:E1} of the largest feature (allowed {ImportProof.Tolerance:E0}). The classifier is new.");
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"Weights of {Package}, trained on ImageNet; import proved on {proof.Pictures} pictures "
+                + $"against the package's own file: largest difference of a feature {proof.LargestRelative:E1} "
+                + $"of the largest feature (allowed {ImportProof.Tolerance:E0}). The classifier is new."
+        );
     }
 
     /// <inheritdoc/>
     public override void Dispose()
     {
-        foreach (var tensor in tensors.Values) tensor.Dispose();
+        foreach (var tensor in tensors.Values)
+            tensor.Dispose();
         base.Dispose();
     }
 
-    /// <summary>The mean picture that the preprocessing subtracts from blue, green and red, as planes of red, green and blue.</summary>
+    /// <summary>The mean picture that the preprocessing subtracts from blue, green and red, as planes of red, green
+    /// and blue.</summary>
     private static float[] Rgb(OnnxGraph preprocessing)
     {
         var operators = string.Join(" ", preprocessing.Nodes.Select(node => node.OpType));
-        if (operators != "Split Concat Sub" || !preprocessing.Nodes[1].Inputs.SequenceEqual(preprocessing.Nodes[0].Outputs.Reverse<string>())) throw new InvalidDataException($"the preprocessing is {operators}; expected is Split, Concat in reverse order, Sub");
-        var mean = preprocessing.Tensor(preprocessing.Nodes[2].Inputs[1]) ?? throw new InvalidDataException("the preprocessing subtracts no constant");
-        if (!mean.Dims.SequenceEqual([1L, 3, InputSide, InputSide])) throw new InvalidDataException($"the mean picture is [{string.Join(", ", mean.Dims)}]");
+        if (
+            operators != "Split Concat Sub"
+            || !preprocessing.Nodes[1].Inputs.SequenceEqual(preprocessing.Nodes[0].Outputs.Reverse<string>())
+        )
+            throw new InvalidDataException(
+                $"the preprocessing is {operators}; expected is Split, Concat in reverse order, Sub"
+            );
+        var mean = preprocessing.Tensor(preprocessing.Nodes[2].Inputs[1])
+            ?? throw new InvalidDataException("the preprocessing subtracts no constant");
+        if (!mean.Dims.SequenceEqual([1L, 3, InputSide, InputSide]))
+            throw new InvalidDataException($"the mean picture is [{string.Join(", ", mean.Dims)}]");
         return [.. mean.Floats().Chunk(InputSide * InputSide).Reverse().SelectMany(plane => plane)];
     }
 }

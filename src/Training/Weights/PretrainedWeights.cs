@@ -25,16 +25,21 @@ internal abstract class PretrainedWeights : IDisposable
     /// <summary>Opens what <c>--weights</c> names.</summary>
     /// <param name="source"><c>imagenet</c>, or a safetensors file.</param>
     /// <exception cref="UserException">It is not there, or is no safetensors file.</exception>
-    public static PretrainedWeights Open(string source) => source == ImageNet ? PackagedResNet18.Open() : SafetensorsWeights.Open(source);
+    public static PretrainedWeights Open(string source) =>
+        source == ImageNet ? PackagedResNet18.Open() : SafetensorsWeights.Open(source);
 
     /// <summary>Opens what a model started from.</summary>
     /// <exception cref="UserException">It is another file by now.</exception>
     public static PretrainedWeights Open(WeightsOrigin origin)
     {
         var opened = Open(origin.Source);
-        if (opened.Origin.Sha256 == origin.Sha256) return opened;
+        if (opened.Origin.Sha256 == origin.Sha256)
+            return opened;
         opened.Dispose();
-        throw new UserException($"{origin.Source} is not the file any more that this run started from (its SHA-256 was {origin.Sha256}). Put that file back, or start anew without --resume.");
+        throw new UserException(
+            $"{origin.Source} is not the file any more that this run started from (its SHA-256 was "
+                + $"{origin.Sha256}). Put that file back, or start anew without --resume."
+        );
     }
 
     /// <summary>The options of the network that the weights fit.</summary>
@@ -67,6 +72,7 @@ internal abstract class PretrainedWeights : IDisposable
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var state = network.state_dict();
-        foreach (var (name, value) in values) state[name].copy_(value);
+        foreach (var (name, value) in values)
+            state[name].copy_(value);
     }
 }

@@ -23,21 +23,46 @@ internal enum ValueKind
 /// <param name="seed">Where the randomness comes from.</param>
 internal sealed class Draw(int seed)
 {
+    // csharpier-ignore
     private static readonly double[] SpecialNumbers =
     [
-        double.NaN, double.PositiveInfinity, double.NegativeInfinity, 0, -0.0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 3, -3, 1e-8, -1e-8, 1e-3, 0.1, -0.7, 3.75, 7, 20.5, -20.5, 6, -4,
+        double.NaN, double.PositiveInfinity, double.NegativeInfinity, 0, -0.0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 3,
+        -3, 1e-8, -1e-8, 1e-3, 0.1, -0.7, 3.75, 7, 20.5, -20.5, 6, -4
     ];
 
+    // csharpier-ignore
     private static readonly double[] LargeNumbers =
     [
-        1e30, -1e30, 3e25, 4e20, -1e19, 2147483648, -2147483648, 3000000000, 1099511627776, 16777217, 65504, -65504, 1e5, 300.25, -300.25, 1e-30, -1e-25, 1e-15, 1, -1, 90, -90, 1000.5,
+        1e30, -1e30, 3e25, 4e20, -1e19, 2147483648, -2147483648, 3000000000, 1099511627776, 16777217, 65504, -65504,
+        1e5, 300.25, -300.25, 1e-30, -1e-25, 1e-15, 1, -1, 90, -90, 1000.5
     ];
 
-    private static readonly long[] SpecialIntegers = [0, 1, -1, 2, -2, 3, 5, 7, -7, 127, -128, 255, 32767, -32768, int.MaxValue, int.MinValue, long.MaxValue, long.MinValue];
+    // csharpier-ignore
+    private static readonly long[] SpecialIntegers =
+    [
+        0, 1, -1, 2, -2, 3, 5, 7, -7, 127, -128, 255, 32767, -32768, int.MaxValue, int.MinValue, long.MaxValue,
+        long.MinValue
+    ];
 
     private static readonly long[] LargeIntegers =
     [
-        2147483648, 3000000000, -3000000000, 4294967296, 4294967295, 9007199254740993, -9007199254740993, (1L << 60) + 3, -(1L << 60) - 3, 7, -7, 3001, 1L << 40, 1, 2, -2, 100000,
+        2147483648,
+        3000000000,
+        -3000000000,
+        4294967296,
+        4294967295,
+        9007199254740993,
+        -9007199254740993,
+        (1L << 60) + 3,
+        -(1L << 60) - 3,
+        7,
+        -7,
+        3001,
+        1L << 40,
+        1,
+        2,
+        -2,
+        100000,
     ];
 
     private readonly Random random = new(seed);
@@ -62,10 +87,17 @@ internal sealed class Draw(int seed)
 
     /// <summary>Different axes of a tensor, some counted from the back.</summary>
     public long[] Axes(int rank, int count) =>
-        [.. Enumerable.Range(0, rank).OrderBy(_ => random.Next()).Take(count).Select(axis => Flag() ? axis : (long)axis - rank)];
+        [
+            .. Enumerable
+                .Range(0, rank)
+                .OrderBy(_ => random.Next())
+                .Take(count)
+                .Select(axis => Flag() ? axis : (long)axis - rank),
+        ];
 
     /// <summary>A shape: the batch first, small sizes behind it.</summary>
-    public long[] Shape(int rank, long batch = 2) => [.. Enumerable.Range(0, rank).Select(axis => axis == 0 ? batch : Number(3, 6))];
+    public long[] Shape(int rank, long batch = 2) =>
+        [.. Enumerable.Range(0, rank).Select(axis => axis == 0 ? batch : Number(3, 6))];
 
     /// <summary>The shape with another batch.</summary>
     public static long[] WithBatch(long[] shape, long batch) => shape.Length == 0 ? shape : [batch, .. shape[1..]];
@@ -81,12 +113,14 @@ internal sealed class Draw(int seed)
         if (is_floating_point(type))
         {
             var numbers = new double[count];
-            for (var i = 0; i < count; i++) numbers[i] = Number(type, kind);
+            for (var i = 0; i < count; i++)
+                numbers[i] = Number(type, kind);
             return tensor(numbers, ScalarType.Float64).reshape(shape).to(type).MoveToOuterDisposeScope();
         }
 
         var integers = new long[count];
-        for (var i = 0; i < count; i++) integers[i] = Integer(type, kind);
+        for (var i = 0; i < count; i++)
+            integers[i] = Integer(type, kind);
         return tensor(integers, ScalarType.Int64).reshape(shape).to(type).MoveToOuterDisposeScope();
     }
 
@@ -99,12 +133,15 @@ internal sealed class Draw(int seed)
             ValueKind.Ties => Pick(0.0, 1, -1, 0.5, 2),
             _ => Pick(LargeNumbers),
         };
-        return type == ScalarType.Float16 && Math.Abs(number) > 65504 && double.IsFinite(number) ? number % 60000 : number;
+        return type == ScalarType.Float16 && Math.Abs(number) > 65504 && double.IsFinite(number)
+            ? number % 60000
+            : number;
     }
 
     private long Integer(ScalarType type, ValueKind kind)
     {
-        if (type == ScalarType.Bool) return random.Next(2);
+        if (type == ScalarType.Bool)
+            return random.Next(2);
         var number = kind switch
         {
             ValueKind.Ordinary => random.NextInt64(-9, 10),

@@ -3,7 +3,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Tests.Generators;
 
-/// <summary>What floating-point results are compared by; integers and booleans are always compared exactly, NaN equals only NaN.</summary>
+/// <summary>What floating-point results are compared by; integers and booleans are always compared exactly, NaN
+/// equals only NaN.</summary>
 internal enum Closeness
 {
     /// <summary>Each element by its own size: functions of single elements.</summary>
@@ -21,7 +22,12 @@ internal enum Closeness
 /// <param name="Module">The module, in eval mode.</param>
 /// <param name="Example">What it is exported with.</param>
 /// <param name="Others">Inputs that the export has not seen, by what they are.</param>
-internal sealed record GeneratedCase(string Name, nn.Module Module, Tensor[] Example, IReadOnlyList<(string What, Tensor[] Inputs)> Others)
+internal sealed record GeneratedCase(
+    string Name,
+    nn.Module Module,
+    Tensor[] Example,
+    IReadOnlyList<(string What, Tensor[] Inputs)> Others
+)
 {
     /// <summary>How exactly results must agree.</summary>
     public Closeness Closeness { get; init; } = Closeness.Row;
@@ -29,7 +35,8 @@ internal sealed record GeneratedCase(string Name, nn.Module Module, Tensor[] Exa
     /// <summary>Factor on the usual tolerance, for functions that amplify roundings.</summary>
     public double Slack { get; init; } = 1;
 
-    /// <summary>What a float32 result near zero may be off by: ONNX Runtime's kernels for sigmoid, tanh and erf are exact to 1e-7 of one, not of their value.</summary>
+    /// <summary>What a float32 result near zero may be off by: ONNX Runtime's kernels for sigmoid, tanh and erf are
+    /// exact to 1e-7 of one, not of their value.</summary>
     public double Floor { get; init; } = 1e-7;
 
     /// <summary>Options of the export.</summary>

@@ -12,6 +12,7 @@ public enum GeneratedOutcome
     /// <summary>The module itself does not take its example: there is nothing to export.</summary>
     Invalid,
 
-    /// <summary>The file differs from the module, verification had to stop a wrong lowering, or another exception came out.</summary>
+    /// <summary>The file differs from the module, verification had to stop a wrong lowering, or another exception
+    /// came out.</summary>
     Wrong,
 }

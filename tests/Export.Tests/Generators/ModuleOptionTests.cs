@@ -18,10 +18,15 @@ public class ModuleOptionTests
             using var module = item.Module;
             var result = CaseRunner.Run(item, folder["module.onnx"]);
             right += result.Outcome == GeneratedOutcome.Right ? 1 : 0;
-            var isNamed = result.Outcome == GeneratedOutcome.Refused && option.Option.Length > 0 && result.Detail.Contains(option.Option, StringComparison.OrdinalIgnoreCase);
+            var isNamed =
+                result.Outcome == GeneratedOutcome.Refused
+                && option.Option.Length > 0
+                && result.Detail.Contains(option.Option, StringComparison.OrdinalIgnoreCase);
             // TorchSharp's Hardtanh does nothing but in place, and is refused so.
-            isNamed |= option.Factory.Name == "Hardtanh" && result.Detail.Contains("inplace: true", StringComparison.Ordinal);
-            if (result.Outcome is not (GeneratedOutcome.Right or GeneratedOutcome.Invalid) && !isNamed) faults.Add($"{result.Case}: {result.Outcome}: {result.Detail}");
+            isNamed |=
+                option.Factory.Name == "Hardtanh" && result.Detail.Contains("inplace: true", StringComparison.Ordinal);
+            if (result.Outcome is not (GeneratedOutcome.Right or GeneratedOutcome.Invalid) && !isNamed)
+                faults.Add($"{result.Case}: {result.Outcome}: {result.Detail}");
         }
 
         Assert.True(faults.Count == 0, string.Join("\n", faults));

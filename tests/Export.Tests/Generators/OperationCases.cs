@@ -1,4 +1,5 @@
-// Operations with random options on one to three tensors. A row makes a function; the shapes, dtypes and values of its tensors are drawn
+// Operations with random options on one to three tensors. A row makes a function; the shapes, dtypes and values of
+// its tensors are drawn
 // by what the row says of itself. Adding a row is all that a new operation needs.
 using TorchSharp;
 using static TorchSharp.torch;
@@ -67,14 +68,32 @@ internal static partial class OperationCases
     /// <summary>Dtypes that ONNX Runtime and TorchSharp share.</summary>
     public static readonly ScalarType[] AllTypes =
     [
-        ScalarType.Float32, ScalarType.Float64, ScalarType.Float16, ScalarType.BFloat16, ScalarType.Int64, ScalarType.Int32, ScalarType.Int16, ScalarType.Int8, ScalarType.Byte, ScalarType.Bool,
+        ScalarType.Float32,
+        ScalarType.Float64,
+        ScalarType.Float16,
+        ScalarType.BFloat16,
+        ScalarType.Int64,
+        ScalarType.Int32,
+        ScalarType.Int16,
+        ScalarType.Int8,
+        ScalarType.Byte,
+        ScalarType.Bool,
     ];
 
     /// <summary>The floating-point ones.</summary>
-    public static readonly ScalarType[] Floats = [ScalarType.Float32, ScalarType.Float64, ScalarType.Float16, ScalarType.BFloat16];
+    public static readonly ScalarType[] Floats =
+    [
+        ScalarType.Float32,
+        ScalarType.Float64,
+        ScalarType.Float16,
+        ScalarType.BFloat16,
+    ];
 
     /// <summary>All but those that TorchSharp rounds after each of its steps.</summary>
-    private static readonly ScalarType[] NotRounded = [.. AllTypes.Where(type => type is not (ScalarType.Float16 or ScalarType.BFloat16))];
+    private static readonly ScalarType[] NotRounded =
+    [
+        .. AllTypes.Where(type => type is not (ScalarType.Float16 or ScalarType.BFloat16)),
+    ];
 
     private static readonly Lazy<OperationRow[]> Lazy = new(() => [.. Rows()]);
 
@@ -95,16 +114,26 @@ internal static partial class OperationCases
         var module = ToModule(row.Make(draw, new Shape(sizes, first)));
         Tensor[] Inputs(long batch, ValueKind kind)
         {
-            long[] With(long[] shape) => shape.Length > 0 && sizes.Length > 0 && shape[0] == sizes[0] ? Draw.WithBatch(shape, batch) : shape;
+            long[] With(long[] shape) =>
+                shape.Length > 0 && sizes.Length > 0 && shape[0] == sizes[0] ? Draw.WithBatch(shape, batch) : shape;
             Tensor Prepared(Tensor tensor) => row.Prepare?.Invoke(tensor) ?? tensor;
             var x = Prepared(draw.Values(first, With(sizes), kind));
-            if (row.Arity < 2) return [x];
+            if (row.Arity < 2)
+                return [x];
             var y = draw.Values(second, With(secondSizes), kind);
             return [x, row.PrepareSecond?.Invoke(y, With(sizes)) ?? y];
         }
 
-        var others = row.Batches.SelectMany(batch => row.Kinds.Select(kind => ($"{kind}, batch {batch}", Inputs(batch, kind)))).ToArray();
-        return new GeneratedCase($"{row.Name} {first}{(row.Arity > 1 ? $" {second}" : "")} [{string.Join('x', sizes)}]{(row.Arity > 1 ? $" [{string.Join('x', secondSizes)}]" : "")}", module, Inputs(sizes.Length == 0 ? 2 : sizes[0], ValueKind.Ordinary), others)
+        var others = row
+            .Batches.SelectMany(batch => row.Kinds.Select(kind => ($"{kind}, batch {batch}", Inputs(batch, kind))))
+            .ToArray();
+        return new GeneratedCase(
+            $"{row.Name} {first}{(row.Arity > 1 ? $" {second}" : "")} "
+                + $"[{string.Join('x', sizes)}]{(row.Arity > 1 ? $" [{string.Join('x', secondSizes)}]" : "")}",
+            module,
+            Inputs(sizes.Length == 0 ? 2 : sizes[0], ValueKind.Ordinary),
+            others
+        )
         {
             Closeness = row.Closeness,
             Slack = row.Slack,
@@ -113,14 +142,15 @@ internal static partial class OperationCases
         };
     }
 
-    private static nn.Module ToModule(Delegate function) => function switch
-    {
-        Func<Tensor, Tensor> one => new Function(one),
-        Func<Tensor, Tensor, Tensor> two => new Function2(two),
-        Func<Tensor, Tensor[]> many => new FunctionMany(many),
-        Func<Tensor, Tensor, Tensor[]> many => new Function2Many(many),
-        _ => throw new ArgumentException($"a row makes a {function.GetType()}"),
-    };
+    private static nn.Module ToModule(Delegate function) =>
+        function switch
+        {
+            Func<Tensor, Tensor> one => new Function(one),
+            Func<Tensor, Tensor, Tensor> two => new Function2(two),
+            Func<Tensor, Tensor[]> many => new FunctionMany(many),
+            Func<Tensor, Tensor, Tensor[]> many => new Function2Many(many),
+            _ => throw new ArgumentException($"a row makes a {function.GetType()}"),
+        };
 
     private static long[] Broadcasting(Draw draw, long[] sizes)
     {

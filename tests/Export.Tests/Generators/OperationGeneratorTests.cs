@@ -1,6 +1,7 @@
 namespace TorchBridge.Export.Tests.Generators;
 
-/// <summary>Generated operations, modules and chains: the file gives what the module gives, or the export is refused. The long run is a benchmark's.</summary>
+/// <summary>Generated operations, modules and chains: the file gives what the module gives, or the export is refused.
+/// The long run is a benchmark's.</summary>
 public class OperationGeneratorTests
 {
     [Theory]
@@ -9,8 +10,14 @@ public class OperationGeneratorTests
     public void None_is_wrong(int first, int count)
     {
         using var folder = new TempFolder();
-        var results = Enumerable.Range(first, count).Select(seed => OperationGenerator.Run(seed, folder["case.onnx"])).ToArray();
-        var wrong = results.Where(result => result.Outcome == GeneratedOutcome.Wrong).Select(result => $"{result.Case}: {result.Detail}").ToArray();
+        var results = Enumerable
+            .Range(first, count)
+            .Select(seed => OperationGenerator.Run(seed, folder["case.onnx"]))
+            .ToArray();
+        var wrong = results
+            .Where(result => result.Outcome == GeneratedOutcome.Wrong)
+            .Select(result => $"{result.Case}: {result.Detail}")
+            .ToArray();
         Assert.True(wrong.Length == 0, string.Join("\n", wrong));
         // A generator that is always refused would prove nothing.
         var valid = results.Count(result => result.Outcome != GeneratedOutcome.Invalid);

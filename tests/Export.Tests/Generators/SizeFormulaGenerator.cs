@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Tests;
 
 /// <summary>
-/// Random C# formulas of one to three free sizes, used as sizes and as numbers, exported and compared at sizes that were never traced.
+/// Random C# formulas of one to three free sizes, used as sizes and as numbers, exported and compared at sizes that
+/// were never traced.
 /// </summary>
 public static class SizeFormulaGenerator
 {
@@ -22,12 +23,21 @@ public static class SizeFormulaGenerator
         var axes = 1 + random.Next(3);
         var formula = Formula.Draw(random, axes, depth: 1 + random.Next(3));
         var use = (Use)random.Next(Enum.GetValues<Use>().Length);
-        long[] example = [1 + random.Next(4), random.Next(2) == 0 ? 16 + random.Next(80) : 5 + random.Next(35), 5 + random.Next(60)];
-        if (random.Next(4) == 0) example[2] = example[1]; // squares are what people give
+        long[] example =
+        [
+            1 + random.Next(4),
+            random.Next(2) == 0 ? 16 + random.Next(80) : 5 + random.Next(35),
+            5 + random.Next(60),
+        ];
+        if (random.Next(4) == 0)
+            example[2] = example[1]; // squares are what people give
         var name = $"#{seed} {use} of {formula.Text} at [{string.Join(", ", example.Take(axes))}]";
         using var scope = NewDisposeScope();
         using var module = new FormulaModule(formula, use);
-        var options = new ExportOptions { FreeAxes = new Dictionary<string, int[]> { ["input"] = [.. Enumerable.Range(0, axes)] } };
+        var options = new ExportOptions
+        {
+            FreeAxes = new Dictionary<string, int[]> { ["input"] = [.. Enumerable.Range(0, axes)] },
+        };
         try
         {
             OnnxExporter.Export(module, randn(example), path, options);
@@ -49,14 +59,22 @@ public static class SizeFormulaGenerator
         for (int compared = 0, tries = 0; compared < ComparedSizes && tries < 10 * ComparedSizes; tries++)
         {
             using var scope = NewDisposeScope();
-            long[] shape = [.. example.Select((size, axis) => axis < axes ? 1 + random.NextInt64(axis == 0 ? 40 : 2 * size) : size)];
+            long[] shape =
+            [
+                .. example.Select((size, axis) => axis < axes ? 1 + random.NextInt64(axis == 0 ? 40 : 2 * size) : size),
+            ];
             var input = InputMaker.Like(randn(1, 2), shape, random);
             Tensor expected;
             try
             {
                 expected = module.forward(input);
             }
-            catch (Exception error) when (error is ArithmeticException or ArgumentException or System.Runtime.InteropServices.ExternalException)
+            catch (Exception error)
+                when (error
+                        is ArithmeticException
+                            or ArgumentException
+                            or System.Runtime.InteropServices.ExternalException
+                )
             {
                 continue; // sizes that the formula itself does not take
             }
@@ -64,7 +82,8 @@ public static class SizeFormulaGenerator
             compared++;
             try
             {
-                if (TensorComparer.Compare(ort.Run([input])[0], expected, 1e-5).Difference is { } difference) return $"at [{string.Join(", ", shape)}]: {difference}";
+                if (TensorComparer.Compare(ort.Run([input])[0], expected, 1e-5).Difference is { } difference)
+                    return $"at [{string.Join(", ", shape)}]: {difference}";
             }
             catch (OnnxRuntimeException error)
             {
@@ -122,8 +141,12 @@ public static class SizeFormulaGenerator
             }
 
             var left = Draw(random, axes, depth - 1);
-            var right = random.Next(3) == 0 ? Draw(random, axes, depth - 1) : Constant(Constants[random.Next(Constants.Length)]);
-            if (random.Next(6) == 0) (left, right) = (right, left);
+            var right =
+                random.Next(3) == 0
+                    ? Draw(random, axes, depth - 1)
+                    : Constant(Constants[random.Next(Constants.Length)]);
+            if (random.Next(6) == 0)
+                (left, right) = (right, left);
             return random.Next(9) switch
             {
                 0 => new($"({left.Text} + {right.Text})", sizes => left.Evaluate(sizes) + right.Evaluate(sizes)),
@@ -131,10 +154,18 @@ public static class SizeFormulaGenerator
                 2 => new($"({left.Text} * {right.Text})", sizes => left.Evaluate(sizes) * right.Evaluate(sizes)),
                 3 => new($"({left.Text} / {right.Text})", sizes => left.Evaluate(sizes) / right.Evaluate(sizes)),
                 4 => new($"({left.Text} % {right.Text})", sizes => left.Evaluate(sizes) % right.Evaluate(sizes)),
-                5 => new($"min({left.Text}, {right.Text})", sizes => Math.Min(left.Evaluate(sizes), right.Evaluate(sizes))),
-                6 => new($"max({left.Text}, {right.Text})", sizes => Math.Max(left.Evaluate(sizes), right.Evaluate(sizes))),
-                7 => new($"ceil({left.Text} / {right.Text}) * {right.Text}", sizes => (left.Evaluate(sizes) + right.Evaluate(sizes) - 1) / right.Evaluate(sizes) * right.Evaluate(sizes)),
-                _ => new($"({left.Text} > {right.Text} ? {left.Text} : {right.Text} + 1)", sizes => left.Evaluate(sizes) > right.Evaluate(sizes) ? left.Evaluate(sizes) : right.Evaluate(sizes) + 1),
+                5 => new($"min({left.Text}, {right.Text})", sizes =>
+                    Math.Min(left.Evaluate(sizes), right.Evaluate(sizes))
+                ),
+                6 => new($"max({left.Text}, {right.Text})", sizes =>
+                    Math.Max(left.Evaluate(sizes), right.Evaluate(sizes))
+                ),
+                7 => new($"ceil({left.Text} / {right.Text}) * {right.Text}", sizes =>
+                    (left.Evaluate(sizes) + right.Evaluate(sizes) - 1) / right.Evaluate(sizes) * right.Evaluate(sizes)
+                ),
+                _ => new($"({left.Text} > {right.Text} ? {left.Text} : {right.Text} + 1)", sizes =>
+                    left.Evaluate(sizes) > right.Evaluate(sizes) ? left.Evaluate(sizes) : right.Evaluate(sizes) + 1
+                ),
             };
         }
 

@@ -8,21 +8,58 @@ namespace TorchBridge.Export.Tests;
 /// <summary>Every free axis is right at sizes that were never traced, or the export is refused.</summary>
 public class FreeAxesTests
 {
-    private static readonly Dictionary<string, (Func<Tensor, Tensor> Function, long[] Example)> Functions = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, (Func<Tensor, Tensor> Function, long[] Example)> Functions = new(
+        StringComparer.Ordinal
+    )
     {
-        ["height and width of a square, batch fixed"] = (x => F.interpolate(F.avg_pool2d(x, 2), [x.size(2), x.size(3)]), [1, 3, 64, 64]),
-        ["height and width change places"] = (x => (x.flatten(2) * 2).view(x.size(0), 3, x.size(3), x.size(2)), [1, 3, 32, 32]),
+        ["height and width of a square, batch fixed"] = (
+            x => F.interpolate(F.avg_pool2d(x, 2), [x.size(2), x.size(3)]),
+            [1, 3, 64, 64]
+        ),
+        ["height and width change places"] = (
+            x => (x.flatten(2) * 2).view(x.size(0), 3, x.size(3), x.size(2)),
+            [1, 3, 32, 32]
+        ),
         ["rounded up to a multiple of 16"] = (x => x.amax() + zeros((x.size(2) + 15) / 16 * 16), [1, 3, 48, 48]),
         ["the smaller of both"] = (x => x.amax() + zeros(Math.Min(x.size(2), x.size(3))), [2, 3, 16, 16]),
-        ["half of an odd size, twice"] = (x => x[TensorIndex.Colon, TensorIndex.Colon, TensorIndex.Slice(0, x.size(2) / 2 * 2)], [2, 3, 11, 16]),
-        ["patches of 16"] = (x => x.narrow(2, 0, x.size(2) / 16 * 16).reshape(x.size(0), 3, x.size(2) / 16, 16, x.size(3)), [1, 3, 224, 20]),
-        ["padded to a multiple of 32"] = (x => cat([x, x.new_zeros(x.size(0), 3, (32 - (x.size(2) % 32)) % 32, x.size(3))], 2), [2, 3, 12, 12]),
-        ["cropped to at most 20"] = (x => x[TensorIndex.Colon, TensorIndex.Colon, TensorIndex.Slice(0, Math.Min(20, x.size(2)))], [2, 3, 12, 12]),
-        ["mean by hand behind strides"] = (x => { var y = F.avg_pool2d(x, 32, 32); return y.sum([2, 3]) / (y.size(2) * y.size(3)); }, [1, 3, 64, 96]),
+        ["half of an odd size, twice"] = (
+            x => x[TensorIndex.Colon, TensorIndex.Colon, TensorIndex.Slice(0, x.size(2) / 2 * 2)],
+            [2, 3, 11, 16]
+        ),
+        ["patches of 16"] = (
+            x => x.narrow(2, 0, x.size(2) / 16 * 16).reshape(x.size(0), 3, x.size(2) / 16, 16, x.size(3)),
+            [1, 3, 224, 20]
+        ),
+        ["padded to a multiple of 32"] = (
+            x => cat([x, x.new_zeros(x.size(0), 3, (32 - (x.size(2) % 32)) % 32, x.size(3))], 2),
+            [2, 3, 12, 12]
+        ),
+        ["cropped to at most 20"] = (
+            x => x[TensorIndex.Colon, TensorIndex.Colon, TensorIndex.Slice(0, Math.Min(20, x.size(2)))],
+            [2, 3, 12, 12]
+        ),
+        ["mean by hand behind strides"] = (
+            x =>
+            {
+                var y = F.avg_pool2d(x, 32, 32);
+                return y.sum([2, 3]) / (y.size(2) * y.size(3));
+            },
+            [1, 3, 64, 96]
+        ),
         ["divided by the root of a size"] = (x => x / Math.Sqrt(x.size(3)), [1, 3, 14, 14]),
         ["divided by a size as a double"] = (x => x / (double)(x.size(2) * x.size(3)), [1, 3, 14, 14]),
-        ["two halves"] = (x => { var t = x.size(2) / 2; return x.narrow(2, 0, t) + x.narrow(2, t, t); }, [2, 4, 12, 10]),
-        ["the first part of a split, however many there are"] = (x => x.split(8, 2)[0] + x.unbind(2)[0].unsqueeze(2), [2, 4, 12, 10]),
+        ["two halves"] = (
+            x =>
+            {
+                var t = x.size(2) / 2;
+                return x.narrow(2, 0, t) + x.narrow(2, t, t);
+            },
+            [2, 4, 12, 10]
+        ),
+        ["the first part of a split, however many there are"] = (
+            x => x.split(8, 2)[0] + x.unbind(2)[0].unsqueeze(2),
+            [2, 4, 12, 10]
+        ),
         ["chunks of a free axis"] = (x => x.chunk(2, 2)[0], [2, 4, 12, 10]),
         ["relative positions"] = (x => x.amax() + zeros((2 * x.size(2)) - 1), [2, 4, 9, 10]),
         ["at most the number of the code"] = (x => x.amax() + zeros(Math.Min(x.size(2) + 1, 57)), [2, 3, 12, 12]),
@@ -35,23 +72,45 @@ public class FreeAxesTests
     public void A_formula_of_sizes_holds_at_sizes_never_traced(string name)
     {
         var (function, example) = Functions[name];
-        foreach (var axes in (int[][])[[2, 3], [0, 2, 3]])
+        foreach (
+            var axes in (int[][])
+                [
+                    [2, 3],
+                    [0, 2, 3],
+                ]
+        )
         {
             var options = new ExportOptions { FreeAxes = new Dictionary<string, int[]> { ["input"] = axes } };
             // Wide, high and square, by the batch.
-            (long Height, long Width) Sizes(long batch) => batch switch { 1 => (96, 160), 2 => (71, 33), _ => (64, 64) };
-            Exported.Check(new Function(function), [randn(example)], options, shapes: batch =>
-                [[axes.Length == 3 ? batch : example[0], example[1], Sizes(batch).Height, Sizes(batch).Width]]);
+            (long Height, long Width) Sizes(long batch) =>
+                batch switch
+                {
+                    1 => (96, 160),
+                    2 => (71, 33),
+                    _ => (64, 64),
+                };
+            Exported.Check(new Function(function), [randn(example)], options, shapes: batch => [
+                    [axes.Length == 3 ? batch : example[0], example[1], Sizes(batch).Height, Sizes(batch).Width],
+                ]);
         }
     }
 
     [Fact]
     public void A_branch_on_a_size_is_refused_with_its_line()
     {
-        foreach (var branch in (Func<Tensor, Tensor>[])[x => x.size(0) > 5 ? x * 2 : x.relu(), x => x.size(0) == 23 ? x * 2 : x.relu(), x => cat(x.split(8, 0).Select(part => part.sum(0, keepdim: true)).ToArray())])
+        foreach (
+            var branch in (Func<Tensor, Tensor>[])
+                [
+                    x => x.size(0) > 5 ? x * 2 : x.relu(),
+                    x => x.size(0) == 23 ? x * 2 : x.relu(),
+                    x => cat(x.split(8, 0).Select(part => part.sum(0, keepdim: true)).ToArray()),
+                ]
+        )
         {
             using var folder = new TempFolder();
-            var error = Assert.Throws<ExportException>(() => OnnxExporter.Export(new Function(branch), randn(2, 4), folder["m.onnx"]));
+            var error = Assert.Throws<ExportException>(() =>
+                OnnxExporter.Export(new Function(branch), randn(2, 4), folder["m.onnx"])
+            );
             Assert.Contains("another path", error.Message, StringComparison.Ordinal);
             Assert.Contains("line", error.Place, StringComparison.Ordinal);
             Assert.Empty(folder.Files);
@@ -63,7 +122,9 @@ public class FreeAxesTests
     {
         using var folder = new TempFolder();
         var options = new ExportOptions { FreeAxes = new Dictionary<string, int[]> { ["input"] = [0, 2] } };
-        var error = Assert.Throws<ExportException>(() => OnnxExporter.Export(new FrameLoop(), randn(2, 1, 64), folder["m.onnx"], options));
+        var error = Assert.Throws<ExportException>(() =>
+            OnnxExporter.Export(new FrameLoop(), randn(2, 1, 64), folder["m.onnx"], options)
+        );
         Assert.Contains("another path", error.Message, StringComparison.Ordinal);
         Assert.Contains("FrameLoop.forward", error.Place, StringComparison.Ordinal);
     }
@@ -71,10 +132,19 @@ public class FreeAxesTests
     [Fact]
     public void Axes_of_different_inputs_are_not_tied()
     {
-        var options = new ExportOptions { FreeAxes = new Dictionary<string, int[]> { ["input"] = [0, 1], ["other"] = [0, 1] } };
+        var options = new ExportOptions
+        {
+            FreeAxes = new Dictionary<string, int[]> { ["input"] = [0, 1], ["other"] = [0, 1] },
+        };
         var cross = new Function2((query, keys) => (query.matmul(keys.transpose(1, 2)) / keys.size(1)).matmul(keys));
-        var report = Exported.Check(cross, [randn(2, 9, 4), randn(2, 9, 4)], options, shapes: batch => [[batch, 9, 4], [batch, 5, 4]]);
-        Assert.Equal(["input[0] = batch", "input[1] = input_1", "other[0] = batch", "other[1] = other_1"], report.FreeAxes);
+        var report = Exported.Check(cross, [randn(2, 9, 4), randn(2, 9, 4)], options, shapes: batch => [
+                [batch, 9, 4],
+                [batch, 5, 4],
+            ]);
+        Assert.Equal(
+            ["input[0] = batch", "input[1] = input_1", "other[0] = batch", "other[1] = other_1"],
+            report.FreeAxes
+        );
         Assert.Empty(report.Notes);
     }
 
@@ -82,8 +152,12 @@ public class FreeAxesTests
     public void Axes_that_forward_wants_equal_are_tied_and_the_report_says_so()
     {
         var options = new ExportOptions { FreeAxes = new Dictionary<string, int[]> { ["input"] = [2, 3] } };
-        var square = new Function(x => x.size(2) == x.size(3) ? x.transpose(2, 3) * 2 : throw new ArgumentException("square pictures only"));
-        var report = Exported.Check(square, [randn(1, 3, 32, 32)], options, shapes: batch => [[1, 3, 16 * batch, 16 * batch]]);
+        var square = new Function(x =>
+            x.size(2) == x.size(3) ? x.transpose(2, 3) * 2 : throw new ArgumentException("square pictures only")
+        );
+        var report = Exported.Check(square, [randn(1, 3, 32, 32)], options, shapes: batch => [
+                [1, 3, 16 * batch, 16 * batch],
+            ]);
         Assert.Equal(["input[2] = input_2", "input[3] = input_2"], report.FreeAxes);
         Assert.Contains("input[2] and input[3] are one axis", Assert.Single(report.Notes), StringComparison.Ordinal);
     }
@@ -94,9 +168,21 @@ public class FreeAxesTests
         var options = new ExportOptions
         {
             FreeAxes = new Dictionary<string, int[]> { ["input"] = [2, 3] },
-            AxisNames = new Dictionary<(string Input, int Axis), string> { [("input", 2)] = "side", [("input", 3)] = "side" },
+            AxisNames = new Dictionary<(string Input, int Axis), string>
+            {
+                [("input", 2)] = "side",
+                [("input", 3)] = "side",
+            },
         };
-        var report = Exported.Check(new Function(x => x + x.transpose(2, 3)), [randn(1, 3, 8, 8)], options, shapes: batch => [[1, 3, 5 * batch, 5 * batch]]);
+        var report = Exported.Check(
+            new Function(x => x + x.transpose(2, 3)),
+            [randn(1, 3, 8, 8)],
+            options,
+            shapes: batch =>
+                [
+                    [1, 3, 5 * batch, 5 * batch],
+                ]
+        );
         Assert.Equal(["input[2] = side", "input[3] = side"], report.FreeAxes);
     }
 
@@ -104,13 +190,18 @@ public class FreeAxesTests
     public void Pictures_that_must_be_multiples_of_32_are_exported()
     {
         var options = new ExportOptions { FreeAxes = new Dictionary<string, int[]> { ["input"] = [0, 2, 3] } };
-        Exported.Check(new FiveHalvings(), [randn(1, 3, 64, 64)], options, shapes: batch => [[batch, 3, 96, 32 * (batch + 2)]]);
+        Exported.Check(new FiveHalvings(), [randn(1, 3, 64, 64)], options, shapes: batch => [
+                [batch, 3, 96, 32 * (batch + 2)],
+            ]);
     }
 
     [Fact]
     public void A_batch_that_forward_does_not_take_stays_fixed_and_the_report_says_why()
     {
-        var report = Exported.Check(x => x.size(0) == 2 ? x.reshape(8) : throw new ArgumentException("two rows only"), randn(2, 4));
+        var report = Exported.Check(
+            x => x.size(0) == 2 ? x.reshape(8) : throw new ArgumentException("two rows only"),
+            randn(2, 4)
+        );
         Assert.Empty(report.FreeAxes);
         Assert.Contains("two rows only", Assert.Single(report.Notes), StringComparison.Ordinal);
     }
@@ -120,8 +211,21 @@ public class FreeAxesTests
     {
         using var folder = new TempFolder();
         var options = new ExportOptions { FreeAxes = new Dictionary<string, int[]> { ["input"] = [1] } };
-        var error = Assert.Throws<ExportException>(() => OnnxExporter.Export(new Function(x => x.reshape(-1, 4)[TensorIndex.Ellipsis, TensorIndex.Slice(0, 2)] + x.reshape(2, 4).sum()), randn(2, 4), folder["m.onnx"], options));
-        Assert.Contains("forward takes no other size of input[1] than the example's 4", error.Message, StringComparison.Ordinal);
+        var error = Assert.Throws<ExportException>(() =>
+            OnnxExporter.Export(
+                new Function(x =>
+                    x.reshape(-1, 4)[TensorIndex.Ellipsis, TensorIndex.Slice(0, 2)] + x.reshape(2, 4).sum()
+                ),
+                randn(2, 4),
+                folder["m.onnx"],
+                options
+            )
+        );
+        Assert.Contains(
+            "forward takes no other size of input[1] than the example's 4",
+            error.Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -132,9 +236,17 @@ public class FreeAxesTests
         var options = new ExportOptions
         {
             FreeAxes = new Dictionary<string, int[]> { ["input"] = [], ["other"] = [] },
-            MoreExamples = [[randn(5, 3), tensor(new long[] { 4, 4, 0, 1 })]],
+            MoreExamples =
+            [
+                [randn(5, 3), tensor(new long[] { 4, 4, 0, 1 })],
+            ],
         };
-        var report = OnnxExporter.Export(new Function2((nodes, list) => nodes.index_select(0, list)), [randn(5, 3), tensor(new long[] { 0, 1, 2, 4 })], folder["m.onnx"], options);
+        var report = OnnxExporter.Export(
+            new Function2((nodes, list) => nodes.index_select(0, list)),
+            [randn(5, 3), tensor(new long[] { 0, 1, 2, 4 })],
+            folder["m.onnx"],
+            options
+        );
         Assert.Contains(report.Parity!.Runs, run => run.Contains("example 2", StringComparison.Ordinal));
     }
 
@@ -151,13 +263,15 @@ public class FreeAxesTests
         private readonly Conv1d conv = nn.Conv1d(1, 4, 32, stride: 32);
         private readonly Linear fc = nn.Linear(4, 4);
 
-        public FrameLoop() : base(nameof(FrameLoop)) => RegisterComponents();
+        public FrameLoop()
+            : base(nameof(FrameLoop)) => RegisterComponents();
 
         public override Tensor forward(Tensor input)
         {
             var frames = conv.call(F.pad(input, (0, 31)));
             var state = frames.select(2, 0);
-            for (var t = 1; t < frames.shape[2]; t++) state = fc.call(state).tanh() + frames.select(2, t);
+            for (var t = 1; t < frames.shape[2]; t++)
+                state = fc.call(state).tanh() + frames.select(2, t);
             return state;
         }
     }
@@ -168,14 +282,17 @@ public class FreeAxesTests
         private readonly AvgPool2d pool = nn.AvgPool2d(2);
         private readonly Upsample up = nn.Upsample(scale_factor: [2, 2]);
 
-        public FiveHalvings() : base(nameof(FiveHalvings)) => RegisterComponents();
+        public FiveHalvings()
+            : base(nameof(FiveHalvings)) => RegisterComponents();
 
         public override Tensor forward(Tensor input)
         {
             var levels = new List<Tensor> { stem.call(input) };
-            for (var i = 0; i < 5; i++) levels.Add(pool.call(levels[^1]));
+            for (var i = 0; i < 5; i++)
+                levels.Add(pool.call(levels[^1]));
             var y = levels[5];
-            for (var i = 4; i >= 0; i--) y = up.call(y) + levels[i];
+            for (var i = 4; i >= 0; i--)
+                y = up.call(y) + levels[i];
             return y;
         }
     }

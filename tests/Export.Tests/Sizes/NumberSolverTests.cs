@@ -2,7 +2,8 @@ using TorchBridge.Export.Sizes;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>Numbers that follow sizes: the formula found gives the planted number at other sizes, to float64's precision.</summary>
+/// <summary>Numbers that follow sizes: the formula found gives the planted number at other sizes, to float64's
+/// precision.</summary>
 public class NumberSolverTests
 {
     private static readonly long[] Heights = [64, 38, 102, 22, 131, 51, 77, 3, 8, 200, 17, 33];
@@ -32,18 +33,28 @@ public class NumberSolverTests
     public void A_planted_number_is_found(string name)
     {
         var formula = Formulas[name];
-        var solver = new SizeSolver([], [new SizeLeaf(new SizeExpression.Axis(0, 2), Heights), new SizeLeaf(new SizeExpression.Axis(1, 2), Widths)], [], []);
+        var solver = new SizeSolver(
+            [],
+            [new SizeLeaf(new SizeExpression.Axis(0, 2), Heights), new SizeLeaf(new SizeExpression.Axis(1, 2), Widths)],
+            [],
+            []
+        );
         var found = NumberSolver.Solve([.. Heights.Zip(Widths, formula)], solver);
         Assert.NotNull(found);
         var precision = name.Contains("float", StringComparison.Ordinal) ? 2e-7 : 1e-12;
         var random = new Random(3);
         for (var i = 0; i < 100; i++)
         {
-            long h = random.NextInt64(2, 300), w = random.NextInt64(1, 300);
+            long h = random.NextInt64(2, 300),
+                w = random.NextInt64(1, 300);
             long SizeOf(SizeExpression.Axis axis) => axis.Value == 0 ? h : w;
             var quotient = found.Numerator.Evaluate(SizeOf) / (double)(found.Denominator?.Evaluate(SizeOf) ?? 1);
             var value = (found.Scale * NumberSolver.Apply(found.Function, quotient)) + found.Offset;
-            Assert.InRange(value, formula(h, w) - (precision * Math.Abs(formula(h, w))), formula(h, w) + (precision * Math.Abs(formula(h, w))));
+            Assert.InRange(
+                value,
+                formula(h, w) - (precision * Math.Abs(formula(h, w))),
+                formula(h, w) + (precision * Math.Abs(formula(h, w)))
+            );
         }
     }
 

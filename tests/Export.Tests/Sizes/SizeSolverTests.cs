@@ -49,7 +49,8 @@ public class SizeSolverTests
         var random = new Random(3);
         for (var i = 0; i < 200; i++)
         {
-            long h = random.NextInt64(1, 300), w = random.NextInt64(1, 300);
+            long h = random.NextInt64(1, 300),
+                w = random.NextInt64(1, 300);
             Assert.Equal(formula(h, w), found[0].Evaluate(axis => axis.Value == 0 ? h : w));
         }
     }
@@ -70,7 +71,11 @@ public class SizeSolverTests
         var solver = new SizeSolver([], [new SizeLeaf(new SizeExpression.Axis(0, 2), [112, 48, 32])], [], []);
         var found = solver.Solve([7, 3, 2]);
         Assert.Equal("h / 16", found[0].Text(_ => "h"));
-        var rounded = new SizeSolver([], [new SizeLeaf(new SizeExpression.Axis(0, 2), [113, 50, 33])], [], []).Solve([7, 3, 2]);
+        var rounded = new SizeSolver([], [new SizeLeaf(new SizeExpression.Axis(0, 2), [113, 50, 33])], [], []).Solve([
+            7,
+            3,
+            2,
+        ]);
         Assert.True(rounded.Count > 1, "h / 15 and h / 16 both fit");
     }
 
@@ -82,7 +87,8 @@ public class SizeSolverTests
     }
 
     [Fact]
-    public void What_is_no_formula_is_not_found() => Assert.Empty(Solver().Solve([.. Heights.Select(size => 20 + (long)(Math.Sin(size) * 10))]));
+    public void What_is_no_formula_is_not_found() =>
+        Assert.Empty(Solver().Solve([.. Heights.Select(size => 20 + (long)(Math.Sin(size) * 10))]));
 
     [Fact]
     public void A_constant_of_the_code_is_tried()

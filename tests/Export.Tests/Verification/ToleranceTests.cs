@@ -15,7 +15,11 @@ public class ToleranceTests
         var expected = cat([boxes, scores], 1);
         var actual = expected.clone();
         actual[3, 5] += 0.01f; // far below a ten-thousandth of a box
-        Assert.Contains("[3, 5]", TensorComparer.Compare(actual, expected, Tolerance.Usual).Difference, StringComparison.Ordinal);
+        Assert.Contains(
+            "[3, 5]",
+            TensorComparer.Compare(actual, expected, Tolerance.Usual).Difference,
+            StringComparison.Ordinal
+        );
         actual[3, 5] -= 0.01f;
         actual[3, 1] += 0.01f;
         Assert.Null(TensorComparer.Compare(actual, expected, Tolerance.Usual).Difference);
@@ -45,7 +49,9 @@ public class ToleranceTests
     public void Integers_are_compared_by_all_their_bits()
     {
         var expected = tensor(new[] { 243405270090015001L });
-        Assert.NotNull(TensorComparer.Compare(tensor(new[] { 243405270090015008L }), expected, Tolerance.Usual).Difference);
+        Assert.NotNull(
+            TensorComparer.Compare(tensor(new[] { 243405270090015008L }), expected, Tolerance.Usual).Difference
+        );
         Assert.Null(TensorComparer.Compare(expected.clone(), expected, Tolerance.Usual).Difference);
     }
 
@@ -56,8 +62,14 @@ public class ToleranceTests
     [InlineData(float.PositiveInfinity, float.MaxValue)]
     public void Special_values_equal_only_themselves(float actual, float expected)
     {
-        Assert.NotNull(TensorComparer.Compare(tensor(new[] { actual, 5 }), tensor(new[] { expected, 5 }), Tolerance.Usual).Difference);
-        Assert.Null(TensorComparer.Compare(tensor(new[] { actual, 5 }), tensor(new[] { actual, 5 }), Tolerance.Usual).Difference);
+        Assert.NotNull(
+            TensorComparer
+                .Compare(tensor(new[] { actual, 5 }), tensor(new[] { expected, 5 }), Tolerance.Usual)
+                .Difference
+        );
+        Assert.Null(
+            TensorComparer.Compare(tensor(new[] { actual, 5 }), tensor(new[] { actual, 5 }), Tolerance.Usual).Difference
+        );
     }
 
     [Fact]

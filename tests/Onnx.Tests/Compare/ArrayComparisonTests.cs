@@ -4,7 +4,8 @@ namespace TorchBridge.Onnx.Tests.Compare;
 
 public class ArrayComparisonTests
 {
-    private const double Inf = double.PositiveInfinity, NaN = double.NaN;
+    private const double Inf = double.PositiveInfinity,
+        NaN = double.NaN;
 
     [Theory]
     [InlineData(1, 1, 0)]
@@ -19,7 +20,11 @@ public class ArrayComparisonTests
     [InlineData(Inf, 1e308, Inf)]
     [InlineData(1e308, -1e308, Inf)]
     [InlineData(-0.0, 0.0, 0)]
-    public void A_difference_is_that_of_the_numbers_and_NaN_and_infinities_equal_themselves(double actual, double expected, double difference)
+    public void A_difference_is_that_of_the_numbers_and_NaN_and_infinities_equal_themselves(
+        double actual,
+        double expected,
+        double difference
+    )
     {
         Assert.Equal(difference, ArrayComparison.Difference(actual, expected));
         Assert.Equal(difference, ArrayComparison.Difference(expected, actual));
@@ -31,7 +36,8 @@ public class ArrayComparisonTests
     {
         var random = new Random(11);
         var right = Enumerable.Range(0, 500).Select(_ => (float)((random.NextDouble() - 0.5) * 20)).ToArray();
-        ArrayDifference Of(Func<float, int, float> change) => ArrayComparison.Compare<float>([.. right.Select(change)], right);
+        ArrayDifference Of(Func<float, int, float> change) =>
+            ArrayComparison.Compare<float>([.. right.Select(change)], right);
         var largest = right.Max(Math.Abs);
         Assert.Equal(new ArrayDifference(0, 0, largest, true), Of((value, _) => value));
         Assert.Equal(largest, Of((_, _) => 0).LargestAbsolute);
@@ -47,7 +53,10 @@ public class ArrayComparisonTests
     public void Small_numbers_have_no_relative_difference_and_infinities_no_magnitude()
     {
         Assert.Equal(new ArrayDifference(0.5, 0, 100, true), ArrayComparison.Compare([100, 1.5], [100, 1.0]));
-        Assert.Equal(new ArrayDifference(0.5, 0.25, 2, false), ArrayComparison.Compare([-Inf, 2.5, NaN], [-Inf, 2.0, NaN]));
+        Assert.Equal(
+            new ArrayDifference(0.5, 0.25, 2, false),
+            ArrayComparison.Compare([-Inf, 2.5, NaN], [-Inf, 2.0, NaN])
+        );
         Assert.Equal(0, ArrayComparison.LargestMagnitude<double>([NaN, Inf]));
         Assert.Equal(3, ArrayComparison.LargestMagnitude<float>([-3, float.NaN, 2, float.NegativeInfinity]));
     }
@@ -69,8 +78,36 @@ public class ArrayComparisonTests
     [Fact]
     public void Rows_agree_where_the_largest_is_the_same_or_ties()
     {
-        double[] expected = [1, 2, 3, /**/ 1, 2, 2.1, /**/ 1, 2, 3, /**/ NaN, 1, 2];
-        double[] actual = [0, 0, 9, /**/ 1, 3, 2.0, /**/ 9, 2, 3, /**/ 9, 1, 2];
+        double[] expected =
+        [
+            1,
+            2,
+            3, /**/
+            1,
+            2,
+            2.1, /**/
+            1,
+            2,
+            3, /**/
+            NaN,
+            1,
+            2,
+        ];
+        double[] actual =
+        [
+            0,
+            0,
+            9, /**/
+            1,
+            3,
+            2.0, /**/
+            9,
+            2,
+            3, /**/
+            9,
+            1,
+            2,
+        ];
         var rows = ArrayComparison.Rows<double>(actual, expected, 3, 0.2);
         Assert.Equal((2, 1), (rows.Agree, Assert.Single(rows.Ties)));
         Assert.Empty(ArrayComparison.Rows<double>(actual, expected, 3, 0.05).Ties);
@@ -82,8 +119,12 @@ public class ArrayComparisonTests
         var probabilities = new double[3];
         ArrayComparison.Softmax<float>([1000, 1001, 999], probabilities);
         // 1 / (1 + e^-1 + e^-2), and so on.
-        decimal one = 1, first = 0.36787944117144233m, second = 0.1353352832366127m, sum = one + first + second;
-        foreach (var (actual, expected) in probabilities.Zip((decimal[])[first / sum, one / sum, second / sum])) Assert.Equal((double)expected, actual, 1e-15);
+        decimal one = 1,
+            first = 0.36787944117144233m,
+            second = 0.1353352832366127m,
+            sum = one + first + second;
+        foreach (var (actual, expected) in probabilities.Zip((decimal[])[first / sum, one / sum, second / sum]))
+            Assert.Equal((double)expected, actual, 1e-15);
         Assert.Equal(1, probabilities.Sum(), 1e-15);
     }
 }

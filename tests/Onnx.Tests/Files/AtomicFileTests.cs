@@ -21,10 +21,10 @@ public class AtomicFileTests
         using var folder = new TempFolder();
         AtomicFile.Text(folder["a.txt"], "old");
         Assert.Throws<InvalidOperationException>(() => AtomicFile.Write(folder["a.txt"], stream =>
-        {
-            stream.WriteByte(1);
-            throw new InvalidOperationException();
-        }));
+            {
+                stream.WriteByte(1);
+                throw new InvalidOperationException();
+            }));
         Assert.Equal("old", File.ReadAllText(folder["a.txt"]));
         Assert.Equal(["a.txt"], folder.Files);
         Assert.Throws<DirectoryNotFoundException>(() => AtomicFile.Text(folder["nowhere", "a.txt"], "new"));
@@ -50,7 +50,8 @@ public class AtomicFileTests
     {
         using var folder = new TempFolder();
         string[] others = ["a.tmp", "b.0123.tmp", $"c.{Guid.NewGuid():N}.tmp.txt", $"{Guid.NewGuid():D}.tmp"];
-        foreach (var other in others) File.WriteAllText(folder[other], "");
+        foreach (var other in others)
+            File.WriteAllText(folder[other], "");
         AtomicFile.Write(folder["a.txt"], stream =>
         {
             stream.WriteByte(1);

@@ -25,7 +25,8 @@ public class FileSetTests
     public void A_set_that_is_not_published_leaves_everything_as_it_was()
     {
         using var folder = Old();
-        using (var set = FileSet.Stage(folder.Path)) File.WriteAllText(set["a.txt"], "new");
+        using (var set = FileSet.Stage(folder.Path))
+            File.WriteAllText(set["a.txt"], "new");
         Assert.Equal("old old old", State(folder));
         Assert.Equal(["a.txt", "b.txt", "c.txt"], folder.Files);
         Assert.Empty(Directory.GetDirectories(folder.Path));
@@ -42,7 +43,8 @@ public class FileSetTests
         for (var rename = 1; ; rename++)
         {
             using var folder = Old();
-            if (!Killed.Before("set", folder.Path, rename, "new")) break;
+            if (!Killed.Before("set", folder.Path, rename, "new"))
+                break;
             Assert.True(folder.Files.Length > 3, "what was staged is there");
             FileSet.Recover(folder.Path);
             ends.Add(State(folder));
@@ -115,17 +117,27 @@ public class FileSetTests
     public void A_folder_that_is_not_there_is_named()
     {
         using var folder = new TempFolder();
-        Assert.Contains(folder["nowhere"], Assert.Throws<DirectoryNotFoundException>(() => FileSet.Stage(folder["nowhere"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            folder["nowhere"],
+            Assert.Throws<DirectoryNotFoundException>(() => FileSet.Stage(folder["nowhere"])).Message,
+            StringComparison.Ordinal
+        );
         FileSet.Recover(folder["nowhere"]);
     }
 
     private static TempFolder Old()
     {
         var folder = new TempFolder();
-        foreach (var name in (string[])["a.txt", "b.txt", "c.txt"]) File.WriteAllText(folder[name], "old");
+        foreach (var name in (string[])["a.txt", "b.txt", "c.txt"])
+            File.WriteAllText(folder[name], "old");
         return folder;
     }
 
     private static string State(TempFolder folder) =>
-        string.Join(' ', ((string[])["a.txt", "b.txt", "c.txt"]).Select(name => File.Exists(folder[name]) ? File.ReadAllText(folder[name]) : "-"));
+        string.Join(
+            ' ',
+            ((string[])["a.txt", "b.txt", "c.txt"]).Select(name =>
+                File.Exists(folder[name]) ? File.ReadAllText(folder[name]) : "-"
+            )
+        );
 }

@@ -32,8 +32,14 @@ public sealed class ExternalDataTests : IDisposable
     {
         var graph = OnnxReader.Read(Model("data.bin", offset, length, size));
         var start = offset is null ? 0 : int.Parse(offset, CultureInfo.InvariantCulture);
-        Assert.Equal(Enumerable.Range(start + 1, size).Select(value => (byte)value), graph.Initializers["w"].Data.ToArray());
-        Assert.Equal(graph.Initializers["w"].Data.ToArray(), Assert.Single(OnnxReader.Initializers(folder["models", "m.onnx"])).Data.ToArray());
+        Assert.Equal(
+            Enumerable.Range(start + 1, size).Select(value => (byte)value),
+            graph.Initializers["w"].Data.ToArray()
+        );
+        Assert.Equal(
+            graph.Initializers["w"].Data.ToArray(),
+            Assert.Single(OnnxReader.Initializers(folder["models", "m.onnx"])).Data.ToArray()
+        );
     }
 
     [Theory]
@@ -53,7 +59,11 @@ public sealed class ExternalDataTests : IDisposable
     {
         var error = Assert.Throws<InvalidDataException>(() => OnnxReader.Read(Model(location, "0", "8", 8)));
         Assert.Contains("'w'", error.Message, StringComparison.Ordinal);
-        Assert.Contains("allowed is the plain name of a file beside the model", error.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "allowed is the plain name of a file beside the model",
+            error.Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<InvalidDataException>(() => OnnxReader.Initializers(folder["models", "m.onnx"]).ToArray());
     }
 
@@ -68,9 +78,17 @@ public sealed class ExternalDataTests : IDisposable
         File.CreateSymbolicLink(folder["models", "link.bin"], folder["secret.bin"]);
         File.CreateSymbolicLink(folder["models", "inside.bin"], folder["models", "data.bin"]);
         foreach (var link in (string[])["link.bin", "inside.bin"])
-            Assert.Contains("is a link", Assert.Throws<InvalidDataException>(() => OnnxReader.Read(Model(link, "0", "8", 8))).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "is a link",
+                Assert.Throws<InvalidDataException>(() => OnnxReader.Read(Model(link, "0", "8", 8))).Message,
+                StringComparison.Ordinal
+            );
         foreach (var missing in (string[])["sub", "nothing.bin"])
-            Assert.Contains(missing, Assert.Throws<FileNotFoundException>(() => OnnxReader.Read(Model(missing, "0", "8", 8))).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                missing,
+                Assert.Throws<FileNotFoundException>(() => OnnxReader.Read(Model(missing, "0", "8", 8))).Message,
+                StringComparison.Ordinal
+            );
     }
 
     [Theory]
@@ -89,16 +107,25 @@ public sealed class ExternalDataTests : IDisposable
     [InlineData("0", "", 4)]
     [InlineData("0", "4", 8)]
     [InlineData("0", "8", 4)]
-    public void Places_outside_of_the_file_and_sizes_that_do_not_fit_are_refused(string offset, string length, int size) =>
-        Assert.Throws<InvalidDataException>(() => OnnxReader.Read(Model("data.bin", offset, length, size)));
+    public void Places_outside_of_the_file_and_sizes_that_do_not_fit_are_refused(
+        string offset,
+        string length,
+        int size
+    ) => Assert.Throws<InvalidDataException>(() => OnnxReader.Read(Model("data.bin", offset, length, size)));
 
     [Fact]
     public void A_tensor_beyond_2_GB_is_refused_before_memory_is_taken()
     {
-        Assert.SkipWhen(OperatingSystem.IsWindows(), "the file is sparse only where the file system does that by itself");
-        using (var large = File.Create(folder["models", "large.bin"])) large.SetLength(2_300_000_000);
+        Assert.SkipWhen(
+            OperatingSystem.IsWindows(),
+            "the file is sparse only where the file system does that by itself"
+        );
+        using (var large = File.Create(folder["models", "large.bin"]))
+            large.SetLength(2_300_000_000);
         var before = GC.GetTotalAllocatedBytes();
-        var error = Assert.Throws<InvalidDataException>(() => OnnxReader.Read(Model("large.bin", "0", "2300000000", 2_300_000_000)));
+        var error = Assert.Throws<InvalidDataException>(() =>
+            OnnxReader.Read(Model("large.bin", "0", "2300000000", 2_300_000_000))
+        );
         Assert.InRange(GC.GetTotalAllocatedBytes() - before, 0, 10_000_000);
         Assert.Contains("2 GB", error.Message, StringComparison.Ordinal);
     }
@@ -107,7 +134,22 @@ public sealed class ExternalDataTests : IDisposable
     public void A_constant_nodes_tensor_is_read_too()
     {
         var model = Message("data.bin", "0", "8", 8);
-        model.Graph.Node.Add(new NodeProto { OpType = "Constant", Output = { "c" }, Attribute = { new AttributeProto { Name = "value", T = model.Graph.Initializer[0].Clone(), Type = AttributeProto.Types.AttributeType.Tensor } } });
+        model.Graph.Node.Add(
+            new NodeProto
+            {
+                OpType = "Constant",
+                Output = { "c" },
+                Attribute =
+                {
+                    new AttributeProto
+                    {
+                        Name = "value",
+                        T = model.Graph.Initializer[0].Clone(),
+                        Type = AttributeProto.Types.AttributeType.Tensor,
+                    },
+                },
+            }
+        );
         File.WriteAllBytes(folder["models", "m.onnx"], model.ToByteArray());
         var stored = (AttributeProto)OnnxReader.Read(folder["models", "m.onnx"]).Nodes[^1].Attributes["value"];
         Assert.Equal([1, 2, 3, 4, 5, 6, 7, 8], stored.T.RawData.ToByteArray());
@@ -122,13 +164,38 @@ public sealed class ExternalDataTests : IDisposable
 
     private static ModelProto Message(string location, string? offset, string? length, long size)
     {
-        var tensor = new TensorProto { Name = "w", DataType = (int)DataType.Uint8, Dims = { size }, DataLocation = TensorProto.Types.DataLocation.External };
-        foreach (var (key, value) in ((string, string?)[])[("location", location), ("offset", offset), ("length", length)])
+        var tensor = new TensorProto
         {
-            if (value is not null) tensor.ExternalData.Add(new StringStringEntryProto { Key = key, Value = value });
+            Name = "w",
+            DataType = (int)DataType.Uint8,
+            Dims = { size },
+            DataLocation = TensorProto.Types.DataLocation.External,
+        };
+        foreach (
+            var (key, value) in ((string, string?)[])[("location", location), ("offset", offset), ("length", length)]
+        )
+        {
+            if (value is not null)
+                tensor.ExternalData.Add(new StringStringEntryProto { Key = key, Value = value });
         }
 
-        var model = new ModelProto { IrVersion = 8, Graph = new GraphProto { Initializer = { tensor }, Node = { new NodeProto { OpType = "Identity", Input = { "w" }, Output = { "y" } } } } };
+        var model = new ModelProto
+        {
+            IrVersion = 8,
+            Graph = new GraphProto
+            {
+                Initializer = { tensor },
+                Node =
+                {
+                    new NodeProto
+                    {
+                        OpType = "Identity",
+                        Input = { "w" },
+                        Output = { "y" },
+                    },
+                },
+            },
+        };
         model.OpsetImport.Add(new OperatorSetIdProto { Version = 17 });
         return model;
     }

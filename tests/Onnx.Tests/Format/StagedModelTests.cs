@@ -16,7 +16,8 @@ public class StagedModelTests
         {
             using var folder = new TempFolder();
             Write(folder["m.onnx"], 1);
-            if (!Killed.Before("model", folder["m.onnx"], rename, "2")) break;
+            if (!Killed.Before("model", folder["m.onnx"], rename, "2"))
+                break;
             // Before anybody has cleaned up: the graph of one and the weights of the other must never meet.
             values.Add(ValueOf(folder["m.onnx"]));
             Write(folder["m.onnx"], 3);
@@ -98,9 +99,14 @@ public class StagedModelTests
         var graph = GraphOf(1);
         // The same megabytes a thousand times: what counts is what the file would hold.
         var shared = new byte[3 << 20];
-        for (var i = 0; i < 1000; i++) graph.Add(new Initializer($"w{i}", ElementType.UInt8, [shared.Length], shared));
+        for (var i = 0; i < 1000; i++)
+            graph.Add(new Initializer($"w{i}", ElementType.UInt8, [shared.Length], shared));
         using var file = new StagedModel(folder["m.onnx"], graph, long.MaxValue);
-        Assert.Contains("2 GB", Assert.Throws<InvalidDataException>(() => file.Write()).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "2 GB",
+            Assert.Throws<InvalidDataException>(() => file.Write()).Message,
+            StringComparison.Ordinal
+        );
     }
 
     /// <summary>A model that gives its one tensor, whose elements are all one value.</summary>
@@ -110,7 +116,15 @@ public class StagedModelTests
         var values = new float[1000];
         Array.Fill(values, value);
         graph.Add(Initializer.Of("w", values, values.Length));
-        graph.Nodes.Add(new OnnxNode { OpType = "Identity", Name = "copy", Inputs = ["w"], Outputs = ["y"] });
+        graph.Nodes.Add(
+            new OnnxNode
+            {
+                OpType = "Identity",
+                Name = "copy",
+                Inputs = ["w"],
+                Outputs = ["y"],
+            }
+        );
         graph.Outputs.Add(new ValueInfo("y", ElementType.Float32, [(long)values.Length]));
         return graph;
     }

@@ -16,9 +16,21 @@ public class InitializerTests
         {
             var bytes = new byte[6 * ElementTypes.SizeOf(type)!.Value];
             random.NextBytes(bytes);
-            if (type == ElementType.Bool) bytes = [.. bytes.Select(value => (byte)(value & 1))];
-            var raw = new TensorProto { Name = "raw", DataType = (int)type, Dims = { 2, 3 }, RawData = ByteString.CopyFrom(bytes) };
-            var typed = new TensorProto { Name = "typed", DataType = (int)type, Dims = { 2, 3 } };
+            if (type == ElementType.Bool)
+                bytes = [.. bytes.Select(value => (byte)(value & 1))];
+            var raw = new TensorProto
+            {
+                Name = "raw",
+                DataType = (int)type,
+                Dims = { 2, 3 },
+                RawData = ByteString.CopyFrom(bytes),
+            };
+            var typed = new TensorProto
+            {
+                Name = "typed",
+                DataType = (int)type,
+                Dims = { 2, 3 },
+            };
             Fill(typed, type, bytes);
             TensorFields.Check(raw);
             TensorFields.Check(typed);
@@ -31,7 +43,16 @@ public class InitializerTests
     [Fact]
     public void A_tensor_that_was_read_is_written_as_it_stood_until_its_data_are_changed()
     {
-        var stored = Initializer.Of(new TensorProto { Name = "w", DataType = 1, Dims = { 2 }, FloatData = { 1, 2 }, DocString = "doc" });
+        var stored = Initializer.Of(
+            new TensorProto
+            {
+                Name = "w",
+                DataType = 1,
+                Dims = { 2 },
+                FloatData = { 1, 2 },
+                DocString = "doc",
+            }
+        );
         Assert.Equal([1f, 2f], stored.Floats());
         Assert.Equal("doc", Written(stored with { Name = "v" }).DocString);
         Assert.Equal("v", Written(stored with { Name = "v" }).Name);
@@ -56,7 +77,11 @@ public class InitializerTests
     {
         var texts = Initializer.Of("names", ["a", "ü"]);
         Assert.Equal((ElementType.Text, 2L), (texts.Type, texts.Count));
-        Assert.Contains("'names'", Assert.Throws<InvalidDataException>(() => texts.Data).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'names'",
+            Assert.Throws<InvalidDataException>(() => texts.Data).Message,
+            StringComparison.Ordinal
+        );
         Assert.Equal("ü", Written(texts).StringData[1].ToStringUtf8());
     }
 
@@ -71,16 +96,36 @@ public class InitializerTests
     {
         switch (type)
         {
-            case ElementType.Float32 or ElementType.Complex64: tensor.FloatData.Add(MemoryMarshal.Cast<byte, float>(bytes).ToArray()); break;
-            case ElementType.Float64 or ElementType.Complex128: tensor.DoubleData.Add(MemoryMarshal.Cast<byte, double>(bytes).ToArray()); break;
-            case ElementType.Int64: tensor.Int64Data.Add(MemoryMarshal.Cast<byte, long>(bytes).ToArray()); break;
-            case ElementType.UInt64: tensor.Uint64Data.Add(MemoryMarshal.Cast<byte, ulong>(bytes).ToArray()); break;
-            case ElementType.UInt32: tensor.Uint64Data.Add(MemoryMarshal.Cast<byte, uint>(bytes).ToArray().Select(value => (ulong)value)); break;
-            case ElementType.Int32: tensor.Int32Data.Add(MemoryMarshal.Cast<byte, int>(bytes).ToArray()); break;
-            case ElementType.Int16: tensor.Int32Data.Add(MemoryMarshal.Cast<byte, short>(bytes).ToArray().Select(value => (int)value)); break;
-            case ElementType.Int8: tensor.Int32Data.Add(MemoryMarshal.Cast<byte, sbyte>(bytes).ToArray().Select(value => (int)value)); break;
-            case ElementType.UInt8 or ElementType.Bool: tensor.Int32Data.Add(bytes.Select(value => (int)value)); break;
-            default: tensor.Int32Data.Add(MemoryMarshal.Cast<byte, ushort>(bytes).ToArray().Select(value => (int)value)); break;
+            case ElementType.Float32 or ElementType.Complex64:
+                tensor.FloatData.Add(MemoryMarshal.Cast<byte, float>(bytes).ToArray());
+                break;
+            case ElementType.Float64 or ElementType.Complex128:
+                tensor.DoubleData.Add(MemoryMarshal.Cast<byte, double>(bytes).ToArray());
+                break;
+            case ElementType.Int64:
+                tensor.Int64Data.Add(MemoryMarshal.Cast<byte, long>(bytes).ToArray());
+                break;
+            case ElementType.UInt64:
+                tensor.Uint64Data.Add(MemoryMarshal.Cast<byte, ulong>(bytes).ToArray());
+                break;
+            case ElementType.UInt32:
+                tensor.Uint64Data.Add(MemoryMarshal.Cast<byte, uint>(bytes).ToArray().Select(value => (ulong)value));
+                break;
+            case ElementType.Int32:
+                tensor.Int32Data.Add(MemoryMarshal.Cast<byte, int>(bytes).ToArray());
+                break;
+            case ElementType.Int16:
+                tensor.Int32Data.Add(MemoryMarshal.Cast<byte, short>(bytes).ToArray().Select(value => (int)value));
+                break;
+            case ElementType.Int8:
+                tensor.Int32Data.Add(MemoryMarshal.Cast<byte, sbyte>(bytes).ToArray().Select(value => (int)value));
+                break;
+            case ElementType.UInt8 or ElementType.Bool:
+                tensor.Int32Data.Add(bytes.Select(value => (int)value));
+                break;
+            default:
+                tensor.Int32Data.Add(MemoryMarshal.Cast<byte, ushort>(bytes).ToArray().Select(value => (int)value));
+                break;
         }
     }
 }

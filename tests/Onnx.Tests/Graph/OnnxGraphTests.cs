@@ -12,14 +12,22 @@ public class OnnxGraphTests
         {
             var graph = Random(random);
             var index = graph.Index();
-            var values = graph.Nodes.SelectMany(node => node.Inputs.Concat(node.Outputs)).Where(name => name.Length > 0).Append("nobody").Distinct().ToArray();
+            var values = graph
+                .Nodes.SelectMany(node => node.Inputs.Concat(node.Outputs))
+                .Where(name => name.Length > 0)
+                .Append("nobody")
+                .Distinct()
+                .ToArray();
             Assert.All(values, value =>
             {
                 Assert.Same(graph.Producer(value), index.Producer(value));
                 Assert.Equal(graph.Readers(value), index.Readers(value));
                 Assert.Equal(graph.IsOutput(value), index.IsOutput(value));
                 var reads = graph.Nodes.Sum(node => node.Inputs.Count(input => input == value));
-                Assert.Equal(reads + graph.Outputs.Count(output => output.Name == value), graph.Uses().GetValueOrDefault(value));
+                Assert.Equal(
+                    reads + graph.Outputs.Count(output => output.Name == value),
+                    graph.Uses().GetValueOrDefault(value)
+                );
             });
         }
     }
@@ -47,7 +55,8 @@ public class OnnxGraphTests
     public void Tensors_that_nobody_reads_go_and_outputs_stay()
     {
         var graph = Chain();
-        foreach (var name in (string[])["x", "unread", "y"]) graph.Add(Initializer.Of(name, [1f]));
+        foreach (var name in (string[])["x", "unread", "y"])
+            graph.Add(Initializer.Of(name, [1f]));
         graph.RemoveUnreadInitializers();
         Assert.Equal(["x", "y"], graph.Initializers.Keys);
         Assert.Empty(graph.InputNames);
@@ -64,7 +73,10 @@ public class OnnxGraphTests
         copy.Nodes[0].Attributes["axis"] = 1L;
         copy.Nodes.RemoveAt(1);
         copy.Metadata["key"] = "another";
-        Assert.Equal(("x", 0, 2, "value"), (graph.Nodes[0].Inputs[0], graph.Nodes[0].Attributes.Count, graph.Nodes.Count, graph.Metadata["key"]));
+        Assert.Equal(
+            ("x", 0, 2, "value"),
+            (graph.Nodes[0].Inputs[0], graph.Nodes[0].Attributes.Count, graph.Nodes.Count, graph.Metadata["key"])
+        );
         Assert.Same(graph.Initializers["w"], copy.Initializers["w"]);
     }
 
@@ -72,8 +84,24 @@ public class OnnxGraphTests
     {
         var graph = new OnnxGraph { Opset = 17 };
         graph.Inputs.Add(new ValueInfo("x", ElementType.Float32, ["N"]));
-        graph.Nodes.Add(new OnnxNode { OpType = "Relu", Name = "first", Inputs = ["x"], Outputs = ["a"] });
-        graph.Nodes.Add(new OnnxNode { OpType = "Relu", Name = "second", Inputs = ["a"], Outputs = ["y"] });
+        graph.Nodes.Add(
+            new OnnxNode
+            {
+                OpType = "Relu",
+                Name = "first",
+                Inputs = ["x"],
+                Outputs = ["a"],
+            }
+        );
+        graph.Nodes.Add(
+            new OnnxNode
+            {
+                OpType = "Relu",
+                Name = "second",
+                Inputs = ["a"],
+                Outputs = ["y"],
+            }
+        );
         graph.Outputs.Add(new ValueInfo("y", ElementType.Float32, ["N"]));
         return graph;
     }
@@ -83,9 +111,21 @@ public class OnnxGraphTests
         var graph = new OnnxGraph { Opset = 17 };
         for (var i = 0; i < 20; i++)
         {
-            var inputs = Enumerable.Range(0, random.Next(4)).Select(_ => random.Next(5) == 0 ? "" : $"v{random.Next(Math.Max(1, i))}").ToList();
-            graph.Nodes.Add(new OnnxNode { OpType = "Op", Name = $"n{i}", Inputs = inputs, Outputs = [$"v{i}"] });
-            if (random.Next(6) == 0) graph.Outputs.Add(new ValueInfo($"v{i}", ElementType.Float32, []));
+            var inputs = Enumerable
+                .Range(0, random.Next(4))
+                .Select(_ => random.Next(5) == 0 ? "" : $"v{random.Next(Math.Max(1, i))}")
+                .ToList();
+            graph.Nodes.Add(
+                new OnnxNode
+                {
+                    OpType = "Op",
+                    Name = $"n{i}",
+                    Inputs = inputs,
+                    Outputs = [$"v{i}"],
+                }
+            );
+            if (random.Next(6) == 0)
+                graph.Outputs.Add(new ValueInfo($"v{i}", ElementType.Float32, []));
         }
 
         return graph;

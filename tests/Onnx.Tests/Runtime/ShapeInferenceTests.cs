@@ -11,13 +11,32 @@ public class ShapeInferenceTests
         using var folder = new TempFolder();
         var graph = new OnnxGraph { Opset = 17 };
         graph.Inputs.Add(new ValueInfo("x", ElementType.Float32, ["N"]));
-        graph.Nodes.Add(new OnnxNode { OpType = "NonZero", Name = "where", Inputs = ["x"], Outputs = ["where"] });
-        graph.Nodes.Add(new OnnxNode { OpType = "Gather", Name = "picked", Inputs = ["x", "where"], Outputs = ["y"] });
+        graph.Nodes.Add(
+            new OnnxNode
+            {
+                OpType = "NonZero",
+                Name = "where",
+                Inputs = ["x"],
+                Outputs = ["where"],
+            }
+        );
+        graph.Nodes.Add(
+            new OnnxNode
+            {
+                OpType = "Gather",
+                Name = "picked",
+                Inputs = ["x", "where"],
+                Outputs = ["y"],
+            }
+        );
         graph.Outputs.Add(new ValueInfo("y", ElementType.Float32, [1L, "K"]));
         graph.Infos["y"] = graph.Outputs[0];
         graph.Ranks["where"] = (ElementType.Int64, 2);
         ShapeInference.Complete(graph, folder.Path);
-        Assert.Equal((ElementType.Int64, "where_0, where_1"), (graph.Infos["where"].Type, string.Join(", ", graph.Infos["where"].Dims)));
+        Assert.Equal(
+            (ElementType.Int64, "where_0, where_1"),
+            (graph.Infos["where"].Type, string.Join(", ", graph.Infos["where"].Dims))
+        );
         Assert.Empty(folder.Files);
     }
 
@@ -26,7 +45,15 @@ public class ShapeInferenceTests
     {
         using var folder = new TempFolder();
         var graph = new OnnxGraph { Opset = 17 };
-        graph.Nodes.Add(new OnnxNode { OpType = "NoSuchOperator", Name = "n", Inputs = [], Outputs = ["y"] });
+        graph.Nodes.Add(
+            new OnnxNode
+            {
+                OpType = "NoSuchOperator",
+                Name = "n",
+                Inputs = [],
+                Outputs = ["y"],
+            }
+        );
         graph.Outputs.Add(new ValueInfo("y", ElementType.Float32, []));
         ShapeInference.Complete(graph, folder.Path);
         Assert.Empty(graph.Infos);

@@ -7,11 +7,11 @@ using TorchBridge.Training.Deployment;
 
 namespace TorchBridge.Pipeline.Tests.Deployment;
 
-/// <summary><c>package</c>: what it writes is what Triton, KServe, Docker and Kubernetes read, and our own server serves.</summary>
+/// <summary><c>package</c>: what it writes is what Triton, KServe, Docker and Kubernetes read, and our own server
+/// serves.</summary>
 public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
 {
-    private const string Config =
-        """
+    private const string Config = """
         name: "modern-cnn"
         backend: "onnxruntime"
         max_batch_size: 32
@@ -35,11 +35,16 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
         var result = Package(folder, "triton");
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
         Assert.Contains("needs ONNX Runtime 1.", result.Output, StringComparison.Ordinal);
-        Assert.Equal(["models/modern-cnn/1/model.onnx", "models/modern-cnn/config.pbtxt", "models/modern-cnn/labels.txt"], FilesOf(folder));
+        Assert.Equal(
+            ["models/modern-cnn/1/model.onnx", "models/modern-cnn/config.pbtxt", "models/modern-cnn/labels.txt"],
+            FilesOf(folder)
+        );
         Assert.Equal(Config, File.ReadAllText(folder["to", "models", "modern-cnn", "config.pbtxt"]));
         Assert.Equal(10, File.ReadAllLines(folder["to", "models", "modern-cnn", "labels.txt"]).Length);
-        Assert.Equal(File.ReadAllBytes(Path.Combine(model.Out, "modern-cnn.onnx")),
-            File.ReadAllBytes(folder["to", "models", "modern-cnn", "1", "model.onnx"]));
+        Assert.Equal(
+            File.ReadAllBytes(Path.Combine(model.Out, "modern-cnn.onnx")),
+            File.ReadAllBytes(folder["to", "models", "modern-cnn", "1", "model.onnx"])
+        );
     }
 
     [Fact]
@@ -49,9 +54,13 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
         Directory.CreateDirectory(folder["to"]);
         Assert.Contains("is there", Refused(Package(folder, "triton")), StringComparison.Ordinal);
         Directory.Delete(folder["to"]);
-        Assert.Contains("no-model",
-            Refused(TinyModel.Program("package", "--target", "triton", "--out", folder["no-model"], "--to", folder["to"])),
-            StringComparison.Ordinal);
+        Assert.Contains(
+            "no-model",
+            Refused(
+                TinyModel.Program("package", "--target", "triton", "--out", folder["no-model"], "--to", folder["to"])
+            ),
+            StringComparison.Ordinal
+        );
         foreach (var name in (string[])["Modern", "-a", "a_b", "../a", "", "a\n"])
             Assert.Contains("--name", Refused(Package(folder, "triton", "--name", name)), StringComparison.Ordinal);
         Assert.Contains("--image", Refused(Package(folder, "docker", "--image", "a b")), StringComparison.Ordinal);
@@ -65,7 +74,9 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
         using var folder = new TempFolder();
         Assert.Equal(0, Package(folder, "kserve", "--storage", "s3://bucket/models", "--name", "cats").ExitCode);
         Assert.True(File.Exists(folder["to", "models", "cats", "1", "model.onnx"]));
-        var service = KubernetesYaml.Deserialize<Dictionary<string, object>>(File.ReadAllText(folder["to", "inferenceservice.yaml"]));
+        var service = KubernetesYaml.Deserialize<Dictionary<string, object>>(
+            File.ReadAllText(folder["to", "inferenceservice.yaml"])
+        );
         Assert.Equal(("serving.kserve.io/v1beta1", "InferenceService"), (service["apiVersion"], service["kind"]));
         Assert.Equal("cats", At(service, "metadata", "name"));
         // Without v2 KServe finds no runtime; the format's name chooses Triton.
@@ -90,15 +101,24 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
         Assert.Equal((name, image), (deployment.Metadata.Name, container.Image));
         Assert.Equal(deployment.Spec.Selector.MatchLabels, deployment.Spec.Template.Metadata.Labels);
         Assert.Equal(deployment.Spec.Selector.MatchLabels, service.Spec.Selector);
-        Assert.Equal((true, true, false),
-            (pod.SecurityContext.RunAsNonRoot, container.SecurityContext.ReadOnlyRootFilesystem,
-            container.SecurityContext.AllowPrivilegeEscalation));
+        Assert.Equal(
+            (true, true, false),
+            (
+                pod.SecurityContext.RunAsNonRoot,
+                container.SecurityContext.ReadOnlyRootFilesystem,
+                container.SecurityContext.AllowPrivilegeEscalation
+            )
+        );
         Assert.Equal(["ALL"], container.SecurityContext.Capabilities.Drop);
         Assert.False(pod.AutomountServiceAccountToken);
-        Assert.Equal(("/v2/health/live", "/v2/health/ready"),
-            (container.LivenessProbe.HttpGet.Path, container.ReadinessProbe.HttpGet.Path));
-        Assert.Equal(container.Ports.Select(port => port.Name).Where(port => port != "metrics"),
-            service.Spec.Ports.Select(port => port.TargetPort.Value));
+        Assert.Equal(
+            ("/v2/health/live", "/v2/health/ready"),
+            (container.LivenessProbe.HttpGet.Path, container.ReadinessProbe.HttpGet.Path)
+        );
+        Assert.Equal(
+            container.Ports.Select(port => port.Name).Where(port => port != "metrics"),
+            service.Spec.Ports.Select(port => port.TargetPort.Value)
+        );
     }
 
     [Fact]
@@ -108,32 +128,48 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
         Assert.Equal(0, Package(folder, "docker").ExitCode);
         var lines = File.ReadAllLines(folder["to", "Dockerfile"]);
         Assert.Contains("USER $APP_UID", lines);
-        Assert.Contains(lines, line => line.StartsWith("FROM mcr.microsoft.com/dotnet/aspnet:10.0-", StringComparison.Ordinal)
-            && line.EndsWith("-chiseled", StringComparison.Ordinal));
-        // The very arguments of the image, but for where the models are and where it listens: the server starts and answers.
+        Assert.Contains(lines, line =>
+            line.StartsWith("FROM mcr.microsoft.com/dotnet/aspnet:10.0-", StringComparison.Ordinal)
+            && line.EndsWith("-chiseled", StringComparison.Ordinal)
+        );
+        // The very arguments of the image, but for where the models are and where it listens: the server starts and
+        // answers.
         const string key = "ENTRYPOINT ";
         var command = lines.Single(line => line.StartsWith(key, StringComparison.Ordinal))[key.Length..];
         var entry = JsonNode.Parse(command)!.AsArray().Select(item => (string)item!).ToList();
         entry[1] = Path.Combine(Run.OutputOf("src", "Serving"), entry[1]);
         entry[entry.IndexOf("--models") + 1] = folder["to", "models"];
-        for (var i = 0; i < entry.Count; i++) if (entry[i].StartsWith("http://*:", StringComparison.Ordinal)) entry[i] = "http://127.0.0.1:0";
-        using var server = Process.Start(new ProcessStartInfo(entry[0], entry[1..])
-        {
-            RedirectStandardOutput = true,
-            WorkingDirectory = folder.Path,
-        })!;
+        for (var i = 0; i < entry.Count; i++)
+            if (entry[i].StartsWith("http://*:", StringComparison.Ordinal))
+                entry[i] = "http://127.0.0.1:0";
+        using var server = Process.Start(
+            new ProcessStartInfo(entry[0], entry[1..]) { RedirectStandardOutput = true, WorkingDirectory = folder.Path }
+        )!;
         try
         {
             var said = "";
-            while (!said.Contains("answers", StringComparison.Ordinal)
-                && await server.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line) said += $"{line}\n";
+            while (
+                !said.Contains("answers", StringComparison.Ordinal)
+                && await server.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line
+            )
+                said += $"{line}\n";
             Assert.Contains("modern-cnn version 1 answers, in batches of up to 32", said, StringComparison.Ordinal);
             var address = said[(said.IndexOf("REST ", StringComparison.Ordinal) + 5)..].Split("/v2")[0];
             using var http = new HttpClient { BaseAddress = new Uri(address) };
             using var picture = new ByteArrayContent(TestPictures.Encode(40, 30, SkiaSharp.SKEncodedImageFormat.Png));
-            using var answer = await http.PostAsync(new Uri("classify", UriKind.Relative), picture, TestContext.Current.CancellationToken);
+            using var answer = await http.PostAsync(
+                new Uri("classify", UriKind.Relative),
+                picture,
+                TestContext.Current.CancellationToken
+            );
             var labels = File.ReadAllLines(folder["to", "models", "modern-cnn", "labels.txt"]);
-            Assert.Contains((string)JsonNode.Parse(await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!["label"]!, labels);
+            Assert.Contains(
+                (string)
+                    JsonNode.Parse(await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))![
+                        "label"
+                    ]!,
+                labels
+            );
         }
         finally
         {
@@ -154,7 +190,10 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
             Assert.True(exitCode == 0, $"{name}: {error}\n{File.ReadAllText(folder["config.pbtxt"])}");
         }
 
-        File.WriteAllText(folder["config.pbtxt"], Config.Replace("max_batch_size", "most_rows", StringComparison.Ordinal));
+        File.WriteAllText(
+            folder["config.pbtxt"],
+            Config.Replace("max_batch_size", "most_rows", StringComparison.Ordinal)
+        );
         Assert.NotEqual(0, Protoc(folder["config.pbtxt"]).ExitCode);
         File.WriteAllText(folder["config.pbtxt"], Config.Replace("KIND_CPU", "KIND_OF", StringComparison.Ordinal));
         Assert.NotEqual(0, Protoc(folder["config.pbtxt"]).ExitCode);
@@ -164,8 +203,11 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
     public void A_fixed_batch_is_no_batch_and_a_number_a_row_has_an_axis()
     {
         var configs = Graphs().ToDictionary(item => item.Name, item => ConfigPbtxt.Of(item.Name, item.Graph));
-        Assert.Contains("max_batch_size: 0\ninput [ { name: \"x\" data_type: TYPE_INT64 dims: [ 1, 3 ] } ]", configs["fixed"],
-            StringComparison.Ordinal);
+        Assert.Contains(
+            "max_batch_size: 0\ninput [ { name: \"x\" data_type: TYPE_INT64 dims: [ 1, 3 ] } ]",
+            configs["fixed"],
+            StringComparison.Ordinal
+        );
         Assert.DoesNotContain("dynamic_batching", configs["fixed"], StringComparison.Ordinal);
         Assert.Contains("dims: [ 1 ] reshape { shape: [ ] }", configs["number"], StringComparison.Ordinal);
         Assert.Contains("dims: [ 3, -1, -1 ]", configs["free"], StringComparison.Ordinal);
@@ -176,11 +218,23 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
     {
         yield return ("fixed", Graph(new("x", ElementType.Int64, [1L, 3L]), new("y", ElementType.Float16, [1L, 3L])));
         yield return ("number", Graph(new("x", ElementType.Float32, ["N", 3L]), new("y", ElementType.Bool, ["N"])));
-        yield return ("free", Graph(new("x", ElementType.Float32, ["N", 3L, "H", "W"]), new("y", ElementType.Text, ["N", 2L])));
-        yield return ("quoted", Graph(new("a\"b\\", ElementType.UInt8, ["N", 1L]), new("y", ElementType.BFloat16, ["N", 1L])));
+        yield return (
+            "free",
+            Graph(new("x", ElementType.Float32, ["N", 3L, "H", "W"]), new("y", ElementType.Text, ["N", 2L]))
+        );
+        yield return (
+            "quoted",
+            Graph(new("a\"b\\", ElementType.UInt8, ["N", 1L]), new("y", ElementType.BFloat16, ["N", 1L]))
+        );
     }
 
-    private static OnnxGraph Graph(ValueInfo input, ValueInfo output) => new() { Opset = 17, Inputs = { input }, Outputs = { output } };
+    private static OnnxGraph Graph(ValueInfo input, ValueInfo output) =>
+        new()
+        {
+            Opset = 17,
+            Inputs = { input },
+            Outputs = { output },
+        };
 
     private static (int ExitCode, string Error) Protoc(string config)
     {
@@ -212,13 +266,17 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
     }
 
     private static string[] FilesOf(TempFolder folder) =>
-        [.. Directory.EnumerateFiles(folder["to"], "*", SearchOption.AllDirectories)
-        .Select(file => Path.GetRelativePath(folder["to"], file).Replace('\\', '/')).Order(StringComparer.Ordinal)];
+        [
+            .. Directory
+                .EnumerateFiles(folder["to"], "*", SearchOption.AllDirectories)
+                .Select(file => Path.GetRelativePath(folder["to"], file).Replace('\\', '/'))
+                .Order(StringComparer.Ordinal),
+        ];
 
     private static object At(object node, params string[] path) => path.Aggregate(node, (here, key) => here switch
-    {
-        Dictionary<string, object> map => map[key],
-        Dictionary<object, object> map => map[key],
-        _ => throw new KeyNotFoundException(key),
-    });
+            {
+                Dictionary<string, object> map => map[key],
+                Dictionary<object, object> map => map[key],
+                _ => throw new KeyNotFoundException(key),
+            });
 }

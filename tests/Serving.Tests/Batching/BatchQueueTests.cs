@@ -38,7 +38,8 @@ public class BatchQueueTests
     {
         var queue = Queue(maxRows: 4);
         var (a, b, c) = (Request(1, 5), Request(1, 7), Request(1, 5));
-        foreach (var request in (PendingRequest[])[a, b, c]) Assert.True(queue.TryAdd(request));
+        foreach (var request in (PendingRequest[])[a, b, c])
+            Assert.True(queue.TryAdd(request));
         Assert.Equal([a, c], queue.Take()!);
         Assert.Equal([b], queue.Take()!);
     }
@@ -67,7 +68,10 @@ public class BatchQueueTests
         // Its place is free, also for one that comes when the queue is full.
         Assert.True(queue.TryAdd(Request(1)));
         Assert.Equal(2, queue.Take()!.Count);
-        Assert.Equal(RefusalKind.Expired, (await Assert.ThrowsAsync<RequestRefusedException>(() => late.Completion)).Kind);
+        Assert.Equal(
+            RefusalKind.Expired,
+            (await Assert.ThrowsAsync<RequestRefusedException>(() => late.Completion)).Kind
+        );
     }
 
     [Fact]
@@ -80,9 +84,11 @@ public class BatchQueueTests
         Add(queue, 1);
         clock.Advance(TimeSpan.FromMilliseconds(3));
         Assert.False(taken.IsCompleted);
-        // Ten milliseconds after the first, not after the second. The worker may not have set its timer yet: the clock goes on until it
+        // Ten milliseconds after the first, not after the second. The worker may not have set its timer yet: the
+        // clock goes on until it
         // has.
-        while (!taken.IsCompleted) clock.Advance(TimeSpan.FromMilliseconds(1));
+        while (!taken.IsCompleted)
+            clock.Advance(TimeSpan.FromMilliseconds(1));
         Assert.Equal(2, (await taken)!.Count);
     }
 
@@ -113,7 +119,8 @@ public class BatchQueueTests
     private static PendingRequest[] Add(BatchQueue queue, params int[] rows)
     {
         PendingRequest[] requests = [.. rows.Select(count => Request(count))];
-        foreach (var request in requests) Assert.True(queue.TryAdd(request));
+        foreach (var request in requests)
+            Assert.True(queue.TryAdd(request));
         return requests;
     }
 

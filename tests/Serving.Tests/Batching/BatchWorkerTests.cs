@@ -14,12 +14,18 @@ public class BatchWorkerTests
         var observer = new Recorder();
         var queue = new BatchQueue(new BatchSettings(8, default, 1000), TimeProvider.System);
         PendingRequest[] requests = [.. Enumerable.Range(0, 200).Select(_ => Pixels(random, random.Next(1, 5)))];
-        foreach (var request in requests) Assert.True(queue.TryAdd(request));
+        foreach (var request in requests)
+            Assert.True(queue.TryAdd(request));
         // Two workers share the session.
-        BatchWorker[] workers = [.. Enumerable.Range(0, 2)
-            .Select(i => new BatchWorker(session, queue, TimeProvider.System, observer, $"worker {i}"))];
+        BatchWorker[] workers =
+        [
+            .. Enumerable
+                .Range(0, 2)
+                .Select(i => new BatchWorker(session, queue, TimeProvider.System, observer, $"worker {i}")),
+        ];
         queue.Close();
-        foreach (var worker in workers) worker.Join();
+        foreach (var worker in workers)
+            worker.Join();
 
         using var memory = new RunMemory();
         foreach (var request in requests)
@@ -38,10 +44,17 @@ public class BatchWorkerTests
     {
         using var session = Sessions.Open(TestModels.Table());
         var queue = new BatchQueue(new BatchSettings(8, default, 100), TimeProvider.System);
-        PendingRequest[] requests = [.. ((long[])[0, 1, 99, 3])
-            .Select(index => new PendingRequest([new Tensor("i", TensorType.Int64, [1, 1]) { Data = BitConverter.GetBytes(index) }], [0], 1,
-            long.MaxValue))];
-        foreach (var request in requests) queue.TryAdd(request);
+        PendingRequest[] requests =
+        [
+            .. ((long[])[0, 1, 99, 3]).Select(index => new PendingRequest(
+                [new Tensor("i", TensorType.Int64, [1, 1]) { Data = BitConverter.GetBytes(index) }],
+                [0],
+                1,
+                long.MaxValue
+            )),
+        ];
+        foreach (var request in requests)
+            queue.TryAdd(request);
         var worker = new BatchWorker(session, queue, TimeProvider.System, new Recorder(), "worker");
         queue.Close();
         worker.Join();
@@ -54,8 +67,17 @@ public class BatchWorkerTests
     {
         float[] values = [.. Enumerable.Range(0, rows * 192).Select(_ => (float)random.Next(256))];
         // Each asks for another of the outputs.
-        return new PendingRequest([new Tensor("pixels", TensorType.FP32,
-            [rows, 3, 8, 8]) { Data = MemoryMarshal.AsBytes(values.AsSpan()).ToArray() }], [random.Next(2)], rows, long.MaxValue);
+        return new PendingRequest(
+            [
+                new Tensor("pixels", TensorType.FP32, [rows, 3, 8, 8])
+                {
+                    Data = MemoryMarshal.AsBytes(values.AsSpan()).ToArray(),
+                },
+            ],
+            [random.Next(2)],
+            rows,
+            long.MaxValue
+        );
     }
 
     private sealed class Recorder : IBatchObserver
@@ -64,11 +86,10 @@ public class BatchWorkerTests
 
         public void Ran(int rows, TimeSpan run, IReadOnlyList<TimeSpan> queued)
         {
-            lock (Rows) Rows.Add(rows);
+            lock (Rows)
+                Rows.Add(rows);
         }
 
-        public void Failed(Exception error)
-        {
-        }
+        public void Failed(Exception error) { }
     }
 }

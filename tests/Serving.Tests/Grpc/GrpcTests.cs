@@ -11,9 +11,16 @@ public sealed class GrpcTests : IAsyncLifetime
 {
     private TestServer server = null!;
 
-    public async ValueTask InitializeAsync() => server = await TestServer.Start(
-        TestServer.Plain(("affine", TestModels.Affine()), ("simple", TestModels.Simple()), ("cats", TestModels.Classifier()),
-            ("log", TestModels.Logarithm())), ("MaxRequestBytes", "100000"));
+    public async ValueTask InitializeAsync() =>
+        server = await TestServer.Start(
+            TestServer.Plain(
+                ("affine", TestModels.Affine()),
+                ("simple", TestModels.Simple()),
+                ("cats", TestModels.Classifier()),
+                ("log", TestModels.Logarithm())
+            ),
+            ("MaxRequestBytes", "100000")
+        );
 
     public ValueTask DisposeAsync() => server.DisposeAsync();
 
@@ -23,11 +30,19 @@ public sealed class GrpcTests : IAsyncLifetime
         var stop = TestContext.Current.CancellationToken;
         Assert.True((await server.Grpc.ServerLiveAsync(new ServerLiveRequest(), cancellationToken: stop)).Live);
         Assert.True((await server.Grpc.ServerReadyAsync(new ServerReadyRequest(), cancellationToken: stop)).Ready);
-        Assert.True((await server.Grpc.ModelReadyAsync(new ModelReadyRequest { Name = "simple" }, cancellationToken: stop)).Ready);
-        Assert.Contains("classification", (await server.Grpc.ServerMetadataAsync(new ServerMetadataRequest(), cancellationToken: stop))
-            .Extensions);
-        var metadata = await server.Grpc.ModelMetadataAsync(new ModelMetadataRequest { Name = "simple", Version = "1" },
-            cancellationToken: stop);
+        Assert.True(
+            (
+                await server.Grpc.ModelReadyAsync(new ModelReadyRequest { Name = "simple" }, cancellationToken: stop)
+            ).Ready
+        );
+        Assert.Contains(
+            "classification",
+            (await server.Grpc.ServerMetadataAsync(new ServerMetadataRequest(), cancellationToken: stop)).Extensions
+        );
+        var metadata = await server.Grpc.ModelMetadataAsync(
+            new ModelMetadataRequest { Name = "simple", Version = "1" },
+            cancellationToken: stop
+        );
         Assert.Equal(("simple", "onnx_onnxv1", "1"), (metadata.Name, metadata.Platform, metadata.Versions.Single()));
         Assert.Equal(("INPUT0", "INT32"), (metadata.Inputs[0].Name, metadata.Inputs[0].Datatype));
         Assert.Equal([-1, 16], metadata.Inputs[0].Shape);
@@ -46,19 +61,37 @@ public sealed class GrpcTests : IAsyncLifetime
             };
             foreach (var name in (string[])["INPUT0", "INPUT1"])
             {
-                var input = new ModelInferRequest.Types.InferInputTensor { Name = name, Datatype = "INT32", Shape = { 1, 16 } };
+                var input = new ModelInferRequest.Types.InferInputTensor
+                {
+                    Name = name,
+                    Datatype = "INT32",
+                    Shape = { 1, 16 },
+                };
                 int[] values = [.. Enumerable.Range(name == "INPUT0" ? 10 : 1, 16)];
-                if (isRaw) request.RawInputContents.Add(ByteString.CopyFrom(MemoryMarshal.AsBytes(values.AsSpan())));
-                else input.Contents = new InferTensorContents { IntContents = { values } };
+                if (isRaw)
+                    request.RawInputContents.Add(ByteString.CopyFrom(MemoryMarshal.AsBytes(values.AsSpan())));
+                else
+                    input.Contents = new InferTensorContents { IntContents = { values } };
                 request.Inputs.Add(input);
             }
 
-            var reply = await server.Grpc.ModelInferAsync(request, cancellationToken: TestContext.Current.CancellationToken);
-            Assert.Equal(("simple", "1", "7", true), (reply.ModelName, reply.ModelVersion, reply.Id, reply.Parameters["a"].BoolParam));
+            var reply = await server.Grpc.ModelInferAsync(
+                request,
+                cancellationToken: TestContext.Current.CancellationToken
+            );
+            Assert.Equal(
+                ("simple", "1", "7", true),
+                (reply.ModelName, reply.ModelVersion, reply.Id, reply.Parameters["a"].BoolParam)
+            );
             Assert.Equal(["OUTPUT0", "OUTPUT1"], reply.Outputs.Select(output => output.Name));
-            Assert.Equal(Enumerable.Range(0, 16).Select(i => 11 + (2 * i)),
-                MemoryMarshal.Cast<byte, int>(reply.RawOutputContents[0].Span).ToArray());
-            Assert.Equal(Enumerable.Repeat(9, 16), MemoryMarshal.Cast<byte, int>(reply.RawOutputContents[1].Span).ToArray());
+            Assert.Equal(
+                Enumerable.Range(0, 16).Select(i => 11 + (2 * i)),
+                MemoryMarshal.Cast<byte, int>(reply.RawOutputContents[0].Span).ToArray()
+            );
+            Assert.Equal(
+                Enumerable.Repeat(9, 16),
+                MemoryMarshal.Cast<byte, int>(reply.RawOutputContents[1].Span).ToArray()
+            );
         }
     }
 
@@ -70,29 +103,59 @@ public sealed class GrpcTests : IAsyncLifetime
         var request = new ModelInferRequest
         {
             ModelName = "cats",
-            Inputs = { new ModelInferRequest.Types.InferInputTensor { Name = "image", Datatype = "BYTES", Shape = { 1 },
-                Contents = new InferTensorContents { BytesContents = { ByteString.CopyFrom(picture) } } } },
+            Inputs =
+            {
+                new ModelInferRequest.Types.InferInputTensor
+                {
+                    Name = "image",
+                    Datatype = "BYTES",
+                    Shape = { 1 },
+                    Contents = new InferTensorContents { BytesContents = { ByteString.CopyFrom(picture) } },
+                },
+            },
             Outputs = { new ModelInferRequest.Types.InferRequestedOutputTensor { Name = "logits" } },
         };
-        var reply = await server.Grpc.ModelInferAsync(request, cancellationToken: TestContext.Current.CancellationToken);
-        Close.To([.. classifier.Classify(picture).Logits], MemoryMarshal.Cast<byte, float>(reply.RawOutputContents.Single().Span).ToArray(),
-            0, 0, "the same session, the same bits");
+        var reply = await server.Grpc.ModelInferAsync(
+            request,
+            cancellationToken: TestContext.Current.CancellationToken
+        );
+        Close.To(
+            [.. classifier.Classify(picture).Logits],
+            MemoryMarshal.Cast<byte, float>(reply.RawOutputContents.Single().Span).ToArray(),
+            0,
+            0,
+            "the same session, the same bits"
+        );
     }
 
     [Fact]
     public async Task NaN_is_carried()
     {
         var request = Floats("log", "x", [1, 1], -1);
-        Assert.True(float.IsNaN(MemoryMarshal.Read<float>((await server.Grpc.ModelInferAsync(request,
-            cancellationToken: TestContext.Current.CancellationToken)).RawOutputContents[0].Span)));
+        Assert.True(
+            float.IsNaN(
+                MemoryMarshal.Read<float>(
+                    (
+                        await server.Grpc.ModelInferAsync(
+                            request,
+                            cancellationToken: TestContext.Current.CancellationToken
+                        )
+                    )
+                        .RawOutputContents[0]
+                        .Span
+                )
+            )
+        );
     }
 
     [Fact]
     public async Task What_is_wrong_has_its_status()
     {
         Assert.Equal(StatusCode.NotFound, await StatusOf(Floats("nothing", "x", [1, 3], 1, 2, 3)));
-        Assert.Equal(StatusCode.NotFound,
-            await StatusOf(new ModelInferRequest(Floats("affine", "x", [1, 3], 1, 2, 3)) { ModelVersion = "9" }));
+        Assert.Equal(
+            StatusCode.NotFound,
+            await StatusOf(new ModelInferRequest(Floats("affine", "x", [1, 3], 1, 2, 3)) { ModelVersion = "9" })
+        );
         Assert.Equal(StatusCode.NotFound, await StatusOf(Floats("../affine", "x", [1, 3], 1, 2, 3)));
         Assert.Equal(StatusCode.InvalidArgument, await StatusOf(Floats("affine", "z", [1, 3], 1, 2, 3)));
         Assert.Equal(StatusCode.InvalidArgument, await StatusOf(Floats("affine", "x", [3], 1, 2, 3)));
@@ -105,7 +168,8 @@ public sealed class GrpcTests : IAsyncLifetime
     private async Task<StatusCode> StatusOf(ModelInferRequest request)
     {
         var error = await Assert.ThrowsAsync<RpcException>(() =>
-            server.Grpc.ModelInferAsync(request, cancellationToken: TestContext.Current.CancellationToken).ResponseAsync);
+            server.Grpc.ModelInferAsync(request, cancellationToken: TestContext.Current.CancellationToken).ResponseAsync
+        );
         return error.StatusCode;
     }
 

@@ -10,9 +10,15 @@ public sealed class OpenApiTests : IAsyncLifetime
 {
     private TestServer server = null!;
 
-    public async ValueTask InitializeAsync() => server = await TestServer.Start(
-        TestServer.Plain(("identity", TestModels.Identity()), ("simple", TestModels.Simple()), ("cats", TestModels.Classifier(map: true)),
-            ("broken", [1, 2, 3])));
+    public async ValueTask InitializeAsync() =>
+        server = await TestServer.Start(
+            TestServer.Plain(
+                ("identity", TestModels.Identity()),
+                ("simple", TestModels.Simple()),
+                ("cats", TestModels.Classifier(map: true)),
+                ("broken", [1, 2, 3])
+            )
+        );
 
     public ValueTask DisposeAsync() => server.DisposeAsync();
 
@@ -22,12 +28,18 @@ public sealed class OpenApiTests : IAsyncLifetime
         var document = (await server.Get("openapi")).Json!;
         Assert.Equal("3.1.0", (string)document["openapi"]!);
         var picture = TestPictures.Encode(20, 12, SkiaSharp.SKEncodedImageFormat.Png);
-        var vectors = """{"name":"INPUT0","datatype":"INT32","shape":[1,16],"data":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]},{"name":"INPUT1","datatype":"INT32","shape":[1,16],"data":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}""";
+        var vectors = """
+            {"name":"INPUT0","datatype":"INT32","shape":[1,16],"data":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]},
+            {"name":"INPUT1","datatype":"INT32","shape":[1,16],"data":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}
+            """;
         var random = new Random(1);
         var all = new JsonObject
         {
-            ["inputs"] = new JsonArray([.. TestModels.AllTypes.Select(type =>
-                JsonInput(RandomTensors.Make(random, $"in_{type}", TestModels.TypeOf(type), 1, 2)))]),
+            ["inputs"] = new JsonArray([
+                .. TestModels.AllTypes.Select(type =>
+                    JsonInput(RandomTensors.Make(random, $"in_{type}", TestModels.TypeOf(type), 1, 2))
+                ),
+            ]),
         };
         (string Path, string Verb, HttpContent? Body)[] calls =
         [
@@ -42,10 +54,20 @@ public sealed class OpenApiTests : IAsyncLifetime
             ("/v2/models/{model}/ready|broken", "get", null),
             ("/v2/models/{model}/ready|nothing", "get", null),
             ("/v2/models/{model}/stats|simple", "get", null),
-            ("/v2/models/{model}/infer|simple", "post",
-                new StringContent($$"""{"id":"1","parameters":{"a":1,"b":"x","c":true,"d":0.5},"inputs":[{{vectors}}]}""")),
-            ("/v2/models/{model}/infer|simple", "post",
-                new StringContent($$$"""{"inputs":[{{{vectors}}}],"outputs":[{"name":"OUTPUT0","parameters":{"classification":3}}]}""")),
+            (
+                "/v2/models/{model}/infer|simple",
+                "post",
+                new StringContent(
+                    $$"""{"id":"1","parameters":{"a":1,"b":"x","c":true,"d":0.5},"inputs":[{{vectors}}]}"""
+                )
+            ),
+            (
+                "/v2/models/{model}/infer|simple",
+                "post",
+                new StringContent(
+                    $$$"""{"inputs":[{{{vectors}}}],"outputs":[{"name":"OUTPUT0","parameters":{"classification":3}}]}"""
+                )
+            ),
             ("/v2/models/{model}/infer|identity", "post", new StringContent(all.ToJsonString())),
             ("/v2/models/{model}/infer|simple", "post", new StringContent("{}")),
             ("/v2/models/{model}/infer|nothing", "post", new StringContent("{}")),
@@ -69,7 +91,10 @@ public sealed class OpenApiTests : IAsyncLifetime
         }
 
         // It looked at every kind of answer that is described.
-        var described = document["paths"]!.AsObject().SelectMany(path => path.Value!.AsObject()).Where(verb => verb.Key is "get" or "post")
+        var described = document["paths"]!
+            .AsObject()
+            .SelectMany(path => path.Value!.AsObject())
+            .Where(verb => verb.Key is "get" or "post")
             .SelectMany(verb => verb.Value!["responses"]!.AsObject())
             .Select(response => (string)response.Value!["content"]!["application/json"]!["schema"]!["$ref"]!);
         Assert.Equal(described.Distinct().Order(), seen.Order());
@@ -79,14 +104,23 @@ public sealed class OpenApiTests : IAsyncLifetime
     public async Task The_description_tells_wrong_answers()
     {
         var document = (await server.Get("openapi")).Json!;
-        foreach (var (reference, wrong) in ((string, string)[])[
-            ("#/components/schemas/Ready", """{"ready":"yes"}"""),
-            ("#/components/schemas/Error", """{"message":"x"}"""),
-            ("#/components/schemas/InferenceReply", """{"outputs":[]}"""),
-            ("#/components/schemas/InferenceReply",
-                """{"model_name":"m","outputs":[{"name":"y","shape":[1],"datatype":"FLOAT","data":[1]}]}"""),
-            ("#/components/schemas/InferenceReply", """{"model_name":"m","outputs":[{"name":"y","shape":[1],"datatype":"FP32"}]}"""),
-            ("#/components/schemas/ModelMetadata", """{"name":"m"}""")])
+        foreach (
+            var (reference, wrong) in ((string, string)[])
+                [
+                    ("#/components/schemas/Ready", """{"ready":"yes"}"""),
+                    ("#/components/schemas/Error", """{"message":"x"}"""),
+                    ("#/components/schemas/InferenceReply", """{"outputs":[]}"""),
+                    (
+                        "#/components/schemas/InferenceReply",
+                        """{"model_name":"m","outputs":[{"name":"y","shape":[1],"datatype":"FLOAT","data":[1]}]}"""
+                    ),
+                    (
+                        "#/components/schemas/InferenceReply",
+                        """{"model_name":"m","outputs":[{"name":"y","shape":[1],"datatype":"FP32"}]}"""
+                    ),
+                    ("#/components/schemas/ModelMetadata", """{"name":"m"}"""),
+                ]
+        )
             Assert.False(IsValid(document, reference, JsonNode.Parse(wrong)!), $"{wrong} passes as {reference}");
     }
 
@@ -96,10 +130,16 @@ public sealed class OpenApiTests : IAsyncLifetime
         var document = (await server.Get("openapi")).Json!;
         foreach (var (path, operations) in document["paths"]!.AsObject())
         {
-            var url = path[1..].Replace("{model}", "simple", StringComparison.Ordinal).Replace("{version}", "1", StringComparison.Ordinal);
-            var status = operations!["get"] is not null ? (await server.Get(url)).Status
+            var url = path[1..]
+                .Replace("{model}", "simple", StringComparison.Ordinal)
+                .Replace("{version}", "1", StringComparison.Ordinal);
+            var status = operations!["get"] is not null
+                ? (await server.Get(url)).Status
                 : (await server.Post(url, new ByteArrayContent([]))).Status;
-            Assert.True(status is not (HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed), $"{path}: {status}");
+            Assert.True(
+                status is not (HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed),
+                $"{path}: {status}"
+            );
         }
     }
 
@@ -117,8 +157,11 @@ public sealed class OpenApiTests : IAsyncLifetime
         {
             ["$schema"] = "https://json-schema.org/draft/2020-12/schema",
             ["$ref"] = reference.Replace("#/components/schemas/", "#/$defs/", StringComparison.Ordinal),
-            ["$defs"] = JsonNode.Parse(document["components"]!["schemas"]!.ToJsonString()
-                .Replace("#/components/schemas/", "#/$defs/", StringComparison.Ordinal)),
+            ["$defs"] = JsonNode.Parse(
+                document["components"]!["schemas"]!
+                    .ToJsonString()
+                    .Replace("#/components/schemas/", "#/$defs/", StringComparison.Ordinal)
+            ),
         };
         using var parsed = JsonDocument.Parse(value.ToJsonString());
         return JsonSchema.FromText(schema.ToJsonString()).Evaluate(parsed.RootElement).IsValid;

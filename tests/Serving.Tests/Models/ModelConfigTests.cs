@@ -11,15 +11,21 @@ public class ModelConfigTests
         var config = Read(
             """
             name: "m" platform: "onnxruntime_onnx" max_batch_size: 16 default_model_filename: "net.onnx"
-            dynamic_batching { max_queue_delay_microseconds: 500 default_queue_policy { max_queue_size: 7 timeout_action: REJECT default_timeout_microseconds: 200000 } }
+            dynamic_batching {
+              max_queue_delay_microseconds: 500
+              default_queue_policy { max_queue_size: 7 timeout_action: REJECT default_timeout_microseconds: 200000 }
+            }
             instance_group [ { count: 2 kind: KIND_CPU } ]
             parameters { key: "intra_op_thread_count" value: { string_value: "3" } }
             version_policy: { specific: { versions: [ 1, 4 ] } }
             model_warmup [ { name: "w" batch_size: 1 } ]
-            """);
+            """
+        );
         Assert.Equal(("m", 16, "net.onnx"), (config.Name, config.MaxBatchSize, config.ModelFile));
-        Assert.Equal((TimeSpan.FromMicroseconds(500), 7, TimeSpan.FromMilliseconds(200)),
-            (config.Delay, config.QueueCapacity, config.Timeout));
+        Assert.Equal(
+            (TimeSpan.FromMicroseconds(500), 7, TimeSpan.FromMilliseconds(200)),
+            (config.Delay, config.QueueCapacity, config.Timeout)
+        );
         Assert.Equal((2, 3), (config.Sessions, config.Threads));
         Assert.Equal([1, 4], config.Versions!.Order());
         Assert.Null(Read("version_policy { all { } }").LatestVersions);
@@ -44,7 +50,11 @@ public class ModelConfigTests
         Assert.Contains(named, Assert.Throws<ModelLoadException>(() => Read(text)).Message, StringComparison.Ordinal);
 
     [Theory]
-    [InlineData("max_batch_size: 4 input [ { name: \"x\" data_type: TYPE_FP32 dims: [ 3 ] } ] output [ { name: \"y\" data_type: TYPE_FP32 dims: [ -1 ] } ]", null)]
+    [InlineData(
+        "max_batch_size: 4 input [ { name: \"x\" data_type: TYPE_FP32 dims: [ 3 ] } ] output [ { name: "
+            + "\"y\" data_type: TYPE_FP32 dims: [ -1 ] } ]",
+        null
+    )]
     [InlineData("max_batch_size: 0 input [ { name: \"x\" dims: [ -1, 3 ] } ]", null)]
     [InlineData("max_batch_size: 4 input [ { name: \"z\" } ]", "no input 'z'")]
     [InlineData("max_batch_size: 4 input [ { name: \"x\" data_type: TYPE_INT32 } ]", "TYPE_FP32 in the model")]
@@ -54,9 +64,14 @@ public class ModelConfigTests
     {
         using var session = Sessions.Open(TestModels.Affine());
         var config = Read(text);
-        if (named is null) config.Check(session.Signature, "config.pbtxt");
-        else Assert.Contains(named, Assert.Throws<ModelLoadException>(() => config.Check(session.Signature, "config.pbtxt")).Message,
-            StringComparison.Ordinal);
+        if (named is null)
+            config.Check(session.Signature, "config.pbtxt");
+        else
+            Assert.Contains(
+                named,
+                Assert.Throws<ModelLoadException>(() => config.Check(session.Signature, "config.pbtxt")).Message,
+                StringComparison.Ordinal
+            );
     }
 
     [Fact]

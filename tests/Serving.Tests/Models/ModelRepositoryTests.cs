@@ -13,7 +13,11 @@ public class ModelRepositoryTests
             Version(folder, "m", 1, TestModels.Affine(1));
             Version(folder, "m", 2, TestModels.Affine(2));
             Version(folder, "m", 10, TestModels.Affine(10));
-            File.WriteAllText(folder["m", "config.pbtxt"], "name: \"m\" max_batch_size: 5 version_policy { latest { num_versions: 2 } } output [ { name: \"y\" label_filename: \"labels.txt\" } ]");
+            File.WriteAllText(
+                folder["m", "config.pbtxt"],
+                "name: \"m\" max_batch_size: 5 version_policy { latest { num_versions: 2 } } output [ { "
+                    + "name: \"y\" label_filename: \"labels.txt\" } ]"
+            );
             File.WriteAllText(folder["m", "labels.txt"], "low\nmiddle\nhigh\n");
             Version(folder, "pictures", 0, []); // no version: it begins with 0
             Directory.CreateDirectory(folder["staging"]);
@@ -23,8 +27,17 @@ public class ModelRepositoryTests
         Assert.Equal([2, 4, 6], TestServer.Values((await server.Infer("m/versions/2", TestServer.Affine(1))).Json));
         Assert.Equal(HttpStatusCode.NotFound, (await server.Infer("m/versions/1", TestServer.Affine(1))).Status);
         Assert.Equal("5", (string)(await server.Get("v2/models/m")).Json!["properties"]!["max_batch_size"]!);
-        var classes = await server.Infer("m", """{"inputs":[{"name":"x","datatype":"FP32","shape":[1,3],"data":[1,3,2]}],"outputs":[{"name":"y","parameters":{"classification":2}}]}""");
-        Assert.Equal("""["30.000000:1:middle","20.000000:2:high"]""", classes.Json!["outputs"]![0]!["data"]!.ToJsonString());
+        var classes = await server.Infer(
+            "m",
+            """
+            {"inputs":[{"name":"x","datatype":"FP32","shape":[1,3],"data":[1,3,2]}],"outputs":[{"name":"y",
+            "parameters":{"classification":2}}]}
+            """
+        );
+        Assert.Equal(
+            """["30.000000:1:middle","20.000000:2:high"]""",
+            classes.Json!["outputs"]![0]!["data"]!.ToJsonString()
+        );
         Assert.Single(server.Registry.Models);
     }
 
@@ -49,8 +62,11 @@ public class ModelRepositoryTests
         Version(server.Folder, "m", 2, "half a model"u8.ToArray());
         server.Look();
         Assert.Equal("1", await VersionOf(server));
-        Assert.Contains("m.onnx", server.Registry.Find("m")!.Problem!.Replace("model.onnx", "m.onnx", StringComparison.Ordinal),
-            StringComparison.Ordinal);
+        Assert.Contains(
+            "m.onnx",
+            server.Registry.Find("m")!.Problem!.Replace("model.onnx", "m.onnx", StringComparison.Ordinal),
+            StringComparison.Ordinal
+        );
         Assert.Equal(HttpStatusCode.OK, (await server.Get("v2/health/ready")).Status);
         Version(server.Folder, "m", 2, TestModels.Affine(2));
         server.Look();
@@ -104,8 +120,9 @@ public class ModelRepositoryTests
     [Fact]
     public async Task A_classifier_that_computes_something_else_here_is_not_taken()
     {
-        await using var server = await TestServer.Start(TestServer.Plain(("good", TestModels.Classifier()),
-            ("wrong", TestModels.Classifier(wrong: true))));
+        await using var server = await TestServer.Start(
+            TestServer.Plain(("good", TestModels.Classifier()), ("wrong", TestModels.Classifier(wrong: true)))
+        );
         Assert.True(server.Registry.Find("good")!.IsReady);
         Assert.Contains("in training", server.Registry.Find("wrong")!.Problem, StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await server.Get("v2/health/ready")).Status);
@@ -136,25 +153,38 @@ public class ModelRepositoryTests
         await using var server = await TestServer.Start(folder => Version(folder, "m", 1, TestModels.Affine(1)));
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         var answered = 0;
-        var clients = Enumerable.Range(0, 8).Select(client => Task.Run(
-            async () =>
-            {
-                while (!stop.IsCancellationRequested)
-                {
-                    var answer = await server.Infer("m", TestServer.Affine(client));
-                    Assert.Equal(HttpStatusCode.OK, answer.Status);
-                    var version = int.Parse((string)answer.Json!["model_version"]!, System.Globalization.CultureInfo.InvariantCulture);
-                    Assert.Equal([version * client, version * (client + 1), version * (client + 2)], TestServer.Values(answer.Json));
-                    Interlocked.Increment(ref answered);
-                }
-            },
-            TestContext.Current.CancellationToken)).ToArray();
+        var clients = Enumerable
+            .Range(0, 8)
+            .Select(client =>
+                Task.Run(
+                    async () =>
+                    {
+                        while (!stop.IsCancellationRequested)
+                        {
+                            var answer = await server.Infer("m", TestServer.Affine(client));
+                            Assert.Equal(HttpStatusCode.OK, answer.Status);
+                            var version = int.Parse(
+                                (string)answer.Json!["model_version"]!,
+                                System.Globalization.CultureInfo.InvariantCulture
+                            );
+                            Assert.Equal(
+                                [version * client, version * (client + 1), version * (client + 2)],
+                                TestServer.Values(answer.Json)
+                            );
+                            Interlocked.Increment(ref answered);
+                        }
+                    },
+                    TestContext.Current.CancellationToken
+                )
+            )
+            .ToArray();
         for (var version = 2; version <= replacements + 1; version++)
         {
             Version(server.Folder, "m", version, TestModels.Affine(version));
             server.Look();
             var seen = Volatile.Read(ref answered);
-            while (Volatile.Read(ref answered) < seen + 10 && !clients.Any(client => client.IsFaulted)) await Task.Yield();
+            while (Volatile.Read(ref answered) < seen + 10 && !clients.Any(client => client.IsFaulted))
+                await Task.Yield();
         }
 
         await stop.CancelAsync();

@@ -17,7 +17,8 @@ public class TextFormatTests
             dynamic_batching { }
             nested < a: 1 b { c: true } >
             empty: []
-            """);
+            """
+        );
         Assert.Equal("a\"b\\\nAAc", message.Text("name"));
         Assert.Equal(8, message.Number("max_batch_size"));
         Assert.Equal([3, -1, 5], message.Numbers("dims"));

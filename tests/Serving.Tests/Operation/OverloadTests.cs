@@ -9,7 +9,10 @@ public class OverloadTests
     [Fact]
     public async Task A_full_queue_answers_503_with_Retry_After_at_once_and_what_waits_is_answered()
     {
-        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())), ("QueueCapacity", "1"));
+        await using var server = await TestServer.Start(
+            TestServer.Plain(("affine", TestModels.Affine())),
+            ("QueueCapacity", "1")
+        );
         using var worker = new HeldWorker(server);
         var running = server.Infer("affine", TestServer.Affine(1));
         await worker.IsHeld;
@@ -31,8 +34,11 @@ public class OverloadTests
         var running = server.Infer("affine", TestServer.Affine(1));
         await worker.IsHeld;
         using var away = new CancellationTokenSource();
-        var waiting = server.Http.PostAsync(new Uri("v2/models/affine/infer", UriKind.Relative), new StringContent(TestServer.Affine(1)),
-            away.Token);
+        var waiting = server.Http.PostAsync(
+            new Uri("v2/models/affine/infer", UriKind.Relative),
+            new StringContent(TestServer.Affine(1)),
+            away.Token
+        );
         await Until(() => QueueOf(server).Count == 1);
         await away.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
@@ -45,7 +51,10 @@ public class OverloadTests
     [Fact]
     public async Task What_waits_while_a_batch_runs_is_the_next_batch()
     {
-        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())), ("MaxBatchSize", "4"));
+        await using var server = await TestServer.Start(
+            TestServer.Plain(("affine", TestModels.Affine())),
+            ("MaxBatchSize", "4")
+        );
         using var worker = new HeldWorker(server);
         var running = server.Infer("affine", TestServer.Affine(0));
         await worker.IsHeld;
@@ -53,9 +62,17 @@ public class OverloadTests
         await Until(() => QueueOf(server).Count == 6);
         worker.LetGo();
         await running;
-        for (var i = 0; i < waiting.Length; i++) Assert.Equal([i + 1, i + 2, i + 3], TestServer.Values((await waiting[i]).Json));
-        Assert.Equal(new Dictionary<int, long> { [1] = 1, [4] = 1, [2] = 1 },
-            new Dictionary<int, long>(server.Registry.Find("affine")!.Latest!.Statistics.Read().RunsBySize));
+        for (var i = 0; i < waiting.Length; i++)
+            Assert.Equal([i + 1, i + 2, i + 3], TestServer.Values((await waiting[i]).Json));
+        Assert.Equal(
+            new Dictionary<int, long>
+            {
+                [1] = 1,
+                [4] = 1,
+                [2] = 1,
+            },
+            new Dictionary<int, long>(server.Registry.Find("affine")!.Latest!.Statistics.Read().RunsBySize)
+        );
     }
 
     [Fact]
@@ -77,8 +94,12 @@ public class OverloadTests
     [Fact]
     public async Task No_more_requests_and_bytes_are_in_the_house_than_it_has_room_for()
     {
-        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())), ("MaxConcurrentRequests", "1"),
-            ("MaxRequestBytes", "100000"), ("MaxBytesInFlight", "150000"));
+        await using var server = await TestServer.Start(
+            TestServer.Plain(("affine", TestModels.Affine())),
+            ("MaxConcurrentRequests", "1"),
+            ("MaxRequestBytes", "100000"),
+            ("MaxBytesInFlight", "150000")
+        );
         using var slow = new TricklingContent(80_000);
         var first = server.Post("v2/models/affine/infer", slow);
         await slow.HasBegun;

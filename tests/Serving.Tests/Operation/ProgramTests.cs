@@ -17,7 +17,10 @@ public class ProgramTests
     {
         var result = Run.Program(Dll, ["--help"]);
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
-        foreach (var option in (string[])["--models", "--urls", "--grpc-url", "--metrics-url", "--max-batch-size", "--api-key", "--probe"])
+        foreach (
+            var option in (string[])
+                ["--models", "--urls", "--grpc-url", "--metrics-url", "--max-batch-size", "--api-key", "--probe"]
+        )
             Assert.Contains(option, result.Output, StringComparison.Ordinal);
         Assert.Contains("Default: 32.", result.Output, StringComparison.Ordinal);
     }
@@ -51,11 +54,20 @@ public class ProgramTests
         Assert.SkipWhen(OperatingSystem.IsWindows(), "there is no SIGTERM");
         using var folder = new TempFolder();
         File.WriteAllBytes(folder["affine.onnx"], TestModels.Affine());
-        await using var program = await ServingProcess.StartAt(address, folder.Path, new Dictionary<string, string>(), "--probe", "None");
+        await using var program = await ServingProcess.StartAt(
+            address,
+            folder.Path,
+            new Dictionary<string, string>(),
+            "--probe",
+            "None"
+        );
         await program.Until("answers");
         Assert.Equal(0, Run.Command("kill", ["-TERM", $"{program.Id}"]).ExitCode);
         Assert.Equal(0, await program.ExitCode());
-        Assert.Equal(isOpen, program.Said.Contains("is open to other machines, without a key", StringComparison.Ordinal));
+        Assert.Equal(
+            isOpen,
+            program.Said.Contains("is open to other machines, without a key", StringComparison.Ordinal)
+        );
     }
 
     [Fact]
@@ -64,25 +76,49 @@ public class ProgramTests
         Assert.SkipWhen(OperatingSystem.IsWindows(), "there is no SIGTERM");
         using var folder = new TempFolder();
         File.WriteAllBytes(folder["affine.onnx"], TestModels.Affine());
-        await using var program = await ServingProcess.Start(folder.Path, "--probe", "None", "--drain-milliseconds", "2000");
+        await using var program = await ServingProcess.Start(
+            folder.Path,
+            "--probe",
+            "None",
+            "--drain-milliseconds",
+            "2000"
+        );
         var (answered, isToStop) = (0, new TaskCompletionSource());
-        // Each has a connection, and asks until it is told that this was the last answer on it. Nothing may fail until then.
-        var clients = Enumerable.Range(0, 16).Select(client => Task.Run(
-            async () =>
-            {
-                using var http = new HttpClient { BaseAddress = new Uri(program.Rest) };
-                while (true)
-                {
-                    using var content = new StringContent(TestServer.Affine(client), Encoding.UTF8, "application/json");
-                    using var answer = await http.PostAsync(new Uri("v2/models/affine/infer", UriKind.Relative), content);
-                    Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
-                    Assert.Equal([client, client + 1, client + 2],
-                        TestServer.Values(JsonNode.Parse(await answer.Content.ReadAsStringAsync())));
-                    if (Interlocked.Increment(ref answered) == 500) isToStop.SetResult();
-                    if (answer.Headers.ConnectionClose == true) return;
-                }
-            },
-            TestContext.Current.CancellationToken)).ToArray();
+        // Each has a connection, and asks until it is told that this was the last answer on it. Nothing may fail
+        // until then.
+        var clients = Enumerable
+            .Range(0, 16)
+            .Select(client =>
+                Task.Run(
+                    async () =>
+                    {
+                        using var http = new HttpClient { BaseAddress = new Uri(program.Rest) };
+                        while (true)
+                        {
+                            using var content = new StringContent(
+                                TestServer.Affine(client),
+                                Encoding.UTF8,
+                                "application/json"
+                            );
+                            using var answer = await http.PostAsync(
+                                new Uri("v2/models/affine/infer", UriKind.Relative),
+                                content
+                            );
+                            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+                            Assert.Equal(
+                                [client, client + 1, client + 2],
+                                TestServer.Values(JsonNode.Parse(await answer.Content.ReadAsStringAsync()))
+                            );
+                            if (Interlocked.Increment(ref answered) == 500)
+                                isToStop.SetResult();
+                            if (answer.Headers.ConnectionClose == true)
+                                return;
+                        }
+                    },
+                    TestContext.Current.CancellationToken
+                )
+            )
+            .ToArray();
         await Task.WhenAny(isToStop.Task, Task.WhenAll(clients));
         Assert.Equal(0, Run.Command("kill", ["-TERM", $"{program.Id}"]).ExitCode);
         await Task.WhenAll(clients);
@@ -96,15 +132,27 @@ public class ProgramTests
         Assert.SkipWhen(OperatingSystem.IsWindows(), "there is no SIGTERM");
         using var folder = new TempFolder();
         File.WriteAllBytes(folder["affine.onnx"], TestModels.Affine());
-        await using var program = await ServingProcess.Start(folder.Path, "--probe", "None", "--drain-milliseconds", "0");
+        await using var program = await ServingProcess.Start(
+            folder.Path,
+            "--probe",
+            "None",
+            "--drain-milliseconds",
+            "0"
+        );
         var (address, stop) = (new Uri(program.Rest), TestContext.Current.CancellationToken);
         using var client = new TcpClient();
         await client.ConnectAsync(address.Host, address.Port, stop);
         Assert.Equal(0, Run.Command("kill", ["-TERM", $"{program.Id}"]).ExitCode);
         var listened = Stopwatch.GetTimestamp();
-        while (await IsListening(address)) listened = Stopwatch.GetTimestamp();
-        await client.GetStream().WriteAsync("GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray(), stop);
-        Assert.SkipWhen(Stopwatch.GetElapsedTime(listened) > LingeringClose.Time / 2, "this machine was too slow to ask in time");
+        while (await IsListening(address))
+            listened = Stopwatch.GetTimestamp();
+        await client
+            .GetStream()
+            .WriteAsync("GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray(), stop);
+        Assert.SkipWhen(
+            Stopwatch.GetElapsedTime(listened) > LingeringClose.Time / 2,
+            "this machine was too slow to ask in time"
+        );
         using var reader = new StreamReader(client.GetStream());
         var answer = await reader.ReadToEndAsync(stop);
         Assert.StartsWith("HTTP/1.1 200 ", answer, StringComparison.Ordinal);
@@ -118,11 +166,19 @@ public class ProgramTests
         using var folder = new TempFolder();
         File.WriteAllBytes(folder["affine.onnx"], TestModels.Affine());
         File.WriteAllText(folder["appsettings.json"], """{ "Server": { "MaxBatchSize": 7 } }""");
-        await using var program = await ServingProcess.Start(folder.Path, new Dictionary<string, string> { ["Server__Probe"] = "None" });
+        await using var program = await ServingProcess.Start(
+            folder.Path,
+            new Dictionary<string, string> { ["Server__Probe"] = "None" }
+        );
         using var http = new HttpClient { BaseAddress = new Uri(program.Rest) };
-        Assert.Contains("\"max_batch_size\":\"7\"",
-            await http.GetStringAsync(new Uri("v2/models/affine", UriKind.Relative), TestContext.Current.CancellationToken),
-            StringComparison.Ordinal);
+        Assert.Contains(
+            "\"max_batch_size\":\"7\"",
+            await http.GetStringAsync(
+                new Uri("v2/models/affine", UriKind.Relative),
+                TestContext.Current.CancellationToken
+            ),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -131,27 +187,46 @@ public class ProgramTests
         Assert.SkipWhen(OperatingSystem.IsWindows(), "the loader is told to die by a signal");
         using var folder = new TempFolder();
         File.WriteAllBytes(folder["affine.onnx"], TestModels.Affine());
-        await using var program = await ServingProcess.Start(folder.Path, "--probe", "All", "--reload-milliseconds", "50");
+        await using var program = await ServingProcess.Start(
+            folder.Path,
+            "--probe",
+            "All",
+            "--reload-milliseconds",
+            "50"
+        );
         // A model that takes minutes to run: its loader is at work until it is killed, as a crash would end it.
         File.WriteAllBytes(folder["staged"], TestModels.Slow(200_000));
         File.Move(folder["staged"], folder["slow.onnx"]);
-        while (Children(program.Id) is not [_, ..]) await Task.Yield();
-        foreach (var child in Children(program.Id)) Run.Command("kill", ["-SEGV", child]);
+        while (Children(program.Id) is not [_, ..])
+            await Task.Yield();
+        foreach (var child in Children(program.Id))
+            Run.Command("kill", ["-SEGV", child]);
         using var http = new HttpClient { BaseAddress = new Uri(program.Rest) };
         Assert.Contains("crashes the process that loads it", await program.Until("crashes"), StringComparison.Ordinal);
-        using var answer = await http.PostAsync(new Uri("v2/models/affine/infer", UriKind.Relative),
-            new StringContent(TestServer.Affine(1)), TestContext.Current.CancellationToken);
+        using var answer = await http.PostAsync(
+            new Uri("v2/models/affine/infer", UriKind.Relative),
+            new StringContent(TestServer.Affine(1)),
+            TestContext.Current.CancellationToken
+        );
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }
 
     [Fact]
     public async Task Five_hundred_loads_leave_the_memory_and_the_open_files_as_they_were()
     {
-        const int loads = 500, warm = 150;
-        const long allowed = 64 << 20; // a session that stays is a megabyte of weights and as much again: 350 of them are 350 MB at least
+        const int loads = 500,
+            warm = 150;
+        // a session that stays is a megabyte of weights and as much again: 350 of them are 350 MB at least
+        const long allowed = 64 << 20;
         using var folder = new TempFolder();
         File.WriteAllBytes(folder["m.onnx"], TestModels.Weights(0));
-        await using var program = await ServingProcess.Start(folder.Path, "--probe", "None", "--reload-milliseconds", "5");
+        await using var program = await ServingProcess.Start(
+            folder.Path,
+            "--probe",
+            "None",
+            "--reload-milliseconds",
+            "5"
+        );
         using var http = new HttpClient { BaseAddress = new Uri(program.Rest) };
         (long Bytes, int Files) before = default;
         for (var load = 1; load < loads; load++)
@@ -159,16 +234,29 @@ public class ProgramTests
             File.WriteAllBytes(folder["staged"], TestModels.Weights(load));
             File.Move(folder["staged"], folder["m.onnx"], overwrite: true);
             await program.Until($"m version {load + 1} answers");
-            using var answer = await http.PostAsync(new Uri("v2/models/m/infer", UriKind.Relative),
-                new StringContent(TestModels.WeightsRequest), TestContext.Current.CancellationToken);
-            Assert.Contains($"[{load}]", (await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))
-                .Replace(".0", "", StringComparison.Ordinal), StringComparison.Ordinal);
-            if (load == warm) before = program.Memory();
+            using var answer = await http.PostAsync(
+                new Uri("v2/models/m/infer", UriKind.Relative),
+                new StringContent(TestModels.WeightsRequest),
+                TestContext.Current.CancellationToken
+            );
+            Assert.Contains(
+                $"[{load}]",
+                (await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).Replace(
+                    ".0",
+                    "",
+                    StringComparison.Ordinal
+                ),
+                StringComparison.Ordinal
+            );
+            if (load == warm)
+                before = program.Memory();
         }
 
         var after = program.Memory();
-        Assert.True(after.Bytes - before.Bytes < allowed,
-            $"resident size grew from {before.Bytes >> 20} to {after.Bytes >> 20} MB over {loads - warm} loads");
+        Assert.True(
+            after.Bytes - before.Bytes < allowed,
+            $"resident size grew from {before.Bytes >> 20} to {after.Bytes >> 20} MB over {loads - warm} loads"
+        );
         Assert.True(after.Files - before.Files < 20, $"open files grew from {before.Files} to {after.Files}");
     }
 
@@ -189,8 +277,15 @@ public class ProgramTests
     private static string[] Children(int id)
     {
         var file = $"/proc/{id}/task";
-        if (!Directory.Exists(file)) return [];
-        return [.. Directory.EnumerateDirectories(file).Select(task => Path.Combine(task, "children")).Where(File.Exists)
-            .SelectMany(path => File.ReadAllText(path).Split(' ', StringSplitOptions.RemoveEmptyEntries))];
+        if (!Directory.Exists(file))
+            return [];
+        return
+        [
+            .. Directory
+                .EnumerateDirectories(file)
+                .Select(task => Path.Combine(task, "children"))
+                .Where(File.Exists)
+                .SelectMany(path => File.ReadAllText(path).Split(' ', StringSplitOptions.RemoveEmptyEntries)),
+        ];
     }
 }

@@ -8,20 +8,27 @@ namespace TorchBridge.Serving.Tests.Page;
 /// <summary>The page as people meet it: in a browser, with and without script, by mouse and by keyboard.</summary>
 public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>, IAsyncLifetime
 {
-    private const string Evil = "<img src=x onerror=\"document.title='taken over'\">", Formula = "=HYPERLINK(\"http://example.org\")";
+    private const string Evil = "<img src=x onerror=\"document.title='taken over'\">",
+        Formula = "=HYPERLINK(\"http://example.org\")";
     private readonly List<string> complaints = [];
     private readonly List<string> requested = [];
     private TestServer server = null!;
     private IBrowserContext? context;
 
-    public async ValueTask InitializeAsync() => server = await TestServer.Start(
-        TestServer.Plain(("cats", TestModels.Classifier(map: true)), ("evil", TestModels.Classifier(names: [Evil, Formula])),
-            ("affine", TestModels.Affine())),
-        ("MaxRequestBytes", "1048576"));
+    public async ValueTask InitializeAsync() =>
+        server = await TestServer.Start(
+            TestServer.Plain(
+                ("cats", TestModels.Classifier(map: true)),
+                ("evil", TestModels.Classifier(names: [Evil, Formula])),
+                ("affine", TestModels.Affine())
+            ),
+            ("MaxRequestBytes", "1048576")
+        );
 
     public async ValueTask DisposeAsync()
     {
-        if (context is not null) await context.DisposeAsync();
+        if (context is not null)
+            await context.DisposeAsync();
         await server.DisposeAsync();
     }
 
@@ -37,16 +44,25 @@ public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>,
         {
             var text = await page.Locator("#result table").First.Locator("tbody tr").Nth(i).InnerTextAsync();
             Assert.Contains((string)row["label"]!, text, StringComparison.Ordinal);
-            Assert.Contains(FormattableString.Invariant($"{100 * (double)row["probability"]!:F1} %"), text, StringComparison.Ordinal);
+            Assert.Contains(
+                FormattableString.Invariant($"{100 * (double)row["probability"]!:F1} %"),
+                text,
+                StringComparison.Ordinal
+            );
         }
 
-        Assert.Equal(TestModels.Size, await page.Locator(".seen img")
-            .EvaluateAsync<int>("image => image.decode().then(() => image.naturalWidth)"));
+        Assert.Equal(
+            TestModels.Size,
+            await page.Locator(".seen img").EvaluateAsync<int>("image => image.decode().then(() => image.naturalWidth)")
+        );
         Assert.Equal(4, await page.Locator("#result table").Nth(1).Locator("tbody tr").CountAsync()); // the times
         Assert.True(await page.Locator("#map").IsVisibleAsync());
         await page.GetByRole(AriaRole.Button, new() { Name = "Copy as curl" }).ClickAsync();
-        Assert.Contains($"curl --data-binary @'dog.png' '{server.Addresses[0]}/classify?model=cats'",
-            await page.Locator("#snippet").InnerTextAsync(), StringComparison.Ordinal);
+        Assert.Contains(
+            $"curl --data-binary @'dog.png' '{server.Addresses[0]}/classify?model=cats'",
+            await page.Locator("#snippet").InnerTextAsync(),
+            StringComparison.Ordinal
+        );
         await page.GetByRole(AriaRole.Button, new() { Name = "Copy as C#" }).ClickAsync();
         Assert.Contains("PostAsync(", await page.Locator("#snippet").InnerTextAsync(), StringComparison.Ordinal);
         AllWasWell();
@@ -64,13 +80,20 @@ public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>,
               const bytes = Uint8Array.from(atob(base64), letter => letter.charCodeAt(0));
               const data = new DataTransfer();
               data.items.add(new File([bytes], 'given.png', { type: 'image/png' }));
-              const event = way === 'drop' ? new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }) : new ClipboardEvent('paste', { clipboardData: data, bubbles: true });
+              const event = way === 'drop'
+                ? new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true })
+                : new ClipboardEvent('paste', { clipboardData: data, bubbles: true });
               (way === 'drop' ? document.getElementById('hint') : document.body).dispatchEvent(event);
             }
             """,
-            new[] { way, Convert.ToBase64String(Encoded(1)) });
+            new[] { way, Convert.ToBase64String(Encoded(1)) }
+        );
         await page.Locator(".answer").WaitForAsync();
-        Assert.Contains("given.png, by cats version 1", await page.Locator("#result").InnerTextAsync(), StringComparison.Ordinal);
+        Assert.Contains(
+            "given.png, by cats version 1",
+            await page.Locator("#result").InnerTextAsync(),
+            StringComparison.Ordinal
+        );
         AllWasWell();
     }
 
@@ -104,11 +127,23 @@ public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>,
         var page = await Open();
         await page.GetByLabel("Model").SelectOptionAsync("evil");
         await page.GetByLabel("Pictures", new() { Exact = true })
-            .SetInputFilesAsync([Picture("a,\"b\".png", 1), Picture("=1+1.png", 2),
-            new FilePayload { Name = "none.png", MimeType = "image/png", Buffer = "no picture"u8.ToArray() }]);
+            .SetInputFilesAsync([
+                Picture("a,\"b\".png", 1),
+                Picture("=1+1.png", 2),
+                new FilePayload
+                {
+                    Name = "none.png",
+                    MimeType = "image/png",
+                    Buffer = "no picture"u8.ToArray(),
+                },
+            ]);
         await page.GetByText("Download as CSV").WaitForAsync();
         Assert.Equal(3, await page.Locator("#result tbody tr").CountAsync());
-        Assert.Contains("JPEG, PNG, BMP or WebP", await page.Locator("#result tbody tr").Nth(2).InnerTextAsync(), StringComparison.Ordinal);
+        Assert.Contains(
+            "JPEG, PNG, BMP or WebP",
+            await page.Locator("#result tbody tr").Nth(2).InnerTextAsync(),
+            StringComparison.Ordinal
+        );
         await Accessible(page);
         var download = await page.RunAndWaitForDownloadAsync(() => page.GetByText("Download as CSV").ClickAsync());
         await using var stream = await download.CreateReadStreamAsync();
@@ -128,7 +163,8 @@ public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>,
         var page = await Open(new() { JavaScriptEnabled = hasScript });
         await page.GetByLabel("Model").SelectOptionAsync("evil");
         await page.GetByLabel("Pictures", new() { Exact = true }).SetInputFilesAsync(Picture("dog.png", 1));
-        if (!hasScript) await page.GetByRole(AriaRole.Button, new() { Name = "Classify" }).ClickAsync();
+        if (!hasScript)
+            await page.GetByRole(AriaRole.Button, new() { Name = "Classify" }).ClickAsync();
         await page.Locator(".answer").WaitForAsync();
         var text = await page.Locator("#result").InnerTextAsync();
         Assert.Contains(Evil, text, StringComparison.Ordinal);
@@ -146,11 +182,20 @@ public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>,
         await page.Locator(".answer").WaitForAsync();
         Assert.Equal(3, await page.Locator("#result tbody tr").CountAsync());
         await page.GetByLabel("Pictures", new() { Exact = true })
-            .SetInputFilesAsync(new FilePayload { Name = "none.png", MimeType = "image/png", Buffer = "no picture"u8.ToArray() });
+            .SetInputFilesAsync(
+                new FilePayload
+                {
+                    Name = "none.png",
+                    MimeType = "image/png",
+                    Buffer = "no picture"u8.ToArray(),
+                }
+            );
         await page.GetByRole(AriaRole.Button, new() { Name = "Classify" }).ClickAsync();
         await Expect(page, "#problem", "JPEG, PNG, BMP or WebP");
-        Assert.DoesNotContain(requested, url => !url.StartsWith(server.Addresses[0], StringComparison.Ordinal)
-            && !url.StartsWith("data:", StringComparison.Ordinal));
+        Assert.DoesNotContain(requested, url =>
+            !url.StartsWith(server.Addresses[0], StringComparison.Ordinal)
+            && !url.StartsWith("data:", StringComparison.Ordinal)
+        );
     }
 
     [Fact]
@@ -161,12 +206,20 @@ public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>,
         for (var i = 0; i < 8; i++)
         {
             await page.Keyboard.PressAsync("Tab");
-            reached.Add(await page.EvaluateAsync<string>("document.activeElement.id || document.activeElement.name || document.activeElement.textContent"));
-            if (reached[^1] == "example") break;
+            reached.Add(
+                await page.EvaluateAsync<string>(
+                    "document.activeElement.id || document.activeElement.name || document.activeElement.textContent"
+                )
+            );
+            if (reached[^1] == "example")
+                break;
         }
 
         Assert.Equal(["model", "picture", "Classify", "camera", "example"], reached);
-        Assert.NotEqual("none", await page.EvaluateAsync<string>("getComputedStyle(document.activeElement).outlineStyle"));
+        Assert.NotEqual(
+            "none",
+            await page.EvaluateAsync<string>("getComputedStyle(document.activeElement).outlineStyle")
+        );
         await page.Keyboard.PressAsync("Enter");
         await page.Locator(".answer").WaitForAsync();
         Assert.Equal("polite", await page.Locator("#result").GetAttributeAsync("aria-live"));
@@ -178,7 +231,14 @@ public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>,
     {
         var page = await Open();
         await page.GetByLabel("Pictures", new() { Exact = true })
-            .SetInputFilesAsync(new FilePayload { Name = "large.png", MimeType = "image/png", Buffer = new byte[1_100_000] });
+            .SetInputFilesAsync(
+                new FilePayload
+                {
+                    Name = "large.png",
+                    MimeType = "image/png",
+                    Buffer = new byte[1_100_000],
+                }
+            );
         await Expect(page, "#problem", "large.png has 1.0 MB; at most 1 MB are read.");
         Assert.DoesNotContain(requested, url => url.Contains("/classify", StringComparison.Ordinal));
     }
@@ -189,15 +249,28 @@ public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>,
     [InlineData(ColorScheme.Light, 320)]
     public async Task It_is_accessible_and_fits(ColorScheme scheme, int width)
     {
-        var page = await Open(new() { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = 900 } });
+        var page = await Open(
+            new()
+            {
+                ColorScheme = scheme,
+                ViewportSize = new() { Width = width, Height = 900 },
+            }
+        );
         await Accessible(page);
         await page.GetByLabel("Pictures", new() { Exact = true })
             .SetInputFilesAsync(Picture("a-picture-with-a-name-that-is-rather-long-for-a-narrow-window.png", 1));
         await page.Locator(".answer").WaitForAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "Copy as C#" }).ClickAsync();
         await Accessible(page);
-        Assert.True(await page.EvaluateAsync<int>("document.documentElement.scrollWidth") <= width, "it scrolls sideways");
-        TestContext.Current.AddAttachment($"page-{scheme}-{width}", await page.ScreenshotAsync(new() { FullPage = true }), "image/png");
+        Assert.True(
+            await page.EvaluateAsync<int>("document.documentElement.scrollWidth") <= width,
+            "it scrolls sideways"
+        );
+        TestContext.Current.AddAttachment(
+            $"page-{scheme}-{width}",
+            await page.ScreenshotAsync(new() { FullPage = true }),
+            "image/png"
+        );
         AllWasWell();
     }
 
@@ -206,28 +279,57 @@ public sealed class PageTests(PageBrowser browser) : IClassFixture<PageBrowser>,
     {
         var (_, _, response) = await server.Get("");
         var policy = response.Headers.GetValues("Content-Security-Policy").Single();
-        foreach (var part in (string[])["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'",
-            "connect-src 'self'"]) Assert.Contains(part, policy, StringComparison.Ordinal);
+        foreach (
+            var part in (string[])
+                [
+                    "default-src 'none'",
+                    "frame-ancestors 'none'",
+                    "base-uri 'none'",
+                    "form-action 'self'",
+                    "connect-src 'self'",
+                ]
+        )
+            Assert.Contains(part, policy, StringComparison.Ordinal);
         Assert.DoesNotContain("unsafe", policy, StringComparison.Ordinal);
         Assert.Equal("nosniff", response.Headers.GetValues("X-Content-Type-Options").Single());
-        Assert.DoesNotContain("http", (await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))
-            .Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.DoesNotContain(
+            "http",
+            (await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).Replace(
+                "http://www.w3.org/2000/svg",
+                "",
+                StringComparison.Ordinal
+            ),
+            StringComparison.Ordinal
+        );
     }
 
     private static async Task Expect(IPage page, string selector, string text) =>
         await page.Locator(selector).Filter(new() { HasText = text }).WaitForAsync();
 
-    private static byte[] Encoded(int seed) => TestPictures.Encode(20, 12, SkiaSharp.SKEncodedImageFormat.Png, seed: seed);
+    private static byte[] Encoded(int seed) =>
+        TestPictures.Encode(20, 12, SkiaSharp.SKEncodedImageFormat.Png, seed: seed);
 
-    private static FilePayload Picture(string name, int seed) => new() { Name = name, MimeType = "image/png", Buffer = Encoded(seed) };
+    private static FilePayload Picture(string name, int seed) =>
+        new()
+        {
+            Name = name,
+            MimeType = "image/png",
+            Buffer = Encoded(seed),
+        };
 
     private static async Task Accessible(IPage page)
     {
         var result = await page.RunAxe();
         Assert.NotEmpty(result.Passes);
-        Assert.True(result.Violations.Length == 0,
-            string.Join("\n", result.Violations.Select(item =>
-            $"{item.Id}: {item.Help} at {string.Join(", ", item.Nodes.Select(node => node.Html))}")));
+        Assert.True(
+            result.Violations.Length == 0,
+            string.Join(
+                "\n",
+                result.Violations.Select(item =>
+                    $"{item.Id}: {item.Help} at {string.Join(", ", item.Nodes.Select(node => node.Html))}"
+                )
+            )
+        );
     }
 
     private async Task<IPage> Open(BrowserNewContextOptions? options = null)

@@ -24,7 +24,8 @@ public class BinaryBodyTests
         TensorAssert.Refused(RefusalKind.Invalid, () => BinaryBody.ReadLength([value], 100));
 
     [Fact]
-    public void Two_lengths_are_refused() => TensorAssert.Refused(RefusalKind.Invalid, () => BinaryBody.ReadLength(["1", "2"], 100));
+    public void Two_lengths_are_refused() =>
+        TensorAssert.Refused(RefusalKind.Invalid, () => BinaryBody.ReadLength(["1", "2"], 100));
 
     [Fact]
     public void A_length_is_read()
@@ -51,12 +52,18 @@ public class BinaryBodyTests
     [Fact]
     public void A_raw_request_of_BYTES_is_one_element_without_a_length()
     {
-        var request = BinaryBody.ReadRaw("cat"u8.ToArray(), [new("x", TensorType.Bytes, [TensorSpec.Free, 1])], true, Limits);
+        var request = BinaryBody.ReadRaw(
+            "cat"u8.ToArray(),
+            [new("x", TensorType.Bytes, [TensorSpec.Free, 1])],
+            true,
+            Limits
+        );
         Assert.Equal([1, 1], request.Inputs[0].Shape);
         Assert.Equal("cat"u8.ToArray(), request.Inputs[0].Strings.Single().ToArray());
         Assert.True(request.BinaryByDefault);
         TensorAssert.Refused(RefusalKind.Invalid, () =>
-            BinaryBody.ReadRaw("cat"u8.ToArray(), [new("x", TensorType.Bytes, [TensorSpec.Free, 2])], true, Limits));
+            BinaryBody.ReadRaw("cat"u8.ToArray(), [new("x", TensorType.Bytes, [TensorSpec.Free, 2])], true, Limits)
+        );
     }
 
     private static Tensor Raw(int bytes, bool batched, params long[] shape) =>

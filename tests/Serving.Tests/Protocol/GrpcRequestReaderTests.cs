@@ -44,12 +44,17 @@ public class GrpcRequestReaderTests
     [Theory]
     [InlineData(-1L)]
     [InlineData(long.MinValue)]
-    public void A_negative_axis_is_refused(long axis) => Refused(Request("FP32", [axis], new InferTensorContents { Fp32Contents = { 1 } }));
+    public void A_negative_axis_is_refused(long axis) =>
+        Refused(Request("FP32", [axis], new InferTensorContents { Fp32Contents = { 1 } }));
 
     [Fact]
     public void An_overflowing_shape_is_refused() =>
         TensorAssert.Refused(RefusalKind.TooLarge, () =>
-            GrpcRequestReader.Read(Request("FP32", [long.MaxValue, 4, long.MaxValue], new InferTensorContents()), Limits));
+            GrpcRequestReader.Read(
+                Request("FP32", [long.MaxValue, 4, long.MaxValue], new InferTensorContents()),
+                Limits
+            )
+        );
 
     [Fact]
     public void Shared_memory_and_too_many_tensors_are_refused()
@@ -68,11 +73,13 @@ public class GrpcRequestReaderTests
         var request = Request("FP32", [1], new InferTensorContents { Fp32Contents = { 1 } });
         request.Parameters.Add("u", new InferParameter { Uint64Param = ulong.MaxValue });
         request.Parameters.Add("i", new InferParameter { Uint64Param = 5 });
-        request.Outputs.Add(new ModelInferRequest.Types.InferRequestedOutputTensor
-        {
-            Name = "y",
-            Parameters = { ["classification"] = new InferParameter { Int64Param = 3 } },
-        });
+        request.Outputs.Add(
+            new ModelInferRequest.Types.InferRequestedOutputTensor
+            {
+                Name = "y",
+                Parameters = { ["classification"] = new InferParameter { Int64Param = 3 } },
+            }
+        );
         var read = GrpcRequestReader.Read(request, Limits);
         Assert.Equal((ulong.MaxValue, 5L, 3), (read.Parameters["u"], read.Parameters["i"], read.Outputs[0].Classes));
         request.Parameters.Add("none", new InferParameter());
@@ -81,7 +88,12 @@ public class GrpcRequestReaderTests
 
     private static ModelInferRequest Request(string type, long[] shape, InferTensorContents contents)
     {
-        var input = new ModelInferRequest.Types.InferInputTensor { Name = "x", Datatype = type, Contents = contents };
+        var input = new ModelInferRequest.Types.InferInputTensor
+        {
+            Name = "x",
+            Datatype = type,
+            Contents = contents,
+        };
         input.Shape.AddRange(shape);
         return new ModelInferRequest { ModelName = "m", Inputs = { input } };
     }

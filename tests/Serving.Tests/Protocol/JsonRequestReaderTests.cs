@@ -84,7 +84,8 @@ public class JsonRequestReaderTests
     [InlineData("[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", false)]
     public void A_shape_that_cannot_be_is_refused(string shape, bool isTooLarge) =>
         TensorAssert.Refused(isTooLarge ? RefusalKind.TooLarge : RefusalKind.Invalid, () =>
-            Read(Input($"\"shape\":{shape},\"datatype\":\"FP32\",\"data\":[1]")));
+            Read(Input($"\"shape\":{shape},\"datatype\":\"FP32\",\"data\":[1]"))
+        );
 
     [Theory]
     [InlineData("")]
@@ -118,11 +119,15 @@ public class JsonRequestReaderTests
     [InlineData("""{"inputs":[{"name":"x","shape":[1],"data":[1]}]}""")]
     [InlineData("""{"inputs":[{"shape":[1],"datatype":"FP32","data":[1]}]}""")]
     [InlineData("""{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1],"data":[2]}]}""")]
-    [InlineData("""{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1],"parameters":{"binary_data_size":0}}]}""")]
+    [InlineData(
+        """{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1],"parameters":{"binary_data_size":0}}]}"""
+    )]
     [InlineData("""{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","parameters":{"binary_data_size":4}}]}""")]
     [InlineData("""{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","parameters":{"binary_data_size":-4}}]}""")]
     [InlineData("""{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","parameters":{"binary_data_size":4.5}}]}""")]
-    [InlineData("""{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","parameters":{"shared_memory_region":"r","binary_data_size":0}}]}""")]
+    [InlineData(
+        """{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","parameters":{"shared_memory_region":"r","binary_data_size":0}}]}"""
+    )]
     public void What_is_no_request_is_refused(string json) => Refused(json);
 
     [Fact]
@@ -140,7 +145,14 @@ public class JsonRequestReaderTests
     {
         byte[] json = [.. """{"inputs":[],"id":"""u8, (byte)'"', 0xff, 0xfe, (byte)'"', (byte)'}'];
         TensorAssert.Refused(RefusalKind.Invalid, () => JsonRequestReader.Read(json, default, Limits));
-        byte[] data = [.. """{"inputs":[{"name":"x","shape":[1],"datatype":"BYTES","data":["""u8, (byte)'"', 0xff, (byte)'"', .. "]}]}"u8];
+        byte[] data =
+        [
+            .. """{"inputs":[{"name":"x","shape":[1],"datatype":"BYTES","data":["""u8,
+            (byte)'"',
+            0xff,
+            (byte)'"',
+            .. "]}]}"u8,
+        ];
         TensorAssert.Refused(RefusalKind.Invalid, () => JsonRequestReader.Read(data, default, Limits));
     }
 
@@ -149,23 +161,39 @@ public class JsonRequestReaderTests
     {
         string List(int count, string item) => string.Join(',', Enumerable.Repeat(item, count));
         TensorAssert.Refused(RefusalKind.TooLarge, () =>
-            Read($"{{\"inputs\":[{List(65, """{"name":"x","shape":[1],"datatype":"FP32","data":[1]}""")}]}}"));
-        TensorAssert.Refused(RefusalKind.TooLarge, () => Read($"{{\"inputs\":[],\"outputs\":[{List(65, """{"name":"y"}""")}]}}"));
+            Read($"{{\"inputs\":[{List(65, """{"name":"x","shape":[1],"datatype":"FP32","data":[1]}""")}]}}")
+        );
+        TensorAssert.Refused(RefusalKind.TooLarge, () =>
+            Read($"{{\"inputs\":[],\"outputs\":[{List(65, """{"name":"y"}""")}]}}")
+        );
         TensorAssert.Refused(RefusalKind.TooLarge, () => Read($"{{\"inputs\":[],\"id\":\"{new string('x', 1025)}\"}}"));
         var keys = string.Join(',', Enumerable.Range(0, 100_000).Select(i => $"\"k{i}\":1"));
         TensorAssert.Refused(RefusalKind.TooLarge, () => Read($"{{{keys},\"inputs\":[]}}"));
         TensorAssert.Refused(RefusalKind.TooLarge, () => Read($"{{\"parameters\":{{{keys}}},\"inputs\":[]}}"));
         // Each is allowed, all together are not.
-        var half = Input($"\"shape\":[150000],\"datatype\":\"FP32\",\"data\":[{List(150_000, "1")}]")["{\"inputs\":[".Length..^2];
+        var half = Input($"\"shape\":[150000],\"datatype\":\"FP32\",\"data\":[{List(150_000, "1")}]")[
+            "{\"inputs\":[".Length..^2
+        ];
         TensorAssert.Refused(RefusalKind.TooLarge, () => Read($"{{\"inputs\":[{half},{half}]}}"));
     }
 
     [Fact]
     public void Binary_data_are_taken_in_order_and_nothing_is_left_over()
     {
-        const string json = """{"inputs":[{"name":"a","shape":[2],"datatype":"UINT8","parameters":{"binary_data_size":2}},{"name":"b","shape":[1],"datatype":"UINT8","data":[9]},{"name":"c","shape":[1],"datatype":"UINT8","parameters":{"binary_data_size":1}}]}""";
+        const string json = """
+            {"inputs":[{"name":"a","shape":[2],"datatype":"UINT8","parameters":{"binary_data_size":2}},
+            {"name":"b","shape":[1],"datatype":"UINT8","data":[9]},{"name":"c","shape":[1],"datatype":"UINT8",
+            "parameters":{"binary_data_size":1}}]}
+            """;
         var request = Read(json, [1, 2, 3]);
-        Assert.Equal<byte[]>([[1, 2], [9], [3]], request.Inputs.Select(input => input.Data.ToArray()));
+        Assert.Equal<byte[]>(
+            [
+                [1, 2],
+                [9],
+                [3],
+            ],
+            request.Inputs.Select(input => input.Data.ToArray())
+        );
         TensorAssert.Refused(RefusalKind.Invalid, () => Read(json, [1, 2]));
         TensorAssert.Refused(RefusalKind.Invalid, () => Read(json, [1, 2, 3, 4]));
     }
@@ -173,7 +201,13 @@ public class JsonRequestReaderTests
     [Fact]
     public void What_a_client_may_say_is_understood()
     {
-        var request = Read("""{"unknown":{"a":[1]},"id":"7","parameters":{"binary_data_output":true,"n":3,"r":0.5,"s":"t"},"outputs":[{"name":"y","parameters":{"classification":2}},{"name":"z","parameters":{"binary_data":false}}],"inputs":[]}""");
+        var request = Read(
+            """
+            {"unknown":{"a":[1]},"id":"7","parameters":{"binary_data_output":true,"n":3,"r":0.5,"s":"t"},
+            "outputs":[{"name":"y","parameters":{"classification":2}},{"name":"z",
+            "parameters":{"binary_data":false}}],"inputs":[]}
+            """
+        );
         Assert.Equal(("7", true, 4), (request.Id, request.BinaryByDefault, request.Parameters.Count));
         Assert.Equal([new RequestedOutput("y", 2), new RequestedOutput("z", null, false)], request.Outputs);
     }

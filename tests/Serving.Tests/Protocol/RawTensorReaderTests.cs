@@ -16,7 +16,9 @@ public class RawTensorReaderTests
     [InlineData(new byte[] { 0, 0, 0, 0 }, 1_000_000_000L)]
     public void Lengths_that_do_not_fit_are_refused(byte[] raw, long count)
     {
-        var error = Assert.Throws<RequestRefusedException>(() => RawTensorReader.Read("x", TensorType.Bytes, [count], raw, Limits));
+        var error = Assert.Throws<RequestRefusedException>(() =>
+            RawTensorReader.Read("x", TensorType.Bytes, [count], raw, Limits)
+        );
         Assert.Contains("'x'", error.Message, StringComparison.Ordinal);
     }
 
@@ -32,9 +34,13 @@ public class RawTensorReaderTests
     public void A_boolean_is_0_or_1()
     {
         RawTensorReader.Read("x", TensorType.Bool, [3], new byte[] { 0, 1, 1 }, Limits);
-        Assert.Contains("holds 2 at element 1",
+        Assert.Contains(
+            "holds 2 at element 1",
             TensorAssert.Refused(RefusalKind.Invalid, () =>
-            RawTensorReader.Read("x", TensorType.Bool, [3], new byte[] { 0, 2, 1 }, Limits)), StringComparison.Ordinal);
+                RawTensorReader.Read("x", TensorType.Bool, [3], new byte[] { 0, 2, 1 }, Limits)
+            ),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -44,7 +50,9 @@ public class RawTensorReaderTests
         {
             var right = 6 * type.SizeOf();
             foreach (var length in (int[])[0, 1, right - 1, right + 1, 2 * right])
-                TensorAssert.Refused(RefusalKind.Invalid, () => RawTensorReader.Read("x", type, [2, 3], new byte[length], Limits));
+                TensorAssert.Refused(RefusalKind.Invalid, () =>
+                    RawTensorReader.Read("x", type, [2, 3], new byte[length], Limits)
+                );
             Assert.Equal(right, RawTensorReader.Read("x", type, [2, 3], new byte[right], Limits).Data.Length);
         }
     }

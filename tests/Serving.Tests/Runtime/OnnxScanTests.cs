@@ -34,8 +34,11 @@ public class OnnxScanTests
         {
             using var folder = new TempFolder();
             File.WriteAllBytes(folder["m.onnx"], TestModels.External(location, inSubgraph));
-            Assert.Contains("keeps tensors in", Assert.Throws<ModelLoadException>(() => ModelSource.Read(folder["m.onnx"])).Message,
-                StringComparison.Ordinal);
+            Assert.Contains(
+                "keeps tensors in",
+                Assert.Throws<ModelLoadException>(() => ModelSource.Read(folder["m.onnx"])).Message,
+                StringComparison.Ordinal
+            );
         }
     }
 
@@ -47,14 +50,26 @@ public class OnnxScanTests
         File.WriteAllBytes(folder["m.onnx"], TestModels.External("w.bin"));
         File.WriteAllBytes(other["w.bin"], new byte[12]);
         File.CreateSymbolicLink(folder["w.bin"], other["w.bin"]);
-        Assert.Contains("link", Assert.Throws<ModelLoadException>(() => ModelSource.Read(folder["m.onnx"])).Message,
-            StringComparison.Ordinal);
+        Assert.Contains(
+            "link",
+            Assert.Throws<ModelLoadException>(() => ModelSource.Read(folder["m.onnx"])).Message,
+            StringComparison.Ordinal
+        );
         File.Delete(folder["w.bin"]);
-        File.WriteAllBytes(folder["w.bin"], [.. BitConverter.GetBytes(2f), .. BitConverter.GetBytes(3f), .. BitConverter.GetBytes(4f)]);
+        File.WriteAllBytes(
+            folder["w.bin"],
+            [.. BitConverter.GetBytes(2f), .. BitConverter.GetBytes(3f), .. BitConverter.GetBytes(4f)]
+        );
         using var session = RuntimeSession.Open(ModelSource.Read(folder["m.onnx"]), new RuntimeSettings());
         using var memory = new RunMemory();
         var x = new Tensor("x", TensorType.FP32, [1, 3]) { Data = MemoryMarshal.AsBytes<float>([1, 1, 1]).ToArray() };
-        var y = session.Run(memory, [[x]], [0])[0][0];
+        var y = session.Run(
+            memory,
+            [
+                [x],
+            ],
+            [0]
+        )[0][0];
         Assert.Equal([2, 3, 4], MemoryMarshal.Cast<byte, float>(y.Data.Span).ToArray());
     }
 
@@ -66,7 +81,8 @@ public class OnnxScanTests
         for (var i = 0; i < 3000; i++)
         {
             var broken = onnx.AsSpan(0, random.Next(onnx.Length)).ToArray();
-            for (var k = 0; k < 5 && broken.Length > 0; k++) broken[random.Next(broken.Length)] = (byte)random.Next(256);
+            for (var k = 0; k < 5 && broken.Length > 0; k++)
+                broken[random.Next(broken.Length)] = (byte)random.Next(256);
             try
             {
                 OnnxScan.Of(broken, "m");

@@ -17,7 +17,8 @@ public class DataInspectionTests
             File.WriteAllBytes(folder[name], bytes);
         }
 
-        for (var i = 0; i < 100; i++) Put($"train/many/{i}.png", pictures[i].Bytes);
+        for (var i = 0; i < 100; i++)
+            Put($"train/many/{i}.png", pictures[i].Bytes);
         Put("train/few/a.png", pictures[100].Bytes);
         Put("test/many/new.png", pictures[101].Bytes);
         Put("test/many/copy.png", pictures[5].Bytes);
@@ -28,9 +29,24 @@ public class DataInspectionTests
         Put("train/many/text.jpg", "not a picture"u8.ToArray());
 
         var found = DataInspection.Of(PictureFolder.Place(folder.Path), TestContext.Current.CancellationToken);
-        Assert.Equal([new ClassCount("test", "few", 1), new ClassCount("test", "many", 2), new ClassCount("train", "few", 1), new ClassCount("train", "many", 101)], found.Counts);
-        Assert.Equal(["train/many/cut.png", "train/many/text.jpg"], found.Unreadable.Select(item => item.Name).Order(StringComparer.Ordinal));
-        Assert.Contains("truncated", found.Unreadable.Single(item => item.Name.EndsWith("cut.png", StringComparison.Ordinal)).Why, StringComparison.Ordinal);
+        Assert.Equal(
+            [
+                new ClassCount("test", "few", 1),
+                new ClassCount("test", "many", 2),
+                new ClassCount("train", "few", 1),
+                new ClassCount("train", "many", 101),
+            ],
+            found.Counts
+        );
+        Assert.Equal(
+            ["train/many/cut.png", "train/many/text.jpg"],
+            found.Unreadable.Select(item => item.Name).Order(StringComparer.Ordinal)
+        );
+        Assert.Contains(
+            "truncated",
+            found.Unreadable.Single(item => item.Name.EndsWith("cut.png", StringComparison.Ordinal)).Why,
+            StringComparison.Ordinal
+        );
         Assert.True(found.IsImbalanced);
         Assert.Equal(3, found.Duplicates.Count);
         Assert.True(Group("copy").IsAcrossParts && Group("copy").IsSameFile && !Group("copy").IsAcrossClasses);
@@ -39,7 +55,8 @@ public class DataInspectionTests
         SampleSheet.Write(folder["sheet.html"], "<photos>", PictureFolder.Place(folder.Path), found);
         Assert.Equal(0, PageCheck.StandsAlone(File.ReadAllText(folder["sheet.html"])));
 
-        DuplicateGroup Group(string name) => found.Duplicates.Single(group => group.Names.Any(file => file.Contains(name, StringComparison.Ordinal)));
+        DuplicateGroup Group(string name) =>
+            found.Duplicates.Single(group => group.Names.Any(file => file.Contains(name, StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -67,10 +84,24 @@ public class DataInspectionTests
         foreach (var value in "tEXta\0b"u8)
         {
             crc ^= value;
-            for (var bit = 0; bit < 8; bit++) crc = (crc & 1) == 1 ? (crc >> 1) ^ 0xEDB8_8320 : crc >> 1;
+            for (var bit = 0; bit < 8; bit++)
+                crc = (crc & 1) == 1 ? (crc >> 1) ^ 0xEDB8_8320 : crc >> 1;
         }
 
         crc = ~crc;
-        return [.. png[..33], 0, 0, 0, 3, .. "tEXta\0b"u8, (byte)(crc >> 24), (byte)(crc >> 16), (byte)(crc >> 8), (byte)crc, .. png[33..]];
+        return
+        [
+            .. png[..33],
+            0,
+            0,
+            0,
+            3,
+            .. "tEXta\0b"u8,
+            (byte)(crc >> 24),
+            (byte)(crc >> 16),
+            (byte)(crc >> 8),
+            (byte)crc,
+            .. png[33..],
+        ];
     }
 }

@@ -6,7 +6,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests.Networks;
 
-/// <summary>The networks with torchvision's shape: keys, sizes, and that each becomes an ONNX file with every BatchNorm folded.</summary>
+/// <summary>The networks with torchvision's shape: keys, sizes, and that each becomes an ONNX file with every
+/// BatchNorm folded.</summary>
 public class BackboneTests
 {
     // Parameters and state-dict entries as torchvision 0.15 counts them, with 1,000 classes.
@@ -24,7 +25,10 @@ public class BackboneTests
         Assert.Equal(entries, state.Count);
         Assert.All(keys, key => Assert.Contains(key, state.Keys));
         // Every parameter belongs to one part, and all parts have some: rates by layer rest on it.
-        Assert.Equal(Enumerable.Range(0, network.Stages.Count), network.named_parameters().Select(pair => network.StageOf(pair.name)).Distinct().Order());
+        Assert.Equal(
+            Enumerable.Range(0, network.Stages.Count),
+            network.named_parameters().Select(pair => network.StageOf(pair.name)).Distinct().Order()
+        );
     }
 
     [Theory]
@@ -66,7 +70,17 @@ public class BackboneTests
         Assert.Equal([2L, 5], network.forward(x).shape);
     }
 
-    private static ImageNetwork Make(string kind, int classes) => ImageNetwork.Make(new NetworkOptions { Kind = Enum.Parse<NetworkKind>(kind), Classes = classes, Height = 64, Width = 64, Dropout = 0.2 });
+    private static ImageNetwork Make(string kind, int classes) =>
+        ImageNetwork.Make(
+            new NetworkOptions
+            {
+                Kind = Enum.Parse<NetworkKind>(kind),
+                Classes = classes,
+                Height = 64,
+                Width = 64,
+                Dropout = 0.2,
+            }
+        );
 
     /// <summary>Running statistics as after training: with zeros and ones a wrong fold would not show.</summary>
     private static void Stir(nn.Module network)

@@ -8,7 +8,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests.Weights;
 
-/// <summary>The ResNet-18 out of the NuGet package: what its import claims, and that each way to get it wrong is noticed.</summary>
+/// <summary>The ResNet-18 out of the NuGet package: what its import claims, and that each way to get it wrong is
+/// noticed.</summary>
 public class PackagedResNet18Tests
 {
     private static readonly string[] Classes = ["ant", "bee"];
@@ -18,7 +19,11 @@ public class PackagedResNet18Tests
     {
         using var package = PackagedResNet18.Open();
         using var network = Make(package);
-        Assert.Contains("import proved on 8 pictures", package.LoadInto(network, Classes, DrawnLarge()), StringComparison.Ordinal);
+        Assert.Contains(
+            "import proved on 8 pictures",
+            package.LoadInto(network, Classes, DrawnLarge()),
+            StringComparison.Ordinal
+        );
         // Red, green, blue, as fractions of 255; the package's own picture has blue 103, green 116, red 123.
         Assert.Equal([0.48, 0.45, 0.40], package.Statistics.Mean.Select(value => Math.Round(value, 2)));
         Assert.True(ImportProof.Of(package, network, null).LargestRelative < 1e-5);
@@ -49,7 +54,11 @@ public class PackagedResNet18Tests
                 break;
         }
 
-        Assert.Contains("a feature differs", Assert.Throws<UserException>(() => package.LoadInto(network, Classes, null)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "a feature differs",
+            Assert.Throws<UserException>(() => package.LoadInto(network, Classes, null)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -57,8 +66,13 @@ public class PackagedResNet18Tests
     {
         using var package = PackagedResNet18.Open();
         using var network = Make(package);
-        foreach (var norm in network.modules().OfType<BatchNorm2d>()) norm.eps = 1e-3;
-        Assert.Contains("a feature differs", Assert.Throws<UserException>(() => package.LoadInto(network, Classes, null)).Message, StringComparison.Ordinal);
+        foreach (var norm in network.modules().OfType<BatchNorm2d>())
+            norm.eps = 1e-3;
+        Assert.Contains(
+            "a feature differs",
+            Assert.Throws<UserException>(() => package.LoadInto(network, Classes, null)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -67,8 +81,13 @@ public class PackagedResNet18Tests
         using var package = PackagedResNet18.Open();
         using var network = Make(package);
         _ = package.LoadInto(network, Classes, null);
-        using (no_grad()) network.state_dict()["layer4.1.conv1.weight"][5, 5, 1, 1].mul_(1 + 1e-6);
-        Assert.Contains("layer4.1.conv1.weight", Assert.Throws<UserException>(() => ImportProof.Of(package, network, null)).Message, StringComparison.Ordinal);
+        using (no_grad())
+            network.state_dict()["layer4.1.conv1.weight"][5, 5, 1, 1].mul_(1 + 1e-6);
+        Assert.Contains(
+            "layer4.1.conv1.weight",
+            Assert.Throws<UserException>(() => ImportProof.Of(package, network, null)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
@@ -78,29 +97,62 @@ public class PackagedResNet18Tests
     public void A_graph_that_is_no_ResNet18_of_CNTK_is_refused(string attribute)
     {
         var graph = OnnxReader.Read(PackagedResNet18.NetworkFile);
-        var node = graph.Nodes.Last(candidate => candidate.Attributes.ContainsKey(attribute) && candidate.OpType is "Conv" or "BatchNormalization" && candidate.Attributes.ContainsKey(attribute));
-        node.Attributes[attribute] = attribute == "epsilon" ? 1e-3f : attribute == "strides" ? new long[] { 2, 2 } : new long[] { 0, 0, 0, 0 };
-        Assert.Contains(node.Name, Assert.Throws<InvalidDataException>(() => CntkResNetGraph.Read(graph)).Message, StringComparison.Ordinal);
+        var node = graph.Nodes.Last(candidate =>
+            candidate.Attributes.ContainsKey(attribute)
+            && candidate.OpType is "Conv" or "BatchNormalization"
+            && candidate.Attributes.ContainsKey(attribute)
+        );
+        node.Attributes[attribute] =
+            attribute == "epsilon" ? 1e-3f
+            : attribute == "strides" ? new long[] { 2, 2 }
+            : new long[] { 0, 0, 0, 0 };
+        Assert.Contains(
+            node.Name,
+            Assert.Throws<InvalidDataException>(() => CntkResNetGraph.Read(graph)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void Another_network_is_refused()
     {
         using var package = PackagedResNet18.Open();
-        Assert.Contains("resnet50", Assert.Throws<UserException>(() => package.Shape(new NetworkOptions { Kind = NetworkKind.Resnet50 }, isKindAsked: true)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "resnet50",
+            Assert
+                .Throws<UserException>(() =>
+                    package.Shape(new NetworkOptions { Kind = NetworkKind.Resnet50 }, isKindAsked: true)
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
     }
 
-    private static ImageNetwork Make(PackagedResNet18 package) => ImageNetwork.Make(package.Shape(new NetworkOptions { Classes = 2, Height = 224, Width = 224 }, isKindAsked: false));
+    private static ImageNetwork Make(PackagedResNet18 package) =>
+        ImageNetwork.Make(
+            package.Shape(
+                new NetworkOptions
+                {
+                    Classes = 2,
+                    Height = 224,
+                    Width = 224,
+                },
+                isKindAsked: false
+            )
+        );
 
     /// <summary>Five pictures of the package's size, with shapes in them.</summary>
     private static PictureSet DrawnLarge()
     {
         var small = DrawnPictures.Make(1, 10, 10, 10).Training;
-        const int side = PackagedResNet18.InputSide, factor = side / 32;
+        const int side = PackagedResNet18.InputSide,
+            factor = side / 32;
         var large = new PictureSet(new byte[10 * 3 * side * side], small.Labels, side, side);
         for (var i = 0; i < large.Pixels.Length; i++)
         {
-            int x = i % side, y = i / side % side, plane = i / side / side;
+            int x = i % side,
+                y = i / side % side,
+                plane = i / side / side;
             large.Pixels[i] = small.Pixels[(((plane * 32) + (y / factor)) * 32) + (x / factor)];
         }
 

@@ -11,7 +11,13 @@ namespace TorchBridge.Training.Tests.Weights;
 /// <summary>Weights out of files: torchvision's names, our own models, and what is refused.</summary>
 public class SafetensorsWeightsTests
 {
-    private static readonly NetworkOptions Options = new() { Kind = NetworkKind.MobilenetV3Small, Classes = 4, Height = 32, Width = 32 };
+    private static readonly NetworkOptions Options = new()
+    {
+        Kind = NetworkKind.MobilenetV3Small,
+        Classes = 4,
+        Height = 32,
+        Width = 32,
+    };
     private static readonly string[] Names = ["a", "b", "c", "d"];
 
     [Fact]
@@ -34,9 +40,19 @@ public class SafetensorsWeightsTests
         using var other = Fresh(Options);
         var before = other.state_dict()["classifier.3.weight"].clone();
         using var weights = PretrainedWeights.Open(folder["w.safetensors"]);
-        Assert.Contains("it tells 1,000 classes apart, the pictures have 4, so the classifier is new", weights.LoadInto(other, Names, null), StringComparison.Ordinal);
+        Assert.Contains(
+            "it tells 1,000 classes apart, the pictures have 4, so the classifier is new",
+            weights.LoadInto(other, Names, null),
+            StringComparison.Ordinal
+        );
         Assert.Equal(before.data<float>().ToArray(), other.state_dict()["classifier.3.weight"].data<float>().ToArray());
-        Assert.True(other.state_dict()["classifier.0.weight"].equal(network.state_dict()["classifier.0.weight"]).all().ToBoolean());
+        Assert.True(
+            other
+                .state_dict()["classifier.0.weight"]
+                .equal(network.state_dict()["classifier.0.weight"])
+                .all()
+                .ToBoolean()
+        );
     }
 
     [Fact]
@@ -81,8 +97,20 @@ public class SafetensorsWeightsTests
         using var same = Fresh(shape);
         Assert.DoesNotContain("new", weights.LoadInto(same, settings.ClassNames, null), StringComparison.Ordinal);
         Assert.Equal(WeightHash.Of(model.Network), WeightHash.Of(same));
-        Assert.Contains("its classes have other names", weights.LoadInto(same, [.. settings.ClassNames.Reverse()], null), StringComparison.Ordinal);
-        Assert.Contains("modern_cnn", Assert.Throws<UserException>(() => weights.Shape(new NetworkOptions { Kind = NetworkKind.Resnet18 }, isKindAsked: true)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "its classes have other names",
+            weights.LoadInto(same, [.. settings.ClassNames.Reverse()], null),
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "modern_cnn",
+            Assert
+                .Throws<UserException>(() =>
+                    weights.Shape(new NetworkOptions { Kind = NetworkKind.Resnet18 }, isKindAsked: true)
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -93,7 +121,11 @@ public class SafetensorsWeightsTests
         using var weights = PretrainedWeights.Open(folder["w.safetensors"]);
         using var reopened = PretrainedWeights.Open(weights.Origin);
         using var other = Written(folder["w.safetensors"], Options);
-        Assert.Contains("started from", Assert.Throws<UserException>(() => PretrainedWeights.Open(weights.Origin)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "started from",
+            Assert.Throws<UserException>(() => PretrainedWeights.Open(weights.Origin)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     private static ImageNetwork Fresh(NetworkOptions options) => ImageNetwork.Make(options);

@@ -1,4 +1,5 @@
-// Activations, element by element. Where ONNX has no operator before opset 20, or ONNX Runtime no kernel for float64, the formula is
+// Activations, element by element. Where ONNX has no operator before opset 20, or ONNX Runtime no kernel for float64,
+// the formula is
 // written out; ONNX Runtime fuses some of them again. float16 and bfloat16 are computed in float32 and rounded once.
 //   GELU      x/2 (1 + erf(x / sqrt 2));  tanh form: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
 //   SiLU      x sigmoid(x)          Mish      x tanh(softplus(x))        LogSigmoid  min(x, 0) - log1p(exp(-|x|))
@@ -23,16 +24,32 @@ internal static class Activations
         Both<Sigmoid>(table, "sigmoid", "Sigmoid", c => c.Result(X(c).Apply("Sigmoid").Value));
         table.Operation("log_sigmoid", "Abs, Exp, Log, Min, Sub", LogSigmoidRule);
         Both<Tanh>(table, "tanh", "Tanh", c => c.Result(X(c).Apply("Tanh").Value));
-        Both<LeakyReLU>(table, "leaky_relu", "LeakyRelu; Where", c => Leaky(c, Option(c, 0.01, "negative_slope")), "negative_slope");
-        Both<RReLU>(table, "rrelu", "LeakyRelu; Where", c => Leaky(c, (Option(c, 1.0 / 8, "lower") + Option(c, 1.0 / 3, "upper")) / 2), "lower, upper");
+        Both<LeakyReLU>(
+            table,
+            "leaky_relu",
+            "LeakyRelu; Where",
+            c => Leaky(c, Option(c, 0.01, "negative_slope")),
+            "negative_slope"
+        );
+        Both<RReLU>(
+            table,
+            "rrelu",
+            "LeakyRelu; Where",
+            c => Leaky(c, (Option(c, 1.0 / 8, "lower") + Option(c, 1.0 / 3, "upper")) / 2),
+            "lower, upper"
+        );
         Both<ELU>(table, "elu", "Elu; Exp, Where", Elu, "alpha");
         Both<CELU>(table, "celu", "Celu; Exp, Where", Celu, "alpha");
         Both<SELU>(table, "selu", "Selu; Exp, Where", c => Exponential(c, "Selu", SeluAlpha, SeluScale, 1));
         Both<GELU>(table, "gelu", "Erf, Mul, Add; Tanh", Gelu, "approximate");
         Both<SiLU>(table, "silu", "Sigmoid, Mul", c => c.Result((X(c) * X(c).Apply("Sigmoid")).Value));
         Both<Mish>(table, "mish", "Softplus, Tanh, Mul", c => c.Result((X(c) * Softplus(X(c)).Apply("Tanh")).Value));
-        Both<Hardswish>(table, "hardswish", "HardSwish; Max, Min, Mul", c => HardSigmoid(c, "HardSwish", x => x * SixthOfSix(x)));
-        Both<Hardsigmoid>(table, "hardsigmoid", "HardSigmoid; Max, Min", c => HardSigmoid(c, "HardSigmoid", SixthOfSix, ("alpha", 1f / 6), ("beta", 0.5f)));
+        Both<Hardswish>(table, "hardswish", "HardSwish; Max, Min, Mul", c =>
+            HardSigmoid(c, "HardSwish", x => x * SixthOfSix(x))
+        );
+        Both<Hardsigmoid>(table, "hardsigmoid", "HardSigmoid; Max, Min", c =>
+            HardSigmoid(c, "HardSigmoid", SixthOfSix, ("alpha", 1f / 6), ("beta", 0.5f))
+        );
         Both<Hardtanh>(table, "hardtanh", "Clip; Max, Min", Hardtanh, "min_val, max_val; inplace: true");
         Both<Hardshrink>(table, "hardshrink", "LessOrEqual, And, Where", Hardshrink, "lambda");
         Both<Softshrink>(table, "softshrink", "Greater, Less, Where", Softshrink, "lambda");
@@ -42,7 +59,11 @@ internal static class Activations
         Both<Softplus>(table, "softplus", "Softplus; Exp, Log, Where", Softplus, "beta, threshold");
         Both<Threshold>(table, "threshold", "LessOrEqual, Where", ThresholdRule, "threshold, value");
         Both<GLU>(table, "glu", "Split, Sigmoid, Mul", Glu, "dim");
-        table.Module<PReLU>("PRelu; Where", c => PRelu(c, c.Parameter(((PReLU)c.Module!).weight, "weight")), "num_parameters");
+        table.Module<PReLU>(
+            "PRelu; Where",
+            c => PRelu(c, c.Parameter(((PReLU)c.Module!).weight, "weight")),
+            "num_parameters"
+        );
         table.Operation("prelu", "PRelu; Where", c => PRelu(c, c.Tensor(1)), "num_parameters");
         Both<Softmax>(table, "softmax", "Softmax", c => Softmax(c, "Softmax", Dim(c)), "dim, dtype");
         Both<LogSoftmax>(table, "log_softmax", "LogSoftmax", c => Softmax(c, "LogSoftmax", Dim(c)), "dim, dtype");
@@ -59,9 +80,18 @@ internal static class Activations
 
     /// <summary>log1p(exp(x))</summary>
     public static Formula Softplus(Formula x) =>
-        x.Type == ScalarType.Float32 ? x.Apply("Softplus") : x.Max(x.Number(0)) + SpecialFunctions.Log1p((-x.Abs()).Apply("Exp"));
+        x.Type == ScalarType.Float32
+            ? x.Apply("Softplus")
+            : x.Max(x.Number(0)) + SpecialFunctions.Log1p((-x.Abs()).Apply("Exp"));
 
-    private static void Both<TModule>(OperatorTable table, string operation, string onnx, LoweringRule rule, string options = "") where TModule : nn.Module
+    private static void Both<TModule>(
+        OperatorTable table,
+        string operation,
+        string onnx,
+        LoweringRule rule,
+        string options = ""
+    )
+        where TModule : nn.Module
     {
         table.Module<TModule>(onnx, rule, options);
         table.Operation(operation, onnx, rule, options);
@@ -70,9 +100,12 @@ internal static class Activations
     private static Formula X(LoweringContext c) => Pointwise.X(c);
 
     private static double Option(LoweringContext c, double fallback, string name) =>
-        c.Module is not null ? ModuleFields.Double(c.Module, fallback, name) : c.Number(fallback, name, name.Replace("_val", "", StringComparison.Ordinal));
+        c.Module is not null
+            ? ModuleFields.Double(c.Module, fallback, name)
+            : c.Number(fallback, name, name.Replace("_val", "", StringComparison.Ordinal));
 
-    private static long Dim(LoweringContext c) => c.Module is not null ? ModuleFields.Long(c.Module, -1, "dim") : c.Integer(-1, "dim", "dimension");
+    private static long Dim(LoweringContext c) =>
+        c.Module is not null ? ModuleFields.Long(c.Module, -1, "dim") : c.Integer(-1, "dim", "dimension");
 
     private static void Relu(LoweringContext c)
     {
@@ -83,19 +116,29 @@ internal static class Activations
     private static void Clamped(LoweringContext c, double low, double high)
     {
         var x = X(c);
-        c.Result(x.Type == ScalarType.Float32 ? c.Like("Clip", [x.Value, x.Number(low).Value, x.Number(high).Value]) : x.Max(x.Number(low)).Min(x.Number(high)).Value);
+        c.Result(
+            x.Type == ScalarType.Float32
+                ? c.Like("Clip", [x.Value, x.Number(low).Value, x.Number(high).Value])
+                : x.Max(x.Number(low)).Min(x.Number(high)).Value
+        );
     }
 
     // ONNX keeps the slope in float32.
     private static void Leaky(LoweringContext c, double slope)
     {
         var x = X(c);
-        c.Result(x.Type == ScalarType.Float32 ? x.Apply("LeakyRelu", ("alpha", (float)slope)).Value : Formula.Where(x > 0, x, x * slope).Value);
+        c.Result(
+            x.Type == ScalarType.Float32
+                ? x.Apply("LeakyRelu", ("alpha", (float)slope)).Value
+                : Formula.Where(x > 0, x, x * slope).Value
+        );
     }
 
     private static void Elu(LoweringContext c)
     {
-        double alpha = Option(c, 1, "alpha"), scale = Option(c, 1, "scale"), inner = Option(c, 1, "input_scale");
+        double alpha = Option(c, 1, "alpha"),
+            scale = Option(c, 1, "scale"),
+            inner = Option(c, 1, "input_scale");
         Exponential(c, scale == 1 && inner == 1 ? "Elu" : null, alpha, scale, inner, ("alpha", (float)alpha));
     }
 
@@ -106,7 +149,14 @@ internal static class Activations
     }
 
     /// <summary>scale x above zero, scale alpha expm1(inner x) below; the operator is for float32.</summary>
-    private static void Exponential(LoweringContext c, string? onnx, double alpha, double scale, double inner, params (string Name, object Value)[] attributes)
+    private static void Exponential(
+        LoweringContext c,
+        string? onnx,
+        double alpha,
+        double scale,
+        double inner,
+        params (string Name, object Value)[] attributes
+    )
     {
         var x = X(c);
         if (onnx is not null && x.Type == ScalarType.Float32)
@@ -116,7 +166,9 @@ internal static class Activations
         }
 
         var positive = scale == 1 ? x : x * scale;
-        c.Result(Formula.Where(x > 0, positive, SpecialFunctions.Expm1(inner == 1 ? x : x * inner) * (alpha * scale)).Value);
+        c.Result(
+            Formula.Where(x > 0, positive, SpecialFunctions.Expm1(inner == 1 ? x : x * inner) * (alpha * scale)).Value
+        );
     }
 
     private static void LogSigmoidRule(LoweringContext c)
@@ -127,7 +179,12 @@ internal static class Activations
 
     private static Formula SixthOfSix(Formula x) => (x + 3).Max(x.Number(0)).Min(x.Number(6)) / 6;
 
-    private static void HardSigmoid(LoweringContext c, string onnx, Func<Formula, Formula> function, params (string Name, object Value)[] attributes)
+    private static void HardSigmoid(
+        LoweringContext c,
+        string onnx,
+        Func<Formula, Formula> function,
+        params (string Name, object Value)[] attributes
+    )
     {
         var x = X(c);
         c.Result(x.Type == ScalarType.Float32 ? x.Apply(onnx, attributes).Value : function(x).Value);
@@ -166,15 +223,20 @@ internal static class Activations
     private static void Softmax(LoweringContext c, string onnx, long axis, bool negate = false)
     {
         var x = negate ? -X(c) : X(c);
-        c.Result(Ranks.AtLeastOne(c, x.Value, value => onnx == "LogSoftmax"
-            ? LogSoftmax(c, value, c.Axis(axis, value.Rank))
-            : c.Like(onnx, [value], ("axis", c.Axis(axis, value.Rank)))));
+        c.Result(
+            Ranks.AtLeastOne(c, x.Value, value =>
+                onnx == "LogSoftmax"
+                    ? LogSoftmax(c, value, c.Axis(axis, value.Rank))
+                    : c.Like(onnx, [value], ("axis", c.Axis(axis, value.Rank)))
+            )
+        );
     }
 
     /// <summary>The logarithm of the softmax.</summary>
     public static GraphValue LogSoftmax(LoweringContext c, GraphValue value, long axis)
     {
-        if (value.Type != ScalarType.Float64) return c.Like("LogSoftmax", [value], ("axis", axis));
+        if (value.Type != ScalarType.Float64)
+            return c.Like("LogSoftmax", [value], ("axis", axis));
         // ONNX Runtime's operator for float64 gives -infinity beside NaN and infinities.
         var below = new Formula(c, value) - new Formula(c, Reductions.Extreme(c, "Max", value, [axis], keep: true));
         var sum = new Formula(c, Reductions.Reduce(c, "ReduceSum", below.Apply("Exp").Value, [axis], keep: true));
@@ -198,24 +260,36 @@ internal static class Activations
     private static void Softplus(LoweringContext c)
     {
         var x = X(c);
-        double beta = Option(c, 1, "beta"), threshold = Option(c, 20, "threshold");
+        double beta = Option(c, 1, "beta"),
+            threshold = Option(c, 20, "threshold");
         var scaled = beta == 1 ? x : x * beta;
         var soft = beta == 1 ? Softplus(scaled) : Softplus(scaled) / beta;
         // Beyond 20 the two differ by 2e-9: nothing in float32.
-        c.Result(threshold < 20 || x.Type == ScalarType.Float64 ? Formula.Where(scaled > threshold, x, soft).Value : soft.Value);
+        c.Result(
+            threshold < 20 || x.Type == ScalarType.Float64
+                ? Formula.Where(scaled > threshold, x, soft).Value
+                : soft.Value
+        );
     }
 
     private static void ThresholdRule(LoweringContext c)
     {
         var x = X(c);
-        double threshold = Option(c, 0, "threshold"), value = Option(c, 0, "value");
+        double threshold = Option(c, 0, "threshold"),
+            value = Option(c, 0, "value");
         c.Result(Formula.Where(x <= threshold, value, x).Value);
     }
 
     private static void Hardtanh(LoweringContext c)
     {
-        var inPlace = c.Module is Hardtanh module ? module.inplace : c.Method.Name.EndsWith('_') || c.Flag(false, "inplace");
-        if (!inPlace) throw c.Refuse("TorchSharp 0.107's hardtanh without inplace gives its input back unchanged. Use inplace: true, or clamp, which do what is meant");
+        var inPlace = c.Module is Hardtanh module
+            ? module.inplace
+            : c.Method.Name.EndsWith('_') || c.Flag(false, "inplace");
+        if (!inPlace)
+            throw c.Refuse(
+                "TorchSharp 0.107's hardtanh without inplace gives its input back unchanged. Use "
+                    + "inplace: true, or clamp, which do what is meant"
+            );
         Clamped(c, Option(c, -1, "min_val"), Option(c, 1, "max_val"));
     }
 
@@ -223,8 +297,16 @@ internal static class Activations
     {
         var x = X(c);
         var axis = c.Axis(Dim(c), x.Value.Rank);
-        var half = c.FixedResultSize(0, (int)axis) ?? throw c.Refuse($"the axis that is halved ({axis}) is free; fix it: leave it out of ExportOptions.FreeAxes");
-        var parts = c.Nodes("Split", [(x.Type, x.Value.Rank), (x.Type, x.Value.Rank)], [x.Value, c.Constants([half, half])], ("axis", axis));
+        var half = c.FixedResultSize(0, (int)axis)
+            ?? throw c.Refuse(
+                $"the axis that is halved ({axis}) is free; fix it: leave it out of ExportOptions.FreeAxes"
+            );
+        var parts = c.Nodes(
+            "Split",
+            [(x.Type, x.Value.Rank), (x.Type, x.Value.Rank)],
+            [x.Value, c.Constants([half, half])],
+            ("axis", axis)
+        );
         c.Result((new Formula(c, parts[0]) * new Formula(c, parts[1]).Apply("Sigmoid")).Value);
     }
 
@@ -232,8 +314,20 @@ internal static class Activations
     {
         // One slope a channel, axis 1: [C] becomes [C, 1, ...] to broadcast over the rest.
         var x = X(c);
-        var slope = c.Cast(x.Value.Rank > 2 && weight.Rank == 1 ? c.Node("Unsqueeze", weight.Type, x.Value.Rank - 1, [weight, c.Constants([.. Enumerable.Range(1, x.Value.Rank - 2).Select(axis => (long)axis)])]) : weight, x.Type);
-        if (x.Type == ScalarType.Float32) c.Result(c.Like("PRelu", [x.Value, slope]));
-        else c.Result(Formula.Where(x > 0, x, x * new Formula(c, slope)).Value);
+        var slope = c.Cast(
+            x.Value.Rank > 2 && weight.Rank == 1
+                ? c.Node(
+                    "Unsqueeze",
+                    weight.Type,
+                    x.Value.Rank - 1,
+                    [weight, c.Constants([.. Enumerable.Range(1, x.Value.Rank - 2).Select(axis => (long)axis)])]
+                )
+                : weight,
+            x.Type
+        );
+        if (x.Type == ScalarType.Float32)
+            c.Result(c.Like("PRelu", [x.Value, slope]));
+        else
+            c.Result(Formula.Where(x > 0, x, x * new Formula(c, slope)).Value);
     }
 }

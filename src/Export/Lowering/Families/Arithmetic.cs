@@ -1,8 +1,10 @@
-// Arithmetic with broadcasting and scalars. The result's dtype is TorchSharp's; operands are cast to it before the node, as type promotion
+// Arithmetic with broadcasting and scalars. The result's dtype is TorchSharp's; operands are cast to it before the
+// node, as type promotion
 // does, float16 and bfloat16 to float32. A scalar becomes a rank-0 initializer of that dtype.
 //   fmod          x - trunc(x / y) y, the sign of x
 //   remainder     r = fmod(x, y), and r + y where r has the other sign than y
-//   floor_divide  (x - r) / y with that r, rounded to the whole number it is but for the rounding; floor(x / y) is another number: 1 // 0.1 is 9
+//   floor_divide  (x - r) / y with that r, rounded to the whole number it is but for the rounding; floor(x / y) is
+// another number: 1 // 0.1 is 9
 //   lerp          from the nearer end, so that an infinite end stays
 using TorchBridge.Export.Capture;
 using TorchSharp;
@@ -16,9 +18,13 @@ internal static class Arithmetic
     {
         table.Operation("add", "Add (Mul); Or", c => WithAlpha(c, "Add"), "alpha");
         table.Operation("sub", "Sub (Mul)", c => WithAlpha(c, "Sub"), "alpha");
-        table.Operation("mul", "Mul; And", c => c.Result(Apply(c, (a, b) => a.Type == ScalarType.Bool ? a & b : a * b, exactNumbers: true)));
+        table.Operation("mul", "Mul; And", c =>
+            c.Result(Apply(c, (a, b) => a.Type == ScalarType.Bool ? a & b : a * b, exactNumbers: true))
+        );
         table.Operation("div", "Div; Div, Floor, Mod, Where", Divide, "rounding_mode");
-        table.Operation("floor_divide", "Div, Mod, Floor, Where", c => c.Result(Apply(c, FloorDivide, exactNumbers: true)));
+        table.Operation("floor_divide", "Div, Mod, Floor, Where", c =>
+            c.Result(Apply(c, FloorDivide, exactNumbers: true))
+        );
         table.Operation("remainder", "Mod, Add, Where", c => c.Result(Apply(c, Remainder)));
         table.Operation("fmod", "Mod; Div, Mul, Sub", c => c.Result(Apply(c, FMod)));
         table.Operation("pow", "Pow; Mul; Sqrt", c => c.Result(Power(c)));
@@ -30,11 +36,21 @@ internal static class Arithmetic
         table.Operation("atan2", "Atan, Div, Where", c => c.Result(Apply(c, Atan2)));
         table.Operation("hypot", "Max, Min, Div, Mul, Sqrt, Where", c => c.Result(Apply(c, Hypot)));
         table.Operation("copysign", "Abs, Neg, Where", c => c.Result(Apply(c, SpecialFunctions.CopySign)));
-        table.Operation("heaviside", "Greater, Equal, Where", c => c.Result(Apply(c, (a, b) => Formula.Where(a.EqualTo(0), b, (a > 0).To(a.Type)))));
-        table.Operation("logaddexp", "Max, Exp, Log, Where", c => c.Result(Apply(c, (a, b) => LogAddExp(a, b, d => d.Apply("Exp"), 1))));
-        table.Operation("logaddexp2", "Max, Pow, Log, Where", c => c.Result(Apply(c, (a, b) => LogAddExp(a, b, d => d.Number(2).Binary("Pow", d), Math.Log(2)))));
-        table.Operation("xlogy", "Log, Mul, Where", c => c.Result(Apply(c, (a, b) => TimesLogarithm(a, b, b.Apply("Log")))));
-        table.Operation("special.xlog1py", "Log, Add, Div, Mul, Where", c => c.Result(Apply(c, (a, b) => TimesLogarithm(a, b, SpecialFunctions.Log1p(b)))));
+        table.Operation("heaviside", "Greater, Equal, Where", c =>
+            c.Result(Apply(c, (a, b) => Formula.Where(a.EqualTo(0), b, (a > 0).To(a.Type))))
+        );
+        table.Operation("logaddexp", "Max, Exp, Log, Where", c =>
+            c.Result(Apply(c, (a, b) => LogAddExp(a, b, d => d.Apply("Exp"), 1)))
+        );
+        table.Operation("logaddexp2", "Max, Pow, Log, Where", c =>
+            c.Result(Apply(c, (a, b) => LogAddExp(a, b, d => d.Number(2).Binary("Pow", d), Math.Log(2))))
+        );
+        table.Operation("xlogy", "Log, Mul, Where", c =>
+            c.Result(Apply(c, (a, b) => TimesLogarithm(a, b, b.Apply("Log"))))
+        );
+        table.Operation("special.xlog1py", "Log, Add, Div, Mul, Where", c =>
+            c.Result(Apply(c, (a, b) => TimesLogarithm(a, b, SpecialFunctions.Log1p(b))))
+        );
         table.Operation("lerp", "Sub, Mul, Add, Where", Lerp, "weight: number or tensor");
         table.Operation("addcmul", "Mul, Add", c => AddC(c, (a, b) => a * b), "value");
         table.Operation("addcdiv", "Div, Add", c => AddC(c, (a, b) => a / b), "value");
@@ -50,15 +66,27 @@ internal static class Arithmetic
 
     private static object?[] Two(LoweringContext c)
     {
-        object?[] operands = [.. c.Positional.Where(argument => argument is ValueRef or long or double or VaryingInteger or VaryingNumber or bool).Take(2)];
+        object?[] operands =
+        [
+            .. c
+                .Positional.Where(argument =>
+                    argument is ValueRef or long or double or VaryingInteger or VaryingNumber or bool
+                )
+                .Take(2),
+        ];
         return operands.Length == 2 ? operands : throw c.Refuse("two operands are needed, tensors or numbers");
     }
 
     /// <summary>The remainder of the sign of the dividend.</summary>
     public static Formula FMod(Formula x, Formula y) => x.IsFloat ? x.Binary("Mod", y, ("fmod", 1L)) : x - x / y * y;
 
-    /// <summary>Operands are rounded to the result's dtype first; for products and quotients in float16 and bfloat16 numbers are not, in TorchSharp neither.</summary>
-    private static GraphValue Apply(LoweringContext c, Func<Formula, Formula, Formula> function, bool exactNumbers = false)
+    /// <summary>Operands are rounded to the result's dtype first; for products and quotients in float16 and bfloat16
+    /// numbers are not, in TorchSharp neither.</summary>
+    private static GraphValue Apply(
+        LoweringContext c,
+        Func<Formula, Formula, Formula> function,
+        bool exactNumbers = false
+    )
     {
         var wide = Kernels.Wide(c.ResultType());
         Formula Wide(object? argument)
@@ -74,7 +102,10 @@ internal static class Arithmetic
     private static void WithAlpha(LoweringContext c, string onnx)
     {
         var alpha = c.Number(1, "alpha");
-        if (c.ResultType() == ScalarType.Bool && (onnx == "Sub" || alpha != 1)) throw c.Refuse("torch.sub and alpha are not defined for booleans; cast to an integer first, or use logical_xor");
+        if (c.ResultType() == ScalarType.Bool && (onnx == "Sub" || alpha != 1))
+            throw c.Refuse(
+                "torch.sub and alpha are not defined for booleans; cast to an integer first, or use logical_xor"
+            );
         if (onnx == "Sub" && Two(c)[0] is not ValueRef && !is_floating_point(c.Tensor().Type))
         {
             // TorchSharp negates the tensor, in its own dtype, and adds the number: integers wrap.
@@ -90,16 +121,23 @@ internal static class Arithmetic
     private static void Divide(LoweringContext c)
     {
         // TorchSharp's default is a member of the enum: RoundingMode.None.
-        c.Result(c.Text("rounding_mode") switch
-        {
-            null or "None" => Apply(c, (a, b) => a / b, exactNumbers: true),
-            "floor" => Apply(c, FloorDivide, exactNumbers: true),
-            "trunc" => Apply(c, (a, b) => a.IsFloat ? SpecialFunctions.Truncate(Rounded(c, a / b)) : a / b, exactNumbers: true),
-            var other => throw c.Refuse($"rounding_mode '{other}' is not known; None, floor and trunc are"),
-        });
+        c.Result(
+            c.Text("rounding_mode") switch
+            {
+                null or "None" => Apply(c, (a, b) => a / b, exactNumbers: true),
+                "floor" => Apply(c, FloorDivide, exactNumbers: true),
+                "trunc" => Apply(
+                    c,
+                    (a, b) => a.IsFloat ? SpecialFunctions.Truncate(Rounded(c, a / b)) : a / b,
+                    exactNumbers: true
+                ),
+                var other => throw c.Refuse($"rounding_mode '{other}' is not known; None, floor and trunc are"),
+            }
+        );
     }
 
-    /// <summary>The quotient of two tensors is rounded to float16 or bfloat16 before it is truncated, that by a number is not.</summary>
+    /// <summary>The quotient of two tensors is rounded to float16 or bfloat16 before it is truncated, that by a
+    /// number is not.</summary>
     private static Formula Rounded(LoweringContext c, Formula quotient) =>
         c.Tensors() is [_, { Rank: > 0 }] ? quotient.To(c.ResultType()).To(quotient.Type) : quotient;
 
@@ -107,7 +145,8 @@ internal static class Arithmetic
     {
         var rest = FMod(x, y);
         var other = !rest.EqualTo(0) & ((y < 0) ^ (rest < 0));
-        if (!x.IsFloat) return x / y - other.To(x.Type);
+        if (!x.IsFloat)
+            return x / y - other.To(x.Type);
         var quotient = (x - rest) / y;
         var exact = Formula.Where(other, quotient - 1, quotient);
         var floor = exact.Apply("Floor");
@@ -118,7 +157,8 @@ internal static class Arithmetic
 
     private static Formula Remainder(Formula x, Formula y)
     {
-        if (!x.IsFloat) return x.Binary("Mod", y);
+        if (!x.IsFloat)
+            return x.Binary("Mod", y);
         var rest = FMod(x, y);
         return Formula.Where(!rest.EqualTo(0) & ((y < 0) ^ (rest < 0)), rest + y, rest);
     }
@@ -128,7 +168,8 @@ internal static class Arithmetic
 
     private static Formula Atan2(Formula y, Formula x)
     {
-        // The angle of (|x|, |y|), which is a quarter turn at most, mirrored by the signs of x and y, also of their zeros.
+        // The angle of (|x|, |y|), which is a quarter turn at most, mirrored by the signs of x and y, also of their
+        // zeros.
         var (up, right) = (y.Abs(), x.Abs());
         var ratio = Formula.Where(up.EqualTo(right), Formula.Where(up.EqualTo(0), up, up.Number(1)), up / right);
         var angle = SpecialFunctions.Atan(ratio);
@@ -141,7 +182,13 @@ internal static class Arithmetic
         var (larger, smaller) = (x.Max(y), x.Min(y));
         var ratio = smaller / larger;
         var length = Formula.Where(larger.EqualTo(0), larger, larger * (ratio * ratio + 1).Apply("Sqrt"));
-        return a.IsFloat ? Formula.Where(x.EqualTo(double.PositiveInfinity) | y.EqualTo(double.PositiveInfinity), double.PositiveInfinity, length) : length;
+        return a.IsFloat
+            ? Formula.Where(
+                x.EqualTo(double.PositiveInfinity) | y.EqualTo(double.PositiveInfinity),
+                double.PositiveInfinity,
+                length
+            )
+            : length;
     }
 
     private static Formula LogAddExp(Formula a, Formula b, Func<Formula, Formula> power, double unit)
@@ -158,9 +205,11 @@ internal static class Arithmetic
     {
         var type = Kernels.Wide(c.ResultType());
         var x = new Formula(c, c.Operand(c.Positional[0], type));
-        if (!x.IsFloat && c.Positional[1] is long whole) return Repeated(x, whole).Value;
+        if (!x.IsFloat && c.Positional[1] is long whole)
+            return Repeated(x, whole).Value;
         var exponent = new Formula(c, c.Operand(c.Positional[1], c.ResultType())).To(type);
-        if (!x.IsFloat) return Power(x, exponent).Value;
+        if (!x.IsFloat)
+            return Power(x, exponent).Value;
         return c.Positional[1] switch
         {
             0L or 0.0 => Ones(x).Value,
@@ -180,8 +229,10 @@ internal static class Arithmetic
         Formula? result = null;
         for (var square = x; exponent > 0; exponent >>= 1)
         {
-            if ((exponent & 1) == 1) result = result is { } known ? known * square : square;
-            if (exponent > 1) square *= square;
+            if ((exponent & 1) == 1)
+                result = result is { } known ? known * square : square;
+            if (exponent > 1)
+                square *= square;
         }
 
         return result ?? Ones(x);
@@ -207,7 +258,8 @@ internal static class Arithmetic
             (square, rest) = (square * square, half);
         }
 
-        if (x.Type == ScalarType.Byte) return result;
+        if (x.Type == ScalarType.Byte)
+            return result;
         // Of negative powers only those of 1 and -1 are whole.
         var odd = !(exponent - exponent / 2 * 2).EqualTo(0);
         var ofOne = Formula.Where(x.EqualTo(1) | (x.EqualTo(-1) & !odd), 1, Formula.Where(x.EqualTo(-1), x, 0));
@@ -242,11 +294,19 @@ internal static class Arithmetic
             return;
         }
 
-        if (list.Any(item => item is not (long or double or bool))) throw c.Refuse("its numbers follow a free axis; use torch.arange, or stack tensors");
+        if (list.Any(item => item is not (long or double or bool)))
+            throw c.Refuse("its numbers follow a free axis; use torch.arange, or stack tensors");
         using var scope = NewDisposeScope();
-        using var numbers = is_floating_point(type) || list.Any(item => item is double)
-            ? tensor(list.Select(item => Convert.ToDouble(item, System.Globalization.CultureInfo.InvariantCulture)).ToArray())
-            : tensor(list.Select(item => Convert.ToInt64(item, System.Globalization.CultureInfo.InvariantCulture)).ToArray());
+        using var numbers =
+            is_floating_point(type) || list.Any(item => item is double)
+                ? tensor(
+                    list.Select(item => Convert.ToDouble(item, System.Globalization.CultureInfo.InvariantCulture))
+                        .ToArray()
+                )
+                : tensor(
+                    list.Select(item => Convert.ToInt64(item, System.Globalization.CultureInfo.InvariantCulture))
+                        .ToArray()
+                );
         c.Result(c.Computed(numbers.reshape(c.ResultSizes()[0]).to(type), "as_tensor"));
     }
 }

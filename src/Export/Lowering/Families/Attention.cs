@@ -1,7 +1,8 @@
 // Attention. softmax(q k^T / sqrt(d) + mask) v, per head; sequences are [L, N, E] as TorchSharp's modules have them.
 //   encoder layer  x = norm1(x + attention(x)); x = norm2(x + linear2(act(linear1(x))))
 //   decoder layer  x = norm1(x + attention(x)); x = norm2(x + attention(x, memory)); x = norm3(x + feed-forward(x))
-// Masks: key_padding_mask true means "leave out"; attn_mask is added to the scores, a boolean one too, as libtorch's C++ modules do (true is
+// Masks: key_padding_mask true means "leave out"; attn_mask is added to the scores, a boolean one too, as libtorch's
+// C++ modules do (true is
 // + 1 there, where Python leaves out); in scaled_dot_product_attention a boolean true means "take part".
 // Source: Vaswani et al. 2017.
 using TorchSharp;
@@ -14,18 +15,48 @@ internal static class Attention
 {
     public static void Register(OperatorTable table)
     {
-        table.Operation("scaled_dot_product_attention", "MatMul, Mul, Softmax, Trilu", ScaledDotProduct, "attn_mask (bool or float), is_causal");
-        table.Module<MultiheadAttention>("MatMul, Reshape, Transpose, Softmax", Multihead, "heads (probed), bias, kdim, vdim, add_bias_kv, masks, need_weights");
-        table.Module<TransformerEncoderLayer>("MatMul, Softmax, LayerNormalization, Relu", EncoderLayerModule, "heads and activation (probed), masks");
-        table.Module<TransformerDecoderLayer>("MatMul, Softmax, LayerNormalization, Relu", DecoderLayerModule, "heads and activation (probed), masks");
-        table.Module<TransformerEncoder>("MatMul, Softmax, LayerNormalization, Relu", EncoderModule, "heads and activation (probed), masks");
-        table.Module<TransformerDecoder>("MatMul, Softmax, LayerNormalization, Relu", DecoderModule, "heads and activation (probed), masks");
-        table.Module<Transformer>("MatMul, Softmax, LayerNormalization, Relu", TransformerModule, "heads and activation (probed), masks");
+        table.Operation(
+            "scaled_dot_product_attention",
+            "MatMul, Mul, Softmax, Trilu",
+            ScaledDotProduct,
+            "attn_mask (bool or float), is_causal"
+        );
+        table.Module<MultiheadAttention>(
+            "MatMul, Reshape, Transpose, Softmax",
+            Multihead,
+            "heads (probed), bias, kdim, vdim, add_bias_kv, masks, need_weights"
+        );
+        table.Module<TransformerEncoderLayer>(
+            "MatMul, Softmax, LayerNormalization, Relu",
+            EncoderLayerModule,
+            "heads and activation (probed), masks"
+        );
+        table.Module<TransformerDecoderLayer>(
+            "MatMul, Softmax, LayerNormalization, Relu",
+            DecoderLayerModule,
+            "heads and activation (probed), masks"
+        );
+        table.Module<TransformerEncoder>(
+            "MatMul, Softmax, LayerNormalization, Relu",
+            EncoderModule,
+            "heads and activation (probed), masks"
+        );
+        table.Module<TransformerDecoder>(
+            "MatMul, Softmax, LayerNormalization, Relu",
+            DecoderModule,
+            "heads and activation (probed), masks"
+        );
+        table.Module<Transformer>(
+            "MatMul, Softmax, LayerNormalization, Relu",
+            TransformerModule,
+            "heads and activation (probed), masks"
+        );
     }
 
     private static void ScaledDotProduct(LoweringContext c)
     {
-        if (c.Number(0, "p") != 0) throw c.Refuse("dropout in attention at inference; pass p: 0");
+        if (c.Number(0, "p") != 0)
+            throw c.Refuse("dropout in attention at inference; pass p: 0");
         var type = Kernels.Wide(c.ResultType());
         var (q, k, v) = (c.Cast(c.Tensor(), type), c.Cast(c.Tensor(1), type), c.Cast(c.Tensor(2), type));
         var width = c.FixedSize(c.Tensor(), q.Rank - 1) ?? throw c.Refuse("the feature axis is free");
@@ -34,29 +65,51 @@ internal static class Attention
         {
             var shape = Layout.Sizes(c, scores.Value);
             var ones = Layout.Expand(c, c.IntegerScalar(1), Layout.Slice(c, shape, 0, -2, long.MaxValue), 2);
-            var visible = new Formula(c, c.Cast(c.Like("Trilu", [ones, c.IntegerScalar(0)], ("upper", 0L)), ScalarType.Bool));
+            var visible = new Formula(
+                c,
+                c.Cast(c.Like("Trilu", [ones, c.IntegerScalar(0)], ("upper", 0L)), ScalarType.Bool)
+            );
             scores = Formula.Where(visible, scores, double.NegativeInfinity);
         }
 
         if (c.OptionalTensor("attn_mask") is not { } mask)
         {
-            c.Result(c.Node("MatMul", type, c.ResultRank(), [c.Like("Softmax", [scores.Value], ("axis", (long)scores.Value.Rank - 1)), v]));
+            c.Result(
+                c.Node(
+                    "MatMul",
+                    type,
+                    c.ResultRank(),
+                    [c.Like("Softmax", [scores.Value], ("axis", (long)scores.Value.Rank - 1)), v]
+                )
+            );
             return;
         }
 
-        scores = mask.Type == ScalarType.Bool ? Formula.Where(new Formula(c, mask), scores, double.NegativeInfinity) : scores + new Formula(c, mask).To(type);
+        scores =
+            mask.Type == ScalarType.Bool
+                ? Formula.Where(new Formula(c, mask), scores, double.NegativeInfinity)
+                : scores + new Formula(c, mask).To(type);
         // A row that attends to nothing gives 0.
         var hidden = scores.EqualTo(double.NegativeInfinity).To(ScalarType.Byte);
-        var nothing = new Formula(c, c.Cast(Reductions.Reduce(c, "ReduceMin", hidden.Value, [hidden.Value.Rank - 1], keep: true), ScalarType.Bool));
+        var nothing = new Formula(
+            c,
+            c.Cast(
+                Reductions.Reduce(c, "ReduceMin", hidden.Value, [hidden.Value.Rank - 1], keep: true),
+                ScalarType.Bool
+            )
+        );
         var weights = Formula.Where(nothing, 0, scores.Apply("Softmax", ("axis", (long)scores.Value.Rank - 1)));
         c.Result(c.Node("MatMul", type, c.ResultRank(), [weights.Value, v]));
     }
 
-    /// <summary>A product with a number. In float64 with a vector of it, because ONNX Runtime merges a number into MatMul as float32.</summary>
+    /// <summary>A product with a number. In float64 with a vector of it, because ONNX Runtime merges a number into
+    /// MatMul as float32.</summary>
     private static GraphValue ScaledBy(LoweringContext c, GraphValue x, double number, long width)
     {
         using var scope = NewDisposeScope();
-        return x.Type == ScalarType.Float64 && width > 1 ? c.Like("Mul", [x, c.Computed(full(width, number, ScalarType.Float64), "scale")]) : (new Formula(c, x) * number).Value;
+        return x.Type == ScalarType.Float64 && width > 1
+            ? c.Like("Mul", [x, c.Computed(full(width, number, ScalarType.Float64), "scale")])
+            : (new Formula(c, x) * number).Value;
     }
 
     private static GraphValue MatMulTransposed(LoweringContext c, GraphValue a, GraphValue b)
@@ -87,9 +140,16 @@ internal static class Attention
             return bias is { } b ? c.Like("Add", [product, b]) : product;
         }
 
-        public GraphValue Linear(string name, GraphValue x) => Linear(x, Weight($"{name}.weight"), Has($"{name}.bias") ? Weight($"{name}.bias") : null);
+        public GraphValue Linear(string name, GraphValue x) =>
+            Linear(x, Weight($"{name}.weight"), Has($"{name}.bias") ? Weight($"{name}.bias") : null);
 
-        public GraphValue Norm(string name, GraphValue x) => c.Like("LayerNormalization", [x, Weight($"{name}.weight"), Weight($"{name}.bias")], ("axis", -1L), ("epsilon", 1e-5f));
+        public GraphValue Norm(string name, GraphValue x) =>
+            c.Like(
+                "LayerNormalization",
+                [x, Weight($"{name}.weight"), Weight($"{name}.bias")],
+                ("axis", -1L),
+                ("epsilon", 1e-5f)
+            );
 
         public GraphValue FeedForward(GraphValue x, bool gelu)
         {
@@ -98,18 +158,36 @@ internal static class Attention
         }
     }
 
-    private static Part Root(LoweringContext c) => new(c, c.Module!.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter, StringComparer.Ordinal), "");
+    private static Part Root(LoweringContext c) =>
+        new(
+            c,
+            c.Module!.named_parameters()
+                .ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter, StringComparer.Ordinal),
+            ""
+        );
 
     /// <summary>Multi-head attention of [L, N, E] on [S, N, E].</summary>
-    private static (GraphValue Output, GraphValue Weights) Attend(Part part, GraphValue query, GraphValue key, GraphValue value, long heads, GraphValue? keyPadding, GraphValue? mask)
+    private static (GraphValue Output, GraphValue Weights) Attend(
+        Part part,
+        GraphValue query,
+        GraphValue key,
+        GraphValue value,
+        long heads,
+        GraphValue? keyPadding,
+        GraphValue? mask
+    )
     {
         var c = part.Context;
         var embedding = part.Raw("out_proj.weight").shape[0];
         var head = embedding / heads;
         GraphValue InProjection(int which, string name, GraphValue x)
         {
-            var weight = part.Has("in_proj_weight") ? SliceOf(c, part.Weight("in_proj_weight"), which, embedding) : part.Weight($"{name}_proj_weight");
-            GraphValue? bias = part.Has("in_proj_bias") ? SliceOf(c, part.Weight("in_proj_bias"), which, embedding) : null;
+            var weight = part.Has("in_proj_weight")
+                ? SliceOf(c, part.Weight("in_proj_weight"), which, embedding)
+                : part.Weight($"{name}_proj_weight");
+            GraphValue? bias = part.Has("in_proj_bias")
+                ? SliceOf(c, part.Weight("in_proj_bias"), which, embedding)
+                : null;
             return part.Linear(x, weight, bias);
         }
 
@@ -117,50 +195,108 @@ internal static class Attention
         if (part.Has("bias_k"))
         {
             (k, v) = (AppendRow(c, k, part.Weight("bias_k")), AppendRow(c, v, part.Weight("bias_v")));
-            if (keyPadding is not null || mask is not null) throw c.Refuse("masks with add_bias_kv");
+            if (keyPadding is not null || mask is not null)
+                throw c.Refuse("masks with add_bias_kv");
         }
 
         // [L, N, E] to [N, heads, L, head]; 0 copies L and N.
-        GraphValue Heads(GraphValue x) => Layout.Permute(c, c.Node("Reshape", x.Type, 4, [x, c.Constants([0, 0, heads, head])]), 1, 2, 0, 3);
+        GraphValue Heads(GraphValue x) =>
+            Layout.Permute(c, c.Node("Reshape", x.Type, 4, [x, c.Constants([0, 0, heads, head])]), 1, 2, 0, 3);
         var scores = MatMulTransposed(c, Heads(c.Like("Mul", [q, c.Scalar(1 / Math.Sqrt(head), q.Type)])), Heads(k));
-        if (mask is { } given) scores = c.Like("Add", [scores, c.Cast(given.Rank == 3 ? c.Node("Reshape", given.Type, 4, [given, c.SizeVector([-1L, heads, .. LoweringContext.ToSizes(c.SizesOf(given))[1..]])]) : given, scores.Type)]);
+        if (mask is { } given)
+            scores = c.Like(
+                "Add",
+                [
+                    scores,
+                    c.Cast(
+                        given.Rank == 3
+                            ? c.Node(
+                                "Reshape",
+                                given.Type,
+                                4,
+                                [given, c.SizeVector([-1L, heads, .. LoweringContext.ToSizes(c.SizesOf(given))[1..]])]
+                            )
+                            : given,
+                        scores.Type
+                    ),
+                ]
+            );
         if (keyPadding is { } padding)
-            scores = c.Node("Where", scores.Type, 4, [c.Cast(c.Node("Unsqueeze", padding.Type, 4, [padding, c.Constants([1, 2])]), ScalarType.Bool), c.Scalar(double.NegativeInfinity, scores.Type), scores]);
+            scores = c.Node(
+                "Where",
+                scores.Type,
+                4,
+                [
+                    c.Cast(c.Node("Unsqueeze", padding.Type, 4, [padding, c.Constants([1, 2])]), ScalarType.Bool),
+                    c.Scalar(double.NegativeInfinity, scores.Type),
+                    scores,
+                ]
+            );
         var weights = c.Like("Softmax", [scores], ("axis", 3L));
         var mixed = Layout.Permute(c, c.Like("MatMul", [weights, Heads(v)]), 2, 0, 1, 3);
         var joined = c.Node("Reshape", q.Type, 3, [mixed, c.Constants([0, 0, embedding])]);
         return (part.Linear("out_proj", joined), weights);
     }
 
-    private static GraphValue SliceOf(LoweringContext c, GraphValue tensor, long which, long size) => c.Like("Slice", [tensor, c.Constant(which * size), c.Constant((which + 1) * size), c.Constant(0)]);
+    private static GraphValue SliceOf(LoweringContext c, GraphValue tensor, long which, long size) =>
+        c.Like("Slice", [tensor, c.Constant(which * size), c.Constant((which + 1) * size), c.Constant(0)]);
 
     private static GraphValue AppendRow(LoweringContext c, GraphValue x, GraphValue row)
     {
         // [1, 1, E] to [1, N, E]: N is the batch of x.
-        var batch = c.Node("Slice", ScalarType.Int64, 1, [c.Node("Shape", ScalarType.Int64, 1, [x]), c.Constant(1), c.Constant(2)]);
+        var batch = c.Node(
+            "Slice",
+            ScalarType.Int64,
+            1,
+            [c.Node("Shape", ScalarType.Int64, 1, [x]), c.Constant(1), c.Constant(2)]
+        );
         var shape = c.Node("Concat", ScalarType.Int64, 1, [c.Constant(1), batch, c.Constant(1)], ("axis", 0L));
         return c.Like("Concat", [x, c.Node("Expand", x.Type, 3, [row, shape])], ("axis", 0L));
     }
 
-    private static GraphValue EncoderLayer(Part part, GraphValue x, long heads, bool gelu, GraphValue? mask, GraphValue? padding)
+    private static GraphValue EncoderLayer(
+        Part part,
+        GraphValue x,
+        long heads,
+        bool gelu,
+        GraphValue? mask,
+        GraphValue? padding
+    )
     {
         var c = part.Context;
         x = part.Norm("norm1", c.Like("Add", [x, Attend(part.Sub("self_attn"), x, x, x, heads, padding, mask).Output]));
         return part.Norm("norm2", c.Like("Add", [x, part.FeedForward(x, gelu)]));
     }
 
-    private static GraphValue DecoderLayer(Part part, GraphValue x, GraphValue memory, long heads, bool gelu, GraphValue? mask, GraphValue? memoryMask, GraphValue? padding, GraphValue? memoryPadding)
+    private static GraphValue DecoderLayer(
+        Part part,
+        GraphValue x,
+        GraphValue memory,
+        long heads,
+        bool gelu,
+        GraphValue? mask,
+        GraphValue? memoryMask,
+        GraphValue? padding,
+        GraphValue? memoryPadding
+    )
     {
         var c = part.Context;
         x = part.Norm("norm1", c.Like("Add", [x, Attend(part.Sub("self_attn"), x, x, x, heads, padding, mask).Output]));
-        x = part.Norm("norm2", c.Like("Add", [x, Attend(part.Sub("multihead_attn"), x, memory, memory, heads, memoryPadding, memoryMask).Output]));
+        x = part.Norm(
+            "norm2",
+            c.Like(
+                "Add",
+                [x, Attend(part.Sub("multihead_attn"), x, memory, memory, heads, memoryPadding, memoryMask).Output]
+            )
+        );
         return part.Norm("norm3", c.Like("Add", [x, part.FeedForward(x, gelu)]));
     }
 
     private static int LayerCount(Part part)
     {
         var count = 0;
-        while (part.Has($"layers.{count}.norm1.weight")) count++;
+        while (part.Has($"layers.{count}.norm1.weight"))
+            count++;
         return count;
     }
 
@@ -169,17 +305,39 @@ internal static class Attention
     private static Tensor Noise(params long[] shape)
     {
         var draw = new Random(23);
-        return tensor(Enumerable.Range(0, (int)shape.Aggregate(1L, (a, b) => a * b)).Select(_ => (float)((draw.NextDouble() * 4) - 2)).ToArray()).reshape(shape);
+        return tensor(
+                Enumerable
+                    .Range(0, (int)shape.Aggregate(1L, (a, b) => a * b))
+                    .Select(_ => (float)((draw.NextDouble() * 4) - 2))
+                    .ToArray()
+            )
+            .reshape(shape);
     }
 
-    private static IEnumerable<long> Divisors(long number) => Enumerable.Range(1, (int)number).Select(n => (long)n).Where(n => number % n == 0);
+    private static IEnumerable<long> Divisors(long number) =>
+        Enumerable.Range(1, (int)number).Select(n => (long)n).Where(n => number % n == 0);
 
-    private static (long Heads, bool Gelu) HeadsAndActivation(LoweringContext c, string weight, Func<long, nn.Activations, nn.Module> build, Func<nn.Module, Tensor> run)
+    private static (long Heads, bool Gelu) HeadsAndActivation(
+        LoweringContext c,
+        string weight,
+        Func<long, nn.Activations, nn.Module> build,
+        Func<nn.Module, Tensor> run
+    )
     {
-        if (c.Options is { Heads: { } heads, Activation: { } activation }) return (heads, activation.Equals("gelu", StringComparison.OrdinalIgnoreCase));
+        if (c.Options is { Heads: { } heads, Activation: { } activation })
+            return (heads, activation.Equals("gelu", StringComparison.OrdinalIgnoreCase));
         var width = Root(c).Raw(weight).shape[0];
-        var candidates = Divisors(width).SelectMany(count => ((long Heads, nn.Activations Activation)[])[(count, nn.Activations.ReLU), (count, nn.Activations.GELU)]);
-        var (found, kind) = ModuleProbe.Find(c, "heads and activation", candidates, candidate => build(candidate.Heads, candidate.Activation), run);
+        var candidates = Divisors(width)
+            .SelectMany(count =>
+                ((long Heads, nn.Activations Activation)[])[(count, nn.Activations.ReLU), (count, nn.Activations.GELU)]
+            );
+        var (found, kind) = ModuleProbe.Find(
+            c,
+            "heads and activation",
+            candidates,
+            candidate => build(candidate.Heads, candidate.Activation),
+            run
+        );
         return (found, kind == nn.Activations.GELU);
     }
 
@@ -187,29 +345,69 @@ internal static class Attention
     {
         var part = Root(c);
         var embedding = part.Raw("out_proj.weight").shape[0];
-        var (kdim, vdim) = part.Has("in_proj_weight") ? (embedding, embedding) : (part.Raw("k_proj_weight").shape[1], part.Raw("v_proj_weight").shape[1]);
+        var (kdim, vdim) = part.Has("in_proj_weight")
+            ? (embedding, embedding)
+            : (part.Raw("k_proj_weight").shape[1], part.Raw("v_proj_weight").shape[1]);
         var (q, k, v) = (Noise(5, 2, embedding), Noise(4, 2, kdim), Noise(4, 2, vdim));
         var (heads, zero) = c.Options?.Heads is { } said
             ? (said, false)
             : ModuleProbe.Find(
-                c, "number of heads", Divisors(embedding).SelectMany(count => ((long Heads, bool Zero)[])[(count, false), (count, true)]),
-                candidate => nn.MultiheadAttention(embedding, candidate.Heads, 0, part.Has("in_proj_bias"), part.Has("bias_k"), candidate.Zero, kdim, vdim),
-                twin => ((MultiheadAttention)twin).forward(q, k, v, null, false, null).Item1);
-        if (zero) throw c.Refuse("add_zero_attn");
-        var (output, weights) = Attend(part, TensorArgument(c, "query"), TensorArgument(c, "key"), TensorArgument(c, "value"), heads, c.OptionalTensor("key_padding_mask"), c.OptionalTensor("attn_mask"));
+                c,
+                "number of heads",
+                Divisors(embedding).SelectMany(count => ((long Heads, bool Zero)[])[(count, false), (count, true)]),
+                candidate =>
+                    nn.MultiheadAttention(
+                        embedding,
+                        candidate.Heads,
+                        0,
+                        part.Has("in_proj_bias"),
+                        part.Has("bias_k"),
+                        candidate.Zero,
+                        kdim,
+                        vdim
+                    ),
+                twin => ((MultiheadAttention)twin).forward(q, k, v, null, false, null).Item1
+            );
+        if (zero)
+            throw c.Refuse("add_zero_attn");
+        var (output, weights) = Attend(
+            part,
+            TensorArgument(c, "query"),
+            TensorArgument(c, "key"),
+            TensorArgument(c, "value"),
+            heads,
+            c.OptionalTensor("key_padding_mask"),
+            c.OptionalTensor("attn_mask")
+        );
         c.Result(output);
-        if (c.ResultCount > 1) c.Result(Reductions.Reduce(c, "ReduceMean", weights, [1], keep: false), 1);
+        if (c.ResultCount > 1)
+            c.Result(Reductions.Reduce(c, "ReduceMean", weights, [1], keep: false), 1);
     }
 
-    private static GraphValue TensorArgument(LoweringContext c, string name) => c.OptionalTensor(name) ?? throw c.Refuse($"{name} is missing");
+    private static GraphValue TensorArgument(LoweringContext c, string name) =>
+        c.OptionalTensor(name) ?? throw c.Refuse($"{name} is missing");
 
     private static void EncoderLayerModule(LoweringContext c)
     {
         var part = Root(c);
         var (width, inner) = (part.Raw("norm1.weight").shape[0], part.Raw("linear1.weight").shape[0]);
         var x = Noise(5, 2, width);
-        var (heads, gelu) = HeadsAndActivation(c, "norm1.weight", (count, kind) => nn.TransformerEncoderLayer(width, count, inner, 0, kind), twin => ((TransformerEncoderLayer)twin).forward(x));
-        c.Result(EncoderLayer(part, c.Tensor(), heads, gelu, c.OptionalTensor("src_mask"), c.OptionalTensor("src_key_padding_mask")));
+        var (heads, gelu) = HeadsAndActivation(
+            c,
+            "norm1.weight",
+            (count, kind) => nn.TransformerEncoderLayer(width, count, inner, 0, kind),
+            twin => ((TransformerEncoderLayer)twin).forward(x)
+        );
+        c.Result(
+            EncoderLayer(
+                part,
+                c.Tensor(),
+                heads,
+                gelu,
+                c.OptionalTensor("src_mask"),
+                c.OptionalTensor("src_key_padding_mask")
+            )
+        );
     }
 
     private static void EncoderModule(LoweringContext c)
@@ -218,9 +416,22 @@ internal static class Attention
         var layers = LayerCount(part);
         var (width, inner) = (part.Raw("layers.0.norm1.weight").shape[0], part.Raw("layers.0.linear1.weight").shape[0]);
         var x = Noise(5, 2, width);
-        var (heads, gelu) = HeadsAndActivation(c, "layers.0.norm1.weight", (count, kind) => nn.TransformerEncoder(nn.TransformerEncoderLayer(width, count, inner, 0, kind), layers), twin => ((TransformerEncoder)twin).forward(x, null!, null!));
+        var (heads, gelu) = HeadsAndActivation(
+            c,
+            "layers.0.norm1.weight",
+            (count, kind) => nn.TransformerEncoder(nn.TransformerEncoderLayer(width, count, inner, 0, kind), layers),
+            twin => ((TransformerEncoder)twin).forward(x, null!, null!)
+        );
         var value = c.Tensor();
-        for (var i = 0; i < layers; i++) value = EncoderLayer(part.Sub($"layers.{i}"), value, heads, gelu, c.OptionalTensor("src_mask"), c.OptionalTensor("src_key_padding_mask"));
+        for (var i = 0; i < layers; i++)
+            value = EncoderLayer(
+                part.Sub($"layers.{i}"),
+                value,
+                heads,
+                gelu,
+                c.OptionalTensor("src_mask"),
+                c.OptionalTensor("src_key_padding_mask")
+            );
         c.Result(value);
     }
 
@@ -229,8 +440,25 @@ internal static class Attention
         var part = Root(c);
         var (width, inner) = (part.Raw("norm1.weight").shape[0], part.Raw("linear1.weight").shape[0]);
         var (x, m) = (Noise(5, 2, width), Noise(4, 2, width));
-        var (heads, gelu) = HeadsAndActivation(c, "norm1.weight", (count, kind) => nn.TransformerDecoderLayer(width, count, inner, 0, kind), twin => ((TransformerDecoderLayer)twin).forward(x, m, null!, null!, null!, null!));
-        c.Result(DecoderLayer(part, TensorArgument(c, "tgt"), TensorArgument(c, "memory"), heads, gelu, c.OptionalTensor("tgt_mask"), c.OptionalTensor("memory_mask"), c.OptionalTensor("tgt_key_padding_mask"), c.OptionalTensor("memory_key_padding_mask")));
+        var (heads, gelu) = HeadsAndActivation(
+            c,
+            "norm1.weight",
+            (count, kind) => nn.TransformerDecoderLayer(width, count, inner, 0, kind),
+            twin => ((TransformerDecoderLayer)twin).forward(x, m, null!, null!, null!, null!)
+        );
+        c.Result(
+            DecoderLayer(
+                part,
+                TensorArgument(c, "tgt"),
+                TensorArgument(c, "memory"),
+                heads,
+                gelu,
+                c.OptionalTensor("tgt_mask"),
+                c.OptionalTensor("memory_mask"),
+                c.OptionalTensor("tgt_key_padding_mask"),
+                c.OptionalTensor("memory_key_padding_mask")
+            )
+        );
     }
 
     private static void DecoderModule(LoweringContext c)
@@ -239,9 +467,25 @@ internal static class Attention
         var layers = LayerCount(part);
         var (width, inner) = (part.Raw("layers.0.norm1.weight").shape[0], part.Raw("layers.0.linear1.weight").shape[0]);
         var (x, m) = (Noise(5, 2, width), Noise(4, 2, width));
-        var (heads, gelu) = HeadsAndActivation(c, "layers.0.norm1.weight", (count, kind) => nn.TransformerDecoder(nn.TransformerDecoderLayer(width, count, inner, 0, kind), layers), twin => ((TransformerDecoder)twin).forward(x, m, null!, null!, null!, null!));
+        var (heads, gelu) = HeadsAndActivation(
+            c,
+            "layers.0.norm1.weight",
+            (count, kind) => nn.TransformerDecoder(nn.TransformerDecoderLayer(width, count, inner, 0, kind), layers),
+            twin => ((TransformerDecoder)twin).forward(x, m, null!, null!, null!, null!)
+        );
         var value = TensorArgument(c, "tgt");
-        for (var i = 0; i < layers; i++) value = DecoderLayer(part.Sub($"layers.{i}"), value, TensorArgument(c, "memory"), heads, gelu, c.OptionalTensor("tgt_mask"), c.OptionalTensor("memory_mask"), c.OptionalTensor("tgt_key_padding_mask"), c.OptionalTensor("memory_key_padding_mask"));
+        for (var i = 0; i < layers; i++)
+            value = DecoderLayer(
+                part.Sub($"layers.{i}"),
+                value,
+                TensorArgument(c, "memory"),
+                heads,
+                gelu,
+                c.OptionalTensor("tgt_mask"),
+                c.OptionalTensor("memory_mask"),
+                c.OptionalTensor("tgt_key_padding_mask"),
+                c.OptionalTensor("memory_key_padding_mask")
+            );
         c.Result(value);
     }
 
@@ -250,14 +494,41 @@ internal static class Attention
         var part = Root(c);
         var (encoder, decoder) = (part.Sub("encoder"), part.Sub("decoder"));
         var (encoders, decoders) = (LayerCount(encoder), LayerCount(decoder));
-        var (width, inner) = (encoder.Raw("layers.0.norm1.weight").shape[0], encoder.Raw("layers.0.linear1.weight").shape[0]);
+        var (width, inner) = (
+            encoder.Raw("layers.0.norm1.weight").shape[0],
+            encoder.Raw("layers.0.linear1.weight").shape[0]
+        );
         var (x, m) = (Noise(5, 2, width), Noise(4, 2, width));
-        var (heads, gelu) = HeadsAndActivation(c, "encoder.layers.0.norm1.weight", (count, kind) => nn.Transformer(width, count, encoders, decoders, inner, 0, kind), twin => ((Transformer)twin).forward(x, m));
+        var (heads, gelu) = HeadsAndActivation(
+            c,
+            "encoder.layers.0.norm1.weight",
+            (count, kind) => nn.Transformer(width, count, encoders, decoders, inner, 0, kind),
+            twin => ((Transformer)twin).forward(x, m)
+        );
         var memory = TensorArgument(c, "src");
-        for (var i = 0; i < encoders; i++) memory = EncoderLayer(encoder.Sub($"layers.{i}"), memory, heads, gelu, c.OptionalTensor("src_mask"), c.OptionalTensor("src_key_padding_mask"));
+        for (var i = 0; i < encoders; i++)
+            memory = EncoderLayer(
+                encoder.Sub($"layers.{i}"),
+                memory,
+                heads,
+                gelu,
+                c.OptionalTensor("src_mask"),
+                c.OptionalTensor("src_key_padding_mask")
+            );
         memory = encoder.Norm("norm", memory);
         var value = TensorArgument(c, "tgt");
-        for (var i = 0; i < decoders; i++) value = DecoderLayer(decoder.Sub($"layers.{i}"), value, memory, heads, gelu, c.OptionalTensor("tgt_mask"), c.OptionalTensor("memory_mask"), c.OptionalTensor("tgt_key_padding_mask"), c.OptionalTensor("memory_key_padding_mask"));
+        for (var i = 0; i < decoders; i++)
+            value = DecoderLayer(
+                decoder.Sub($"layers.{i}"),
+                value,
+                memory,
+                heads,
+                gelu,
+                c.OptionalTensor("tgt_mask"),
+                c.OptionalTensor("memory_mask"),
+                c.OptionalTensor("tgt_key_padding_mask"),
+                c.OptionalTensor("memory_key_padding_mask")
+            );
         c.Result(decoder.Norm("norm", value));
     }
 }

@@ -18,7 +18,9 @@ internal static class Comparisons
         table.Operation("logical_and", "And", c => Logic(c, "And"));
         table.Operation("logical_or", "Or", c => Logic(c, "Or"));
         table.Operation("logical_xor", "Xor", c => Logic(c, "Xor"));
-        table.Operation("logical_not", "Not", c => c.Result(c.Node("Not", ScalarType.Bool, c.ResultRank(), [c.Cast(c.Tensor(), ScalarType.Bool)])));
+        table.Operation("logical_not", "Not", c =>
+            c.Result(c.Node("Not", ScalarType.Bool, c.ResultRank(), [c.Cast(c.Tensor(), ScalarType.Bool)]))
+        );
         table.Operation("bitwise_and", "And; BitwiseAnd", c => Bitwise(c, "And"), "integers from opset 18");
         table.Operation("bitwise_or", "Or; BitwiseOr", c => Bitwise(c, "Or"), "integers from opset 18");
         table.Operation("bitwise_xor", "Xor; BitwiseXor", c => Bitwise(c, "Xor"), "integers from opset 18");
@@ -36,25 +38,41 @@ internal static class Comparisons
         c.Result(negate ? c.Node("Not", ScalarType.Bool, c.ResultRank(), [result]) : result);
     }
 
-    /// <summary>What type promotion makes of the operands: tensors with axes before numbers, floats before integers before booleans.</summary>
+    /// <summary>What type promotion makes of the operands: tensors with axes before numbers, floats before integers
+    /// before booleans.</summary>
     private static ScalarType CommonType(LoweringContext c)
     {
         var tensors = c.Tensors();
         var withAxes = tensors.Where(tensor => tensor.Rank > 0).ToArray();
         var type = (withAxes.Length > 0 ? withAxes : tensors).Select(tensor => tensor.Type).Aggregate(promote_types);
-        foreach (var other in tensors.Where(tensor => tensor.Rank == 0).Select(tensor => tensor.Type)) type = Kind(other) > Kind(type) ? promote_types(type, other) : type;
-        var number = c.Positional.Any(argument => argument is double or VaryingNumber) ? ScalarType.Float32 : c.Positional.Any(argument => argument is long or VaryingInteger) ? ScalarType.Int64 : ScalarType.Bool;
-        if (tensors.Length < 2 && Kind(number) > Kind(type)) type = number;
+        foreach (var other in tensors.Where(tensor => tensor.Rank == 0).Select(tensor => tensor.Type))
+            type = Kind(other) > Kind(type) ? promote_types(type, other) : type;
+        var number =
+            c.Positional.Any(argument => argument is double or VaryingNumber) ? ScalarType.Float32
+            : c.Positional.Any(argument => argument is long or VaryingInteger) ? ScalarType.Int64
+            : ScalarType.Bool;
+        if (tensors.Length < 2 && Kind(number) > Kind(type))
+            type = number;
         // ONNX Runtime compares booleans for equality only.
         return type == ScalarType.Bool ? ScalarType.Int32 : type;
     }
 
-    private static int Kind(ScalarType type) => type == ScalarType.Bool ? 0 : is_floating_point(type) ? 2 : 1;
+    private static int Kind(ScalarType type) =>
+        type == ScalarType.Bool ? 0
+        : is_floating_point(type) ? 2
+        : 1;
 
     private static void Logic(LoweringContext c, string onnx)
     {
         var tensors = c.Tensors();
-        c.Result(c.Node(onnx, ScalarType.Bool, c.ResultRank(), [c.Cast(tensors[0], ScalarType.Bool), c.Cast(tensors[1], ScalarType.Bool)]));
+        c.Result(
+            c.Node(
+                onnx,
+                ScalarType.Bool,
+                c.ResultRank(),
+                [c.Cast(tensors[0], ScalarType.Bool), c.Cast(tensors[1], ScalarType.Bool)]
+            )
+        );
     }
 
     private static void Bitwise(LoweringContext c, string onnx)
@@ -67,7 +85,11 @@ internal static class Comparisons
 
     private static void RefuseBelow18(LoweringContext c, ScalarType type)
     {
-        if (type != ScalarType.Bool && c.Opset < 18) throw c.Refuse($"ONNX has bitwise operations on integers ({type}) from opset 18 on, and ExportOptions.Opset is {c.Opset}. Set it to 18, or use booleans");
+        if (type != ScalarType.Bool && c.Opset < 18)
+            throw c.Refuse(
+                $"ONNX has bitwise operations on integers ({type}) from opset 18 on, and "
+                    + $"ExportOptions.Opset is {c.Opset}. Set it to 18, or use booleans"
+            );
     }
 
     private static void BitwiseNot(LoweringContext c)
@@ -79,27 +101,47 @@ internal static class Comparisons
 
     private static void Where(LoweringContext c)
     {
-        if (c.Positional.Count < 3 || c.Positional[2] is null) throw c.Refuse("where with a condition alone gives a number of indices that depends on the data. Give it the two tensors to choose from");
+        if (c.Positional.Count < 3 || c.Positional[2] is null)
+            throw c.Refuse(
+                "where with a condition alone gives a number of indices that depends on the data. Give it the two tensors to choose from"
+            );
         var type = c.ResultType();
         // torch.where(condition, a, b) or a.where(condition, b)
         var onTensor = !c.Method.IsStatic;
         var condition = c.Operand(c.Positional[onTensor ? 1 : 0], ScalarType.Bool);
-        c.Result(c.Node("Where", type, c.ResultRank(), [condition, c.Operand(c.Positional[onTensor ? 0 : 1], type), c.Operand(c.Positional[2], type)]));
+        c.Result(
+            c.Node(
+                "Where",
+                type,
+                c.ResultRank(),
+                [condition, c.Operand(c.Positional[onTensor ? 0 : 1], type), c.Operand(c.Positional[2], type)]
+            )
+        );
     }
 
     private static void MaskedFill(LoweringContext c)
     {
         var type = c.ResultType();
-        c.Result(c.Node("Where", type, c.ResultRank(), [c.Cast(c.Tensor(1), ScalarType.Bool), c.Operand(c.Positional[2], type), c.Cast(c.Tensor(), type)]));
+        c.Result(
+            c.Node(
+                "Where",
+                type,
+                c.ResultRank(),
+                [c.Cast(c.Tensor(1), ScalarType.Bool), c.Operand(c.Positional[2], type), c.Cast(c.Tensor(), type)]
+            )
+        );
     }
 
     private static void IsClose(LoweringContext c)
     {
-        double relative = c.Number(1e-5, "rtol"), absolute = c.Number(1e-8, "atol");
+        double relative = c.Number(1e-5, "rtol"),
+            absolute = c.Number(1e-8, "atol");
         var equalNan = c.Flag(false, "nanEqual", "equal_nan");
-        Formula a = new(c, c.Tensor()), b = new(c, c.Tensor(1));
+        Formula a = new(c, c.Tensor()),
+            b = new(c, c.Tensor(1));
         var close = a.EqualTo(b);
-        if (equalNan && a.IsFloat) close |= a.IsNan() & b.IsNan();
+        if (equalNan && a.IsFloat)
+            close |= a.IsNan() & b.IsNan();
         if (relative != 0 || absolute != 0)
         {
             // Integers are compared as float32; float16 is rounded after each step, as TorchSharp does.

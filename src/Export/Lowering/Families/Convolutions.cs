@@ -1,5 +1,7 @@
-// Convolutions: Conv and ConvTranspose, weights [out, in/groups, k...] and [in, out/groups, k...], the same in both frameworks.
-// Padding `Same` of TorchSharp puts the odd element at the end, per axis total = dilation (k - 1); other padding modes become Pad.
+// Convolutions: Conv and ConvTranspose, weights [out, in/groups, k...] and [in, out/groups, k...], the same in both
+// frameworks.
+// Padding `Same` of TorchSharp puts the odd element at the end, per axis total = dilation (k - 1); other padding
+// modes become Pad.
 using System.Reflection;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -21,8 +23,18 @@ internal static class Convolutions
         table.Module<ConvTranspose3d>("ConvTranspose", Module, transposed);
         foreach (var spatial in (int[])[1, 2, 3])
         {
-            table.Operation($"conv{spatial}d", "Conv", c => Functional(c, spatial, transposed: false), "stride, padding, dilation, groups, bias");
-            table.Operation($"conv_transpose{spatial}d", "ConvTranspose", c => Functional(c, spatial, transposed: true), "stride, padding, output_padding, dilation, groups, bias");
+            table.Operation(
+                $"conv{spatial}d",
+                "Conv",
+                c => Functional(c, spatial, transposed: false),
+                "stride, padding, dilation, groups, bias"
+            );
+            table.Operation(
+                $"conv_transpose{spatial}d",
+                "ConvTranspose",
+                c => Functional(c, spatial, transposed: true),
+                "stride, padding, output_padding, dilation, groups, bias"
+            );
         }
     }
 
@@ -32,55 +44,92 @@ internal static class Convolutions
         var kernel = module.weight.shape[2..];
         var spatial = kernel.Length;
         var input = c.Tensor();
-        if (input.Rank != spatial + 2) throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
+        if (input.Rank != spatial + 2)
+            throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
         var padding = Padding(c, module, kernel);
         if (module.padding_mode != PaddingModes.Zeros && padding.Any(size => size != 0))
         {
-            input = Paddings.Pad(c, input, [.. Enumerable.Repeat(0L, 2), .. padding[..spatial], .. Enumerable.Repeat(0L, 2), .. padding[spatial..]], module.padding_mode switch
-            {
-                PaddingModes.Reflect => "reflect",
-                PaddingModes.Replicate => "edge",
-                PaddingModes.Circular => "wrap",
-                _ => throw c.Refuse($"padding_mode {module.padding_mode}"),
-            }, 0);
+            input = Paddings.Pad(
+                c,
+                input,
+                [
+                    .. Enumerable.Repeat(0L, 2),
+                    .. padding[..spatial],
+                    .. Enumerable.Repeat(0L, 2),
+                    .. padding[spatial..],
+                ],
+                module.padding_mode switch
+                {
+                    PaddingModes.Reflect => "reflect",
+                    PaddingModes.Replicate => "edge",
+                    PaddingModes.Circular => "wrap",
+                    _ => throw c.Refuse($"padding_mode {module.padding_mode}"),
+                },
+                0
+            );
             padding = new long[2 * spatial];
         }
 
         var attributes = new List<(string, object)>
         {
-            ("kernel_shape", kernel), ("strides", Expand(module.stride, spatial)), ("dilations", Expand(module.dilation, spatial)),
-            ("pads", padding), ("group", module.groups),
+            ("kernel_shape", kernel),
+            ("strides", Expand(module.stride, spatial)),
+            ("dilations", Expand(module.dilation, spatial)),
+            ("pads", padding),
+            ("group", module.groups),
         };
-        if (module.transposed) attributes.Add(("output_padding", Expand(module.output_padding, spatial)));
+        if (module.transposed)
+            attributes.Add(("output_padding", Expand(module.output_padding, spatial)));
         GraphValue[] inputs = module.bias is { } bias
             ? [input, c.Parameter(module.weight, "weight"), c.Parameter(bias, "bias")]
             : [input, c.Parameter(module.weight, "weight")];
-        if (module.transposed) c.Result(Transposed(c, inputs, attributes, spatial));
-        else c.Result(c.Like("Conv", inputs, [.. attributes]));
+        if (module.transposed)
+            c.Result(Transposed(c, inputs, attributes, spatial));
+        else
+            c.Result(c.Like("Conv", inputs, [.. attributes]));
     }
 
     private static void Functional(LoweringContext c, int spatial, bool transposed)
     {
         var (input, weight) = (c.Tensor(), c.Tensor(1));
-        if (input.Rank != spatial + 2) throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
-        long[] Option(string name, long fallback) => c.Integers(name, $"{name}s") is { Length: > 0 } given ? Expand(given, spatial) : [.. Enumerable.Repeat(fallback, spatial)];
-        var kernel = Enumerable.Range(2, spatial).Select(axis => c.FixedSize(weight, axis) ?? throw c.Refuse("a weight of free size")).ToArray();
+        if (input.Rank != spatial + 2)
+            throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
+        long[] Option(string name, long fallback) =>
+            c.Integers(name, $"{name}s") is { Length: > 0 } given
+                ? Expand(given, spatial)
+                : [.. Enumerable.Repeat(fallback, spatial)];
+        var kernel = Enumerable
+            .Range(2, spatial)
+            .Select(axis => c.FixedSize(weight, axis) ?? throw c.Refuse("a weight of free size"))
+            .ToArray();
         var padding = Option("padding", 0);
         var attributes = new List<(string, object)>
         {
-            ("kernel_shape", kernel), ("strides", Option("stride", 1)), ("dilations", Option("dilation", 1)), ("pads", (long[])[.. padding, .. padding]), ("group", c.Integer(1, "groups")),
+            ("kernel_shape", kernel),
+            ("strides", Option("stride", 1)),
+            ("dilations", Option("dilation", 1)),
+            ("pads", (long[])[.. padding, .. padding]),
+            ("group", c.Integer(1, "groups")),
         };
         GraphValue[] inputs = c.OptionalTensor("bias") is { } bias ? [input, weight, bias] : [input, weight];
-        if (transposed) attributes.Add(("output_padding", Option("output_padding", 0)));
+        if (transposed)
+            attributes.Add(("output_padding", Option("output_padding", 0)));
         c.Result(transposed ? Transposed(c, inputs, attributes, spatial) : c.Like("Conv", inputs, [.. attributes]));
     }
 
-    /// <summary>ConvTranspose. ONNX Runtime takes an output_padding below the stride; more of it is padding that is not cut off at the end, or zeros.</summary>
-    private static GraphValue Transposed(LoweringContext c, GraphValue[] inputs, List<(string Name, object Value)> attributes, int spatial)
+    /// <summary>ConvTranspose. ONNX Runtime takes an output_padding below the stride; more of it is padding that is
+    /// not cut off at the end, or zeros.</summary>
+    private static GraphValue Transposed(
+        LoweringContext c,
+        GraphValue[] inputs,
+        List<(string Name, object Value)> attributes,
+        int spatial
+    )
     {
         long[] Of(string name) => (long[])attributes.First(attribute => attribute.Name == name).Value;
         var (stride, pads, extra) = (Of("strides"), Of("pads").ToArray(), Of("output_padding").ToArray());
-        if (extra.Zip(stride).All(pair => pair.First < pair.Second)) return c.Like("ConvTranspose", inputs, [.. attributes]);
+        if (extra.Zip(stride).All(pair => pair.First < pair.Second))
+            return c.Like("ConvTranspose", inputs, [.. attributes]);
         for (var i = 0; i < spatial; i++)
         {
             var kept = Math.Min(extra[i], pads[spatial + i]);
@@ -90,9 +139,18 @@ internal static class Convolutions
 
         attributes.RemoveAll(attribute => attribute.Name is "pads" or "output_padding");
         attributes.Add(("pads", pads));
-        if (extra.All(size => size == 0)) return c.Like("ConvTranspose", inputs, [.. attributes]);
-        var result = Paddings.Pad(c, c.Like("ConvTranspose", inputs[..2], [.. attributes]), [.. new long[spatial + 2], 0, 0, .. extra], "constant", 0);
-        return inputs.Length < 3 ? result : (new Formula(c, result) + new Formula(c, Layout.Behind(c, inputs[2], spatial))).Value;
+        if (extra.All(size => size == 0))
+            return c.Like("ConvTranspose", inputs, [.. attributes]);
+        var result = Paddings.Pad(
+            c,
+            c.Like("ConvTranspose", inputs[..2], [.. attributes]),
+            [.. new long[spatial + 2], 0, 0, .. extra],
+            "constant",
+            0
+        );
+        return inputs.Length < 3
+            ? result
+            : (new Formula(c, result) + new Formula(c, Layout.Behind(c, inputs[2], spatial))).Value;
     }
 
     private static long[] Padding(LoweringContext c, Convolution module, long[] kernel)
@@ -100,16 +158,24 @@ internal static class Convolutions
         var type = module.padding_type;
         if (type == TorchSharp.Padding.Same)
         {
-            var total = kernel.Zip(Expand(module.dilation, kernel.Length), (size, dilation) => dilation * (size - 1)).ToArray();
+            var total = kernel
+                .Zip(Expand(module.dilation, kernel.Length), (size, dilation) => dilation * (size - 1))
+                .ToArray();
             if (module.padding_mode != PaddingModes.Zeros && total.Any(size => size % 2 != 0))
-                throw c.Refuse($"padding Same with padding_mode {module.padding_mode} and an even kernel: TorchSharp 0.107 pads another number of elements than Same says. Pad with nn.functional.pad, and give the convolution padding 0");
+                throw c.Refuse(
+                    $"padding Same with padding_mode {module.padding_mode} and an even kernel: TorchSharp "
+                        + "0.107 pads another number of elements than Same says. Pad with nn.functional.pad, "
+                        + "and give the convolution padding 0"
+                );
             return [.. total.Select(size => size / 2), .. total.Select(size => size - (size / 2))];
         }
 
-        if (type == TorchSharp.Padding.Valid) return new long[2 * kernel.Length];
+        if (type == TorchSharp.Padding.Valid)
+            return new long[2 * kernel.Length];
         var padding = Expand(module.padding ?? throw c.Refuse("no padding is set"), kernel.Length);
         return [.. padding, .. padding];
     }
 
-    private static long[] Expand(long[] values, int count) => values.Length == 1 ? [.. Enumerable.Repeat(values[0], count)] : values;
+    private static long[] Expand(long[] values, int count) =>
+        values.Length == 1 ? [.. Enumerable.Repeat(values[0], count)] : values;
 }

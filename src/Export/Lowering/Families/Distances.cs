@@ -1,7 +1,8 @@
 // Distances.
 //   cosine      sum(a / max(|a|, eps) b / max(|b|, eps)) along dim, both broadcast first
 //   pairwise    |a - b + eps|_p along the last axis
-//   cdist       |a_i - b_j|_p of all pairs of rows; for p = 2 and more than 25 rows sqrt(|a|^2 + |b|^2 - 2 a b), as TorchSharp does
+//   cdist       |a_i - b_j|_p of all pairs of rows; for p = 2 and more than 25 rows sqrt(|a|^2 + |b|^2 - 2 a b), as
+// TorchSharp does
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -12,15 +13,40 @@ internal static class Distances
 {
     public static void Register(OperatorTable table)
     {
-        table.Module<CosineSimilarity>("Mul, ReduceSum, ReduceL2, Max, Div", c => c.Result(Cosine(c, ((CosineSimilarity)c.Module!).dim, ((CosineSimilarity)c.Module!).eps)), "dim, eps");
-        table.Operation("cosine_similarity", "Mul, ReduceSum, ReduceL2, Max, Div", c => c.Result(Cosine(c, c.Integer(1, "dim"), c.Number(1e-8, "eps"))), "dim, eps");
-        table.Module<PairwiseDistance>("Sub, Add, ReduceL2", c => Pairwise(c, ((PairwiseDistance)c.Module!).norm, ((PairwiseDistance)c.Module!).eps, ((PairwiseDistance)c.Module!).keepdim), "p, eps, keepdim");
-        table.Operation("pairwise_distance", "Sub, Add, ReduceL2", c => Pairwise(c, c.Number(2, "p"), c.Number(1e-6, "eps"), c.Flag(false, "keepdim", "keep_dim")), "p, eps, keepdim");
+        table.Module<CosineSimilarity>(
+            "Mul, ReduceSum, ReduceL2, Max, Div",
+            c => c.Result(Cosine(c, ((CosineSimilarity)c.Module!).dim, ((CosineSimilarity)c.Module!).eps)),
+            "dim, eps"
+        );
+        table.Operation(
+            "cosine_similarity",
+            "Mul, ReduceSum, ReduceL2, Max, Div",
+            c => c.Result(Cosine(c, c.Integer(1, "dim"), c.Number(1e-8, "eps"))),
+            "dim, eps"
+        );
+        table.Module<PairwiseDistance>(
+            "Sub, Add, ReduceL2",
+            c =>
+                Pairwise(
+                    c,
+                    ((PairwiseDistance)c.Module!).norm,
+                    ((PairwiseDistance)c.Module!).eps,
+                    ((PairwiseDistance)c.Module!).keepdim
+                ),
+            "p, eps, keepdim"
+        );
+        table.Operation(
+            "pairwise_distance",
+            "Sub, Add, ReduceL2",
+            c => Pairwise(c, c.Number(2, "p"), c.Number(1e-6, "eps"), c.Flag(false, "keepdim", "keep_dim")),
+            "p, eps, keepdim"
+        );
         table.Operation("cdist", "Unsqueeze, Sub, ReduceL2; MatMul, Sqrt", AllPairs, "p, compute_mode");
         table.Operation("normalize", "ReduceL2, Max, Div", Normalize, "p, dim, eps");
     }
 
-    private static Formula Argument(LoweringContext c, int position) => new(c, c.Cast(c.Tensor(position), Kernels.Wide(c.ResultType())));
+    private static Formula Argument(LoweringContext c, int position) =>
+        new(c, c.Cast(c.Tensor(position), Kernels.Wide(c.ResultType())));
 
     private static GraphValue Cosine(LoweringContext c, long dim, double eps)
     {
@@ -28,8 +54,14 @@ internal static class Distances
         var rank = Math.Max(x.Value.Rank, y.Value.Rank);
         var axis = c.Axis(dim, rank);
         // Expand broadcasts both ways.
-        Formula Wide(Formula value, Formula other) => new(c, Layout.Expand(c, value.Value, Layout.Sizes(c, other.Value), rank));
-        if (c.SizesOf(c.Tensor()).Zip(c.SizesOf(c.Tensor(1))).Any(pair => !pair.First.AsSpan().SequenceEqual(pair.Second))) (x, y) = (Wide(x, y), Wide(y, x));
+        Formula Wide(Formula value, Formula other) =>
+            new(c, Layout.Expand(c, value.Value, Layout.Sizes(c, other.Value), rank));
+        if (
+            c.SizesOf(c.Tensor())
+                .Zip(c.SizesOf(c.Tensor(1)))
+                .Any(pair => !pair.First.AsSpan().SequenceEqual(pair.Second))
+        )
+            (x, y) = (Wide(x, y), Wide(y, x));
         Formula Unit(Formula value)
         {
             var length = new Formula(c, Reductions.Norm(c, value.Value, 2, [axis], keep: true));
@@ -39,7 +71,8 @@ internal static class Distances
         return Reductions.Reduce(c, "ReduceSum", (Unit(x) * Unit(y)).Value, [axis], keep: false);
     }
 
-    private static void Pairwise(LoweringContext c, double p, double eps, bool keep) => c.Result(PairwiseOf(c, c.Tensor(), c.Tensor(1), p, eps, keep));
+    private static void Pairwise(LoweringContext c, double p, double eps, bool keep) =>
+        c.Result(PairwiseOf(c, c.Tensor(), c.Tensor(1), p, eps, keep));
 
     /// <summary>|a - b + eps|_p along the last axis.</summary>
     public static GraphValue PairwiseOf(LoweringContext c, GraphValue a, GraphValue b, double p, double eps, bool keep)
@@ -64,7 +97,8 @@ internal static class Distances
         };
         if (p == 2 && byProducts)
         {
-            Formula Squares(Formula rows) => new(c, Reductions.Reduce(c, "ReduceSum", (rows * rows).Value, [rows.Value.Rank - 1], keep: true));
+            Formula Squares(Formula rows) =>
+                new(c, Reductions.Reduce(c, "ReduceSum", (rows * rows).Value, [rows.Value.Rank - 1], keep: true));
             var transposed = new Formula(c, Layout.Swap(c, b.Value, b.Value.Rank - 2, b.Value.Rank - 1));
             var squaresOfB = new Formula(c, Layout.Swap(c, Squares(b).Value, b.Value.Rank - 2, b.Value.Rank - 1));
             var squares = Squares(a) + squaresOfB - 2 * new Formula(c, Matrices.MatMul(c, a.Value, transposed.Value));
@@ -72,15 +106,21 @@ internal static class Distances
             return;
         }
 
-        var difference = new Formula(c, Layout.Unsqueeze(c, a.Value, a.Value.Rank - 1L)) - new Formula(c, Layout.Unsqueeze(c, b.Value, b.Value.Rank - 2L));
+        var difference =
+            new Formula(c, Layout.Unsqueeze(c, a.Value, a.Value.Rank - 1L))
+            - new Formula(c, Layout.Unsqueeze(c, b.Value, b.Value.Rank - 2L));
         c.Result(Reductions.Norm(c, difference.Value, p, [difference.Value.Rank - 1], keep: false));
     }
 
     private static void Normalize(LoweringContext c)
     {
         var x = Argument(c, 0);
-        if (x.Value.Rank == 0) x = new Formula(c, Ranks.Vector(c, x.Value));
-        var length = new Formula(c, Reductions.Norm(c, x.Value, c.Number(2, "p"), [c.Axis(c.Integer(1, "dim"), x.Value.Rank)], keep: true));
+        if (x.Value.Rank == 0)
+            x = new Formula(c, Ranks.Vector(c, x.Value));
+        var length = new Formula(
+            c,
+            Reductions.Norm(c, x.Value, c.Number(2, "p"), [c.Axis(c.Integer(1, "dim"), x.Value.Rank)], keep: true)
+        );
         var unit = x / length.Max(length.Number(c.Number(1e-12, "eps")));
         c.Result(c.ResultRank() == 0 ? Layout.Reshape(c, unit.Value, c.Constants([]), 0) : unit.Value);
     }

@@ -1,4 +1,5 @@
-// Dropout is nothing in eval mode: the value passes through. The functional forms train by default, and are refused then.
+// Dropout is nothing in eval mode: the value passes through. The functional forms train by default, and are refused
+// then.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -16,9 +17,13 @@ internal static class Dropouts
         table.Module<AlphaDropout>("(nothing)", PassThrough);
         table.Module<FeatureAlphaDropout>("(nothing)", PassThrough);
         table.Module<Identity>("(nothing)", PassThrough);
-        foreach (var name in (string[])["dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"])
+        foreach (
+            var name in (string[])
+                ["dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"]
+        )
             table.Operation(name, "(nothing)", Functional, "training: false");
-        foreach (var name in (string[])["contiguous", "alias", "detach", "cpu", "positive"]) table.Operation(name, "(nothing)", PassThrough);
+        foreach (var name in (string[])["contiguous", "alias", "detach", "cpu", "positive"])
+            table.Operation(name, "(nothing)", PassThrough);
     }
 
     private static void PassThrough(LoweringContext c) => c.Result(c.Tensor());
@@ -26,7 +31,10 @@ internal static class Dropouts
     private static void Functional(LoweringContext c)
     {
         if (c.Flag(true, "training", "train"))
-            throw c.Refuse("training is true (its default), so that it drops at inference too. Pass `training: this.training`, or use the Dropout module");
+            throw c.Refuse(
+                "training is true (its default), so that it drops at inference too. Pass `training: "
+                    + "this.training`, or use the Dropout module"
+            );
         PassThrough(c);
     }
 }

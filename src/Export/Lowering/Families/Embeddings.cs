@@ -1,7 +1,10 @@
-// Embeddings. A table whose rows are renormalized (max_norm) is written as it is after that: each row w with |w|_p > max_norm becomes
-// w max_norm / (|w|_p + 1e-7). EmbeddingBag is Gather, and the sum, mean or maximum of each bag without the entries of padding_index:
+// Embeddings. A table whose rows are renormalized (max_norm) is written as it is after that: each row w with |w|_p >
+// max_norm becomes
+// w max_norm / (|w|_p + 1e-7). EmbeddingBag is Gather, and the sum, mean or maximum of each bag without the entries
+// of padding_index:
 //   [N, L]               a bag a row
-//   [M], offsets [B]     bag b has entries offsets[b] up to offsets[b + 1]: member[b, m], and the bags are member x rows
+//   [M], offsets [B]     bag b has entries offsets[b] up to offsets[b + 1]: member[b, m], and the bags are member x
+// rows
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -13,7 +16,11 @@ internal static class Embeddings
     public static void Register(OperatorTable table)
     {
         table.Module<Embedding>("Gather", Lookup, "padding_idx, max_norm and norm_type (probed)");
-        table.Module<EmbeddingBag>("Gather, ReduceSum; ReduceMax; MatMul, Div", Bags, "mode, max_norm, norm_type, padding_index, include_last_offset (probed), offsets, per_sample_weights");
+        table.Module<EmbeddingBag>(
+            "Gather, ReduceSum; ReduceMax; MatMul, Div",
+            Bags,
+            "mode, max_norm, norm_type, padding_index, include_last_offset (probed), offsets, per_sample_weights"
+        );
     }
 
     private static void Lookup(LoweringContext c)
@@ -25,7 +32,8 @@ internal static class Embeddings
 
     private static GraphValue Table(LoweringContext c, Tensor weight, RowNorm? norm)
     {
-        if (norm is null) return c.Parameter(weight, "weight");
+        if (norm is null)
+            return c.Parameter(weight, "weight");
         using var scope = NewDisposeScope();
         return c.Computed(norm.Apply(weight), "weight:renormalized");
     }
@@ -36,21 +44,38 @@ internal static class Embeddings
         var options = EmbeddingProbe.Bag(module);
         var wide = Kernels.Wide(c.ResultType());
         var index = c.Tensor();
-        var rows = new Formula(c, c.Cast(c.Node("Gather", module.weight!.dtype, index.Rank + 1, [Table(c, module.weight!, options.Norm), index]), wide));
-        if (c.OptionalTensor("perSampleWeights", "per_sample_weights") is { } weights) rows *= new Formula(c, Layout.Behind(c, c.Cast(weights, wide), 1));
+        var rows = new Formula(
+            c,
+            c.Cast(
+                c.Node("Gather", module.weight!.dtype, index.Rank + 1, [Table(c, module.weight!, options.Norm), index]),
+                wide
+            )
+        );
+        if (c.OptionalTensor("perSampleWeights", "per_sample_weights") is { } weights)
+            rows *= new Formula(c, Layout.Behind(c, c.Cast(weights, wide), 1));
         Formula? present = options.PaddingIndex >= 0 ? !new Formula(c, index).EqualTo(options.PaddingIndex) : null;
         if (index.Rank == 2)
         {
-            if (c.Has("offsets")) throw c.Refuse("offsets beside a [N, L] index");
+            if (c.Has("offsets"))
+                throw c.Refuse("offsets beside a [N, L] index");
             // [N, L] with the entries that count.
             var counted = present ?? new Formula(c, index).EqualTo(new Formula(c, index));
-            if (options.IncludesLastOffset) throw c.Refuse("include_last_offset with a [N, L] index: libtorch drops the last bag, and divides the one before by a wrong number. Give offsets, or leave include_last_offset out");
-            c.Result(options.Mode == EmbeddingBagMode.Max ? Largest(c, rows, counted) : Summed(c, rows, counted, options.Mode == EmbeddingBagMode.Mean));
+            if (options.IncludesLastOffset)
+                throw c.Refuse(
+                    "include_last_offset with a [N, L] index: libtorch drops the last bag, and divides "
+                        + "the one before by a wrong number. Give offsets, or leave include_last_offset out"
+                );
+            c.Result(
+                options.Mode == EmbeddingBagMode.Max
+                    ? Largest(c, rows, counted)
+                    : Summed(c, rows, counted, options.Mode == EmbeddingBagMode.Mean)
+            );
             return;
         }
 
         var member = Membership(c, index, options.IncludesLastOffset);
-        if (present is { } some) member &= new Formula(c, Layout.Unsqueeze(c, some.Value, 0));
+        if (present is { } some)
+            member &= new Formula(c, Layout.Unsqueeze(c, some.Value, 0));
         if (options.Mode == EmbeddingBagMode.Max)
         {
             c.Result(Largest(c, new Formula(c, Layout.Unsqueeze(c, rows.Value, 0)), member));
@@ -64,13 +89,17 @@ internal static class Embeddings
     /// <summary>Whether entry m belongs to bag b.</summary>
     private static Formula Membership(LoweringContext c, GraphValue index, bool includesLastOffset)
     {
-        var offsets = c.Cast(c.OptionalTensor("offsets") ?? throw c.Refuse("a flat index without offsets"), ScalarType.Int64);
+        var offsets = c.Cast(
+            c.OptionalTensor("offsets") ?? throw c.Refuse("a flat index without offsets"),
+            ScalarType.Int64
+        );
         var entries = Layout.Size(c, index, 0);
         var next = Layout.Slice(c, offsets, 0, 1, long.MaxValue);
         var starts = includesLastOffset ? Layout.Slice(c, offsets, 0, 0, -1) : offsets;
         var ends = includesLastOffset ? next : Layout.Concat(c, 0, next, entries);
         var places = new Formula(c, Layout.Unsqueeze(c, Layout.Range(c, entries), 0));
-        return (places >= new Formula(c, Layout.Unsqueeze(c, starts, 1))) & (places < new Formula(c, Layout.Unsqueeze(c, ends, 1)));
+        return (places >= new Formula(c, Layout.Unsqueeze(c, starts, 1)))
+            & (places < new Formula(c, Layout.Unsqueeze(c, ends, 1)));
     }
 
     private static Formula Count(LoweringContext c, Formula counted, ScalarType type)

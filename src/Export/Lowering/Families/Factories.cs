@@ -1,5 +1,7 @@
-// Tensors made in forward: filled ones whose sizes may follow an axis, ranges, identity matrices, index lists of triangles.
-//   linspace   from both ends, as libtorch counts: start + step i in the first half, end - step (n - 1 - i) in the second
+// Tensors made in forward: filled ones whose sizes may follow an axis, ranges, identity matrices, index lists of
+// triangles.
+//   linspace   from both ends, as libtorch counts: start + step i in the first half, end - step (n - 1 - i) in the
+// second
 using TorchBridge.Export.Capture;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -10,24 +12,64 @@ internal static class Factories
 {
     public static void Register(OperatorTable table)
     {
-        foreach (var name in (string[])["zeros", "zeros_like", "new_zeros"]) table.Operation(name, "Expand", c => Filled(c, 0L), "sizes that follow free axes");
-        foreach (var name in (string[])["ones", "ones_like", "new_ones"]) table.Operation(name, "Expand", c => Filled(c, 1L), "sizes that follow free axes");
-        foreach (var name in (string[])["full", "full_like", "new_full"]) table.Operation(name, "Expand", c => Filled(c, c.Raw("value", "fill_value")), "sizes that follow free axes, value");
+        foreach (var name in (string[])["zeros", "zeros_like", "new_zeros"])
+            table.Operation(name, "Expand", c => Filled(c, 0L), "sizes that follow free axes");
+        foreach (var name in (string[])["ones", "ones_like", "new_ones"])
+            table.Operation(name, "Expand", c => Filled(c, 1L), "sizes that follow free axes");
+        foreach (var name in (string[])["full", "full_like", "new_full"])
+            table.Operation(
+                name,
+                "Expand",
+                c => Filled(c, c.Raw("value", "fill_value")),
+                "sizes that follow free axes, value"
+            );
         table.Operation("fill", "Expand", c => Filled(c, c.Raw("value", "fill_value")), "value");
         table.Operation("zero", "Expand", c => Filled(c, 0L));
         table.Operation("arange", "Range", Arange, "start, stop, step; sizes that follow free axes");
-        table.Operation("linspace", "Range, Mul, Add, Where", c => c.Result(Spaced(c).Value), "start, end, steps; sizes that follow free axes");
-        table.Operation("logspace", "Range, Mul, Add, Where, Pow", c => c.Result(Spaced(c) is var exponents ? exponents.Number(c.Number(10, "base")).Binary("Pow", exponents).Value : default), "start, end, steps, base; sizes that follow free axes");
+        table.Operation(
+            "linspace",
+            "Range, Mul, Add, Where",
+            c => c.Result(Spaced(c).Value),
+            "start, end, steps; sizes that follow free axes"
+        );
+        table.Operation(
+            "logspace",
+            "Range, Mul, Add, Where, Pow",
+            c =>
+                c.Result(
+                    Spaced(c) is var exponents
+                        ? exponents.Number(c.Number(10, "base")).Binary("Pow", exponents).Value
+                        : default
+                ),
+            "start, end, steps, base; sizes that follow free axes"
+        );
         table.Operation("eye", "Range, Equal", Eye, "rows, columns; sizes that follow free axes");
-        foreach (var (name, upper) in ((string, bool)[])[("tril_indices", false), ("triu_indices", true)]) table.Operation(name, "(constant)", c => Triangle(c, upper), "row, col, offset");
+        foreach (var (name, upper) in ((string, bool)[])[("tril_indices", false), ("triu_indices", true)])
+            table.Operation(name, "(constant)", c => Triangle(c, upper), "row, col, offset");
         table.Operation("clone", "(nothing)", c => c.Result(c.Tensor()));
-        table.Operation("copy", "Expand", c => c.Result(c.Node("Expand", c.ResultType(), c.ResultRank(), [c.Cast(c.Tensor(1), c.ResultType()), c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))])));
+        table.Operation("copy", "Expand", c =>
+            c.Result(
+                c.Node(
+                    "Expand",
+                    c.ResultType(),
+                    c.ResultRank(),
+                    [c.Cast(c.Tensor(1), c.ResultType()), c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))]
+                )
+            )
+        );
     }
 
     private static void Filled(LoweringContext c, object? value)
     {
         var type = c.ResultType();
-        c.Result(c.Node("Expand", type, c.ResultRank(), [c.Operand(value, type), c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))]));
+        c.Result(
+            c.Node(
+                "Expand",
+                type,
+                c.ResultRank(),
+                [c.Operand(value, type), c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))]
+            )
+        );
     }
 
     private static void Arange(LoweringContext c)
@@ -35,15 +77,24 @@ internal static class Factories
         // float16 and bfloat16 are counted in float32, small integers in int64.
         var type = is_floating_point(c.ResultType()) ? Kernels.Wide(c.ResultType()) : ScalarType.Int64;
         GraphValue Number(object? value) => c.Operand(value, type);
-        c.Result(c.Node("Range", type, 1, [Number(c.Raw("start") ?? 0L), Number(c.Raw("stop", "end")), Number(c.Raw("step") ?? 1L)]));
+        c.Result(
+            c.Node(
+                "Range",
+                type,
+                1,
+                [Number(c.Raw("start") ?? 0L), Number(c.Raw("stop", "end")), Number(c.Raw("step") ?? 1L)]
+            )
+        );
     }
 
     private static Formula Spaced(LoweringContext c)
     {
         var type = Kernels.Wide(c.ResultType());
-        if (!is_floating_point(type)) throw c.Refuse($"numbers of {type}: which way they are rounded is not defined. Make them float32 and cast");
+        if (!is_floating_point(type))
+            throw c.Refuse($"numbers of {type}: which way they are rounded is not defined. Make them float32 and cast");
         var steps = c.Raw("steps") ?? throw c.Refuse("no steps");
-        if (c.Raw("start") is VaryingNumber or VaryingInteger || c.Raw("end") is VaryingNumber or VaryingInteger) throw c.Refuse("ends that follow a free axis; use arange, and scale it");
+        if (c.Raw("start") is VaryingNumber or VaryingInteger || c.Raw("end") is VaryingNumber or VaryingInteger)
+            throw c.Refuse("ends that follow a free axis; use arange, and scale it");
         var (start, end) = (c.Number(0, "start"), c.Number(1, "end"));
         if (steps is long known && known > 1)
         {
@@ -56,7 +107,11 @@ internal static class Factories
         var places = new Formula(c, c.Cast(Layout.Range(c, count), type));
         var last = new Formula(c, c.Cast(Layout.Scalar(c, count), type)) - 1;
         var step = (end - start) / last.Max(last.Number(1));
-        return Formula.Where(places * 2 < last, places * step + start, end - (last - places) * step) is var numbers && start == end ? numbers : Formula.Where(last.EqualTo(0), numbers.Number(start), numbers);
+        return
+            Formula.Where(places * 2 < last, places * step + start, end - (last - places) * step) is var numbers
+            && start == end
+            ? numbers
+            : Formula.Where(last.EqualTo(0), numbers.Number(start), numbers);
     }
 
     private static void Eye(LoweringContext c)
@@ -72,6 +127,11 @@ internal static class Factories
         using var scope = NewDisposeScope();
         var (rows, columns, offset) = (c.Integer(0, "row"), c.Integer(0, "col"), c.Integer(0, "offset"));
         var type = c.ResultType();
-        c.Result(c.Computed(upper ? triu_indices(rows, columns, offset, type) : tril_indices(rows, columns, offset, type), "triangle"));
+        c.Result(
+            c.Computed(
+                upper ? triu_indices(rows, columns, offset, type) : tril_indices(rows, columns, offset, type),
+                "triangle"
+            )
+        );
     }
 }

@@ -1,6 +1,9 @@
-// Indexing. x[...] is taken apart axis by axis: a number is Gather with a scalar, a slice is Slice, None is Unsqueeze. Index tensors come
-// last: one is Gather; several are brought to the front and are GatherND, and the axes that they make go back to where the first of them
-// stood if they stood side by side. x[...] = y writes where the same indexing of the element numbers points: numbers = Range(size of x) as
+// Indexing. x[...] is taken apart axis by axis: a number is Gather with a scalar, a slice is Slice, None is
+// Unsqueeze. Index tensors come
+// last: one is Gather; several are brought to the front and are GatherND, and the axes that they make go back to
+// where the first of them
+// stood if they stood side by side. x[...] = y writes where the same indexing of the element numbers points: numbers
+// = Range(size of x) as
 // x's shape; ScatterElements on the flat tensor. A mask that is written through is Where.
 using TorchBridge.Export.Capture;
 using TorchSharp;
@@ -14,38 +17,101 @@ internal static class Indexing
     public static void Register(OperatorTable table)
     {
         const string options = "numbers, slices, ellipsis, None, booleans, index tensors";
-        table.Operation("index", "Gather; Slice; Unsqueeze; GatherND", c => c.Result(Index(c, c.Tensor(), c.Positional.Skip(1))), options + "; no masks");
-        table.Operation("index_put", "Range, Reshape, ScatterElements; Where", IndexPut, options + ", masks; accumulate");
-        table.Operation("gather", "GatherElements", c => c.Result(AlongAxis(c, (x, axis) => c.Node("GatherElements", x.Type, x.Rank, [x, Ranks.Vector(c, Numbers(c, c.Tensor(1)), onlyScalar: true)], ("axis", axis)))), "dim");
+        table.Operation(
+            "index",
+            "Gather; Slice; Unsqueeze; GatherND",
+            c => c.Result(Index(c, c.Tensor(), c.Positional.Skip(1))),
+            options + "; no masks"
+        );
+        table.Operation(
+            "index_put",
+            "Range, Reshape, ScatterElements; Where",
+            IndexPut,
+            options + ", masks; accumulate"
+        );
+        table.Operation(
+            "gather",
+            "GatherElements",
+            c =>
+                c.Result(
+                    AlongAxis(c, (x, axis) =>
+                        c.Node(
+                            "GatherElements",
+                            x.Type,
+                            x.Rank,
+                            [x, Ranks.Vector(c, Numbers(c, c.Tensor(1)), onlyScalar: true)],
+                            ("axis", axis)
+                        )
+                    )
+                ),
+            "dim"
+        );
         table.Operation("take_along_dim", "Expand, GatherElements", TakeAlong, "dim");
-        table.Operation("index_select", "Gather", c => c.Result(AlongAxis(c, (x, axis) => Layout.Gather(c, x, Ranks.Vector(c, c.Tensor(1)), axis))), "dim");
-        table.Operation("take", "Reshape, Gather", c => c.Result(Layout.Gather(c, Ranks.Vector(c, c.Tensor()), c.Tensor(1), 0)));
+        table.Operation(
+            "index_select",
+            "Gather",
+            c => c.Result(AlongAxis(c, (x, axis) => Layout.Gather(c, x, Ranks.Vector(c, c.Tensor(1)), axis))),
+            "dim"
+        );
+        table.Operation("take", "Reshape, Gather", c =>
+            c.Result(Layout.Gather(c, Ranks.Vector(c, c.Tensor()), c.Tensor(1), 0))
+        );
         table.Operation("scatter", "ScatterElements", c => Scatter(c, "none"), "dim; source: tensor or number");
         table.Operation("scatter_add", "ScatterElements (add)", c => Scatter(c, "add"), "dim");
         table.Operation("index_add", "ScatterElements (add)", c => IndexRows(c, "add"), "dim, alpha");
         table.Operation("index_copy", "ScatterElements", c => IndexRows(c, "none"), "dim");
         table.Operation("index_fill", "ScatterElements, Where", IndexFill, "dim, value");
-        table.Operation("select_scatter", "Gather, ScatterElements", c => WriteAt(c, numbers => Layout.Gather(c, numbers, c.Operand(c.Raw("index"), ScalarType.Int64), Dim(c))), "dim, index");
-        table.Operation("slice_scatter", "Slice, ScatterElements", c => WriteAt(c, numbers => Layout.Slice(c, numbers, Dim(c), c.SizeValue(c.Raw("start") ?? 0L), c.SizeValue(c.Raw("end") ?? long.MaxValue), c.Integer(1, "step"))), "dim, start, end, step");
-        table.Operation("diagonal_scatter", "Gather, ScatterElements", c => WriteAt(c, numbers => Shapes.Diagonal(c, numbers, c.Integer(0, "offset"), c.Integer(0, "dim1"), c.Integer(1, "dim2"))), "offset, dim1, dim2");
+        table.Operation(
+            "select_scatter",
+            "Gather, ScatterElements",
+            c => WriteAt(c, numbers => Layout.Gather(c, numbers, c.Operand(c.Raw("index"), ScalarType.Int64), Dim(c))),
+            "dim, index"
+        );
+        table.Operation(
+            "slice_scatter",
+            "Slice, ScatterElements",
+            c =>
+                WriteAt(c, numbers =>
+                    Layout.Slice(
+                        c,
+                        numbers,
+                        Dim(c),
+                        c.SizeValue(c.Raw("start") ?? 0L),
+                        c.SizeValue(c.Raw("end") ?? long.MaxValue),
+                        c.Integer(1, "step")
+                    )
+                ),
+            "dim, start, end, step"
+        );
+        table.Operation(
+            "diagonal_scatter",
+            "Gather, ScatterElements",
+            c =>
+                WriteAt(c, numbers =>
+                    Shapes.Diagonal(c, numbers, c.Integer(0, "offset"), c.Integer(0, "dim1"), c.Integer(1, "dim2"))
+                ),
+            "offset, dim1, dim2"
+        );
         table.Operation("one_hot", "OneHot", OneHot, "num_classes");
     }
 
     private static long Dim(LoweringContext c) => c.Axis(c.Integer(0, "dim"), c.Tensor().Rank);
 
-    private static GraphValue Numbers(LoweringContext c, GraphValue index) => index.Type == ScalarType.Int32 ? index : c.Cast(index, ScalarType.Int64);
+    private static GraphValue Numbers(LoweringContext c, GraphValue index) =>
+        index.Type == ScalarType.Int32 ? index : c.Cast(index, ScalarType.Int64);
 
     // ---- reading -------------------------------------------------------------------------------------------------------------
 
-    private static IEnumerable<IndexArgument> Flat(LoweringContext c, object? argument) => argument switch
-    {
-        IndexArgument index => [index],
-        ValueRef tensor => [new IndexArgument("Tensor", null, null, null, tensor)],
-        object?[] list => list.SelectMany(item => Flat(c, item)),
-        long or VaryingInteger => [new IndexArgument("Single", argument, null, null, null)],
-        null => [],
-        var other => throw c.Refuse($"an index {other}"),
-    };
+    private static IEnumerable<IndexArgument> Flat(LoweringContext c, object? argument) =>
+        argument switch
+        {
+            IndexArgument index => [index],
+            ValueRef tensor => [new IndexArgument("Tensor", null, null, null, tensor)],
+            object?[] list => list.SelectMany(item => Flat(c, item)),
+            long or VaryingInteger => [new IndexArgument("Single", argument, null, null, null)],
+            null => [],
+            var other => throw c.Refuse($"an index {other}"),
+        };
 
     /// <summary>An index tensor, and the axis of the value that it replaces.</summary>
     private sealed record TensorIndexAt(GraphValue Index, int Axis);
@@ -53,7 +119,10 @@ internal static class Indexing
     private static GraphValue Index(LoweringContext c, GraphValue value, IEnumerable<object?> arguments)
     {
         var (basic, tensors) = Basic(c, value, arguments);
-        if (tensors.Any(tensor => IsMask(tensor.Index))) throw c.Refuse("a mask as an index gives a number of elements that depends on the data. Use torch.where or masked_fill");
+        if (tensors.Any(tensor => IsMask(tensor.Index)))
+            throw c.Refuse(
+                "a mask as an index gives a number of elements that depends on the data. Use torch.where or masked_fill"
+            );
         return tensors switch
         {
             [] => basic,
@@ -63,15 +132,20 @@ internal static class Indexing
     }
 
     /// <summary>Takes all that is no index tensor.</summary>
-    private static (GraphValue Value, List<TensorIndexAt> Tensors) Basic(LoweringContext c, GraphValue value, IEnumerable<object?> arguments)
+    private static (GraphValue Value, List<TensorIndexAt> Tensors) Basic(
+        LoweringContext c,
+        GraphValue value,
+        IEnumerable<object?> arguments
+    )
     {
         var indices = arguments.SelectMany(argument => Flat(c, argument)).ToArray();
-        int AxesOf(IndexArgument index) => index.Kind switch
-        {
-            "Single" or "Slice" => 1,
-            "Tensor" => c.Operand(index.Tensor) is var tensor && IsMask(tensor) ? tensor.Rank : 1,
-            _ => 0,
-        };
+        int AxesOf(IndexArgument index) =>
+            index.Kind switch
+            {
+                "Single" or "Slice" => 1,
+                "Tensor" => c.Operand(index.Tensor) is var tensor && IsMask(tensor) ? tensor.Rank : 1,
+                _ => 0,
+            };
         var (axis, left) = (0, indices.Sum(AxesOf));
         var tensors = new List<TensorIndexAt>();
         foreach (var index in indices)
@@ -94,7 +168,16 @@ internal static class Indexing
                     break;
                 case "Slice":
                     if (index.Start is not null || index.Stop is not null || index.Step is not null)
-                        value = c.Like("Slice", [value, c.SizeValue(index.Start ?? 0L), c.SizeValue(index.Stop ?? long.MaxValue), c.Constant(axis), c.SizeValue(index.Step ?? 1L)]);
+                        value = c.Like(
+                            "Slice",
+                            [
+                                value,
+                                c.SizeValue(index.Start ?? 0L),
+                                c.SizeValue(index.Stop ?? long.MaxValue),
+                                c.Constant(axis),
+                                c.SizeValue(index.Step ?? 1L),
+                            ]
+                        );
                     axis++;
                     break;
                 case "Tensor":
@@ -124,9 +207,15 @@ internal static class Indexing
         var front = Layout.Permute(c, value, [.. axes, .. rest]);
         var chosen = c.Node("GatherND", value.Type, rank + rest.Length, [front, Layout.Concat(c, rank, wide)]);
         var areSideBySide = axes[^1] - axes[0] == axes.Length - 1;
-        if (!areSideBySide || axes[0] == 0) return chosen;
+        if (!areSideBySide || axes[0] == 0)
+            return chosen;
         var before = (int)axes[0];
-        int[] order = [.. Enumerable.Range(rank, before), .. Enumerable.Range(0, rank), .. Enumerable.Range(rank + before, rest.Length - before)];
+        int[] order =
+        [
+            .. Enumerable.Range(rank, before),
+            .. Enumerable.Range(0, rank),
+            .. Enumerable.Range(rank + before, rest.Length - before),
+        ];
         return Layout.Permute(c, chosen, [.. order.Select(axis => (long)axis)]);
     }
 
@@ -150,10 +239,19 @@ internal static class Indexing
         var axis = Dim(c);
         var sizes = LoweringContext.ToSizes(c.ResultSizes());
         var of = LoweringContext.ToSizes(c.SizesOf(x));
-        GraphValue Wide(GraphValue value, object?[] to, object?[] from) => to.Zip(from).All(pair => Equals(pair.First, pair.Second)) ? value : Layout.Expand(c, value, c.SizeVector(to), to.Length);
+        GraphValue Wide(GraphValue value, object?[] to, object?[] from) =>
+            to.Zip(from).All(pair => Equals(pair.First, pair.Second))
+                ? value
+                : Layout.Expand(c, value, c.SizeVector(to), to.Length);
         object?[] target = [.. sizes.Select((size, i) => i == axis ? of[i] : size)];
         var wide = Wide(x, target, of);
-        c.Result(c.Like("GatherElements", [wide, Wide(index, sizes, LoweringContext.ToSizes(c.SizesOf(c.Tensor(1))))], ("axis", axis)));
+        c.Result(
+            c.Like(
+                "GatherElements",
+                [wide, Wide(index, sizes, LoweringContext.ToSizes(c.SizesOf(c.Tensor(1))))],
+                ("axis", axis)
+            )
+        );
     }
 
     // ---- writing -------------------------------------------------------------------------------------------------------------
@@ -175,22 +273,43 @@ internal static class Indexing
         }
 
         var (part, tensors) = Basic(c, x, arguments);
-        if (tensors.Count > 1) throw c.Refuse("a mask beside other index tensors; write with torch.where");
+        if (tensors.Count > 1)
+            throw c.Refuse("a mask beside other index tensors; write with torch.where");
         var (mask, axis) = (tensors[0].Index, tensors[0].Axis);
         var behind = part.Rank - axis - mask.Rank;
-        if (value.Value.Rank > behind && !(value.Value.Rank == behind + 1 && source is ValueRef one && c.FixedSize(c.Operand(one), 0) == 1))
-            throw c.Refuse("a mask takes as many values as it has true elements, which depends on the data. Write with torch.where, or write one value");
+        if (
+            value.Value.Rank > behind
+            && !(value.Value.Rank == behind + 1 && source is ValueRef one && c.FixedSize(c.Operand(one), 0) == 1)
+        )
+            throw c.Refuse(
+                "a mask takes as many values as it has true elements, which depends on the data. Write with torch.where, or write one value"
+            );
         var wide = new Formula(c, Layout.Behind(c, c.Cast(mask, ScalarType.Bool), behind));
         var old = new Formula(c, part);
         var written = Formula.Where(wide, accumulate ? old + value : value, old);
-        if (arguments.SelectMany(argument => Flat(c, argument)).All(index => index.Kind is "Tensor" or "Ellipsis" or "Slice" && index is { Start: null, Stop: null, Step: null })) c.Result(written.Value);
-        else c.Result(Write(c, x, numbers => Basic(c, numbers, arguments).Value, written.Value, "none"));
+        if (
+            arguments
+                .SelectMany(argument => Flat(c, argument))
+                .All(index =>
+                    index.Kind is "Tensor" or "Ellipsis" or "Slice" && index is { Start: null, Stop: null, Step: null }
+                )
+        )
+            c.Result(written.Value);
+        else
+            c.Result(Write(c, x, numbers => Basic(c, numbers, arguments).Value, written.Value, "none"));
     }
 
-    private static void WriteAt(LoweringContext c, Func<GraphValue, GraphValue> choose) => c.Result(Write(c, c.Tensor(), choose, c.Cast(c.OptionalTensor("src")!.Value, c.Tensor().Type), "none"));
+    private static void WriteAt(LoweringContext c, Func<GraphValue, GraphValue> choose) =>
+        c.Result(Write(c, c.Tensor(), choose, c.Cast(c.OptionalTensor("src")!.Value, c.Tensor().Type), "none"));
 
     /// <summary>Writes where the same choice of the element numbers points.</summary>
-    private static GraphValue Write(LoweringContext c, GraphValue x, Func<GraphValue, GraphValue> choose, GraphValue updates, string reduction)
+    private static GraphValue Write(
+        LoweringContext c,
+        GraphValue x,
+        Func<GraphValue, GraphValue> choose,
+        GraphValue updates,
+        string reduction
+    )
     {
         var sizes = Layout.Sizes(c, x);
         var numbers = Layout.Reshape(c, Layout.Range(c, Reductions.Count(c, x, null)), sizes, x.Rank);
@@ -200,62 +319,118 @@ internal static class Indexing
         return Layout.Reshape(c, written, sizes, x.Rank);
     }
 
-    /// <summary>ScatterElements; sums of float16 and bfloat16 in float32, of booleans as any, of small integers as int32.</summary>
-    public static GraphValue Scattered(LoweringContext c, GraphValue x, GraphValue index, GraphValue updates, long axis, string reduction)
+    /// <summary>ScatterElements; sums of float16 and bfloat16 in float32, of booleans as any, of small integers as
+    /// int32.</summary>
+    public static GraphValue Scattered(
+        LoweringContext c,
+        GraphValue x,
+        GraphValue index,
+        GraphValue updates,
+        long axis,
+        string reduction
+    )
     {
-        var type = reduction == "none" ? x.Type : x.Type switch
-        {
-            ScalarType.Float16 or ScalarType.BFloat16 => ScalarType.Float32,
-            ScalarType.Bool or ScalarType.Byte or ScalarType.Int8 or ScalarType.Int16 => ScalarType.Int32,
-            var other => other,
-        };
-        (string, object)[] attributes = reduction == "none" ? [("axis", axis)] : [("axis", axis), ("reduction", reduction)];
-        return c.Cast(c.Like("ScatterElements", [c.Cast(x, type), Numbers(c, index), c.Cast(updates, type)], attributes), x.Type);
+        var type =
+            reduction == "none"
+                ? x.Type
+                : x.Type switch
+                {
+                    ScalarType.Float16 or ScalarType.BFloat16 => ScalarType.Float32,
+                    ScalarType.Bool or ScalarType.Byte or ScalarType.Int8 or ScalarType.Int16 => ScalarType.Int32,
+                    var other => other,
+                };
+        (string, object)[] attributes =
+            reduction == "none" ? [("axis", axis)] : [("axis", axis), ("reduction", reduction)];
+        return c.Cast(
+            c.Like("ScatterElements", [c.Cast(x, type), Numbers(c, index), c.Cast(updates, type)], attributes),
+            x.Type
+        );
     }
 
     private static void Scatter(LoweringContext c, string reduction)
     {
         c.Result(AlongAxis(c, (x, axis) =>
-        {
-            var index = Ranks.Vector(c, c.Tensor(1), onlyScalar: true);
-            if (c.Raw("src", "value", "values") is not ValueRef) return Scattered(c, x, index, Layout.Expand(c, c.Operand(c.Raw("src", "value"), x.Type), Layout.Sizes(c, index), index.Rank), axis, reduction);
-            // ONNX wants indices and updates of one shape; TorchSharp takes a larger source and reads its front.
-            var source = Ranks.Vector(c, c.Cast(c.Tensor(2), x.Type), onlyScalar: true);
-            var front = c.Like("Slice", [source, c.Constants(new long[index.Rank]), Layout.Sizes(c, index), c.Constants([.. Enumerable.Range(0, index.Rank).Select(i => (long)i)])]);
-            return Scattered(c, x, index, front, axis, reduction);
-        }));
+            {
+                var index = Ranks.Vector(c, c.Tensor(1), onlyScalar: true);
+                if (c.Raw("src", "value", "values") is not ValueRef)
+                    return Scattered(
+                        c,
+                        x,
+                        index,
+                        Layout.Expand(c, c.Operand(c.Raw("src", "value"), x.Type), Layout.Sizes(c, index), index.Rank),
+                        axis,
+                        reduction
+                    );
+                // ONNX wants indices and updates of one shape; TorchSharp takes a larger source and reads its front.
+                var source = Ranks.Vector(c, c.Cast(c.Tensor(2), x.Type), onlyScalar: true);
+                var front = c.Like(
+                    "Slice",
+                    [
+                        source,
+                        c.Constants(new long[index.Rank]),
+                        Layout.Sizes(c, index),
+                        c.Constants([.. Enumerable.Range(0, index.Rank).Select(i => (long)i)]),
+                    ]
+                );
+                return Scattered(c, x, index, front, axis, reduction);
+            }));
     }
 
     /// <summary>Adds or writes rows of an axis.</summary>
     private static void IndexRows(LoweringContext c, string reduction)
     {
         c.Result(AlongAxis(c, (x, axis) =>
-        {
-            var source = new Formula(c, Ranks.Vector(c, c.Cast(c.OptionalTensor("source")!.Value, x.Type), onlyScalar: true));
-            if (reduction == "add" && c.Number(1, "alpha") is var alpha && alpha != 1) source = x.Type == ScalarType.Bool ? source & source.Number(alpha) : source * alpha;
-            var rows = Layout.Behind(c, Ranks.Vector(c, Numbers(c, c.Tensor(1))), x.Rank - 1 - (int)axis);
-            return Scattered(c, x, Layout.Expand(c, rows, Layout.Sizes(c, source.Value), x.Rank), source.Value, axis, reduction);
-        }));
+            {
+                var source = new Formula(
+                    c,
+                    Ranks.Vector(c, c.Cast(c.OptionalTensor("source")!.Value, x.Type), onlyScalar: true)
+                );
+                if (reduction == "add" && c.Number(1, "alpha") is var alpha && alpha != 1)
+                    source = x.Type == ScalarType.Bool ? source & source.Number(alpha) : source * alpha;
+                var rows = Layout.Behind(c, Ranks.Vector(c, Numbers(c, c.Tensor(1))), x.Rank - 1 - (int)axis);
+                return Scattered(
+                    c,
+                    x,
+                    Layout.Expand(c, rows, Layout.Sizes(c, source.Value), x.Rank),
+                    source.Value,
+                    axis,
+                    reduction
+                );
+            }));
     }
 
     private static void IndexFill(LoweringContext c)
     {
         c.Result(AlongAxis(c, (x, axis) =>
-        {
-            // The rows that are in the index, as a mask of the axis.
-            var index = Ranks.Vector(c, Numbers(c, c.Tensor(1)));
-            GraphValue Filled(bool value, GraphValue sizes) => Layout.Expand(c, c.Scalar(value ? 1 : 0, ScalarType.Bool), sizes, 1);
-            var rows = c.Like("ScatterElements", [Filled(false, Layout.Size(c, x, axis)), index, Filled(true, Layout.Sizes(c, index))], ("axis", 0L));
-            var mask = new Formula(c, Layout.Behind(c, rows, x.Rank - 1 - (int)axis));
-            return Formula.Where(mask, new Formula(c, c.Operand(c.Raw("value"), x.Type)), new Formula(c, x)).Value;
-        }));
+            {
+                // The rows that are in the index, as a mask of the axis.
+                var index = Ranks.Vector(c, Numbers(c, c.Tensor(1)));
+                GraphValue Filled(bool value, GraphValue sizes) =>
+                    Layout.Expand(c, c.Scalar(value ? 1 : 0, ScalarType.Bool), sizes, 1);
+                var rows = c.Like(
+                    "ScatterElements",
+                    [Filled(false, Layout.Size(c, x, axis)), index, Filled(true, Layout.Sizes(c, index))],
+                    ("axis", 0L)
+                );
+                var mask = new Formula(c, Layout.Behind(c, rows, x.Rank - 1 - (int)axis));
+                return Formula.Where(mask, new Formula(c, c.Operand(c.Raw("value"), x.Type)), new Formula(c, x)).Value;
+            }));
     }
 
     private static void OneHot(LoweringContext c)
     {
         var classes = c.Integer(-1, "num_classes");
-        if (classes < 0) throw c.Refuse("num_classes is not given, so that the size depends on the data");
+        if (classes < 0)
+            throw c.Refuse("num_classes is not given, so that the size depends on the data");
         using var scope = NewDisposeScope();
-        c.Result(c.Node("OneHot", ScalarType.Int64, c.ResultRank(), [c.Tensor(), c.IntegerScalar(classes), c.Computed(tensor(new long[] { 0, 1 }), "off_on")], ("axis", -1L)));
+        c.Result(
+            c.Node(
+                "OneHot",
+                ScalarType.Int64,
+                c.ResultRank(),
+                [c.Tensor(), c.IntegerScalar(classes), c.Computed(tensor(new long[] { 0, 1 }), "off_on")],
+                ("axis", -1L)
+            )
+        );
     }
 }

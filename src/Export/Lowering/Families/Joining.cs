@@ -11,56 +11,123 @@ internal static class Joining
     {
         table.Operation("cat", "Concat", Cat, "dim");
         table.Operation("stack", "Unsqueeze, Concat", Stack, "dim");
-        table.Operation("hstack", "Concat", c => c.Result(Concat(c, c.ResultRank() == 1 ? 0 : 1, [.. c.Tensors().Select(part => Ranks.Vector(c, part, onlyScalar: true))])));
-        table.Operation("vstack", "Unsqueeze, Concat", c => c.Result(Concat(c, 0, [.. c.Tensors().Select(part => Layout.InFront(c, part, 2))])));
-        table.Operation("dstack", "Unsqueeze, Concat", c => c.Result(Concat(c, 2, [.. c.Tensors().Select(part => AtLeastThree(c, part))])));
-        table.Operation("column_stack", "Unsqueeze, Concat", c => c.Result(Concat(c, 1, [.. c.Tensors().Select(part => part.Rank < 2 ? Layout.Behind(c, part, 2 - part.Rank) : part)])));
+        table.Operation("hstack", "Concat", c =>
+            c.Result(
+                Concat(
+                    c,
+                    c.ResultRank() == 1 ? 0 : 1,
+                    [.. c.Tensors().Select(part => Ranks.Vector(c, part, onlyScalar: true))]
+                )
+            )
+        );
+        table.Operation("vstack", "Unsqueeze, Concat", c =>
+            c.Result(Concat(c, 0, [.. c.Tensors().Select(part => Layout.InFront(c, part, 2))]))
+        );
+        table.Operation("dstack", "Unsqueeze, Concat", c =>
+            c.Result(Concat(c, 2, [.. c.Tensors().Select(part => AtLeastThree(c, part))]))
+        );
+        table.Operation("column_stack", "Unsqueeze, Concat", c =>
+            c.Result(
+                Concat(
+                    c,
+                    1,
+                    [.. c.Tensors().Select(part => part.Rank < 2 ? Layout.Behind(c, part, 2 - part.Rank) : part)]
+                )
+            )
+        );
         table.Operation("block_diag", "Pad, Concat", BlockDiagonal);
-        foreach (var name in (string[])["chunk", "split", "tensor_split"]) table.Operation(name, "Split", c => Split(c, c.Integer(0, "dim", "dimension")), "sizes or count, dim");
+        foreach (var name in (string[])["chunk", "split", "tensor_split"])
+            table.Operation(name, "Split", c => Split(c, c.Integer(0, "dim", "dimension")), "sizes or count, dim");
         table.Operation("hsplit", "Split", c => Split(c, c.Tensor().Rank == 1 ? 0 : 1), "sizes or count");
         table.Operation("vsplit", "Split", c => Split(c, 0), "sizes or count");
         table.Operation("dsplit", "Split", c => Split(c, 2), "sizes or count");
         table.Operation("meshgrid", "Unsqueeze, Expand", MeshGrid, "indexing: ij, xy");
         table.Operation("broadcast_tensors", "Expand", BroadcastTensors);
         table.Operation("unbind", "Gather", Unbind, "dim");
-        table.Operation("narrow", "Slice", c => Slice(c, c.Raw("start"), Sum(c, c.Raw("start"), c.Raw("length")), 1L), "dim, start, length");
-        table.Operation("slice", "Slice", c => Slice(c, c.Raw("start"), c.Raw("finish", "end"), c.Raw("step") ?? 1L), "dim, start, finish, step");
-        table.Operation("select", "Gather", c => c.Result(c.Node("Gather", c.ResultType(), c.ResultRank(), [c.Tensor(), c.Operand(c.Raw("index"), ScalarType.Int64)], ("axis", c.Axis(c.Integer(0, "dim"), c.Tensor().Rank)))), "dim, index");
+        table.Operation(
+            "narrow",
+            "Slice",
+            c => Slice(c, c.Raw("start"), Sum(c, c.Raw("start"), c.Raw("length")), 1L),
+            "dim, start, length"
+        );
+        table.Operation(
+            "slice",
+            "Slice",
+            c => Slice(c, c.Raw("start"), c.Raw("finish", "end"), c.Raw("step") ?? 1L),
+            "dim, start, finish, step"
+        );
+        table.Operation(
+            "select",
+            "Gather",
+            c =>
+                c.Result(
+                    c.Node(
+                        "Gather",
+                        c.ResultType(),
+                        c.ResultRank(),
+                        [c.Tensor(), c.Operand(c.Raw("index"), ScalarType.Int64)],
+                        ("axis", c.Axis(c.Integer(0, "dim"), c.Tensor().Rank))
+                    )
+                ),
+            "dim, index"
+        );
     }
 
     private static GraphValue Concat(LoweringContext c, long axis, GraphValue[] parts) =>
-        c.Node("Concat", c.ResultType(), c.ResultRank(), [.. parts.Select(part => c.Cast(part, c.ResultType()))], ("axis", c.Axis(axis, c.ResultRank())));
+        c.Node(
+            "Concat",
+            c.ResultType(),
+            c.ResultRank(),
+            [.. parts.Select(part => c.Cast(part, c.ResultType()))],
+            ("axis", c.Axis(axis, c.ResultRank()))
+        );
 
     private static void Stack(LoweringContext c)
     {
         var axis = c.Axis(c.Integer(0, "dim"), c.ResultRank());
-        c.Result(Concat(c, axis, [.. c.Tensors().Select(part => c.Node("Unsqueeze", part.Type, part.Rank + 1, [part, c.Constant(axis)]))]));
+        c.Result(
+            Concat(
+                c,
+                axis,
+                [.. c.Tensors().Select(part => c.Node("Unsqueeze", part.Type, part.Rank + 1, [part, c.Constant(axis)]))]
+            )
+        );
     }
 
     private static void Cat(LoweringContext c)
     {
         // TorchSharp skips an empty vector among tensors with more axes.
-        var parts = c.Tensors().Where(part => part.Rank > 1 || c.ResultRank() == 1 || c.FixedSize(part, 0) != 0).ToArray();
+        var parts = c.Tensors()
+            .Where(part => part.Rank > 1 || c.ResultRank() == 1 || c.FixedSize(part, 0) != 0)
+            .ToArray();
         c.Result(Concat(c, c.Integer(0, "dim", "dimension", "axis"), parts));
     }
 
-    private static GraphValue AtLeastThree(LoweringContext c, GraphValue part) => part.Rank switch
-    {
-        0 => Layout.Unsqueeze(c, part, 0, 1, 2),
-        1 => Layout.Unsqueeze(c, part, 0, 2),
-        2 => Layout.Unsqueeze(c, part, 2),
-        _ => part,
-    };
+    private static GraphValue AtLeastThree(LoweringContext c, GraphValue part) =>
+        part.Rank switch
+        {
+            0 => Layout.Unsqueeze(c, part, 0, 1, 2),
+            1 => Layout.Unsqueeze(c, part, 0, 2),
+            2 => Layout.Unsqueeze(c, part, 2),
+            _ => part,
+        };
 
     private static void BlockDiagonal(LoweringContext c)
     {
         var parts = c.Tensors().Select(part => Layout.InFront(c, c.Cast(part, c.ResultType()), 2)).ToArray();
-        GraphValue Zeros(GraphValue height, GraphValue width) => c.Node("Expand", c.ResultType(), 2, [c.Scalar(0, c.ResultType()), Layout.Concat(c, 0, height, width)]);
+        GraphValue Zeros(GraphValue height, GraphValue width) =>
+            c.Node("Expand", c.ResultType(), 2, [c.Scalar(0, c.ResultType()), Layout.Concat(c, 0, height, width)]);
         var rows = new List<GraphValue>();
         for (var i = 0; i < parts.Length; i++)
         {
             var height = Layout.Size(c, parts[i], 0);
-            rows.Add(Layout.Concat(c, 1, [.. parts.Select((other, j) => i == j ? other : Zeros(height, Layout.Size(c, other, 1)))]));
+            rows.Add(
+                Layout.Concat(
+                    c,
+                    1,
+                    [.. parts.Select((other, j) => i == j ? other : Zeros(height, Layout.Size(c, other, 1)))]
+                )
+            );
         }
 
         c.Result(Layout.Concat(c, 0, [.. rows]));
@@ -71,7 +138,15 @@ internal static class Joining
         // Axis i follows tensor i; with "xy" the first two axes change places.
         var tensors = c.Tensors();
         var swapped = c.Text("indexing") == "xy" && tensors.Length > 1;
-        var sizes = Layout.Concat(c, 0, [.. Enumerable.Range(0, tensors.Length).Select(axis => Layout.Size(c, Ranks.Vector(c, tensors[AxisOf(axis, swapped)]), 0))]);
+        var sizes = Layout.Concat(
+            c,
+            0,
+            [
+                .. Enumerable
+                    .Range(0, tensors.Length)
+                    .Select(axis => Layout.Size(c, Ranks.Vector(c, tensors[AxisOf(axis, swapped)]), 0)),
+            ]
+        );
         for (var i = 0; i < tensors.Length; i++)
         {
             var axis = AxisOf(i, swapped);
@@ -85,7 +160,11 @@ internal static class Joining
     private static void BroadcastTensors(LoweringContext c)
     {
         var tensors = c.Tensors();
-        for (var i = 0; i < tensors.Length; i++) c.Result(Layout.Expand(c, tensors[i], c.SizeVector(LoweringContext.ToSizes(c.ResultSizes(i))), c.ResultRank(i)), i);
+        for (var i = 0; i < tensors.Length; i++)
+            c.Result(
+                Layout.Expand(c, tensors[i], c.SizeVector(LoweringContext.ToSizes(c.ResultSizes(i))), c.ResultRank(i)),
+                i
+            );
     }
 
     private static void Split(LoweringContext c, long dim)
@@ -98,43 +177,85 @@ internal static class Joining
             return;
         }
 
-        var sizes = Enumerable.Range(0, c.ResultCount).Select(i => c.FixedResultSize(i, (int)axis) is { } size ? (object)size : new VaryingInteger([.. c.ResultSizes(i).Select(shape => shape[axis])])).ToArray();
-        var parts = c.Nodes("Split", [.. sizes.Select(_ => (input.Type, input.Rank))], [input, c.SizeVector(sizes)], ("axis", axis));
-        for (var i = 0; i < parts.Length; i++) c.Result(parts[i], i);
+        var sizes = Enumerable
+            .Range(0, c.ResultCount)
+            .Select(i =>
+                c.FixedResultSize(i, (int)axis) is { } size
+                    ? (object)size
+                    : new VaryingInteger([.. c.ResultSizes(i).Select(shape => shape[axis])])
+            )
+            .ToArray();
+        var parts = c.Nodes(
+            "Split",
+            [.. sizes.Select(_ => (input.Type, input.Rank))],
+            [input, c.SizeVector(sizes)],
+            ("axis", axis)
+        );
+        for (var i = 0; i < parts.Length; i++)
+            c.Result(parts[i], i);
     }
 
-    /// <summary>Where the number of parts follows a size: each that is used is a slice from the sum of the sizes before it.</summary>
+    /// <summary>Where the number of parts follows a size: each that is used is a slice from the sum of the sizes
+    /// before it.</summary>
     private static void SplitVarying(LoweringContext c, GraphValue input, long axis)
     {
         for (var i = 0; i < c.ResultCount; i++)
         {
             var first = Together(Sums(c, i, axis));
             var end = Together(Sums(c, i + 1, axis));
-            c.Result(c.IsUsed(i) ? c.Like("Slice", [input, c.SizeValue(first), c.SizeValue(end), c.Constant(axis), c.Constant(1)]) : input, i);
+            c.Result(
+                c.IsUsed(i)
+                    ? c.Like("Slice", [input, c.SizeValue(first), c.SizeValue(end), c.Constant(axis), c.Constant(1)])
+                    : input,
+                i
+            );
         }
     }
 
-    private static long[] Sums(LoweringContext c, int parts, long axis) => Enumerable.Range(0, parts)
-        .Aggregate(new long[c.ResultSizes().Length], (sums, part) => [.. sums.Zip(c.ResultSizes(part), (sum, shape) => sum + shape[axis])]);
+    private static long[] Sums(LoweringContext c, int parts, long axis) =>
+        Enumerable
+            .Range(0, parts)
+            .Aggregate(new long[c.ResultSizes().Length], (sums, part) =>
+                [.. sums.Zip(c.ResultSizes(part), (sum, shape) => sum + shape[axis])]
+            );
 
     private static void Unbind(LoweringContext c)
     {
         var input = c.Tensor();
         var axis = c.Axis(c.Integer(0, "dim", "dimension"), input.Rank);
-        for (var i = 0; i < c.ResultCount; i++) c.Result(c.IsUsed(i) ? c.Node("Gather", input.Type, input.Rank - 1, [input, c.IntegerScalar(i)], ("axis", axis)) : input, i);
+        for (var i = 0; i < c.ResultCount; i++)
+            c.Result(
+                c.IsUsed(i)
+                    ? c.Node("Gather", input.Type, input.Rank - 1, [input, c.IntegerScalar(i)], ("axis", axis))
+                    : input,
+                i
+            );
     }
 
-    private static object? Sum(LoweringContext c, object? start, object? length) => (start, length) switch
-    {
-        (long a, long b) => a < 0 && a + b == 0 ? long.MaxValue : a + b,
-        (VaryingInteger a, long b) => new VaryingInteger([.. a.Values.Select(value => value + b)]),
-        (long a, VaryingInteger b) => new VaryingInteger([.. b.Values.Select(value => a + value)]),
-        (VaryingInteger a, VaryingInteger b) => Together([.. a.Values.Zip(b.Values, (x, y) => x + y)]),
-        _ => throw c.Refuse("start or length is missing"),
-    };
+    private static object? Sum(LoweringContext c, object? start, object? length) =>
+        (start, length) switch
+        {
+            (long a, long b) => a < 0 && a + b == 0 ? long.MaxValue : a + b,
+            (VaryingInteger a, long b) => new VaryingInteger([.. a.Values.Select(value => value + b)]),
+            (long a, VaryingInteger b) => new VaryingInteger([.. b.Values.Select(value => a + value)]),
+            (VaryingInteger a, VaryingInteger b) => Together([.. a.Values.Zip(b.Values, (x, y) => x + y)]),
+            _ => throw c.Refuse("start or length is missing"),
+        };
 
-    private static object Together(long[] values) => values.All(value => value == values[0]) ? values[0] : new VaryingInteger(values);
+    private static object Together(long[] values) =>
+        values.All(value => value == values[0]) ? values[0] : new VaryingInteger(values);
 
     private static void Slice(LoweringContext c, object? start, object? end, object? step) =>
-        c.Result(c.Like("Slice", [c.Tensor(), c.SizeValue(start ?? 0L), c.SizeValue(end ?? long.MaxValue), c.Constant(c.Axis(c.Integer(0, "dim"), c.Tensor().Rank)), c.SizeValue(step ?? 1L)]));
+        c.Result(
+            c.Like(
+                "Slice",
+                [
+                    c.Tensor(),
+                    c.SizeValue(start ?? 0L),
+                    c.SizeValue(end ?? long.MaxValue),
+                    c.Constant(c.Axis(c.Integer(0, "dim"), c.Tensor().Rank)),
+                    c.SizeValue(step ?? 1L),
+                ]
+            )
+        );
 }

@@ -10,13 +10,23 @@ internal static class Linears
     public static void Register(OperatorTable table)
     {
         table.Module<Linear>("Gemm; MatMul, Add", Module, "bias");
-        table.Operation("linear", "Gemm; MatMul, Add", c => Lower(c, c.Tensor(), c.Tensor(1), c.OptionalTensor("bias")), "bias");
+        table.Operation(
+            "linear",
+            "Gemm; MatMul, Add",
+            c => Lower(c, c.Tensor(), c.Tensor(1), c.OptionalTensor("bias")),
+            "bias"
+        );
     }
 
     private static void Module(LoweringContext c)
     {
         var module = (Linear)c.Module!;
-        Lower(c, c.Tensor(), c.Parameter(module.weight, "weight"), module.bias is { } bias ? c.Parameter(bias, "bias") : null);
+        Lower(
+            c,
+            c.Tensor(),
+            c.Parameter(module.weight, "weight"),
+            module.bias is { } bias ? c.Parameter(bias, "bias") : null
+        );
     }
 
     private static void Lower(LoweringContext c, GraphValue input, GraphValue weight, GraphValue? bias)

@@ -1,4 +1,5 @@
-// Matrix products. MatMul broadcasts leading axes as torch.matmul does, and takes vectors. float16 and bfloat16 are summed in float32, small
+// Matrix products. MatMul broadcasts leading axes as torch.matmul does, and takes vectors. float16 and bfloat16 are
+// summed in float32, small
 // integers in int32; beta = 0 leaves the addend out, NaN and all, as TorchSharp does.
 using TorchSharp;
 using TorchSharp.Modules;
@@ -10,21 +11,69 @@ internal static class Matrices
 {
     public static void Register(OperatorTable table)
     {
-        foreach (var name in (string[])["matmul", "mm", "bmm", "mv", "dot", "vdot"]) table.Operation(name, "MatMul", c => c.Result(MatMul(c, Wide(c, 0), Wide(c, 1))));
+        foreach (var name in (string[])["matmul", "mm", "bmm", "mv", "dot", "vdot"])
+            table.Operation(name, "MatMul", c => c.Result(MatMul(c, Wide(c, 0), Wide(c, 1))));
         table.Operation("inner", "MatMul, Reshape", Inner);
         table.Operation("linalg.multi_dot", "MatMul", Chain);
         table.Operation("chain_matmul", "MatMul", Chain);
         table.Operation("tensordot", "Transpose, Reshape, MatMul", TensorDot, "dims");
         table.Operation("kron", "Reshape, Mul", Kronecker);
-        foreach (var name in (string[])["outer", "ger"]) table.Operation(name, "Unsqueeze, Mul", c => c.Result(Outer(c, 0)));
-        table.Operation("linalg.vecdot", "Mul, ReduceSum", c => c.Result(Reductions.Reduce(c, "ReduceSum", (new Formula(c, Wide(c, 0)) * new Formula(c, Wide(c, 1))).Value, [c.Axis(c.Integer(-1, "dim"), Math.Max(c.Tensor().Rank, c.Tensor(1).Rank))], keep: false)), "dim");
+        foreach (var name in (string[])["outer", "ger"])
+            table.Operation(name, "Unsqueeze, Mul", c => c.Result(Outer(c, 0)));
+        table.Operation(
+            "linalg.vecdot",
+            "Mul, ReduceSum",
+            c =>
+                c.Result(
+                    Reductions.Reduce(
+                        c,
+                        "ReduceSum",
+                        (new Formula(c, Wide(c, 0)) * new Formula(c, Wide(c, 1))).Value,
+                        [c.Axis(c.Integer(-1, "dim"), Math.Max(c.Tensor().Rank, c.Tensor(1).Rank))],
+                        keep: false
+                    )
+                ),
+            "dim"
+        );
         table.Operation("linalg.cross", "Gather, Mul, Sub", Cross, "dim");
         table.Operation("addmm", "Gemm; MatMul, Mul, Add", AddMm, "beta, alpha");
-        table.Operation("addmv", "MatMul, Mul, Add", c => c.Result(Scaled(c, MatMul(c, Wide(c, 1), Wide(c, 2)))), "beta, alpha");
+        table.Operation(
+            "addmv",
+            "MatMul, Mul, Add",
+            c => c.Result(Scaled(c, MatMul(c, Wide(c, 1), Wide(c, 2)))),
+            "beta, alpha"
+        );
         table.Operation("addr", "Mul, Add", c => c.Result(Scaled(c, Outer(c, 1))), "beta, alpha");
-        table.Operation("baddbmm", "MatMul, Mul, Add", c => c.Result(Scaled(c, MatMul(c, Wide(c, 1), Wide(c, 2)))), "beta, alpha");
-        table.Operation("addbmm", "MatMul, ReduceSum, Mul, Add", c => c.Result(Scaled(c, Reductions.Reduce(c, "ReduceSum", MatMul(c, Wide(c, 1), Wide(c, 2)), [0], keep: false))), "beta, alpha");
-        table.Operation("einsum", "Einsum", c => c.Result(c.Node("Einsum", c.ResultType(), c.ResultRank(), c.Tensors(), ("equation", c.Text("equation")!.Replace(" ", "", StringComparison.Ordinal)))), "equation");
+        table.Operation(
+            "baddbmm",
+            "MatMul, Mul, Add",
+            c => c.Result(Scaled(c, MatMul(c, Wide(c, 1), Wide(c, 2)))),
+            "beta, alpha"
+        );
+        table.Operation(
+            "addbmm",
+            "MatMul, ReduceSum, Mul, Add",
+            c =>
+                c.Result(
+                    Scaled(c, Reductions.Reduce(c, "ReduceSum", MatMul(c, Wide(c, 1), Wide(c, 2)), [0], keep: false))
+                ),
+            "beta, alpha"
+        );
+        table.Operation(
+            "einsum",
+            "Einsum",
+            c =>
+                c.Result(
+                    c.Node(
+                        "Einsum",
+                        c.ResultType(),
+                        c.ResultRank(),
+                        c.Tensors(),
+                        ("equation", c.Text("equation")!.Replace(" ", "", StringComparison.Ordinal))
+                    )
+                ),
+            "equation"
+        );
         table.Module<Bilinear>("Einsum, Add", BilinearModule, "bias");
         table.Operation("bilinear", "Einsum, Add", c => BilinearRule(c, c.Tensor(2), c.OptionalTensor("bias")), "bias");
     }
@@ -33,7 +82,8 @@ internal static class Matrices
     public static GraphValue MatMul(LoweringContext c, GraphValue a, GraphValue b)
     {
         // ONNX Runtime takes no empty batch of vectors: a matrix of one column, then.
-        if (b.Rank == 1 && a.Rank > 1) return Layout.Squeeze(c, MatMul(c, a, Layout.Unsqueeze(c, b, 1)), a.Rank - 1L);
+        if (b.Rank == 1 && a.Rank > 1)
+            return Layout.Squeeze(c, MatMul(c, a, Layout.Unsqueeze(c, b, 1)), a.Rank - 1L);
         var rank = (a.Rank, b.Rank) switch
         {
             (1, 1) => 0,
@@ -44,7 +94,8 @@ internal static class Matrices
     }
 
     /// <summary>A tensor argument in the dtype in which products are summed.</summary>
-    private static GraphValue Wide(LoweringContext c, int position) => c.Cast(c.Tensor(position), Kernels.Wide(c.ResultType()));
+    private static GraphValue Wide(LoweringContext c, int position) =>
+        c.Cast(c.Tensor(position), Kernels.Wide(c.ResultType()));
 
     private static void Chain(LoweringContext c)
     {
@@ -55,71 +106,136 @@ internal static class Matrices
     private static void Inner(LoweringContext c)
     {
         var (a, b) = (Wide(c, 0), Wide(c, 1));
-        if (a.Rank == 0 || b.Rank == 0) c.Result((new Formula(c, a) * new Formula(c, b)).Value);
-        else c.Result(Contract(c, a, b, [a.Rank - 1L], [b.Rank - 1L]));
+        if (a.Rank == 0 || b.Rank == 0)
+            c.Result((new Formula(c, a) * new Formula(c, b)).Value);
+        else
+            c.Result(Contract(c, a, b, [a.Rank - 1L], [b.Rank - 1L]));
     }
 
     private static void TensorDot(LoweringContext c)
     {
         var (a, b) = (Wide(c, 0), Wide(c, 1));
-        long[] first, second;
-        if (c.Raw("dims1") is not null) (first, second) = (c.Integers("dims1")!, c.Integers("dims2")!);
-        else if (c.Raw("dims") is object?[] pairs) (first, second) = ([.. pairs.Cast<object?[]>().Select(pair => (long)pair[0]!)], [.. pairs.Cast<object?[]>().Select(pair => (long)pair[1]!)]);
+        long[] first,
+            second;
+        if (c.Raw("dims1") is not null)
+            (first, second) = (c.Integers("dims1")!, c.Integers("dims2")!);
+        else if (c.Raw("dims") is object?[] pairs)
+            (first, second) = (
+                [.. pairs.Cast<object?[]>().Select(pair => (long)pair[0]!)],
+                [.. pairs.Cast<object?[]>().Select(pair => (long)pair[1]!)]
+            );
         else
         {
             var count = (int)c.Integer(2, "dims");
-            (first, second) = ([.. Enumerable.Range(a.Rank - count, count).Select(axis => (long)axis)], [.. Enumerable.Range(0, count).Select(axis => (long)axis)]);
+            (first, second) = (
+                [.. Enumerable.Range(a.Rank - count, count).Select(axis => (long)axis)],
+                [.. Enumerable.Range(0, count).Select(axis => (long)axis)]
+            );
         }
 
-        c.Result(Contract(c, a, b, [.. first.Select(axis => c.Axis(axis, a.Rank))], [.. second.Select(axis => c.Axis(axis, b.Rank))]));
+        c.Result(
+            Contract(
+                c,
+                a,
+                b,
+                [.. first.Select(axis => c.Axis(axis, a.Rank))],
+                [.. second.Select(axis => c.Axis(axis, b.Rank))]
+            )
+        );
     }
 
     /// <summary>Sums products over pairs of axes; the axes that are left follow each other.</summary>
     private static GraphValue Contract(LoweringContext c, GraphValue a, GraphValue b, long[] first, long[] second)
     {
-        static long[] Rest(int rank, long[] axes) => [.. Enumerable.Range(0, rank).Select(axis => (long)axis).Except(axes)];
+        static long[] Rest(int rank, long[] axes) =>
+            [.. Enumerable.Range(0, rank).Select(axis => (long)axis).Except(axes)];
         var (restA, restB) = (Rest(a.Rank, first), Rest(b.Rank, second));
-        var left = Layout.Reshape(c, Layout.Permute(c, a, [.. restA, .. first]), Layout.Concat(c, 0, Layout.Product(c, a, restA), Layout.Product(c, a, first)), 2);
-        var right = Layout.Reshape(c, Layout.Permute(c, b, [.. second, .. restB]), Layout.Concat(c, 0, Layout.Product(c, b, second), Layout.Product(c, b, restB)), 2);
-        return Layout.Reshape(c, MatMul(c, left, right), c.SizeVector(LoweringContext.ToSizes(c.ResultSizes())), restA.Length + restB.Length);
+        var left = Layout.Reshape(
+            c,
+            Layout.Permute(c, a, [.. restA, .. first]),
+            Layout.Concat(c, 0, Layout.Product(c, a, restA), Layout.Product(c, a, first)),
+            2
+        );
+        var right = Layout.Reshape(
+            c,
+            Layout.Permute(c, b, [.. second, .. restB]),
+            Layout.Concat(c, 0, Layout.Product(c, b, second), Layout.Product(c, b, restB)),
+            2
+        );
+        return Layout.Reshape(
+            c,
+            MatMul(c, left, right),
+            c.SizeVector(LoweringContext.ToSizes(c.ResultSizes())),
+            restA.Length + restB.Length
+        );
     }
 
     private static void Kronecker(LoweringContext c)
     {
         // Axis i of the result is axis i of the first, then of the second.
         var rank = c.ResultRank();
-        var (a, b) = (Layout.InFront(c, c.Cast(c.Tensor(), c.ResultType()), rank), Layout.InFront(c, c.Cast(c.Tensor(1), c.ResultType()), rank));
+        var (a, b) = (
+            Layout.InFront(c, c.Cast(c.Tensor(), c.ResultType()), rank),
+            Layout.InFront(c, c.Cast(c.Tensor(1), c.ResultType()), rank)
+        );
         var spreadA = Layout.Unsqueeze(c, a, [.. Enumerable.Range(0, rank).Select(axis => (2L * axis) + 1)]);
         var spreadB = Layout.Unsqueeze(c, b, [.. Enumerable.Range(0, rank).Select(axis => 2L * axis)]);
-        c.Result(Layout.Reshape(c, (new Formula(c, spreadA) * new Formula(c, spreadB)).Value, c.SizeVector(LoweringContext.ToSizes(c.ResultSizes())), rank));
+        c.Result(
+            Layout.Reshape(
+                c,
+                (new Formula(c, spreadA) * new Formula(c, spreadB)).Value,
+                c.SizeVector(LoweringContext.ToSizes(c.ResultSizes())),
+                rank
+            )
+        );
     }
 
     /// <summary>Products of the elements of two vectors, the first of which is the argument at a position.</summary>
     private static GraphValue Outer(LoweringContext c, int position)
     {
-        var (column, row) = (new Formula(c, Layout.Unsqueeze(c, Wide(c, position), 1)), new Formula(c, Layout.Unsqueeze(c, Wide(c, position + 1), 0)));
+        var (column, row) = (
+            new Formula(c, Layout.Unsqueeze(c, Wide(c, position), 1)),
+            new Formula(c, Layout.Unsqueeze(c, Wide(c, position + 1), 0))
+        );
         return (column.Type == ScalarType.Bool ? column & row : column * row).Value;
     }
 
     private static void Cross(LoweringContext c)
     {
         var axis = c.Axis(c.Integer(-1, "dim"), c.ResultRank());
-        Formula Turned(int position, params long[] order) => new(c, Layout.Gather(c, Wide(c, position), c.Constants(order), axis - c.ResultRank() + c.Tensor(position).Rank));
+        Formula Turned(int position, params long[] order) =>
+            new(
+                c,
+                Layout.Gather(c, Wide(c, position), c.Constants(order), axis - c.ResultRank() + c.Tensor(position).Rank)
+            );
         c.Result((Turned(0, 1, 2, 0) * Turned(1, 2, 0, 1) - Turned(0, 2, 0, 1) * Turned(1, 1, 2, 0)).Value);
     }
 
     private static void AddMm(LoweringContext c)
     {
         var (alpha, beta) = (c.Number(1, "alpha"), c.Number(1, "beta"));
-        if (c.ResultType() == ScalarType.Float32 && beta != 0) c.Result(c.Node("Gemm", ScalarType.Float32, 2, [c.Tensor(1), c.Tensor(2), c.Tensor()], ("alpha", (float)alpha), ("beta", (float)beta)));
-        else c.Result(Scaled(c, MatMul(c, Wide(c, 1), Wide(c, 2))));
+        if (c.ResultType() == ScalarType.Float32 && beta != 0)
+            c.Result(
+                c.Node(
+                    "Gemm",
+                    ScalarType.Float32,
+                    2,
+                    [c.Tensor(1), c.Tensor(2), c.Tensor()],
+                    ("alpha", (float)alpha),
+                    ("beta", (float)beta)
+                )
+            );
+        else
+            c.Result(Scaled(c, MatMul(c, Wide(c, 1), Wide(c, 2))));
     }
 
     private static GraphValue Scaled(LoweringContext c, GraphValue product)
     {
         var sum = new Formula(c, product);
-        if (c.Number(1, "alpha") is var alpha && alpha != 1) sum *= alpha;
-        if (c.Number(1, "beta") is var beta && beta == 0) return sum.Value;
+        if (c.Number(1, "alpha") is var alpha && alpha != 1)
+            sum *= alpha;
+        if (c.Number(1, "beta") is var beta && beta == 0)
+            return sum.Value;
         var input = new Formula(c, Wide(c, 0));
         return (beta == 1 ? input + sum : input * beta + sum).Value;
     }
@@ -127,13 +243,26 @@ internal static class Matrices
     private static void BilinearModule(LoweringContext c)
     {
         var module = (Bilinear)c.Module!;
-        BilinearRule(c, c.Parameter(module.weight, "weight"), module.bias is { } bias ? c.Parameter(bias, "bias") : null);
+        BilinearRule(
+            c,
+            c.Parameter(module.weight, "weight"),
+            module.bias is { } bias ? c.Parameter(bias, "bias") : null
+        );
     }
 
     private static void BilinearRule(LoweringContext c, GraphValue weight, GraphValue? bias)
     {
         var type = Kernels.Wide(c.ResultType());
-        var product = new Formula(c, c.Node("Einsum", type, c.ResultRank(), [Wide(c, 0), c.Cast(weight, type), Wide(c, 1)], ("equation", "...i,oij,...j->...o")));
+        var product = new Formula(
+            c,
+            c.Node(
+                "Einsum",
+                type,
+                c.ResultRank(),
+                [Wide(c, 0), c.Cast(weight, type), Wide(c, 1)],
+                ("equation", "...i,oij,...j->...o")
+            )
+        );
         c.Result(bias is { } added ? (product + new Formula(c, added).To(type)).Value : product.Value);
     }
 }

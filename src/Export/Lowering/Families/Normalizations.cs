@@ -16,15 +16,61 @@ internal static class Normalizations
         table.Module<BatchNorm1d>("BatchNormalization", Batch, "eps, affine, momentum");
         table.Module<BatchNorm2d>("BatchNormalization", Batch, "eps, affine, momentum");
         table.Module<BatchNorm3d>("BatchNormalization", Batch, "eps, affine, momentum");
-        table.Module<InstanceNorm1d>("InstanceNormalization; BatchNormalization", Instance, "eps, affine, track_running_stats");
-        table.Module<InstanceNorm2d>("InstanceNormalization; BatchNormalization", Instance, "eps, affine, track_running_stats");
-        table.Module<InstanceNorm3d>("InstanceNormalization; BatchNormalization", Instance, "eps, affine, track_running_stats");
+        table.Module<InstanceNorm1d>(
+            "InstanceNormalization; BatchNormalization",
+            Instance,
+            "eps, affine, track_running_stats"
+        );
+        table.Module<InstanceNorm2d>(
+            "InstanceNormalization; BatchNormalization",
+            Instance,
+            "eps, affine, track_running_stats"
+        );
+        table.Module<InstanceNorm3d>(
+            "InstanceNormalization; BatchNormalization",
+            Instance,
+            "eps, affine, track_running_stats"
+        );
         table.Module<LayerNorm>("LayerNormalization", Layer, "normalized_shape, eps, elementwise_affine");
-        table.Module<LocalResponseNorm>("LRN", c => Local(c, ((LocalResponseNorm)c.Module!).size, ((LocalResponseNorm)c.Module!).alpha, ((LocalResponseNorm)c.Module!).beta, ((LocalResponseNorm)c.Module!).k), "size, alpha, beta, k");
-        table.Operation("local_response_norm", "LRN", c => Local(c, c.Integer(5, "size"), c.Number(1e-4, "alpha"), c.Number(0.75, "beta"), c.Number(1, "k")), "size, alpha, beta, k");
+        table.Module<LocalResponseNorm>(
+            "LRN",
+            c =>
+                Local(
+                    c,
+                    ((LocalResponseNorm)c.Module!).size,
+                    ((LocalResponseNorm)c.Module!).alpha,
+                    ((LocalResponseNorm)c.Module!).beta,
+                    ((LocalResponseNorm)c.Module!).k
+                ),
+            "size, alpha, beta, k"
+        );
+        table.Operation(
+            "local_response_norm",
+            "LRN",
+            c => Local(c, c.Integer(5, "size"), c.Number(1e-4, "alpha"), c.Number(0.75, "beta"), c.Number(1, "k")),
+            "size, alpha, beta, k"
+        );
         table.Operation("layer_norm", "LayerNormalization", LayerFunctional, "normalized_shape, weight, bias, eps");
-        table.Operation("group_norm", "Reshape, InstanceNormalization, Mul, Add", c => GroupNormalize(c, c.Tensor(), c.Integer(1, "num_groups"), c.Number(1e-5, "eps"), c.OptionalTensor("weight"), c.OptionalTensor("bias")), "num_groups, weight, bias, eps");
-        table.Operation("batch_norm", "BatchNormalization", BatchFunctional, "running statistics, weight, bias, eps; training: false");
+        table.Operation(
+            "group_norm",
+            "Reshape, InstanceNormalization, Mul, Add",
+            c =>
+                GroupNormalize(
+                    c,
+                    c.Tensor(),
+                    c.Integer(1, "num_groups"),
+                    c.Number(1e-5, "eps"),
+                    c.OptionalTensor("weight"),
+                    c.OptionalTensor("bias")
+                ),
+            "num_groups, weight, bias, eps"
+        );
+        table.Operation(
+            "batch_norm",
+            "BatchNormalization",
+            BatchFunctional,
+            "running statistics, weight, bias, eps; training: false"
+        );
         table.Operation("instance_norm", "InstanceNormalization", InstanceFunctional, "weight, bias, eps");
         table.Module<GroupNorm>("Reshape, InstanceNormalization, Mul, Add", Group, "num_groups, eps, affine");
     }
@@ -33,22 +79,41 @@ internal static class Normalizations
     {
         var module = (NormBase)c.Module!;
         if (module.running_mean is null || module.running_var is null)
-            throw c.Refuse("it has no running statistics, so that eval mode would still use the batch's own. Build it with track_running_stats: true");
+            throw c.Refuse(
+                "it has no running statistics, so that eval mode would still use the batch's own. Build it with track_running_stats: true"
+            );
         Running(c, module, c.Tensor());
     }
 
     private static void Running(LoweringContext c, NormBase module, GraphValue input)
     {
         var (weight, bias) = Affine(c, module);
-        c.Result(c.Like("BatchNormalization", [input, weight, bias, c.Parameter(module.running_mean!, "running_mean"), c.Parameter(module.running_var!, "running_var")], ("epsilon", (float)module.eps)));
+        c.Result(
+            c.Like(
+                "BatchNormalization",
+                [
+                    input,
+                    weight,
+                    bias,
+                    c.Parameter(module.running_mean!, "running_mean"),
+                    c.Parameter(module.running_var!, "running_var"),
+                ],
+                ("epsilon", (float)module.eps)
+            )
+        );
     }
 
     private static (GraphValue Weight, GraphValue Bias) Affine(LoweringContext c, NormBase module)
     {
         using var scope = NewDisposeScope();
         var type = c.ResultType();
-        var weight = module.affine ? c.Parameter(module.weight, "weight") : c.Computed(ones(module.num_features, type), "ones");
-        var bias = module.affine && module.bias is { } parameter ? c.Parameter(parameter, "bias") : c.Computed(zeros(module.num_features, type), "zeros");
+        var weight = module.affine
+            ? c.Parameter(module.weight, "weight")
+            : c.Computed(ones(module.num_features, type), "ones");
+        var bias =
+            module.affine && module.bias is { } parameter
+                ? c.Parameter(parameter, "bias")
+                : c.Computed(zeros(module.num_features, type), "zeros");
         return (weight, bias);
     }
 
@@ -60,13 +125,15 @@ internal static class Normalizations
         var unbatched = input.Rank == spatial + 1;
         if (module.running_mean is not null)
         {
-            if (unbatched) throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
+            if (unbatched)
+                throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
             Running(c, module, input);
             return;
         }
 
         var (weight, bias) = Affine(c, module);
-        if (unbatched) input = c.Node("Unsqueeze", input.Type, input.Rank + 1, [input, c.Constant(0)]);
+        if (unbatched)
+            input = c.Node("Unsqueeze", input.Type, input.Rank + 1, [input, c.Constant(0)]);
         var result = c.Like("InstanceNormalization", [input, weight, bias], ("epsilon", (float)module.eps));
         c.Result(unbatched ? c.Node("Squeeze", input.Type, spatial + 1, [result, c.Constant(0)]) : result);
     }
@@ -76,39 +143,90 @@ internal static class Normalizations
         var module = (LayerNorm)c.Module!;
         var type = c.ResultType();
         using var scope = NewDisposeScope();
-        var weight = module.elementwise_affine ? c.Parameter(module.weight, "weight") : c.Computed(ones(module.normalized_shape, type), "ones");
+        var weight = module.elementwise_affine
+            ? c.Parameter(module.weight, "weight")
+            : c.Computed(ones(module.normalized_shape, type), "ones");
         List<GraphValue> inputs = [c.Tensor(), weight];
-        if (module.elementwise_affine && module.bias is { } bias) inputs.Add(c.Parameter(bias, "bias"));
-        c.Result(c.Like("LayerNormalization", [.. inputs], ("axis", (long)-module.normalized_shape.Length), ("epsilon", (float)module.eps)));
+        if (module.elementwise_affine && module.bias is { } bias)
+            inputs.Add(c.Parameter(bias, "bias"));
+        c.Result(
+            c.Like(
+                "LayerNormalization",
+                [.. inputs],
+                ("axis", (long)-module.normalized_shape.Length),
+                ("epsilon", (float)module.eps)
+            )
+        );
     }
 
     private static void Group(LoweringContext c)
     {
         var module = (GroupNorm)c.Module!;
-        GroupNormalize(c, c.Tensor(), module.num_groups, module.eps, module.affine ? c.Parameter(module.weight, "weight") : null, module.affine && module.bias is { } bias ? c.Parameter(bias, "bias") : null);
+        GroupNormalize(
+            c,
+            c.Tensor(),
+            module.num_groups,
+            module.eps,
+            module.affine ? c.Parameter(module.weight, "weight") : null,
+            module.affine && module.bias is { } bias ? c.Parameter(bias, "bias") : null
+        );
     }
 
     /// <summary>Normalizes [N, C, ...] over groups of channels.</summary>
-    public static void GroupNormalize(LoweringContext c, GraphValue input, long groups, double eps, GraphValue? weight, GraphValue? bias)
+    public static void GroupNormalize(
+        LoweringContext c,
+        GraphValue input,
+        long groups,
+        double eps,
+        GraphValue? weight,
+        GraphValue? bias
+    )
     {
         using var scope = NewDisposeScope();
         var grouped = c.Node("Reshape", input.Type, 3, [input, c.Constants([0, groups, -1])]);
-        var normalized = c.Like("InstanceNormalization", [grouped, c.Computed(ones(groups, input.Type), "ones"), c.Computed(zeros(groups, input.Type), "zeros")], ("epsilon", (float)eps));
-        var back = c.Node("Reshape", input.Type, input.Rank, [normalized, c.Node("Shape", ScalarType.Int64, 1, [input])]);
-        if (weight is { } scale) back = c.Like("Mul", [back, PerChannel(c, scale, input.Rank)]);
-        if (bias is { } shift) back = c.Like("Add", [back, PerChannel(c, shift, input.Rank)]);
+        var normalized = c.Like(
+            "InstanceNormalization",
+            [grouped, c.Computed(ones(groups, input.Type), "ones"), c.Computed(zeros(groups, input.Type), "zeros")],
+            ("epsilon", (float)eps)
+        );
+        var back = c.Node(
+            "Reshape",
+            input.Type,
+            input.Rank,
+            [normalized, c.Node("Shape", ScalarType.Int64, 1, [input])]
+        );
+        if (weight is { } scale)
+            back = c.Like("Mul", [back, PerChannel(c, scale, input.Rank)]);
+        if (bias is { } shift)
+            back = c.Like("Add", [back, PerChannel(c, shift, input.Rank)]);
         c.Result(back);
     }
 
     private static GraphValue PerChannel(LoweringContext c, GraphValue vector, int rank) =>
-        rank <= 2 ? vector : c.Node("Unsqueeze", vector.Type, rank - 1, [vector, c.Constants([.. Enumerable.Range(1, rank - 2).Select(axis => (long)axis)])]);
+        rank <= 2
+            ? vector
+            : c.Node(
+                "Unsqueeze",
+                vector.Type,
+                rank - 1,
+                [vector, c.Constants([.. Enumerable.Range(1, rank - 2).Select(axis => (long)axis)])]
+            );
 
     private static void Local(LoweringContext c, long size, double alpha, double beta, double k)
     {
         // ONNX centres an even window one channel later than TorchSharp does, and takes pictures only.
         if (size % 2 == 1 && c.Tensor().Rank == 4 && c.ResultType() == ScalarType.Float32)
         {
-            c.Result(c.Like("LRN", [c.Tensor()], ("size", size), ("alpha", (float)alpha), ("beta", (float)beta), ("bias", (float)k)));
+            c.Result(
+                c.Like(
+                    "LRN",
+                    [c.Tensor()],
+                    ("size", size),
+                    ("alpha", (float)alpha),
+                    ("beta", (float)beta),
+                    ("bias", (float)k)
+                )
+            );
             return;
         }
 
@@ -117,7 +235,8 @@ internal static class Normalizations
         var pads = new long[2 * x.Value.Rank];
         (pads[1], pads[x.Value.Rank + 1]) = (size / 2, (size - 1) / 2);
         var squares = Paddings.Pad(c, (x * x).Value, pads, "constant", 0);
-        var sum = Enumerable.Range(0, (int)size)
+        var sum = Enumerable
+            .Range(0, (int)size)
             .Select(i => new Formula(c, Layout.Slice(c, squares, 1, i, i == size - 1 ? long.MaxValue : i - size + 1)))
             .Aggregate((a, b) => a + b);
         var scale = sum * (alpha / size) + k;
@@ -134,22 +253,54 @@ internal static class Normalizations
     {
         var shape = c.Integers("normalized_shape")!;
         List<GraphValue> inputs = [c.Tensor(), Filled(c, c.OptionalTensor("weight"), shape, 1, "ones")];
-        if (c.OptionalTensor("bias") is { } bias) inputs.Add(bias);
-        c.Result(c.Like("LayerNormalization", [.. inputs], ("axis", (long)-shape.Length), ("epsilon", (float)c.Number(1e-5, "eps"))));
+        if (c.OptionalTensor("bias") is { } bias)
+            inputs.Add(bias);
+        c.Result(
+            c.Like(
+                "LayerNormalization",
+                [.. inputs],
+                ("axis", (long)-shape.Length),
+                ("epsilon", (float)c.Number(1e-5, "eps"))
+            )
+        );
     }
 
     private static void BatchFunctional(LoweringContext c)
     {
-        if (c.Flag(false, "training")) throw c.Refuse("training is true, so that it would use the batch's own statistics");
+        if (c.Flag(false, "training"))
+            throw c.Refuse("training is true, so that it would use the batch's own statistics");
         var mean = c.OptionalTensor("running_mean") ?? throw c.Refuse("no running statistics");
         var channels = c.FixedSize(c.Tensor(), 1) ?? throw c.Refuse("a free channel axis");
-        c.Result(c.Like("BatchNormalization", [c.Tensor(), Filled(c, c.OptionalTensor("weight"), [channels], 1, "ones"), Filled(c, c.OptionalTensor("bias"), [channels], 0, "zeros"), mean, c.OptionalTensor("running_var")!.Value], ("epsilon", (float)c.Number(1e-5, "eps"))));
+        c.Result(
+            c.Like(
+                "BatchNormalization",
+                [
+                    c.Tensor(),
+                    Filled(c, c.OptionalTensor("weight"), [channels], 1, "ones"),
+                    Filled(c, c.OptionalTensor("bias"), [channels], 0, "zeros"),
+                    mean,
+                    c.OptionalTensor("running_var")!.Value,
+                ],
+                ("epsilon", (float)c.Number(1e-5, "eps"))
+            )
+        );
     }
 
     private static void InstanceFunctional(LoweringContext c)
     {
-        if (c.Has("running_mean")) throw c.Refuse("running statistics in the functional form; use the module");
+        if (c.Has("running_mean"))
+            throw c.Refuse("running statistics in the functional form; use the module");
         var channels = c.FixedSize(c.Tensor(), 1) ?? throw c.Refuse("a free channel axis");
-        c.Result(c.Like("InstanceNormalization", [c.Tensor(), Filled(c, c.OptionalTensor("weight"), [channels], 1, "ones"), Filled(c, c.OptionalTensor("bias"), [channels], 0, "zeros")], ("epsilon", (float)c.Number(1e-5, "eps"))));
+        c.Result(
+            c.Like(
+                "InstanceNormalization",
+                [
+                    c.Tensor(),
+                    Filled(c, c.OptionalTensor("weight"), [channels], 1, "ones"),
+                    Filled(c, c.OptionalTensor("bias"), [channels], 0, "zeros"),
+                ],
+                ("epsilon", (float)c.Number(1e-5, "eps"))
+            )
+        );
     }
 }

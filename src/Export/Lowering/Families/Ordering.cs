@@ -1,5 +1,6 @@
 // Order and running sums.
-//   NaN is the largest number to TorchSharp, and none to ONNX Runtime: elements are ordered by a float64 key that is infinite for NaN and
+//   NaN is the largest number to TorchSharp, and none to ONNX Runtime: elements are ordered by a float64 key that is
+// infinite for NaN and
 //   1e300 for an infinity. TopK gives the lower index first where elements are equal, as a stable sort does.
 //   cumprod   on a fixed axis by doubling (n log n); on a free one the products of the rows of a triangle
 using TorchSharp;
@@ -12,19 +13,54 @@ internal static class Ordering
     public static void Register(OperatorTable table)
     {
         const string ties = "; which of equal elements TorchSharp puts first is not defined";
-        table.Operation("topk", "TopK", c => TopK(c, c.Constant(c.Integer(1, "k")), c.Flag(true, "largest")), "k, dim, largest, sorted" + ties);
+        table.Operation(
+            "topk",
+            "TopK",
+            c => TopK(c, c.Constant(c.Integer(1, "k")), c.Flag(true, "largest")),
+            "k, dim, largest, sorted" + ties
+        );
         table.Operation("sort", "TopK, GatherElements", Sort, "dim, descending, stable" + ties);
         table.Operation("argsort", "TopK", Sort, "dim, descending" + ties);
-        table.Operation("msort", "TopK, GatherElements", c => c.Result(Ranks.AtLeastOne(c, c.Tensor(), x => Sorted(c, x, Size(c, x, 0), 0, largest: false).Values)));
+        table.Operation("msort", "TopK, GatherElements", c =>
+            c.Result(Ranks.AtLeastOne(c, c.Tensor(), x => Sorted(c, x, Size(c, x, 0), 0, largest: false).Values))
+        );
         table.Operation("kthvalue", "TopK, Gather", KthValue, "k, dim, keepdim" + ties);
-        table.Operation("cumsum", "CumSum", c => c.Result(Running(c, (x, axis) => c.Like("CumSum", [x, c.IntegerScalar(axis)]))), "dim, dtype");
-        table.Operation("cumprod", "Slice, Concat, Mul; ReduceProd", c => c.Result(Running(c, (x, axis) => Cumulated(c, x, axis, 1, (a, b) => a * b, "ReduceProd"))), "dim, dtype");
-        table.Operation("logcumsumexp", "Slice, Concat, Max, Exp, Log; ReduceLogSumExp", c => c.Result(Running(c, (x, axis) => Cumulated(c, x, axis, double.NegativeInfinity, LogAddExp, "ReduceLogSumExp"))), "dim");
+        table.Operation(
+            "cumsum",
+            "CumSum",
+            c => c.Result(Running(c, (x, axis) => c.Like("CumSum", [x, c.IntegerScalar(axis)]))),
+            "dim, dtype"
+        );
+        table.Operation(
+            "cumprod",
+            "Slice, Concat, Mul; ReduceProd",
+            c => c.Result(Running(c, (x, axis) => Cumulated(c, x, axis, 1, (a, b) => a * b, "ReduceProd"))),
+            "dim, dtype"
+        );
+        table.Operation(
+            "logcumsumexp",
+            "Slice, Concat, Max, Exp, Log; ReduceLogSumExp",
+            c =>
+                c.Result(
+                    Running(c, (x, axis) =>
+                        Cumulated(c, x, axis, double.NegativeInfinity, LogAddExp, "ReduceLogSumExp")
+                    )
+                ),
+            "dim"
+        );
         table.Operation("cummax", "Where, ReduceMax, ArgMax", c => CumulatedExtreme(c, "Max"), "dim");
         table.Operation("cummin", "Where, ReduceMin, ArgMin", c => CumulatedExtreme(c, "Min"), "dim");
         table.Operation("diff", "Slice, Sub", Difference, "n, dim, prepend, append");
         foreach (var (name, upper) in ((string, long)[])[("triu", 1), ("tril", 0)])
-            table.Operation(name, "Trilu", c => c.Result(c.Like("Trilu", [c.Tensor(), c.IntegerScalar(c.Integer(0, "diagonal"))], ("upper", upper))), "diagonal");
+            table.Operation(
+                name,
+                "Trilu",
+                c =>
+                    c.Result(
+                        c.Like("Trilu", [c.Tensor(), c.IntegerScalar(c.Integer(0, "diagonal"))], ("upper", upper))
+                    ),
+                "diagonal"
+            );
     }
 
     /// <summary>The first <paramref name="count"/> elements in order along an axis, and where they were.</summary>
@@ -33,17 +69,36 @@ internal static class Ordering
     /// <param name="count">How many, a vector of one element.</param>
     /// <param name="axis">Axis, from the front.</param>
     /// <param name="largest">The largest first, or the smallest.</param>
-    public static (GraphValue Values, GraphValue Indices) Sorted(LoweringContext c, GraphValue x, GraphValue count, long axis, bool largest)
+    public static (GraphValue Values, GraphValue Indices) Sorted(
+        LoweringContext c,
+        GraphValue x,
+        GraphValue count,
+        long axis,
+        bool largest
+    )
     {
         var key = x;
         if (is_floating_point(x.Type))
         {
             var wide = new Formula(c, x).To(ScalarType.Float64);
             var largestFinite = x.Type == ScalarType.Float64 ? double.MaxValue : 1e300;
-            key = Formula.Where(wide.IsNan(), double.PositiveInfinity, Formula.Where(wide.EqualTo(double.PositiveInfinity), largestFinite, wide)).Value;
+            key = Formula
+                .Where(
+                    wide.IsNan(),
+                    double.PositiveInfinity,
+                    Formula.Where(wide.EqualTo(double.PositiveInfinity), largestFinite, wide)
+                )
+                .Value;
         }
 
-        var both = c.Nodes("TopK", [(key.Type, key.Rank), (ScalarType.Int64, key.Rank)], [key, count], ("axis", axis), ("largest", largest ? 1L : 0L), ("sorted", 1L));
+        var both = c.Nodes(
+            "TopK",
+            [(key.Type, key.Rank), (ScalarType.Int64, key.Rank)],
+            [key, count],
+            ("axis", axis),
+            ("largest", largest ? 1L : 0L),
+            ("sorted", 1L)
+        );
         return (is_floating_point(x.Type) ? c.Like("GatherElements", [x, both[1]], ("axis", axis)) : both[0], both[1]);
     }
 
@@ -67,21 +122,25 @@ internal static class Ordering
         var down = c.Flag(false, "descending");
         var vector = x.Rank == 0 ? Ranks.Vector(c, x) : x;
         var (values, indices) = Sorted(c, vector, Size(c, vector, axis), axis, down);
-        GraphValue Back(GraphValue value) => x.Rank == 0 ? c.Node("Reshape", value.Type, 0, [value, c.Constants([])]) : value;
+        GraphValue Back(GraphValue value) =>
+            x.Rank == 0 ? c.Node("Reshape", value.Type, 0, [value, c.Constants([])]) : value;
         c.Result(Back(c.ResultCount == 1 ? indices : values));
-        if (c.ResultCount > 1) c.Result(Back(indices), 1);
+        if (c.ResultCount > 1)
+            c.Result(Back(indices), 1);
     }
 
     private static void KthValue(LoweringContext c)
     {
         var x = c.Tensor();
-        if (x.Rank == 0) throw c.Refuse("kthvalue of a tensor without axes is that tensor");
+        if (x.Rank == 0)
+            throw c.Refuse("kthvalue of a tensor without axes is that tensor");
         var axis = c.Axis(c.Integer(-1, "dim"), x.Rank);
         var (values, indices) = Sorted(c, x, c.Constant(c.Integer(1, "k")), axis, largest: false);
         var keep = c.Flag(false, "keepdim");
-        GraphValue Last(GraphValue value) => keep
-            ? c.Node("Gather", value.Type, value.Rank, [value, c.Constant(-1)], ("axis", axis))
-            : c.Node("Gather", value.Type, value.Rank - 1, [value, c.IntegerScalar(-1)], ("axis", axis));
+        GraphValue Last(GraphValue value) =>
+            keep
+                ? c.Node("Gather", value.Type, value.Rank, [value, c.Constant(-1)], ("axis", axis))
+                : c.Node("Gather", value.Type, value.Rank - 1, [value, c.IntegerScalar(-1)], ("axis", axis));
         c.Result(Last(values));
         c.Result(Last(indices), 1);
     }
@@ -94,19 +153,48 @@ internal static class Ordering
         return Ranks.AtLeastOne(c, x, value => function(value, c.Axis(c.Integer(0, "dim"), value.Rank)));
     }
 
-    private static GraphValue Cumulated(LoweringContext c, GraphValue x, long axis, double neutral, Func<Formula, Formula, Formula> join, string reduction)
+    private static GraphValue Cumulated(
+        LoweringContext c,
+        GraphValue x,
+        long axis,
+        double neutral,
+        Func<Formula, Formula, Formula> join,
+        string reduction
+    )
     {
         var size = c.Tensor().Rank == 0 ? 1 : c.FixedSize(c.Tensor(), (int)axis);
-        if (size is null && is_floating_point(x.Type)) return OfRows(c, x, axis, c.Scalar(neutral, x.Type), (rows, over) => Reductions.Reduce(c, reduction, rows, [over], keep: false));
-        var steps = size is { } known ? (int)Math.Ceiling(Math.Log2(Math.Max(1, known))) : 20; // of a free axis of integers at most 2^20
+        if (size is null && is_floating_point(x.Type))
+            return OfRows(c, x, axis, c.Scalar(neutral, x.Type), (rows, over) =>
+                Reductions.Reduce(c, reduction, rows, [over], keep: false)
+            );
+        // of a free axis of integers at most 2^20
+        var steps = size is { } known ? (int)Math.Ceiling(Math.Log2(Math.Max(1, known))) : 20;
         var value = x;
         for (var step = 0; step < steps; step++)
         {
             // Each element is joined with what stands 2^step before it.
             var shift = 1L << step;
             var shape = c.Node("Shape", ScalarType.Int64, 1, [value]);
-            var front = c.Node("Expand", x.Type, x.Rank, [c.Scalar(neutral, x.Type), c.Node("ScatterElements", ScalarType.Int64, 1, [shape, c.Constant(axis), c.Constant(shift)], ("axis", 0L))]);
-            var shifted = c.Like("Concat", [front, c.Like("Slice", [value, c.Constant(0), c.Constant(-shift), c.Constant(axis)])], ("axis", axis));
+            var front = c.Node(
+                "Expand",
+                x.Type,
+                x.Rank,
+                [
+                    c.Scalar(neutral, x.Type),
+                    c.Node(
+                        "ScatterElements",
+                        ScalarType.Int64,
+                        1,
+                        [shape, c.Constant(axis), c.Constant(shift)],
+                        ("axis", 0L)
+                    ),
+                ]
+            );
+            var shifted = c.Like(
+                "Concat",
+                [front, c.Like("Slice", [value, c.Constant(0), c.Constant(-shift), c.Constant(axis)])],
+                ("axis", axis)
+            );
             var fitted = c.Like("Slice", [shifted, c.Constant(0), Size(c, value, axis), c.Constant(axis)]);
             value = join(new Formula(c, fitted), new Formula(c, value)).Value;
         }
@@ -121,22 +209,40 @@ internal static class Ordering
         return Formula.Where(a.EqualTo(b) & a.IsInfinite(), a, sum);
     }
 
-    /// <summary>Reduces, for each place on an axis, the elements up to it: rows of a triangle, the rest of which is neutral.</summary>
-    private static GraphValue OfRows(LoweringContext c, GraphValue x, long axis, GraphValue neutral, Func<GraphValue, long, GraphValue> reduce)
+    /// <summary>Reduces, for each place on an axis, the elements up to it: rows of a triangle, the rest of which is
+    /// neutral.</summary>
+    private static GraphValue OfRows(
+        LoweringContext c,
+        GraphValue x,
+        long axis,
+        GraphValue neutral,
+        Func<GraphValue, long, GraphValue> reduce
+    )
     {
-        // x[..., j, ...] becomes [..., 1, j, ...] beside a mask [i, j] of j <= i, so that i takes the place of the axis.
+        // x[..., j, ...] becomes [..., 1, j, ...] beside a mask [i, j] of j <= i, so that i takes the place of the
+        // axis.
         var wide = c.Node("Unsqueeze", x.Type, x.Rank + 1, [x, c.Constant(axis)]);
         var size = Size(c, x, axis);
         var square = c.Node("Concat", ScalarType.Int64, 1, [size, size], ("axis", 0L));
         var ones = c.Node("Expand", ScalarType.Int32, 2, [c.Operand(1L, ScalarType.Int32), square]);
         var triangle = c.Cast(c.Like("Trilu", [ones], ("upper", 0L)), ScalarType.Bool);
         var mask = Behind(c, triangle, x.Rank - 1 - (int)axis);
-        return reduce(Formula.Where(new Formula(c, mask), new Formula(c, wide), new Formula(c, neutral)).Value, axis + 1);
+        return reduce(
+            Formula.Where(new Formula(c, mask), new Formula(c, wide), new Formula(c, neutral)).Value,
+            axis + 1
+        );
     }
 
     /// <summary>Adds axes of size 1 at the end.</summary>
     private static GraphValue Behind(LoweringContext c, GraphValue x, int count) =>
-        count == 0 ? x : c.Node("Unsqueeze", x.Type, x.Rank + count, [x, c.Constants([.. Enumerable.Range(x.Rank, count).Select(i => (long)i)])]);
+        count == 0
+            ? x
+            : c.Node(
+                "Unsqueeze",
+                x.Type,
+                x.Rank + count,
+                [x, c.Constants([.. Enumerable.Range(x.Rank, count).Select(i => (long)i)])]
+            );
 
     private static void CumulatedExtreme(LoweringContext c, string what)
     {
@@ -150,14 +256,32 @@ internal static class Ordering
             if (key.IsFloat)
             {
                 var wide = key.To(ScalarType.Float64);
-                key = Formula.Where(wide.IsNan(), -worst, Formula.Where(wide.EqualTo(-worst), what == "Max" ? 1e300 : -1e300, wide));
+                key = Formula.Where(
+                    wide.IsNan(),
+                    -worst,
+                    Formula.Where(wide.EqualTo(-worst), what == "Max" ? 1e300 : -1e300, wide)
+                );
             }
 
             var neutral = key.IsFloat ? c.Scalar(worst, key.Type) : c.Operand(Limit(key.Type, what == "Min"), key.Type);
-            var last = OfRows(c, key.Value, axis, neutral, (rows, over) => c.Node($"Arg{what}", ScalarType.Int64, rows.Rank - 1, [rows], ("axis", over), ("keepdims", 0L), ("select_last_index", 1L)));
+            var last = OfRows(c, key.Value, axis, neutral, (rows, over) =>
+                c.Node(
+                    $"Arg{what}",
+                    ScalarType.Int64,
+                    rows.Rank - 1,
+                    [rows],
+                    ("axis", over),
+                    ("keepdims", 0L),
+                    ("select_last_index", 1L)
+                )
+            );
             // Where all elements are as extreme as the rest of the row, the last of them is the row's own.
             var end = c.Node("Squeeze", ScalarType.Int64, 0, [Size(c, value, axis), c.Constant(0)]);
-            var places = Behind(c, c.Node("Range", ScalarType.Int64, 1, [c.IntegerScalar(0), end, c.IntegerScalar(1)]), value.Rank - 1 - (int)axis);
+            var places = Behind(
+                c,
+                c.Node("Range", ScalarType.Int64, 1, [c.IntegerScalar(0), end, c.IntegerScalar(1)]),
+                value.Rank - 1 - (int)axis
+            );
             return new Formula(c, last).Min(new Formula(c, places)).Value;
         }
 
@@ -165,25 +289,33 @@ internal static class Ordering
         c.Result(Ranks.AtLeastOne(c, x, Indices), 1);
     }
 
-    private static long Limit(ScalarType type, bool upper) => type switch
-    {
-        ScalarType.Byte => upper ? byte.MaxValue : byte.MinValue,
-        ScalarType.Int8 => upper ? sbyte.MaxValue : sbyte.MinValue,
-        ScalarType.Int16 => upper ? short.MaxValue : short.MinValue,
-        ScalarType.Int32 => upper ? int.MaxValue : int.MinValue,
-        _ => upper ? long.MaxValue : long.MinValue,
-    };
+    private static long Limit(ScalarType type, bool upper) =>
+        type switch
+        {
+            ScalarType.Byte => upper ? byte.MaxValue : byte.MinValue,
+            ScalarType.Int8 => upper ? sbyte.MaxValue : sbyte.MinValue,
+            ScalarType.Int16 => upper ? short.MaxValue : short.MinValue,
+            ScalarType.Int32 => upper ? int.MaxValue : int.MinValue,
+            _ => upper ? long.MaxValue : long.MinValue,
+        };
 
     private static void Difference(LoweringContext c)
     {
         var type = c.ResultType();
         var x = c.Cast(c.Tensor(), type);
         var axis = c.Axis(c.Integer(-1, "dim"), x.Rank);
-        GraphValue[] parts = [.. new[] { c.OptionalTensor("prepend"), x, c.OptionalTensor("append") }.OfType<GraphValue>().Select(part => c.Cast(part, type))];
-        if (parts.Length > 1) x = c.Like("Concat", parts, ("axis", axis));
+        GraphValue[] parts =
+        [
+            .. new[] { c.OptionalTensor("prepend"), x, c.OptionalTensor("append") }
+                .OfType<GraphValue>()
+                .Select(part => c.Cast(part, type)),
+        ];
+        if (parts.Length > 1)
+            x = c.Like("Concat", parts, ("axis", axis));
         for (var n = c.Integer(1, "n"); n > 0; n--)
         {
-            Formula after = new(c, c.Like("Slice", [x, c.Constant(1), c.Constant(long.MaxValue), c.Constant(axis)])), before = new(c, c.Like("Slice", [x, c.Constant(0), c.Constant(-1), c.Constant(axis)]));
+            Formula after = new(c, c.Like("Slice", [x, c.Constant(1), c.Constant(long.MaxValue), c.Constant(axis)])),
+                before = new(c, c.Like("Slice", [x, c.Constant(0), c.Constant(-1), c.Constant(axis)]));
             x = (type == ScalarType.Bool ? after ^ before : after - before).Value;
         }
 

@@ -1,4 +1,5 @@
-// Paddings: Pad, with pads [begin of every axis, end of every axis]; TorchSharp counts pairs from the last axis backwards.
+// Paddings: Pad, with pads [begin of every axis, end of every axis]; TorchSharp counts pairs from the last axis
+// backwards.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -22,11 +23,14 @@ internal static class Paddings
         table.Operation("pad", "Pad", Functional, "constant, reflect, replicate and circular mode, value");
     }
 
-    /// <summary>Pads every axis; circular padding is put together from slices, because Pad's `wrap` needs opset 19.</summary>
+    /// <summary>Pads every axis; circular padding is put together from slices, because Pad's `wrap` needs opset
+    /// 19.</summary>
     public static GraphValue Pad(LoweringContext c, GraphValue input, long[] pads, string mode, double value)
     {
-        if (mode == "wrap") return Circular(c, input, pads);
-        GraphValue[] inputs = mode == "constant" ? [input, c.Constants(pads), c.Scalar(value, input.Type)] : [input, c.Constants(pads)];
+        if (mode == "wrap")
+            return Circular(c, input, pads);
+        GraphValue[] inputs =
+            mode == "constant" ? [input, c.Constants(pads), c.Scalar(value, input.Type)] : [input, c.Constants(pads)];
         return c.Like("Pad", inputs, ("mode", mode));
     }
 
@@ -48,14 +52,21 @@ internal static class Paddings
         var rank = pads.Length / 2;
         for (var axis = 0; axis < rank; axis++)
         {
-            long before = pads[axis], after = pads[rank + axis];
-            if (before == 0 && after == 0) continue;
+            long before = pads[axis],
+                after = pads[rank + axis];
+            if (before == 0 && after == 0)
+                continue;
             // Negative padding cuts; what stays is repeated.
-            var kept = before < 0 || after < 0 ? Layout.Slice(c, input, axis, Math.Max(0, -before), after < 0 ? after : long.MaxValue) : input;
+            var kept =
+                before < 0 || after < 0
+                    ? Layout.Slice(c, input, axis, Math.Max(0, -before), after < 0 ? after : long.MaxValue)
+                    : input;
             var parts = new List<GraphValue>();
-            if (before > 0) parts.Add(Layout.Slice(c, kept, axis, -before, long.MaxValue));
+            if (before > 0)
+                parts.Add(Layout.Slice(c, kept, axis, -before, long.MaxValue));
             parts.Add(kept);
-            if (after > 0) parts.Add(Layout.Slice(c, kept, axis, 0, after));
+            if (after > 0)
+                parts.Add(Layout.Slice(c, kept, axis, 0, after));
             input = Layout.Concat(c, axis, [.. parts]);
         }
 
@@ -69,8 +80,17 @@ internal static class Paddings
         var input = c.Tensor();
         var padding = ModuleFields.Longs(c.Module!, "padding", "_padding");
         var spatial = c.Module!.GetType().Name[^2] - '0';
-        if (padding.Length == 1) padding = [.. Enumerable.Repeat(padding[0], 2 * spatial)];
-        c.Result(Pad(c, input, FromTorch(padding, input.Rank), mode, mode == "constant" ? ModuleFields.Double(c.Module!, 0, "value", "padding_value", "_value") : 0));
+        if (padding.Length == 1)
+            padding = [.. Enumerable.Repeat(padding[0], 2 * spatial)];
+        c.Result(
+            Pad(
+                c,
+                input,
+                FromTorch(padding, input.Rank),
+                mode,
+                mode == "constant" ? ModuleFields.Double(c.Module!, 0, "value", "padding_value", "_value") : 0
+            )
+        );
     }
 
     private static void Functional(LoweringContext c)
@@ -91,13 +111,22 @@ internal static class Paddings
             var other => throw c.Refuse($"padding mode {other}"),
         };
         var value = c.Number(0, "value");
-        if (given.All(size => size is long)) c.Result(Pad(c, input, FromTorch([.. given.Cast<long>()], input.Rank), mode, value));
-        else if (mode == "wrap") throw c.Refuse("circular padding whose width follows a free axis; pad with cat and slices instead");
-        else c.Result(PadBySizes(c, input, given, mode, value));
+        if (given.All(size => size is long))
+            c.Result(Pad(c, input, FromTorch([.. given.Cast<long>()], input.Rank), mode, value));
+        else if (mode == "wrap")
+            throw c.Refuse("circular padding whose width follows a free axis; pad with cat and slices instead");
+        else
+            c.Result(PadBySizes(c, input, given, mode, value));
     }
 
     /// <summary>Pads by widths that follow free axes.</summary>
-    private static GraphValue PadBySizes(LoweringContext c, GraphValue input, object?[] padding, string mode, double value)
+    private static GraphValue PadBySizes(
+        LoweringContext c,
+        GraphValue input,
+        object?[] padding,
+        string mode,
+        double value
+    )
     {
         var pads = Enumerable.Repeat<object?>(0L, 2 * input.Rank).ToArray();
         for (var i = 0; i < padding.Length / 2; i++)
@@ -106,7 +135,8 @@ internal static class Paddings
             pads[(2 * input.Rank) - 1 - i] = padding[(2 * i) + 1];
         }
 
-        GraphValue[] inputs = mode == "constant" ? [input, c.SizeVector(pads), c.Scalar(value, input.Type)] : [input, c.SizeVector(pads)];
+        GraphValue[] inputs =
+            mode == "constant" ? [input, c.SizeVector(pads), c.Scalar(value, input.Type)] : [input, c.SizeVector(pads)];
         return c.Like("Pad", inputs, ("mode", mode));
     }
 

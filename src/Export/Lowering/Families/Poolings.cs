@@ -1,8 +1,12 @@
-// Pooling. Ceil mode is extra padding at the end where the sizes are fixed (the counts then are TorchSharp's: the extra is never counted).
-// Adaptive pooling to 1 is global pooling; to other sizes each output i of n averages or maximises inputs floor(i h / n) to
-// ceil((i + 1) h / n) - 1, axis by axis: the windows are gathered. NaN is the largest number, which ONNX Runtime's MaxPool passes over:
+// Pooling. Ceil mode is extra padding at the end where the sizes are fixed (the counts then are TorchSharp's: the
+// extra is never counted).
+// Adaptive pooling to 1 is global pooling; to other sizes each output i of n averages or maximises inputs floor(i h /
+// n) to
+// ceil((i + 1) h / n) - 1, axis by axis: the windows are gathered. NaN is the largest number, which ONNX Runtime's
+// MaxPool passes over:
 // a second pooling finds the windows that have one.
-// LPPool: (sum x^p)^(1/p) with the sign as TorchSharp has it: sign(a) relu(|a|) k, to 1/p, where a is the average of x^p over k elements.
+// LPPool: (sum x^p)^(1/p) with the sign as TorchSharp has it: sign(a) relu(|a|) k, to 1/p, where a is the average of
+// x^p over k elements.
 using System.Globalization;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -16,23 +20,62 @@ internal static class Poolings
     {
         const string window = "kernel_size, stride, padding, ceil_mode";
         Family<MaxPool1d, MaxPool2d, MaxPool3d>(table, "max_pool{0}d", "MaxPool", Max, window + ", dilation");
-        foreach (var spatial in (int[])[1, 2, 3]) table.Operation($"max_pool{spatial}d_with_indices", "MaxPool, Mod", c => Max(c, spatial), window + ", dilation");
-        Family<AvgPool1d, AvgPool2d, AvgPool3d>(table, "avg_pool{0}d", "AveragePool (Pad)", Average, window + ", count_include_pad, divisor_override");
-        Family<AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d>(table, "adaptive_avg_pool{0}d", "GlobalAveragePool; AveragePool; Gather, Where, ReduceSum", (c, n) => Adaptive(c, n, max: false), "output_size");
+        foreach (var spatial in (int[])[1, 2, 3])
+            table.Operation(
+                $"max_pool{spatial}d_with_indices",
+                "MaxPool, Mod",
+                c => Max(c, spatial),
+                window + ", dilation"
+            );
+        Family<AvgPool1d, AvgPool2d, AvgPool3d>(
+            table,
+            "avg_pool{0}d",
+            "AveragePool (Pad)",
+            Average,
+            window + ", count_include_pad, divisor_override"
+        );
+        Family<AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d>(
+            table,
+            "adaptive_avg_pool{0}d",
+            "GlobalAveragePool; AveragePool; Gather, Where, ReduceSum",
+            (c, n) => Adaptive(c, n, max: false),
+            "output_size"
+        );
         table.Module<AdaptiveMaxPool1d>("Gather, ReduceMax", c => Adaptive(c, 1, max: true), "output_size");
         table.Module<AdaptiveMaxPool2d>("Gather, ReduceMax", c => Adaptive(c, 2, max: true), "output_size");
         foreach (var spatial in (int[])[1, 2, 3])
         {
             if (spatial < 3) // TorchSharp's own call of three axes reaches the function of one
             {
-                table.Operation($"adaptive_max_pool{spatial}d", "Gather, ReduceMax", c => Adaptive(c, spatial, max: true), "output_size");
-                table.Operation($"adaptive_max_pool{spatial}d_with_indices", "Gather, ReduceMax, ArgMax", c => Adaptive(c, spatial, max: true), "output_size");
+                table.Operation(
+                    $"adaptive_max_pool{spatial}d",
+                    "Gather, ReduceMax",
+                    c => Adaptive(c, spatial, max: true),
+                    "output_size"
+                );
+                table.Operation(
+                    $"adaptive_max_pool{spatial}d_with_indices",
+                    "Gather, ReduceMax, ArgMax",
+                    c => Adaptive(c, spatial, max: true),
+                    "output_size"
+                );
             }
 
-            table.Operation($"max_unpool{spatial}d", "ScatterElements", c => Unpool(c, spatial), "kernel_size, stride, padding, output_size");
+            table.Operation(
+                $"max_unpool{spatial}d",
+                "ScatterElements",
+                c => Unpool(c, spatial),
+                "kernel_size, stride, padding, output_size"
+            );
         }
 
-        foreach (var spatial in (int[])[1, 2]) table.Operation($"lp_pool{spatial}d", "Pow, AveragePool", c => LpPool(c, spatial), "norm_type, kernel_size, stride, ceil_mode");
+        foreach (var spatial in (int[])[1, 2])
+            table.Operation(
+                $"lp_pool{spatial}d",
+                "Pow, AveragePool",
+                c => LpPool(c, spatial),
+                "norm_type, kernel_size, stride, ceil_mode"
+            );
         table.Module<LPPool1d>("Pow, AveragePool", c => LpPool(c, 1), "norm_type, kernel_size, stride, ceil_mode");
         table.Module<LPPool2d>("Pow, AveragePool", c => LpPool(c, 2), "norm_type, kernel_size, stride, ceil_mode");
         table.Module<MaxUnpool1d>("ScatterElements", c => Unpool(c, 1), "kernel_size, stride, padding, output_size");
@@ -40,25 +83,51 @@ internal static class Poolings
         table.Module<MaxUnpool3d>("ScatterElements", c => Unpool(c, 3), "kernel_size, stride, padding, output_size");
     }
 
-    private static void Family<T1, T2, T3>(OperatorTable table, string operation, string onnx, Action<LoweringContext, int> rule, string options)
-        where T1 : nn.Module where T2 : nn.Module where T3 : nn.Module
+    private static void Family<T1, T2, T3>(
+        OperatorTable table,
+        string operation,
+        string onnx,
+        Action<LoweringContext, int> rule,
+        string options
+    )
+        where T1 : nn.Module
+        where T2 : nn.Module
+        where T3 : nn.Module
     {
         table.Module<T1>(onnx, c => rule(c, 1), options);
         table.Module<T2>(onnx, c => rule(c, 2), options);
         table.Module<T3>(onnx, c => rule(c, 3), options);
-        foreach (var spatial in (int[])[1, 2, 3]) table.Operation(string.Format(CultureInfo.InvariantCulture, operation, spatial), onnx, c => rule(c, spatial), options);
+        foreach (var spatial in (int[])[1, 2, 3])
+            table.Operation(
+                string.Format(CultureInfo.InvariantCulture, operation, spatial),
+                onnx,
+                c => rule(c, spatial),
+                options
+            );
     }
 
     private sealed record Window(long[] Kernel, long[] Stride, long[] Padding, long[] Dilation, bool Ceil);
 
     private static Window WindowOf(LoweringContext c, int spatial)
     {
-        long[] Wide(long[]? values, long[] fallback) => values is null or [] ? fallback : values.Length == 1 ? [.. Enumerable.Repeat(values[0], spatial)] : values;
-        long[]? Option(params string[] names) => c.Module is { } module ? ModuleFields.OptionalLongs(module, names) : c.Integers(names);
+        long[] Wide(long[]? values, long[] fallback) =>
+            values is null or [] ? fallback
+            : values.Length == 1 ? [.. Enumerable.Repeat(values[0], spatial)]
+            : values;
+        long[]? Option(params string[] names) =>
+            c.Module is { } module ? ModuleFields.OptionalLongs(module, names) : c.Integers(names);
         var ones = Enumerable.Repeat(1L, spatial).ToArray();
         var kernel = Wide(Option("kernel_size", "kernelSize", "kernel"), ones);
-        var ceil = c.Module is { } owner ? ModuleFields.Bool(owner, false, "ceil_mode") : c.Flag(false, "ceil_mode", "ceilMode");
-        return new Window(kernel, Wide(Option("stride", "strides"), kernel), Wide(Option("padding"), new long[spatial]), Wide(Option("dilation"), ones), ceil);
+        var ceil = c.Module is { } owner
+            ? ModuleFields.Bool(owner, false, "ceil_mode")
+            : c.Flag(false, "ceil_mode", "ceilMode");
+        return new Window(
+            kernel,
+            Wide(Option("stride", "strides"), kernel),
+            Wide(Option("padding"), new long[spatial]),
+            Wide(Option("dilation"), ones),
+            ceil
+        );
     }
 
     /// <summary>Begin and end padding; in ceil mode with the extra that makes the last window whole.</summary>
@@ -74,7 +143,10 @@ internal static class Poolings
             for (var i = 0; i < spatial; i++)
             {
                 var axis = input.Rank - spatial + i;
-                if (c.FixedSize(input, axis) is not { } size || c.FixedResultSize(0, c.ResultRank() - spatial + i) is not { } output)
+                if (
+                    c.FixedSize(input, axis) is not { } size
+                    || c.FixedResultSize(0, c.ResultRank() - spatial + i) is not { } output
+                )
                 {
                     ceil = true;
                     continue;
@@ -84,7 +156,8 @@ internal static class Poolings
                 end[i] = Math.Max(w.Padding[i], needed - size - w.Padding[i]);
             }
 
-            if (ceil) end = w.Padding.ToArray();
+            if (ceil)
+                end = w.Padding.ToArray();
         }
 
         return ([.. w.Padding, .. end], ceil);
@@ -94,7 +167,8 @@ internal static class Poolings
     private static (GraphValue Input, Func<GraphValue, GraphValue> Back) Batched(LoweringContext c, int spatial)
     {
         var input = c.Tensor();
-        if (input.Rank == spatial + 2) return (input, value => value);
+        if (input.Rank == spatial + 2)
+            return (input, value => value);
         return (Layout.Unsqueeze(c, input, 0), value => Layout.Squeeze(c, value, 0));
     }
 
@@ -108,11 +182,24 @@ internal static class Poolings
         {
             // A dilated window may reach further over the end than ONNX Runtime lets a padding be.
             long[] ends = [.. Enumerable.Range(0, spatial).Select(i => pads[spatial + i] - w.Padding[i])];
-            padded = Paddings.Pad(c, input, [.. new long[spatial + 2], 0, 0, .. ends], "constant", double.NegativeInfinity);
+            padded = Paddings.Pad(
+                c,
+                input,
+                [.. new long[spatial + 2], 0, 0, .. ends],
+                "constant",
+                double.NegativeInfinity
+            );
             pads = [.. w.Padding, .. w.Padding];
         }
 
-        (string, object)[] attributes = [("kernel_shape", w.Kernel), ("strides", w.Stride), ("pads", pads), ("dilations", w.Dilation), ("ceil_mode", ceil ? 1L : 0L)];
+        (string, object)[] attributes =
+        [
+            ("kernel_shape", w.Kernel),
+            ("strides", w.Stride),
+            ("pads", pads),
+            ("dilations", w.Dilation),
+            ("ceil_mode", ceil ? 1L : 0L),
+        ];
         if (c.ResultCount == 1)
         {
             c.Result(back(c.Like("MaxPool", [padded], attributes)));
@@ -142,14 +229,20 @@ internal static class Poolings
     }
 
     /// <summary>The number of elements of a map.</summary>
-    private static GraphValue Map(LoweringContext c, GraphValue x) => Reductions.Reduce(c, "ReduceProd", Layout.Slice(c, Layout.Sizes(c, x), 0, 2, long.MaxValue), null, keep: false);
+    private static GraphValue Map(LoweringContext c, GraphValue x) =>
+        Reductions.Reduce(c, "ReduceProd", Layout.Slice(c, Layout.Sizes(c, x), 0, 2, long.MaxValue), null, keep: false);
 
     private static void Average(LoweringContext c, int spatial)
     {
         var (input, back) = Batched(c, spatial);
         var w = WindowOf(c, spatial);
-        var includePad = c.Module is { } module ? ModuleFields.Bool(module, true, "count_include_pad") : c.Flag(true, "count_include_pad");
-        var divisor = c.Module is { } owner ? ModuleFields.Find(owner, "divisor_override") as long? : c.Has("divisor_override") ? c.Integer(0, "divisor_override") : null;
+        var includePad = c.Module is { } module
+            ? ModuleFields.Bool(module, true, "count_include_pad")
+            : c.Flag(true, "count_include_pad");
+        var divisor =
+            c.Module is { } owner ? ModuleFields.Find(owner, "divisor_override") as long?
+            : c.Has("divisor_override") ? c.Integer(0, "divisor_override")
+            : null;
         c.Result(back(AveragePool(c, input, w, includePad, divisor)));
     }
 
@@ -161,21 +254,42 @@ internal static class Poolings
         var extra = Enumerable.Range(0, spatial).Any(i => pads[spatial + i] != w.Padding[i]);
         if (divisor is > 0 and var value)
         {
-            if (ceil) throw c.Refuse("divisor_override with ceil_mode on a free axis");
-            var sum = c.Like("AveragePool", [input], ("kernel_shape", w.Kernel), ("strides", w.Stride), ("pads", pads), ("count_include_pad", 1L));
+            if (ceil)
+                throw c.Refuse("divisor_override with ceil_mode on a free axis");
+            var sum = c.Like(
+                "AveragePool",
+                [input],
+                ("kernel_shape", w.Kernel),
+                ("strides", w.Stride),
+                ("pads", pads),
+                ("count_include_pad", 1L)
+            );
             return c.Like("Mul", [sum, c.Scalar((double)w.Kernel.Aggregate(1L, (a, b) => a * b) / value, input.Type)]);
         }
 
         if (includePad && extra)
         {
-            // The padding counts, the extra of ceil mode does not: pad with zeros first, then the extra is left out of the count.
+            // The padding counts, the extra of ceil mode does not: pad with zeros first, then the extra is left out
+            // of the count.
             long[] own = [0, 0, .. w.Padding, 0, 0, .. w.Padding];
             input = Paddings.Pad(c, input, own, "constant", 0);
-            pads = [.. new long[spatial], .. Enumerable.Range(0, spatial).Select(i => pads[spatial + i] - w.Padding[i])];
+            pads =
+            [
+                .. new long[spatial],
+                .. Enumerable.Range(0, spatial).Select(i => pads[spatial + i] - w.Padding[i]),
+            ];
             includePad = false;
         }
 
-        return c.Like("AveragePool", [input], ("kernel_shape", w.Kernel), ("strides", w.Stride), ("pads", pads), ("ceil_mode", ceil ? 1L : 0L), ("count_include_pad", includePad ? 1L : 0L));
+        return c.Like(
+            "AveragePool",
+            [input],
+            ("kernel_shape", w.Kernel),
+            ("strides", w.Stride),
+            ("pads", pads),
+            ("ceil_mode", ceil ? 1L : 0L),
+            ("count_include_pad", includePad ? 1L : 0L)
+        );
     }
 
     private static void Adaptive(LoweringContext c, int spatial, bool max)
@@ -191,24 +305,41 @@ internal static class Poolings
         var windows = Enumerable.Range(0, spatial).Select(i => WindowsOf(c, input, i, sizes)).ToArray();
         var gathered = WithWindows(c, input, windows);
         c.Result(back(Reductions.Extreme(c, "Max", gathered, [gathered.Rank - 1], keep: false)));
-        if (c.ResultCount == 1) return;
+        if (c.ResultCount == 1)
+            return;
         // The numbers of the elements, gathered in the same way, at the place of the largest.
         var place = Reductions.ArgWithNan(c, "ArgMax", gathered, gathered.Rank - 1, keep: true);
         long[] ones = [1, 1];
-        var shape = Layout.Concat(c, 0, c.Constants(ones), Layout.Slice(c, Layout.Sizes(c, input), 0, 2, long.MaxValue));
+        var shape = Layout.Concat(
+            c,
+            0,
+            c.Constants(ones),
+            Layout.Slice(c, Layout.Sizes(c, input), 0, 2, long.MaxValue)
+        );
         var numbers = WithWindows(c, Layout.Reshape(c, Layout.Range(c, Map(c, input)), shape, input.Rank), windows);
         var all = Layout.Expand(c, numbers, Layout.Sizes(c, gathered), gathered.Rank);
-        c.Result(back(Layout.Squeeze(c, c.Like("GatherElements", [all, place], ("axis", gathered.Rank - 1L)), gathered.Rank - 1L)), 1);
+        c.Result(
+            back(
+                Layout.Squeeze(
+                    c,
+                    c.Like("GatherElements", [all, place], ("axis", gathered.Rank - 1L)),
+                    gathered.Rank - 1L
+                )
+            ),
+            1
+        );
     }
 
-    /// <summary>Which elements of an axis each window has, [to, widest]; a shorter one repeats its last element. And how many it has, [to, 1].</summary>
+    /// <summary>Which elements of an axis each window has, [to, widest]; a shorter one repeats its last element. And
+    /// how many it has, [to, 1].</summary>
     private sealed record AxisWindows(GraphValue Numbers, GraphValue Mask, GraphValue Counts);
 
     private static AxisWindows WindowsOf(LoweringContext c, GraphValue input, int axis, object?[] sizes)
     {
         var from = new Formula(c, Layout.Size(c, input, 2 + axis));
         var to = new Formula(c, c.SizeValue(sizes[axis]));
-        if (c.FixedSize(c.Tensor(), c.Tensor().Rank - sizes.Length + axis) is { } known) from = new Formula(c, c.Constant(known));
+        if (c.FixedSize(c.Tensor(), c.Tensor().Rank - sizes.Length + axis) is { } known)
+            from = new Formula(c, c.Constant(known));
         var place = new Formula(c, Layout.Unsqueeze(c, Layout.Range(c, to.Value), 1));
         var start = place * from / to;
         var end = ((place + 1) * from + to - 1) / to;
@@ -221,13 +352,27 @@ internal static class Poolings
     private static GraphValue WithWindows(LoweringContext c, GraphValue x, AxisWindows[] windows)
     {
         var spatial = windows.Length;
-        for (var i = 0; i < spatial; i++) x = Layout.Gather(c, x, windows[i].Numbers, 2 + (2 * i));
+        for (var i = 0; i < spatial; i++)
+            x = Layout.Gather(c, x, windows[i].Numbers, 2 + (2 * i));
         // [N, C, oh, kh, ow, kw] to [N, C, oh, ow, kh kw]
-        long[] order = [0, 1, .. Enumerable.Range(0, spatial).Select(i => 2L + (2 * i)), .. Enumerable.Range(0, spatial).Select(i => 3L + (2 * i))];
+        long[] order =
+        [
+            0,
+            1,
+            .. Enumerable.Range(0, spatial).Select(i => 2L + (2 * i)),
+            .. Enumerable.Range(0, spatial).Select(i => 3L + (2 * i)),
+        ];
         var ordered = Layout.Permute(c, x, order);
-        if (spatial == 1) return ordered;
+        if (spatial == 1)
+            return ordered;
         var kept = Layout.Slice(c, Layout.Sizes(c, ordered), 0, 0, 2 + spatial);
-        var width = Reductions.Reduce(c, "ReduceProd", Layout.Slice(c, Layout.Sizes(c, ordered), 0, 2 + spatial, long.MaxValue), [0], keep: true);
+        var width = Reductions.Reduce(
+            c,
+            "ReduceProd",
+            Layout.Slice(c, Layout.Sizes(c, ordered), 0, 2 + spatial, long.MaxValue),
+            [0],
+            keep: true
+        );
         return Layout.Reshape(c, ordered, Layout.Concat(c, 0, kept, width), 3 + spatial);
     }
 
@@ -236,9 +381,17 @@ internal static class Poolings
     {
         var spatial = sizes.Length;
         var argument = c.Tensor();
-        if (sizes.All(size => size is 1L)) return c.Like("GlobalAveragePool", [input]);
-        long?[] from = [.. Enumerable.Range(0, spatial).Select(i => c.FixedSize(argument, argument.Rank - spatial + i))];
-        if (Kernels.TypeFor("AveragePool", input.Type) is not null && from.Zip(sizes).All(pair => pair is { First: > 0 and var size, Second: long and > 0 and var to } && size % to == 0))
+        if (sizes.All(size => size is 1L))
+            return c.Like("GlobalAveragePool", [input]);
+        long?[] from =
+        [
+            .. Enumerable.Range(0, spatial).Select(i => c.FixedSize(argument, argument.Rank - spatial + i)),
+        ];
+        if (
+            Kernels.TypeFor("AveragePool", input.Type) is not null
+            && from.Zip(sizes)
+                .All(pair => pair is { First: > 0 and var size, Second: long and > 0 and var to } && size % to == 0)
+        )
         {
             // Windows of one width that stand side by side.
             long[] kernel = [.. from.Zip(sizes, (size, to) => size!.Value / (long)to!)];
@@ -248,12 +401,18 @@ internal static class Poolings
         var value = new Formula(c, input).To(Kernels.Wide(input.Type));
         for (var i = 0; i < spatial; i++)
         {
-            if (from[i] is { } same && sizes[i] is long result && same == result) continue;
+            if (from[i] is { } same && sizes[i] is long result && same == result)
+                continue;
             var windows = WindowsOf(c, input, i, sizes);
             var gathered = new Formula(c, Layout.Gather(c, value.Value, windows.Numbers, 2 + i));
             var chosen = Formula.Where(new Formula(c, Layout.Behind(c, windows.Mask, spatial - 1 - i)), gathered, 0);
             var sum = new Formula(c, Reductions.Reduce(c, "ReduceSum", chosen.Value, [3 + i], keep: false));
-            value = sum / new Formula(c, Layout.Behind(c, c.Cast(Layout.Squeeze(c, windows.Counts, 1), value.Type), spatial - 1 - i));
+            value =
+                sum
+                / new Formula(
+                    c,
+                    Layout.Behind(c, c.Cast(Layout.Squeeze(c, windows.Counts, 1), value.Type), spatial - 1 - i)
+                );
         }
 
         return value.Value;
@@ -265,8 +424,12 @@ internal static class Poolings
         var p = c.Module is { } module ? ModuleFields.Double(module, 2, "norm_type") : c.Number(2, "norm_type");
         var w = WindowOf(c, spatial);
         var x = new Formula(c, input);
-        var average = new Formula(c, AveragePool(c, x.Binary("Pow", x.Number(p)).Value, w, includePad: true, divisor: null));
-        var positive = Pointwise.Sign(average) * average.Abs().Max(average.Number(0)) * w.Kernel.Aggregate(1L, (a, b) => a * b);
+        var average = new Formula(
+            c,
+            AveragePool(c, x.Binary("Pow", x.Number(p)).Value, w, includePad: true, divisor: null)
+        );
+        var positive =
+            Pointwise.Sign(average) * average.Abs().Max(average.Number(0)) * w.Kernel.Aggregate(1L, (a, b) => a * b);
         c.Result(back(positive.Binary("Pow", positive.Number(1 / p)).Value));
     }
 
@@ -277,8 +440,30 @@ internal static class Poolings
         var indices = c.Tensor(1).Rank == spatial + 2 ? c.Tensor(1) : Layout.Unsqueeze(c, c.Tensor(1), 0);
         var map = c.SizeVector(LoweringContext.ToSizes(c.ResultSizes())[^spatial..]);
         var leading = Layout.Slice(c, Layout.Sizes(c, input), 0, 0, 2);
-        GraphValue Flat(GraphValue value) => Layout.Reshape(c, value, Layout.Concat(c, 0, leading, Reductions.Reduce(c, "ReduceProd", Layout.Slice(c, Layout.Sizes(c, input), 0, 2, long.MaxValue), [0], keep: true)), 3);
-        var empty = Layout.Expand(c, c.Scalar(0, input.Type), Layout.Concat(c, 0, leading, Reductions.Reduce(c, "ReduceProd", map, [0], keep: true)), 3);
+        GraphValue Flat(GraphValue value) =>
+            Layout.Reshape(
+                c,
+                value,
+                Layout.Concat(
+                    c,
+                    0,
+                    leading,
+                    Reductions.Reduce(
+                        c,
+                        "ReduceProd",
+                        Layout.Slice(c, Layout.Sizes(c, input), 0, 2, long.MaxValue),
+                        [0],
+                        keep: true
+                    )
+                ),
+                3
+            );
+        var empty = Layout.Expand(
+            c,
+            c.Scalar(0, input.Type),
+            Layout.Concat(c, 0, leading, Reductions.Reduce(c, "ReduceProd", map, [0], keep: true)),
+            3
+        );
         var written = c.Like("ScatterElements", [empty, Flat(indices), Flat(input)], ("axis", 2L));
         c.Result(back(Layout.Reshape(c, written, Layout.Concat(c, 0, leading, map), spatial + 2)));
     }

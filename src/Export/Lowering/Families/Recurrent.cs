@@ -3,7 +3,8 @@
 //   LSTM     i f g o                        i o f c          W [dirs, 4H, in], R [dirs, 4H, H], B [dirs, 8H]
 //   GRU      r z n                          z r h            linear_before_reset = 1: n = tanh(W x + b + r (R h + b'))
 //   RNN      one gate, tanh or ReLU         the same
-// ONNX's sequence is [T, N, in], its output [T, dirs, N, H], which becomes [T, N, dirs H]. Layers follow each other; dropout between
+// ONNX's sequence is [T, N, in], its output [T, dirs, N, H], which becomes [T, N, dirs H]. Layers follow each other;
+// dropout between
 // them is nothing in eval mode. Cells are written out.
 using TorchSharp;
 using TorchSharp.Modules;
@@ -21,7 +22,11 @@ internal static class Recurrent
         const string options = "layers, bidirectional, batch_first, bias, initial states";
         table.Module<LSTM>("LSTM, Transpose, Reshape", c => Layers(c, "LSTM", LstmOrder, null), options);
         table.Module<GRU>("GRU, Transpose, Reshape", c => Layers(c, "GRU", GruOrder, null), options);
-        table.Module<RNN>("RNN, Transpose, Reshape", c => Layers(c, "RNN", [0], RnnNonlinearity(c)), options + ", nonlinearity (probed)");
+        table.Module<RNN>(
+            "RNN, Transpose, Reshape",
+            c => Layers(c, "RNN", [0], RnnNonlinearity(c)),
+            options + ", nonlinearity (probed)"
+        );
         table.Module<LSTMCell>("Gemm, Add, Split, Sigmoid, Tanh, Mul", LstmCellRule, "bias, initial states");
         table.Module<GRUCell>("Gemm, Split, Sigmoid, Tanh, Mul", GruCellRule, "bias, initial state");
         table.Module<RNNCell>("Gemm, Add, Tanh; Relu", RnnCellRule, "bias, initial state, nonlinearity (probed)");
@@ -32,33 +37,64 @@ internal static class Recurrent
     private static void Layers(LoweringContext c, string onnx, int[] order, string? activation)
     {
         var module = c.Module!;
-        var shape = new Shape(ModuleFields.Long(module, 0, "_hidden_size"), ModuleFields.Long(module, 1, "_num_layers"), ModuleFields.Bool(module, false, "_bidirectional"), ModuleFields.Bool(module, false, "_batch_first"));
-        var weights = module.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter, StringComparer.Ordinal);
+        var shape = new Shape(
+            ModuleFields.Long(module, 0, "_hidden_size"),
+            ModuleFields.Long(module, 1, "_num_layers"),
+            ModuleFields.Bool(module, false, "_bidirectional"),
+            ModuleFields.Bool(module, false, "_batch_first")
+        );
+        var weights = module
+            .named_parameters()
+            .ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter, StringComparer.Ordinal);
         var x = c.Tensor();
-        if (x.Rank != 3) throw c.Refuse("an input without a batch axis; add one with unsqueeze");
-        if (shape.BatchFirst) x = Layout.Permute(c, x, 1, 0, 2);
+        if (x.Rank != 3)
+            throw c.Refuse("an input without a batch axis; add one with unsqueeze");
+        if (shape.BatchFirst)
+            x = Layout.Permute(c, x, 1, 0, 2);
         var (hidden, cell) = (InitialState(c, 1), onnx == "LSTM" ? InitialState(c, 2) : null);
         var directions = shape.Bidirectional ? 2 : 1;
-        List<GraphValue> lastHidden = [], lastCell = [];
+        List<GraphValue> lastHidden = [],
+            lastCell = [];
         for (var layer = 0; layer < shape.Layers; layer++)
         {
-            GraphValue? Part(GraphValue? state) => state is { } s ? c.Like("Slice", [s, c.Constant(layer * directions), c.Constant((layer + 1) * directions), c.Constant(0)]) : null;
+            GraphValue? Part(GraphValue? state) =>
+                state is { } s
+                    ? c.Like(
+                        "Slice",
+                        [s, c.Constant(layer * directions), c.Constant((layer + 1) * directions), c.Constant(0)]
+                    )
+                    : null;
             var (output, h, cc) = Layer(c, onnx, order, activation, shape, weights, layer, x, Part(hidden), Part(cell));
             x = output;
             lastHidden.Add(h);
-            if (cc is { } lastOfCell) lastCell.Add(lastOfCell);
+            if (cc is { } lastOfCell)
+                lastCell.Add(lastOfCell);
         }
 
         c.Result(shape.BatchFirst ? Layout.Permute(c, x, 1, 0, 2) : x);
         c.Result(Joined(c, lastHidden), 1);
-        if (lastCell.Count > 0) c.Result(Joined(c, lastCell), 2);
+        if (lastCell.Count > 0)
+            c.Result(Joined(c, lastCell), 2);
     }
 
-    private static GraphValue Joined(LoweringContext c, List<GraphValue> states) => states.Count == 1 ? states[0] : c.Like("Concat", [.. states], ("axis", 0L));
+    private static GraphValue Joined(LoweringContext c, List<GraphValue> states) =>
+        states.Count == 1 ? states[0] : c.Like("Concat", [.. states], ("axis", 0L));
 
-    private static GraphValue? InitialState(LoweringContext c, int position) => c.Tensors().Length > position ? c.Tensor(position) : null;
+    private static GraphValue? InitialState(LoweringContext c, int position) =>
+        c.Tensors().Length > position ? c.Tensor(position) : null;
 
-    private static (GraphValue Output, GraphValue Hidden, GraphValue? Cell) Layer(LoweringContext c, string onnx, int[] order, string? activation, Shape shape, Dictionary<string, Tensor> weights, int layer, GraphValue x, GraphValue? h0, GraphValue? c0)
+    private static (GraphValue Output, GraphValue Hidden, GraphValue? Cell) Layer(
+        LoweringContext c,
+        string onnx,
+        int[] order,
+        string? activation,
+        Shape shape,
+        Dictionary<string, Tensor> weights,
+        int layer,
+        GraphValue x,
+        GraphValue? h0,
+        GraphValue? c0
+    )
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -67,60 +103,129 @@ internal static class Recurrent
         var hasBias = weights.ContainsKey($"bias_ih_{suffixes[0]}");
         var w = c.Computed(Directions("weight_ih"), $"W{layer}");
         var r = c.Computed(Directions("weight_hh"), $"R{layer}");
-        var b = hasBias ? c.Computed(cat([Directions("bias_ih"), Directions("bias_hh")], 1), $"B{layer}") : GraphValue.None;
-        var attributes = new List<(string, object)> { ("hidden_size", shape.Hidden), ("direction", shape.Bidirectional ? "bidirectional" : "forward") };
-        if (onnx == "GRU") attributes.Add(("linear_before_reset", 1L));
-        if (activation is not null) attributes.Add(("activations", suffixes.Select(_ => activation).ToArray()));
+        var b = hasBias
+            ? c.Computed(cat([Directions("bias_ih"), Directions("bias_hh")], 1), $"B{layer}")
+            : GraphValue.None;
+        var attributes = new List<(string, object)>
+        {
+            ("hidden_size", shape.Hidden),
+            ("direction", shape.Bidirectional ? "bidirectional" : "forward"),
+        };
+        if (onnx == "GRU")
+            attributes.Add(("linear_before_reset", 1L));
+        if (activation is not null)
+            attributes.Add(("activations", suffixes.Select(_ => activation).ToArray()));
         List<GraphValue> inputs = [x, w, r, b, GraphValue.None, h0 ?? GraphValue.None];
-        if (c0 is { } initialCell) inputs.Add(initialCell);
-        (ScalarType, int)[] outputs = onnx == "LSTM" ? [(x.Type, 4), (x.Type, 3), (x.Type, 3)] : [(x.Type, 4), (x.Type, 3)];
+        if (c0 is { } initialCell)
+            inputs.Add(initialCell);
+        (ScalarType, int)[] outputs =
+            onnx == "LSTM" ? [(x.Type, 4), (x.Type, 3), (x.Type, 3)] : [(x.Type, 4), (x.Type, 3)];
         var made = c.Nodes(onnx, outputs, [.. inputs], [.. attributes]);
         var sequence = shape.Bidirectional
-            ? c.Node("Reshape", x.Type, 3, [Layout.Permute(c, made[0], 0, 2, 1, 3), c.Constants([0, 0, 2 * shape.Hidden])])
+            ? c.Node(
+                "Reshape",
+                x.Type,
+                3,
+                [Layout.Permute(c, made[0], 0, 2, 1, 3), c.Constants([0, 0, 2 * shape.Hidden])]
+            )
             : c.Node("Squeeze", x.Type, 3, [made[0], c.Constant(1)]);
         return (sequence, made[1], onnx == "LSTM" ? made[2] : null);
     }
 
-    private static Tensor Reorder(Tensor gates, int[] order) => cat(order.Select(gate => gates.chunk(order.Length)[gate]).ToArray());
+    private static Tensor Reorder(Tensor gates, int[] order) =>
+        cat(order.Select(gate => gates.chunk(order.Length)[gate]).ToArray());
 
     private static string RnnNonlinearity(LoweringContext c)
     {
         var module = (RNN)c.Module!;
-        if (c.Options?.Activation is { } said) return said.Equals("relu", StringComparison.OrdinalIgnoreCase) ? "Relu" : "Tanh";
-        var (hidden, layers, bidirectional, batchFirst) = (ModuleFields.Long(module, 0, "_hidden_size"), ModuleFields.Long(module, 1, "_num_layers"), ModuleFields.Bool(module, false, "_bidirectional"), ModuleFields.Bool(module, false, "_batch_first"));
-        var weights = module.named_parameters().ToDictionary(pair => pair.name, pair => pair.parameter.shape, StringComparer.Ordinal);
+        if (c.Options?.Activation is { } said)
+            return said.Equals("relu", StringComparison.OrdinalIgnoreCase) ? "Relu" : "Tanh";
+        var (hidden, layers, bidirectional, batchFirst) = (
+            ModuleFields.Long(module, 0, "_hidden_size"),
+            ModuleFields.Long(module, 1, "_num_layers"),
+            ModuleFields.Bool(module, false, "_bidirectional"),
+            ModuleFields.Bool(module, false, "_batch_first")
+        );
+        var weights = module
+            .named_parameters()
+            .ToDictionary(pair => pair.name, pair => pair.parameter.shape, StringComparer.Ordinal);
         var inputs = weights["weight_ih_l0"][1];
         var x = ExampleInputs(3, inputs);
-        return ModuleProbe.Find(
-            c, "nonlinearity", (nn.NonLinearities[])[nn.NonLinearities.Tanh, nn.NonLinearities.ReLU],
-            kind => nn.RNN(inputs, hidden, layers, kind, weights.ContainsKey("bias_ih_l0"), batchFirst, 0, bidirectional),
-            twin => ((RNN)twin).forward(x, null).Item1) == nn.NonLinearities.Tanh ? "Tanh" : "Relu";
+        return
+            ModuleProbe.Find(
+                c,
+                "nonlinearity",
+                (nn.NonLinearities[])[nn.NonLinearities.Tanh, nn.NonLinearities.ReLU],
+                kind =>
+                    nn.RNN(
+                        inputs,
+                        hidden,
+                        layers,
+                        kind,
+                        weights.ContainsKey("bias_ih_l0"),
+                        batchFirst,
+                        0,
+                        bidirectional
+                    ),
+                twin => ((RNN)twin).forward(x, null).Item1
+            ) == nn.NonLinearities.Tanh
+            ? "Tanh"
+            : "Relu";
     }
 
     private static Tensor ExampleInputs(long steps, long features)
     {
         var random = new Random(17);
-        return tensor(Enumerable.Range(0, (int)(steps * 2 * features)).Select(_ => (float)((random.NextDouble() * 4) - 2)).ToArray()).reshape(steps, 2, features);
+        return tensor(
+                Enumerable
+                    .Range(0, (int)(steps * 2 * features))
+                    .Select(_ => (float)((random.NextDouble() * 4) - 2))
+                    .ToArray()
+            )
+            .reshape(steps, 2, features);
     }
 
     // ---- cells ---------------------------------------------------------------------------------------------------------------
 
     /// <summary>x W^T + b for the input and for the state; without a state the second is b alone.</summary>
-    private static (GraphValue FromInput, GraphValue? FromState) Gates(LoweringContext c, Dictionary<string, Tensor> weights, GraphValue? state)
+    private static (GraphValue FromInput, GraphValue? FromState) Gates(
+        LoweringContext c,
+        Dictionary<string, Tensor> weights,
+        GraphValue? state
+    )
     {
-        GraphValue Gemm(GraphValue value, string part) => c.Like("Gemm", weights.ContainsKey($"bias_{part}")
-            ? [value, c.Parameter(weights[$"weight_{part}"], $"weight_{part}"), c.Parameter(weights[$"bias_{part}"], $"bias_{part}")]
-            : [value, c.Parameter(weights[$"weight_{part}"], $"weight_{part}")], ("transB", 1L));
-        if (c.Tensor().Rank != 2) throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
+        GraphValue Gemm(GraphValue value, string part) =>
+            c.Like(
+                "Gemm",
+                weights.ContainsKey($"bias_{part}")
+                    ?
+                    [
+                        value,
+                        c.Parameter(weights[$"weight_{part}"], $"weight_{part}"),
+                        c.Parameter(weights[$"bias_{part}"], $"bias_{part}"),
+                    ]
+                    : [value, c.Parameter(weights[$"weight_{part}"], $"weight_{part}")],
+                ("transB", 1L)
+            );
+        if (c.Tensor().Rank != 2)
+            throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
         var fromInput = Gemm(c.Tensor(), "ih");
-        if (state is { } h) return (fromInput, Gemm(h, "hh"));
+        if (state is { } h)
+            return (fromInput, Gemm(h, "hh"));
         return (fromInput, weights.TryGetValue("bias_hh", out var bias) ? c.Parameter(bias, "bias_hh") : null);
     }
 
-    private static Dictionary<string, Tensor> Weights(LoweringContext c) => c.Module!.named_parameters().ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter, StringComparer.Ordinal);
+    private static Dictionary<string, Tensor> Weights(LoweringContext c) =>
+        c.Module!.named_parameters()
+            .ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter, StringComparer.Ordinal);
 
     private static GraphValue[] Split(LoweringContext c, GraphValue gates, int count, long size, long axis) =>
-        c.Nodes("Split", [.. Enumerable.Repeat((gates.Type, gates.Rank), count)], [gates, c.Constants([.. Enumerable.Repeat(size, count)])], ("axis", axis));
+        c.Nodes(
+            "Split",
+            [.. Enumerable.Repeat((gates.Type, gates.Rank), count)],
+            [gates, c.Constants([.. Enumerable.Repeat(size, count)])],
+            ("axis", axis)
+        );
 
     private static void LstmCellRule(LoweringContext c)
     {
@@ -129,7 +234,9 @@ internal static class Recurrent
         var hidden = c.FixedResultSize(0, 1)!.Value;
         var parts = Split(c, gates, 4, hidden, 1);
         var fresh = c.Like("Mul", [c.Like("Sigmoid", [parts[0]]), c.Like("Tanh", [parts[2]])]);
-        var cell = InitialState(c, 2) is { } old ? c.Like("Add", [c.Like("Mul", [c.Like("Sigmoid", [parts[1]]), old]), fresh]) : fresh;
+        var cell = InitialState(c, 2) is { } old
+            ? c.Like("Add", [c.Like("Mul", [c.Like("Sigmoid", [parts[1]]), old]), fresh])
+            : fresh;
         c.Result(c.Like("Mul", [c.Like("Sigmoid", [parts[3]]), c.Like("Tanh", [cell])]));
         c.Result(cell, 1);
     }
@@ -141,10 +248,14 @@ internal static class Recurrent
         var hidden = c.FixedResultSize(0, 1)!.Value;
         var fromInput = Split(c, input, 3, hidden, 1);
         var fromState = state is { } s ? Split(c, s, 3, hidden, s.Rank - 1) : null;
-        GraphValue Sum(int gate) => fromState is null ? fromInput[gate] : c.Like("Add", [fromInput[gate], fromState[gate]]);
+        GraphValue Sum(int gate) =>
+            fromState is null ? fromInput[gate] : c.Like("Add", [fromInput[gate], fromState[gate]]);
         var reset = c.Like("Sigmoid", [Sum(0)]);
         var update = c.Like("Sigmoid", [Sum(1)]);
-        var candidate = c.Like("Tanh", [fromState is null ? fromInput[2] : c.Like("Add", [fromInput[2], c.Like("Mul", [reset, fromState[2]])])]);
+        var candidate = c.Like(
+            "Tanh",
+            [fromState is null ? fromInput[2] : c.Like("Add", [fromInput[2], c.Like("Mul", [reset, fromState[2]])])]
+        );
         // h' = (1 - z) n + z h = n + z (h - n)
         var difference = h is { } old ? c.Like("Sub", [old, candidate]) : c.Like("Neg", [candidate]);
         c.Result(c.Like("Add", [candidate, c.Like("Mul", [update, difference])]));
@@ -158,8 +269,23 @@ internal static class Recurrent
         var hidden = weights["weight_ih"].shape[0];
         var x = ExampleInputs(1, features)[0];
         var kind = c.Options?.Activation is { } said
-            ? (said.Equals("relu", StringComparison.OrdinalIgnoreCase) ? nn.NonLinearities.ReLU : nn.NonLinearities.Tanh)
-            : ModuleProbe.Find(c, "nonlinearity", (nn.NonLinearities[])[nn.NonLinearities.Tanh, nn.NonLinearities.ReLU], kind => nn.RNNCell(features, hidden, kind, weights.ContainsKey("bias_ih")), twin => ((RNNCell)twin).forward(x));
-        c.Result(c.Like(kind == nn.NonLinearities.ReLU ? "Relu" : "Tanh", [state is { } s ? c.Like("Add", [input, s]) : input]));
+            ? (
+                said.Equals("relu", StringComparison.OrdinalIgnoreCase)
+                    ? nn.NonLinearities.ReLU
+                    : nn.NonLinearities.Tanh
+            )
+            : ModuleProbe.Find(
+                c,
+                "nonlinearity",
+                (nn.NonLinearities[])[nn.NonLinearities.Tanh, nn.NonLinearities.ReLU],
+                kind => nn.RNNCell(features, hidden, kind, weights.ContainsKey("bias_ih")),
+                twin => ((RNNCell)twin).forward(x)
+            );
+        c.Result(
+            c.Like(
+                kind == nn.NonLinearities.ReLU ? "Relu" : "Tanh",
+                [state is { } s ? c.Like("Add", [input, s]) : input]
+            )
+        );
     }
 }

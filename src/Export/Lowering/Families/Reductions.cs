@@ -1,8 +1,10 @@
 // Reductions over axes.
-//   var   sum((x - mean)^2) / max(n - correction, 0), in float64, as TorchSharp accumulates it: no overflow, no cancellation
+//   var   sum((x - mean)^2) / max(n - correction, 0), in float64, as TorchSharp accumulates it: no overflow, no
+// cancellation
 //   mean  sum / n where an axis may be empty: 0 / 0 is NaN then, as in TorchSharp
 //   norm  (sum |x|^p)^(1/p); of matrices the largest or smallest sum of a row or column
-// NaN: ONNX Runtime's ReduceMax, ReduceMin, ArgMax and ArgMin pass over it, so it is looked for apart. Integers: its sums and products go
+// NaN: ONNX Runtime's ReduceMax, ReduceMin, ArgMax and ArgMin pass over it, so it is looked for apart. Integers: its
+// sums and products go
 // through float64, its ReduceMax and ReduceMin look at the low 32 bits of 64.
 using TorchBridge.Export.Onnx;
 using TorchSharp;
@@ -18,58 +20,144 @@ internal static class Reductions
     {
         const string options = "dim, keepdim, dtype";
         table.Operation("sum", "ReduceSum", c => c.Result(Sum(c, X(c), Axes(c), Keep(c))), options);
-        table.Operation("nansum", "IsNaN, Where, ReduceSum", c => c.Result(Sum(c, WithoutNan(c), Axes(c), Keep(c))), options);
+        table.Operation(
+            "nansum",
+            "IsNaN, Where, ReduceSum",
+            c => c.Result(Sum(c, WithoutNan(c), Axes(c), Keep(c))),
+            options
+        );
         table.Operation("mean", "ReduceMean; ReduceSum, Div", c => c.Result(Mean(c)), options);
         table.Operation("prod", "ReduceProd; Slice, Mul", c => c.Result(Product(c)), options);
-        table.Operation("amax", "ReduceMax, IsNaN, Where", c => c.Result(Extreme(c, "Max", X(c), Axes(c), Keep(c))), options);
-        table.Operation("amin", "ReduceMin, IsNaN, Where", c => c.Result(Extreme(c, "Min", X(c), Axes(c), Keep(c))), options);
+        table.Operation(
+            "amax",
+            "ReduceMax, IsNaN, Where",
+            c => c.Result(Extreme(c, "Max", X(c), Axes(c), Keep(c))),
+            options
+        );
+        table.Operation(
+            "amin",
+            "ReduceMin, IsNaN, Where",
+            c => c.Result(Extreme(c, "Min", X(c), Axes(c), Keep(c))),
+            options
+        );
         table.Operation("aminmax", "ReduceMin, ReduceMax, IsNaN, Where", BothExtremes, "dim, keepdim");
         table.Operation("logsumexp", "ReduceLogSumExp", c => c.Result(LogSumExp(c)), options);
-        table.Operation("max", "ReduceMax, IsNaN, Where; Max; ArgMax", c => ExtremeRule(c, "Max"), "over all, over dim with indices, of two tensors");
-        table.Operation("min", "ReduceMin, IsNaN, Where; Min; ArgMin", c => ExtremeRule(c, "Min"), "over all, over dim with indices, of two tensors");
+        table.Operation(
+            "max",
+            "ReduceMax, IsNaN, Where; Max; ArgMax",
+            c => ExtremeRule(c, "Max"),
+            "over all, over dim with indices, of two tensors"
+        );
+        table.Operation(
+            "min",
+            "ReduceMin, IsNaN, Where; Min; ArgMin",
+            c => ExtremeRule(c, "Min"),
+            "over all, over dim with indices, of two tensors"
+        );
         table.Operation("argmax", "ArgMax, IsNaN, Where", c => c.Result(Arg(c, "ArgMax")), "dim, keepdim");
         table.Operation("argmin", "ArgMin, IsNaN, Where", c => c.Result(Arg(c, "ArgMin")), "dim, keepdim");
         table.Operation("all", "Cast, Not, ReduceSum, Equal", c => c.Result(Logic(c, all: true)), "dim, keepdim");
         table.Operation("any", "Cast, ReduceSum, Greater", c => c.Result(Logic(c, all: false)), "dim, keepdim");
-        table.Operation("count_nonzero", "Cast, ReduceSum", c => c.Result(Reduce(c, "ReduceSum", c.Cast(c.Cast(c.Tensor(), ScalarType.Bool), ScalarType.Int64), Axes(c), keep: false)), "dim");
+        table.Operation(
+            "count_nonzero",
+            "Cast, ReduceSum",
+            c =>
+                c.Result(
+                    Reduce(
+                        c,
+                        "ReduceSum",
+                        c.Cast(c.Cast(c.Tensor(), ScalarType.Bool), ScalarType.Int64),
+                        Axes(c),
+                        keep: false
+                    )
+                ),
+            "dim"
+        );
         const string spread = "dim, unbiased, keepdim";
-        table.Operation("var", "ReduceMean, Sub, Mul, ReduceSum, Div (in float64)", c => c.Result(Variance(c).Value), spread);
-        table.Operation("std", "ReduceMean, Sub, Mul, ReduceSum, Div, Sqrt (in float64)", c => c.Result(Variance(c).Apply("Sqrt").Value), spread);
-        table.Operation("var_mean", "ReduceMean, Sub, Mul, ReduceSum, Div (in float64)", c => WithMean(c, Variance(c)), spread);
-        table.Operation("std_mean", "ReduceMean, Sub, Mul, ReduceSum, Div, Sqrt (in float64)", c => WithMean(c, Variance(c).Apply("Sqrt")), spread);
+        table.Operation(
+            "var",
+            "ReduceMean, Sub, Mul, ReduceSum, Div (in float64)",
+            c => c.Result(Variance(c).Value),
+            spread
+        );
+        table.Operation(
+            "std",
+            "ReduceMean, Sub, Mul, ReduceSum, Div, Sqrt (in float64)",
+            c => c.Result(Variance(c).Apply("Sqrt").Value),
+            spread
+        );
+        table.Operation(
+            "var_mean",
+            "ReduceMean, Sub, Mul, ReduceSum, Div (in float64)",
+            c => WithMean(c, Variance(c)),
+            spread
+        );
+        table.Operation(
+            "std_mean",
+            "ReduceMean, Sub, Mul, ReduceSum, Div, Sqrt (in float64)",
+            c => WithMean(c, Variance(c).Apply("Sqrt")),
+            spread
+        );
         table.Operation("median", "TopK, Gather", Median);
         table.Operation("trace", "EyeLike, Mul, ReduceSum", c => c.Result(Trace(c)));
         const string norms = "ReduceL1; ReduceL2; Abs, Pow, ReduceSum; ReduceMax";
-        table.Operation("norm", norms, c => c.Result(Norm(c, X(c), c.Number(2, "p"), Axes(c), Keep(c))), "p, dim, keepdim");
-        table.Operation("linalg.vector_norm", norms, c => c.Result(Norm(c, X(c), c.Number(2, "ord"), Axes(c), Keep(c))), "ord, dim, keepdim");
+        table.Operation(
+            "norm",
+            norms,
+            c => c.Result(Norm(c, X(c), c.Number(2, "p"), Axes(c), Keep(c))),
+            "p, dim, keepdim"
+        );
+        table.Operation(
+            "linalg.vector_norm",
+            norms,
+            c => c.Result(Norm(c, X(c), c.Number(2, "ord"), Axes(c), Keep(c))),
+            "ord, dim, keepdim"
+        );
         table.Operation("linalg.norm", norms, LinalgNorm, "ord (of matrices 1, -1, inf, -inf, fro), dim, keepdim");
-        table.Operation("linalg.matrix_norm", norms, c => c.Result(MatrixNorm(c, Axes(c) ?? [c.Tensor().Rank - 2, c.Tensor().Rank - 1])), "ord 1, -1, inf, -inf, fro, dim, keepdim");
+        table.Operation(
+            "linalg.matrix_norm",
+            norms,
+            c => c.Result(MatrixNorm(c, Axes(c) ?? [c.Tensor().Rank - 2, c.Tensor().Rank - 1])),
+            "ord 1, -1, inf, -inf, fro, dim, keepdim"
+        );
         table.Operation("dist", norms, Distance, "p");
     }
 
-    /// <summary>Reduces over axes (all where null). The axes are an attribute before opset 18, an input from then on; ReduceSum has taken an input since 13.</summary>
+    /// <summary>Reduces over axes (all where null). The axes are an attribute before opset 18, an input from then on;
+    /// ReduceSum has taken an input since 13.</summary>
     public static GraphValue Reduce(LoweringContext c, string onnx, GraphValue x, long[]? axes, bool keep)
     {
-        if (x.Rank == 0) axes = null;
-        var rank = keep ? x.Rank : axes is null ? 0 : x.Rank - axes.Length;
+        if (x.Rank == 0)
+            axes = null;
+        var rank =
+            keep ? x.Rank
+            : axes is null ? 0
+            : x.Rank - axes.Length;
         var attributes = new List<(string, object)> { ("keepdims", keep ? 1L : 0L) };
         var inputs = new List<GraphValue> { x };
-        if (axes is not null && (onnx == "ReduceSum" || c.Opset >= 18)) inputs.Add(c.Constants(axes));
-        else if (axes is not null) attributes.Add(("axes", axes));
+        if (axes is not null && (onnx == "ReduceSum" || c.Opset >= 18))
+            inputs.Add(c.Constants(axes));
+        else if (axes is not null)
+            attributes.Add(("axes", axes));
         return c.Node(onnx, x.Type, rank, [.. inputs], [.. attributes]);
     }
 
     /// <summary>The sum, of 64-bit integers too, where a sum beyond 2^53 wraps as it does in TorchSharp.</summary>
     public static GraphValue Sum(LoweringContext c, GraphValue x, long[]? axes, bool keep)
     {
-        if (x.Type is ScalarType.Int32 or ScalarType.Int16 or ScalarType.Int8 or ScalarType.Byte) return c.Cast(Reduce(c, "ReduceSum", c.Cast(x, ScalarType.Int64), axes, keep), x.Type);
-        if (x.Type != ScalarType.Int64 || c.Tensor().Type != ScalarType.Int64) return Reduce(c, "ReduceSum", x, axes, keep);
+        if (x.Type is ScalarType.Int32 or ScalarType.Int16 or ScalarType.Int8 or ScalarType.Byte)
+            return c.Cast(Reduce(c, "ReduceSum", c.Cast(x, ScalarType.Int64), axes, keep), x.Type);
+        if (x.Type != ScalarType.Int64 || c.Tensor().Type != ScalarType.Int64)
+            return Reduce(c, "ReduceSum", x, axes, keep);
         // ONNX Runtime sums in float64: the low and the high 32 bits apart are exact there for up to 2^21 elements.
         const double half = 4294967296;
         var whole = new Formula(c, x);
         var low = whole.Binary("Mod", whole.Number(half));
         var high = (whole - low) / half;
-        return (new Formula(c, Reduce(c, "ReduceSum", high.Value, axes, keep)) * half + new Formula(c, Reduce(c, "ReduceSum", low.Value, axes, keep))).Value;
+        return (
+            new Formula(c, Reduce(c, "ReduceSum", high.Value, axes, keep)) * half
+            + new Formula(c, Reduce(c, "ReduceSum", low.Value, axes, keep))
+        ).Value;
     }
 
     /// <summary>The largest or smallest element; NaN where there is one.</summary>
@@ -80,26 +168,39 @@ internal static class Reductions
     /// <param name="keep">Whether the axes stay with size 1.</param>
     public static GraphValue Extreme(LoweringContext c, string what, GraphValue x, long[]? axes, bool keep)
     {
-        if (x.Rank == 0) return x;
-        if (x.Type == ScalarType.Int64) return ExtremeOfLongs(c, what, x, axes, keep);
+        if (x.Rank == 0)
+            return x;
+        if (x.Type == ScalarType.Int64)
+            return ExtremeOfLongs(c, what, x, axes, keep);
         var extreme = Reduce(c, $"Reduce{what}", x, axes, keep);
-        return is_floating_point(x.Type) ? Formula.Where(AnyNan(c, x, axes, keep), double.NaN, new Formula(c, extreme)).Value : extreme;
+        return is_floating_point(x.Type)
+            ? Formula.Where(AnyNan(c, x, axes, keep), double.NaN, new Formula(c, extreme)).Value
+            : extreme;
     }
 
     /// <summary>(sum |x|^p)^(1/p)</summary>
     public static GraphValue Norm(LoweringContext c, GraphValue x, double p, long[]? axes, bool keep)
     {
-        if (x.Rank == 0 && p != 0) return new Formula(c, x).Abs().Value;
-        if (p == 2) return Reduce(c, "ReduceL2", x, axes, keep);
-        if (p == 1) return Reduce(c, "ReduceL1", x, axes, keep);
+        if (x.Rank == 0 && p != 0)
+            return new Formula(c, x).Abs().Value;
+        if (p == 2)
+            return Reduce(c, "ReduceL2", x, axes, keep);
+        if (p == 1)
+            return Reduce(c, "ReduceL1", x, axes, keep);
         var absolute = new Formula(c, x).Abs();
-        if (double.IsInfinity(p)) return Extreme(c, p > 0 ? "Max" : "Min", absolute.Value, axes, keep);
-        if (p == 0) return c.Cast(Reduce(c, "ReduceSum", c.Cast(c.Cast(x, ScalarType.Bool), ScalarType.Int64), axes, keep), x.Type);
+        if (double.IsInfinity(p))
+            return Extreme(c, p > 0 ? "Max" : "Min", absolute.Value, axes, keep);
+        if (p == 0)
+            return c.Cast(
+                Reduce(c, "ReduceSum", c.Cast(c.Cast(x, ScalarType.Bool), ScalarType.Int64), axes, keep),
+                x.Type
+            );
         var sum = new Formula(c, Reduce(c, "ReduceSum", absolute.Binary("Pow", absolute.Number(p)).Value, axes, keep));
         return sum.Binary("Pow", sum.Number(1 / p)).Value;
     }
 
-    /// <summary>The number of elements along axes (all where null), as an int64 scalar: a size of the graph, because an axis may be free.</summary>
+    /// <summary>The number of elements along axes (all where null), as an int64 scalar: a size of the graph, because
+    /// an axis may be free.</summary>
     public static GraphValue Count(LoweringContext c, GraphValue x, long[]? axes)
     {
         var all = Layout.Sizes(c, x);
@@ -112,7 +213,12 @@ internal static class Reductions
     /// <summary>The axes that are named, counted from the front; null for all.</summary>
     private static long[]? Axes(LoweringContext c)
     {
-        long[] axes = [.. (string[])["dim0", "dim1", "dim2"] is var names && c.Has("dim0") ? names.Where(name => c.Has(name)).Select(name => c.Integer(0, name)) : c.Integers(Dims) ?? []];
+        long[] axes =
+        [
+            .. (string[])["dim0", "dim1", "dim2"] is var names && c.Has("dim0")
+                ? names.Where(name => c.Has(name)).Select(name => c.Integer(0, name))
+                : c.Integers(Dims) ?? [],
+        ];
         return axes is [] ? null : [.. axes.Select(axis => c.Axis(axis, c.Tensor().Rank))];
     }
 
@@ -120,7 +226,9 @@ internal static class Reductions
 
     /// <summary>Whether no element may be left to reduce: an axis is free, or is empty.</summary>
     private static bool MayBeEmpty(LoweringContext c, long[]? axes) =>
-        (axes?.Select(axis => (int)axis) ?? Enumerable.Range(0, c.Tensor().Rank)).Any(axis => axis < c.Tensor().Rank && c.FixedSize(c.Tensor(), axis) is null or 0);
+        (axes?.Select(axis => (int)axis) ?? Enumerable.Range(0, c.Tensor().Rank)).Any(axis =>
+            axis < c.Tensor().Rank && c.FixedSize(c.Tensor(), axis) is null or 0
+        );
 
     private static Formula AnyNan(LoweringContext c, GraphValue x, long[]? axes, bool keep)
     {
@@ -137,14 +245,25 @@ internal static class Reductions
     private static GraphValue Mean(LoweringContext c)
     {
         var (x, axes, keep) = (X(c), Axes(c), Keep(c));
-        if (!MayBeEmpty(c, axes)) return Reduce(c, "ReduceMean", x, axes, keep);
-        return (new Formula(c, Reduce(c, "ReduceSum", x, axes, keep)) / new Formula(c, c.Cast(Count(c, x, axes), x.Type))).Value;
+        if (!MayBeEmpty(c, axes))
+            return Reduce(c, "ReduceMean", x, axes, keep);
+        return (
+            new Formula(c, Reduce(c, "ReduceSum", x, axes, keep)) / new Formula(c, c.Cast(Count(c, x, axes), x.Type))
+        ).Value;
     }
 
     private static GraphValue LogSumExp(LoweringContext c)
     {
         var (x, axes, keep) = (X(c), Axes(c), Keep(c));
-        return x.Rank == 0 ? x : Formula.Where(AnyNan(c, x, axes, keep), double.NaN, new Formula(c, Reduce(c, "ReduceLogSumExp", x, axes, keep))).Value;
+        return x.Rank == 0
+            ? x
+            : Formula
+                .Where(
+                    AnyNan(c, x, axes, keep),
+                    double.NaN,
+                    new Formula(c, Reduce(c, "ReduceLogSumExp", x, axes, keep))
+                )
+                .Value;
     }
 
     // ---- products of integers ------------------------------------------------------------------------------------------------
@@ -152,29 +271,59 @@ internal static class Reductions
     private static GraphValue Product(LoweringContext c)
     {
         var (x, axes, keep) = (X(c), Axes(c), Keep(c));
-        if (x.Rank == 0) return x;
-        if (is_floating_point(x.Type)) return Reduce(c, "ReduceProd", x, axes, keep);
-        return axes is [var axis] ? ProductOfIntegers(c, x, axis, keep) : ProductOfIntegers(c, Ranks.Vector(c, x), 0, keep: false);
+        if (x.Rank == 0)
+            return x;
+        if (is_floating_point(x.Type))
+            return Reduce(c, "ReduceProd", x, axes, keep);
+        return axes is [var axis]
+            ? ProductOfIntegers(c, x, axis, keep)
+            : ProductOfIntegers(c, Ranks.Vector(c, x), 0, keep: false);
     }
 
-    /// <summary>Multiplies the even elements by the odd ones until one is left: integers wrap, where ONNX Runtime's ReduceProd goes through float64.</summary>
+    /// <summary>Multiplies the even elements by the odd ones until one is left: integers wrap, where ONNX Runtime's
+    /// ReduceProd goes through float64.</summary>
     private static GraphValue ProductOfIntegers(LoweringContext c, GraphValue x, long axis, bool keep)
     {
         // One more factor of 1, so that there is an element where the axis is empty.
         var shape = c.Node("Shape", ScalarType.Int64, 1, [x]);
-        GraphValue One() => c.Node("Expand", x.Type, x.Rank, [c.Operand(1L, x.Type), c.Node("ScatterElements", ScalarType.Int64, 1, [shape, c.Constant(axis), c.Constant(1)], ("axis", 0L))]);
+        GraphValue One() =>
+            c.Node(
+                "Expand",
+                x.Type,
+                x.Rank,
+                [
+                    c.Operand(1L, x.Type),
+                    c.Node(
+                        "ScatterElements",
+                        ScalarType.Int64,
+                        1,
+                        [shape, c.Constant(axis), c.Constant(1)],
+                        ("axis", 0L)
+                    ),
+                ]
+            );
         var one = One();
         var value = c.Like("Concat", [x, one], ("axis", axis));
         var isWhole = c.Tensor().Rank == x.Rank;
-        var size = isWhole ? c.FixedSize(c.Tensor(), (int)axis) : Enumerable.Range(0, c.Tensor().Rank).Aggregate((long?)1, (product, i) => product * c.FixedSize(c.Tensor(), i));
+        var size = isWhole
+            ? c.FixedSize(c.Tensor(), (int)axis)
+            : Enumerable
+                .Range(0, c.Tensor().Rank)
+                .Aggregate((long?)1, (product, i) => product * c.FixedSize(c.Tensor(), i));
         // Of a free axis at most 2^20 elements.
         var steps = size is { } known ? (int)Math.Ceiling(Math.Log2(known + 1)) : 20;
         for (var step = 0; step < steps; step++)
         {
-            GraphValue Every(long first) => c.Like("Slice", [value, c.Constant(first), c.Constant(long.MaxValue), c.Constant(axis), c.Constant(2)]);
+            GraphValue Every(long first) =>
+                c.Like("Slice", [value, c.Constant(first), c.Constant(long.MaxValue), c.Constant(axis), c.Constant(2)]);
             var even = Every(0);
             var odd = c.Like("Concat", [Every(1), one], ("axis", axis));
-            var length = c.Node("Gather", ScalarType.Int64, 1, [c.Node("Shape", ScalarType.Int64, 1, [even]), c.Constant(axis)]);
+            var length = c.Node(
+                "Gather",
+                ScalarType.Int64,
+                1,
+                [c.Node("Shape", ScalarType.Int64, 1, [even]), c.Constant(axis)]
+            );
             value = c.Like("Mul", [even, c.Like("Slice", [odd, c.Constant(0), length, c.Constant(axis)])]);
         }
 
@@ -188,10 +337,16 @@ internal static class Reductions
         if (axes is null)
         {
             var all = ExtremeOfLongs(c, what, Ranks.Vector(c, x), [0], keep: true);
-            return c.Node("Reshape", x.Type, keep ? x.Rank : 0, [all, c.Constants(keep ? [.. Enumerable.Repeat(1L, x.Rank)] : [])]);
+            return c.Node(
+                "Reshape",
+                x.Type,
+                keep ? x.Rank : 0,
+                [all, c.Constants(keep ? [.. Enumerable.Repeat(1L, x.Rank)] : [])]
+            );
         }
 
-        foreach (var axis in axes) x = c.Like("GatherElements", [x, ArgOf(c, $"Arg{what}", x, axis, keep: true)], ("axis", axis));
+        foreach (var axis in axes)
+            x = c.Like("GatherElements", [x, ArgOf(c, $"Arg{what}", x, axis, keep: true)], ("axis", axis));
         return keep ? x : c.Node("Squeeze", x.Type, x.Rank - axes.Length, [x, c.Constants(axes)]);
     }
 
@@ -200,14 +355,19 @@ internal static class Reductions
         if (c.Tensors().Length == 2)
         {
             var (left, right) = Arithmetic.Operands(c, c.ResultType());
-            Formula a = new(c, left), b = new(c, right);
+            Formula a = new(c, left),
+                b = new(c, right);
             c.Result((what == "Max" ? a.Max(b) : a.Min(b)).Value);
             return;
         }
 
         var (x, axes, keep) = (c.Tensor(), Axes(c), Keep(c));
         c.Result(Extreme(c, what, x, axes, keep));
-        if (c.ResultCount == 2) c.Result(Ranks.AtLeastOne(c, x, value => ArgWithNan(c, $"Arg{what}", value, axes![0], keep || x.Rank == 0)), 1);
+        if (c.ResultCount == 2)
+            c.Result(
+                Ranks.AtLeastOne(c, x, value => ArgWithNan(c, $"Arg{what}", value, axes![0], keep || x.Rank == 0)),
+                1
+            );
     }
 
     private static void BothExtremes(LoweringContext c)
@@ -224,7 +384,8 @@ internal static class Reductions
     public static GraphValue ArgWithNan(LoweringContext c, string onnx, GraphValue x, long axis, bool keep)
     {
         var extreme = ArgOf(c, onnx, x, axis, keep);
-        if (!is_floating_point(x.Type)) return extreme;
+        if (!is_floating_point(x.Type))
+            return extreme;
         var mask = c.Cast(new Formula(c, x).IsNan().Value, ScalarType.Byte);
         var first = ArgOf(c, "ArgMax", mask, axis, keep);
         return Formula.Where(AnyNan(c, x, [axis], keep), new Formula(c, first), new Formula(c, extreme)).Value;
@@ -233,7 +394,8 @@ internal static class Reductions
     private static GraphValue Arg(LoweringContext c, string onnx)
     {
         var x = c.Tensor();
-        if (Axes(c) is [var axis]) return Ranks.AtLeastOne(c, x, value => ArgWithNan(c, onnx, value, axis, Keep(c) || x.Rank == 0));
+        if (Axes(c) is [var axis])
+            return Ranks.AtLeastOne(c, x, value => ArgWithNan(c, onnx, value, axis, Keep(c) || x.Rank == 0));
         return ArgWithNan(c, onnx, Ranks.Vector(c, x), 0, keep: false);
     }
 
@@ -241,7 +403,10 @@ internal static class Reductions
     {
         // Counted in float32, which is zero for none and only then; of nothing, all are true and none is.
         var x = new Formula(c, c.Cast(c.Tensor(), ScalarType.Bool));
-        var count = new Formula(c, Reduce(c, "ReduceSum", (all ? !x : x).To(ScalarType.Float32).Value, Axes(c), Keep(c)));
+        var count = new Formula(
+            c,
+            Reduce(c, "ReduceSum", (all ? !x : x).To(ScalarType.Float32).Value, Axes(c), Keep(c))
+        );
         return (all ? count.EqualTo(0) : count > 0).Value;
     }
 
@@ -252,7 +417,8 @@ internal static class Reductions
         var x = c.Cast(c.Tensor(), ScalarType.Float64);
         var axes = Axes(c);
         // TorchSharp 0.107 does not pass `unbiased` on where var has no axes: it divides by n - 1 always.
-        var isPlainVar = c.Method.Name.StartsWith("var", StringComparison.Ordinal) && c.Method.Name != "var_mean" && !c.Has(Dims);
+        var isPlainVar =
+            c.Method.Name.StartsWith("var", StringComparison.Ordinal) && c.Method.Name != "var_mean" && !c.Has(Dims);
         double correction = c.Flag(true, "unbiased") || isPlainVar ? 1 : 0;
         var deviation = new Formula(c, x) - new Formula(c, Reduce(c, "ReduceMean", x, axes, keep: true));
         var squares = new Formula(c, Reduce(c, "ReduceSum", (deviation * deviation).Value, axes, Keep(c)));
@@ -270,16 +436,29 @@ internal static class Reductions
 
     private static void Median(LoweringContext c)
     {
-        if (c.Has(Dims)) throw c.Refuse("median over an axis has indices that TorchSharp does not define at ties. Use sort and an index");
+        if (c.Has(Dims))
+            throw c.Refuse(
+                "median over an axis has indices that TorchSharp does not define at ties. Use sort and an index"
+            );
         var x = Ranks.Vector(c, c.Tensor());
-        // The lower of the two in the middle: element (n - 1) / 2 of the sorted ones, the last of (n + 1) / 2. Of nothing it is NaN, which
+        // The lower of the two in the middle: element (n - 1) / 2 of the sorted ones, the last of (n + 1) / 2. Of
+        // nothing it is NaN, which
         // stands behind the others.
         var count = new Formula(c, c.Node("Reshape", ScalarType.Int64, 1, [Count(c, x, null), c.Constant(1)]));
         var half = ((count + 1) / 2).Max(count.Number(1)).Value;
-        var filled = is_floating_point(x.Type) && MayBeEmpty(c, null) ? c.Like("Concat", [x, c.Node("Expand", x.Type, 1, [c.Scalar(double.NaN, x.Type), c.Constant(1)])], ("axis", 0L)) : x;
+        var filled =
+            is_floating_point(x.Type) && MayBeEmpty(c, null)
+                ? c.Like(
+                    "Concat",
+                    [x, c.Node("Expand", x.Type, 1, [c.Scalar(double.NaN, x.Type), c.Constant(1)])],
+                    ("axis", 0L)
+                )
+                : x;
         var (sorted, _) = Ordering.Sorted(c, filled, half, 0, largest: false);
         var middle = new Formula(c, c.Node("Gather", x.Type, 0, [sorted, c.IntegerScalar(-1)], ("axis", 0L)));
-        c.Result(middle.IsFloat ? Formula.Where(AnyNan(c, x, null, keep: false), double.NaN, middle).Value : middle.Value);
+        c.Result(
+            middle.IsFloat ? Formula.Where(AnyNan(c, x, null, keep: false), double.NaN, middle).Value : middle.Value
+        );
     }
 
     private static GraphValue Trace(LoweringContext c)
@@ -293,28 +472,41 @@ internal static class Reductions
 
     // ---- norms ---------------------------------------------------------------------------------------------------------------
 
-    private static double? Order(LoweringContext c) => c.Raw("ord") switch
-    {
-        null => null,
-        "fro" => 2,
-        long or double => c.Number(2, "ord"),
-        var other => throw c.Refuse($"the norm '{other}' needs singular values, which ONNX has no operator for. 'fro' and the orders 1, -1, infinity and -infinity are supported"),
-    };
+    private static double? Order(LoweringContext c) =>
+        c.Raw("ord") switch
+        {
+            null => null,
+            "fro" => 2,
+            long or double => c.Number(2, "ord"),
+            var other => throw c.Refuse(
+                $"the norm '{other}' needs singular values, which ONNX has no operator for. 'fro' and the "
+                    + "orders 1, -1, infinity and -infinity are supported"
+            ),
+        };
 
     private static void LinalgNorm(LoweringContext c)
     {
         var axes = Axes(c);
         var isMatrix = axes is { Length: 2 } || (axes is null && c.Tensor().Rank == 2);
         var order = Order(c);
-        c.Result(order is not null && isMatrix && c.Raw("ord") is not "fro" ? MatrixNorm(c, axes ?? [0, 1]) : Norm(c, X(c), order ?? 2, axes, Keep(c)));
+        c.Result(
+            order is not null && isMatrix && c.Raw("ord") is not "fro"
+                ? MatrixNorm(c, axes ?? [0, 1])
+                : Norm(c, X(c), order ?? 2, axes, Keep(c))
+        );
     }
 
     private static GraphValue MatrixNorm(LoweringContext c, long[] axes)
     {
-        if (c.Raw("ord") is null or "fro") return Norm(c, X(c), 2, axes, Keep(c));
+        if (c.Raw("ord") is null or "fro")
+            return Norm(c, X(c), 2, axes, Keep(c));
         var order = Order(c)!.Value;
         if (Math.Abs(order) != 1 && !double.IsInfinity(order))
-            throw c.Refuse($"the norm of order {order} of matrices needs singular values, which ONNX has no operator for. 'fro' and the orders 1, -1, infinity and -infinity are supported; for vectors use vector_norm");
+            throw c.Refuse(
+                $"the norm of order {order} of matrices needs singular values, which ONNX has no operator "
+                    + "for. 'fro' and the orders 1, -1, infinity and -infinity are supported; for vectors use "
+                    + "vector_norm"
+            );
         // Order 1: the largest sum of a column, infinity: of a row.
         var (summed, compared) = Math.Abs(order) == 1 ? (axes[0], axes[1]) : (axes[1], axes[0]);
         var sums = Reduce(c, "ReduceL1", X(c), [summed], keep: true);

@@ -1,7 +1,11 @@
-// Resampling. Where ONNX Runtime's Resize computes what libtorch does, it is Resize: nearest is asymmetric and floor; linear and cubic are
-// half-pixel, or align_corners; cubic has a = -0.75. Elsewhere the elements and their weights are computed as libtorch does and gathered:
-//   nearest    element floor(i scale), scale = in / out or 1 / scale_factor in float32, which Resize rounds otherwise unless out = 2^k in
-//   linear     at s = max((i + 1/2) scale - 1/2, 0), or i (in - 1) / (out - 1): (1 - t) x[floor s] + t x[floor s + 1], t = s - floor s
+// Resampling. Where ONNX Runtime's Resize computes what libtorch does, it is Resize: nearest is asymmetric and floor;
+// linear and cubic are
+// half-pixel, or align_corners; cubic has a = -0.75. Elsewhere the elements and their weights are computed as
+// libtorch does and gathered:
+//   nearest    element floor(i scale), scale = in / out or 1 / scale_factor in float32, which Resize rounds otherwise
+// unless out = 2^k in
+//   linear     at s = max((i + 1/2) scale - 1/2, 0), or i (in - 1) / (out - 1): (1 - t) x[floor s] + t x[floor s +
+// 1], t = s - floor s
 //   cubic      four elements around s, with Keys' weights
 // Unfold gathers the windows, Fold adds them up again. Area is adaptive average pooling.
 using System.Globalization;
@@ -18,51 +22,97 @@ internal static class Resampling
     public static void Register(OperatorTable table)
     {
         const string options = "size, scale_factor, recompute_scale_factor, mode, align_corners";
-        table.Module<Upsample>("Resize; Gather, Mul, Add", c =>
-        {
-            var module = (Upsample)c.Module!;
-            Resize(c, module.recompute_scale_factor == true ? null : (double[]?)ModuleFields.Find(module, "_scale_factor"), module.mode.ToString(), module.align_corners ?? false);
-        }, options);
+        table.Module<Upsample>(
+            "Resize; Gather, Mul, Add",
+            c =>
+            {
+                var module = (Upsample)c.Module!;
+                Resize(
+                    c,
+                    module.recompute_scale_factor == true
+                        ? null
+                        : (double[]?)ModuleFields.Find(module, "_scale_factor"),
+                    module.mode.ToString(),
+                    module.align_corners ?? false
+                );
+            },
+            options
+        );
         table.Operation("interpolate", "Resize; Gather, Mul, Add; AveragePool", Interpolate, options);
-        table.Operation("upsample", "Resize; Gather, Mul, Add", c => Resize(c, Scales(c), c.Text("mode") ?? "Nearest", c.Flag(false, "align_corners")), "size, scale_factor, mode, align_corners");
-        table.Operation("upsample_bilinear", "Resize; Gather, Mul, Add", c => Resize(c, Scales(c), "Bilinear", c.Flag(false, "align_corners")), "size, scale_factor, align_corners");
+        table.Operation(
+            "upsample",
+            "Resize; Gather, Mul, Add",
+            c => Resize(c, Scales(c), c.Text("mode") ?? "Nearest", c.Flag(false, "align_corners")),
+            "size, scale_factor, mode, align_corners"
+        );
+        table.Operation(
+            "upsample_bilinear",
+            "Resize; Gather, Mul, Add",
+            c => Resize(c, Scales(c), "Bilinear", c.Flag(false, "align_corners")),
+            "size, scale_factor, align_corners"
+        );
         foreach (var name in (string[])["upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"])
-            table.Operation(name, "Resize; Gather", c => Resize(c, Scales(c), "Nearest", c.Flag(false, "align_corners")), "size, scale_factor");
+            table.Operation(
+                name,
+                "Resize; Gather",
+                c => Resize(c, Scales(c), "Nearest", c.Flag(false, "align_corners")),
+                "size, scale_factor"
+            );
         table.Operation("grid_sample", "GridSample", GridSample, "mode, padding_mode, align_corners");
         table.Operation("affine_grid", "MatMul", AffineGrid, "size, align_corners");
         const string window = "kernel_size, dilation, padding, stride";
         table.Module<Unfold>("Pad, Gather, Reshape", c => Unfold(c, new Window(c.Module!)), window);
-        table.Module<Fold>("Reshape, ScatterElements (add), Slice", c => Fold(c, new Window(c.Module!), ModuleFields.Longs(c.Module!, "output_size")), "output_size, " + window);
-        table.Operation("fold", "Reshape, ScatterElements (add), Slice", c => Fold(c, Window.Of(c), Window.Wide(c.Integers("output_size")!)), "output_size, " + window);
+        table.Module<Fold>(
+            "Reshape, ScatterElements (add), Slice",
+            c => Fold(c, new Window(c.Module!), ModuleFields.Longs(c.Module!, "output_size")),
+            "output_size, " + window
+        );
+        table.Operation(
+            "fold",
+            "Reshape, ScatterElements (add), Slice",
+            c => Fold(c, Window.Of(c), Window.Wide(c.Integers("output_size")!)),
+            "output_size, " + window
+        );
     }
 
     // ---- interpolation -------------------------------------------------------------------------------------------------------
 
-    private static double[]? Scales(LoweringContext c) => c.Raw("scale_factor", "scaleFactor", "scaleFactors") switch
-    {
-        null => null,
-        double scale => [scale],
-        long scale => [scale],
-        object?[] list when list.All(item => item is double or long) => [.. list.Select(item => Convert.ToDouble(item, CultureInfo.InvariantCulture))],
-        _ => throw c.Refuse("scale_factor follows a free axis; give the size instead"),
-    };
+    private static double[]? Scales(LoweringContext c) =>
+        c.Raw("scale_factor", "scaleFactor", "scaleFactors") switch
+        {
+            null => null,
+            double scale => [scale],
+            long scale => [scale],
+            object?[] list when list.All(item => item is double or long) =>
+            [
+                .. list.Select(item => Convert.ToDouble(item, CultureInfo.InvariantCulture)),
+            ],
+            _ => throw c.Refuse("scale_factor follows a free axis; give the size instead"),
+        };
 
     private static void Interpolate(LoweringContext c)
     {
-        if (c.Flag(false, "antialias")) throw c.Refuse("antialias: ONNX has it from opset 18 on, with other weights. Blur with a fixed convolution first, or resize outside of the model");
+        if (c.Flag(false, "antialias"))
+            throw c.Refuse(
+                "antialias: ONNX has it from opset 18 on, with other weights. Blur with a fixed "
+                    + "convolution first, or resize outside of the model"
+            );
         var mode = c.Text("mode") ?? "Nearest";
         var corners = c.Flag(false, "align_corners");
         // Recomputed from the sizes, the scale is what it is without one.
         var scales = c.Flag(false, "recompute_scale_factor") ? null : Scales(c);
-        if (mode.Equals("Area", StringComparison.OrdinalIgnoreCase)) c.Result(Poolings.AdaptiveAverage(c, c.Tensor(), LoweringContext.ToSizes(c.ResultSizes())[2..]));
-        else Resize(c, scales, mode, corners);
+        if (mode.Equals("Area", StringComparison.OrdinalIgnoreCase))
+            c.Result(Poolings.AdaptiveAverage(c, c.Tensor(), LoweringContext.ToSizes(c.ResultSizes())[2..]));
+        else
+            Resize(c, scales, mode, corners);
     }
 
     private static void Resize(LoweringContext c, double[]? scales, string mode, bool alignCorners)
     {
         var x = c.Tensor();
         var spatial = x.Rank - 2;
-        if (scales is { Length: 1 } && spatial > 1) scales = [.. Enumerable.Repeat(scales[0], spatial)];
+        if (scales is { Length: 1 } && spatial > 1)
+            scales = [.. Enumerable.Repeat(scales[0], spatial)];
         var kind = mode.ToUpperInvariant() switch
         {
             "NEAREST" => "nearest",
@@ -71,23 +121,47 @@ internal static class Resampling
             _ => throw c.Refuse($"mode {mode}; nearest, linear, bilinear, trilinear, bicubic and area are supported"),
         };
         var hasKernel = x.Type is ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16;
-        var isExact = Enumerable.Range(0, spatial).All(i => kind == "nearest" ? IsPowerOfTwo(c, i, scales) : IsRatioOfSizes(c, i, scales));
+        var isExact = Enumerable
+            .Range(0, spatial)
+            .All(i => kind == "nearest" ? IsPowerOfTwo(c, i, scales) : IsRatioOfSizes(c, i, scales));
         if (hasKernel && isExact && !(kind == "cubic" && spatial != 2))
         {
             (string, object)[] attributes =
             [
-                ("mode", kind), ("coordinate_transformation_mode", kind == "nearest" ? "asymmetric" : alignCorners ? "align_corners" : "half_pixel"), ("nearest_mode", "floor"), ("cubic_coeff_a", -0.75f),
+                ("mode", kind),
+                (
+                    "coordinate_transformation_mode",
+                    kind == "nearest" ? "asymmetric"
+                    : alignCorners ? "align_corners"
+                    : "half_pixel"
+                ),
+                ("nearest_mode", "floor"),
+                ("cubic_coeff_a", -0.75f),
             ];
-            c.Result(c.Like("Resize", [x, GraphValue.None, GraphValue.None, c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))], attributes));
+            c.Result(
+                c.Like(
+                    "Resize",
+                    [x, GraphValue.None, GraphValue.None, c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))],
+                    attributes
+                )
+            );
             return;
         }
 
-        if (kind != "nearest" && !is_floating_point(x.Type)) throw c.Refuse($"{mode} of {x.Type}; cast to float32 first");
+        if (kind != "nearest" && !is_floating_point(x.Type))
+            throw c.Refuse($"{mode} of {x.Type}; cast to float32 first");
         var value = kind == "nearest" ? new Formula(c, x) : new Formula(c, x).To(Kernels.Wide(x.Type));
         for (var i = 0; i < spatial; i++)
         {
-            if (IsCopied(c, i, scales)) continue;
-            var axis = new ResizedAxis(c, i, scales?[i], alignCorners, value.Type == ScalarType.Float64 && kind != "nearest" ? ScalarType.Float64 : ScalarType.Float32);
+            if (IsCopied(c, i, scales))
+                continue;
+            var axis = new ResizedAxis(
+                c,
+                i,
+                scales?[i],
+                alignCorners,
+                value.Type == ScalarType.Float64 && kind != "nearest" ? ScalarType.Float64 : ScalarType.Float32
+            );
             value = axis.Apply(value, kind);
         }
 
@@ -95,14 +169,20 @@ internal static class Resampling
     }
 
     private static (long[] In, long[] Out) SizesOf(LoweringContext c, int axis) =>
-        ([.. c.SizesOf(c.Tensor()).Select(shape => shape[2 + axis])], [.. c.ResultSizes().Select(shape => shape[2 + axis])]);
+        (
+            [.. c.SizesOf(c.Tensor()).Select(shape => shape[2 + axis])],
+            [.. c.ResultSizes().Select(shape => shape[2 + axis])]
+        );
 
     /// <summary>Whether each element becomes 2^k.</summary>
     private static bool IsPowerOfTwo(LoweringContext c, int axis, double[]? scales)
     {
         var (from, to) = SizesOf(c, axis);
         var factor = from[0] > 0 ? to[0] / from[0] : 0;
-        return factor > 0 && BitOperations.IsPow2(factor) && from.Zip(to).All(pair => pair.Second == factor * pair.First) && (scales is null || scales[axis] == factor);
+        return factor > 0
+            && BitOperations.IsPow2(factor)
+            && from.Zip(to).All(pair => pair.Second == factor * pair.First)
+            && (scales is null || scales[axis] == factor);
     }
 
     /// <summary>Whether the scale is that of the sizes.</summary>
@@ -137,28 +217,42 @@ internal static class Resampling
             this.type = type;
             axis = 2 + spatialAxis;
             var sizes = LoweringContext.ToSizes(c.ResultSizes());
-            from = new Formula(c, c.FixedSize(c.Tensor(), axis) is { } known ? c.Constant(known) : Layout.Size(c, c.Tensor(), axis));
+            from = new Formula(
+                c,
+                c.FixedSize(c.Tensor(), axis) is { } known ? c.Constant(known) : Layout.Size(c, c.Tensor(), axis)
+            );
             to = new Formula(c, c.SizeValue(sizes[axis]));
             var ratio = from.To(type) / to.To(type);
             // Where the size stays or doubles, libtorch copies, whatever the factor is.
-            scale = factor is { } given ? Formula.Where(from.EqualTo(to) | (from * 2).EqualTo(to), ratio, ratio.Number(1 / given)) : ratio;
+            scale = factor is { } given
+                ? Formula.Where(from.EqualTo(to) | (from * 2).EqualTo(to), ratio, ratio.Number(1 / given))
+                : ratio;
             places = new Formula(c, Layout.Range(c, to.Value)).To(type);
         }
 
         public Formula Apply(Formula x, string kind)
         {
-            if (kind == "nearest") return Take(x, (places * scale).Apply("Floor"));
-            var at = alignCorners ? places * ((from - 1).To(type) / (to - 1).Max(to.Number(1)).To(type)) : (places + 0.5) * scale - 0.5;
-            if (kind == "linear" && !alignCorners) at = at.Max(at.Number(0));
+            if (kind == "nearest")
+                return Take(x, (places * scale).Apply("Floor"));
+            var at = alignCorners
+                ? places * ((from - 1).To(type) / (to - 1).Max(to.Number(1)).To(type))
+                : (places + 0.5) * scale - 0.5;
+            if (kind == "linear" && !alignCorners)
+                at = at.Max(at.Number(0));
             var first = at.Apply("Floor");
-            if (kind == "linear") first = first.Min((from - 1).To(type));
+            if (kind == "linear")
+                first = first.Min((from - 1).To(type));
             var rest = at - first;
-            if (kind == "linear") return Take(x, first) * Weight(x, 1 - rest) + Take(x, first + 1) * Weight(x, rest);
+            if (kind == "linear")
+                return Take(x, first) * Weight(x, 1 - rest) + Take(x, first + 1) * Weight(x, rest);
             // Keys: of distances t + 1, t, 1 - t, 2 - t.
             const double a = -0.75;
             Formula Near(Formula t) => (t * (a + 2) - (a + 3)) * t * t + 1;
             Formula Far(Formula t) => ((t * a - 5 * a) * t + 8 * a) * t - 4 * a;
-            return Take(x, first - 1) * Weight(x, Far(rest + 1)) + Take(x, first) * Weight(x, Near(rest)) + Take(x, first + 1) * Weight(x, Near(1 - rest)) + Take(x, first + 2) * Weight(x, Far(2 - rest));
+            return Take(x, first - 1) * Weight(x, Far(rest + 1))
+                + Take(x, first) * Weight(x, Near(rest))
+                + Take(x, first + 1) * Weight(x, Near(1 - rest))
+                + Take(x, first + 2) * Weight(x, Far(2 - rest));
         }
 
         private Formula Take(Formula x, Formula number)
@@ -167,17 +261,31 @@ internal static class Resampling
             return new Formula(c, Layout.Gather(c, x.Value, inside.Value, axis));
         }
 
-        private Formula Weight(Formula x, Formula weight) => new(c, Layout.Behind(c, weight.To(x.Type).Value, x.Value.Rank - 1 - axis));
+        private Formula Weight(Formula x, Formula weight) =>
+            new(c, Layout.Behind(c, weight.To(x.Type).Value, x.Value.Rank - 1 - axis));
     }
 
     private static void GridSample(LoweringContext c)
     {
         var (x, grid) = (c.Tensor(), c.Tensor(1));
-        if (x.Rank != 4) throw c.Refuse("grid_sample of volumes: ONNX has it from opset 20 on, and ONNX Runtime for pictures [N, C, H, W]");
+        if (x.Rank != 4)
+            throw c.Refuse(
+                "grid_sample of volumes: ONNX has it from opset 20 on, and ONNX Runtime for pictures [N, C, H, W]"
+            );
         var mode = (c.Text("mode") ?? "Bilinear").ToLowerInvariant();
         var padding = (c.Text("padding_mode") ?? "Zeros").ToLowerInvariant();
         var corners = c.Flag(false, "align_corners") ? 1L : 0L;
-        c.Result(c.Node("GridSample", x.Type, 4, [x, c.Cast(grid, x.Type)], ("mode", mode), ("padding_mode", padding), ("align_corners", corners)));
+        c.Result(
+            c.Node(
+                "GridSample",
+                x.Type,
+                4,
+                [x, c.Cast(grid, x.Type)],
+                ("mode", mode),
+                ("padding_mode", padding),
+                ("align_corners", corners)
+            )
+        );
     }
 
     private static void AffineGrid(LoweringContext c)
@@ -186,13 +294,16 @@ internal static class Resampling
         using var scope = NewDisposeScope();
         var theta = c.Tensor();
         var sizes = LoweringContext.ToSizes(c.ResultSizes());
-        if (sizes[1..].Any(size => size is not long)) throw c.Refuse("a size that follows a free axis");
+        if (sizes[1..].Any(size => size is not long))
+            throw c.Refuse("a size that follows a free axis");
         c.Raw("size");
         long[] map = [.. sizes[1..^1].Cast<long>()];
         var spatial = map.Length;
         var type = Kernels.Wide(theta.Type);
         var identity = eye(spatial, spatial + 1, type).unsqueeze(0);
-        var places = nn.functional.affine_grid(identity, [1, 1, .. map], c.Flag(false, "align_corners")).reshape(-1, spatial);
+        var places = nn
+            .functional.affine_grid(identity, [1, 1, .. map], c.Flag(false, "align_corners"))
+            .reshape(-1, spatial);
         var with = c.Computed(cat([places, ones(places.shape[0], 1, type)], 1), "grid");
         var grid = c.Node("MatMul", type, 3, [with, Layout.Swap(c, c.Cast(theta, type), 1, 2)]);
         c.Result(Layout.Reshape(c, grid, c.SizeVector(sizes), sizes.Length));
@@ -202,14 +313,23 @@ internal static class Resampling
 
     private sealed record Window(long[] Kernel, long[] Dilation, long[] Padding, long[] Stride)
     {
-        public Window(nn.Module module) : this(ModuleFields.Longs(module, "kernel_size"), ModuleFields.Longs(module, "dilation"), ModuleFields.Longs(module, "padding"), ModuleFields.Longs(module, "stride"))
-        {
-        }
+        public Window(nn.Module module)
+            : this(
+                ModuleFields.Longs(module, "kernel_size"),
+                ModuleFields.Longs(module, "dilation"),
+                ModuleFields.Longs(module, "padding"),
+                ModuleFields.Longs(module, "stride")
+            ) { }
 
         public static Window Of(LoweringContext c)
         {
             long[] Option(string name, long fallback) => Wide(c.Integers(name) ?? [fallback]);
-            return new Window(Option("kernel_size", 1), Option("dilation", 1), Option("padding", 0), Option("stride", 1));
+            return new Window(
+                Option("kernel_size", 1),
+                Option("dilation", 1),
+                Option("padding", 0),
+                Option("stride", 1)
+            );
         }
 
         public static long[] Wide(long[] sizes) => sizes.Length == 1 ? [sizes[0], sizes[0]] : sizes;
@@ -223,7 +343,8 @@ internal static class Resampling
         var unbatched = c.Tensor().Rank == 3;
         var x = unbatched ? Layout.Unsqueeze(c, c.Tensor(), 0) : c.Tensor();
         var channels = c.FixedSize(c.Tensor(), unbatched ? 0 : 1) ?? throw c.Refuse("a free channel axis");
-        if (w.Padding.Any(size => size != 0)) x = Paddings.Pad(c, x, [0, 0, .. w.Padding, 0, 0, .. w.Padding], "constant", 0);
+        if (w.Padding.Any(size => size != 0))
+            x = Paddings.Pad(c, x, [0, 0, .. w.Padding, 0, 0, .. w.Padding], "constant", 0);
         var blocks = new Formula[2];
         for (var i = 0; i < 2; i++)
         {
@@ -236,7 +357,13 @@ internal static class Resampling
         }
 
         var columns = Layout.Permute(c, x, 0, 1, 2, 4, 3, 5);
-        var sizes = Layout.Concat(c, 0, Layout.Size(c, x, 0), c.Constant(channels * w.Kernel[0] * w.Kernel[1]), (blocks[0] * blocks[1]).Value);
+        var sizes = Layout.Concat(
+            c,
+            0,
+            Layout.Size(c, x, 0),
+            c.Constant(channels * w.Kernel[0] * w.Kernel[1]),
+            (blocks[0] * blocks[1]).Value
+        );
         var result = Layout.Reshape(c, columns, sizes, 3);
         c.Result(unbatched ? Layout.Squeeze(c, result, 0) : result);
     }
@@ -264,10 +391,16 @@ internal static class Resampling
         var index = Layout.Expand(c, c.Computed(places.reshape(1, 1, -1), "places"), Sizes(places.numel()), 3);
         var canvas = Layout.Expand(c, c.Scalar(0, x.Type), Sizes(padded[0] * padded[1]), 3);
         var summed = Indexing.Scattered(c, canvas, index, flat, 2, "add");
-        var map = Layout.Reshape(c, summed, Layout.Concat(c, 0, batch, c.Constants([channels, padded[0], padded[1]])), 4);
+        var map = Layout.Reshape(
+            c,
+            summed,
+            Layout.Concat(c, 0, batch, c.Constants([channels, padded[0], padded[1]])),
+            4
+        );
         for (var i = 0; i < 2; i++)
         {
-            if (w.Padding[i] > 0) map = Layout.Slice(c, map, 2 + i, w.Padding[i], w.Padding[i] + output[i]);
+            if (w.Padding[i] > 0)
+                map = Layout.Slice(c, map, 2 + i, w.Padding[i], w.Padding[i] + output[i]);
         }
 
         c.Result(unbatched ? Layout.Squeeze(c, map, 0) : map);

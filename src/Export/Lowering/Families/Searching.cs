@@ -1,4 +1,5 @@
-// Searching. Where a number belongs among sorted ones is how many of them are less (or not greater, with right: true): counted, one by one.
+// Searching. Where a number belongs among sorted ones is how many of them are less (or not greater, with right:
+// true): counted, one by one.
 // NaN belongs behind all of them.
 using TorchSharp;
 using static TorchSharp.torch;
@@ -9,7 +10,12 @@ internal static class Searching
 {
     public static void Register(OperatorTable table)
     {
-        table.Operation("bucketize", "Unsqueeze, Less, Not, ReduceSum", c => c.Result(Places(c, c.Tensor(), c.Tensor(1))), "right, outInt32");
+        table.Operation(
+            "bucketize",
+            "Unsqueeze, Less, Not, ReduceSum",
+            c => c.Result(Places(c, c.Tensor(), c.Tensor(1))),
+            "right, outInt32"
+        );
         table.Operation("searchsorted", "Unsqueeze, Less, Not, ReduceSum", SearchSorted, "right, out_int32, sorter");
         table.Operation("isin", "Unsqueeze, Equal, ReduceMax", IsIn, "invert");
     }
@@ -19,16 +25,27 @@ internal static class Searching
         c.Flag(false, "outInt32", "out_int32"); // the result's dtype says it
         var type = promote_types(values.Type, sorted.Type);
         var value = new Formula(c, Layout.Behind(c, c.Cast(values, type), 1));
-        var boundary = new Formula(c, sorted.Rank > 1 ? Layout.Unsqueeze(c, c.Cast(sorted, type), sorted.Rank - 1L) : c.Cast(sorted, type));
+        var boundary = new Formula(
+            c,
+            sorted.Rank > 1 ? Layout.Unsqueeze(c, c.Cast(sorted, type), sorted.Rank - 1L) : c.Cast(sorted, type)
+        );
         var isBefore = c.Flag(false, "right") ? !(boundary > value) : !(boundary >= value);
-        return Reductions.Reduce(c, "ReduceSum", isBefore.To(ScalarType.Int64).Value, [isBefore.Value.Rank - 1], keep: false);
+        return Reductions.Reduce(
+            c,
+            "ReduceSum",
+            isBefore.To(ScalarType.Int64).Value,
+            [isBefore.Value.Rank - 1],
+            keep: false
+        );
     }
 
     private static void SearchSorted(LoweringContext c)
     {
         var sorted = c.OptionalTensor("sorted_sequence")!.Value;
-        if (c.OptionalTensor("sorter") is { } order) sorted = c.Like("GatherElements", [sorted, c.Cast(order, ScalarType.Int64)], ("axis", sorted.Rank - 1L));
-        var values = c.OptionalTensor("values") ?? c.Scalar(c.Number(0, "values"), is_floating_point(sorted.Type) ? sorted.Type : ScalarType.Float32);
+        if (c.OptionalTensor("sorter") is { } order)
+            sorted = c.Like("GatherElements", [sorted, c.Cast(order, ScalarType.Int64)], ("axis", sorted.Rank - 1L));
+        var values = c.OptionalTensor("values")
+            ?? c.Scalar(c.Number(0, "values"), is_floating_point(sorted.Type) ? sorted.Type : ScalarType.Float32);
         c.Result(Places(c, values, sorted));
     }
 
@@ -37,8 +54,12 @@ internal static class Searching
         var (x, among) = (c.Tensor(), c.Tensor(1));
         c.Flag(false, "assumeUnique"); // a hint
         var type = promote_types(x.Type, among.Type);
-        var equal = new Formula(c, Layout.Behind(c, c.Cast(x, type), 1)).EqualTo(new Formula(c, c.Cast(Ranks.Vector(c, among), type)));
-        var any = new Formula(c, Reductions.Reduce(c, "ReduceSum", equal.To(ScalarType.Int32).Value, [x.Rank], keep: false)) > 0;
+        var equal = new Formula(c, Layout.Behind(c, c.Cast(x, type), 1)).EqualTo(
+            new Formula(c, c.Cast(Ranks.Vector(c, among), type))
+        );
+        var any =
+            new Formula(c, Reductions.Reduce(c, "ReduceSum", equal.To(ScalarType.Int32).Value, [x.Rank], keep: false))
+            > 0;
         c.Result(c.Flag(false, "invert") ? (!any).Value : any.Value);
     }
 }

@@ -10,54 +10,181 @@ internal static class Shapes
 {
     public static void Register(OperatorTable table)
     {
-        foreach (var name in (string[])["view", "reshape", "view_as", "ravel", "unflatten", "atleast_1d", "atleast_2d", "atleast_3d"]) table.Operation(name, "Reshape; Flatten", ToResult, "sizes that follow free axes, -1");
+        foreach (
+            var name in (string[])
+                ["view", "reshape", "view_as", "ravel", "unflatten", "atleast_1d", "atleast_2d", "atleast_3d"]
+        )
+            table.Operation(name, "Reshape; Flatten", ToResult, "sizes that follow free axes, -1");
         table.Module<Unflatten>("Reshape", ToResult, "dim, unflattened_size");
-        table.Operation("flatten", "Flatten; Reshape", c => Flatten(c, c.Integer(0, "start_dim"), c.Integer(-1, "end_dim")), "start_dim, end_dim");
-        table.Module<Flatten>("Flatten; Reshape", c => Flatten(c, ((Flatten)c.Module!).start_dim, ((Flatten)c.Module!).end_dim), "start_dim, end_dim");
+        table.Operation(
+            "flatten",
+            "Flatten; Reshape",
+            c => Flatten(c, c.Integer(0, "start_dim"), c.Integer(-1, "end_dim")),
+            "start_dim, end_dim"
+        );
+        table.Module<Flatten>(
+            "Flatten; Reshape",
+            c => Flatten(c, ((Flatten)c.Module!).start_dim, ((Flatten)c.Module!).end_dim),
+            "start_dim, end_dim"
+        );
         table.Operation("squeeze", "Squeeze", Squeeze, "dim");
-        table.Operation("unsqueeze", "Unsqueeze", c => c.Result(c.Node("Unsqueeze", c.ResultType(), c.ResultRank(), [c.Tensor(), c.Constant(c.Axis(c.Integer(0, "dim"), c.ResultRank()))])), "dim");
-        table.Operation("permute", "Transpose", c => c.Result(Layout.Permute(c, c.Tensor(), [.. c.Integers("permutation", "dims", "dim")!.Select(axis => c.Axis(axis, c.Tensor().Rank))])), "dims");
-        table.Operation("transpose", "Transpose", c => c.Result(Swap(c, c.Tensor(), c.Integer(0, "dim0", "axis0"), c.Integer(1, "dim1", "axis1"))), "dim0, dim1");
-        foreach (var name in (string[])["t", "mT", "adjoint"]) table.Operation(name, "Transpose", c => c.Result(c.Tensor().Rank < 2 ? c.Tensor() : Swap(c, c.Tensor(), -1, -2)));
-        table.Operation("T", "Transpose", c => c.Result(Layout.Permute(c, c.Tensor(), [.. Enumerable.Range(0, c.Tensor().Rank).Reverse().Select(axis => (long)axis)])));
+        table.Operation(
+            "unsqueeze",
+            "Unsqueeze",
+            c =>
+                c.Result(
+                    c.Node(
+                        "Unsqueeze",
+                        c.ResultType(),
+                        c.ResultRank(),
+                        [c.Tensor(), c.Constant(c.Axis(c.Integer(0, "dim"), c.ResultRank()))]
+                    )
+                ),
+            "dim"
+        );
+        table.Operation(
+            "permute",
+            "Transpose",
+            c =>
+                c.Result(
+                    Layout.Permute(
+                        c,
+                        c.Tensor(),
+                        [.. c.Integers("permutation", "dims", "dim")!.Select(axis => c.Axis(axis, c.Tensor().Rank))]
+                    )
+                ),
+            "dims"
+        );
+        table.Operation(
+            "transpose",
+            "Transpose",
+            c => c.Result(Swap(c, c.Tensor(), c.Integer(0, "dim0", "axis0"), c.Integer(1, "dim1", "axis1"))),
+            "dim0, dim1"
+        );
+        foreach (var name in (string[])["t", "mT", "adjoint"])
+            table.Operation(name, "Transpose", c =>
+                c.Result(c.Tensor().Rank < 2 ? c.Tensor() : Swap(c, c.Tensor(), -1, -2))
+            );
+        table.Operation("T", "Transpose", c =>
+            c.Result(
+                Layout.Permute(
+                    c,
+                    c.Tensor(),
+                    [.. Enumerable.Range(0, c.Tensor().Rank).Reverse().Select(axis => (long)axis)]
+                )
+            )
+        );
         table.Operation("movedim", "Transpose", MoveDim, "source, destination");
-        foreach (var name in (string[])["expand", "broadcast_to", "expand_as"]) table.Operation(name, "Expand", Expand, "sizes that follow free axes, -1");
-        foreach (var name in (string[])["repeat", "tile"]) table.Operation(name, "Tile", Repeat, "repeats");
+        foreach (var name in (string[])["expand", "broadcast_to", "expand_as"])
+            table.Operation(name, "Expand", Expand, "sizes that follow free axes, -1");
+        foreach (var name in (string[])["repeat", "tile"])
+            table.Operation(name, "Tile", Repeat, "repeats");
         table.Operation("repeat_interleave", "Unsqueeze, Tile, Reshape", RepeatInterleave, "repeats: a number, dim");
         table.Operation("flip", "Slice", c => c.Result(Flip(c, c.Tensor(), c.Integers("dims", "dim")!)), "dims");
         table.Operation("fliplr", "Slice", c => c.Result(Flip(c, c.Tensor(), [1])));
         table.Operation("flipud", "Slice", c => c.Result(Flip(c, c.Tensor(), [0])));
         table.Operation("rot90", "Slice, Transpose", Rotate, "k, dims");
         table.Operation("roll", "Slice, Concat", Roll, "shifts, dims");
-        table.Operation("pixel_shuffle", "DepthToSpace; Reshape, Transpose", c => PixelShuffle(c, c.Integer(1, "upscale_factor")), "upscale_factor");
-        table.Module<PixelShuffle>("DepthToSpace; Reshape, Transpose", c => PixelShuffle(c, ((PixelShuffle)c.Module!).upscale_factor), "upscale_factor");
-        table.Operation("pixel_unshuffle", "Reshape, Transpose", c => PixelUnshuffle(c, c.Integer(1, "downscale_factor")), "downscale_factor");
-        table.Module<PixelUnshuffle>("Reshape, Transpose", c => PixelUnshuffle(c, ((PixelUnshuffle)c.Module!).downscale_factor), "downscale_factor");
-        table.Module<ChannelShuffle>("Reshape, Transpose", c => ChannelShuffle(c, ((ChannelShuffle)c.Module!).groups), "groups");
-        table.Operation("channel_shuffle", "Reshape, Transpose", c => ChannelShuffle(c, c.Integer(1, "groups")), "groups");
-        table.Operation("unfold", "Range, Mul, Add, Gather, Transpose; Pad, Gather, Reshape", c =>
-        {
-            if (c.Method.IsStatic) Resampling.UnfoldFunction(c);
-            else Windows(c);
-        }, "dimension, size, step; of nn.functional: kernel_size, dilation, padding, stride");
+        table.Operation(
+            "pixel_shuffle",
+            "DepthToSpace; Reshape, Transpose",
+            c => PixelShuffle(c, c.Integer(1, "upscale_factor")),
+            "upscale_factor"
+        );
+        table.Module<PixelShuffle>(
+            "DepthToSpace; Reshape, Transpose",
+            c => PixelShuffle(c, ((PixelShuffle)c.Module!).upscale_factor),
+            "upscale_factor"
+        );
+        table.Operation(
+            "pixel_unshuffle",
+            "Reshape, Transpose",
+            c => PixelUnshuffle(c, c.Integer(1, "downscale_factor")),
+            "downscale_factor"
+        );
+        table.Module<PixelUnshuffle>(
+            "Reshape, Transpose",
+            c => PixelUnshuffle(c, ((PixelUnshuffle)c.Module!).downscale_factor),
+            "downscale_factor"
+        );
+        table.Module<ChannelShuffle>(
+            "Reshape, Transpose",
+            c => ChannelShuffle(c, ((ChannelShuffle)c.Module!).groups),
+            "groups"
+        );
+        table.Operation(
+            "channel_shuffle",
+            "Reshape, Transpose",
+            c => ChannelShuffle(c, c.Integer(1, "groups")),
+            "groups"
+        );
+        table.Operation(
+            "unfold",
+            "Range, Mul, Add, Gather, Transpose; Pad, Gather, Reshape",
+            c =>
+            {
+                if (c.Method.IsStatic)
+                    Resampling.UnfoldFunction(c);
+                else
+                    Windows(c);
+            },
+            "dimension, size, step; of nn.functional: kernel_size, dilation, padding, stride"
+        );
         foreach (var name in (string[])["diagonal", "linalg.diagonal"])
-            table.Operation(name, "Reshape, Gather", c => c.Result(Diagonal(c, c.Tensor(), c.Integer(0, "offset"), c.Integer(name == "diagonal" ? 0 : -2, "dim1"), c.Integer(name == "diagonal" ? 1 : -1, "dim2"))), "offset, dim1, dim2");
-        table.Operation("diag", "Reshape, Gather; Pad, Equal, Where", c => c.Result(c.Tensor().Rank == 2 ? Diagonal(c, c.Tensor(), c.Integer(0, "diagonal"), 0, 1) : EmbedDiagonal(c, c.Integer(0, "diagonal"), 0, 1)), "diagonal");
-        table.Operation("diag_embed", "Pad, Equal, Where", c => c.Result(EmbedDiagonal(c, c.Integer(0, "offset"), c.Integer(-2, "dim1"), c.Integer(-1, "dim2"))), "offset, dim1, dim2");
+            table.Operation(
+                name,
+                "Reshape, Gather",
+                c =>
+                    c.Result(
+                        Diagonal(
+                            c,
+                            c.Tensor(),
+                            c.Integer(0, "offset"),
+                            c.Integer(name == "diagonal" ? 0 : -2, "dim1"),
+                            c.Integer(name == "diagonal" ? 1 : -1, "dim2")
+                        )
+                    ),
+                "offset, dim1, dim2"
+            );
+        table.Operation(
+            "diag",
+            "Reshape, Gather; Pad, Equal, Where",
+            c =>
+                c.Result(
+                    c.Tensor().Rank == 2
+                        ? Diagonal(c, c.Tensor(), c.Integer(0, "diagonal"), 0, 1)
+                        : EmbedDiagonal(c, c.Integer(0, "diagonal"), 0, 1)
+                ),
+            "diagonal"
+        );
+        table.Operation(
+            "diag_embed",
+            "Pad, Equal, Where",
+            c => c.Result(EmbedDiagonal(c, c.Integer(0, "offset"), c.Integer(-2, "dim1"), c.Integer(-1, "dim2"))),
+            "offset, dim1, dim2"
+        );
     }
 
     /// <summary>Reshapes the first tensor to the result's shape.</summary>
     public static void ToResult(LoweringContext c)
     {
         var input = c.Tensor();
-        c.Result(ReshapeTo(c, input, LoweringContext.ToSizes(c.SizesOf(input)), LoweringContext.ToSizes(c.ResultSizes())));
+        c.Result(
+            ReshapeTo(c, input, LoweringContext.ToSizes(c.SizesOf(input)), LoweringContext.ToSizes(c.ResultSizes()))
+        );
     }
 
     /// <summary>Reshapes a value whose sizes are known to others that are.</summary>
     public static GraphValue ReshapeTo(LoweringContext c, GraphValue input, object?[] from, object?[] to)
     {
         // [a, b, c] to [a, b*c]: what view(x.size(0), -1) means. Flatten is exact there at every size.
-        if (from.Length > 2 && to.Length == 2 && Same(from[0], to[0]) && from.Skip(1).All(size => size is long) && to[1] is long)
+        if (
+            from.Length > 2
+            && to.Length == 2
+            && Same(from[0], to[0])
+            && from.Skip(1).All(size => size is long)
+            && to[1] is long
+        )
             return c.Node("Flatten", input.Type, 2, [input], ("axis", 1L));
 
         var target = new object?[to.Length];
@@ -65,33 +192,42 @@ internal static class Shapes
         for (var i = 0; i < to.Length; i++)
         {
             // 0 copies the size at the same place; one other size may be left to Reshape, where no size is 0.
-            if (to[i] is long size) target[i] = size;
-            else if (i < from.Length && Same(from[i], to[i])) target[i] = 0L;
-            else if (!inferred) (target[i], inferred) = (-1L, true);
-            else target[i] = to[i];
+            if (to[i] is long size)
+                target[i] = size;
+            else if (i < from.Length && Same(from[i], to[i]))
+                target[i] = 0L;
+            else if (!inferred)
+                (target[i], inferred) = (-1L, true);
+            else
+                target[i] = to[i];
         }
 
-        if (to.Any(size => size is 0L)) target = to; // an empty tensor: 0 means zero there
+        if (to.Any(size => size is 0L))
+            target = to; // an empty tensor: 0 means zero there
         return c.Node("Reshape", input.Type, to.Length, [input, c.SizeVector(target)]);
     }
 
     private static void Flatten(LoweringContext c, long start, long end)
     {
         var input = c.Tensor();
-        if (input.Rank > 1 && c.Axis(start, input.Rank) == 1 && c.Axis(end, input.Rank) == input.Rank - 1) c.Result(c.Node("Flatten", input.Type, 2, [input], ("axis", 1L)));
-        else ToResult(c);
+        if (input.Rank > 1 && c.Axis(start, input.Rank) == 1 && c.Axis(end, input.Rank) == input.Rank - 1)
+            c.Result(c.Node("Flatten", input.Type, 2, [input], ("axis", 1L)));
+        else
+            ToResult(c);
     }
 
     private static void Squeeze(LoweringContext c)
     {
         var input = c.Tensor();
         var given = c.Integers("dim", "dims");
-        var axes = given?.Select(axis => c.Axis(axis, input.Rank)) ?? Enumerable.Range(0, input.Rank).Select(axis => (long)axis);
+        var axes = given?.Select(axis => c.Axis(axis, input.Rank))
+            ?? Enumerable.Range(0, input.Rank).Select(axis => (long)axis);
         var ones = axes.Where(axis => axis < input.Rank && c.FixedSize(input, (int)axis) == 1).ToArray();
         c.Result(ones.Length == 0 ? input : c.Node("Squeeze", input.Type, c.ResultRank(), [input, c.Constants(ones)]));
     }
 
-    private static GraphValue Swap(LoweringContext c, GraphValue x, long a, long b) => Layout.Swap(c, x, c.Axis(a, x.Rank), c.Axis(b, x.Rank));
+    private static GraphValue Swap(LoweringContext c, GraphValue x, long a, long b) =>
+        Layout.Swap(c, x, c.Axis(a, x.Rank), c.Axis(b, x.Rank));
 
     private static void MoveDim(LoweringContext c)
     {
@@ -100,36 +236,62 @@ internal static class Shapes
         var to = c.Integers("destination")!.Select(axis => c.Axis(axis, x.Rank)).ToArray();
         var perm = Enumerable.Repeat(-1L, x.Rank).ToArray();
         var rest = new Queue<long>(Enumerable.Range(0, x.Rank).Select(axis => (long)axis).Except(from));
-        for (var i = 0; i < Math.Min(from.Length, x.Rank); i++) perm[to[i]] = from[i];
+        for (var i = 0; i < Math.Min(from.Length, x.Rank); i++)
+            perm[to[i]] = from[i];
         c.Result(Layout.Permute(c, x, [.. perm.Select(axis => axis >= 0 ? axis : rest.Dequeue())]));
     }
 
-    private static void Expand(LoweringContext c) => c.Result(c.Node("Expand", c.ResultType(), c.ResultRank(), [c.Tensor(), c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))]));
+    private static void Expand(LoweringContext c) =>
+        c.Result(
+            c.Node(
+                "Expand",
+                c.ResultType(),
+                c.ResultRank(),
+                [c.Tensor(), c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))]
+            )
+        );
 
     private static void Repeat(LoweringContext c)
     {
         var input = c.Tensor();
-        var repeats = ((c.Raw("repeats", "dims", "reps", "sizes") as object?[]) ?? throw c.Refuse("no repeats")).ToList();
-        while (repeats.Count < input.Rank) repeats.Insert(0, 1L);
-        if (repeats.Count > input.Rank) input = c.Node("Unsqueeze", input.Type, repeats.Count, [input, c.Constants([.. Enumerable.Range(0, repeats.Count - input.Rank).Select(axis => (long)axis)])]);
+        var repeats = (
+            (c.Raw("repeats", "dims", "reps", "sizes") as object?[]) ?? throw c.Refuse("no repeats")
+        ).ToList();
+        while (repeats.Count < input.Rank)
+            repeats.Insert(0, 1L);
+        if (repeats.Count > input.Rank)
+            input = c.Node(
+                "Unsqueeze",
+                input.Type,
+                repeats.Count,
+                [input, c.Constants([.. Enumerable.Range(0, repeats.Count - input.Rank).Select(axis => (long)axis)])]
+            );
         c.Result(c.Like("Tile", [input, c.SizeVector(repeats)]));
     }
 
     private static void RepeatInterleave(LoweringContext c)
     {
-        if (c.Raw("repeats") is not long repeats) throw c.Refuse("repeats that are a tensor: the size of the result would depend on the data. Pass one number, or index with a tensor of positions");
+        if (c.Raw("repeats") is not long repeats)
+            throw c.Refuse(
+                "repeats that are a tensor: the size of the result would depend on the data. Pass one "
+                    + "number, or index with a tensor of positions"
+            );
         c.Raw("output_size");
         var input = c.Raw("dim") is null ? Ranks.Vector(c, c.Tensor()) : c.Tensor();
         var axis = c.Axis(c.Integer(0, "dim"), input.Rank);
         var wide = Layout.Unsqueeze(c, input, axis + 1);
-        var tiled = c.Like("Tile", [wide, c.Constants([.. Enumerable.Range(0, wide.Rank).Select(i => i == axis + 1 ? repeats : 1)])]);
+        var tiled = c.Like(
+            "Tile",
+            [wide, c.Constants([.. Enumerable.Range(0, wide.Rank).Select(i => i == axis + 1 ? repeats : 1)])]
+        );
         c.Result(Layout.Reshape(c, tiled, c.SizeVector(LoweringContext.ToSizes(c.ResultSizes())), input.Rank));
     }
 
     private static GraphValue Flip(LoweringContext c, GraphValue input, long[] dims)
     {
         var axes = dims.Select(axis => c.Axis(axis, input.Rank)).ToArray();
-        if (axes.Length == 0 || input.Rank == 0) return input;
+        if (axes.Length == 0 || input.Rank == 0)
+            return input;
         GraphValue All(long value) => c.Constants([.. axes.Select(_ => value)]);
         return c.Like("Slice", [input, All(-1), All(long.MinValue), c.Constants(axes), All(-1)]);
     }
@@ -154,7 +316,14 @@ internal static class Shapes
         var shifts = c.Integers("shifts", "shift")!;
         if (c.Integers("dims", "dim") is { Length: > 0 } dims)
         {
-            for (var i = 0; i < shifts.Length && x.Rank > 0; i++) x = Rolled(c, x, shifts[i], c.Axis(dims[i], x.Rank), c.FixedSize(c.Tensor(), (int)c.Axis(dims[i], x.Rank)));
+            for (var i = 0; i < shifts.Length && x.Rank > 0; i++)
+                x = Rolled(
+                    c,
+                    x,
+                    shifts[i],
+                    c.Axis(dims[i], x.Rank),
+                    c.FixedSize(c.Tensor(), (int)c.Axis(dims[i], x.Rank))
+                );
             c.Result(x);
             return;
         }
@@ -167,11 +336,19 @@ internal static class Shapes
     /// <summary>Puts what stands from element -shift mod size on before the rest.</summary>
     private static GraphValue Rolled(LoweringContext c, GraphValue x, long shift, long axis, long? size)
     {
-        if (size == 0 || (size is { } known && shift % known == 0)) return x;
+        if (size == 0 || (size is { } known && shift % known == 0))
+            return x;
         var first = size is { } fixedSize
             ? c.Constant(((-shift % fixedSize) + fixedSize) % fixedSize)
-            : new Formula(c, c.Constant(-shift)).Binary("Mod", new Formula(c, Layout.Size(c, x, axis)).Max(new Formula(c, c.Constant(1)))).Value;
-        return Layout.Concat(c, axis, Layout.Slice(c, x, axis, first, c.Constant(long.MaxValue)), Layout.Slice(c, x, axis, c.Constant(0), first));
+            : new Formula(c, c.Constant(-shift))
+                .Binary("Mod", new Formula(c, Layout.Size(c, x, axis)).Max(new Formula(c, c.Constant(1))))
+                .Value;
+        return Layout.Concat(
+            c,
+            axis,
+            Layout.Slice(c, x, axis, first, c.Constant(long.MaxValue)),
+            Layout.Slice(c, x, axis, c.Constant(0), first)
+        );
     }
 
     private static void PixelShuffle(LoweringContext c, long factor)
@@ -186,7 +363,9 @@ internal static class Shapes
         // [..., C r r, H, W] to [..., C, r, r, H, W], then r behind H and r behind W.
         var (from, to) = (LoweringContext.ToSizes(c.SizesOf(x)), LoweringContext.ToSizes(c.ResultSizes()));
         var split = Layout.Reshape(c, x, c.SizeVector([.. to[..^2], factor, factor, .. from[^2..]]), x.Rank + 2);
-        c.Result(Layout.Reshape(c, Layout.Permute(c, split, BehindSpatial(x.Rank, 0, 3, 1, 4, 2)), c.SizeVector(to), x.Rank));
+        c.Result(
+            Layout.Reshape(c, Layout.Permute(c, split, BehindSpatial(x.Rank, 0, 3, 1, 4, 2)), c.SizeVector(to), x.Rank)
+        );
     }
 
     private static void PixelUnshuffle(LoweringContext c, long factor)
@@ -195,18 +374,26 @@ internal static class Shapes
         var x = c.Tensor();
         var (from, to) = (LoweringContext.ToSizes(c.SizesOf(x)), LoweringContext.ToSizes(c.ResultSizes()));
         var split = Layout.Reshape(c, x, c.SizeVector([.. from[..^2], to[^2], factor, to[^1], factor]), x.Rank + 2);
-        c.Result(Layout.Reshape(c, Layout.Permute(c, split, BehindSpatial(x.Rank, 0, 2, 4, 1, 3)), c.SizeVector(to), x.Rank));
+        c.Result(
+            Layout.Reshape(c, Layout.Permute(c, split, BehindSpatial(x.Rank, 0, 2, 4, 1, 3)), c.SizeVector(to), x.Rank)
+        );
     }
 
     /// <summary>An order of axes that changes the last five only, which are given from the first of them on.</summary>
-    private static long[] BehindSpatial(int rank, params long[] lastFive) => [.. Enumerable.Range(0, rank - 3).Select(axis => (long)axis), .. lastFive.Select(axis => rank - 3 + axis)];
+    private static long[] BehindSpatial(int rank, params long[] lastFive) =>
+        [.. Enumerable.Range(0, rank - 3).Select(axis => (long)axis), .. lastFive.Select(axis => rank - 3 + axis)];
 
     private static void ChannelShuffle(LoweringContext c, long groups)
     {
         var x = c.Tensor();
         var channels = c.FixedSize(x, 1) ?? throw c.Refuse("a free channel axis");
         var sizes = LoweringContext.ToSizes(c.ResultSizes());
-        var split = Layout.Reshape(c, x, c.SizeVector([sizes[0], groups, channels / groups, .. sizes[2..]]), x.Rank + 1);
+        var split = Layout.Reshape(
+            c,
+            x,
+            c.SizeVector([sizes[0], groups, channels / groups, .. sizes[2..]]),
+            x.Rank + 1
+        );
         c.Result(Layout.Reshape(c, Layout.Swap(c, split, 1, 2), c.SizeVector(sizes), x.Rank));
     }
 
@@ -227,7 +414,10 @@ internal static class Shapes
     public static GraphValue Diagonal(LoweringContext c, GraphValue x, long offset, long dim1, long dim2)
     {
         var (rows, columns) = (c.Axis(dim1, x.Rank), c.Axis(dim2, x.Rank));
-        long[] rest = [.. Enumerable.Range(0, x.Rank).Select(axis => (long)axis).Where(axis => axis != rows && axis != columns)];
+        long[] rest =
+        [
+            .. Enumerable.Range(0, x.Rank).Select(axis => (long)axis).Where(axis => axis != rows && axis != columns),
+        ];
         Formula Extent(long axis) => new(c, Layout.Size(c, x, axis));
         var (height, width) = (Extent(rows), Extent(columns));
         var zero = new Formula(c, c.Constant(0));
@@ -235,7 +425,16 @@ internal static class Shapes
         // Element i of the diagonal stands at (first + i)(width + 1) of the flat matrix, from its first element on.
         var first = offset >= 0 ? zero + offset : width * -offset;
         var numbers = new Formula(c, Layout.Range(c, count.Max(zero).Value)) * (width + 1) + first;
-        var sizes = Layout.Concat(c, 0, [.. rest.Length > 0 ? [c.Node("Gather", ScalarType.Int64, 1, [Layout.Sizes(c, x), c.Constants(rest)])] : Array.Empty<GraphValue>(), (height * width).Value]);
+        var sizes = Layout.Concat(
+            c,
+            0,
+            [
+                .. rest.Length > 0
+                    ? [c.Node("Gather", ScalarType.Int64, 1, [Layout.Sizes(c, x), c.Constants(rest)])]
+                    : Array.Empty<GraphValue>(),
+                (height * width).Value,
+            ]
+        );
         var flat = Layout.Reshape(c, Layout.Permute(c, x, [.. rest, rows, columns]), sizes, rest.Length + 1);
         return Layout.Gather(c, flat, numbers.Value, rest.Length);
     }
@@ -255,14 +454,16 @@ internal static class Shapes
         var perm = Enumerable.Repeat(-1L, rank).ToArray();
         (perm[rows], perm[columns]) = (rank - 2, rank - 1);
         var rest = 0L;
-        for (var axis = 0; axis < rank; axis++) perm[axis] = perm[axis] < 0 ? rest++ : perm[axis];
+        for (var axis = 0; axis < rank; axis++)
+            perm[axis] = perm[axis] < 0 ? rest++ : perm[axis];
         return Layout.Permute(c, value, perm);
     }
 
-    private static bool Same(object? a, object? b) => (a, b) switch
-    {
-        (long x, long y) => x == y,
-        (VaryingInteger x, VaryingInteger y) => x.Values.AsSpan().SequenceEqual(y.Values),
-        _ => false,
-    };
+    private static bool Same(object? a, object? b) =>
+        (a, b) switch
+        {
+            (long x, long y) => x == y,
+            (VaryingInteger x, VaryingInteger y) => x.Values.AsSpan().SequenceEqual(y.Values),
+            _ => false,
+        };
 }

@@ -1,5 +1,7 @@
-// Functions that ONNX has not, or that ONNX Runtime has for float32 only, written with operators that it has for float64 too. Each is exact
-// to a few units in the last place of the dtype it is given, also for results near zero, and keeps NaN, infinities and the sign of zero.
+// Functions that ONNX has not, or that ONNX Runtime has for float32 only, written with operators that it has for
+// float64 too. Each is exact
+// to a few units in the last place of the dtype it is given, also for results near zero, and keeps NaN, infinities
+// and the sign of zero.
 //   log1p, expm1   Kahan: with u = 1 + x, log(u) x / (u - 1); with u = exp(x), (u - 1) x / log(u)
 //   erf, erfc      Cody 1969, rational Chebyshev approximations in three ranges
 //   atan           Cephes: reduced to |x| <= 0.66 at tan(pi/8) and tan(3 pi/8), a rational function there
@@ -23,13 +25,18 @@ internal static class SpecialFunctions
         var u = x.Apply("Exp");
         var less = u - 1;
         var exact = less * (x / u.Apply("Log"));
-        return Formula.Where(u.EqualTo(1), x, Formula.Where(u.EqualTo(double.PositiveInfinity) | less.EqualTo(-1), less, exact));
+        return Formula.Where(
+            u.EqualTo(1),
+            x,
+            Formula.Where(u.EqualTo(double.PositiveInfinity) | less.EqualTo(-1), less, exact)
+        );
     }
 
     /// <summary>2/sqrt(pi) times the integral of exp(-t^2) from 0 to x.</summary>
     public static Formula Erf(Formula x)
     {
-        if (x.Type == ScalarType.Float32) return x.Apply("Erf");
+        if (x.Type == ScalarType.Float32)
+            return x.Apply("Erf");
         var (small, tail) = ErrorFunction(x);
         var large = CopySign(1 - tail, x);
         return Formula.Where(x.Abs() <= 0.46875, small, large);
@@ -47,31 +54,52 @@ internal static class SpecialFunctions
     /// <summary>The arc tangent.</summary>
     public static Formula Atan(Formula x)
     {
-        if (x.Type == ScalarType.Float32) return x.Apply("Atan");
+        if (x.Type == ScalarType.Float32)
+            return x.Apply("Atan");
         var y = x.Abs();
         var (beyond, middle) = (y > 2.41421356237309504880, y > 0.66);
         var reduced = Formula.Where(beyond, -1 / y, Formula.Where(middle, (y - 1) / (y + 1), y));
         var offset = Formula.Where(beyond, Math.PI / 2, Formula.Where(middle, y.Number(Math.PI / 4), 0));
         var z = reduced * reduced;
-        var rational = z * z.Polynomial(-8.750608600031904122785e-1, -1.615753718733365076637e1, -7.500855792314704667340e1, -1.228866684490136173410e2, -6.485021904942025371773e1) /
-            z.Polynomial(1, 2.485846490142306297962e1, 1.650270098316988542046e2, 4.328810604912902668951e2, 4.853903996359136964868e2, 1.945506571482613964425e2);
+        var rational =
+            z
+            * z.Polynomial(
+                -8.750608600031904122785e-1,
+                -1.615753718733365076637e1,
+                -7.500855792314704667340e1,
+                -1.228866684490136173410e2,
+                -6.485021904942025371773e1
+            )
+            / z.Polynomial(
+                1,
+                2.485846490142306297962e1,
+                1.650270098316988542046e2,
+                4.328810604912902668951e2,
+                4.853903996359136964868e2,
+                1.945506571482613964425e2
+            );
         var result = offset + (reduced * rational + reduced);
         return CopySign(result, x);
     }
 
     /// <summary>The arc sine: atan(x / sqrt((1 - x) (1 + x))); NaN beyond 1.</summary>
-    public static Formula Asin(Formula x) => x.Type == ScalarType.Float32 ? x.Apply("Asin") : Atan(x / ((1 - x) * (1 + x)).Apply("Sqrt"));
+    public static Formula Asin(Formula x) =>
+        x.Type == ScalarType.Float32 ? x.Apply("Asin") : Atan(x / ((1 - x) * (1 + x)).Apply("Sqrt"));
 
     /// <summary>The arc cosine: 2 atan(sqrt((1 - x) / (1 + x))); NaN beyond 1.</summary>
-    public static Formula Acos(Formula x) => x.Type == ScalarType.Float32 ? x.Apply("Acos") : 2 * Atan(((1 - x) / (1 + x)).Apply("Sqrt"));
+    public static Formula Acos(Formula x) =>
+        x.Type == ScalarType.Float32 ? x.Apply("Acos") : 2 * Atan(((1 - x) / (1 + x)).Apply("Sqrt"));
 
     /// <summary>The tangent.</summary>
-    public static Formula Tan(Formula x) => x.Type == ScalarType.Float32 ? x.Apply("Tan") : x.Apply("Sin") / x.Apply("Cos");
+    public static Formula Tan(Formula x) =>
+        x.Type == ScalarType.Float32 ? x.Apply("Tan") : x.Apply("Sin") / x.Apply("Cos");
 
-    /// <summary>The hyperbolic sine: with t = expm1(|x|), (t + t / (t + 1)) / 2, and exp(|x| - log 2) where that overflows.</summary>
+    /// <summary>The hyperbolic sine: with t = expm1(|x|), (t + t / (t + 1)) / 2, and exp(|x| - log 2) where that
+    /// overflows.</summary>
     public static Formula Sinh(Formula x)
     {
-        if (x.Type == ScalarType.Float32) return x.Apply("Sinh");
+        if (x.Type == ScalarType.Float32)
+            return x.Apply("Sinh");
         var t = Expm1(x.Abs());
         return CopySign(Formula.Where(x.Abs() > 40, (x.Abs() - Math.Log(2)).Apply("Exp"), (t + t / (t + 1)) * 0.5), x);
     }
@@ -79,47 +107,69 @@ internal static class SpecialFunctions
     /// <summary>The hyperbolic cosine.</summary>
     public static Formula Cosh(Formula x)
     {
-        if (x.Type == ScalarType.Float32) return x.Apply("Cosh");
+        if (x.Type == ScalarType.Float32)
+            return x.Apply("Cosh");
         var half = (x.Abs() - Math.Log(2)).Apply("Exp");
         return half + (-x.Abs() - Math.Log(2)).Apply("Exp");
     }
 
-    /// <summary>The inverse hyperbolic sine: log1p(|x| + x^2 / (1 + sqrt(x^2 + 1))), and log(2 |x|) where the square overflows.</summary>
+    /// <summary>The inverse hyperbolic sine: log1p(|x| + x^2 / (1 + sqrt(x^2 + 1))), and log(2 |x|) where the square
+    /// overflows.</summary>
     public static Formula Asinh(Formula x)
     {
-        if (x.Type == ScalarType.Float32) return x.Apply("Asinh");
+        if (x.Type == ScalarType.Float32)
+            return x.Apply("Asinh");
         var y = x.Abs();
         var large = y.Apply("Log") + Math.Log(2);
         return CopySign(Formula.Where(y > 1e8, large, Log1p(y + y * y / (1 + (y * y + 1).Apply("Sqrt")))), x);
     }
 
-    /// <summary>The inverse hyperbolic cosine: with t = x - 1, log1p(t + sqrt(2 t + t^2)), and log(2 x) where the square overflows; NaN below 1.</summary>
+    /// <summary>The inverse hyperbolic cosine: with t = x - 1, log1p(t + sqrt(2 t + t^2)), and log(2 x) where the
+    /// square overflows; NaN below 1.</summary>
     public static Formula Acosh(Formula x)
     {
-        if (x.Type == ScalarType.Float32) return x.Apply("Acosh");
+        if (x.Type == ScalarType.Float32)
+            return x.Apply("Acosh");
         var t = x - 1;
         var result = Formula.Where(x > 1e8, x.Apply("Log") + Math.Log(2), Log1p(t + (t * (t + 2)).Apply("Sqrt")));
         return Formula.Where(x < 1, double.NaN, result);
     }
 
     /// <summary>The inverse hyperbolic tangent: log1p(2 x / (1 - x)) / 2; NaN beyond 1.</summary>
-    public static Formula Atanh(Formula x) => x.Type == ScalarType.Float32 ? x.Apply("Atanh") : CopySign(0.5 * Log1p(2 * x.Abs() / (1 - x.Abs())), x);
+    public static Formula Atanh(Formula x) =>
+        x.Type == ScalarType.Float32 ? x.Apply("Atanh") : CopySign(0.5 * Log1p(2 * x.Abs() / (1 - x.Abs())), x);
 
     /// <summary>Whether the sign bit is set: also of -0. The sign of NaN is not seen.</summary>
     public static Formula IsNegative(Formula x) => x.IsFloat ? Formula.Where(x.EqualTo(0), 1 / x, x) < 0 : x < 0;
 
     /// <summary>|x| with the sign of another value. A product, because ONNX Runtime's Where gives 0 for -0.</summary>
-    public static Formula CopySign(Formula x, Formula sign) => x.Abs() * Formula.Where(IsNegative(sign), x.Number(-1), x.Number(1));
+    public static Formula CopySign(Formula x, Formula sign) =>
+        x.Abs() * Formula.Where(IsNegative(sign), x.Number(-1), x.Number(1));
 
     /// <summary>Rounds towards zero; -0.5 gives -0.</summary>
-    public static Formula Truncate(Formula x) => x.Abs().Apply("Floor") * Formula.Where(x < 0, x.Number(-1), x.Number(1));
+    public static Formula Truncate(Formula x) =>
+        x.Abs().Apply("Floor") * Formula.Where(x < 0, x.Number(-1), x.Number(1));
 
     /// <summary>erf(x) for |x| up to 0.46875, and erfc(|x|) beyond.</summary>
     private static (Formula Small, Formula Tail) ErrorFunction(Formula x)
     {
         var z = x * x;
-        var small = x * z.Polynomial(1.85777706184603153e-1, 3.16112374387056560e0, 1.13864154151050156e2, 3.77485237685302021e2, 3.20937758913846947e3) /
-            z.Polynomial(1, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3);
+        var small =
+            x
+            * z.Polynomial(
+                1.85777706184603153e-1,
+                3.16112374387056560e0,
+                1.13864154151050156e2,
+                3.77485237685302021e2,
+                3.20937758913846947e3
+            )
+            / z.Polynomial(
+                1,
+                2.36012909523441209e1,
+                2.44024637934444173e2,
+                1.28261652607737228e3,
+                2.84423683343917062e3
+            );
         // exp(-y^2) as exp(-s^2) exp(-(y - s) (y + s)) with s = y rounded to 16ths: the square of s is exact.
         var y = x.Abs();
         var s = (y * 16).Apply("Floor") / 16;
@@ -132,11 +182,48 @@ internal static class SpecialFunctions
     {
         // Each range sees a number that it can take, so that the other's overflow does not spoil the sum.
         var middle = y.Min(y.Number(4));
-        var near = middle.Polynomial(2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594e0, 6.61191906371416295e1, 2.98635138197400131e2, 8.81952221241769090e2, 1.71204761263407058e3, 2.05107837782607147e3, 1.23033935479799725e3) /
-            middle.Polynomial(1, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2, 1.62138957456669019e3, 3.29079923573345963e3, 4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3);
+        var near =
+            middle.Polynomial(
+                2.15311535474403846e-8,
+                5.64188496988670089e-1,
+                8.88314979438837594e0,
+                6.61191906371416295e1,
+                2.98635138197400131e2,
+                8.81952221241769090e2,
+                1.71204761263407058e3,
+                2.05107837782607147e3,
+                1.23033935479799725e3
+            )
+            / middle.Polynomial(
+                1,
+                1.57449261107098347e1,
+                1.17693950891312499e2,
+                5.37181101862009858e2,
+                1.62138957456669019e3,
+                3.29079923573345963e3,
+                4.36261909014324716e3,
+                3.43936767414372164e3,
+                1.23033935480374942e3
+            );
         var z = 1 / (y * y);
-        var rational = z * z.Polynomial(1.63153871373020978e-2, 3.05326634961232344e-1, 3.60344899949804439e-1, 1.25781726111229246e-1, 1.60837851487422766e-2, 6.58749161529837803e-4) /
-            z.Polynomial(1, 2.56852019228982242e0, 1.87295284992346725e0, 5.27905102951428412e-1, 6.05183413124413191e-2, 2.33520497626869185e-3);
+        var rational =
+            z
+            * z.Polynomial(
+                1.63153871373020978e-2,
+                3.05326634961232344e-1,
+                3.60344899949804439e-1,
+                1.25781726111229246e-1,
+                1.60837851487422766e-2,
+                6.58749161529837803e-4
+            )
+            / z.Polynomial(
+                1,
+                2.56852019228982242e0,
+                1.87295284992346725e0,
+                5.27905102951428412e-1,
+                6.05183413124413191e-2,
+                2.33520497626869185e-3
+            );
         var far = (1 / Math.Sqrt(Math.PI) - rational) / y;
         return Formula.Where(y <= 4, near, far);
     }

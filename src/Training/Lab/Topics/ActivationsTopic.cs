@@ -10,7 +10,9 @@ namespace TorchBridge.Training.Lab.Topics;
 /// <summary>How values spread through deep layers and over training steps, with and without normalization.</summary>
 internal static class ActivationsTopic
 {
-    private const int Samples = 500, Units = 100, Depth = 30;
+    private const int Samples = 500,
+        Units = 100,
+        Depth = 30;
 
     /// <summary>0.5 is the lesson's scale for 100 units; sqrt(2 / 100) is Kaiming's.</summary>
     private static readonly double[] Scales = [0.05, Math.Sqrt(2.0 / Units), 0.5];
@@ -19,27 +21,102 @@ internal static class ActivationsTopic
     {
         random.manual_seed(context.Seed);
         using var noGrad = no_grad();
-        var runs = (from relu in (bool[])[true, false] from scale in Scales from norm in (bool[])[false, true] select Spread(scale, relu, norm)).ToArray();
+        var runs = (
+            from relu in (bool[])[true, false]
+            from scale in Scales
+            from norm in (bool[])[false, true]
+            select Spread(scale, relu, norm)
+        ).ToArray();
         var lesson = Layers(0.5, relu: true, norm: false, 5);
         var normalized = Layers(0.5, relu: true, norm: true, 5);
         var shift = Shift(context);
         return new LabPage(
             "activations",
             "Activations through deep layers",
-            "Follow one line from left to right. Weights a little too small: sigma falls by the same factor in every layer, until nothing is left. A little too large, and it grows without bound: the lesson's 0.5 for 100 units explodes, it does not vanish. " +
-            "Normalizing each layer holds sigma where it is, whatever the scale of the weights. The last picture is the shift that gave BatchNorm its first explanation: what a layer in the middle receives, step by step, while the layers before it learn.")
+            "Follow one line from left to right. Weights a little too small: sigma falls by the same "
+                + "factor in every layer, until nothing is left. A little too large, and it grows without "
+                + "bound: the lesson's 0.5 for 100 units explodes, it does not vanish. "
+                + "Normalizing each layer holds sigma where it is, whatever the scale of the weights. The "
+                + "last picture is the shift that gave BatchNorm its first explanation: what a layer in "
+                + "the middle receives, step by step, while the layers before it learn."
+        )
         {
             Tables =
             [
-                new LabTable($"Sigma after a layer, {Samples} samples, {Units} units; dead: zero for every sample; exploded: above 10,000 or not finite", ["weights", "activation", "norm", "layer 1", "5", "15", "30", "dead", "exploded"],
-                    [.. runs.Select(run => (string[])[run.Scale.ToString("F3", CultureInfo.InvariantCulture), run.Relu ? "ReLU" : "tanh", run.Norm ? "yes" : "no", .. ((int[])[1, 5, 15, 30]).Select(layer => Numbers.Short(run.Sigmas[layer])), run.Dead.ToString("P0", CultureInfo.InvariantCulture), run.Exploded.ToString("P0", CultureInfo.InvariantCulture)])]),
+                new LabTable(
+                    $"Sigma after a layer, {Samples} samples, {Units} units; dead: zero for every sample; "
+                        + "exploded: above 10,000 or not finite",
+                    ["weights", "activation", "norm", "layer 1", "5", "15", "30", "dead", "exploded"],
+                    [
+                        .. runs.Select(run =>
+                            (string[])
+                                [
+                                    run.Scale.ToString("F3", CultureInfo.InvariantCulture),
+                                    run.Relu ? "ReLU" : "tanh",
+                                    run.Norm ? "yes" : "no",
+                                    .. ((int[])[1, 5, 15, 30]).Select(layer => Numbers.Short(run.Sigmas[layer])),
+                                    run.Dead.ToString("P0", CultureInfo.InvariantCulture),
+                                    run.Exploded.ToString("P0", CultureInfo.InvariantCulture),
+                                ]
+                        ),
+                    ]
+                ),
             ],
             Figures =
             [
-                new Figure("depth", 900, 480) { Plot = () => LabPlots.Lines("Sigma by depth (ReLU; dashed: normalized)", "layer", "sigma", [.. runs.Where(run => run.Relu).Select(run => new Curve(string.Create(CultureInfo.InvariantCulture, $"weights {run.Scale:F3}{(run.Norm ? ", normalized" : "")}"), run.Sigmas.Select((sigma, layer) => ((double)layer, sigma)), run.Norm))], logY: true) },
-                new Figure("histograms", 760, 520) { Plot = () => LabPlots.Ridges("Five layers, weights 0.5, ReLU, no normalization", "value", [.. lesson.Select((values, layer) => ($"layer {layer}", values))], -5, Math.Min(200, lesson[3].Max())) },
-                new Figure("histograms-normalized", 760, 520) { Plot = () => LabPlots.Ridges("The same, normalized before each ReLU", "value", [.. normalized.Select((values, layer) => ($"layer {layer}", values))], -5, 5) },
-                new Figure("shift", 900, 460) { Plot = () => LabPlots.Lines("Input of the 5th of 8 layers while the network learns", "step", "mean and sigma", shift) },
+                new Figure("depth", 900, 480)
+                {
+                    Plot = () =>
+                        LabPlots.Lines(
+                            "Sigma by depth (ReLU; dashed: normalized)",
+                            "layer",
+                            "sigma",
+                            [
+                                .. runs.Where(run => run.Relu)
+                                    .Select(run => new Curve(
+                                        string.Create(
+                                            CultureInfo.InvariantCulture,
+                                            $"weights {run.Scale:F3}{(run.Norm ? ", normalized" : "")}"
+                                        ),
+                                        run.Sigmas.Select((sigma, layer) => ((double)layer, sigma)),
+                                        run.Norm
+                                    )),
+                            ],
+                            logY: true
+                        ),
+                },
+                new Figure("histograms", 760, 520)
+                {
+                    Plot = () =>
+                        LabPlots.Ridges(
+                            "Five layers, weights 0.5, ReLU, no normalization",
+                            "value",
+                            [.. lesson.Select((values, layer) => ($"layer {layer}", values))],
+                            -5,
+                            Math.Min(200, lesson[3].Max())
+                        ),
+                },
+                new Figure("histograms-normalized", 760, 520)
+                {
+                    Plot = () =>
+                        LabPlots.Ridges(
+                            "The same, normalized before each ReLU",
+                            "value",
+                            [.. normalized.Select((values, layer) => ($"layer {layer}", values))],
+                            -5,
+                            5
+                        ),
+                },
+                new Figure("shift", 900, 460)
+                {
+                    Plot = () =>
+                        LabPlots.Lines(
+                            "Input of the 5th of 8 layers while the network learns",
+                            "step",
+                            "mean and sigma",
+                            shift
+                        ),
+                },
             ],
         };
     }
@@ -51,8 +128,18 @@ internal static class ActivationsTopic
         var layers = Layers(scale, relu, norm, Depth);
         var last = layers[^1];
         // A unit is a column: [samples, units].
-        var units = Enumerable.Range(0, Units).Select(unit => Enumerable.Range(0, Samples).Select(row => last[(row * Units) + unit]).ToArray()).ToArray();
-        return new SpreadRun(scale, relu, norm, [.. layers.Select(Sigma)], units.Count(unit => unit.All(value => value == 0)) / (double)Units, units.Count(unit => unit.Any(value => !(Math.Abs(value) <= 10_000))) / (double)Units);
+        var units = Enumerable
+            .Range(0, Units)
+            .Select(unit => Enumerable.Range(0, Samples).Select(row => last[(row * Units) + unit]).ToArray())
+            .ToArray();
+        return new SpreadRun(
+            scale,
+            relu,
+            norm,
+            [.. layers.Select(Sigma)],
+            units.Count(unit => unit.All(value => value == 0)) / (double)Units,
+            units.Count(unit => unit.Any(value => !(Math.Abs(value) <= 10_000))) / (double)Units
+        );
     }
 
     private static double Sigma(float[] values)
@@ -70,7 +157,8 @@ internal static class ActivationsTopic
         for (var i = 0; i < depth; i++)
         {
             x = x.matmul(randn(Units, Units) * scale);
-            if (norm) x = (x - x.mean([0], keepdim: true)) / (x.var([0], unbiased: false, keepdim: true) + 1e-5).sqrt();
+            if (norm)
+                x = (x - x.mean([0], keepdim: true)) / (x.var([0], unbiased: false, keepdim: true) + 1e-5).sqrt();
             x = relu ? x.relu() : x.tanh();
             values.Add(x.contiguous().data<float>().ToArray());
         }
@@ -85,19 +173,24 @@ internal static class ActivationsTopic
         {
             random.manual_seed(context.Seed);
             using var withGrad = enable_grad();
-            using var network = new DeepStack(8, 64, context.Data.Classes, norm ? units => nn.BatchNorm1d(units) : null);
+            using var network = new DeepStack(
+                8,
+                64,
+                context.Data.Classes,
+                norm ? units => nn.BatchNorm1d(units) : null
+            );
             var means = new List<(double, double)>();
             var sigmas = new List<(double, double)>();
             var step = 0;
             network.Watch = (4, x =>
             {
-                if (!network.training) return;
+                if (!network.training)
+                    return;
                 using var scope = NewDisposeScope();
                 var values = x.detach();
                 means.Add((++step, values.mean().ToDouble()));
                 sigmas.Add((step, values.std().ToDouble()));
-            }
-            );
+            });
             LabTrainer.Train(network, context, new LabSettings { Epochs = 6 });
             var name = norm ? "with BatchNorm" : "without";
             curves.Add(new Curve($"mean, {name}", means));

@@ -7,34 +7,127 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Lab.Topics;
 
-/// <summary>BatchNorm from scratch against the library's, and what the biased running variance of the lesson's version does.</summary>
+/// <summary>BatchNorm from scratch against the library's, and what the biased running variance of the lesson's
+/// version does.</summary>
 internal static class BatchNormTopic
 {
     private static readonly int[] BatchSizes = [2, 4, 8, 32, 128];
 
     public static LabPage Run(LabContext context)
     {
-        var equal = (string[][])[Compare("BatchNorm1d [32, 10]", nn.BatchNorm1d(10), 10, [32, 10]), Compare("BatchNorm2d [16, 8, 12, 12]", nn.BatchNorm2d(8), 8, [16, 8, 12, 12])];
-        var running = BatchSizes.Select(size => (Size: size, Unbiased: RunningVariance(size, false, context.Seed), Biased: RunningVariance(size, true, context.Seed))).ToArray();
-        var accuracy = BatchSizes.Select(size => (Size: size, Unbiased: EvalAccuracy(context, size, false), Biased: EvalAccuracy(context, size, true))).ToArray();
+        var equal = (string[][])
+            [
+                Compare("BatchNorm1d [32, 10]", nn.BatchNorm1d(10), 10, [32, 10]),
+                Compare("BatchNorm2d [16, 8, 12, 12]", nn.BatchNorm2d(8), 8, [16, 8, 12, 12]),
+            ];
+        var running = BatchSizes
+            .Select(size =>
+                (
+                    Size: size,
+                    Unbiased: RunningVariance(size, false, context.Seed),
+                    Biased: RunningVariance(size, true, context.Seed)
+                )
+            )
+            .ToArray();
+        var accuracy = BatchSizes
+            .Select(size =>
+                (Size: size, Unbiased: EvalAccuracy(context, size, false), Biased: EvalAccuracy(context, size, true))
+            )
+            .ToArray();
         return new LabPage(
             "batchnorm",
             "BatchNorm, written out",
-            "The same numbers as the library's, in three lines of arithmetic: forward, running statistics, eval mode, and gradients by autograd. One line differs in the lesson's version: running_var takes the variance divided by m, not by m - 1. " +
-            "In train mode nobody notices. In eval mode every value is divided by a sigma that is too small by sqrt((m - 1) / m): at m = 2 the layer is off by 41 %, at 128 by 0.4 %. A convolution counts every place of the map, so its m is large, and the difference is small there.")
+            "The same numbers as the library's, in three lines of arithmetic: forward, running "
+                + "statistics, eval mode, and gradients by autograd. One line differs in the lesson's version: "
+                + "running_var takes the variance divided by m, not by m - 1. "
+                + "In train mode nobody notices. In eval mode every value is divided by a sigma that is "
+                + "too small by sqrt((m - 1) / m): at m = 2 the layer is off by 41 %, at 128 by 0.4 %. A "
+                + "convolution counts every place of the map, so its m is large, and the difference is "
+                + "small there."
+        )
         {
             Tables =
             [
-                new LabTable("Largest difference from the library's layer, float32", ["layer", "output", "running_mean", "running_var", "eval output", "input gradient", "weight gradient"], equal),
-                new LabTable("running_var after 200 batches of numbers with variance 1 (one channel, [N, 1])", ["batch size", "unbiased (PyTorch)", "biased (lesson)", "m - 1 over m"],
-                    [.. running.Select(row => (string[])[row.Size.ToString(CultureInfo.InvariantCulture), F(row.Unbiased), F(row.Biased), F((row.Size - 1.0) / row.Size)])]),
-                new LabTable("Validation accuracy in eval mode, three linear layers of 128 units with BatchNorm1d, 8 epochs", ["batch size", "unbiased", "biased"],
-                    [.. accuracy.Select(row => (string[])[row.Size.ToString(CultureInfo.InvariantCulture), P(row.Unbiased), P(row.Biased)])]),
+                new LabTable(
+                    "Largest difference from the library's layer, float32",
+                    [
+                        "layer",
+                        "output",
+                        "running_mean",
+                        "running_var",
+                        "eval output",
+                        "input gradient",
+                        "weight gradient",
+                    ],
+                    equal
+                ),
+                new LabTable(
+                    "running_var after 200 batches of numbers with variance 1 (one channel, [N, 1])",
+                    ["batch size", "unbiased (PyTorch)", "biased (lesson)", "m - 1 over m"],
+                    [
+                        .. running.Select(row =>
+                            (string[])
+                                [
+                                    row.Size.ToString(CultureInfo.InvariantCulture),
+                                    F(row.Unbiased),
+                                    F(row.Biased),
+                                    F((row.Size - 1.0) / row.Size),
+                                ]
+                        ),
+                    ]
+                ),
+                new LabTable(
+                    "Validation accuracy in eval mode, three linear layers of 128 units with BatchNorm1d, 8 epochs",
+                    ["batch size", "unbiased", "biased"],
+                    [
+                        .. accuracy.Select(row =>
+                            (string[])[row.Size.ToString(CultureInfo.InvariantCulture), P(row.Unbiased), P(row.Biased)]
+                        ),
+                    ]
+                ),
             ],
             Figures =
             [
-                new Figure("batchnorm", 820, 440) { Plot = () => LabPlots.Lines("running_var of numbers with variance 1, by batch size", "batch size", "running_var", [new Curve("unbiased (PyTorch)", running.Select(row => ((double)row.Size, row.Unbiased))), new Curve("biased (lesson)", running.Select(row => ((double)row.Size, row.Biased)))], logX: true, lowY: 0, highY: 1.2) },
-                new Figure("accuracy", 820, 440) { Plot = () => LabPlots.Lines("Validation accuracy in eval mode, by batch size of training", "batch size", "accuracy, %", [new Curve("unbiased (PyTorch)", accuracy.Select(row => ((double)row.Size, 100 * row.Unbiased))), new Curve("biased (lesson)", accuracy.Select(row => ((double)row.Size, 100 * row.Biased)))], logX: true, lowY: 0) },
+                new Figure("batchnorm", 820, 440)
+                {
+                    Plot = () =>
+                        LabPlots.Lines(
+                            "running_var of numbers with variance 1, by batch size",
+                            "batch size",
+                            "running_var",
+                            [
+                                new Curve(
+                                    "unbiased (PyTorch)",
+                                    running.Select(row => ((double)row.Size, row.Unbiased))
+                                ),
+                                new Curve("biased (lesson)", running.Select(row => ((double)row.Size, row.Biased))),
+                            ],
+                            logX: true,
+                            lowY: 0,
+                            highY: 1.2
+                        ),
+                },
+                new Figure("accuracy", 820, 440)
+                {
+                    Plot = () =>
+                        LabPlots.Lines(
+                            "Validation accuracy in eval mode, by batch size of training",
+                            "batch size",
+                            "accuracy, %",
+                            [
+                                new Curve(
+                                    "unbiased (PyTorch)",
+                                    accuracy.Select(row => ((double)row.Size, 100 * row.Unbiased))
+                                ),
+                                new Curve(
+                                    "biased (lesson)",
+                                    accuracy.Select(row => ((double)row.Size, 100 * row.Biased))
+                                ),
+                            ],
+                            logX: true,
+                            lowY: 0
+                        ),
+                },
             ],
         };
     }
@@ -60,17 +153,29 @@ internal static class BatchNormTopic
             }
 
             var data = (randn(shape) * 3) + 2;
-            Tensor a = data.clone(), b = data.clone();
-            Tensor left = Step(library, a), right = Step(ours, b);
+            Tensor a = data.clone(),
+                b = data.clone();
+            Tensor left = Step(library, a),
+                right = Step(ours, b);
             library.eval();
             ours.eval();
             var (state, mine) = (library.state_dict(), ours.state_dict());
             string Largest(Tensor p, Tensor q) => Numbers.Short((p - q).abs().max().ToDouble(), 2);
-            return [name, Largest(left, right), Largest(state["running_mean"], mine["running_mean"]), Largest(state["running_var"], mine["running_var"]), Largest(library.call(data), ours.call(data)), Largest(a.grad!, b.grad!), Largest(Gradient(library), Gradient(ours))];
+            return
+            [
+                name,
+                Largest(left, right),
+                Largest(state["running_mean"], mine["running_mean"]),
+                Largest(state["running_var"], mine["running_var"]),
+                Largest(library.call(data), ours.call(data)),
+                Largest(a.grad!, b.grad!),
+                Largest(Gradient(library), Gradient(ours)),
+            ];
         }
     }
 
-    private static Tensor Gradient(nn.Module layer) => layer.named_parameters().First(parameter => parameter.name == "weight").parameter.grad!;
+    private static Tensor Gradient(nn.Module layer) =>
+        layer.named_parameters().First(parameter => parameter.name == "weight").parameter.grad!;
 
     private static double RunningVariance(int batchSize, bool biased, int seed)
     {
@@ -85,7 +190,8 @@ internal static class BatchNormTopic
             using var scope = NewDisposeScope();
             layer.call(randn(batchSize, 1));
             // The running value of few numbers jumps about; its mean over the second half does not.
-            if (step >= steps / 2) sum += layer.state_dict()["running_var"].item<float>();
+            if (step >= steps / 2)
+                sum += layer.state_dict()["running_var"].item<float>();
         }
 
         return sum / (steps / 2);
@@ -94,8 +200,22 @@ internal static class BatchNormTopic
     private static double EvalAccuracy(LabContext context, int batchSize, bool biased)
     {
         random.manual_seed(context.Seed);
-        using var network = new DeepStack(3, 128, context.Data.Classes, units => new ScratchBatchNorm(units) { KeepsBiasedVariance = biased });
-        return LabTrainer.Train(network, context, new LabSettings { Epochs = 8, BatchSize = batchSize, LearningRate = 0.001 })[^1].ValidationAccuracy;
+        using var network = new DeepStack(3, 128, context.Data.Classes, units => new ScratchBatchNorm(units)
+        {
+            KeepsBiasedVariance = biased,
+        });
+        return LabTrainer
+            .Train(
+                network,
+                context,
+                new LabSettings
+                {
+                    Epochs = 8,
+                    BatchSize = batchSize,
+                    LearningRate = 0.001,
+                }
+            )[^1]
+            .ValidationAccuracy;
     }
 
     private static string F(double value) => value.ToString("F3", CultureInfo.InvariantCulture);

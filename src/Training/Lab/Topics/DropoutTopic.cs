@@ -13,41 +13,139 @@ internal static class DropoutTopic
 
     public static LabPage Run(LabContext context)
     {
-        var shares = Probabilities.Select(p => (P: p, Standard: Measure(nn.Dropout(p), 0), Spatial: Measure(nn.Dropout2d(p), 0), Alpha: Measure(nn.AlphaDropout(p), AlphaValue(p)))).ToArray();
-        var runs = ((string Name, DropoutKind? Kind)[])[("none", null), ("standard", DropoutKind.Standard), ("spatial", DropoutKind.Spatial), ("alpha", DropoutKind.Alpha)];
+        var shares = Probabilities
+            .Select(p =>
+                (
+                    P: p,
+                    Standard: Measure(nn.Dropout(p), 0),
+                    Spatial: Measure(nn.Dropout2d(p), 0),
+                    Alpha: Measure(nn.AlphaDropout(p), AlphaValue(p))
+                )
+            )
+            .ToArray();
+        var runs = ((string Name, DropoutKind? Kind)[])
+            [
+                ("none", null),
+                ("standard", DropoutKind.Standard),
+                ("spatial", DropoutKind.Spatial),
+                ("alpha", DropoutKind.Alpha),
+            ];
         var trained = runs.Select(run => (run.Name, History: Train(context, run.Kind))).ToArray();
         return new LabPage(
             "dropout",
             "Dropout: single values, whole channels, or SELU's own",
-            "The masks show it at once: standard dropout punches holes that their neighbours in the map still know of; spatial dropout takes whole channels, so nothing is left to guess from; alpha dropout sets values to SELU's negative limit and stretches the rest, so that mean and variance stay where a self-normalizing network needs them. " +
-            "In eval mode all three do nothing. The lesson says that dropout is not needed behind BatchNorm in convolutions: look at whether the validation curves with it are higher here, and at `ablate` for more than one seed. (One convolution and a mean over the map hardly see a shape, so all four stay low on drawn pictures: compare the distance from dashed to solid, not the height.)")
+            "The masks show it at once: standard dropout punches holes that their neighbours in the map "
+                + "still know of; spatial dropout takes whole channels, so nothing is left to guess from; "
+                + "alpha dropout sets values to SELU's negative limit and stretches the rest, so that mean and "
+                + "variance stay where a self-normalizing network needs them. "
+                + "In eval mode all three do nothing. The lesson says that dropout is not needed behind "
+                + "BatchNorm in convolutions: look at whether the validation curves with it are higher "
+                + "here, and at `ablate` for more than one seed. (One convolution and a mean over the map "
+                + "hardly see a shape, so all four stay low on drawn pictures: compare the distance from "
+                + "dashed to solid, not the height.)"
+        )
         {
             Tables =
             [
-                new LabTable("Standard normal numbers [64, 32, 8, 8] after dropout in train mode: share dropped, mean, variance", ["p", "standard", "mean", "variance", "spatial", "mean", "variance", "alpha", "mean", "variance"],
-                    [.. shares.Select(row => (string[])[row.P.ToString("F1", CultureInfo.InvariantCulture), .. Cells(row.Standard), .. Cells(row.Spatial), .. Cells(row.Alpha)])]),
-                new LabTable("The lesson's comparison network (one convolution of 64 channels), p = 0.5, 8 epochs", ["dropout", "training accuracy", "validation accuracy", "eval mode changes values"],
-                    [.. trained.Select((item, i) => (string[])[item.Name, item.History[^1].TrainingAccuracy.ToString("P1", CultureInfo.InvariantCulture), item.History[^1].ValidationAccuracy.ToString("P1", CultureInfo.InvariantCulture), ChangesInEval(runs[i].Kind) ? "yes" : "no"])]),
+                new LabTable(
+                    "Standard normal numbers [64, 32, 8, 8] after dropout in train mode: share dropped, mean, variance",
+                    ["p", "standard", "mean", "variance", "spatial", "mean", "variance", "alpha", "mean", "variance"],
+                    [
+                        .. shares.Select(row =>
+                            (string[])
+                                [
+                                    row.P.ToString("F1", CultureInfo.InvariantCulture),
+                                    .. Cells(row.Standard),
+                                    .. Cells(row.Spatial),
+                                    .. Cells(row.Alpha),
+                                ]
+                        ),
+                    ]
+                ),
+                new LabTable(
+                    "The lesson's comparison network (one convolution of 64 channels), p = 0.5, 8 epochs",
+                    ["dropout", "training accuracy", "validation accuracy", "eval mode changes values"],
+                    [
+                        .. trained.Select(
+                            (item, i) =>
+                                (string[])
+                                    [
+                                        item.Name,
+                                        item.History[^1].TrainingAccuracy.ToString("P1", CultureInfo.InvariantCulture),
+                                        item.History[^1]
+                                            .ValidationAccuracy.ToString("P1", CultureInfo.InvariantCulture),
+                                        ChangesInEval(runs[i].Kind) ? "yes" : "no",
+                                    ]
+                        ),
+                    ]
+                ),
             ],
             Figures =
             [
-                new Figure("masks", 900, 330) { Plot = () => LabPlots.Grids("What is left of a constant [4 channels of 8 x 8] at p = 0.5 (white: dropped)", [.. Masks(nn.Dropout(0.5), "standard"), .. Masks(nn.Dropout2d(0.5), "spatial")]) },
-                new Figure("training", 900, 460) { Plot = () => LabPlots.Lines("The lesson's comparison network (dashed: training)", "epoch", "accuracy, %", [.. trained.SelectMany(item => (Curve[])[new(item.Name, item.History.Select(epoch => ((double)epoch.Epoch, 100 * epoch.ValidationAccuracy))), new($"{item.Name}, training", item.History.Select(epoch => ((double)epoch.Epoch, 100 * epoch.TrainingAccuracy)), Dashed: true)])], lowY: 0) },
+                new Figure("masks", 900, 330)
+                {
+                    Plot = () =>
+                        LabPlots.Grids(
+                            "What is left of a constant [4 channels of 8 x 8] at p = 0.5 (white: dropped)",
+                            [.. Masks(nn.Dropout(0.5), "standard"), .. Masks(nn.Dropout2d(0.5), "spatial")]
+                        ),
+                },
+                new Figure("training", 900, 460)
+                {
+                    Plot = () =>
+                        LabPlots.Lines(
+                            "The lesson's comparison network (dashed: training)",
+                            "epoch",
+                            "accuracy, %",
+                            [
+                                .. trained.SelectMany(item =>
+                                    (Curve[])
+                                        [
+                                            new(
+                                                item.Name,
+                                                item.History.Select(epoch =>
+                                                    ((double)epoch.Epoch, 100 * epoch.ValidationAccuracy)
+                                                )
+                                            ),
+                                            new(
+                                                $"{item.Name}, training",
+                                                item.History.Select(epoch =>
+                                                    ((double)epoch.Epoch, 100 * epoch.TrainingAccuracy)
+                                                ),
+                                                Dashed: true
+                                            ),
+                                        ]
+                                ),
+                            ],
+                            lowY: 0
+                        ),
+                },
             ],
         };
     }
 
-    private static string[] Cells((double Share, double Mean, double Variance) found) => [found.Share.ToString("P1", CultureInfo.InvariantCulture), found.Mean.ToString("F3", CultureInfo.InvariantCulture), found.Variance.ToString("F3", CultureInfo.InvariantCulture)];
+    private static string[] Cells((double Share, double Mean, double Variance) found) =>
+        [
+            found.Share.ToString("P1", CultureInfo.InvariantCulture),
+            found.Mean.ToString("F3", CultureInfo.InvariantCulture),
+            found.Variance.ToString("F3", CultureInfo.InvariantCulture),
+        ];
 
-    /// <summary>What AlphaDropout makes of a dropped value: a (-1.7581 + b) in the paper's words. Klambauer et al. 2017, section "Alpha dropout".</summary>
+    /// <summary>What AlphaDropout makes of a dropped value: a (-1.7581 + b) in the paper's words. Klambauer et al.
+    /// 2017, section "Alpha dropout".</summary>
     private static float AlphaValue(double p)
     {
         const double limit = -1.7580993408473766;
-        double keep = 1 - p, a = 1 / Math.Sqrt(keep + (limit * limit * keep * p)), b = -a * p * limit;
+        double keep = 1 - p,
+            a = 1 / Math.Sqrt(keep + (limit * limit * keep * p)),
+            b = -a * p * limit;
         return (float)((a * limit) + b);
     }
 
-    private static (double Share, double Mean, double Variance) Measure(nn.Module<Tensor, Tensor> dropout, float dropped)
+    private static (double Share, double Mean, double Variance) Measure(
+        nn.Module<Tensor, Tensor> dropout,
+        float dropped
+    )
     {
         random.manual_seed(13);
         using var scope = NewDisposeScope();
@@ -55,7 +153,11 @@ internal static class DropoutTopic
         {
             dropout.train();
             var y = dropout.call(randn(64, 32, 8, 8));
-            return ((y - dropped).abs().lt(1e-4).to(ScalarType.Float32).mean().ToDouble(), y.mean().ToDouble(), y.var().ToDouble());
+            return (
+                (y - dropped).abs().lt(1e-4).to(ScalarType.Float32).mean().ToDouble(),
+                y.mean().ToDouble(),
+                y.var().ToDouble()
+            );
         }
     }
 
@@ -68,15 +170,33 @@ internal static class DropoutTopic
             dropout.train();
             var y = dropout.call(ones(1, 4, 8, 8)).data<float>().ToArray();
             for (var channel = 0; channel < 4; channel++)
-                yield return ($"{name} {channel + 1}", [.. Enumerable.Range(0, 8).Select(row => Enumerable.Range(0, 8).Select(column => y[(channel * 64) + (row * 8) + column] / 2.0).ToArray())]);
+                yield return (
+                    $"{name} {channel + 1}",
+                    [
+                        .. Enumerable
+                            .Range(0, 8)
+                            .Select(row =>
+                                Enumerable
+                                    .Range(0, 8)
+                                    .Select(column => y[(channel * 64) + (row * 8) + column] / 2.0)
+                                    .ToArray()
+                            ),
+                    ]
+                );
         }
     }
 
     private static bool ChangesInEval(DropoutKind? kind)
     {
-        if (kind is null) return false;
+        if (kind is null)
+            return false;
         using var scope = NewDisposeScope();
-        using nn.Module<Tensor, Tensor> dropout = kind switch { DropoutKind.Standard => nn.Dropout(0.5), DropoutKind.Spatial => nn.Dropout2d(0.5), _ => nn.AlphaDropout(0.5) };
+        using nn.Module<Tensor, Tensor> dropout = kind switch
+        {
+            DropoutKind.Standard => nn.Dropout(0.5),
+            DropoutKind.Spatial => nn.Dropout2d(0.5),
+            _ => nn.AlphaDropout(0.5),
+        };
         dropout.eval();
         var x = randn(2, 3, 4, 4);
         return !dropout.call(x).equal(x).all().item<bool>();
@@ -86,6 +206,15 @@ internal static class DropoutTopic
     {
         random.manual_seed(context.Seed);
         using var network = new DropoutComparison(kind, context.Data.Classes);
-        return LabTrainer.Train(network, context, new LabSettings { Epochs = 8, BatchSize = 16, LearningRate = 0.01 });
+        return LabTrainer.Train(
+            network,
+            context,
+            new LabSettings
+            {
+                Epochs = 8,
+                BatchSize = 16,
+                LearningRate = 0.01,
+            }
+        );
     }
 }

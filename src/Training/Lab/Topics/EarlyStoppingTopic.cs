@@ -9,32 +9,100 @@ namespace TorchBridge.Training.Lab.Topics;
 /// <summary>An overfitting run, and where early stopping ends it.</summary>
 internal static class EarlyStoppingTopic
 {
-    private const int Patience = 5, Pictures = 300;
+    private const int Patience = 5,
+        Pictures = 300;
 
     public static LabPage Run(LabContext context)
     {
         random.manual_seed(context.Seed);
         using var network = new ModernCnn(Reduced.Options(context) with { Norm = NormKind.None });
-        var history = LabTrainer.Train(network, context, new LabSettings { Epochs = 40, Pictures = Pictures, BatchSize = 16, LearningRate = 0.001 });
+        var history = LabTrainer.Train(
+            network,
+            context,
+            new LabSettings
+            {
+                Epochs = 40,
+                Pictures = Pictures,
+                BatchSize = 16,
+                LearningRate = 0.001,
+            }
+        );
         var stopping = new EarlyStopping(Patience);
         var (best, stop) = (history[0], history[^1]);
         foreach (var epoch in history)
         {
-            if (stopping.Improved(epoch.ValidationLoss)) best = epoch;
-            if (!stopping.ShouldStop) continue;
+            if (stopping.Improved(epoch.ValidationLoss))
+                best = epoch;
+            if (!stopping.ShouldStop)
+                continue;
             stop = epoch;
             break;
         }
 
-        string[] Row(string name, LabEpoch epoch) => [name, epoch.Epoch.ToString(CultureInfo.InvariantCulture), epoch.TrainingLoss.ToString("F4", CultureInfo.InvariantCulture), epoch.ValidationLoss.ToString("F4", CultureInfo.InvariantCulture), epoch.ValidationAccuracy.ToString("P1", CultureInfo.InvariantCulture)];
+        string[] Row(string name, LabEpoch epoch) =>
+            [
+                name,
+                epoch.Epoch.ToString(CultureInfo.InvariantCulture),
+                epoch.TrainingLoss.ToString("F4", CultureInfo.InvariantCulture),
+                epoch.ValidationLoss.ToString("F4", CultureInfo.InvariantCulture),
+                epoch.ValidationAccuracy.ToString("P1", CultureInfo.InvariantCulture),
+            ];
         return new LabPage(
             "early-stopping",
             "Early stopping: when more training only learns the training pictures",
-            FormattableString.Invariant($"No normalization, no regularization and {Pictures} pictures: the training loss goes to zero, and the network is ever surer of what it has learned by heart. The validation loss has its lowest point at epoch {best.Epoch} (best so far when training was stopped); compare what it is at the end. Accuracy often creeps on for a while, because it does not ask how sure a wrong answer was. ") +
-            "Patience counts the epochs without a new best; when it is used up, training ends, and the weights of the best epoch are the ones that are kept. What is watched is validation; the test part is not touched.")
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"No normalization, no regularization and {Pictures} pictures: the training loss goes to "
+                    + $"zero, and the network is ever surer of what it has learned by heart. The validation "
+                    + $"loss has its lowest point at epoch {best.Epoch} (best so far when training was "
+                    + $"stopped); compare what it is at the end. Accuracy often creeps on for a while, because "
+                    + $"it does not ask how sure a wrong answer was. "
+            )
+                + "Patience counts the epochs without a new best; when it is used up, training ends, and "
+                + "the weights of the best epoch are the ones that are kept. What is watched is "
+                + "validation; the test part is not touched."
+        )
         {
-            Tables = [new LabTable($"ModernCNN, {context.Network}, no normalization, no regularization, {Pictures} pictures, patience {Patience}", ["", "epoch", "training loss", "validation loss", "validation accuracy"], [Row("best, kept", best), Row("stopped", stop), Row("without stopping", history[^1])])],
-            Figures = [new Figure("early-stopping", 900, 460) { Plot = () => LabPlots.Lines($"Best at epoch {best.Epoch}, stopped at {stop.Epoch} ({context.Network})", "epoch", "loss", [new Curve("training", history.Select(epoch => ((double)epoch.Epoch, epoch.TrainingLoss))), new Curve("validation", history.Select(epoch => ((double)epoch.Epoch, epoch.ValidationLoss))), new Curve("kept", [(best.Epoch, 0), (best.Epoch, history.Max(epoch => epoch.ValidationLoss))]), new Curve("stopped", [(stop.Epoch, 0), (stop.Epoch, history.Max(epoch => epoch.ValidationLoss))], Dashed: true)], lowY: 0) }],
+            Tables =
+            [
+                new LabTable(
+                    $"ModernCNN, {context.Network}, no normalization, no regularization, {Pictures} pictures, patience {Patience}",
+                    ["", "epoch", "training loss", "validation loss", "validation accuracy"],
+                    [Row("best, kept", best), Row("stopped", stop), Row("without stopping", history[^1])]
+                ),
+            ],
+            Figures =
+            [
+                new Figure("early-stopping", 900, 460)
+                {
+                    Plot = () =>
+                        LabPlots.Lines(
+                            $"Best at epoch {best.Epoch}, stopped at {stop.Epoch} ({context.Network})",
+                            "epoch",
+                            "loss",
+                            [
+                                new Curve(
+                                    "training",
+                                    history.Select(epoch => ((double)epoch.Epoch, epoch.TrainingLoss))
+                                ),
+                                new Curve(
+                                    "validation",
+                                    history.Select(epoch => ((double)epoch.Epoch, epoch.ValidationLoss))
+                                ),
+                                new Curve(
+                                    "kept",
+                                    [(best.Epoch, 0), (best.Epoch, history.Max(epoch => epoch.ValidationLoss))]
+                                ),
+                                new Curve(
+                                    "stopped",
+                                    [(stop.Epoch, 0), (stop.Epoch, history.Max(epoch => epoch.ValidationLoss))],
+                                    Dashed: true
+                                ),
+                            ],
+                            lowY: 0
+                        ),
+                },
+            ],
         };
     }
 }

@@ -8,46 +8,171 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Lab.Topics;
 
-/// <summary>How weights start: their statistics against theory, signal and gradient through thirty layers, and training from a good and a bad start.</summary>
+/// <summary>How weights start: their statistics against theory, signal and gradient through thirty layers, and
+/// training from a good and a bad start.</summary>
 internal static class InitializationTopic
 {
-    // The weights of the table have fewer rows (out) than columns (in x kernel), so orthogonal rows of length sqrt 2 have the sigma of fan_in.
-    private const int Depth = 30, Units = 128, Samples = 256;
+    // The weights of the table have fewer rows (out) than columns (in x kernel), so orthogonal rows of length sqrt 2
+    // have the sigma of fan_in.
+    private const int Depth = 30,
+        Units = 128,
+        Samples = 256;
     private static readonly (string Name, Action<Tensor> Set, Func<double, double, double> Sigma)[] Starts =
     [
-        ("Xavier uniform", weight => Initializer.Weight(weight, InitializationKind.XavierUniform), (fanIn, fanOut) => Math.Sqrt(2 / (fanIn + fanOut))),
-        ("Xavier normal", weight => Initializer.Weight(weight, InitializationKind.XavierNormal), (fanIn, fanOut) => Math.Sqrt(2 / (fanIn + fanOut))),
-        ("Kaiming uniform, fan_in", weight => Initializer.Weight(weight, InitializationKind.KaimingUniform), (fanIn, _) => Math.Sqrt(2 / fanIn)),
-        ("Kaiming normal, fan_in", weight => nn.init.kaiming_normal_(weight, mode: nn.init.FanInOut.FanIn, nonlinearity: nn.init.NonlinearityType.ReLU), (fanIn, _) => Math.Sqrt(2 / fanIn)),
-        ("Kaiming normal, fan_out", weight => Initializer.Weight(weight, InitializationKind.KaimingNormal), (_, fanOut) => Math.Sqrt(2 / fanOut)),
-        ("orthogonal, gain sqrt 2", weight => Initializer.Weight(weight, InitializationKind.Orthogonal), (fanIn, _) => Math.Sqrt(2 / fanIn)),
-        ("LeCun normal", weight => Initializer.Weight(weight, InitializationKind.LecunNormal), (fanIn, _) => Math.Sqrt(1 / fanIn)),
-        ("PyTorch's default (Kaiming uniform, a = sqrt 5)", weight => nn.init.kaiming_uniform_(weight, a: Math.Sqrt(5)), (fanIn, _) => Math.Sqrt(1 / (3 * fanIn))),
+        (
+            "Xavier uniform",
+            weight => Initializer.Weight(weight, InitializationKind.XavierUniform),
+            (fanIn, fanOut) => Math.Sqrt(2 / (fanIn + fanOut))
+        ),
+        (
+            "Xavier normal",
+            weight => Initializer.Weight(weight, InitializationKind.XavierNormal),
+            (fanIn, fanOut) => Math.Sqrt(2 / (fanIn + fanOut))
+        ),
+        (
+            "Kaiming uniform, fan_in",
+            weight => Initializer.Weight(weight, InitializationKind.KaimingUniform),
+            (fanIn, _) => Math.Sqrt(2 / fanIn)
+        ),
+        (
+            "Kaiming normal, fan_in",
+            weight =>
+                nn.init.kaiming_normal_(
+                    weight,
+                    mode: nn.init.FanInOut.FanIn,
+                    nonlinearity: nn.init.NonlinearityType.ReLU
+                ),
+            (fanIn, _) => Math.Sqrt(2 / fanIn)
+        ),
+        (
+            "Kaiming normal, fan_out",
+            weight => Initializer.Weight(weight, InitializationKind.KaimingNormal),
+            (_, fanOut) => Math.Sqrt(2 / fanOut)
+        ),
+        (
+            "orthogonal, gain sqrt 2",
+            weight => Initializer.Weight(weight, InitializationKind.Orthogonal),
+            (fanIn, _) => Math.Sqrt(2 / fanIn)
+        ),
+        (
+            "LeCun normal",
+            weight => Initializer.Weight(weight, InitializationKind.LecunNormal),
+            (fanIn, _) => Math.Sqrt(1 / fanIn)
+        ),
+        (
+            "PyTorch's default (Kaiming uniform, a = sqrt 5)",
+            weight => nn.init.kaiming_uniform_(weight, a: Math.Sqrt(5)),
+            (fanIn, _) => Math.Sqrt(1 / (3 * fanIn))
+        ),
     ];
 
     public static LabPage Run(LabContext context)
     {
         var statistics = Starts.Select(start => Statistics(start.Name, start.Set, start.Sigma)).ToArray();
-        var signals = (from activation in (string[])["ReLU", "tanh", "SELU"] from start in Starts select (Activation: activation, start.Name, Flow: Flow(start.Set, activation))).ToArray();
-        var trained = (from bad in (bool[])[false, true] from norm in (NormKind[])[NormKind.Batch, NormKind.None] select (Name: $"{(bad ? "bad start" : "Kaiming")}, {(norm == NormKind.Batch ? "BatchNorm" : "no norm")}", History: Train(context, bad, norm))).ToArray();
+        var signals = (
+            from activation in (string[])["ReLU", "tanh", "SELU"]
+            from start in Starts
+            select (Activation: activation, start.Name, Flow: Flow(start.Set, activation))
+        ).ToArray();
+        var trained = (
+            from bad in (bool[])[false, true]
+            from norm in (NormKind[])[NormKind.Batch, NormKind.None]
+            select (
+                Name: $"{(bad ? "bad start" : "Kaiming")}, {(norm == NormKind.Batch ? "BatchNorm" : "no norm")}",
+                History: Train(context, bad, norm)
+            )
+        ).ToArray();
         return new LabPage(
             "initialization",
             "Initialization: the size of the first signal",
-            "Each layer multiplies the signal by some factor; thirty layers multiply thirty of them. Kaiming's sqrt(2 / fan) gives 1 for ReLU, LeCun's for SELU, Xavier's nearly 1 for tanh (which flattens what is large, so the signal still shrinks slowly); other pairings shrink or grow by a factor a layer. Backwards the same happens to the gradient. " +
-            "PyTorch's default for Conv2d and Linear is none of these by itself: Kaiming uniform with a = sqrt 5, a sigma of sqrt(1 / (3 fan_in)), which loses signal in a deep ReLU network. The training curves ask whether BatchNorm makes a network less sensitive: compare the bad start (a twentieth of Kaiming's weights) with and without it.")
+            "Each layer multiplies the signal by some factor; thirty layers multiply thirty of them. "
+                + "Kaiming's sqrt(2 / fan) gives 1 for ReLU, LeCun's for SELU, Xavier's nearly 1 for tanh "
+                + "(which flattens what is large, so the signal still shrinks slowly); other pairings shrink "
+                + "or grow by a factor a layer. Backwards the same happens to the gradient. "
+                + "PyTorch's default for Conv2d and Linear is none of these by itself: Kaiming uniform "
+                + "with a = sqrt 5, a sigma of sqrt(1 / (3 fan_in)), which loses signal in a deep ReLU "
+                + "network. The training curves ask whether BatchNorm makes a network less sensitive: "
+                + "compare the bad start (a twentieth of Kaiming's weights) with and without it."
+        )
         {
             Tables =
             [
-                new LabTable("Weights [128, 64, 3, 3]: sigma found and by theory", ["start", "mean", "sigma", "theory"], statistics),
-                new LabTable($"Through {Depth} layers of {Units} units: sigma of the last layer's values over the first's; the same of the gradients, backwards", ["activation", "start", "signal", "gradient"],
-                    [.. signals.Select(row => (string[])[row.Activation, row.Name, Numbers.Short(row.Flow.Signal[^1]), Numbers.Short(row.Flow.Gradient)])]),
-                new LabTable($"ModernCNN, {context.Network}, 8 epochs", ["start", "training accuracy", "validation accuracy"],
-                    [.. trained.Select(row => (string[])[row.Name, row.History[^1].TrainingAccuracy.ToString("P1", CultureInfo.InvariantCulture), row.History[^1].ValidationAccuracy.ToString("P1", CultureInfo.InvariantCulture)])]),
+                new LabTable(
+                    "Weights [128, 64, 3, 3]: sigma found and by theory",
+                    ["start", "mean", "sigma", "theory"],
+                    statistics
+                ),
+                new LabTable(
+                    $"Through {Depth} layers of {Units} units: sigma of the last layer's values over the "
+                        + "first's; the same of the gradients, backwards",
+                    ["activation", "start", "signal", "gradient"],
+                    [
+                        .. signals.Select(row =>
+                            (string[])
+                                [
+                                    row.Activation,
+                                    row.Name,
+                                    Numbers.Short(row.Flow.Signal[^1]),
+                                    Numbers.Short(row.Flow.Gradient),
+                                ]
+                        ),
+                    ]
+                ),
+                new LabTable(
+                    $"ModernCNN, {context.Network}, 8 epochs",
+                    ["start", "training accuracy", "validation accuracy"],
+                    [
+                        .. trained.Select(row =>
+                            (string[])
+                                [
+                                    row.Name,
+                                    row.History[^1].TrainingAccuracy.ToString("P1", CultureInfo.InvariantCulture),
+                                    row.History[^1].ValidationAccuracy.ToString("P1", CultureInfo.InvariantCulture),
+                                ]
+                        ),
+                    ]
+                ),
             ],
             Figures =
             [
-                .. ((string[])["ReLU", "tanh", "SELU"]).Select(activation => new Figure($"signal-{activation.ToLowerInvariant()}", 900, 420) { Plot = () => LabPlots.Lines($"Sigma of the values by depth, {activation}", "layer", "sigma", [.. signals.Where(row => row.Activation == activation).Select(row => new Curve(row.Name, row.Flow.Signal.Select((sigma, layer) => ((double)layer, sigma))))], logY: true) }),
-                new Figure("training", 900, 440) { Plot = () => LabPlots.Lines($"From a good and a bad start ({context.Network})", "epoch", "training loss", [.. trained.Select(row => new Curve(row.Name, row.History.Select(epoch => ((double)epoch.Epoch, epoch.TrainingLoss))))], lowY: 0) },
+                .. ((string[])["ReLU", "tanh", "SELU"]).Select(activation => new Figure(
+                    $"signal-{activation.ToLowerInvariant()}",
+                    900,
+                    420
+                )
+                {
+                    Plot = () =>
+                        LabPlots.Lines(
+                            $"Sigma of the values by depth, {activation}",
+                            "layer",
+                            "sigma",
+                            [
+                                .. signals
+                                    .Where(row => row.Activation == activation)
+                                    .Select(row => new Curve(
+                                        row.Name,
+                                        row.Flow.Signal.Select((sigma, layer) => ((double)layer, sigma))
+                                    )),
+                            ],
+                            logY: true
+                        ),
+                }),
+                new Figure("training", 900, 440)
+                {
+                    Plot = () =>
+                        LabPlots.Lines(
+                            $"From a good and a bad start ({context.Network})",
+                            "epoch",
+                            "training loss",
+                            [
+                                .. trained.Select(row => new Curve(
+                                    row.Name,
+                                    row.History.Select(epoch => ((double)epoch.Epoch, epoch.TrainingLoss))
+                                )),
+                            ],
+                            lowY: 0
+                        ),
+                },
             ],
         };
     }
@@ -74,7 +199,12 @@ internal static class InitializationTopic
             var weight = zeros(Units, Units);
             set(weight);
             var sum = x.matmul(weight.t());
-            x = activation switch { "ReLU" => sum.relu(), "tanh" => sum.tanh(), _ => nn.functional.selu(sum) };
+            x = activation switch
+            {
+                "ReLU" => sum.relu(),
+                "tanh" => sum.tanh(),
+                _ => nn.functional.selu(sum),
+            };
             signal.Add(x.detach().std().ToDouble());
         }
 
@@ -90,7 +220,8 @@ internal static class InitializationTopic
         if (bad)
         {
             using var noGrad = no_grad();
-            foreach (var convolution in network.modules().OfType<CastingConv2d>()) convolution.Weight.mul_(0.05);
+            foreach (var convolution in network.modules().OfType<CastingConv2d>())
+                convolution.Weight.mul_(0.05);
         }
 
         return LabTrainer.Train(network, context, new LabSettings { Epochs = 8 });

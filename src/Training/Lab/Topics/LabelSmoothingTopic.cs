@@ -19,17 +19,68 @@ internal static class LabelSmoothingTopic
         return new LabPage(
             "label-smoothing",
             "Label smoothing: less sure, on purpose",
-            "The target of the true class is 1 - s + s / K, of every other s / K: with s = 0.1 and three classes 0.933 and 0.033. (The lesson's 0.9 and 0.05 are not what its own formula gives.) A network that is paid for certainty becomes more certain than it is right; smoothing takes the pay away at some point. " +
-            "Look at the confidences: with smoothing they gather below 1. Whether the calibration error falls depends on how overconfident the network was before; too much smoothing makes it underconfident.")
+            "The target of the true class is 1 - s + s / K, of every other s / K: with s = 0.1 and three "
+                + "classes 0.933 and 0.033. (The lesson's 0.9 and 0.05 are not what its own formula gives.) A "
+                + "network that is paid for certainty becomes more certain than it is right; smoothing takes "
+                + "the pay away at some point. "
+                + "Look at the confidences: with smoothing they gather below 1. Whether the calibration "
+                + "error falls depends on how overconfident the network was before; too much smoothing "
+                + "makes it underconfident."
+        )
         {
             Tables =
             [
-                new LabTable("Targets of the true class and of each other", ["s", "K = 3", "others", "K = 10", "others"],
-                    [.. Smoothings.Select(s => (string[])[s.ToString("F1", CultureInfo.InvariantCulture), .. ((int[])[3, 10]).SelectMany(k => Target(s, k))])]),
-                new LabTable($"ModernCNN, {context.Network}, 10 epochs; validation", ["s", "accuracy", "mean confidence", "calibration error", "loss"],
-                    [.. runs.Select(run => (string[])[run.Smoothing.ToString("F1", CultureInfo.InvariantCulture), run.Accuracy.ToString("P1", CultureInfo.InvariantCulture), run.Confidences.Average().ToString("P1", CultureInfo.InvariantCulture), run.CalibrationError.ToString("P1", CultureInfo.InvariantCulture), run.Loss.ToString("F3", CultureInfo.InvariantCulture)])]),
+                new LabTable(
+                    "Targets of the true class and of each other",
+                    ["s", "K = 3", "others", "K = 10", "others"],
+                    [
+                        .. Smoothings.Select(s =>
+                            (string[])
+                                [
+                                    s.ToString("F1", CultureInfo.InvariantCulture),
+                                    .. ((int[])[3, 10]).SelectMany(k => Target(s, k)),
+                                ]
+                        ),
+                    ]
+                ),
+                new LabTable(
+                    $"ModernCNN, {context.Network}, 10 epochs; validation",
+                    ["s", "accuracy", "mean confidence", "calibration error", "loss"],
+                    [
+                        .. runs.Select(run =>
+                            (string[])
+                                [
+                                    run.Smoothing.ToString("F1", CultureInfo.InvariantCulture),
+                                    run.Accuracy.ToString("P1", CultureInfo.InvariantCulture),
+                                    run.Confidences.Average().ToString("P1", CultureInfo.InvariantCulture),
+                                    run.CalibrationError.ToString("P1", CultureInfo.InvariantCulture),
+                                    run.Loss.ToString("F3", CultureInfo.InvariantCulture),
+                                ]
+                        ),
+                    ]
+                ),
             ],
-            Figures = [new Figure("label-smoothing", 760, 420) { Plot = () => LabPlots.Ridges($"Confidence on validation pictures ({context.Network})", "largest probability", [.. runs.Select(run => (string.Create(CultureInfo.InvariantCulture, $"s = {run.Smoothing:F1}"), run.Confidences))], 0, 1) }],
+            Figures =
+            [
+                new Figure("label-smoothing", 760, 420)
+                {
+                    Plot = () =>
+                        LabPlots.Ridges(
+                            $"Confidence on validation pictures ({context.Network})",
+                            "largest probability",
+                            [
+                                .. runs.Select(run =>
+                                    (
+                                        string.Create(CultureInfo.InvariantCulture, $"s = {run.Smoothing:F1}"),
+                                        run.Confidences
+                                    )
+                                ),
+                            ],
+                            0,
+                            1
+                        ),
+                },
+            ],
         };
     }
 
@@ -37,10 +88,20 @@ internal static class LabelSmoothingTopic
     {
         using var scope = NewDisposeScope();
         var target = SoftTargets.Smooth(tensor(new long[] { 1 }), classes, smoothing);
-        return [target[0, 1].item<float>().ToString("F3", CultureInfo.InvariantCulture), target[0, 0].item<float>().ToString("F3", CultureInfo.InvariantCulture)];
+        return
+        [
+            target[0, 1].item<float>().ToString("F3", CultureInfo.InvariantCulture),
+            target[0, 0].item<float>().ToString("F3", CultureInfo.InvariantCulture),
+        ];
     }
 
-    private sealed record SmoothedRun(double Smoothing, double Accuracy, double Loss, double CalibrationError, float[] Confidences);
+    private sealed record SmoothedRun(
+        double Smoothing,
+        double Accuracy,
+        double Loss,
+        double CalibrationError,
+        float[] Confidences
+    );
 
     private static SmoothedRun Train(LabContext context, double smoothing)
     {
@@ -50,7 +111,12 @@ internal static class LabelSmoothingTopic
         var evaluation = LabTrainer.Evaluate(network, context.Data);
         var figures = TestFigures.Of(evaluation, context.Data.Pictures.Validation, context.Data.Pictures.ClassNames);
         using var scope = NewDisposeScope();
-        var confidences = tensor(evaluation.Logits).reshape(-1, context.Data.Classes).softmax(1).amax([1]).data<float>().ToArray();
+        var confidences = tensor(evaluation.Logits)
+            .reshape(-1, context.Data.Classes)
+            .softmax(1)
+            .amax([1])
+            .data<float>()
+            .ToArray();
         return new SmoothedRun(smoothing, evaluation.Accuracy, evaluation.Loss, figures.CalibrationError, confidences);
     }
 }

@@ -15,21 +15,69 @@ internal static class LearningRateTopic
     public static LabPage Run(LabContext context)
     {
         var sweep = ((NormKind Norm, string Name)[])[(NormKind.Batch, "with BatchNorm"), (NormKind.None, "without")];
-        var found = sweep.Select(item => (item.Name, Losses: Rates.Select(rate => Loss(context, item.Norm, rate)).ToArray())).ToArray();
+        var found = sweep
+            .Select(item => (item.Name, Losses: Rates.Select(rate => Loss(context, item.Norm, rate)).ToArray()))
+            .ToArray();
         var guess = Math.Log(context.Data.Classes);
-        string Highest(double[] losses) => Numbers.Short(Rates.Zip(losses).Where(pair => pair.Second < 0.9 * guess).Select(pair => pair.First).DefaultIfEmpty(0).Max());
+        string Highest(double[] losses) =>
+            Numbers.Short(
+                Rates
+                    .Zip(losses)
+                    .Where(pair => pair.Second < 0.9 * guess)
+                    .Select(pair => pair.First)
+                    .DefaultIfEmpty(0)
+                    .Max()
+            );
         return new LabPage(
             "learning-rate",
             "How large a step BatchNorm allows",
-            "A sweep over learning rates, ten epochs of plain momentum each. The loss falls as the steps grow, until they are too large: then it stays at that of guessing, or is not a number any more (the line ends). Behind BatchNorm the scale of a weight does not matter, so a step that is too large makes the weights larger and the next step relatively smaller: the network calms itself. " +
-            "Compare where the two lines turn up.")
+            "A sweep over learning rates, ten epochs of plain momentum each. The loss falls as the steps "
+                + "grow, until they are too large: then it stays at that of guessing, or is not a number any "
+                + "more (the line ends). Behind BatchNorm the scale of a weight does not matter, so a step "
+                + "that is too large makes the weights larger and the next step relatively smaller: the "
+                + "network calms itself. "
+                + "Compare where the two lines turn up."
+        )
         {
             Tables =
             [
-                new LabTable($"Training loss after {Epochs} epochs; guessing has {guess.ToString("F2", CultureInfo.InvariantCulture)}; ModernCNN, {context.Network}, SGD with momentum 0.9", ["", .. Rates.Select(rate => Numbers.Short(rate)), "highest that trains"],
-                    [.. found.Select(item => (string[])[item.Name, .. item.Losses.Select(loss => double.IsFinite(loss) ? loss.ToString("F3", CultureInfo.InvariantCulture) : "diverged"), Highest(item.Losses)])]),
+                new LabTable(
+                    $"Training loss after {Epochs} epochs; guessing has "
+                        + $"{guess.ToString("F2", CultureInfo.InvariantCulture)}; ModernCNN, {context.Network}, "
+                        + "SGD with momentum 0.9",
+                    ["", .. Rates.Select(rate => Numbers.Short(rate)), "highest that trains"],
+                    [
+                        .. found.Select(item =>
+                            (string[])
+                                [
+                                    item.Name,
+                                    .. item.Losses.Select(loss =>
+                                        double.IsFinite(loss)
+                                            ? loss.ToString("F3", CultureInfo.InvariantCulture)
+                                            : "diverged"
+                                    ),
+                                    Highest(item.Losses),
+                                ]
+                        ),
+                    ]
+                ),
             ],
-            Figures = [new Figure("learning-rate", 900, 460) { Plot = () => LabPlots.Lines($"Training loss after {Epochs} epochs ({context.Network})", "learning rate", "loss", [.. found.Select(item => new Curve(item.Name, Rates.Zip(item.Losses)))], logX: true, lowY: 0, highY: 3) }],
+            Figures =
+            [
+                new Figure("learning-rate", 900, 460)
+                {
+                    Plot = () =>
+                        LabPlots.Lines(
+                            $"Training loss after {Epochs} epochs ({context.Network})",
+                            "learning rate",
+                            "loss",
+                            [.. found.Select(item => new Curve(item.Name, Rates.Zip(item.Losses)))],
+                            logX: true,
+                            lowY: 0,
+                            highY: 3
+                        ),
+                },
+            ],
         };
     }
 
@@ -37,6 +85,19 @@ internal static class LearningRateTopic
     {
         random.manual_seed(context.Seed);
         using var network = new ModernCnn(Reduced.Options(context) with { Norm = norm });
-        return LabTrainer.Train(network, context, new LabSettings { Epochs = Epochs, BatchSize = 16, LearningRate = rate, Sgd = true, ValidateAtEndOnly = true })[^1].TrainingLoss;
+        return LabTrainer
+            .Train(
+                network,
+                context,
+                new LabSettings
+                {
+                    Epochs = Epochs,
+                    BatchSize = 16,
+                    LearningRate = rate,
+                    Sgd = true,
+                    ValidateAtEndOnly = true,
+                }
+            )[^1]
+            .TrainingLoss;
     }
 }

@@ -6,49 +6,146 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Lab.Topics;
 
-/// <summary>Batch, layer, instance, group normalization and none: what each averages over, and how networks with them train.</summary>
+/// <summary>Batch, layer, instance, group normalization and none: what each averages over, and how networks with them
+/// train.</summary>
 internal static class NormalizationsTopic
 {
-    private const int Samples = 4, Channels = 8;
-    private static readonly NormKind[] Kinds = [NormKind.Batch, NormKind.Layer, NormKind.Instance, NormKind.Group, NormKind.None];
+    private const int Samples = 4,
+        Channels = 8;
+    private static readonly NormKind[] Kinds =
+    [
+        NormKind.Batch,
+        NormKind.Layer,
+        NormKind.Instance,
+        NormKind.Group,
+        NormKind.None,
+    ];
     private static readonly int[] BatchSizes = [2, 8, 32, 128];
 
     public static LabPage Run(LabContext context)
     {
         var lesson = Kinds.Select(kind => (Kind: kind, Run: TrainLesson(context, kind))).ToArray();
-        var bySize = Kinds.Select(kind => (Kind: kind, Accuracies: BatchSizes.Select(size => TrainReduced(context, kind, size)).ToArray())).ToArray();
+        var bySize = Kinds
+            .Select(kind =>
+                (Kind: kind, Accuracies: BatchSizes.Select(size => TrainReduced(context, kind, size)).ToArray())
+            )
+            .ToArray();
         return new LabPage(
             "normalizations",
             "Normalizations: which axes are averaged",
-            "In the drawing a row is a picture of the batch and a column a channel; cells of one colour share one mean and one variance, over all their places. Batch averages down the column, so it needs a batch: at size 2 its statistics are noise. Layer, instance and group never look at another picture, and do not mind. (A larger batch makes fewer steps of the same three epochs: compare down a column, not along a row. The lesson's small network sees too little of a picture to tell shapes: compare its curves, not their height.) " +
-            "Instance takes each channel's own mean away, and with it what the mean over the map would have said. PyTorch's InstanceNorm2d has no weights by default, and one group of GroupNorm equals LayerNorm up to the shape of the weights.")
+            "In the drawing a row is a picture of the batch and a column a channel; cells of one colour "
+                + "share one mean and one variance, over all their places. Batch averages down the column, so "
+                + "it needs a batch: at size 2 its statistics are noise. Layer, instance and group never look "
+                + "at another picture, and do not mind. (A larger batch makes fewer steps of the same three "
+                + "epochs: compare down a column, not along a row. The lesson's small network sees too little "
+                + "of a picture to tell shapes: compare its curves, not their height.) "
+                + "Instance takes each channel's own mean away, and with it what the mean over the map "
+                + "would have said. PyTorch's InstanceNorm2d has no weights by default, and one group of "
+                + "GroupNorm equals LayerNorm up to the shape of the weights."
+        )
         {
             Tables =
             [
-                new LabTable($"Means over [{Samples}, {Channels}, 6, 6] before and after: spread (sigma) of the channel means and of the sample means", ["norm", "channel means", "sample means", "variance of all"], [.. Statistics()]),
-                new LabTable("The lesson's small network, 6 epochs", ["norm", "parameters", "training accuracy", "validation accuracy"],
-                    [.. lesson.Select(item => (string[])[item.Kind.ToString(), item.Run.Parameters.ToString("N0", CultureInfo.InvariantCulture), P(item.Run.History[^1].TrainingAccuracy), P(item.Run.History[^1].ValidationAccuracy)])]),
-                new LabTable($"Validation accuracy by batch size, 3 epochs; ModernCNN, {context.Network}", ["norm", .. BatchSizes.Select(size => $"batch {size}")],
-                    [.. bySize.Select(item => (string[])[item.Kind.ToString(), .. item.Accuracies.Select(P)])]),
+                new LabTable(
+                    $"Means over [{Samples}, {Channels}, 6, 6] before and after: spread (sigma) of the "
+                        + "channel means and of the sample means",
+                    ["norm", "channel means", "sample means", "variance of all"],
+                    [.. Statistics()]
+                ),
+                new LabTable(
+                    "The lesson's small network, 6 epochs",
+                    ["norm", "parameters", "training accuracy", "validation accuracy"],
+                    [
+                        .. lesson.Select(item =>
+                            (string[])
+                                [
+                                    item.Kind.ToString(),
+                                    item.Run.Parameters.ToString("N0", CultureInfo.InvariantCulture),
+                                    P(item.Run.History[^1].TrainingAccuracy),
+                                    P(item.Run.History[^1].ValidationAccuracy),
+                                ]
+                        ),
+                    ]
+                ),
+                new LabTable(
+                    $"Validation accuracy by batch size, 3 epochs; ModernCNN, {context.Network}",
+                    ["norm", .. BatchSizes.Select(size => $"batch {size}")],
+                    [.. bySize.Select(item => (string[])[item.Kind.ToString(), .. item.Accuracies.Select(P)])]
+                ),
             ],
             Figures =
             [
-                new Figure("axes", 900, 220) { Plot = () => LabPlots.Grids("Cells of one colour share mean and variance (rows: pictures, columns: channels)", [.. Kinds.Select(kind => (kind.ToString(), GroupsOf(kind)))], LabPlots.Group) },
-                new Figure("training", 900, 460) { Plot = () => LabPlots.Lines("The lesson's small network: validation accuracy", "epoch", "accuracy, %", [.. lesson.Select(item => new Curve(item.Kind.ToString(), item.Run.History.Select(epoch => ((double)epoch.Epoch, 100 * epoch.ValidationAccuracy))))], lowY: 0) },
-                new Figure("batch-size", 900, 460) { Plot = () => LabPlots.Lines($"Validation accuracy by batch size ({context.Network})", "batch size", "accuracy, %", [.. bySize.Select(item => new Curve(item.Kind.ToString(), BatchSizes.Zip(item.Accuracies, (size, accuracy) => ((double)size, 100 * accuracy))))], logX: true, lowY: 0) },
+                new Figure("axes", 900, 220)
+                {
+                    Plot = () =>
+                        LabPlots.Grids(
+                            "Cells of one colour share mean and variance (rows: pictures, columns: channels)",
+                            [.. Kinds.Select(kind => (kind.ToString(), GroupsOf(kind)))],
+                            LabPlots.Group
+                        ),
+                },
+                new Figure("training", 900, 460)
+                {
+                    Plot = () =>
+                        LabPlots.Lines(
+                            "The lesson's small network: validation accuracy",
+                            "epoch",
+                            "accuracy, %",
+                            [
+                                .. lesson.Select(item => new Curve(
+                                    item.Kind.ToString(),
+                                    item.Run.History.Select(epoch =>
+                                        ((double)epoch.Epoch, 100 * epoch.ValidationAccuracy)
+                                    )
+                                )),
+                            ],
+                            lowY: 0
+                        ),
+                },
+                new Figure("batch-size", 900, 460)
+                {
+                    Plot = () =>
+                        LabPlots.Lines(
+                            $"Validation accuracy by batch size ({context.Network})",
+                            "batch size",
+                            "accuracy, %",
+                            [
+                                .. bySize.Select(item => new Curve(
+                                    item.Kind.ToString(),
+                                    BatchSizes.Zip(item.Accuracies, (size, accuracy) => ((double)size, 100 * accuracy))
+                                )),
+                            ],
+                            logX: true,
+                            lowY: 0
+                        ),
+                },
             ],
         };
     }
 
     /// <summary>The number of the group that a picture's channel is averaged in.</summary>
-    private static double[][] GroupsOf(NormKind kind) => [.. Enumerable.Range(0, Samples).Select(sample => Enumerable.Range(0, Channels).Select(channel => (double)(kind switch
-    {
-        NormKind.Batch => channel,
-        NormKind.Layer => sample,
-        NormKind.Instance => (sample * Channels) + channel,
-        NormKind.Group => (sample * 4) + (channel / 2),
-        _ => -1,
-    })).ToArray())];
+    private static double[][] GroupsOf(NormKind kind) =>
+        [
+            .. Enumerable
+                .Range(0, Samples)
+                .Select(sample =>
+                    Enumerable
+                        .Range(0, Channels)
+                        .Select(channel =>
+                            (double)(
+                                kind switch
+                                {
+                                    NormKind.Batch => channel,
+                                    NormKind.Layer => sample,
+                                    NormKind.Instance => (sample * Channels) + channel,
+                                    NormKind.Group => (sample * 4) + (channel / 2),
+                                    _ => -1,
+                                }
+                            )
+                        )
+                        .ToArray()
+                ),
+        ];
 
     private static IEnumerable<string[]> Statistics()
     {
@@ -56,12 +153,30 @@ internal static class NormalizationsTopic
         using var scope = NewDisposeScope();
         random.manual_seed(9);
         // Channels and pictures of different brightness.
-        var x = randn(Samples, Channels, 6, 6) + linspace(-3, 3, Channels).view(1, Channels, 1, 1) + linspace(-2, 2, Samples).view(Samples, 1, 1, 1);
-        string[] Row(string name, Tensor y) => [name, .. ((Tensor[])[y.mean([0, 2, 3]).std(), y.mean([1, 2, 3]).std(), y.var()]).Select(value => value.ToDouble().ToString("F3", CultureInfo.InvariantCulture))];
+        var x =
+            randn(Samples, Channels, 6, 6)
+            + linspace(-3, 3, Channels).view(1, Channels, 1, 1)
+            + linspace(-2, 2, Samples).view(Samples, 1, 1, 1);
+        string[] Row(string name, Tensor y) =>
+            [
+                name,
+                .. ((Tensor[])[y.mean([0, 2, 3]).std(), y.mean([1, 2, 3]).std(), y.var()]).Select(value =>
+                    value.ToDouble().ToString("F3", CultureInfo.InvariantCulture)
+                ),
+            ];
         yield return Row("before", x);
-        foreach (var (name, layer) in ((string, nn.Module<Tensor, Tensor>)[])[("Batch", nn.BatchNorm2d(Channels)), ("Layer", nn.LayerNorm([Channels, 6, 6])), ("Instance", nn.InstanceNorm2d(Channels)), ("Group (4 groups)", NormLayer.Group(4, Channels))])
+        foreach (
+            var (name, layer) in ((string, nn.Module<Tensor, Tensor>)[])
+                [
+                    ("Batch", nn.BatchNorm2d(Channels)),
+                    ("Layer", nn.LayerNorm([Channels, 6, 6])),
+                    ("Instance", nn.InstanceNorm2d(Channels)),
+                    ("Group (4 groups)", NormLayer.Group(4, Channels)),
+                ]
+        )
         {
-            using (layer) yield return Row(name, layer.call(x));
+            using (layer)
+                yield return Row(name, layer.call(x));
         }
     }
 
@@ -70,14 +185,38 @@ internal static class NormalizationsTopic
         random.manual_seed(context.Seed);
         var set = context.Data.Pictures.Training;
         using var network = new NormComparison(kind, set.Height, set.Width, context.Data.Classes);
-        return (LabTrainer.Train(network, context, new LabSettings { Epochs = 6, BatchSize = 16, LearningRate = 0.01 }), network.parameters().Sum(parameter => parameter.numel()));
+        return (
+            LabTrainer.Train(
+                network,
+                context,
+                new LabSettings
+                {
+                    Epochs = 6,
+                    BatchSize = 16,
+                    LearningRate = 0.01,
+                }
+            ),
+            network.parameters().Sum(parameter => parameter.numel())
+        );
     }
 
     private static double TrainReduced(LabContext context, NormKind kind, int batchSize)
     {
         random.manual_seed(context.Seed);
         using var network = new ModernCnn(Reduced.Options(context) with { Norm = kind });
-        return LabTrainer.Train(network, context, new LabSettings { Epochs = 3, BatchSize = batchSize, LearningRate = batchSize == 2 ? 0.0005 : 0.002, ValidateAtEndOnly = true })[^1].ValidationAccuracy;
+        return LabTrainer
+            .Train(
+                network,
+                context,
+                new LabSettings
+                {
+                    Epochs = 3,
+                    BatchSize = batchSize,
+                    LearningRate = batchSize == 2 ? 0.0005 : 0.002,
+                    ValidateAtEndOnly = true,
+                }
+            )[^1]
+            .ValidationAccuracy;
     }
 
     private static string P(double value) => value.ToString("P1", CultureInfo.InvariantCulture);

@@ -18,38 +18,109 @@ internal static class PictureTopics
         return new LabPage(
             "augmentations",
             "Augmentation: the same thing, seen differently",
-            "A row is a picture, a pair of columns two draws of one technique. Ask of each: would I still call it the same? Where the answer is yes, the network learns that this change means nothing, for free; where it is no, the label is now wrong. Digits must not be flipped, and a disc may be turned as far as you like. " +
-            "What a picture gets is decided by seed, epoch and picture alone, so a run can be repeated.")
+            "A row is a picture, a pair of columns two draws of one technique. Ask of each: would I "
+                + "still call it the same? Where the answer is yes, the network learns that this change means "
+                + "nothing, for free; where it is no, the label is now wrong. Digits must not be flipped, and "
+                + "a disc may be turned as far as you like. "
+                + "What a picture gets is decided by seed, epoch and picture alone, so a run can be repeated."
+        )
         {
-            Tables = [new LabTable("How much each changes pixels: mean absolute difference from the picture as it is, of 255, and share of pixels that are black", ["technique", "difference", "black"], [.. AugmentationSheet.Techniques.Select(technique => Change(set, technique))])],
+            Tables =
+            [
+                new LabTable(
+                    "How much each changes pixels: mean absolute difference from the picture as it is, "
+                        + "of 255, and share of pixels that are black",
+                    ["technique", "difference", "black"],
+                    [.. AugmentationSheet.Techniques.Select(technique => Change(set, technique))]
+                ),
+            ],
             Figures = [new Figure("augmentations", width, height) { Png = png }],
         };
     }
 
     public static LabPage Mixing(LabContext context)
     {
-        var (png, width, height) = AugmentationSheet.Mixing(context.Data.Pictures.Training, context.Data.Pictures.ClassNames);
-        var draws = ((double[])[0.2, 1, 4]).Select(alpha => (Alpha: alpha, Lambdas: Enumerable.Range(0, 4000).Select(i =>
-        {
-            var draw = new Draw(context.Seed, 41, i);
-            return (float)draw.Beta(alpha);
-        }).ToArray())).ToArray();
+        var (png, width, height) = AugmentationSheet.Mixing(
+            context.Data.Pictures.Training,
+            context.Data.Pictures.ClassNames
+        );
+        var draws = ((double[])[0.2, 1, 4])
+            .Select(alpha =>
+                (
+                    Alpha: alpha,
+                    Lambdas: Enumerable
+                        .Range(0, 4000)
+                        .Select(i =>
+                        {
+                            var draw = new Draw(context.Seed, 41, i);
+                            return (float)draw.Beta(alpha);
+                        })
+                        .ToArray()
+                )
+            )
+            .ToArray();
         return new LabPage(
             "mixup",
             "Mixup, CutMix, cutout: pictures between classes, and with holes",
-            "Mixup blends two pictures and their labels by one number lambda; CutMix sets a box of one into the other, and the labels share by area; cutout only takes a square away, and the label stays. The caption says what the label has become. " +
-            "Lambda is drawn from Beta(alpha, alpha): a small alpha leaves most pictures nearly whole, 1 draws evenly, a large one mixes half and half. The loss is one cross entropy with the mixed target, which equals lambda CE(y a) + (1 - lambda) CE(y b).")
+            "Mixup blends two pictures and their labels by one number lambda; CutMix sets a box of one "
+                + "into the other, and the labels share by area; cutout only takes a square away, and the "
+                + "label stays. The caption says what the label has become. "
+                + "Lambda is drawn from Beta(alpha, alpha): a small alpha leaves most pictures nearly "
+                + "whole, 1 draws evenly, a large one mixes half and half. The loss is one cross entropy "
+                + "with the mixed target, which equals lambda CE(y a) + (1 - lambda) CE(y b)."
+        )
         {
             Tables =
             [
-                new LabTable("Lambda of 4,000 draws", ["alpha", "mean", "sigma", "nearly whole (below 0.1 or above 0.9)"],
-                    [.. draws.Select(row => (string[])[Numbers.Short(row.Alpha, 2), row.Lambdas.Average().ToString("F3", CultureInfo.InvariantCulture), Math.Sqrt(row.Lambdas.Average(l => (l - 0.5) * (l - 0.5))).ToString("F3", CultureInfo.InvariantCulture), (row.Lambdas.Count(l => l is < 0.1f or > 0.9f) / 4000.0).ToString("P0", CultureInfo.InvariantCulture)])]),
-                new LabTable("A mixed target is a mixed loss: logits (2, 1, -1), classes 0 and 2, lambda 0.7", ["CE of the mixed target", "0.7 CE(0) + 0.3 CE(2)"], [MixedLoss()]),
+                new LabTable(
+                    "Lambda of 4,000 draws",
+                    ["alpha", "mean", "sigma", "nearly whole (below 0.1 or above 0.9)"],
+                    [
+                        .. draws.Select(row =>
+                            (string[])
+                                [
+                                    Numbers.Short(row.Alpha, 2),
+                                    row.Lambdas.Average().ToString("F3", CultureInfo.InvariantCulture),
+                                    Math.Sqrt(row.Lambdas.Average(l => (l - 0.5) * (l - 0.5)))
+                                        .ToString("F3", CultureInfo.InvariantCulture),
+                                    (row.Lambdas.Count(l => l is < 0.1f or > 0.9f) / 4000.0).ToString(
+                                        "P0",
+                                        CultureInfo.InvariantCulture
+                                    ),
+                                ]
+                        ),
+                    ]
+                ),
+                new LabTable(
+                    "A mixed target is a mixed loss: logits (2, 1, -1), classes 0 and 2, lambda 0.7",
+                    ["CE of the mixed target", "0.7 CE(0) + 0.3 CE(2)"],
+                    [MixedLoss()]
+                ),
             ],
             Figures =
             [
                 new Figure("mixup", width, height) { Png = png },
-                new Figure("lambda", 760, 420) { Plot = () => LabPlots.Ridges("Lambda by alpha", "lambda", [.. draws.Select(row => (string.Create(CultureInfo.InvariantCulture, $"alpha {Numbers.Short(row.Alpha, 2)}"), row.Lambdas))], 0, 1) },
+                new Figure("lambda", 760, 420)
+                {
+                    Plot = () =>
+                        LabPlots.Ridges(
+                            "Lambda by alpha",
+                            "lambda",
+                            [
+                                .. draws.Select(row =>
+                                    (
+                                        string.Create(
+                                            CultureInfo.InvariantCulture,
+                                            $"alpha {Numbers.Short(row.Alpha, 2)}"
+                                        ),
+                                        row.Lambdas
+                                    )
+                                ),
+                            ],
+                            0,
+                            1
+                        ),
+                },
             ],
         };
     }
@@ -57,19 +128,28 @@ internal static class PictureTopics
     private static string[] Change(PictureSet set, (string Name, AugmentationOptions Options) technique)
     {
         double difference = 0;
-        long black = 0, pixels = 0;
-        float[] plain = new float[set.Stride], changed = new float[set.Stride];
+        long black = 0,
+            pixels = 0;
+        float[] plain = new float[set.Stride],
+            changed = new float[set.Stride];
         for (var i = 0; i < Math.Min(100, set.Count); i++)
         {
-            Draw a = new(1, i), b = new(1, i);
+            Draw a = new(1, i),
+                b = new(1, i);
             Augmentation.Apply(set.Picture(i), set.Height, set.Width, AugmentationOptions.None, ref a, plain);
             Augmentation.Apply(set.Picture(i), set.Height, set.Width, technique.Options, ref b, changed);
             difference += plain.Zip(changed, (p, c) => Math.Abs(p - c)).Average();
-            for (var at = 0; at < changed.Length; at += 3) black += changed[at] + changed[at + 1] + changed[at + 2] == 0 ? 1 : 0;
+            for (var at = 0; at < changed.Length; at += 3)
+                black += changed[at] + changed[at + 1] + changed[at + 2] == 0 ? 1 : 0;
             pixels += changed.Length / 3;
         }
 
-        return [technique.Name, (difference / Math.Min(100, set.Count)).ToString("F1", CultureInfo.InvariantCulture), ((double)black / pixels).ToString("P1", CultureInfo.InvariantCulture)];
+        return
+        [
+            technique.Name,
+            (difference / Math.Min(100, set.Count)).ToString("F1", CultureInfo.InvariantCulture),
+            ((double)black / pixels).ToString("P1", CultureInfo.InvariantCulture),
+        ];
     }
 
     private static string[] MixedLoss()
@@ -77,6 +157,10 @@ internal static class PictureTopics
         using var scope = NewDisposeScope();
         var logits = tensor(new[] { 2f, 1f, -1f }).view(1, 3);
         double Loss(params float[] target) => SoftTargets.CrossEntropy(logits, tensor(target).view(1, 3)).ToDouble();
-        return [Loss(0.7f, 0, 0.3f).ToString("F6", CultureInfo.InvariantCulture), ((0.7 * Loss(1, 0, 0)) + (0.3 * Loss(0, 0, 1))).ToString("F6", CultureInfo.InvariantCulture)];
+        return
+        [
+            Loss(0.7f, 0, 0.3f).ToString("F6", CultureInfo.InvariantCulture),
+            ((0.7 * Loss(1, 0, 0)) + (0.3 * Loss(0, 0, 1))).ToString("F6", CultureInfo.InvariantCulture),
+        ];
     }
 }

@@ -5,12 +5,13 @@ namespace TorchBridge.Training.Lab.Topics;
 /// <summary>The ModernCNN that the lab trains: the same blocks, fewer channels, no dropout.</summary>
 internal static class Reduced
 {
-    public static NetworkOptions Options(LabContext context) => new()
-    {
-        Channels = context.Width,
-        Classes = context.Data.Classes,
-        Height = context.Data.Pictures.Training.Height,
-        Width = context.Data.Pictures.Training.Width,
-        Dropout = 0,
-    };
+    public static NetworkOptions Options(LabContext context) =>
+        new()
+        {
+            Channels = context.Width,
+            Classes = context.Data.Classes,
+            Height = context.Data.Pictures.Training.Height,
+            Width = context.Data.Pictures.Training.Width,
+            Dropout = 0,
+        };
 }

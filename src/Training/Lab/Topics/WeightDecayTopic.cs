@@ -12,26 +12,70 @@ internal static class WeightDecayTopic
     public static LabPage Run(LabContext context)
     {
         var runs = ((string Name, LabSettings Settings)[])
-        [
-            ("none", new LabSettings()),
-            ("penalty in the loss, 0.01", new LabSettings { Penalty = 0.01 }),
-            ("decoupled (AdamW), 0.01", new LabSettings { DecoupledDecay = 0.01 }),
-            ("decoupled (AdamW), 1", new LabSettings { DecoupledDecay = 1 }),
-        ];
+            [
+                ("none", new LabSettings()),
+                ("penalty in the loss, 0.01", new LabSettings { Penalty = 0.01 }),
+                ("decoupled (AdamW), 0.01", new LabSettings { DecoupledDecay = 0.01 }),
+                ("decoupled (AdamW), 1", new LabSettings { DecoupledDecay = 1 }),
+            ];
         var trained = runs.Select(run => (run.Name, Result: Train(context, run.Settings))).ToArray();
         return new LabPage(
             "weight-decay",
             "Weight decay: in the loss, or beside it",
-            "With plain gradient descent the two are one. Adam divides each gradient by its own size, the penalty's part too: weights with large gradients are then hardly decayed, and those with small ones are pulled to zero, whatever lambda says. AdamW takes lr x lambda x w off the weight itself. " +
-            "So the same 0.01 means two different things: watch the norm of the weights fall with the penalty, and hardly move with AdamW, where lr x lambda is 2e-5 a step.")
+            "With plain gradient descent the two are one. Adam divides each gradient by its own size, "
+                + "the penalty's part too: weights with large gradients are then hardly decayed, and those "
+                + "with small ones are pulled to zero, whatever lambda says. AdamW takes lr x lambda x w off "
+                + "the weight itself. "
+                + "So the same 0.01 means two different things: watch the norm of the weights fall with "
+                + "the penalty, and hardly move with AdamW, where lr x lambda is 2e-5 a step."
+        )
         {
-            Tables = [new LabTable($"ModernCNN, {context.Network}, 8 epochs, learning rate 0.002", ["decay", "norm of the weights at the start", "at the end", "training accuracy", "validation accuracy"],
-                [.. trained.Select(run => (string[])[run.Name, G(run.Result.Norms[0].Y), G(run.Result.Norms[^1].Y), P(run.Result.History[^1].TrainingAccuracy), P(run.Result.History[^1].ValidationAccuracy)])])],
-            Figures = [new Figure("weight-decay", 900, 460) { Plot = () => LabPlots.Lines($"Norm of all convolution weights ({context.Network})", "step", "norm", [.. trained.Select(run => new Curve(run.Name, run.Result.Norms))], lowY: 0) }],
+            Tables =
+            [
+                new LabTable(
+                    $"ModernCNN, {context.Network}, 8 epochs, learning rate 0.002",
+                    [
+                        "decay",
+                        "norm of the weights at the start",
+                        "at the end",
+                        "training accuracy",
+                        "validation accuracy",
+                    ],
+                    [
+                        .. trained.Select(run =>
+                            (string[])
+                                [
+                                    run.Name,
+                                    G(run.Result.Norms[0].Y),
+                                    G(run.Result.Norms[^1].Y),
+                                    P(run.Result.History[^1].TrainingAccuracy),
+                                    P(run.Result.History[^1].ValidationAccuracy),
+                                ]
+                        ),
+                    ]
+                ),
+            ],
+            Figures =
+            [
+                new Figure("weight-decay", 900, 460)
+                {
+                    Plot = () =>
+                        LabPlots.Lines(
+                            $"Norm of all convolution weights ({context.Network})",
+                            "step",
+                            "norm",
+                            [.. trained.Select(run => new Curve(run.Name, run.Result.Norms))],
+                            lowY: 0
+                        ),
+                },
+            ],
         };
     }
 
-    private static (IReadOnlyList<LabEpoch> History, List<(double X, double Y)> Norms) Train(LabContext context, LabSettings settings)
+    private static (IReadOnlyList<LabEpoch> History, List<(double X, double Y)> Norms) Train(
+        LabContext context,
+        LabSettings settings
+    )
     {
         random.manual_seed(context.Seed);
         using var network = new ModernCnn(Reduced.Options(context));
@@ -45,7 +89,8 @@ internal static class WeightDecayTopic
         var norms = new List<(double, double)> { (0, Norm()) };
         var history = LabTrainer.Train(network, context, settings, step =>
         {
-            if (step % 6 == 0) norms.Add((step, Norm()));
+            if (step % 6 == 0)
+                norms.Add((step, Norm()));
         });
         return (history, norms);
     }

@@ -15,7 +15,8 @@ internal sealed class BasicBlock : nn.Module<Tensor, Tensor>
     private readonly Sequential? downsample;
 
     /// <summary>Makes a block whose weights are yet to be initialized.</summary>
-    public BasicBlock(int from, int channels, int stride) : base(nameof(BasicBlock))
+    public BasicBlock(int from, int channels, int stride)
+        : base(nameof(BasicBlock))
     {
         conv1 = new CastingConv2d(from, channels, 3, stride, padding: 1, bias: false);
         bn1 = nn.BatchNorm2d(channels);
@@ -25,10 +26,12 @@ internal sealed class BasicBlock : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    /// <summary>What brings a block's input into the shape of its output: a 1x1 convolution and a norm, or nothing.</summary>
-    internal static Sequential? Shortcut(int from, int to, int stride) => from == to && stride == 1
-        ? null
-        : nn.Sequential(("0", new CastingConv2d(from, to, 1, stride, bias: false)), ("1", nn.BatchNorm2d(to)));
+    /// <summary>What brings a block's input into the shape of its output: a 1x1 convolution and a norm, or
+    /// nothing.</summary>
+    internal static Sequential? Shortcut(int from, int to, int stride) =>
+        from == to && stride == 1
+            ? null
+            : nn.Sequential(("0", new CastingConv2d(from, to, 1, stride, bias: false)), ("1", nn.BatchNorm2d(to)));
 
     /// <inheritdoc/>
     public override Tensor forward(Tensor x)

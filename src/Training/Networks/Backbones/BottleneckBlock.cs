@@ -5,7 +5,8 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Training.Networks.Backbones;
 
-/// <summary>1x1, 3x3 and 1x1 convolutions and a shortcut: [N, from, H, W] to [N, 4 x channels, H / stride, W / stride].</summary>
+/// <summary>1x1, 3x3 and 1x1 convolutions and a shortcut: [N, from, H, W] to [N, 4 x channels, H / stride, W /
+/// stride].</summary>
 internal sealed class BottleneckBlock : nn.Module<Tensor, Tensor>
 {
     private readonly CastingConv2d conv1;
@@ -17,7 +18,8 @@ internal sealed class BottleneckBlock : nn.Module<Tensor, Tensor>
     private readonly Sequential? downsample;
 
     /// <summary>Makes a block whose weights are yet to be initialized.</summary>
-    public BottleneckBlock(int from, int channels, int stride) : base(nameof(BottleneckBlock))
+    public BottleneckBlock(int from, int channels, int stride)
+        : base(nameof(BottleneckBlock))
     {
         conv1 = new CastingConv2d(from, channels, 1, bias: false);
         bn1 = nn.BatchNorm2d(channels);

@@ -1,6 +1,8 @@
-// conv 3x3 stride 2, BatchNorm, hard-swish; inverted residual blocks; conv 1x1, BatchNorm, hard-swish; global average pool; linear,
+// conv 3x3 stride 2, BatchNorm, hard-swish; inverted residual blocks; conv 1x1, BatchNorm, hard-swish; global average
+// pool; linear,
 // hard-swish, dropout, linear. BatchNorm here has eps 0.001 and momentum 0.01, as in torchvision.
-// Sources: Howard et al. 2019, "Searching for MobileNetV3", tables 1 and 2; torchvision/models/mobilenetv3.py for the keys.
+// Sources: Howard et al. 2019, "Searching for MobileNetV3", tables 1 and 2; torchvision/models/mobilenetv3.py for the
+// keys.
 using TorchBridge.Training.Initialization;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -9,31 +11,59 @@ using static TorchSharp.torch;
 namespace TorchBridge.Training.Networks.Backbones;
 
 /// <summary>A row of the tables: what one inverted residual block looks like.</summary>
-internal sealed record InvertedResidualShape(int Kernel, int Expanded, int Channels, bool Squeezes, bool IsHardSwish, int Stride);
+internal sealed record InvertedResidualShape(
+    int Kernel,
+    int Expanded,
+    int Channels,
+    bool Squeezes,
+    bool IsHardSwish,
+    int Stride
+);
 
-/// <summary>MobileNetV3, small and large. Keys are torchvision's: <c>features.0.0</c>, <c>features.1.block.0.0</c>, <c>classifier.3</c>.</summary>
+/// <summary>MobileNetV3, small and large. Keys are torchvision's: <c>features.0.0</c>, <c>features.1.block.0.0</c>,
+/// <c>classifier.3</c>.</summary>
 internal sealed class MobileNetV3 : ImageNetwork
 {
     private static readonly InvertedResidualShape[] Small =
     [
-        new(3, 16, 16, true, false, 2), new(3, 72, 24, false, false, 2), new(3, 88, 24, false, false, 1), new(5, 96, 40, true, true, 2),
-        new(5, 240, 40, true, true, 1), new(5, 240, 40, true, true, 1), new(5, 120, 48, true, true, 1), new(5, 144, 48, true, true, 1),
-        new(5, 288, 96, true, true, 2), new(5, 576, 96, true, true, 1), new(5, 576, 96, true, true, 1),
+        new(3, 16, 16, true, false, 2),
+        new(3, 72, 24, false, false, 2),
+        new(3, 88, 24, false, false, 1),
+        new(5, 96, 40, true, true, 2),
+        new(5, 240, 40, true, true, 1),
+        new(5, 240, 40, true, true, 1),
+        new(5, 120, 48, true, true, 1),
+        new(5, 144, 48, true, true, 1),
+        new(5, 288, 96, true, true, 2),
+        new(5, 576, 96, true, true, 1),
+        new(5, 576, 96, true, true, 1),
     ];
 
     private static readonly InvertedResidualShape[] Large =
     [
-        new(3, 16, 16, false, false, 1), new(3, 64, 24, false, false, 2), new(3, 72, 24, false, false, 1), new(5, 72, 40, true, false, 2),
-        new(5, 120, 40, true, false, 1), new(5, 120, 40, true, false, 1), new(3, 240, 80, false, true, 2), new(3, 200, 80, false, true, 1),
-        new(3, 184, 80, false, true, 1), new(3, 184, 80, false, true, 1), new(3, 480, 112, true, true, 1), new(3, 672, 112, true, true, 1),
-        new(5, 672, 160, true, true, 2), new(5, 960, 160, true, true, 1), new(5, 960, 160, true, true, 1),
+        new(3, 16, 16, false, false, 1),
+        new(3, 64, 24, false, false, 2),
+        new(3, 72, 24, false, false, 1),
+        new(5, 72, 40, true, false, 2),
+        new(5, 120, 40, true, false, 1),
+        new(5, 120, 40, true, false, 1),
+        new(3, 240, 80, false, true, 2),
+        new(3, 200, 80, false, true, 1),
+        new(3, 184, 80, false, true, 1),
+        new(3, 184, 80, false, true, 1),
+        new(3, 480, 112, true, true, 1),
+        new(3, 672, 112, true, true, 1),
+        new(5, 672, 160, true, true, 2),
+        new(5, 960, 160, true, true, 1),
+        new(5, 960, 160, true, true, 1),
     ];
 
     private readonly Sequential features;
     private readonly Sequential classifier;
 
     /// <summary>Builds and initializes the network; torch's random state decides the weights.</summary>
-    public MobileNetV3(NetworkOptions options) : base(nameof(MobileNetV3))
+    public MobileNetV3(NetworkOptions options)
+        : base(nameof(MobileNetV3))
     {
         var isSmall = options.Kind == NetworkKind.MobilenetV3Small;
         var shapes = isSmall ? Small : Large;
@@ -49,13 +79,18 @@ internal sealed class MobileNetV3 : ImageNetwork
         features = nn.Sequential(parts);
         var hidden = isSmall ? 1024 : 1280;
         classifier = nn.Sequential(
-            ("0", nn.Linear(6 * from, hidden)), ("1", nn.Hardswish()), ("2", nn.Dropout(options.Dropout)), ("3", nn.Linear(hidden, options.Classes)));
+            ("0", nn.Linear(6 * from, hidden)),
+            ("1", nn.Hardswish()),
+            ("2", nn.Dropout(options.Dropout)),
+            ("3", nn.Linear(hidden, options.Classes))
+        );
         RegisterComponents();
         Initializer.Apply(this, options.Initialization);
     }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Stages => [.. Enumerable.Range(0, features.Count).Select(i => $"features.{i}"), "classifier"];
+    public override IReadOnlyList<string> Stages =>
+        [.. Enumerable.Range(0, features.Count).Select(i => $"features.{i}"), "classifier"];
 
     /// <inheritdoc/>
     public override nn.Module Head => classifier;
@@ -73,10 +108,19 @@ internal sealed class MobileNetV3 : ImageNetwork
     public override Tensor Classify(Tensor features) => classifier.forward(features);
 
     /// <summary>A convolution of odd kernel that keeps the size but for its stride, a norm and an activation.</summary>
-    internal static Sequential ConvNorm(int from, int to, int kernel, int stride, int groups, nn.Module<Tensor, Tensor>? activation)
+    internal static Sequential ConvNorm(
+        int from,
+        int to,
+        int kernel,
+        int stride,
+        int groups,
+        nn.Module<Tensor, Tensor>? activation
+    )
     {
         var conv = new CastingConv2d(from, to, kernel, stride, (kernel - 1) / 2, bias: false, groups);
         var norm = nn.BatchNorm2d(to, eps: 0.001, momentum: 0.01);
-        return activation is null ? nn.Sequential(("0", conv), ("1", norm)) : nn.Sequential(("0", conv), ("1", norm), ("2", activation));
+        return activation is null
+            ? nn.Sequential(("0", conv), ("1", norm))
+            : nn.Sequential(("0", conv), ("1", norm), ("2", activation));
     }
 }

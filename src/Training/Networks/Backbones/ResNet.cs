@@ -1,8 +1,11 @@
-// conv 7x7 stride 2, BatchNorm, ReLU, max pool 3x3 stride 2; four stages of residual blocks, the last three of which halve the maps and
+// conv 7x7 stride 2, BatchNorm, ReLU, max pool 3x3 stride 2; four stages of residual blocks, the last three of which
+// halve the maps and
 // double the channels; global average pool; linear.
 //   basic block       3x3 (stride) - 3x3                      18 and 34 layers
-//   bottleneck        1x1 - 3x3 (stride) - 1x1, 4 x channels  50 layers; the stride is the 3x3's, as torchvision has it ("ResNet v1.5")
-// Sources: He et al. 2016, "Deep Residual Learning for Image Recognition", table 1; torchvision/models/resnet.py for the keys.
+//   bottleneck        1x1 - 3x3 (stride) - 1x1, 4 x channels  50 layers; the stride is the 3x3's, as torchvision has
+// it ("ResNet v1.5")
+// Sources: He et al. 2016, "Deep Residual Learning for Image Recognition", table 1; torchvision/models/resnet.py for
+// the keys.
 using TorchBridge.Training.Initialization;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -11,7 +14,8 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Training.Networks.Backbones;
 
-/// <summary>ResNet-18, -34 and -50. Field names are torchvision's state-dict keys: <c>conv1</c>, <c>layer1.0.conv1</c>, <c>layer2.0.downsample.0</c>, <c>fc</c>.</summary>
+/// <summary>ResNet-18, -34 and -50. Field names are torchvision's state-dict keys: <c>conv1</c>,
+/// <c>layer1.0.conv1</c>, <c>layer2.0.downsample.0</c>, <c>fc</c>.</summary>
 internal sealed class ResNet : ImageNetwork
 {
     private readonly CastingConv2d conv1;
@@ -24,7 +28,8 @@ internal sealed class ResNet : ImageNetwork
     private readonly Linear fc;
 
     /// <summary>Builds and initializes the network; torch's random state decides the weights.</summary>
-    public ResNet(NetworkOptions options) : base(nameof(ResNet))
+    public ResNet(NetworkOptions options)
+        : base(nameof(ResNet))
     {
         int[] depths = options.Kind == NetworkKind.Resnet18 ? [2, 2, 2, 2] : [3, 4, 6, 3];
         var isBottleneck = options.Kind == NetworkKind.Resnet50;
@@ -67,7 +72,12 @@ internal sealed class ResNet : ImageNetwork
         for (var i = 0; i < depth; i++)
         {
             var step = i == 0 ? stride : 1;
-            blocks.Add(($"{i}", isBottleneck ? new BottleneckBlock(from, channels, step) : new BasicBlock(from, channels, step)));
+            blocks.Add(
+                (
+                    $"{i}",
+                    isBottleneck ? new BottleneckBlock(from, channels, step) : new BasicBlock(from, channels, step)
+                )
+            );
             from = isBottleneck ? 4 * channels : channels;
         }
 

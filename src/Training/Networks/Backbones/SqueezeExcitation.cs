@@ -1,5 +1,7 @@
-// s = hardsigmoid(W2 relu(W1 mean(x) + b1) + b2), one number a channel; x is multiplied by it. W1 has a quarter of the channels, rounded
-// to a multiple of 8 and not down by more than a tenth. Source: Hu et al. 2018, "Squeeze-and-Excitation Networks"; torchvision.
+// s = hardsigmoid(W2 relu(W1 mean(x) + b1) + b2), one number a channel; x is multiplied by it. W1 has a quarter of
+// the channels, rounded
+// to a multiple of 8 and not down by more than a tenth. Source: Hu et al. 2018, "Squeeze-and-Excitation Networks";
+// torchvision.
 using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -13,7 +15,8 @@ internal sealed class SqueezeExcitation : nn.Module<Tensor, Tensor>
     private readonly CastingConv2d fc2;
 
     /// <summary>Makes a layer whose weights are yet to be initialized.</summary>
-    public SqueezeExcitation(int channels) : base(nameof(SqueezeExcitation))
+    public SqueezeExcitation(int channels)
+        : base(nameof(SqueezeExcitation))
     {
         fc1 = new CastingConv2d(channels, Squeezed(channels), 1);
         fc2 = new CastingConv2d(Squeezed(channels), channels, 1);
