@@ -9,9 +9,8 @@ namespace TorchBridge.Benchmarks;
 
 /// <summary>
 /// What each ingredient of the recipe <c>fast</c> brings, in small: test accuracy on CIFAR-10 (JPEG) with all of them
-/// and without each, paired by
-/// seed. Width 16, a part of the training pictures and a third of the epochs, all 10,000 test pictures; bfloat16
-/// where the processor has it.
+/// and without each, paired by seed. Width 16, a part of the training pictures and a third of the epochs, all 10,000
+/// test pictures; bfloat16 where the processor has it.
 /// </summary>
 internal static class IngredientsSubject
 {

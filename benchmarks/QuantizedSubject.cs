@@ -10,8 +10,8 @@ namespace TorchBridge.Benchmarks;
 
 /// <summary>
 /// int8 beside float32: raw ONNX Runtime at batch 32, our transformer on int8 beside stock ApplyOnnxModel on float32,
-/// the size of the file, and the
-/// time and memory that quantizing takes. Full-size networks, trained for two epochs on built-in pictures.
+/// the size of the file, and the time and memory that quantizing takes. Full-size networks, trained for two epochs on
+/// built-in pictures.
 /// </summary>
 internal static class QuantizedSubject
 {

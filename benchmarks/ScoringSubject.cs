@@ -17,8 +17,7 @@ namespace TorchBridge.Benchmarks;
 
 /// <summary>
 /// Serving: our transformer beside raw ONNX Runtime and beside stock ApplyOnnxModel on vectors; beside the stock
-/// chain on picture files; memory over a
-/// long stream; and the time from a process's start to its first prediction.
+/// chain on picture files; memory over a long stream; and the time from a process's start to its first prediction.
 /// </summary>
 internal static class ScoringSubject
 {

@@ -11,9 +11,8 @@ namespace TorchBridge.Benchmarks;
 
 /// <summary>
 /// Training speed: our trainer beside the loop that a TorchSharp user writes today (NCHW, float32, the stock AdamW),
-/// with the same
-/// network, batches and recipe; the loader alone; and the machine's bfloat16 matrix product, as the measure of what
-/// is possible.
+/// with the same network, batches and recipe; the loader alone; and the machine's bfloat16 matrix product, as the
+/// measure of what is possible.
 /// </summary>
 internal static class TrainingSubject
 {
@@ -27,8 +26,7 @@ internal static class TrainingSubject
 
     /// <summary>
     /// Each peer runs in a process of its own: the allocator's and OpenMP's settings are the whole process's, and the
-    /// plain loop is to have
-    /// those that a user has today.
+    /// plain loop is to have those that a user has today.
     /// </summary>
     public static IReadOnlyDictionary<string, Func<string[], double>> Peers { get; } =
         new Dictionary<string, Func<string[], double>>(StringComparer.Ordinal)

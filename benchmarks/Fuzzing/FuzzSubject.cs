@@ -7,8 +7,7 @@ namespace TorchBridge.Benchmarks.Fuzzing;
 
 /// <summary>
 /// Gives bad inputs to every door where something from outside comes in: a process a door, so that a native fault, a
-/// hang or memory without
-/// a bound is a finding and not the end. What fails is kept in a folder, with the exception.
+/// hang or memory without a bound is a finding and not the end. What fails is kept in a folder, with the exception.
 /// </summary>
 internal static class FuzzSubject
 {

@@ -65,8 +65,7 @@ internal static class LoadPeer
     /// been sent.
     /// </summary>
     /// <returns>Answers; median and 99 % of their times; refusals; median and 99 % of theirs; failures of any other
-    /// kind. Times in
-    /// milliseconds.</returns>
+    /// kind. Times in milliseconds.</returns>
     private static async Task<double[]> Open(string kind, string address, double rate, int requests)
     {
         using var client = Client(address, 1024);

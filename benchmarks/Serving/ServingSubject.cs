@@ -10,8 +10,8 @@ namespace TorchBridge.Benchmarks.Serving;
 
 /// <summary>
 /// The model server on loopback, load from another process: beside raw ONNX Runtime, beside stock ML.NET in ASP.NET
-/// and onnxruntime-node in
-/// fastify; then at fixed rates, below and beyond what it can do. The full-size Plain network in float32.
+/// and onnxruntime-node in fastify; then at fixed rates, below and beyond what it can do. The full-size Plain network
+/// in float32.
 /// </summary>
 internal static class ServingSubject
 {

@@ -1,9 +1,8 @@
 // A classifier for photos of your own as a step of an ML.NET pipeline. Give a folder with one sub-folder a class:
 //   dotnet run --project samples/TuneImages -c Release -- ./my-photos
 // ML.NET's tutorial for the same task has Trainers.ImageClassification(…) in the place of TuneImages(…). That trainer
-// needs TensorFlow's
-// native library and downloads a network when it first runs; this one starts from the ResNet-18 that came with
-// `dotnet restore`.
+// needs TensorFlow's native library and downloads a network when it first runs; this one starts from the ResNet-18
+// that came with `dotnet restore`.
 using Microsoft.ML;
 using TorchBridge.Training.Estimators;
 

@@ -12,32 +12,29 @@ public sealed class ExportOptions
 
     /// <summary>
     /// Free axes by input name; default: axis 0 of every input that has as many rows as the first (the batch). An
-    /// empty list fixes all
-    /// sizes of an input. Every free axis has a size of its own, but for axis 0 of inputs with as many rows as the
-    /// first, which is the
-    /// batch; axes that forward takes only with equal sizes become one, and the report says so.
+    /// empty list fixes all sizes of an input. Every free axis has a size of its own, but for axis 0 of inputs with
+    /// as many rows as the first, which is the batch; axes that forward takes only with equal sizes become one, and
+    /// the report says so.
     /// </summary>
     public IDictionary<string, int[]> FreeAxes { get; init; } = new Dictionary<string, int[]>(StringComparer.Ordinal);
 
     /// <summary>
     /// Names of free axes in the file, by input name and axis; default: <c>batch</c>, or the input's name and the
-    /// axis (<c>x_2</c>). Axes
-    /// with one name always have one size.
+    /// axis (<c>x_2</c>). Axes with one name always have one size.
     /// </summary>
     public IDictionary<(string Input, int Axis), string> AxisNames { get; init; } =
         new Dictionary<(string Input, int Axis), string>();
 
     /// <summary>
     /// Further examples, each of as many tensors as the first one: run and compared like it. For inputs with a
-    /// structure that random numbers
-    /// do not have, such as offsets or edge lists; free axes may have other sizes.
+    /// structure that random numbers do not have, such as offsets or edge lists; free axes may have other sizes.
     /// </summary>
     public IReadOnlyList<Tensor[]> MoreExamples { get; init; } = [];
 
     /// <summary>
     /// Values of <c>forward</c>'s arguments that are no inputs, by parameter name: numbers, truth values, texts,
-    /// enums, or null for a tensor
-    /// that is left out. They become constants of the file. Arguments with a default need none.
+    /// enums, or null for a tensor that is left out. They become constants of the file. Arguments with a default need
+    /// none.
     /// </summary>
     public IDictionary<string, object?> Arguments { get; init; } =
         new Dictionary<string, object?>(StringComparer.Ordinal);
@@ -61,8 +58,7 @@ public sealed class ExportOptions
 
     /// <summary>
     /// Bytes of tensors above which they are written into a file of their own beside the model
-    /// (<c>model.onnx.data</c>), because a protobuf
-    /// file ends at 2 GB. Default 1.8 GB.
+    /// (<c>model.onnx.data</c>), because a protobuf file ends at 2 GB. Default 1.8 GB.
     /// </summary>
     public long ExternalDataThreshold { get; init; } = 1_800_000_000;
 
@@ -74,8 +70,7 @@ public sealed class ExportOptions
 
     /// <summary>
     /// Metadata that is known only after verification (the parity itself, say): called with the report, its pairs are
-    /// added to <see cref="Metadata"/>.
-    /// The graph's bytes do not depend on it.
+    /// added to <see cref="Metadata"/>. The graph's bytes do not depend on it.
     /// </summary>
     public Func<ExportReport, IEnumerable<KeyValuePair<string, string>>>? LateMetadata { get; init; }
 

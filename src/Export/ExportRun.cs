@@ -46,8 +46,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
 
     /// <summary>
     /// Exports with every free axis on its own. Where that fails though forward runs, and axes of different inputs
-    /// have one size in the
-    /// example, they are tied and tried once more, and the report says so.
+    /// have one size in the example, they are tied and tried once more, and the report says so.
     /// </summary>
     private ExportReport RunIndependentOrTied(ModelTracer tracer, (string Name, Tensor Tensor)[] inputs)
     {
@@ -252,8 +251,8 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         var conditions = Conditions(unfolded, fold, verifier);
         var worst = conditions.Select(condition => condition.Error).DefaultIfEmpty(0).Max();
         // A fold that is right moves roundings only; one that is wrong is a fault of the exporter, and must not be
-        // hidden by leaving it out.
-        // And one that hardly moves anything is not what the outputs miss their tolerance by.
+        // hidden by leaving it out. And one that hardly moves anything is not what the outputs miss their tolerance
+        // by.
         if (worst < tolerance / 10 || conditions.Any(condition => !condition.IsRounding))
             return false;
         var kept = 0;

@@ -11,8 +11,7 @@ public static class OnnxExporter
 
     /// <summary>
     /// Exports a module as it computes in eval mode. The module's weights, modes and gradients and the global random
-    /// state are
-    /// afterwards what they were. The file appears whole and verified, or not at all.
+    /// state are afterwards what they were. The file appears whole and verified, or not at all.
     /// </summary>
     /// <param name="model">Any module; its <c>forward</c> is captured by running an instrumented copy of it.</param>
     /// <param name="example">An input as <c>forward</c> takes it; its axis 0 is free (<see cref="ExportOptions.FreeAxes"/>).</param>

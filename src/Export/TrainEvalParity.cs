@@ -1,7 +1,6 @@
 // Why: in training a BatchNorm normalizes by the statistics of the batch, in eval mode by the running ones. Both
-// describe the same
-// activations only as far as the running statistics have caught up, and as far as a batch is large enough to be
-// typical.
+// describe the same activations only as far as the running statistics have caught up, and as far as a batch is large
+// enough to be typical.
 //   mean shift      (mean of the pictures - running_mean) / sqrt(running_var + eps), in units of sigma
 //   variance ratio  variance of the pictures / running_var
 // Source: Ioffe & Szegedy 2015, section 3.1; Wu & Johnson 2021, "Rethinking 'Batch' in BatchNorm".
@@ -89,8 +88,7 @@ public static class TrainEvalParity
 
     /// <summary>
     /// Runs work with the normalization layers in train mode (batch statistics) and everything else in eval mode (no
-    /// dropout). Afterwards modes,
-    /// running statistics and <c>num_batches_tracked</c> are what they were, bit by bit.
+    /// dropout). Afterwards modes, running statistics and <c>num_batches_tracked</c> are what they were, bit by bit.
     /// </summary>
     /// <param name="model">The network.</param>
     /// <param name="work">What to do.</param>

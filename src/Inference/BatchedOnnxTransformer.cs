@@ -9,9 +9,9 @@ namespace TorchBridge.Inference;
 
 /// <summary>
 /// A stock <see cref="OnnxTransformer"/> that scores in batches: the same columns of the same types, saved as the
-/// stock one. Sequences and maps pass through
-/// as the stock one makes them. A model whose rows cannot be put together is scored row by row, and <see cref="RowByRow"/> says why.
-/// <see cref="Dispose"/> waits for who reads a row; who comes later gets an <see cref="ObjectDisposedException"/>.
+/// stock one. Sequences and maps pass through as the stock one makes them. A model whose rows cannot be put together
+/// is scored row by row, and <see cref="RowByRow"/> says why. <see cref="Dispose"/> waits for who reads a row; who
+/// comes later gets an <see cref="ObjectDisposedException"/>.
 /// </summary>
 public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
 {

@@ -7,10 +7,9 @@ namespace TorchBridge.Inference;
 
 /// <summary>
 /// Classifies a column of pictures. <c>Score</c> holds the probabilities with the class names as slot names,
-/// <c>PredictedLabel</c> the class. Saved by
-/// <c>mlContext.Model.Save</c> it is the stock chain of the same model: the zip loads in any ML.NET program, without
-/// this assembly.
-/// <see cref="Dispose"/> waits for the batch that runs; who reads a row later gets an <see cref="ObjectDisposedException"/>.
+/// <c>PredictedLabel</c> the class. Saved by <c>mlContext.Model.Save</c> it is the stock chain of the same model: the
+/// zip loads in any ML.NET program, without this assembly. <see cref="Dispose"/> waits for the batch that runs; who
+/// reads a row later gets an <see cref="ObjectDisposedException"/>.
 /// </summary>
 public sealed class ImageClassificationTransformer : ITransformer, IDisposable
 {

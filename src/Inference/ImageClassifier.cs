@@ -13,8 +13,7 @@ namespace TorchBridge.Inference;
 
 /// <summary>
 /// Classifies pictures with an exported ONNX file. No ML.NET pipeline and no libtorch is needed; all members may be
-/// called from many threads.
-/// <see cref="Dispose"/> waits for the calls that run; those that come later get an <see cref="ObjectDisposedException"/>.
+/// called from many threads. <see cref="Dispose"/> waits for the calls that run; those that come later get an <see cref="ObjectDisposedException"/>.
 /// </summary>
 public sealed class ImageClassifier : IDisposable
 {
@@ -231,8 +230,7 @@ public sealed class ImageClassifier : IDisposable
 
     /// <summary>
     /// Runs the pictures that the model carries and compares with the logits that its maker's machine gave for them:
-    /// the parity of training and serving, on
-    /// the machine it runs on, without TorchSharp.
+    /// the parity of training and serving, on the machine it runs on, without TorchSharp.
     /// </summary>
     /// <exception cref="InvalidDataException">The model carries no pictures, or cannot run.</exception>
     public SelfCheckResult Verify()

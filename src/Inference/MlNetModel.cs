@@ -18,9 +18,8 @@ public static class MlNetModel
 
     /// <summary>
     /// A copy of a classifier whose outputs are <c>Score</c> (float32 [N, classes], with the class names as slot
-    /// names) and
-    /// <c>PredictedLabel</c> (string [N, 1]). ML.NET takes every ONNX output for a vector, so the label is text of
-    /// length one there.
+    /// names) and <c>PredictedLabel</c> (string [N, 1]). ML.NET takes every ONNX output for a vector, so the label is
+    /// text of length one there.
     /// </summary>
     /// <param name="onnx">A classifier's ONNX file.</param>
     /// <param name="name">What to call it in an error.</param>

@@ -7,8 +7,7 @@ namespace TorchBridge.Inference;
 
 /// <summary>
 /// The stock ML.NET chain for a picture classifier: LoadImages, ResizeImages (IsoCrop), ExtractPixels,
-/// ApplyOnnxModel. A program with only
-/// the ML.NET packages loads the saved zip; it needs none of our code.
+/// ApplyOnnxModel. A program with only the ML.NET packages loads the saved zip; it needs none of our code.
 /// </summary>
 public static class StockPipeline
 {

@@ -14,8 +14,7 @@ namespace TorchBridge.Quantization;
 
 /// <summary>
 /// Quantizes an ONNX file: its convolutions and matrix products then compute in 8-bit integers. Any float32 model of
-/// opset 11 or above;
-/// TorchSharp is not needed. The result is compared with the float model before it is written.
+/// opset 11 or above; TorchSharp is not needed. The result is compared with the float model before it is written.
 /// </summary>
 public static class OnnxQuantizer
 {

@@ -14,8 +14,7 @@ public sealed record QuantizationOptions
 
     /// <summary>
     /// Bits of the weights, 7 or 8; null: 8 where this processor has VNNI or dot-product instructions, else 7. Older
-    /// x64 processors add two
-    /// uint8 x int8 products in 16 bits, which overflow with 8-bit weights.
+    /// x64 processors add two uint8 x int8 products in 16 bits, which overflow with 8-bit weights.
     /// </summary>
     public int? WeightBits { get; init; }
 
@@ -43,10 +42,8 @@ public sealed record QuantizationOptions
 
     /// <summary>
     /// Whether the columns of the first output are classes, and the largest of each row is compared. Null: they are
-    /// where batches have labels,
-    /// where the output is called logits or probabilities, or where a Softmax or ArgMax gives or reads it.
-    /// Regressions, embeddings and
-    /// landmarks are held to the signal-to-noise ratio alone.
+    /// where batches have labels, where the output is called logits or probabilities, or where a Softmax or ArgMax
+    /// gives or reads it. Regressions, embeddings and landmarks are held to the signal-to-noise ratio alone.
     /// </summary>
     public bool? IsClassifier { get; init; }
 

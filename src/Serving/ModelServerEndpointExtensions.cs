@@ -12,8 +12,8 @@ public static class ModelServerEndpointExtensions
 {
     /// <summary>
     /// Maps the Open Inference Protocol: REST under <c>/v2</c>, the gRPC service
-    /// <c>inference.GRPCInferenceService</c> (on endpoints that
-    /// speak HTTP/2), <c>POST /classify</c> and the OpenAPI document at <c>/openapi</c>.
+    /// <c>inference.GRPCInferenceService</c> (on endpoints that speak HTTP/2), <c>POST /classify</c> and the OpenAPI
+    /// document at <c>/openapi</c>.
     /// </summary>
     /// <param name="endpoints">The application.</param>
     public static IEndpointRouteBuilder MapOpenInference(this IEndpointRouteBuilder endpoints)

@@ -14,9 +14,8 @@ public static class ModelServerServiceExtensions
 {
     /// <summary>
     /// Adds the model server: the models' folder is loaded and watched by a background service. Its options are the
-    /// configuration's section
-    /// <see cref="ModelServerOptions.Section"/>, then what <paramref name="configure"/> sets; what cannot be is an
-    /// error at start.
+    /// configuration's section <see cref="ModelServerOptions.Section"/>, then what <paramref name="configure"/> sets;
+    /// what cannot be is an error at start.
     /// </summary>
     /// <param name="services">The services.</param>
     /// <param name="configure">Sets options; null for what the configuration says.</param>

@@ -11,8 +11,7 @@ internal static class Exported
 {
     /// <summary>
     /// Share of the largest value by which float32 results may differ: both sum the same products in another order,
-    /// which shows as some
-    /// hundred units in the last place (6e-8 each) in the operations tested here.
+    /// which shows as some hundred units in the last place (6e-8 each) in the operations tested here.
     /// </summary>
     public const double Tolerance = 2e-5;
 

@@ -9,8 +9,7 @@ namespace TorchBridge.Export.Tests;
 
 /// <summary>
 /// Cases of the ONNX project's backend tests that PyTorch produced, from the other side: the module built in
-/// TorchSharp with the case's
-/// weights, exported by us, run, and compared with PyTorch's own stored output.
+/// TorchSharp with the case's weights, exported by us, run, and compared with PyTorch's own stored output.
 /// </summary>
 public class PyTorchCaseTests
 {

@@ -11,8 +11,8 @@ namespace TorchBridge.Pipeline.Tests;
 
 /// <summary>
 /// The packages as strangers use them: packed, restored from a feed and run by new projects outside of the
-/// repository. One test, because packing and
-/// restoring are slow. What they need of others comes from the package folder of this user, or from the registry.
+/// repository. One test, because packing and restoring are slow. What they need of others comes from the package
+/// folder of this user, or from the registry.
 /// </summary>
 public class PackageTests
 {

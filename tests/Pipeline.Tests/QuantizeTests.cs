@@ -63,8 +63,7 @@ public sealed class QuantizeTests(TinyModel model) : IClassFixture<TinyModel>
 
     /// <summary>
     /// The self-check of the same file on a processor whose sums saturate, made up: one layer's weights that a sum of
-    /// two products may overflow with (beyond
-    /// 7 bits) are cut.
+    /// two products may overflow with (beyond 7 bits) are cut.
     /// </summary>
     private static SelfCheckResult Saturated(string path)
     {

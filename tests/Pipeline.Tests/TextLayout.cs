@@ -6,9 +6,8 @@ internal static class TextLayout
 {
     /// <summary>
     /// A function of an svg element that gives its faults as texts. A text's box is that of its font, which is higher
-    /// than what is drawn:
-    /// a fifth of its height is taken off above and below. Text may be turned, so boxes are compared as polygons,
-    /// along all of their sides.
+    /// than what is drawn: a fifth of its height is taken off above and below. Text may be turned, so boxes are
+    /// compared as polygons, along all of their sides.
     /// </summary>
     public const string Faults = """
         svg => {

@@ -2,8 +2,7 @@ namespace TorchBridge.Quantization.Tests;
 
 /// <summary>
 /// Models that nobody here made, of ../shared/findings/files/onnx: each is written and right, judged by ONNX Runtime
-/// on inputs that nobody
-/// calibrated with, or refused for one of the reasons that are listed here by name.
+/// on inputs that nobody calibrated with, or refused for one of the reasons that are listed here by name.
 /// </summary>
 public class FoundModelsTests
 {

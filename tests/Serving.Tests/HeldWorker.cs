@@ -6,8 +6,7 @@ namespace TorchBridge.Serving.Tests;
 
 /// <summary>
 /// Holds the worker of a server's models after its next run, until it is let go: the worker tells the meter of a run
-/// before it completes
-/// the run's requests. So a test can fill the queue behind a request that certainly runs.
+/// before it completes the run's requests. So a test can fill the queue behind a request that certainly runs.
 /// </summary>
 internal sealed class HeldWorker : IDisposable
 {

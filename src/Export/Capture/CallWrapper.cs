@@ -21,8 +21,7 @@
 //   }
 //
 // A call of the framework is made as it is, but for the user's code among its arguments, delegates and iterators:
-// Recorder.Argument puts
-// instrumented ones in their place.
+// Recorder.Argument puts instrumented ones in their place.
 using System.Reflection;
 using System.Reflection.Emit;
 using System.Runtime.CompilerServices;

@@ -1,6 +1,5 @@
 // Why: forward may keep things from call to call: a table made at the first one, a cache that grows. An export runs
-// forward many times, and
-// each run must find what the first one found; afterwards the model is as it was.
+// forward many times, and each run must find what the first one found; afterwards the model is as it was.
 using System.Collections;
 using System.Reflection;
 using TorchSharp;

@@ -1,9 +1,7 @@
-// What it does: copies the IL of a method into a DynamicMethod in which every call that matters goes to a small wrapper
-// (CallWrapper) instead. No IL offset changes (callvirt becomes call, a token another token), so branches, the local
-// variables
-// and the exception clauses stay as they are. The original method is untouched. Layout: ECMA-335, partition III
-// (instructions)
-// and II.25.4.6 (fat exception clauses).
+// What it does: copies the IL of a method into a DynamicMethod in which every call that matters goes to a small
+// wrapper (CallWrapper) instead. No IL offset changes (callvirt becomes call, a token another token), so branches,
+// the local variables and the exception clauses stay as they are. The original method is untouched. Layout: ECMA-335,
+// partition III (instructions) and II.25.4.6 (fat exception clauses).
 using System.Buffers.Binary;
 using System.Reflection;
 using System.Reflection.Emit;

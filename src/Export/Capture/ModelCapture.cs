@@ -58,8 +58,7 @@ internal sealed class ModelCapture
 
     /// <summary>
     /// Where forward changes what its next call finds, a file that always starts anew is right only if that does not
-    /// change results: a call,
-    /// another, and the first again must give the first's outputs.
+    /// change results: a call, another, and the first again must give the first's outputs.
     /// </summary>
     /// <exception cref="ExportException">They do not.</exception>
     public void CheckThatCallsAreIndependent()

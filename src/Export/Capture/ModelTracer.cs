@@ -7,8 +7,7 @@ namespace TorchBridge.Export.Capture;
 
 /// <summary>
 /// Runs the instrumented forward of one model in eval mode, on a thread of its own. The model's weights and modes and
-/// the global random
-/// state are after each run what they were.
+/// the global random state are after each run what they were.
 /// </summary>
 internal sealed class ModelTracer : IDisposable
 {
@@ -36,8 +35,7 @@ internal sealed class ModelTracer : IDisposable
         guard = new WeightGuard(map.Parameters.Keys);
         fields = new FieldGuard(map.Paths.Keys);
         // One thread for all runs: no dispose scope of the caller holds the intermediate tensors there, no_grad stays
-        // there, and what
-        // forward keeps by thread it finds again.
+        // there, and what forward keeps by thread it finds again.
         thread = new Thread(Work, maxStackSize: 64 << 20) { IsBackground = true, Name = "TorchBridge export" };
         thread.Start();
     }
@@ -56,8 +54,7 @@ internal sealed class ModelTracer : IDisposable
 
     /// <summary>
     /// Gives the outputs of one run. It computes what forward computes, by the same calls, but frees what forward
-    /// leaves behind while it
-    /// runs: at a large batch the intermediate tensors would be many times the weights.
+    /// leaves behind while it runs: at a large batch the intermediate tensors would be many times the weights.
     /// </summary>
     /// <param name="inputs">Inputs with their names; they may be changed by forward.</param>
     /// <param name="onValue">Called with every value that an operation makes, by the number that a trace gives

@@ -1,8 +1,6 @@
 // Why: most of TorchSharp's native functions turn a C++ exception into a managed one. Some do not (matmul, var and
-// std of 0.107, sparse
-// kernels), and a shape that does not fit ends the process without a word. Forward is tried at sizes that it may not
-// take, so what these
-// functions would throw is thrown here before.
+// std of 0.107, sparse kernels), and a shape that does not fit ends the process without a word. Forward is tried at
+// sizes that it may not take, so what these functions would throw is thrown here before.
 using System.Reflection;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -43,8 +41,7 @@ internal static class NativeGuards
 
     /// <summary>
     /// Checks a module that is about to run: oneDNN ends the process where a transposed convolution's result or a
-    /// recurrent layer's input is
-    /// empty.
+    /// recurrent layer's input is empty.
     /// </summary>
     /// <param name="module">Any module.</param>
     /// <param name="input">Its first tensor.</param>

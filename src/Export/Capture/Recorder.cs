@@ -1,7 +1,6 @@
 // What it does: follows one run of an instrumented forward. A tensor is known by its C# object (TensorStates); an
-// operation's result gets
-// a new value, an in-place operation gives its receiver a new one. See CallWrapper for who calls Intercept, Record,
-// Enter and Argument.
+// operation's result gets a new value, an in-place operation gives its receiver a new one. See CallWrapper for who
+// calls Intercept, Record, Enter and Argument.
 using System.Reflection;
 using System.Reflection.Emit;
 using System.Runtime.CompilerServices;

@@ -1,10 +1,8 @@
 // What it does: knows for every tensor object of a trace the value in the graph that it stands for. A graph's values
-// never change, and
-// tensors do. So an in-place operation gives its tensor a new value; whoever sees the same memory, a base or another
-// view, is brought up to
-// date when it is read: the written view's elements are put into its base (ViewInverse), and the other views are made
-// again from there.
-// What nobody reads again costs nothing, and refuses nothing.
+// never change, and tensors do. So an in-place operation gives its tensor a new value; whoever sees the same memory,
+// a base or another view, is brought up to date when it is read: the written view's elements are put into its base
+// (ViewInverse), and the other views are made again from there. What nobody reads again costs nothing, and refuses
+// nothing.
 using System.Runtime.CompilerServices;
 using TorchSharp;
 using static TorchSharp.torch;

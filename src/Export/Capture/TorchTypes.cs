@@ -17,8 +17,7 @@ internal static class TorchTypes
 
     /// <summary>
     /// Whether a type is the user's: of an assembly that uses TorchSharp, or of F#'s library, which runs the user's
-    /// closures. Other libraries
-    /// are run as they are.
+    /// closures. Other libraries are run as they are.
     /// </summary>
     public static bool IsUser(Type? type) =>
         type is not null

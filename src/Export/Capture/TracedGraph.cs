@@ -168,8 +168,7 @@ internal sealed class TracedGraph
 
     /// <summary>
     /// Looks for a point at which one of several formulas of the inputs' sizes differs from the first; false where
-    /// none does at any size
-    /// that forward may take.
+    /// none does at any size that forward may take.
     /// </summary>
     /// <param name="rivals">Formulas.</param>
     /// <param name="symbolOf">The symbol of an axis.</param>

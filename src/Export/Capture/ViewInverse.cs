@@ -1,8 +1,6 @@
 // What it does: an in-place operation on a view changes the tensor that it is a view of. In a graph, where nothing
-// changes, that is a new
-// value: the old one with the view's elements replaced. Views that keep all elements are turned back by a reshape or
-// a permutation; views
-// of a part are written by x[...] = view.
+// changes, that is a new value: the old one with the view's elements replaced. Views that keep all elements are
+// turned back by a reshape or a permutation; views of a part are written by x[...] = view.
 using System.Reflection;
 using TorchBridge.Export.Lowering;
 using TorchSharp;

@@ -1,10 +1,7 @@
 // Why: an export runs forward many times, and nothing of the model may be different afterwards. What forward changes
-// by operations is
-// refused before it happens; some of TorchSharp's modules change their own tensors in native code (Embedding's
-// max_norm renormalizes rows,
-// InstanceNorm moves its statistics). The first run is watched with copies of everything; copies are then kept of
-// what it changed, and of
-// everything small.
+// by operations is refused before it happens; some of TorchSharp's modules change their own tensors in native code
+// (Embedding's max_norm renormalizes rows, InstanceNorm moves its statistics). The first run is watched with copies
+// of everything; copies are then kept of what it changed, and of everything small.
 using TorchSharp;
 using static TorchSharp.torch;
 

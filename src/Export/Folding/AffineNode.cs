@@ -1,10 +1,8 @@
 // Which nodes are an affine function of each channel (axis 1): BatchNormalization with constant parameters, and Mul,
-// Add, Sub, Div with a
-// constant that has one value a channel, or one for all. A constant broadcasts from the right, so for a value of rank
-// r its axis 1 is
-// the constant's axis (rank of the constant) - (r - 1); every other axis must have size 1. A value of one channel
-// that a constant spreads to
-// several is none: its layer has one channel, and cannot take them.
+// Add, Sub, Div with a constant that has one value a channel, or one for all. A constant broadcasts from the right,
+// so for a value of rank r its axis 1 is the constant's axis (rank of the constant) - (r - 1); every other axis must
+// have size 1. A value of one channel that a constant spreads to several is none: its layer has one channel, and
+// cannot take them.
 using TorchBridge.Export.Onnx;
 using TorchBridge.Onnx.Graph;
 

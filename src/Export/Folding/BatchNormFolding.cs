@@ -1,13 +1,11 @@
 // What it does: puts everything that scales and shifts channels (see AffineNode) into the layers beside it (see
-// LinearLayer), so that an
-// eval-mode BatchNorm costs nothing:
+// LinearLayer), so that an eval-mode BatchNorm costs nothing:
 //   1. after a Conv, ConvTranspose or Gemm, chains included: BatchNorm after BatchNorm, constant Mul and Add
 //   2. after a BatchNorm that stays: into its weight and bias
 //   3. before a Gemm or an unpadded Conv; a scale without a shift before any of them
-//   4. what is left of a chain of constant Mul, Add, Sub, Div becomes one Mul and one Add
-// A fold is right or it is refused with a reason: the value between the two must have one reader and be no output of
-// the model, the
-// layer's weights must be its own and constant.
+// 4. what is left of a chain of constant Mul, Add, Sub, Div becomes one Mul and one Add A fold is right or it is
+// refused with a reason: the value between the two must have one reader and be no output of the model, the layer's
+// weights must be its own and constant.
 using TorchBridge.Export.Onnx;
 using TorchBridge.Onnx.Graph;
 

@@ -8,11 +8,10 @@
 // Layouts, where o is the output and i the input channel:
 //   Conv           W[o, in/groups, k...]     o is axis 0; i = group of o x in/groups + axis 1
 //   ConvTranspose  W[i, out/groups, k...]    i is axis 0; o = group of i x out/groups + axis 1
-//   Gemm (transB)  W[o, i]                   alpha = 1, beta = 1, as the exporter writes it; others are refused
-// A shift before a padded convolution is not exact: the zeros of the padding are not shifted. Before a ConvTranspose
-// it is not either: its
-// borders see fewer terms of the sum.
-// Source: Ioffe & Szegedy 2015, section 3.1; PyTorch torch.nn.utils.fusion.fuse_conv_bn_weights.
+// Gemm (transB)  W[o, i]                   alpha = 1, beta = 1, as the exporter writes it; others are refused A shift
+// before a padded convolution is not exact: the zeros of the padding are not shifted. Before a ConvTranspose it is
+// not either: its borders see fewer terms of the sum. Source: Ioffe & Szegedy 2015, section 3.1; PyTorch
+// torch.nn.utils.fusion.fuse_conv_bn_weights.
 using System.Runtime.InteropServices;
 using TorchBridge.Export.Onnx;
 using TorchBridge.Onnx.Graph;

@@ -1,6 +1,6 @@
 // Why: TorchSharp keeps the options of embeddings in native code alone. They are found by what the module makes of
-// numbers that tell them
-// apart: the rows it looks up are replaced for the time of the question, and put back bit for bit.
+// numbers that tell them apart: the rows it looks up are replaced for the time of the question, and put back bit for
+// bit.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -1,8 +1,7 @@
 // Why: TorchSharp keeps no managed copy of some options of its native modules (attention heads, activation,
-// EmbeddingBag mode, RNN
-// nonlinearity). Each candidate is built, given the module's weights, and run beside the module in eval mode on
-// random input:
-// exactly one may agree. Otherwise the export is refused, and the caller says it with ExportOptions.ModuleOptions.
+// EmbeddingBag mode, RNN nonlinearity). Each candidate is built, given the module's weights, and run beside the
+// module in eval mode on random input: exactly one may agree. Otherwise the export is refused, and the caller says it
+// with ExportOptions.ModuleOptions.
 using TorchBridge.Export.Capture;
 using TorchSharp;
 using static TorchSharp.torch;

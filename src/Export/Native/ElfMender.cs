@@ -1,15 +1,14 @@
 // What it does: lets libLibTorchSharp.so of TorchSharp 0.107.0, which asks for libstdc++ of GCC 13, load on systems
-// with an
-// older libstdc++ (Debian 12, Ubuntu 22.04: 3.4.30), by replacing the one symbol that it needs of the new version.
+// with an older libstdc++ (Debian 12, Ubuntu 22.04: 3.4.30), by replacing the one symbol that it needs of the new
+// version.
 //
 //   needed:   std::ios_base_library_init()   _ZSt21ios_base_library_initv   @GLIBCXX_3.4.32
 //   becomes:  std::ios_base::Init::Init()    _ZNSt8ios_base4InitC1Ev        @GLIBCXX_3.4
 //
 // Both initialise the standard streams; the constructor does not touch `this`. Old names are shorter than new ones,
-// so they
-// fit in place. Layout: ELF64 little-endian; the names are NUL-terminated in .dynstr, the version's SysV ELF hash
-// stands in
-// its entry (Vernaux) in .gnu.version_r. Source: System V ABI, Linux Standard Base "Symbol Versioning".
+// so they fit in place. Layout: ELF64 little-endian; the names are NUL-terminated in .dynstr, the version's SysV ELF
+// hash stands in its entry (Vernaux) in .gnu.version_r. Source: System V ABI, Linux Standard Base "Symbol
+// Versioning".
 using System.Buffers.Binary;
 using System.Text;
 

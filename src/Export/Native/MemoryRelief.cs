@@ -1,7 +1,6 @@
 // Why: an export goes through phases that each need memory of their own (tracing, an oracle's activations, a
-// session). What a phase has freed
-// stays with the process unless it is given back: glibc keeps freed blocks, the garbage collector keeps decommittable
-// regions.
+// session). What a phase has freed stays with the process unless it is given back: glibc keeps freed blocks, the
+// garbage collector keeps decommittable regions.
 using System.Runtime.InteropServices;
 
 namespace TorchBridge.Export.Native;

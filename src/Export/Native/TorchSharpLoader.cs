@@ -7,9 +7,8 @@ namespace TorchBridge.Export.Native;
 
 /// <summary>
 /// Lets TorchSharp 0.107.0 load on Linux systems whose libstdc++ is older than GCC 13's (Debian 12, Ubuntu 22.04),
-/// with nothing
-/// installed. A system on which the normal load works never gets here: the handler is raised only after that load has
-/// failed.
+/// with nothing installed. A system on which the normal load works never gets here: the handler is raised only after
+/// that load has failed.
 /// </summary>
 [EditorBrowsable(EditorBrowsableState.Never)]
 public static class TorchSharpLoader
@@ -18,8 +17,7 @@ public static class TorchSharpLoader
 
     /// <summary>
     /// Installs the handler, once per process. Called by a module initializer in every executable's own assembly,
-    /// because a
-    /// <c>torch</c> that has failed to load stays failed for the process.
+    /// because a <c>torch</c> that has failed to load stays failed for the process.
     /// </summary>
     public static void Install()
     {
@@ -86,9 +84,8 @@ public static class TorchSharpLoader
 
     /// <summary>
     /// TorchSharp catches what a load throws and then copies 480 MB from the NuGet folder into the output folder, to
-    /// fail all the same.
-    /// It looks for that folder in NUGET_PACKAGES: a name that does not exist ends it with the error instead. Only
-    /// this process sees it.
+    /// fail all the same. It looks for that folder in NUGET_PACKAGES: a name that does not exist ends it with the
+    /// error instead. Only this process sees it.
     /// </summary>
     private static void PreventFallback() =>
         Environment.SetEnvironmentVariable(

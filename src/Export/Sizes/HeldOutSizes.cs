@@ -1,8 +1,6 @@
 // What it does: chooses the sizes of the verification. Every axis has two sizes that no trace had, one of them at
-// least twice the largest
-// trace, and all axes differ at once; the batch is 1, 2, 3, 17 and a larger one. Sizes that forward may not take come
-// with smaller ones
-// to try instead.
+// least twice the largest trace, and all axes differ at once; the batch is 1, 2, 3, 17 and a larger one. Sizes that
+// forward may not take come with smaller ones to try instead.
 namespace TorchBridge.Export.Sizes;
 
 /// <summary>Where a file is compared with its module.</summary>

@@ -1,6 +1,6 @@
 // What it does: finds what a number is that differs between the traces: y = scale * F(u) + offset, or F(u / w), u and
-// w integers of
-// sizes, F one of the functions of NumberFunction. Two traces decide scale and offset, the others confirm them.
+// w integers of sizes, F one of the functions of NumberFunction. Two traces decide scale and offset, the others
+// confirm them.
 namespace TorchBridge.Export.Sizes;
 
 /// <summary>Finds formulas of sizes for numbers that are no integers.</summary>

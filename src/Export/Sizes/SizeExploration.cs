@@ -1,8 +1,6 @@
 // What it does: chooses the sizes at which forward is traced, and runs it there. What forward takes is not known
-// before: it may need
-// multiples of 32, end at the length of a position table, or want two axes to be equal. So sizes are tried, and what
-// throws is left
-// out. In order:
+// before: it may need multiples of 32, end at the length of a position table, or want two axes to be equal. So sizes
+// are tried, and what throws is left out. In order:
 //   1. the example itself;
 //   2. three points at which every axis has another size, spread over 0.35 to 1.6 times the example or more: even and
 // odd, apart by more

@@ -1,17 +1,14 @@
 // What it does: finds the formula of sizes that an integer is, from its values in the traces. Candidates are tried by
-// how simple they
-// are, level by level, and all that fit on the simplest level are given back: where two of them differ at some size,
-// the caller traces
-// there. u, w are sizes (leaves), c a constant:
+// how simple they are, level by level, and all that fit on the simplest level are given back: where two of them
+// differ at some size, the caller traces there. u, w are sizes (leaves), c a constant:
 //   0  u
 //   1  u * c, u / c exactly, u + c, c - u, c / u exactly
 //   2  u / c rounded down or up, u % c, min(u, c), max(u, c), sqrt(u)
 //   3  u + w, u - w, u * w, u / w (also rounded up), u % w, min, max
 //   4  a pool of all of these over the inputs' and the nearest sizes, with one more constant; (c - u % c) % c
 //   5  two of the pool combined
-//   6  the last step undone (v - c, v / c, v / u, c - v …), then levels 3 to 5 again: ((h + 15) / 16) * 16, b * (h /
-// 2) * (w / 2)
-// Many formulas fit few traces by chance, so the deep levels are only tried where there are enough of them.
+// 6  the last step undone (v - c, v / c, v / u, c - v …), then levels 3 to 5 again: ((h + 15) / 16) * 16, b * (h / 2)
+// * (w / 2) Many formulas fit few traces by chance, so the deep levels are only tried where there are enough of them.
 namespace TorchBridge.Export.Sizes;
 
 /// <summary>A size that a formula may be made of.</summary>

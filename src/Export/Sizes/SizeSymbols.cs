@@ -33,8 +33,7 @@ internal sealed class SizeSymbols
 
     /// <summary>
     /// Gives every free axis a symbol of its own. Axes that the caller named alike are one; axis 0 of every input
-    /// with as many rows as the
-    /// first is the batch.
+    /// with as many rows as the first is the batch.
     /// </summary>
     /// <param name="inputs">Examples with their names.</param>
     /// <param name="freeAxes">Free axes by input name, see <see cref="ExportOptions.FreeAxes"/>.</param>
@@ -166,8 +165,7 @@ internal sealed class SizeSymbols
 
     /// <summary>
     /// Other axes that may be free where axis 0 of all inputs together cannot: all first and second axes of one size
-    /// together (a mask [S, S]
-    /// beside tokens [S, B]), the size of axis 0 first.
+    /// together (a mask [S, S] beside tokens [S, B]), the size of axis 0 first.
     /// </summary>
     /// <param name="symbol">The symbol that forward does not move.</param>
     public IEnumerable<Func<SizeSymbols, SizeSymbols>> Alternatives(int symbol)

@@ -1,10 +1,8 @@
 // Why: a fold is exact in real numbers, and in float32 it moves roundings. A layer's result z = S (W x + c) + T is a
-// sum whose terms have the
-// magnitude  B = |S| (|W| |x| + |c|) + |T|;  whatever the order of summation, n terms round by some sqrt(n) 2^-24 B.
-// Where a variance is tiny
-// or a mean is large, B is many times z, and the roundings show. The condition number B / |z| says how many.
-// Source: Higham 2002, "Accuracy and Stability of Numerical Algorithms", section 4.2; the statistical growth is his
-// section 2.8.
+// sum whose terms have the magnitude  B = |S| (|W| |x| + |c|) + |T|;  whatever the order of summation, n terms round
+// by some sqrt(n) 2^-24 B. Where a variance is tiny or a mean is large, B is many times z, and the roundings show.
+// The condition number B / |z| says how many. Source: Higham 2002, "Accuracy and Stability of Numerical Algorithms",
+// section 4.2; the statistical growth is his section 2.8.
 using TorchBridge.Export.Folding;
 using TorchBridge.Export.Onnx;
 using TorchBridge.Onnx.Format;

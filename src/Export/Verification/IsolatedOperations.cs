@@ -1,8 +1,7 @@
 // What it does: compares a file with the module operation by operation, each by itself. Every operation of the file
-// reads what the
-// module's operations read: the values between them become inputs of the graph, so that a difference does not spread.
-// What differs then
-// differs in that operation, and where nothing differs, a difference of the outputs is roundings that have added up.
+// reads what the module's operations read: the values between them become inputs of the graph, so that a difference
+// does not spread. What differs then differs in that operation, and where nothing differs, a difference of the
+// outputs is roundings that have added up.
 using System.Globalization;
 using Google.Protobuf;
 using TorchBridge.Export.Capture;

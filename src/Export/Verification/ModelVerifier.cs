@@ -10,8 +10,7 @@ namespace TorchBridge.Export.Verification;
 
 /// <summary>
 /// Compares ONNX files with the module they were made from, at sizes that no trace had and on values that random
-/// numbers do not have. The
-/// module in eval mode is what is right.
+/// numbers do not have. The module in eval mode is what is right.
 /// </summary>
 internal sealed class ModelVerifier : IDisposable
 {
@@ -24,16 +23,14 @@ internal sealed class ModelVerifier : IDisposable
 
     /// <summary>
     /// Multiply-adds of a run from which it is not repeated: some tenths of a second. A verification at this size
-    /// compares the file as it is
-    /// used, folded and optimized, and leaves the other variants to the smaller sizes.
+    /// compares the file as it is used, folded and optimized, and leaves the other variants to the smaller sizes.
     /// </summary>
     private const double ExpensiveWork = 1.5e10;
 
     /// <summary>
     /// Operators that sum or scan in an order of their own: what comes out where NaN or infinities go in is ONNX
-    /// Runtime's decision (an
-    /// infinity times a padding's zero, say; its MaxPool passes over NaN), and is noted instead of refused.
-    /// docs/operators.md lists them.
+    /// Runtime's decision (an infinity times a padding's zero, say; its MaxPool passes over NaN), and is noted
+    /// instead of refused. docs/operators.md lists them.
     /// </summary>
     public static readonly IReadOnlySet<string> OrderOfTheirOwn = new HashSet<string>(StringComparer.Ordinal)
     {

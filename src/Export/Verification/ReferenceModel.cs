@@ -21,8 +21,7 @@ internal sealed class ReferenceModel(ModelTracer tracer, IReadOnlyList<string> n
     public Tensor[] Run(IReadOnlyList<Tensor> inputs, bool isOnce)
     {
         // Twice, and the same to the last bit: TorchSharp frees a Scalar while native code reads it when the garbage
-        // collector runs at the
-        // wrong moment, and an oracle that is wrong once in a million runs is none.
+        // collector runs at the wrong moment, and an oracle that is wrong once in a million runs is none.
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
             var first = RunInstrumented(inputs);

@@ -1,10 +1,8 @@
 // Why: TorchSharp and ONNX Runtime sum the same products in another order. n terms differ by about sqrt(n) units in
-// the last place (6e-8
-// in float32), and errors of layers add up. How large a rounding is goes by the numbers that were summed, and these
-// go by what an output
-// stands for: in one tensor, boxes of 0 to 640 may stand beside scores of 0 to 1. So the scale of an element is the
-// smallest of the
-// largest values in its slices: the row that it is in, the column, the channel.
+// the last place (6e-8 in float32), and errors of layers add up. How large a rounding is goes by the numbers that
+// were summed, and these go by what an output stands for: in one tensor, boxes of 0 to 640 may stand beside scores of
+// 0 to 1. So the scale of an element is the smallest of the largest values in its slices: the row that it is in, the
+// column, the channel.
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -15,8 +13,7 @@ internal sealed class Tolerance
 {
     /// <summary>
     /// Share of the scale by which float32 results may differ. 1e-4 is some 1,600 units in the last place: an order
-    /// of magnitude above what
-    /// deep networks show, two below a weight that is 1 % wrong in every channel.
+    /// of magnitude above what deep networks show, two below a weight that is 1 % wrong in every channel.
     /// </summary>
     public const double Usual = 1e-4;
 
@@ -29,8 +26,7 @@ internal sealed class Tolerance
 
     /// <summary>
     /// A slice of small numbers may be the rest of a cancellation between large ones (a channel that is all but
-    /// dead): no scale is below this
-    /// share of the largest value of the output, 25 of its units in the last place.
+    /// dead): no scale is below this share of the largest value of the output, 25 of its units in the last place.
     /// </summary>
     private const double SmallestScale = 0.03;
 

@@ -4,8 +4,8 @@ namespace TorchBridge.Inference.Hosting;
 
 /// <summary>
 /// Healthy where the model computes on this machine what its maker's computed; degraded where a new file could not be
-/// taken, or the model carries no
-/// self-check; unhealthy where it computes something else, cannot run, or is not there.
+/// taken, or the model carries no self-check; unhealthy where it computes something else, cannot run, or is not
+/// there.
 /// </summary>
 /// <param name="service">The classifier.</param>
 public sealed class ImageClassifierHealthCheck(ImageClassifierService service) : IHealthCheck

@@ -8,9 +8,8 @@ namespace TorchBridge.Inference.Hosting;
 
 /// <summary>
 /// A classifier for services: one for the whole process, loaded anew when its file's content changes, beside the
-/// requests and not in one of them. A request
-/// that runs keeps the model it began with. A file that cannot be loaded, cannot run, or fails its self-check is not
-/// taken, and the health check tells of it.
+/// requests and not in one of them. A request that runs keeps the model it began with. A file that cannot be loaded,
+/// cannot run, or fails its self-check is not taken, and the health check tells of it.
 /// </summary>
 public sealed class ImageClassifierService : IDisposable
 {

@@ -1,8 +1,7 @@
 // When has a model's file changed? Its content says so, not its time: a copy may keep length and time of the file
-// that it replaces. Reading all
-// of a large file every second is too much, so most looks take the length and the time of the file behind all links
-// (Kubernetes swaps a link
-// in the middle of the path), and the content is hashed as often as that costs little.
+// that it replaces. Reading all of a large file every second is too much, so most looks take the length and the time
+// of the file behind all links (Kubernetes swaps a link in the middle of the path), and the content is hashed as
+// often as that costs little.
 using System.Security.Cryptography;
 
 namespace TorchBridge.Inference.Hosting;

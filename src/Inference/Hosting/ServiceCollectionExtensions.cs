@@ -11,8 +11,8 @@ public static class ServiceCollectionExtensions
 
     /// <summary>
     /// Adds an <see cref="ImageClassifierService"/>, one for the process, and its health check. The model is loaded
-    /// at the first use; where there is none yet,
-    /// requests get a <see cref="ModelUnavailableException"/>, and the file is taken when it comes.
+    /// at the first use; where there is none yet, requests get a <see cref="ModelUnavailableException"/>, and the
+    /// file is taken when it comes.
     /// </summary>
     /// <param name="services">The services.</param>
     /// <param name="path">A classifier's ONNX file; it is loaded anew when its content changes.</param>

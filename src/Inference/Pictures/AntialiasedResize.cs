@@ -1,10 +1,9 @@
 // What it does: fills width x height with the middle of a picture, each pixel the weighted mean of all source pixels
 // near it.
 //   scale = min(w / W, h / H) source pixels a pixel; the source window of W scale x H scale lies in the middle;
-//   out(i) = sum_j t((j + 0.5 - c_i) / max(1, scale)) in(j) / sum of weights,  c_i = start + (i + 0.5) scale,  t(d) =
-// max(0, 1 - |d|)
-// the same along rows and columns, in float32, rounded once.
-// Source: the triangle filter with antialiasing of Pillow (resize with BILINEAR) and torchvision (antialias=True).
+// out(i) = sum_j t((j + 0.5 - c_i) / max(1, scale)) in(j) / sum of weights,  c_i = start + (i + 0.5) scale,  t(d) =
+// max(0, 1 - |d|) the same along rows and columns, in float32, rounded once. Source: the triangle filter with
+// antialiasing of Pillow (resize with BILINEAR) and torchvision (antialias=True).
 using SkiaSharp;
 
 namespace TorchBridge.Inference.Pictures;

@@ -2,8 +2,8 @@ namespace TorchBridge.Inference.Pictures;
 
 /// <summary>
 /// Bounds the memory of all pictures that are decoded at once: a few bytes may claim to be any size, and a service
-/// decodes for many. Who does not fit
-/// waits, first come first served; a picture that would never fit is refused before.
+/// decodes for many. Who does not fit waits, first come first served; a picture that would never fit is refused
+/// before.
 /// </summary>
 /// <param name="limit">Bytes of all together.</param>
 internal sealed class DecodingBudget(long limit)

@@ -6,10 +6,9 @@ using System.Globalization;
 //   resize   only where the size differs: scale = max(W/w, H/h), drawn with Skia's high filter quality, the overhang
 // cut on both sides;
 //            target places are whole pixels, cut towards zero;
-//   extract  red, green, blue planes, 0 to 255; alpha is dropped after premultiplication (a transparent pixel is
-// black).
-// PictureReading says where a model wants it otherwise: antialiased, or turned as EXIF says.
-// One difference, on purpose: a picture that ends too early is an error here. Stock decoding pads it in silence.
+// extract  red, green, blue planes, 0 to 255; alpha is dropped after premultiplication (a transparent pixel is
+// black). PictureReading says where a model wants it otherwise: antialiased, or turned as EXIF says. One difference,
+// on purpose: a picture that ends too early is an error here. Stock decoding pads it in silence.
 using Microsoft.ML.Data;
 using SkiaSharp;
 
@@ -183,10 +182,9 @@ public static class PictureReader
 
     /// <summary>
     /// A JPEG's blocks give 1/8 to 7/8 of its size without the work for all of it. Twice the side of the result is
-    /// left for the triangle filter: what
-    /// the blocks' own averaging does differently is then a few grey levels at sharp edges. The fraction must give
-    /// whole pixels: else the last row or
-    /// column stands for less than the others, and the picture would be shifted.
+    /// left for the triangle filter: what the blocks' own averaging does differently is then a few grey levels at
+    /// sharp edges. The fraction must give whole pixels: else the last row or column stands for less than the others,
+    /// and the picture would be shifted.
     /// </summary>
     private static SKImageInfo Reduced(SKCodec codec, SKImageInfo info, int side)
     {

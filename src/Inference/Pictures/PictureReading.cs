@@ -2,9 +2,8 @@ namespace TorchBridge.Inference.Pictures;
 
 /// <summary>How pictures of other sizes become the model's. A model says it in its metadata, so that training and
 /// serving read alike.</summary>
-/// <param name="Antialias">
-/// Whether every source pixel counts when a picture is made smaller (a triangle filter as wide as the step); else
-/// what stock ML.NET's ResizeImages does.
+/// <param name="Antialias"> Whether every source pixel counts when a picture is made smaller (a triangle filter as
+/// wide as the step); else what stock ML.NET's ResizeImages does.
 /// </param>
 /// <param name="ApplyOrientation">Whether a photo is turned as its EXIF orientation says; else it stays as the
 /// camera's sensor stored it, as in stock ML.NET.</param>

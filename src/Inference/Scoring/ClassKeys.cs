@@ -5,8 +5,7 @@ namespace TorchBridge.Inference.Scoring;
 
 /// <summary>
 /// ML.NET's evaluators compare keys by number. MapValueToKey numbers names as they come in the data, the model as its
-/// classes stand: where the two
-/// differ, metrics would be wrong without a word.
+/// classes stand: where the two differ, metrics would be wrong without a word.
 /// </summary>
 internal static class ClassKeys
 {

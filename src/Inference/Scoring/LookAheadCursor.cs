@@ -1,8 +1,7 @@
 // How rows go through: one cursor on the input reads as many rows as a batch has; what is scored of them goes into
-// the batch, what passes
-// through is kept beside it. The input is read once, so it may be one that can be read only once.
-// An error ends its row: the rows before it are given out, then it is thrown, and again whenever the cursor is moved.
-// It stays where it failed.
+// the batch, what passes through is kept beside it. The input is read once, so it may be one that can be read only
+// once. An error ends its row: the rows before it are given out, then it is thrown, and again whenever the cursor is
+// moved. It stays where it failed.
 using System.Runtime.ExceptionServices;
 using Microsoft.ML;
 using Microsoft.ML.Data;

@@ -1,8 +1,6 @@
 // Scores any ONNX model: each input column is one row of an input tensor, rows are put one after another, and each
-// output tensor is cut into
-// rows. A free axis beside the batch takes its size from the column's length; a row of another length starts the next
-// batch. A model whose
-// rows cannot be put together is run row by row: see RowProbe.
+// output tensor is cut into rows. A free axis beside the batch takes its size from the column's length; a row of
+// another length starts the next batch. A model whose rows cannot be put together is run row by row: see RowProbe.
 using Microsoft.ML;
 using Microsoft.ML.OnnxRuntime;
 using TorchBridge.Inference.Sessions;

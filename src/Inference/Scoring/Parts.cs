@@ -4,8 +4,8 @@ namespace TorchBridge.Inference.Scoring;
 
 /// <summary>
 /// Shares a batch between threads. Each takes a part through a session of one thread: they never wait for each other
-/// inside the network, which is some
-/// ten per cent faster than several threads on every layer. A few rows are not worth sharing.
+/// inside the network, which is some ten per cent faster than several threads on every layer. A few rows are not
+/// worth sharing.
 /// </summary>
 internal static class Parts
 {

@@ -1,9 +1,7 @@
 // Columns that pass through. A batch is read ahead of its reader, so what the reader wants of the other columns is
-// kept, a value a row. The
-// values belong to whom the protocol of getters gives them: a getter may reuse, or dispose, what its caller hands it.
-// So vectors are copied
-// out, sequences are read to their end while their row is there, and a picture that the reader is done with goes back
-// to who made it.
+// kept, a value a row. The values belong to whom the protocol of getters gives them: a getter may reuse, or dispose,
+// what its caller hands it. So vectors are copied out, sequences are read to their end while their row is there, and
+// a picture that the reader is done with goes back to who made it.
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;

@@ -1,10 +1,8 @@
 // Whether rows may be put together cannot be read off a graph: a Reshape inside may fix the batch, a Softmax may run
-// along it, a norm may mix
-// its rows. So it is tried: three rows at once must give what each of them gives alone. The rows are made up, unlike
-// one another in size, so
-// that a scale taken over the batch shows. A network that takes none of them (an index out of range, a size that does
-// not fit) says nothing
-// here, and is tried again with the first rows of the data.
+// along it, a norm may mix its rows. So it is tried: three rows at once must give what each of them gives alone. The
+// rows are made up, unlike one another in size, so that a scale taken over the batch shows. A network that takes none
+// of them (an index out of range, a size that does not fit) says nothing here, and is tried again with the first rows
+// of the data.
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using TorchBridge.Inference.Sessions;

@@ -1,8 +1,7 @@
 // The rules, in one place: NaN equals NaN and nothing else; an infinity equals the infinity of the same sign;
-// everything else differs by
-// |actual - expected|, computed in float64. Of a row, the largest element is the first of equals, and NaN is never
-// it. Two classes tie where
-// their expected values lie no further apart than a tolerance that the caller gives.
+// everything else differs by |actual - expected|, computed in float64. Of a row, the largest element is the first of
+// equals, and NaN is never it. Two classes tie where their expected values lie no further apart than a tolerance that
+// the caller gives.
 using System.Numerics;
 
 namespace TorchBridge.Onnx.Compare;

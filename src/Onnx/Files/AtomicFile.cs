@@ -6,8 +6,7 @@ namespace TorchBridge.Onnx.Files;
 
 /// <summary>
 /// Writes files whole or not at all: to a temporary name, flushed to the disk, renamed, and the folder flushed too,
-/// so that the new name
-/// outlives a power cut. The only place that renames a file.
+/// so that the new name outlives a power cut. The only place that renames a file.
 /// </summary>
 internal static partial class AtomicFile
 {

@@ -1,7 +1,6 @@
 // Why: an ONNX file and its zip, or a model and its data file, belong together, and no file system renames several
-// files at once. So the new
-// ones are made in a folder of their own, and a manifest that says where they go is written there last. From that
-// moment the set is decided:
+// files at once. So the new ones are made in a folder of their own, and a manifest that says where they go is written
+// there last. From that moment the set is decided:
 //   .torchbridge-ID/           the new files; without a manifest they are thrown away
 //   .torchbridge-ID/manifest   the files to move, in order, and those to delete; with it the set is completed, by
 // whoever comes next
@@ -56,8 +55,7 @@ internal sealed class FileSet : IDisposable
 
     /// <summary>
     /// Completes or throws away what killed processes have left in a folder. What living processes are at, and what
-    /// cannot be written, is
-    /// left alone.
+    /// cannot be written, is left alone.
     /// </summary>
     /// <param name="folder">The folder; it need not be there.</param>
     public static void Recover(string folder)

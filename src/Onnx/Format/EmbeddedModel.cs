@@ -1,6 +1,6 @@
 // What ONNX files may hold outside of themselves are tensors: initializers and attributes, in the graph and in the
-// graphs inside (If, Loop,
-// Scan). ML.NET and sessions that are opened from memory take one array of bytes: this makes it.
+// graphs inside (If, Loop, Scan). ML.NET and sessions that are opened from memory take one array of bytes: this makes
+// it.
 using Google.Protobuf;
 using TorchBridge.Onnx.Proto;
 

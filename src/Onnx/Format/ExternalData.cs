@@ -1,8 +1,7 @@
 // Tensors outside the model's file, as the ONNX format has them: a location (the name of a file beside the model), an
-// offset and a length.
-// A model from outside must not make a program read other files than its own: the location is the plain name of a
-// file in the model's
-// folder, and that file is no link. Source: github.com/onnx/onnx/blob/main/docs/ExternalData.md.
+// offset and a length. A model from outside must not make a program read other files than its own: the location is
+// the plain name of a file in the model's folder, and that file is no link. Source:
+// github.com/onnx/onnx/blob/main/docs/ExternalData.md.
 using System.Globalization;
 using Google.Protobuf;
 using TorchBridge.Onnx.Graph;

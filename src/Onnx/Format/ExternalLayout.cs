@@ -7,8 +7,7 @@ namespace TorchBridge.Onnx.Format;
 
 /// <summary>
 /// A data file with a model's large tensors, named by its content: <c>model.onnx.0123456789abcdef.data</c>. Another
-/// content has another
-/// name, so the model that is there keeps its own data until it is replaced itself.
+/// content has another name, so the model that is there keeps its own data until it is replaced itself.
 /// </summary>
 internal sealed class ExternalLayout
 {

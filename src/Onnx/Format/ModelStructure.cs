@@ -1,6 +1,6 @@
 // What is looked at before a runtime sees a model from outside: whatever would make it, or the readers here, take
-// memory or time without a
-// bound, or recurse without an end. What an operator means and whether shapes fit is the runtime's to judge.
+// memory or time without a bound, or recurse without an end. What an operator means and whether shapes fit is the
+// runtime's to judge.
 using TorchBridge.Onnx.Graph;
 using TorchBridge.Onnx.Proto;
 

@@ -81,8 +81,7 @@ internal static class OnnxWriter
 
     /// <summary>
     /// Adds metadata to a file. A protobuf message ends with its file, and repeated fields may be added at the end:
-    /// what was verified is
-    /// not touched. Only where a key is there already is the message written anew.
+    /// what was verified is not touched. Only where a key is there already is the message written anew.
     /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="present">The keys that it has.</param>

@@ -6,10 +6,8 @@ namespace TorchBridge.Onnx.Format;
 
 /// <summary>
 /// A model's file, with its data file where the tensors are too large for one, in a folder of its own beside the
-/// final place; gone when
-/// it is disposed, unless it was committed. The model is renamed last, and its data file is named by its content: a
-/// model that is there
-/// is whole, the old one or the new one.
+/// final place; gone when it is disposed, unless it was committed. The model is renamed last, and its data file is
+/// named by its content: a model that is there is whole, the old one or the new one.
 /// </summary>
 internal sealed class StagedModel : IDisposable
 {

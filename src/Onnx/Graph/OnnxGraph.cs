@@ -4,9 +4,8 @@ namespace TorchBridge.Onnx.Graph;
 
 /// <summary>
 /// The graph that lowering builds, folding and quantization rewrite, and files hold. Nodes are in topological order.
-/// What a file says
-/// beyond nodes, tensors, inputs and outputs (functions, other operator sets, training information) is kept and
-/// written again.
+/// What a file says beyond nodes, tensors, inputs and outputs (functions, other operator sets, training information)
+/// is kept and written again.
 /// </summary>
 internal sealed class OnnxGraph
 {

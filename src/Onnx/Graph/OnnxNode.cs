@@ -4,8 +4,7 @@ namespace TorchBridge.Onnx.Graph;
 
 /// <summary>
 /// A node. Attribute values are long, float, string, long[], float[], string[] or <see cref="Initializer"/>; those
-/// that were read from a
-/// file are the messages that stood there.
+/// that were read from a file are the messages that stood there.
 /// </summary>
 internal sealed class OnnxNode
 {

@@ -7,8 +7,8 @@ namespace TorchBridge.Onnx.Runtime;
 
 /// <summary>
 /// Finds type and shape of the values that lowering made beside the traced ones, so that every value in the file has
-/// them. ONNX Runtime
-/// infers them when it loads a model; it is given the graph with its large tensors as inputs, and saves what it found.
+/// them. ONNX Runtime infers them when it loads a model; it is given the graph with its large tensors as inputs, and
+/// saves what it found.
 /// </summary>
 internal static class ShapeInference
 {

@@ -2,12 +2,9 @@
 //   min-max      everything that was seen
 //   percentile   all but a share of the numbers, half of it at either end where both ends are used
 //   mean square  the range with the least expected (x - x')^2: rounding inside, clipping outside
-//   entropy      the range with the least Kullback-Leibler divergence between the histogram and what 256 levels leave
-// of it
-// Every range holds zero.
-// Sources: Migacz 2017, "8-bit inference with TensorRT" (entropy); Wu et al. 2020, "Integer quantization for deep
-// learning
-// inference", section 4 (percentile, entropy, mean square).
+// entropy      the range with the least Kullback-Leibler divergence between the histogram and what 256 levels leave
+// of it Every range holds zero. Sources: Migacz 2017, "8-bit inference with TensorRT" (entropy); Wu et al. 2020,
+// "Integer quantization for deep learning inference", section 4 (percentile, entropy, mean square).
 using TorchBridge.Quantization.Plan;
 
 namespace TorchBridge.Quantization.Calibration;

@@ -17,9 +17,8 @@ internal sealed record Calibrated(
 
 /// <summary>
 /// Writes a plan into a model in the QDQ format: QuantizeLinear and DequantizeLinear stand around what is to compute
-/// in integers, and a
-/// runtime makes integer nodes of it. Readers of a value that is made in integers read what the integers stand for,
-/// outputs included.
+/// in integers, and a runtime makes integer nodes of it. Readers of a value that is made in integers read what the
+/// integers stand for, outputs included.
 /// </summary>
 internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibrated calibrated)
 {

@@ -26,8 +26,7 @@ internal sealed record PlannedValue(string Name, bool IsMadeInIntegers);
 
 /// <summary>
 /// Decides which nodes compute in integers: those that ONNX Runtime has integer kernels for, where the values come in
-/// integers or the
-/// work pays for it. A Relu or Clip behind a node is part of it: its Q range begins at zero.
+/// integers or the work pays for it. A Relu or Clip behind a node is part of it: its Q range begins at zero.
 /// </summary>
 internal sealed class QuantizationPlan
 {

@@ -5,8 +5,7 @@ namespace TorchBridge.Quantization.Preparation;
 
 /// <summary>
 /// Weights and biases that the graph computes from tensors of the file alone (Constant, Identity, Cast, Transpose,
-/// whatever it is) become
-/// tensors of the file: ONNX Runtime computes them, once.
+/// whatever it is) become tensors of the file: ONNX Runtime computes them, once.
 /// </summary>
 internal static class ConstantWeights
 {

@@ -1,7 +1,6 @@
 // What it does: weights in int8 with one scale a channel, zero_point 0.
-//   scale_c = max |w_c| / largest,  q = saturate(round_half_even(w / scale_c)),  saturated at -largest and largest:
-// 127, or 63 for 7 bits
-// Source: ONNX DequantizeLinear-13 with an axis.
+// scale_c = max |w_c| / largest,  q = saturate(round_half_even(w / scale_c)),  saturated at -largest and largest:
+// 127, or 63 for 7 bits Source: ONNX DequantizeLinear-13 with an axis.
 namespace TorchBridge.Quantization.Weights;
 
 /// <summary>Weights seen by channel: value i belongs to channel i / <c>inner</c> modulo the channels.</summary>

@@ -1,9 +1,8 @@
 // What it does: a layer's weights in int8, a scale an output channel, and its bias in int32 at the scale of the
 // products.
-//   bias_q  = round_half_even(b / (scale_x scale_c))
-// Rounding moves the mean of each output channel by the sum of (w - w') E[x]; the bias takes that up where it is
-// asked to.
-// Source: Nagel et al. 2019, "Data-free quantization through weight equalization and bias correction", section 4.2.
+// bias_q  = round_half_even(b / (scale_x scale_c)) Rounding moves the mean of each output channel by the sum of (w -
+// w') E[x]; the bias takes that up where it is asked to. Source: Nagel et al. 2019, "Data-free quantization through
+// weight equalization and bias correction", section 4.2.
 using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Quantization.Weights;

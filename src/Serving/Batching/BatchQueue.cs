@@ -1,8 +1,6 @@
 // What it does: one bounded queue a model version. A worker that is free takes what is there, oldest first, up to the
-// batch limit, at the
-// moment at which it runs it: a batch grows until it starts. A delay holds back only a batch that is not full, and is
-// counted from its
-// oldest request.
+// batch limit, at the moment at which it runs it: a batch grows until it starts. A delay holds back only a batch that
+// is not full, and is counted from its oldest request.
 using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Batching;

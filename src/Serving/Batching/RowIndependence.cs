@@ -1,7 +1,6 @@
 // Whether rows may run together. A free axis 0 does not say so: a softmax over axis 0, a recurrent network whose axis
-// 0 is time, an int8
-// model whose scale is of the whole batch answer otherwise. So random rows are run alone and together, and must give
-// the same:
+// 0 is time, an int8 model whose scale is of the whole batch answer otherwise. So random rows are run alone and
+// together, and must give the same:
 //   |together - alone| <= 1e-4 max|alone| for floats (float32 sums in another order show about 1e-6), every other
 // datatype equal.
 using System.Runtime.InteropServices;

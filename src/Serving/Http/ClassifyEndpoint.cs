@@ -8,10 +8,8 @@ namespace TorchBridge.Serving.Http;
 
 /// <summary>
 /// POST /classify: a picture in (the body, or a form's file), its most probable classes out. <c>?model=</c> names the
-/// model (else the only
-/// classifier, or the first by name), <c>?top=</c> how many classes, <c>?details=true</c> adds times, what the
-/// network saw and its
-/// activation map.
+/// model (else the only classifier, or the first by name), <c>?top=</c> how many classes, <c>?details=true</c> adds
+/// times, what the network saw and its activation map.
 /// </summary>
 internal sealed class ClassifyEndpoint(
     ModelRegistry registry,

@@ -5,8 +5,7 @@ namespace TorchBridge.Serving.Models;
 
 /// <summary>
 /// Loads a model in a child process first: a file that crashes the runtime ends that process, and not the server.
-/// Time and memory of it are
-/// bounded.
+/// Time and memory of it are bounded.
 /// </summary>
 internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProbe
 {

@@ -1,8 +1,6 @@
 // What it does: brings the table of loaded models to what lies in the folder. A change is acted on when two looks in
-// a row have seen the
-// same, so that a file that is being written is not loaded by halves. The new version is loaded, checked and warm
-// before it takes the old
-// one's place; where it is broken, the old one stays.
+// a row have seen the same, so that a file that is being written is not loaded by halves. The new version is loaded,
+// checked and warm before it takes the old one's place; where it is broken, the old one stays.
 using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Models;

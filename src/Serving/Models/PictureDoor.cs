@@ -9,8 +9,7 @@ namespace TorchBridge.Serving.Models;
 
 /// <summary>
 /// Where pictures come in: the first bytes must be of a format that is read, the size in the header within the limit,
-/// before anything is
-/// decoded; and no more are decoded at once than there are cores.
+/// before anything is decoded; and no more are decoded at once than there are cores.
 /// </summary>
 internal sealed class PictureDoor(ModelServerOptions options) : IDisposable
 {

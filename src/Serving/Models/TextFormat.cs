@@ -1,8 +1,6 @@
 // What it does: reads protobuf's text format, in which Triton's config.pbtxt is written: `field: value`, `field { …
-// }`, `field [ … ]`,
-// separated by nothing, commas or semicolons; strings in either quotes, with C's escapes, pieces side by side; #
-// begins a comment. The .NET
-// library of protobuf reads JSON and the wire format, but not this.
+// }`, `field [ … ]`, separated by nothing, commas or semicolons; strings in either quotes, with C's escapes, pieces
+// side by side; # begins a comment. The .NET library of protobuf reads JSON and the wire format, but not this.
 using System.Text;
 
 namespace TorchBridge.Serving.Models;

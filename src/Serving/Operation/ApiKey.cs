@@ -15,8 +15,7 @@ internal sealed class ApiKey(ModelServerOptions options)
 
     /// <summary>Whether a request may come in.</summary>
     /// <param name="authorization">Its header Authorization: <c>Bearer KEY</c>, or <c>Basic</c> with the key as
-    /// password, as browsers ask
-    /// for it.</param>
+    /// password, as browsers ask for it.</param>
     /// <param name="apiKey">Its header X-Api-Key.</param>
     public bool Allows(string? authorization, string? apiKey)
     {

@@ -2,8 +2,8 @@ namespace TorchBridge.Serving.Operation;
 
 /// <summary>
 /// Between the order to stop and the end of listening: the server says that it is not ready and closes connections
-/// after their answers, so
-/// that whoever balances load goes elsewhere, and no request arrives on a connection that is being closed.
+/// after their answers, so that whoever balances load goes elsewhere, and no request arrives on a connection that is
+/// being closed.
 /// </summary>
 internal sealed class DrainService(
     ServerState state,

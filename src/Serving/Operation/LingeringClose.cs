@@ -6,9 +6,8 @@ namespace TorchBridge.Serving.Operation;
 
 /// <summary>
 /// At the end the web server closes every connection that has no request at hand. One whose request has just been
-/// sent looks the same, and
-/// its client would see a failure: so connections are told to close a little later than the listeners, and answer
-/// what comes until then.
+/// sent looks the same, and its client would see a failure: so connections are told to close a little later than the
+/// listeners, and answer what comes until then.
 /// </summary>
 internal static class LingeringClose
 {

@@ -5,8 +5,7 @@ namespace TorchBridge.Serving.Operation;
 
 /// <summary>
 /// Turns the instruments of <see cref="ServingMetrics"/> into Prometheus metrics, and adds the process's own (memory,
-/// time of the
-/// processor).
+/// time of the processor).
 /// </summary>
 internal sealed class MetricsExporter : IDisposable
 {

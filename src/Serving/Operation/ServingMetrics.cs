@@ -7,8 +7,7 @@ namespace TorchBridge.Serving.Operation;
 
 /// <summary>
 /// What the server measures, under the meter and the activity source <c>TorchBridge.Serving</c>. Labels come from the
-/// table of models,
-/// never from requests.
+/// table of models, never from requests.
 /// </summary>
 internal sealed class ServingMetrics : IDisposable
 {

@@ -4,8 +4,7 @@ namespace TorchBridge.Serving.Page;
 
 /// <summary>
 /// Where the network looked: the output <c>activation_map</c> of models that have one, [n, height, width], [n, 1,
-/// height, width] or
-/// [n, classes, height, width].
+/// height, width] or [n, classes, height, width].
 /// </summary>
 internal static class ActivationMap
 {

@@ -27,8 +27,7 @@ internal sealed class PageTemplate
                 StringComparison.Ordinal
             );
         // Only this very style and this very script may run: whatever else a page may be made to hold, a class named
-        // <script> say, does
-        // not.
+        // <script> say, does not.
         ContentSecurityPolicy =
             $"default-src 'none'; script-src '{HashOf(script)}'; style-src '{HashOf(style)}'; img-src "
             + "'self' blob: data:; connect-src 'self'; "

@@ -1,6 +1,6 @@
 // The classification extension: instead of values an output's k largest, as BYTES "value:index" or
-// "value:index:label", largest first,
-// of every row where axis 0 is a batch. Values are written with six decimals, as C's %f, integers as they are.
+// "value:index:label", largest first, of every row where axis 0 is a batch. Values are written with six decimals, as
+// C's %f, integers as they are.
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;

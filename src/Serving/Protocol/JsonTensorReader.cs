@@ -1,6 +1,5 @@
 // JSON tensors: `data` is a flat row-major array, or arrays nested as the shape says. Flat and nested are told apart
-// by the level at
-// which the first element stands; every nested array must then have the length of its axis.
+// by the level at which the first element stands; every nested array must then have the length of its axis.
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using static TorchBridge.Serving.Protocol.RequestRefusedException;

@@ -1,6 +1,5 @@
 // Binary tensors: elements little-endian and row-major without padding; a BOOL is one byte, 0 or 1; an element of
-// BYTES is its
-// length (unsigned, 32 bits) and its bytes. Source: the binary tensor data extension of the protocol.
+// BYTES is its length (unsigned, 32 bits) and its bytes. Source: the binary tensor data extension of the protocol.
 using System.Buffers.Binary;
 using static TorchBridge.Serving.Protocol.RequestRefusedException;
 

@@ -7,8 +7,7 @@ internal static class ShapeRules
 {
     /// <summary>Elements of a shape, by checked multiplication.</summary>
     /// <exception cref="RequestRefusedException">An axis is negative, there are too many, or the tensor is larger
-    /// than the
-    /// limit.</exception>
+    /// than the limit.</exception>
     public static long Count(IReadOnlyList<long> shape, TensorType type, ProtocolLimits limits, string tensor)
     {
         if (shape.Count > limits.Rank)

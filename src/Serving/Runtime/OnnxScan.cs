@@ -1,6 +1,5 @@
 // What it does: walks the messages of an ONNX file that can hold tensors, without building them, and collects where
-// tensors lie outside
-// of the file and what the metadata say. Field numbers: onnx.proto of the ONNX specification.
+// tensors lie outside of the file and what the metadata say. Field numbers: onnx.proto of the ONNX specification.
 using System.Text;
 
 namespace TorchBridge.Serving.Runtime;

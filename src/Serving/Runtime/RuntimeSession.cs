@@ -7,8 +7,7 @@ namespace TorchBridge.Serving.Runtime;
 
 /// <summary>
 /// An open model: the one place that knows ONNX Runtime. Tensors go in and come out; it may be run from several
-/// threads, each with a memory
-/// of its own.
+/// threads, each with a memory of its own.
 /// </summary>
 internal sealed class RuntimeSession : IDisposable
 {

@@ -1,6 +1,5 @@
 // The wire format of protocol buffers: a field is a varint (number << 3 | kind), then a varint, 8 bytes, a length and
-// its bytes, or 4
-// bytes.
+// its bytes, or 4 bytes.
 namespace TorchBridge.Serving.Runtime;
 
 /// <summary>Goes through the fields of a message without building it.</summary>

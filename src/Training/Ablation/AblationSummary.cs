@@ -1,9 +1,7 @@
 // What is said of n runs (seeds) of a variant: mean and standard deviation, and of its differences from the
-// reference, pair by pair (the same
-// seed is the same data, the same order): mean d, and the 95 % interval d +- t(0.975, n - 1) s / sqrt(n). A
-// technique's effect is the
-// difference that it makes where it is: full minus without, or alone minus bare. Source: Student 1908; any text on
-// paired t intervals.
+// reference, pair by pair (the same seed is the same data, the same order): mean d, and the 95 % interval d +-
+// t(0.975, n - 1) s / sqrt(n). A technique's effect is the difference that it makes where it is: full minus without,
+// or alone minus bare. Source: Student 1908; any text on paired t intervals.
 using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Ablation;

@@ -1,10 +1,8 @@
 // What is in it: one safetensors file. Tensors: `weights.*`, `best.*` (weights of the best epoch), `average.*` (where
-// averaged),
-// `optimizer.*`, `random_state` (torch's generator, for dropout). Its header's metadata: `torchbridge.checkpoint`,
-// JSON with the settings,
-// the history and the counters. The learning rate and the loader's randomness are functions of the step, and need no
-// state.
-// One file, renamed into place: it is the old one or the new one, never a half of each.
+// averaged), `optimizer.*`, `random_state` (torch's generator, for dropout). Its header's metadata:
+// `torchbridge.checkpoint`, JSON with the settings, the history and the counters. The learning rate and the loader's
+// randomness are functions of the step, and need no state. One file, renamed into place: it is the old one or the new
+// one, never a half of each.
 using System.Text.Json;
 using TorchBridge.Onnx.Contract;
 using TorchBridge.Training.Optimization;

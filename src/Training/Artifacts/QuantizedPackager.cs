@@ -18,9 +18,8 @@ internal static class QuantizedPackager
 
     /// <summary>
     /// Share of the largest logit by which a quantized model may differ from itself on another machine. Its sums are
-    /// integers and equal everywhere; what may
-    /// differ is a float32 value that lies between two steps of 1/255 and is rounded the other way. Sums that
-    /// saturate are off by tens of per cent.
+    /// integers and equal everywhere; what may differ is a float32 value that lies between two steps of 1/255 and is
+    /// rounded the other way. Sums that saturate are off by tens of per cent.
     /// </summary>
     private const double SelfCheckTolerance = 5e-3;
 
@@ -141,8 +140,7 @@ internal static class QuantizedPackager
 
     /// <summary>
     /// Puts the float model's pictures into the file, with the logits that the quantized model gives for them here:
-    /// the float model's would hide an error as
-    /// large as the quantization's.
+    /// the float model's would hide an error as large as the quantization's.
     /// </summary>
     internal static void AddSelfCheck(string onnx, SelfCheck pictures)
     {

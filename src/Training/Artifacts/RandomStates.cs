@@ -1,7 +1,7 @@
 // The state of libtorch's CPU generator, as get_rng_state gives it: 5,056 bytes, a C struct.
-//   0 seed uint64 | 8 left int32 | 12 seeded int32 | 16 next uint64 | 24 state 624 x uint64 | 5016 three doubles |
-// 5040 int32 | 5048 float, bool
-// Source: pytorch, aten/src/ATen/CPUGeneratorImpl.cpp (CPUGeneratorImplState) and core/MT19937RNGEngine.h (is_valid).
+// 0 seed uint64 | 8 left int32 | 12 seeded int32 | 16 next uint64 | 24 state 624 x uint64 | 5016 three doubles | 5040
+// int32 | 5048 float, bool Source: pytorch, aten/src/ATen/CPUGeneratorImpl.cpp (CPUGeneratorImplState) and
+// core/MT19937RNGEngine.h (is_valid).
 using System.Buffers.Binary;
 using TorchSharp;
 using static TorchSharp.torch;

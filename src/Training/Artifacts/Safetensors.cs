@@ -1,7 +1,6 @@
 // The safetensors format: 8 bytes little-endian length of the header; the header, JSON { name: { dtype, shape,
-// data_offsets } } with
-// "__metadata__" a map of texts; then the tensors' bytes, C order, little-endian, in the header's order.
-// Source: https://github.com/huggingface/safetensors, "Format".
+// data_offsets } } with "__metadata__" a map of texts; then the tensors' bytes, C order, little-endian, in the
+// header's order. Source: https://github.com/huggingface/safetensors, "Format".
 using System.Buffers.Binary;
 using System.Text.Json;
 using System.Text.Json.Nodes;

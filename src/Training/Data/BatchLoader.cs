@@ -24,8 +24,7 @@ internal sealed record Batch(Tensor Pixels, Tensor Labels, int Index, BatchMix M
 
 /// <summary>
 /// Makes the batches of an epoch, a few ahead of the training step, on a thread of its own. What a batch holds is
-/// decided by (seed,
-/// epoch, index) alone, not by timing.
+/// decided by (seed, epoch, index) alone, not by timing.
 /// </summary>
 internal static class BatchLoader
 {

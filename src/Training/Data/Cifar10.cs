@@ -1,6 +1,5 @@
 // CIFAR-10, Krizhevsky 2009: six binary files in a .tar.gz, each 10,000 records of one label byte and 3,072 bytes of
-// pixels, planes of
-// red, green and blue, 32 x 32. Source: https://www.cs.toronto.edu/~kriz/cifar.html
+// pixels, planes of red, green and blue, 32 x 32. Source: https://www.cs.toronto.edu/~kriz/cifar.html
 using System.Formats.Tar;
 using System.IO.Compression;
 using System.Security.Cryptography;

@@ -2,8 +2,7 @@ namespace TorchBridge.Training.Data;
 
 /// <summary>
 /// A small random generator (SplitMix64) whose stream is decided by what it is for: (seed, epoch, index) say. The
-/// same keys give the
-/// same numbers on every machine, in whatever order the streams are used.
+/// same keys give the same numbers on every machine, in whatever order the streams are used.
 /// </summary>
 internal struct Draw
 {

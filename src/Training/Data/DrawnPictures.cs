@@ -1,7 +1,7 @@
 // What it does: draws ten classes of shapes at 32 x 32 RGB, deterministic from a seed. Place, size, rotation,
-// colours, a gradient
-// behind, stray lines and noise vary freely, so that no pixel says anything by itself: a linear classifier stays low, a
-// convolutional network does not. Shapes are signed distance functions (negative inside), blended over about a pixel.
+// colours, a gradient behind, stray lines and noise vary freely, so that no pixel says anything by itself: a linear
+// classifier stays low, a convolutional network does not. Shapes are signed distance functions (negative inside),
+// blended over about a pixel.
 namespace TorchBridge.Training.Data;
 
 /// <summary>The built-in data: pictures of shapes, drawn on the spot.</summary>

@@ -5,8 +5,8 @@ namespace TorchBridge.Training.Data;
 
 /// <summary>
 /// Class-named folders of pictures: <c>cat/1.jpg</c>, or <c>train/cat/1.jpg</c> and <c>test/cat/2.jpg</c>. Without
-/// parts they are split
-/// 80 : 10 : 10, with parts a tenth of train becomes validation; each class is split alike (stratified), by the seed.
+/// parts they are split 80 : 10 : 10, with parts a tenth of train becomes validation; each class is split alike
+/// (stratified), by the seed.
 /// </summary>
 internal static class PictureFolder
 {

@@ -1,6 +1,5 @@
 // What it does: writes a complete config.pbtxt, so that Triton takes it with --disable-auto-complete-config: what
-// Triton would complete by
-// itself is not what the model says (a batch limit of 4). Field names: model_config.proto of
+// Triton would complete by itself is not what the model says (a batch limit of 4). Field names: model_config.proto of
 // triton-inference-server/common.
 using System.Globalization;
 using System.Text;

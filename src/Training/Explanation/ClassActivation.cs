@@ -1,6 +1,5 @@
 // What it does: says where in a picture the evidence for a class lies. The logit of class c is b_c + sum_f w_cf mean
-// over places of
-// maps_f(y, x), so it is b_c plus the sum over places of
+// over places of maps_f(y, x), so it is b_c plus the sum over places of
 //   map_c(y, x) = sum_f w_cf maps_f(y, x) / (h w)
 // For networks whose linear layer stands right behind the global pool this is an identity, not an estimate.
 // Source: Zhou et al. 2016, "Learning Deep Features for Discriminative Localization", equations 1 and 2.

@@ -2,10 +2,9 @@
 //   Kaiming   keeps the variance of activations (fan_in) or gradients (fan_out) through ReLU layers: std sqrt(2 / fan)
 //   Xavier    keeps both for symmetric activations: std sqrt(2 / (fan_in + fan_out))
 //   orthogonal keeps norms: the matrix [out, in x kernel] has orthonormal rows or columns, times sqrt(2) for ReLU
-//   LeCun     std sqrt(1 / fan_in), for SELU; PyTorch's nonlinearity='selu' (gain 3/4) is another
-// Sources: He et al. 2015, "Delving Deep into Rectifiers", equations 10 and 14; Glorot & Bengio 2010, equations 12
-// and 16;
-// Saxe et al. 2014, "Exact solutions"; Klambauer et al. 2017, "Self-Normalizing Neural Networks".
+// LeCun     std sqrt(1 / fan_in), for SELU; PyTorch's nonlinearity='selu' (gain 3/4) is another Sources: He et al.
+// 2015, "Delving Deep into Rectifiers", equations 10 and 14; Glorot & Bengio 2010, equations 12 and 16; Saxe et al.
+// 2014, "Exact solutions"; Klambauer et al. 2017, "Self-Normalizing Neural Networks".
 using TorchBridge.Training.Networks;
 using TorchSharp;
 using TorchSharp.Modules;

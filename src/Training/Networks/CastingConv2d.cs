@@ -1,9 +1,7 @@
 // Why: bfloat16 halves the memory traffic of a convolution and, where the processor has the instructions, doubles its
-// arithmetic; but
-// small updates of a weight would be lost in its 8 bits of mantissa. So the weight stays float32, the optimizer's,
-// and is cast for each
-// forward pass; autograd casts its gradient back. With float32 inputs nothing is cast.
-// Source: Micikevicius et al. 2018, "Mixed Precision Training", section 3.1.
+// arithmetic; but small updates of a weight would be lost in its 8 bits of mantissa. So the weight stays float32, the
+// optimizer's, and is cast for each forward pass; autograd casts its gradient back. With float32 inputs nothing is
+// cast. Source: Micikevicius et al. 2018, "Mixed Precision Training", section 3.1.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

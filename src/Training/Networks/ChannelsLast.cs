@@ -6,8 +6,7 @@ namespace TorchBridge.Training.Networks;
 
 /// <summary>
 /// The channels_last memory layout. TorchSharp has no argument for it, but it follows from strides: libtorch's
-/// convolutions on a CPU
-/// are faster when the channel is the fastest axis, of pictures and of weights.
+/// convolutions on a CPU are faster when the channel is the fastest axis, of pictures and of weights.
 /// </summary>
 internal static class ChannelsLast
 {

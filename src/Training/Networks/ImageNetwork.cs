@@ -8,8 +8,7 @@ namespace TorchBridge.Training.Networks;
 
 /// <summary>
 /// A network that ends in a global average pool and a classifier: normalized pictures [N, 3, H, W] to float32 logits
-/// [N, classes].
-/// Pictures may be bfloat16: then everything up to the pool is computed in it.
+/// [N, classes]. Pictures may be bfloat16: then everything up to the pool is computed in it.
 /// </summary>
 internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(name)
 {

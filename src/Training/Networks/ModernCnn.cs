@@ -8,11 +8,9 @@ namespace TorchBridge.Training.Networks;
 
 /// <summary>
 /// The lesson's network. Pictures [N, 3, H, W] to float32 logits [N, classes]: conv 3 to 64, norm, ReLU; three blocks
-/// that halve the
-/// picture and double the channels (conv stride 2, norm, ReLU, conv, norm), ReLU after each; global average pool;
-/// dropout; linear.
-/// Pictures may be bfloat16: then everything up to the pool is computed in it.
-/// Field names are state-dict keys: <c>conv1</c>, <c>bn1</c>, <c>res_block1.0</c> …, <c>shortcut1.0</c>, <c>fc</c>.
+/// that halve the picture and double the channels (conv stride 2, norm, ReLU, conv, norm), ReLU after each; global
+/// average pool; dropout; linear. Pictures may be bfloat16: then everything up to the pool is computed in it. Field
+/// names are state-dict keys: <c>conv1</c>, <c>bn1</c>, <c>res_block1.0</c> …, <c>shortcut1.0</c>, <c>fc</c>.
 /// </summary>
 internal sealed class ModernCnn : ImageNetwork
 {

@@ -5,9 +5,8 @@ namespace TorchBridge.Training.Networks;
 
 /// <summary>
 /// The network with its preprocessing in front and softmax behind: what is exported, and what every comparison starts
-/// from.
-/// Pixels [N, 3, H, W], float32, RGB, 0 to 255, to (logits, probabilities), both [N, classes].
-/// Preprocessing is (pixel / 255 - mean) / std per channel, computed as pixel * scale + offset.
+/// from. Pixels [N, 3, H, W], float32, RGB, 0 to 255, to (logits, probabilities), both [N, classes]. Preprocessing is
+/// (pixel / 255 - mean) / std per channel, computed as pixel * scale + offset.
 /// </summary>
 internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor Probabilities)>
 {

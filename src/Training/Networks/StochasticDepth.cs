@@ -1,7 +1,6 @@
 // What it does: in training, leaves out a residual branch of a sample with probability p, and divides what is kept by
-// 1 - p, so that the
-// expected value stays; in eval mode it changes nothing. The mask is [N, 1, 1, 1].
-// Source: Huang et al. 2016, "Deep Networks with Stochastic Depth"; scaled while training, as torchvision's `row` mode.
+// 1 - p, so that the expected value stays; in eval mode it changes nothing. The mask is [N, 1, 1, 1]. Source: Huang
+// et al. 2016, "Deep Networks with Stochastic Depth"; scaled while training, as torchvision's `row` mode.
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,10 +1,8 @@
 // Why: TorchSharp 0.107 hands `Scalar.Handle` to native code without keeping the Scalar alive (BatchNorm's
-// `num_batches_tracked.add_(1)`,
-// the optimizer's factors). Where the garbage collector runs during such a call, the Scalar's finalizer frees what
-// the call is reading:
-// "Unknown scalar type", or a wrong number. It was seen here after 25 steps, with another thread allocating. No
-// collection, no race:
-// steps run in regions without collections, and the heap is collected between two steps.
+// `num_batches_tracked.add_(1)`, the optimizer's factors). Where the garbage collector runs during such a call, the
+// Scalar's finalizer frees what the call is reading: "Unknown scalar type", or a wrong number. It was seen here after
+// 25 steps, with another thread allocating. No collection, no race: steps run in regions without collections, and the
+// heap is collected between two steps.
 using System.Runtime;
 
 namespace TorchBridge.Training.Optimization;

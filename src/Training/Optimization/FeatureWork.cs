@@ -1,6 +1,5 @@
 // Why: with the backbone fixed, its features of a picture are always the same. They are computed once, of a few
-// augmented views of each
-// training picture, and the classifier, some thousand numbers, is trained on them in seconds.
+// augmented views of each training picture, and the classifier, some thousand numbers, is trained on them in seconds.
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Regularization;

@@ -1,9 +1,7 @@
 // Why: a training step frees and allocates the same large buffers again and again. glibc returns them to the system
-// each time, and every
-// page is faulted in anew; and OpenMP's threads, where they are not bound, sometimes share a core. A .NET process
-// cannot set environment
-// variables for native code, so libc is called, before libtorch is loaded. Linux only; whatever the user has set stays.
-// Source: mallopt(3); OpenMP 5.0, 6.4 OMP_PROC_BIND.
+// each time, and every page is faulted in anew; and OpenMP's threads, where they are not bound, sometimes share a
+// core. A .NET process cannot set environment variables for native code, so libc is called, before libtorch is
+// loaded. Linux only; whatever the user has set stays. Source: mallopt(3); OpenMP 5.0, 6.4 OMP_PROC_BIND.
 using System.Runtime.InteropServices;
 
 namespace TorchBridge.Training.Optimization;

@@ -4,13 +4,11 @@
 //   AdamW     p <- p (1 - lr wd);  m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;
 //             p <- p - lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps)                 Loshchilov & Hutter 2019,
 // algorithm 2; as torch.optim.AdamW
-//   SGD       g <- g + wd p;  m <- mu m + g (m = g at first);  p <- p - lr (g + mu m)       Sutskever et al. 2013; as
-// torch.optim.SGD(nesterov=True)
-// Why not TorchSharp's optimizers: they make some ten passes over the weights a step, one tensor and one native call
-// at a time. Here a
-// step is one pass, over the tensors' own memory; and the state can be stored and put back bit by bit.
-// Layout: weights, gradients and state share strides (channels_last for convolutions), so that memory order is the
-// same in all of them.
+// SGD       g <- g + wd p;  m <- mu m + g (m = g at first);  p <- p - lr (g + mu m)       Sutskever et al. 2013; as
+// torch.optim.SGD(nesterov=True) Why not TorchSharp's optimizers: they make some ten passes over the weights a step,
+// one tensor and one native call at a time. Here a step is one pass, over the tensors' own memory; and the state can
+// be stored and put back bit by bit. Layout: weights, gradients and state share strides (channels_last for
+// convolutions), so that memory order is the same in all of them.
 using System.Numerics;
 using TorchBridge.Training.Networks;
 using TorchSharp;

@@ -51,9 +51,8 @@ internal sealed record Recipe
 
     /// <summary>
     /// Side in pixels of the random window of each training picture that the first <see cref="WindowEpochs"/> epochs
-    /// see, 0 for the whole
-    /// picture: a window of 24 from 32 pixels costs half a step, hides a part of the object and shifts it, so no
-    /// cutout is laid over it and no crop comes before it. Validation and test are always whole.
+    /// see, 0 for the whole picture: a window of 24 from 32 pixels costs half a step, hides a part of the object and
+    /// shifts it, so no cutout is laid over it and no crop comes before it. Validation and test are always whole.
     /// </summary>
     public int Window { get; init; }
 

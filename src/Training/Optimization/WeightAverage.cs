@@ -1,6 +1,5 @@
 // What it does: keeps a <- d a + (1 - d) w of every float32 weight and running statistic; whole numbers are copied.
-// Early on d is
-// min(d, (1 + t) / (10 + t)), or the random start would weigh on the average for 1 / (1 - d) steps.
+// Early on d is min(d, (1 + t) / (10 + t)), or the random start would weigh on the average for 1 / (1 - d) steps.
 // Source: Polyak & Juditsky 1992; Tarvainen & Valpola 2017, "Mean teachers"; the early rule is TensorFlow's
 // ExponentialMovingAverage.
 using TorchSharp;

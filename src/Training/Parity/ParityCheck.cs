@@ -1,10 +1,8 @@
 // What it does: proves that the files say what the network says. Over the test pictures, TorchSharp in eval mode is
-// compared with the ONNX
-// file, with its unfolded twin, and with the zip in stock ML.NET reading the picture files.
+// compared with the ONNX file, with its unfolded twin, and with the zip in stock ML.NET reading the picture files.
 // Tolerance: 2e-5 of the largest absolute logit over all pictures, some 330 units in the last place of float32. A
-// top-1 that differs where the two logits lie closer than that is a tie, and counted.
-// The zip gives probabilities; softmax moves a probability by at most half of what it moves the logits, so the same
-// tolerance is strict.
+// top-1 that differs where the two logits lie closer than that is a tie, and counted. The zip gives probabilities;
+// softmax moves a probability by at most half of what it moves the logits, so the same tolerance is strict.
 using System.Runtime.InteropServices;
 using TorchBridge.Inference;
 using TorchBridge.Onnx.Compare;

@@ -1,6 +1,5 @@
 // What it does: runs picture files through every way of serving a model, and compares each with TorchSharp in eval
-// mode over the same
-// pictures. The threads row compares bits with the same classifier's own results on one thread.
+// mode over the same pictures. The threads row compares bits with the same classifier's own results on one thread.
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using TorchBridge.Inference;

@@ -5,8 +5,7 @@ namespace TorchBridge.Training.Recipes;
 
 /// <summary>
 /// The numbers that a recipe may hold, wherever it comes from: the command line, a file, a model's own settings.
-/// Outside of them training
-/// fails late, never ends, or takes memory without a bound. NaN is in no range.
+/// Outside of them training fails late, never ends, or takes memory without a bound. NaN is in no range.
 /// </summary>
 internal static class ConfigurationRanges
 {

@@ -1,11 +1,9 @@
 // What it does: trains on pictures between two classes, so that the network's answer between them is asked for, not
 // left open.
 //   mixup   x <- l x + (1 - l) x[perm],  t <- l t + (1 - l) t[perm],  l ~ Beta(a, a) for a batch
-//   CutMix  a box of x[perm], of the area 1 - l, is set into x; l is then the share that is left of x, counted in
-// pixels
-// Mixed targets go through the one loss with soft targets: l CE(z, y) + (1 - l) CE(z, y[perm]) is CE of the mixed
-// target.
-// Sources: Zhang et al. 2018, "mixup", equation 1; Yun et al. 2019, "CutMix", equations 1 and 2.
+// CutMix  a box of x[perm], of the area 1 - l, is set into x; l is then the share that is left of x, counted in
+// pixels Mixed targets go through the one loss with soft targets: l CE(z, y) + (1 - l) CE(z, y[perm]) is CE of the
+// mixed target. Sources: Zhang et al. 2018, "mixup", equation 1; Yun et al. 2019, "CutMix", equations 1 and 2.
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Optimization;
 using TorchSharp;

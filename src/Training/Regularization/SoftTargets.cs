@@ -1,8 +1,6 @@
 // Label smoothing: the target of class k of K is (1 - s) [k = y] + s / K, so the true class gets 1 - s + s / K. With
-// s = 0.1 and three
-// classes: 0.033, 0.933, 0.033. The loss is cross entropy with soft targets, mean over the batch: -sum_k t_k log
-// softmax(z)_k.
-// Source: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7.
+// s = 0.1 and three classes: 0.033, 0.933, 0.033. The loss is cross entropy with soft targets, mean over the batch:
+// -sum_k t_k log softmax(z)_k. Source: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7.
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -51,8 +51,7 @@ internal static partial class SvgPicture
 
     /// <summary>
     /// A copy whose ids, and what refers to them, begin with <paramref name="prefix"/>. Ids are names of the whole
-    /// page: two pictures
-    /// that both clip by <c>url(#clipPath1)</c> are both clipped by the first one's.
+    /// page: two pictures that both clip by <c>url(#clipPath1)</c> are both clipped by the first one's.
     /// </summary>
     public static XElement WithIdPrefix(XElement svg, string prefix)
     {
@@ -90,10 +89,9 @@ internal static partial class SvgPicture
 
     /// <summary>
     /// How much room text takes. The browser that will draw it, and its font, are not known here, so the widths are
-    /// those of Helvetica
-    /// with what the widest of the usual fonts (DejaVu Sans, Verdana) take more. The library's own measure is a
-    /// quarter too small: it
-    /// counts in points what is drawn in pixels, and titles lie over subtitles then.
+    /// those of Helvetica with what the widest of the usual fonts (DejaVu Sans, Verdana) take more. The library's own
+    /// measure is a quarter too small: it counts in points what is drawn in pixels, and titles lie over subtitles
+    /// then.
     /// </summary>
     private sealed class TextMeasurer(double width, double height) : PdfRenderContext(width, height, OxyColors.White)
     {

@@ -1,7 +1,6 @@
 // Expected calibration error: predictions are sorted into bins by their confidence (the largest probability); in each
-// bin the share that
-// is right is compared with the mean confidence, and the differences are averaged with the bins' weights.
-// Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3, 15 bins of equal width.
+// bin the share that is right is compared with the mean confidence, and the differences are averaged with the bins'
+// weights. Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3, 15 bins of equal width.
 using TorchBridge.Onnx.Compare;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Optimization;

@@ -1,9 +1,7 @@
 // How the import is proved, as the export is: every tensor bit for bit, and then what the network says. The package's
-// own two files are
-// run by ONNX Runtime on random and on real pictures; our network in eval mode gets the same pixels, less the same
-// mean picture.
-// Tolerance: 1e-4 of the largest feature. Both sides sum the same float32 products in another order; seen is about
-// 1e-6.
+// own two files are run by ONNX Runtime on random and on real pictures; our network in eval mode gets the same
+// pixels, less the same mean picture. Tolerance: 1e-4 of the largest feature. Both sides sum the same float32
+// products in another order; seen is about 1e-6.
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using TorchBridge.Training.Data;

@@ -1,7 +1,6 @@
 using System.Globalization;
 // What it does: reads the ResNet-18 of the NuGet package Microsoft.ML.DnnImageFeaturizer.ResNet18 (MIT; trained on
-// ImageNet, written by
-// CNTK) and gives its tensors torchvision's keys.
+// ImageNet, written by CNTK) and gives its tensors torchvision's keys.
 //   blocks     CNTK's ResNet-18 has three blocks in its last stage, the published one two: 20 layers with weights.
 // The keys of the third are
 //              layer4.2.*; a file with torchvision's ResNet-18 does not fit it, and the other way around.

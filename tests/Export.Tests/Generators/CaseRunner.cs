@@ -1,6 +1,6 @@
 // What it does: exports a generated case and compares the file with the module on inputs that the export has not
-// seen. The comparison is
-// its own, not the exporter's: integers as integers, each float by its own size or its row's, NaN only with NaN.
+// seen. The comparison is its own, not the exporter's: integers as integers, each float by its own size or its row's,
+// NaN only with NaN.
 using System.Globalization;
 using Microsoft.ML.OnnxRuntime;
 using TorchBridge.Export.Capture;
@@ -149,8 +149,8 @@ internal static class CaseRunner
             want = Doubles(expected);
         var width = expected.dim() == 0 ? 1 : (int)expected.shape[^1];
         // Units in the last place: some hundred of float32's 6e-8 (sums in another order), a few of float16's and
-        // bfloat16's single rounding.
-        // A wide result of narrow inputs is as exact as they are: softmax with a dtype behind float32 operations.
+        // bfloat16's single rounding. A wide result of narrow inputs is as exact as they are: softmax with a dtype
+        // behind float32 operations.
         var type = item.Example.Select(input => input.dtype).Append(expected.dtype).MinBy(Digits);
         var relative =
             item.Slack

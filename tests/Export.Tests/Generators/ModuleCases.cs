@@ -1,7 +1,6 @@
 // Cases of TorchSharp's modules, found by reflection: every factory of torch.nn whose module has a lowering, with
-// each of its options at
-// other values than the default. An option that nobody gave values for here is an error, so that a new one cannot be
-// forgotten.
+// each of its options at other values than the default. An option that nobody gave values for here is an error, so
+// that a new one cannot be forgotten.
 using System.Globalization;
 using System.Reflection;
 using System.Runtime.CompilerServices;

@@ -1,6 +1,5 @@
 // Operations with random options on one to three tensors. A row makes a function; the shapes, dtypes and values of
-// its tensors are drawn
-// by what the row says of itself. Adding a row is all that a new operation needs.
+// its tensors are drawn by what the row says of itself. Adding a row is all that a new operation needs.
 using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;

@@ -5,8 +5,7 @@ namespace TorchBridge.Export.Tests.Generators;
 
 /// <summary>
 /// Random operations, modules and chains of operations with random options, dtypes, shapes and values, exported and
-/// compared on inputs that
-/// the export has not seen: other batches, NaN, infinities, ties, large numbers.
+/// compared on inputs that the export has not seen: other batches, NaN, infinities, ties, large numbers.
 /// </summary>
 public static class OperationGenerator
 {

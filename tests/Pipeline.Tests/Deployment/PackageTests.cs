@@ -126,7 +126,11 @@ public class PackageTests(TinyModel model) : IClassFixture<TinyModel>
     {
         using var folder = new TempFolder();
         Assert.Equal(0, Package(folder, "docker").ExitCode);
-        var lines = File.ReadAllLines(folder["to", "Dockerfile"]);
+        // A backslash at its end continues a line.
+        var lines = File.ReadAllText(folder["to", "Dockerfile"])
+            .ReplaceLineEndings("\n")
+            .Replace("\\\n", "", StringComparison.Ordinal)
+            .Split('\n');
         Assert.Contains("USER $APP_UID", lines);
         Assert.Contains(lines, line =>
             line.StartsWith("FROM mcr.microsoft.com/dotnet/aspnet:10.0-", StringComparison.Ordinal)

@@ -85,8 +85,7 @@ public class BatchQueueTests
         clock.Advance(TimeSpan.FromMilliseconds(3));
         Assert.False(taken.IsCompleted);
         // Ten milliseconds after the first, not after the second. The worker may not have set its timer yet: the
-        // clock goes on until it
-        // has.
+        // clock goes on until it has.
         while (!taken.IsCompleted)
             clock.Advance(TimeSpan.FromMilliseconds(1));
         Assert.Equal(2, (await taken)!.Count);

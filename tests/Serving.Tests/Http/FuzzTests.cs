@@ -13,8 +13,7 @@ namespace TorchBridge.Serving.Tests.Http;
 
 /// <summary>
 /// 200,000 requests that a generator makes, most of them damaged, through the very handlers of the server, body
-/// reader and guard included:
-/// none may end in 500, and one that is not damaged must be answered with what was sent.
+/// reader and guard included: none may end in 500, and one that is not damaged must be answered with what was sent.
 /// </summary>
 public sealed class FuzzTests : IAsyncLifetime
 {

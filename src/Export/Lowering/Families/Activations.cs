@@ -1,6 +1,6 @@
 // Activations, element by element. Where ONNX has no operator before opset 20, or ONNX Runtime no kernel for float64,
-// the formula is
-// written out; ONNX Runtime fuses some of them again. float16 and bfloat16 are computed in float32 and rounded once.
+// the formula is written out; ONNX Runtime fuses some of them again. float16 and bfloat16 are computed in float32 and
+// rounded once.
 //   GELU      x/2 (1 + erf(x / sqrt 2));  tanh form: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
 //   SiLU      x sigmoid(x)          Mish      x tanh(softplus(x))        LogSigmoid  min(x, 0) - log1p(exp(-|x|))
 //   Softplus  log1p(exp(beta x)) / beta, and x itself where beta x > threshold

@@ -1,6 +1,5 @@
 // Arithmetic with broadcasting and scalars. The result's dtype is TorchSharp's; operands are cast to it before the
-// node, as type promotion
-// does, float16 and bfloat16 to float32. A scalar becomes a rank-0 initializer of that dtype.
+// node, as type promotion does, float16 and bfloat16 to float32. A scalar becomes a rank-0 initializer of that dtype.
 //   fmod          x - trunc(x / y) y, the sign of x
 //   remainder     r = fmod(x, y), and r + y where r has the other sign than y
 //   floor_divide  (x - r) / y with that r, rounded to the whole number it is but for the rounding; floor(x / y) is

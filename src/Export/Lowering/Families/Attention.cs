@@ -1,10 +1,9 @@
 // Attention. softmax(q k^T / sqrt(d) + mask) v, per head; sequences are [L, N, E] as TorchSharp's modules have them.
 //   encoder layer  x = norm1(x + attention(x)); x = norm2(x + linear2(act(linear1(x))))
-//   decoder layer  x = norm1(x + attention(x)); x = norm2(x + attention(x, memory)); x = norm3(x + feed-forward(x))
+// decoder layer  x = norm1(x + attention(x)); x = norm2(x + attention(x, memory)); x = norm3(x + feed-forward(x))
 // Masks: key_padding_mask true means "leave out"; attn_mask is added to the scores, a boolean one too, as libtorch's
-// C++ modules do (true is
-// + 1 there, where Python leaves out); in scaled_dot_product_attention a boolean true means "take part".
-// Source: Vaswani et al. 2017.
+// C++ modules do (true is + 1 there, where Python leaves out); in scaled_dot_product_attention a boolean true means
+// "take part". Source: Vaswani et al. 2017.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

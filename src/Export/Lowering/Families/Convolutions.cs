@@ -1,7 +1,6 @@
 // Convolutions: Conv and ConvTranspose, weights [out, in/groups, k...] and [in, out/groups, k...], the same in both
-// frameworks.
-// Padding `Same` of TorchSharp puts the odd element at the end, per axis total = dilation (k - 1); other padding
-// modes become Pad.
+// frameworks. Padding `Same` of TorchSharp puts the odd element at the end, per axis total = dilation (k - 1); other
+// padding modes become Pad.
 using System.Reflection;
 using TorchSharp;
 using TorchSharp.Modules;

@@ -1,7 +1,6 @@
 // Embeddings. A table whose rows are renormalized (max_norm) is written as it is after that: each row w with |w|_p >
-// max_norm becomes
-// w max_norm / (|w|_p + 1e-7). EmbeddingBag is Gather, and the sum, mean or maximum of each bag without the entries
-// of padding_index:
+// max_norm becomes w max_norm / (|w|_p + 1e-7). EmbeddingBag is Gather, and the sum, mean or maximum of each bag
+// without the entries of padding_index:
 //   [N, L]               a bag a row
 //   [M], offsets [B]     bag b has entries offsets[b] up to offsets[b + 1]: member[b, m], and the bags are member x
 // rows

@@ -1,10 +1,8 @@
 // Indexing. x[...] is taken apart axis by axis: a number is Gather with a scalar, a slice is Slice, None is
-// Unsqueeze. Index tensors come
-// last: one is Gather; several are brought to the front and are GatherND, and the axes that they make go back to
-// where the first of them
-// stood if they stood side by side. x[...] = y writes where the same indexing of the element numbers points: numbers
-// = Range(size of x) as
-// x's shape; ScatterElements on the flat tensor. A mask that is written through is Where.
+// Unsqueeze. Index tensors come last: one is Gather; several are brought to the front and are GatherND, and the axes
+// that they make go back to where the first of them stood if they stood side by side. x[...] = y writes where the
+// same indexing of the element numbers points: numbers = Range(size of x) as x's shape; ScatterElements on the flat
+// tensor. A mask that is written through is Where.
 using TorchBridge.Export.Capture;
 using TorchSharp;
 using TorchSharp.Modules;

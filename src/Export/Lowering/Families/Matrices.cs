@@ -1,6 +1,5 @@
 // Matrix products. MatMul broadcasts leading axes as torch.matmul does, and takes vectors. float16 and bfloat16 are
-// summed in float32, small
-// integers in int32; beta = 0 leaves the addend out, NaN and all, as TorchSharp does.
+// summed in float32, small integers in int32; beta = 0 leaves the addend out, NaN and all, as TorchSharp does.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -1,6 +1,5 @@
 // Functions of one tensor, element by element. An integer argument of a function that gives floats is cast first, as
-// TorchSharp does;
-// float16 and bfloat16 are computed in float32 and rounded once.
+// TorchSharp does; float16 and bfloat16 are computed in float32 and rounded once.
 using TorchBridge.Export.Capture;
 using TorchSharp;
 using static TorchSharp.torch;

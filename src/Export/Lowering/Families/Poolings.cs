@@ -1,12 +1,9 @@
 // Pooling. Ceil mode is extra padding at the end where the sizes are fixed (the counts then are TorchSharp's: the
-// extra is never counted).
-// Adaptive pooling to 1 is global pooling; to other sizes each output i of n averages or maximises inputs floor(i h /
-// n) to
-// ceil((i + 1) h / n) - 1, axis by axis: the windows are gathered. NaN is the largest number, which ONNX Runtime's
-// MaxPool passes over:
-// a second pooling finds the windows that have one.
-// LPPool: (sum x^p)^(1/p) with the sign as TorchSharp has it: sign(a) relu(|a|) k, to 1/p, where a is the average of
-// x^p over k elements.
+// extra is never counted). Adaptive pooling to 1 is global pooling; to other sizes each output i of n averages or
+// maximises inputs floor(i h / n) to ceil((i + 1) h / n) - 1, axis by axis: the windows are gathered. NaN is the
+// largest number, which ONNX Runtime's MaxPool passes over: a second pooling finds the windows that have one. LPPool:
+// (sum x^p)^(1/p) with the sign as TorchSharp has it: sign(a) relu(|a|) k, to 1/p, where a is the average of x^p over
+// k elements.
 using System.Globalization;
 using TorchSharp;
 using TorchSharp.Modules;

@@ -2,10 +2,9 @@
 //            TorchSharp                     ONNX
 //   LSTM     i f g o                        i o f c          W [dirs, 4H, in], R [dirs, 4H, H], B [dirs, 8H]
 //   GRU      r z n                          z r h            linear_before_reset = 1: n = tanh(W x + b + r (R h + b'))
-//   RNN      one gate, tanh or ReLU         the same
-// ONNX's sequence is [T, N, in], its output [T, dirs, N, H], which becomes [T, N, dirs H]. Layers follow each other;
-// dropout between
-// them is nothing in eval mode. Cells are written out.
+// RNN      one gate, tanh or ReLU         the same ONNX's sequence is [T, N, in], its output [T, dirs, N, H], which
+// becomes [T, N, dirs H]. Layers follow each other; dropout between them is nothing in eval mode. Cells are written
+// out.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

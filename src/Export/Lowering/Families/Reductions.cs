@@ -2,10 +2,9 @@
 //   var   sum((x - mean)^2) / max(n - correction, 0), in float64, as TorchSharp accumulates it: no overflow, no
 // cancellation
 //   mean  sum / n where an axis may be empty: 0 / 0 is NaN then, as in TorchSharp
-//   norm  (sum |x|^p)^(1/p); of matrices the largest or smallest sum of a row or column
-// NaN: ONNX Runtime's ReduceMax, ReduceMin, ArgMax and ArgMin pass over it, so it is looked for apart. Integers: its
-// sums and products go
-// through float64, its ReduceMax and ReduceMin look at the low 32 bits of 64.
+// norm  (sum |x|^p)^(1/p); of matrices the largest or smallest sum of a row or column NaN: ONNX Runtime's ReduceMax,
+// ReduceMin, ArgMax and ArgMin pass over it, so it is looked for apart. Integers: its sums and products go through
+// float64, its ReduceMax and ReduceMin look at the low 32 bits of 64.
 using TorchBridge.Export.Onnx;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -442,8 +441,7 @@ internal static class Reductions
             );
         var x = Ranks.Vector(c, c.Tensor());
         // The lower of the two in the middle: element (n - 1) / 2 of the sorted ones, the last of (n + 1) / 2. Of
-        // nothing it is NaN, which
-        // stands behind the others.
+        // nothing it is NaN, which stands behind the others.
         var count = new Formula(c, c.Node("Reshape", ScalarType.Int64, 1, [Count(c, x, null), c.Constant(1)]));
         var half = ((count + 1) / 2).Max(count.Number(1)).Value;
         var filled =

@@ -1,7 +1,6 @@
 // Resampling. Where ONNX Runtime's Resize computes what libtorch does, it is Resize: nearest is asymmetric and floor;
-// linear and cubic are
-// half-pixel, or align_corners; cubic has a = -0.75. Elsewhere the elements and their weights are computed as
-// libtorch does and gathered:
+// linear and cubic are half-pixel, or align_corners; cubic has a = -0.75. Elsewhere the elements and their weights
+// are computed as libtorch does and gathered:
 //   nearest    element floor(i scale), scale = in / out or 1 / scale_factor in float32, which Resize rounds otherwise
 // unless out = 2^k in
 //   linear     at s = max((i + 1/2) scale - 1/2, 0), or i (in - 1) / (out - 1): (1 - t) x[floor s] + t x[floor s +

@@ -1,6 +1,5 @@
 // Searching. Where a number belongs among sorted ones is how many of them are less (or not greater, with right:
-// true): counted, one by one.
-// NaN belongs behind all of them.
+// true): counted, one by one. NaN belongs behind all of them.
 using TorchSharp;
 using static TorchSharp.torch;
 

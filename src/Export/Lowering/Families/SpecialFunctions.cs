@@ -1,7 +1,6 @@
 // Functions that ONNX has not, or that ONNX Runtime has for float32 only, written with operators that it has for
-// float64 too. Each is exact
-// to a few units in the last place of the dtype it is given, also for results near zero, and keeps NaN, infinities
-// and the sign of zero.
+// float64 too. Each is exact to a few units in the last place of the dtype it is given, also for results near zero,
+// and keeps NaN, infinities and the sign of zero.
 //   log1p, expm1   Kahan: with u = 1 + x, log(u) x / (u - 1); with u = exp(x), (u - 1) x / log(u)
 //   erf, erfc      Cody 1969, rational Chebyshev approximations in three ranges
 //   atan           Cephes: reduced to |x| <= 0.66 at tan(pi/8) and tan(3 pi/8), a rational function there

@@ -1,6 +1,5 @@
 // conv 3x3 stride 2, BatchNorm, hard-swish; inverted residual blocks; conv 1x1, BatchNorm, hard-swish; global average
-// pool; linear,
-// hard-swish, dropout, linear. BatchNorm here has eps 0.001 and momentum 0.01, as in torchvision.
+// pool; linear, hard-swish, dropout, linear. BatchNorm here has eps 0.001 and momentum 0.01, as in torchvision.
 // Sources: Howard et al. 2019, "Searching for MobileNetV3", tables 1 and 2; torchvision/models/mobilenetv3.py for the
 // keys.
 using TorchBridge.Training.Initialization;

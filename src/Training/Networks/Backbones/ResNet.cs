@@ -1,11 +1,9 @@
 // conv 7x7 stride 2, BatchNorm, ReLU, max pool 3x3 stride 2; four stages of residual blocks, the last three of which
-// halve the maps and
-// double the channels; global average pool; linear.
+// halve the maps and double the channels; global average pool; linear.
 //   basic block       3x3 (stride) - 3x3                      18 and 34 layers
-//   bottleneck        1x1 - 3x3 (stride) - 1x1, 4 x channels  50 layers; the stride is the 3x3's, as torchvision has
-// it ("ResNet v1.5")
-// Sources: He et al. 2016, "Deep Residual Learning for Image Recognition", table 1; torchvision/models/resnet.py for
-// the keys.
+// bottleneck        1x1 - 3x3 (stride) - 1x1, 4 x channels  50 layers; the stride is the 3x3's, as torchvision has it
+// ("ResNet v1.5") Sources: He et al. 2016, "Deep Residual Learning for Image Recognition", table 1;
+// torchvision/models/resnet.py for the keys.
 using TorchBridge.Training.Initialization;
 using TorchSharp;
 using TorchSharp.Modules;

@@ -1,7 +1,6 @@
 // s = hardsigmoid(W2 relu(W1 mean(x) + b1) + b2), one number a channel; x is multiplied by it. W1 has a quarter of
-// the channels, rounded
-// to a multiple of 8 and not down by more than a tenth. Source: Hu et al. 2018, "Squeeze-and-Excitation Networks";
-// torchvision.
+// the channels, rounded to a multiple of 8 and not down by more than a tenth. Source: Hu et al. 2018,
+// "Squeeze-and-Excitation Networks"; torchvision.
 using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
