@@ -1,6 +1,6 @@
-using System.Globalization;
 // Classifies pictures without ML.NET, after the model has checked itself on this machine.
 // Usage: ConsoleClassifier MODEL.onnx PICTURE…
+using System.Globalization;
 using TorchBridge.Inference;
 
 if (args.Length < 2)

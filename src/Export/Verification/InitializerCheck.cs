@@ -1,7 +1,7 @@
-using System.Globalization;
 // Why: one changed weight among millions does not show in logits. So the written file is read back, and every tensor
 // in it is compared bit for bit: a parameter with the module's own, a folded one with a second computation in float64
 // (by TorchSharp's operations, from the module's own tensors), anything else with what the exporter computed.
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using TorchBridge.Export.Folding;

@@ -1,4 +1,3 @@
-using System.Globalization;
 // What it does: reads a picture as stock ML.NET 5 does (LoadImages, ResizeImages with IsoCrop and the centre as anchor,
 // ExtractPixels), byte for byte, so that training, the stock zip and our own serving see the same pixels:
 //   decode   SKCodec into the platform's colour order, premultiplied alpha, no colour space, EXIF orientation not
@@ -9,6 +8,7 @@ using System.Globalization;
 // extract  red, green, blue planes, 0 to 255; alpha is dropped after premultiplication (a transparent pixel is
 // black). PictureReading says where a model wants it otherwise: antialiased, or turned as EXIF says. One difference,
 // on purpose: a picture that ends too early is an error here. Stock decoding pads it in silence.
+using System.Globalization;
 using Microsoft.ML.Data;
 using SkiaSharp;
 

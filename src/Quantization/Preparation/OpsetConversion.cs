@@ -1,4 +1,3 @@
-using System.Globalization;
 // What it does: states a model of opset 11 or 12 in opset 13, whose DequantizeLinear has a scale a channel.
 //   Squeeze, Unsqueeze, ReduceSum   axes:  an attribute becomes an input
 //   Split                           split: an attribute becomes an input
@@ -6,6 +5,7 @@ using System.Globalization;
 // reshape(f(flatten(x, axis), -1), shape(x))
 //   Dropout                         ratio: an attribute became an input in 12; in inference it is not read
 // All other operators of 11 and 12 mean the same in 13. Source: ONNX, docs/Changelog.md.
+using System.Globalization;
 using TorchBridge.Onnx.Graph;
 using TorchBridge.Onnx.Proto;
 

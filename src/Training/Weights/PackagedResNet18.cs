@@ -1,4 +1,3 @@
-using System.Globalization;
 // What it does: reads the ResNet-18 of the NuGet package Microsoft.ML.DnnImageFeaturizer.ResNet18 (MIT; trained on
 // ImageNet, written by CNTK) and gives its tensors torchvision's keys.
 //   blocks     CNTK's ResNet-18 has three blocks in its last stage, the published one two: 20 layers with weights.
@@ -14,6 +13,7 @@ using System.Globalization;
 //   padding    CNTK pads 3 before and 2 after (7x7) and 1 and 0 (3x3) where the stride is 2. For maps of even size
 // the last row and column
 //              of a symmetric padding are never read, so this is torchvision's padding at 224 pixels.
+using System.Globalization;
 using TorchBridge.Onnx.Format;
 using TorchBridge.Onnx.Graph;
 using TorchBridge.Training.Data;
