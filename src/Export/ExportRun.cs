@@ -75,13 +75,15 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     /// once more with a further trace.</summary>
     private ExportReport WriteDecided(ModelTracer tracer, ModelCapture capture)
     {
+        string? wrongGraph = null;
         for (var attempt = 0; ; attempt++)
         {
             var takesFirst = attempt > FurtherTraces;
             var traced = Timed("capture", () => capture.Merge(takesFirst));
+            OnnxGraph? unfolded = null;
             try
             {
-                var unfolded = Timed("lower", () => Lower(traced));
+                unfolded = Timed("lower", () => Lower(traced));
                 keep.Clear();
                 return WriteVerified(tracer, capture, traced, unfolded);
             }
@@ -95,6 +97,11 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
             }
             catch (UntracedSizeException wrong)
             {
+                // A further trace that changes no formula cannot mend what is wrong.
+                var graph = GraphText.Of(unfolded!);
+                if (graph == wrongGraph)
+                    throw wrong.Difference;
+                wrongGraph = graph;
                 if (attempt > 2 * FurtherTraces || !Timed("capture", () => capture.Exploration.Try(wrong.Point)))
                     throw wrong.Difference;
             }

@@ -1,0 +1,91 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace TorchBridge.Onnx.Graph;
+
+/// <summary>
+/// A graph as text, one line a node: <c>y:[batch, 8] = Gemm(x, fc.weight, fc.bias) {transB=1}</c>. Large tensors are
+/// named by type and shape; whole numbers that a graph computes sizes with are spelled out. Two graphs of one text
+/// differ in their weights at most.
+/// </summary>
+internal static class GraphText
+{
+    /// <summary>Tensors of more elements are named by their shape alone.</summary>
+    private const int Spelled = 16;
+
+    /// <summary>The text of a graph. Lines end with a line feed; numbers are invariant.</summary>
+    public static string Of(OnnxGraph graph)
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"opset {graph.Opset}\n");
+        foreach (var input in graph.Inputs.Where(input => !graph.Initializers.ContainsKey(input.Name)))
+            text.Append(CultureInfo.InvariantCulture, $"input {Info(input)}\n");
+        foreach (var node in graph.Nodes)
+        {
+            var outputs = node.Outputs.Select(name => Output(graph, name));
+            var inputs = node.Inputs.Select(name => Input(graph, name));
+            text.Append(CultureInfo.InvariantCulture, $"{string.Join(", ", outputs)} = {Operator(node)}");
+            text.Append(CultureInfo.InvariantCulture, $"({string.Join(", ", inputs)})");
+            if (node.Attributes.Count > 0)
+                text.Append(
+                    CultureInfo.InvariantCulture,
+                    $" {{{string.Join(", ", node.Attributes.Select(Attribute))}}}"
+                );
+            text.Append('\n');
+        }
+
+        foreach (var output in graph.Outputs)
+            text.Append(CultureInfo.InvariantCulture, $"output {Info(output)}\n");
+        return text.ToString();
+    }
+
+    private static string Operator(OnnxNode node) => node.Domain is "" ? node.OpType : $"{node.Domain}.{node.OpType}";
+
+    private static string Info(ValueInfo info) => $"{info.Name}: {info.Type}{Shape(info.Dims)}";
+
+    private static string Output(OnnxGraph graph, string name) =>
+        graph.Infos.TryGetValue(name, out var info) ? $"{name}:{Shape(info.Dims)}" : name;
+
+    private static string Input(OnnxGraph graph, string name)
+    {
+        if (!graph.Initializers.TryGetValue(name, out var tensor))
+            return name;
+        return Values(tensor) is { } values
+            ? $"{tensor.Type}{(tensor.Dims.Length == 0 ? "" : Shape(tensor.Dims))} {values}"
+            : $"{name}: {tensor.Type}{Shape(tensor.Dims)}";
+    }
+
+    private static string? Values(Initializer tensor)
+    {
+        if (tensor.Count > Spelled || tensor.Source is not null)
+            return null;
+        return tensor.Type switch
+        {
+            ElementType.Int64 => Join(MemoryMarshal.Cast<byte, long>(tensor.Data.Span).ToArray()),
+            ElementType.Float32 when tensor.Count == 1 => Join(
+                MemoryMarshal.Cast<byte, float>(tensor.Data.Span).ToArray()
+            ),
+            ElementType.Float64 when tensor.Count == 1 => Join(
+                MemoryMarshal.Cast<byte, double>(tensor.Data.Span).ToArray()
+            ),
+            _ => null,
+        };
+    }
+
+    private static string Attribute(KeyValuePair<string, object> attribute) =>
+        $"{attribute.Key}="
+        + attribute.Value switch
+        {
+            long[] values => $"[{Join(values)}]",
+            float[] values => $"[{Join(values)}]",
+            string[] values => $"[{string.Join(", ", values)}]",
+            Initializer tensor => $"{tensor.Type}{Shape(tensor.Dims)} {Values(tensor)}",
+            var other => Convert.ToString(other, CultureInfo.InvariantCulture),
+        };
+
+    private static string Shape<T>(IEnumerable<T> dims) => $"[{Join(dims)}]";
+
+    private static string Join<T>(IEnumerable<T> values) =>
+        string.Join(", ", values.Select(value => Convert.ToString(value, CultureInfo.InvariantCulture)));
+}
