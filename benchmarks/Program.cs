@@ -28,11 +28,13 @@ if (args is [Peer.Option, var peer, .. var arguments])
 Argument<string> subject = new("SUBJECT")
 {
     Description =
-        $"One of: {string.Join(", ", Subjects.All.Keys)}; `micro` for the BenchmarkDotNet subjects; or `fuzz`.",
+        $"One of: {string.Join(", ", Subjects.All.Keys)}; `micro` for the BenchmarkDotNet subjects; `fuzz` or `generate`.",
 };
 Argument<string?> door = new("DOOR")
 {
-    Description = $"With fuzz, one door: {string.Join(", ", FuzzDoors.All.Keys)}. All without it.",
+    Description =
+        $"With fuzz, one door: {string.Join(", ", FuzzDoors.All.Keys)}; with generate, one generator: "
+        + $"{string.Join(", ", GenerateSubject.All.Keys)}. All without it.",
     Arity = ArgumentArity.ZeroOrOne,
 };
 Option<double> minutes = new("--minutes")
@@ -42,10 +44,14 @@ Option<double> minutes = new("--minutes")
 };
 Option<int> inputs = new("--inputs")
 {
-    Description = "With fuzz: most inputs a door.",
+    Description = "Most inputs of a door, or cases of a generator.",
     DefaultValueFactory = _ => int.MaxValue,
 };
-Option<int> seed = new("--seed") { Description = "With fuzz: decides the inputs.", DefaultValueFactory = _ => 1 };
+Option<int> seed = new("--seed")
+{
+    Description = "With fuzz: decides the inputs; with generate: the first case.",
+    DefaultValueFactory = _ => 1,
+};
 Option<string> kept = new("--kept")
 {
     Description = "With fuzz: folder for the inputs that fail.",
@@ -88,10 +94,12 @@ root.SetAction(parsed =>
             parsed.GetValue(seed),
             parsed.GetValue(kept)!
         );
+    if (name == "generate")
+        return GenerateSubject.Run(parsed.GetValue(door), parsed.GetValue(inputs), parsed.GetValue(seed));
     if (!Subjects.All.TryGetValue(name, out var run))
     {
         Console.Error.WriteLine(
-            $"There is no subject '{name}'; there are {string.Join(", ", Subjects.All.Keys)}, micro and fuzz."
+            $"There is no subject '{name}'; there are {string.Join(", ", Subjects.All.Keys)}, micro, fuzz and generate."
         );
         return 2;
     }

@@ -1,4 +1,4 @@
-namespace TorchBridge.Export.Tests;
+namespace TorchBridge.Export.Tests.Generators;
 
 /// <summary>What came of a generated case.</summary>
 public enum GeneratedOutcome

@@ -1,4 +1,4 @@
-namespace TorchBridge.Export.Tests;
+namespace TorchBridge.Export.Tests.Generators;
 
 /// <summary>A generated case and what came of it.</summary>
 /// <param name="Outcome">What came of it.</param>

@@ -4,7 +4,7 @@ using TorchBridge.Export.Verification;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace TorchBridge.Export.Tests;
+namespace TorchBridge.Export.Tests.Generators;
 
 /// <summary>
 /// Random C# formulas of one to three free sizes, used as sizes and as numbers, exported and compared at sizes that

@@ -1,4 +1,4 @@
-namespace TorchBridge.Export.Tests;
+namespace TorchBridge.Export.Tests.Generators;
 
 /// <summary>Generated formulas of sizes: the file equals the module at sizes never traced, or the export is
 /// refused.</summary>
