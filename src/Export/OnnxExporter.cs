@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -7,7 +6,13 @@ namespace TorchBridge.Export;
 /// <summary>Turns TorchSharp modules into ONNX files that compute the same, or refuses.</summary>
 public static class OnnxExporter
 {
-    private static readonly ConditionalWeakTable<nn.Module, object> Gates = [];
+    /// <summary>
+    /// One export at a time: each switches the modes of its modules, which models may share, and seeds the random
+    /// state of the process, and puts both back.
+    /// </summary>
+    private static readonly Lock Gate = new();
+
+    private static readonly AsyncLocal<bool> IsExporting = new();
 
     /// <summary>
     /// Exports a module as it computes in eval mode. The module's weights, modes and gradients and the global random
@@ -41,8 +46,22 @@ public static class OnnxExporter
         if (options.Opset is < 17 or > 21)
             throw new ExportException($"ExportOptions.Opset is {options.Opset}; allowed are 17 to 21");
 
-        // One export of a model at a time: each switches its modes and puts them back. Different models may go at once.
-        lock (Gates.GetOrCreateValue(model))
-            return new ExportRun(model, examples, path, options).Run();
+        if (IsExporting.Value)
+            throw new ExportException(
+                $"{path} is to be exported from inside of forward, which another export is running. Export before or "
+                    + "after; forward itself must not."
+            );
+        lock (Gate)
+        {
+            IsExporting.Value = true;
+            try
+            {
+                return new ExportRun(model, examples, path, options).Run();
+            }
+            finally
+            {
+                IsExporting.Value = false;
+            }
+        }
     }
 }

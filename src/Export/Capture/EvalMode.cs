@@ -23,11 +23,16 @@ internal sealed class EvalMode : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        // Parents first: train() reaches the children, whose own mode is put back after it.
-        foreach (var (module, training) in modes)
+        // Parents first: train() reaches the children, whose own mode is put back after it. A child of several parents
+        // may stand before one of them, hence again until nothing changes; each pass is right one level further down.
+        for (var (pass, isDone) = (0, false); !isDone && pass < modes.Length; pass++)
         {
-            if (module.training != training)
+            isDone = true;
+            foreach (var (module, training) in modes.Where(mode => mode.Module.training != mode.Training))
+            {
                 module.train(training);
+                isDone = false;
+            }
         }
 
         random.set_rng_state(randomState);

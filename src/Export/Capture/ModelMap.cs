@@ -69,8 +69,8 @@ internal sealed class ModelMap
     /// length of a table).</summary>
     public IEnumerable<long> IntegerFields() => Paths.Keys.SelectMany(module => Integers(module, depth: 0));
 
-    /// <summary>Finds modules in fields, arrays, lists and dictionaries of the user's classes: what forward may call
-    /// without their being registered.</summary>
+    /// <summary>Finds modules in fields, arrays, lists and dictionaries of the user's classes, and in what their lambdas
+    /// capture: what forward may call without their being registered.</summary>
     private void AddUnregistered()
     {
         var open = new Queue<(object Owner, string Path)>(
@@ -91,7 +91,7 @@ internal sealed class ModelMap
                 {
                     if (value is nn.Module module && !Paths.ContainsKey(module) && !TorchHandles.IsDisposed(module))
                         AddUnregistered(module, name);
-                    if (TorchTypes.IsUser(value.GetType()) && value is not Delegate && seen.Add(value))
+                    if (TorchTypes.IsUser(value.GetType()) && seen.Add(value))
                         open.Enqueue((value, value is nn.Module known ? Paths.GetValueOrDefault(known, name) : name));
                 }
             }
@@ -122,8 +122,12 @@ internal sealed class ModelMap
         const int most = 10_000;
         switch (value)
         {
-            case null or string or Tensor or Delegate:
+            case null or string or Tensor:
                 return [];
+            case Delegate lambda:
+                return lambda
+                    .GetInvocationList()
+                    .SelectMany(one => depth < deepest ? Contents(one.Target, name, depth + 1) : []);
             case nn.Module:
                 return [(name, value)];
             case IDictionary dictionary when depth < deepest:
