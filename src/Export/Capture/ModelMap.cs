@@ -67,7 +67,11 @@ internal sealed class ModelMap
 
     /// <summary>Whole numbers in the fields of the user's modules, and in what their lambdas capture (window, stride,
     /// length of a table).</summary>
-    public IEnumerable<long> IntegerFields() => Paths.Keys.SelectMany(module => Integers(module, depth: 0));
+    public IEnumerable<long> IntegerFields()
+    {
+        var seen = new HashSet<object>(ReferenceEqualityComparer.Instance);
+        return Paths.Keys.SelectMany(module => Integers(module, depth: 0, seen));
+    }
 
     /// <summary>Finds modules in fields, arrays, lists and dictionaries of the user's classes, and in what their lambdas
     /// capture: what forward may call without their being registered.</summary>
@@ -155,11 +159,11 @@ internal sealed class ModelMap
             BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly
         );
 
-    private static IEnumerable<long> Integers(object? value, int depth)
+    private static IEnumerable<long> Integers(object? value, int depth, HashSet<object> seen)
     {
         const BindingFlags fields =
             BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
-        const int deepest = 4;
+        const int deepest = 16;
         switch (value)
         {
             case int number:
@@ -171,18 +175,19 @@ internal sealed class ModelMap
             case long[] numbers:
                 return numbers;
             case Delegate { Target: not null } lambda when depth < deepest:
-                return Integers(lambda.Target, depth + 1);
+                return Integers(lambda.Target, depth + 1, seen);
             case null:
                 return [];
             default:
                 break;
         }
 
-        // Modules are looked into at the top; what they hold is a module with a path of its own, or a closure.
-        var isClosure = value.GetType().Name.Contains("DisplayClass", StringComparison.Ordinal);
-        if (depth > 0 && !isClosure)
+        // Modules are looked into at the top: what they hold is a module with a path of its own, a closure, or an object
+        // of the user's with settings.
+        var isSettings = value is not (nn.Module or Tensor) && TorchTypes.IsUser(value.GetType());
+        if ((depth > 0 && !isSettings) || depth >= deepest || !seen.Add(value))
             return [];
-        return FieldsOf(value.GetType(), fields).SelectMany(field => Integers(field.GetValue(value), depth + 1));
+        return FieldsOf(value.GetType(), fields).SelectMany(field => Integers(field.GetValue(value), depth + 1, seen));
     }
 
     private static IEnumerable<FieldInfo> FieldsOf(Type type, BindingFlags flags)

@@ -285,15 +285,16 @@ public sealed class LoweringContext
         string.Join(
             ", ",
             values
+                .Index()
+                .DistinctBy(pair => pair.Item) // the same value at other sizes tells nothing more
                 .Take(4)
-                .Select(
-                    (value, i) =>
-                        string.Create(
-                            CultureInfo.InvariantCulture,
-                            $"{value} at {builder.Traced.Symbols.Describe(builder.Traced.Points[i])}"
-                        )
+                .Select(pair =>
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{pair.Item} at {builder.Traced.Symbols.Describe(builder.Traced.Points[pair.Index])}"
+                    )
                 )
-        ) + (values.Count > 4 ? " …" : "");
+        ) + (values.Distinct().Count() > 4 ? " …" : "");
 
     /// <summary>A vector of sizes for Reshape, Expand and their like.</summary>
     internal GraphValue SizeVector(IReadOnlyList<object?> sizes)

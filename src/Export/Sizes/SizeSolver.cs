@@ -24,6 +24,16 @@ internal sealed class SizeSolver
 
     private const int LeavesOfPairs = 24;
     private const int LeavesOfPool = 6;
+    private const int RivalsOfFormula = 3;
+
+    /// <summary>How two of the pool make a size, in the order in which <see cref="PoolWithPool"/> looks.</summary>
+    private static readonly SizeOperator[] Together =
+    [
+        SizeOperator.Multiply,
+        SizeOperator.Add,
+        SizeOperator.Subtract,
+        SizeOperator.Multiply,
+    ];
 
     // csharpier-ignore
     private static readonly long[] UsualConstants =
@@ -73,7 +83,14 @@ internal sealed class SizeSolver
     public IReadOnlyList<SizeLeaf> Leaves => leaves;
 
     /// <summary>A formula with its values in the traces.</summary>
-    private sealed record Formula(long[] Values, Func<SizeExpression> Make);
+    private sealed record Formula(long[] Values, Func<SizeExpression> Make)
+    {
+        /// <summary>Other formulas of the same values: h / 31 beside h / 32 where no trace had 31 or more.</summary>
+        public List<Func<SizeExpression>> Rivals { get; } = [];
+
+        /// <summary>The formula and its rivals.</summary>
+        public IEnumerable<SizeExpression> All() => Rivals.Prepend(Make).Select(make => make());
+    }
 
     /// <summary>All simplest formulas whose values these are, different in form; none where nothing fits.</summary>
     /// <param name="values">One a trace.</param>
@@ -277,17 +294,21 @@ internal sealed class SizeSolver
         var hasZeros = values.Contains(0);
         foreach (var a in Pool())
         {
-            if (hasZeros && Factor(values, a) is { } other)
-                yield return Binary(SizeOperator.Multiply, a.Make(), other.Make());
-            if (Find(a, x => x.Value - x.Known) is { } summand)
-                yield return Binary(SizeOperator.Add, a.Make(), summand.Make());
-            if (Find(a, x => x.Known - x.Value) is { } subtrahend)
-                yield return Binary(SizeOperator.Subtract, a.Make(), subtrahend.Make());
-            if (
-                Find(a, x => x.Known != 0 && x.Value % x.Known == 0 ? x.Value / x.Known : SizeExpression.Undefined) is
-                { } factor
-            )
-                yield return Binary(SizeOperator.Multiply, a.Make(), factor.Make());
+            Formula?[] others =
+            [
+                hasZeros ? Factor(values, a) : null,
+                Find(a, x => x.Value - x.Known),
+                Find(a, x => x.Known - x.Value),
+                Find(a, x => x.Known != 0 && x.Value % x.Known == 0 ? x.Value / x.Known : SizeExpression.Undefined),
+            ];
+            foreach (var (operation, other) in Together.Zip(others))
+            {
+                if (other is null)
+                    continue;
+                foreach (var left in a.All())
+                foreach (var right in other.All())
+                    yield return Binary(operation, left, right);
+            }
         }
 
         Formula? Find(Formula known, Func<(long Known, long Value), long> other)
@@ -363,11 +384,17 @@ internal sealed class SizeSolver
                         SizeExpression.Apply(operation, formula.Values[0], constant) == values[0]
                         && Fits(values, formula, constant, operation)
                     )
-                        yield return Binary(operation, formula.Make(), constant);
+                    {
+                        foreach (var one in formula.All())
+                            yield return Binary(operation, one, constant);
+                    }
                 }
 
                 if (constant - formula.Values[0] == values[0] && Fits(values, i => constant - formula.Values[i]))
-                    yield return Binary(SizeOperator.Subtract, constant, formula.Make());
+                {
+                    foreach (var one in formula.All())
+                        yield return Binary(SizeOperator.Subtract, constant, one);
+                }
             }
         }
     }
@@ -447,12 +474,15 @@ internal sealed class SizeSolver
         poolByValues = new Dictionary<long[], Formula>(VectorComparer.Instance);
         void Add(long[] values, Func<SizeExpression> make)
         {
-            if (
-                values.All(value => value == values[0])
-                || values.Contains(SizeExpression.Undefined)
-                || poolByValues.ContainsKey(values)
-            )
+            if (values.All(value => value == values[0]) || values.Contains(SizeExpression.Undefined))
                 return;
+            if (poolByValues.TryGetValue(values, out var known))
+            {
+                if (known.Rivals.Count < RivalsOfFormula)
+                    known.Rivals.Add(make);
+                return;
+            }
+
             var formula = new Formula(values, make);
             pool.Add(formula);
             poolByValues.Add(values, formula);

@@ -29,9 +29,25 @@ internal static class Paddings
     {
         if (mode == "wrap")
             return Circular(c, input, pads);
+        if (mode == "reflect" && pads.Any(pad => pad < 0) && pads.Any(pad => pad > 0))
+            return Cut(c, Pad(c, input, [.. pads.Select(pad => Math.Max(pad, 0))], mode, value), pads);
         GraphValue[] inputs =
             mode == "constant" ? [input, c.Constants(pads), c.Scalar(value, input.Type)] : [input, c.Constants(pads)];
         return c.Like("Pad", inputs, ("mode", mode));
+    }
+
+    /// <summary>Cuts what negative pads cut, behind the others: Pad cuts first, and then reflects less.</summary>
+    private static GraphValue Cut(LoweringContext c, GraphValue input, long[] pads)
+    {
+        var rank = pads.Length / 2;
+        for (var axis = 0; axis < rank; axis++)
+        {
+            var (before, after) = (pads[axis], pads[rank + axis]);
+            if (before < 0 || after < 0)
+                input = Layout.Slice(c, input, axis, Math.Max(0, -before), after < 0 ? after : long.MaxValue);
+        }
+
+        return input;
     }
 
     /// <summary>Turns TorchSharp's order (last axis first, begin and end) into ONNX's.</summary>
