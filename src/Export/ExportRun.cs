@@ -108,6 +108,24 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         }
     }
 
+    /// <summary>Whether a graph computes with sizes, beyond reading them.</summary>
+    private static bool HasFormulas(OnnxGraph graph)
+    {
+        var sizes = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var node in graph.Nodes)
+        {
+            if (node.OpType is "Shape" || (node.OpType is "Gather" or "Cast" && sizes.Contains(node.Inputs[0])))
+                sizes.UnionWith(node.Outputs);
+            else if (node.OpType is "Add" or "Sub" or "Mul" or "Div" or "Mod" or "Min" or "Max" or "Sqrt")
+            {
+                if (node.Inputs.Any(sizes.Contains))
+                    return true;
+            }
+        }
+
+        return false;
+    }
+
     private bool IsLeaf(nn.Module module) =>
         options.Lowerings.Modules.ContainsKey(module.GetType()) || OperatorTable.Default.Find(module) is not null;
 
@@ -130,7 +148,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     {
         var operations = new IsolatedOperations(tracer, traced);
         using var verifier = options.Verify
-            ? Timed("verify", () => Verifier(tracer, capture, traced, operations))
+            ? Timed("verify", () => Verifier(tracer, capture, traced, operations, HasFormulas(unfolded)))
             : null;
         var twinIsVerified = false;
         while (true)
@@ -187,11 +205,12 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         ModelTracer tracer,
         ModelCapture capture,
         TracedGraph traced,
-        IsolatedOperations operations
+        IsolatedOperations operations,
+        bool hasFormulas
     )
     {
         var reference = new ReferenceModel(tracer, [.. traced.Inputs.Select(input => input.Name)]);
-        return new ModelVerifier(reference, capture, traced, operations, options);
+        return new ModelVerifier(reference, capture, traced, operations, options, hasFormulas);
     }
 
     /// <summary>Verifies the graph before folding, with the tolerance that its layers' condition needs.</summary>

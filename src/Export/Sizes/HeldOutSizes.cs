@@ -10,7 +10,9 @@ internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
 
     /// <summary>Groups of points: of each the first that forward takes is used.</summary>
     /// <param name="isCheap">Whether a run costs next to nothing.</param>
-    public IEnumerable<IReadOnlyList<SizePoint>> Choose(bool isCheap)
+    /// <param name="hasFormulas">Whether the graph computes with sizes. A formula that is right nearly everywhere shows
+    /// its fault at few sizes.</param>
+    public IEnumerable<IReadOnlyList<SizePoint>> Choose(bool isCheap, bool hasFormulas)
     {
         var symbols = exploration.Symbols;
         if (symbols.Names.Count == 0)
@@ -38,7 +40,7 @@ internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
 
         if (!isCheap)
             yield break;
-        for (var i = 0; i < 6; i++)
+        for (var i = 0; i < (hasFormulas ? 40 : 6); i++)
             yield return
             [
                 .. Enumerable.Range(0, 4).Select(_ => Point(random.NextInt64(1, 40), 0.1 + (2 * random.NextDouble()))),

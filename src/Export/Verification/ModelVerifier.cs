@@ -79,12 +79,14 @@ internal sealed class ModelVerifier : IDisposable
     /// <param name="traced">Its trace.</param>
     /// <param name="operations">Compares single operations.</param>
     /// <param name="options">More examples, seed.</param>
+    /// <param name="hasFormulas">Whether the graph computes with sizes.</param>
     public ModelVerifier(
         ReferenceModel reference,
         ModelCapture capture,
         TracedGraph traced,
         IsolatedOperations operations,
-        ExportOptions options
+        ExportOptions options,
+        bool hasFormulas
     )
     {
         this.reference = reference;
@@ -96,7 +98,7 @@ internal sealed class ModelVerifier : IDisposable
         AddExamples(options);
         var random = new Random(options.Seed ^ 0x5EED);
         var isCheap = capture.Exploration.Work < CheapWork;
-        foreach (var alternatives in new HeldOutSizes(capture.Exploration, options.Seed).Choose(isCheap))
+        foreach (var alternatives in new HeldOutSizes(capture.Exploration, options.Seed).Choose(isCheap, hasFormulas))
             AddFirstThatRuns(alternatives, random);
         AddSpecialValues(random);
     }

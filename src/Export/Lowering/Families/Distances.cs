@@ -48,6 +48,11 @@ internal static class Distances
     private static Formula Argument(LoweringContext c, int position) =>
         new(c, c.Cast(c.Tensor(position), Kernels.Wide(c.ResultType())));
 
+    /// <summary>The least length, as TorchSharp has it: in the tensors' own dtype, where float16 makes 1e-8 zero, and
+    /// a vector of zeros has no direction.</summary>
+    private static double Least(LoweringContext c, double eps) =>
+        c.ResultType() == ScalarType.Float16 ? (double)(Half)eps : eps;
+
     private static GraphValue Cosine(LoweringContext c, long dim, double eps)
     {
         var (x, y) = (Argument(c, 0), Argument(c, 1));
@@ -65,7 +70,7 @@ internal static class Distances
         Formula Unit(Formula value)
         {
             var length = new Formula(c, Reductions.Norm(c, value.Value, 2, [axis], keep: true));
-            return value / length.Max(length.Number(eps));
+            return value / length.Max(length.Number(Least(c, eps)));
         }
 
         return Reductions.Reduce(c, "ReduceSum", (Unit(x) * Unit(y)).Value, [axis], keep: false);
@@ -121,7 +126,7 @@ internal static class Distances
             c,
             Reductions.Norm(c, x.Value, c.Number(2, "p"), [c.Axis(c.Integer(1, "dim"), x.Value.Rank)], keep: true)
         );
-        var unit = x / length.Max(length.Number(c.Number(1e-12, "eps")));
+        var unit = x / length.Max(length.Number(Least(c, c.Number(1e-12, "eps"))));
         c.Result(c.ResultRank() == 0 ? Layout.Reshape(c, unit.Value, c.Constants([]), 0) : unit.Value);
     }
 }
