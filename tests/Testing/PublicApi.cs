@@ -34,24 +34,8 @@ public static class PublicApi
     }
 
     /// <summary>Compares an assembly with its committed snapshot; null where they agree, else what to do.</summary>
-    public static string? Difference(Assembly assembly, string snapshot)
-    {
-        var actual = Of(assembly);
-        var expected = File.Exists(snapshot) ? File.ReadAllText(snapshot).ReplaceLineEndings("\n") : "";
-        if (actual == expected)
-            return null;
-        var received = Path.Combine(
-            AppContext.BaseDirectory,
-            $"{Path.GetFileNameWithoutExtension(snapshot)}.received.txt"
-        );
-        File.WriteAllText(received, actual);
-        var first = actual
-            .Split('\n')
-            .Except(expected.Split('\n'))
-            .Concat(expected.Split('\n').Except(actual.Split('\n')))
-            .FirstOrDefault();
-        return $"the public API has changed ('{first?.Trim()}'). Where that is meant, copy {received} to {snapshot}.";
-    }
+    public static string? Difference(Assembly assembly, string snapshot) =>
+        Snapshot.Difference(Of(assembly), snapshot, "the public API");
 
     private static bool IsVisible(MemberInfo member) =>
         member switch

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
+using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Onnx.Graph;
 
@@ -74,8 +75,24 @@ internal static class GraphText
     }
 
     private static string Attribute(KeyValuePair<string, object> attribute) =>
-        $"{attribute.Key}="
-        + attribute.Value switch
+        $"{attribute.Key}={Text(attribute.Value is AttributeProto stored ? Value(stored) : attribute.Value)}";
+
+    /// <summary>What a message of a file holds.</summary>
+    private static object Value(AttributeProto stored) =>
+        stored.Type switch
+        {
+            AttributeProto.Types.AttributeType.Int => stored.I,
+            AttributeProto.Types.AttributeType.Float => stored.F,
+            AttributeProto.Types.AttributeType.String => stored.S.ToStringUtf8(),
+            AttributeProto.Types.AttributeType.Ints => stored.Ints.ToArray(),
+            AttributeProto.Types.AttributeType.Floats => stored.Floats.ToArray(),
+            AttributeProto.Types.AttributeType.Strings => stored.Strings.Select(text => text.ToStringUtf8()).ToArray(),
+            AttributeProto.Types.AttributeType.Tensor => Initializer.Of(stored.T),
+            var other => other,
+        };
+
+    private static string? Text(object value) =>
+        value switch
         {
             long[] values => $"[{Join(values)}]",
             float[] values => $"[{Join(values)}]",
