@@ -493,6 +493,7 @@ internal sealed class Recorder
         else
             states.AddResults(op, inputs, results);
         Trace.Work += WorkOf(module, inputs, results);
+        Trace.LargestResult = Math.Max(Trace.LargestResult, results.Sum(made => made.IsInvalid ? 0.0 : made.numel()));
         CollectNowAndThen(results);
     }
 

@@ -101,6 +101,8 @@ internal sealed class ModelVerifier : IDisposable
         var isCheap = capture.Exploration.Work < CheapWork;
         foreach (var alternatives in new HeldOutSizes(capture.Exploration, options.Seed).Choose(isCheap))
             AddFirstThatRuns(alternatives, random);
+        foreach (var (point, _) in traced.Shortcuts)
+            AddFirstThatRuns([point], random);
         AddSpecialValues(random);
     }
 
@@ -211,6 +213,8 @@ internal sealed class ModelVerifier : IDisposable
 
     private bool TryAdd(SizePoint point, Random random, InputKind kind, Action<SizePoint, Exception> leaveOut)
     {
+        if (capture.Exploration.IsTooLarge(point))
+            return false;
         using var scope = NewDisposeScope();
         var inputs = capture.Maker.Make(capture.Exploration.Symbols, point, random, kind);
         try
@@ -311,6 +315,8 @@ internal sealed class ModelVerifier : IDisposable
             return;
         }
 
+        if (traced.Shortcuts.FirstOrDefault(shortcut => shortcut.Point.Equals(one.Point)).Refusal is { } otherPath)
+            throw otherPath;
         if (!capture.Exploration.IsTraced(one.Point))
             throw new UntracedSizeException(one.Point, difference);
         throw new ParityException($"{difference.Message}{FirstThatDiffers(graph, path, one.Inputs)}", difference)
@@ -384,7 +390,10 @@ internal sealed class ModelVerifier : IDisposable
 
         // Where no operation differs by itself, ONNX Runtime's own rewriting of the graph is to blame, or the fold: a
         // scale of zero times an infinity.
-        return one.IsSpecial ? differing.All(IsTolerated) : differing.Length > 0 && differing.All(IsTolerated);
+        // And sin of a large integer turns a rounding of its argument into any number.
+        return one.IsSpecial || one.Kind == InputKind.LargeIntegers
+            ? differing.All(IsTolerated)
+            : differing.Length > 0 && differing.All(IsTolerated);
 
         bool IsTolerated(ValueParity value) => IsolatedOperations.OperatorsOf(graph, value.Value).Overlaps(tolerated);
     }
