@@ -370,7 +370,9 @@ internal sealed class Recorder
     /// <summary>Reads the arguments, before the call is made: it may dispose or change them.</summary>
     private void Begin(CallSite site, MethodBase method, object?[] arguments, Tensor? inPlace = null)
     {
-        if (arguments.OfType<Tensor>().Any(tensor => !tensor.IsInvalid && tensor.is_sparse))
+        if (arguments.OfType<Tensor>().Any(tensor => tensor.IsInvalid))
+            throw Refuse(site, $"{site.CalleeName} is given {TensorStates.WasDisposed}");
+        if (arguments.OfType<Tensor>().Any(tensor => tensor.is_sparse))
             throw Refuse(
                 site,
                 $"{site.CalleeName} is given a sparse tensor, which an ONNX graph cannot have. Use to_dense() before it."

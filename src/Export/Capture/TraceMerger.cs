@@ -233,10 +233,10 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
                 );
             if (at < 0)
                 continue;
-            var (path, _) = (First.MadeModules.Count > at ? First : trace).MadeModules[at];
+            var (path, _, place) = (First.MadeModules.Count > at ? First : trace).MadeModules[at];
             throw new ExportException(
                 path,
-                null,
+                place,
                 $"this module is made in forward, and its options or weights are others in another run ({Compared(point)}). "
                     + "Make it in the constructor; where an option follows a size, use the function of torch.nn.functional."
             );

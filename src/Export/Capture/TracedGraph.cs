@@ -134,8 +134,9 @@ internal sealed class Trace
     /// <summary>Numbers in the largest result of an operation.</summary>
     public double LargestResult { get; set; }
 
-    /// <summary>Modules that forward itself made: path, and what their type, options and weights are.</summary>
-    public List<(string Path, string Content)> MadeModules { get; } = [];
+    /// <summary>Modules that forward itself made: path, what their type, options and weights are, and where they are
+    /// called.</summary>
+    public List<(string Path, string Content, string? Place)> MadeModules { get; } = [];
 
     /// <summary>What forward changed of what it finds again at the next call, for a message.</summary>
     public List<string> ChangedState { get; } = [];

@@ -183,7 +183,7 @@ public sealed class LoweringContext
     /// <summary>The dtype of a result in TorchSharp.</summary>
     /// <param name="index">Which result.</param>
     public ScalarType ResultType(int index = 0) =>
-        IsUsed(index) ? builder.Traced.Values[op.Results[index]].Type : Tensor().Type;
+        IsUsed(index) ? ComplexPairs.PartOf(builder.Traced.Values[op.Results[index]].Type) : Tensor().Type;
 
     /// <summary>The rank of a result.</summary>
     /// <param name="index">Which result.</param>
