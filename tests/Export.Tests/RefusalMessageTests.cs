@@ -83,6 +83,24 @@ public class RefusalMessageTests
     }
 
     [Fact]
+    public void A_buffer_that_forward_disposes_is_named_and_still_there_afterwards()
+    {
+        var model = new DisposesBuffer();
+        var error = Refused(model, randn(2, 4));
+        Assert.Contains("disposes 'scale'", error.Message, StringComparison.Ordinal);
+        Assert.Contains("Leave disposeAfter out", error.Message, StringComparison.Ordinal);
+        Assert.Contains("line ", error.Place, StringComparison.Ordinal);
+        Assert.Equal(new float[] { 2, 2, 2, 2 }, model.get_buffer("scale")!.data<float>().ToArray());
+    }
+
+    [Fact]
+    public void A_tensor_in_a_plain_field_that_forward_disposes_is_followed()
+    {
+        var model = new DisposesField();
+        Exported.Check(model, [randn(2, 4)]);
+    }
+
+    [Fact]
     public void State_from_call_to_call_is_named()
     {
         var error = Refused(new Accumulates(), randn(2, 4));
@@ -176,6 +194,34 @@ public class RefusalMessageTests
             : base(nameof(WritesParameter)) => RegisterComponents();
 
         public override Tensor forward(Tensor x) => x * weight.mul_(0.5);
+    }
+
+    private sealed class DisposesBuffer : nn.Module<Tensor, Tensor>
+    {
+        private Tensor scale = full(4, 2.0f);
+
+        public DisposesBuffer()
+            : base(nameof(DisposesBuffer)) => RegisterComponents();
+
+        public override Tensor forward(Tensor x)
+        {
+            scale = scale.to(x.device, copy: true, disposeAfter: true).DetachFromDisposeScope();
+            return x * scale;
+        }
+    }
+
+    private sealed class DisposesField : nn.Module<Tensor, Tensor>
+    {
+        private Tensor scale = full(4, 2.0f);
+
+        public DisposesField()
+            : base(nameof(DisposesField)) { }
+
+        public override Tensor forward(Tensor x)
+        {
+            scale = scale.to(x.device, copy: true, disposeAfter: true).DetachFromDisposeScope();
+            return x * scale;
+        }
     }
 
     private sealed class Accumulates : nn.Module<Tensor, Tensor>

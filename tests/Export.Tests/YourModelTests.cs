@@ -122,10 +122,14 @@ public partial class YourModelTests
             ],
         };
         // </structure>
-        Exported.Check(new Bag(), example, options, shapes: _ => [
-                [5],
-                [2],
-            ]);
+        using var model = new Bag();
+        Unseen.Check(
+            model,
+            inputs => [model.call(inputs[0], inputs[1])],
+            example,
+            options,
+            [tensor(new long[] { 0, 8, 8, 1, 2 }), tensor(new long[] { 0, 3 })]
+        );
     }
 
     [Fact]

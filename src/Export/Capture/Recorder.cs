@@ -401,7 +401,21 @@ internal sealed class Recorder
             .ToArray();
         if ((inPlace ?? InPlaceTarget(method, arguments)) is { } target)
             CheckWrite(site, target);
+        var disposeAfter = Array.FindIndex(parameters, parameter => parameter.Name == "disposeAfter");
+        if (disposeAfter >= 0 && arguments[disposeAfter + shift] is true)
+            CheckDispose(site, (Tensor)arguments[0]!);
         begun.Push((arguments, converted));
+    }
+
+    /// <summary>What the model has registered is not disposed: nothing could put it back.</summary>
+    private void CheckDispose(CallSite site, Tensor target)
+    {
+        if (model.FindParameter(target) is ({ } name, { } own) && ReferenceEquals(own, target))
+            throw Refuse(
+                site,
+                $"{site.CalleeName} disposes '{name}', which is registered in the model: a field of tensors is, by "
+                    + "RegisterComponents. Leave disposeAfter out there."
+            );
     }
 
     /// <summary>What a graph cannot keep is not changed: parameters. Buffers may be written: whether that means
