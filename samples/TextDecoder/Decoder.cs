@@ -1,5 +1,5 @@
-// A decoder that takes its key/value cache as inputs and returns it as outputs. A graph keeps no state: whoever generates
-// text hands the cache of one step to the next.
+// A decoder that takes its key/value cache as inputs and returns it as outputs. A graph keeps no state: whoever
+// generates text hands the cache of one step to the next.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

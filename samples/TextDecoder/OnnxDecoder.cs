@@ -8,8 +8,8 @@ internal sealed class OnnxDecoder(string path, int layers, int heads, int headWi
     private readonly InferenceSession session = new(path);
     private readonly RunOptions runOptions = new();
 
-    /// <summary>The most likely tokens, one after another: the prompt at once, then each token by itself with the cache
-    /// of those before it.</summary>
+    /// <summary>The most likely tokens, one after another: the prompt at once, then each token by itself with the
+    /// cache of those before it.</summary>
     public long[] Generate(long[] prompt, int count)
     {
         var generated = new long[count];

@@ -5,7 +5,8 @@ namespace TorchBridge.Export;
 
 /// <summary>Whether a module exports: for people (<see cref="ToString"/>) and for programs.</summary>
 /// <param name="Report">What the export did; null where it was refused. Its file is gone.</param>
-/// <param name="Refusals">Everything that stands in the way, each with module path, method and line, cause and way out.</param>
+/// <param name="Refusals">Everything that stands in the way, each with module path, method and line, cause and way
+/// out.</param>
 public sealed record ExportCheck(ExportReport? Report, IReadOnlyList<ExportException> Refusals)
 {
     /// <summary>Whether it exports.</summary>

@@ -54,8 +54,8 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
     }
 
     /// <summary>
-    /// Where an axis has size 1, forward may leave something out that does nothing there, a causal mask say. The graph
-    /// is that of the other sizes, and the verification shows whether it is right at this one too.
+    /// Where an axis has size 1, forward may leave something out that does nothing there, a causal mask say. The
+    /// graph is that of the other sizes, and the verification shows whether it is right at this one too.
     /// </summary>
     private List<(SizePoint Point, ExportException Refusal)> LeaveShortcutsOut()
     {

@@ -1,4 +1,5 @@
-// What it does: lowers operations on complex numbers, which ONNX Runtime does not have, as operations on pairs of reals.
+// What it does: lowers operations on complex numbers, which ONNX Runtime does not have, as operations on pairs of
+// reals.
 //   views, sizes, sums   linear: the operation's own rule, once for the real parts and once for the imaginary ones
 //   products             (a + bi)(c + di) = (ac - bd) + (ad + bc)i; with a real factor each part by itself
 //   polar                abs cos angle, abs sin angle

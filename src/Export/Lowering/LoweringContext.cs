@@ -471,17 +471,11 @@ public sealed class LoweringContext
             double number => Scalar(number, type),
             bool flag => Scalar(flag ? 1 : 0, type),
             VaryingInteger varying => Cast(
-                Like("Squeeze", [SizeValue(varying), Constants([0])]) with
-                {
-                    Rank = 0,
-                },
+                Node("Squeeze", ScalarType.Int64, 0, [SizeValue(varying), Constants([0])]),
                 type
             ),
             VaryingNumber varying => Cast(
-                Like("Squeeze", [builder.Number(Solve(varying.Values)), Constants([0])]) with
-                {
-                    Rank = 0,
-                },
+                Node("Squeeze", ScalarType.Float64, 0, [builder.Number(Solve(varying.Values)), Constants([0])]),
                 type
             ),
             var other => throw Refuse($"{other ?? "null"} is neither a tensor nor a number"),

@@ -14,7 +14,8 @@ internal static class Factories
     {
         foreach (var name in (string[])["zeros", "zeros_like", "new_zeros"])
             table.Operation(name, "Expand", c => Filled(c, 0L), "sizes that follow free axes");
-        // What stands in an empty tensor is not defined, so zeros are as right as anything: it is filled or written into.
+        // What stands in an empty tensor is not defined, so zeros are as right as anything: it is filled or written
+        // into.
         foreach (var name in (string[])["empty", "empty_like", "new_empty"])
             table.Operation(
                 name,
