@@ -383,6 +383,13 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         {
             if (example is null || example.IsInvalid)
                 throw new ExportException("", null, $"example {i + 1} is null or has been disposed");
+            if (ComplexPairs.IsComplex(example.dtype))
+                throw new ExportException(
+                    "",
+                    null,
+                    $"the input '{names[i]}' is of complex numbers, which ONNX Runtime has none of. "
+                        + "Take pairs of reals, and begin forward with view_as_complex(…)."
+                );
         }
 
         return [.. names.Zip(examples)];

@@ -64,4 +64,38 @@ public static class OnnxExporter
             }
         }
     }
+
+    /// <summary>
+    /// Tells whether a module exports, at which sizes and with which nodes, or everything that stands in the way. It is
+    /// exported and compared as by <see cref="Export(nn.Module, Tensor[], string, ExportOptions)"/>, and the file
+    /// removed again.
+    /// </summary>
+    /// <param name="model">Any module.</param>
+    /// <param name="examples">One a tensor argument of <c>forward</c>.</param>
+    /// <param name="options">How.</param>
+    /// <returns>What was found; nothing that stands in the way is thrown.</returns>
+    public static ExportCheck Check(nn.Module model, Tensor[] examples, ExportOptions? options = null)
+    {
+        var folder = Directory.CreateTempSubdirectory("torchbridge-check-");
+        try
+        {
+            return new ExportCheck(Export(model, examples, Path.Combine(folder.FullName, "model.onnx"), options), []);
+        }
+        catch (ExportException refusal)
+        {
+            return new ExportCheck(null, refusal.All);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    /// <summary>Tells whether a module of one input exports.</summary>
+    /// <param name="model">Any module.</param>
+    /// <param name="example">An input as <c>forward</c> takes it.</param>
+    /// <param name="options">How.</param>
+    /// <returns>What was found.</returns>
+    public static ExportCheck Check(nn.Module model, Tensor example, ExportOptions? options = null) =>
+        Check(model, [example], options);
 }

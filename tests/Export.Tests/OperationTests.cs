@@ -437,6 +437,9 @@ public class OperationTests
             x => F.dropout2d(x, 0.5, training: false) + F.dropout3d(x.unsqueeze(1), 0.5, training: false).squeeze(1),
             Pictures
         );
+        Unary("empty, empty_like, new_empty", x =>
+            x + empty([x.size(0), 3, 4]).fill_(2) + empty_like(x).zero_() + x.new_empty(3, 4).fill_(0.5)
+        );
         Unary("new_zeros, new_ones, new_full", x => x + x.new_zeros(3, 4) + x.new_ones(3, 4) + x.new_full(3, 4, 2.5f));
         Unary("zeros_like, ones_like, full_like", x => (x * ones_like(x)) + zeros_like(x) + full_like(x, 3));
         Unary("linalg.vector_norm", x => linalg.vector_norm(x, 3, [1]));

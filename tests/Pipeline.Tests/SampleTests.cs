@@ -23,6 +23,15 @@ public class SampleTests(TinyModel model) : IClassFixture<TinyModel>
     }
 
     [Fact]
+    public void The_text_decoder_generates_what_TorchSharp_generates()
+    {
+        var result = Run.Program(Sample("TextDecoder"), []);
+        Assert.Equal(0, result.ExitCode);
+        Assert.Contains("the same 50 tokens", result.Output, StringComparison.Ordinal);
+        Assert.Contains("a cache holds what was seen", result.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_batch_job_goes_on_where_a_picture_is_broken()
     {
         using var folder = new TempFolder();

@@ -13,6 +13,9 @@ internal sealed class FieldGuard
 {
     private const int MostItems = 10_000;
     private readonly List<(object Owner, FieldInfo Field, object? Value)> fields = [];
+
+    /// <summary>Other handles of the tensors in fields: a run may dispose what it finds there.</summary>
+    private readonly Dictionary<Tensor, Tensor> aliases = new(ReferenceEqualityComparer.Instance);
     private readonly List<(object Collection, object?[] Items)> collections = [];
 
     /// <summary>Remembers them.</summary>
@@ -27,6 +30,8 @@ internal sealed class FieldGuard
             {
                 var value = field.GetValue(owner);
                 fields.Add((owner, field, value));
+                if (value is Tensor { IsInvalid: false } tensor and not TorchSharp.Modules.Parameter)
+                    aliases.TryAdd(tensor, tensor.alias().DetachFromDisposeScope());
                 if (value is null or string or Tensor or nn.Module || !seen.Add(value))
                     continue;
                 if (value is IDictionary { IsReadOnly: false, IsFixedSize: false, Count: < MostItems } dictionary)
@@ -59,9 +64,19 @@ internal sealed class FieldGuard
     /// <summary>Puts back what is different.</summary>
     public void Restore()
     {
-        foreach (var (owner, field, value) in fields)
+        for (var i = 0; i < fields.Count; i++)
         {
+            var (owner, field, value) = fields[i];
             var now = field.GetValue(owner);
+            if (value is Tensor { IsInvalid: true } disposed && aliases.Remove(disposed, out var alias))
+            {
+                Changed.Add($"{owner.GetType().Name}.{field.Name}");
+                aliases.Add(alias, alias.alias().DetachFromDisposeScope());
+                fields[i] = (owner, field, alias);
+                field.SetValue(owner, alias);
+                continue;
+            }
+
             if (field.FieldType.IsValueType ? Equals(now, value) : ReferenceEquals(now, value))
                 continue;
             Changed.Add($"{owner.GetType().Name}.{field.Name}");

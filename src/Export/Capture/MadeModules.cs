@@ -50,7 +50,7 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
             );
         }
 
-        trace.MadeModules.Add((path, Content(module)));
+        trace.MadeModules.Add((path, Content(module), site.Place));
         foreach (var (name, child) in module.named_children())
             Add(child, ModelMap.Join(path, name), site);
     }

@@ -11,6 +11,7 @@ internal sealed class ModelCapture
     private readonly (string Name, Tensor Tensor)[] inputs;
     private readonly ModelTracer tracer;
     private readonly int seed;
+    private readonly bool isVerified;
 
     /// <summary>Traces a model.</summary>
     /// <param name="tracer">Runs it.</param>
@@ -27,6 +28,7 @@ internal sealed class ModelCapture
         this.tracer = tracer;
         this.inputs = inputs;
         seed = options.Seed;
+        isVerified = options.Verify;
         Maker = new InputMaker([.. inputs.Select(input => input.Tensor)]);
         Exploration = new SizeExploration(symbols, TraceAt, seed);
         Exploration.RunExample();
@@ -50,7 +52,8 @@ internal sealed class ModelCapture
     public TracedGraph Merge(bool takesFirst) =>
         new TraceMerger(Exploration.Symbols, Exploration.Traces).Merge(
             tracer.CodeConstants,
-            takesFirst ? _ => false : Exploration.MayBeTried
+            takesFirst ? _ => false : Exploration.MayBeTried,
+            isVerified
         );
 
     /// <summary>What forward writes that its next call finds: buffers and tensors that it keeps.</summary>

@@ -369,7 +369,9 @@ internal sealed class Recorder
     /// <summary>Reads the arguments, before the call is made: it may dispose or change them.</summary>
     private void Begin(CallSite site, MethodBase method, object?[] arguments, Tensor? inPlace = null)
     {
-        if (arguments.OfType<Tensor>().Any(tensor => !tensor.IsInvalid && tensor.is_sparse))
+        if (arguments.OfType<Tensor>().Any(tensor => tensor.IsInvalid))
+            throw Refuse(site, $"{site.CalleeName} is given {TensorStates.WasDisposed}");
+        if (arguments.OfType<Tensor>().Any(tensor => tensor.is_sparse))
             throw Refuse(
                 site,
                 $"{site.CalleeName} is given a sparse tensor, which an ONNX graph cannot have. Use to_dense() before it."
@@ -398,7 +400,21 @@ internal sealed class Recorder
             .ToArray();
         if ((inPlace ?? InPlaceTarget(method, arguments)) is { } target)
             CheckWrite(site, target);
+        var disposeAfter = Array.FindIndex(parameters, parameter => parameter.Name == "disposeAfter");
+        if (disposeAfter >= 0 && arguments[disposeAfter + shift] is true)
+            CheckDispose(site, (Tensor)arguments[0]!);
         begun.Push((arguments, converted));
+    }
+
+    /// <summary>What the model has registered is not disposed: nothing could put it back.</summary>
+    private void CheckDispose(CallSite site, Tensor target)
+    {
+        if (model.FindParameter(target) is ({ } name, { } own) && ReferenceEquals(own, target))
+            throw Refuse(
+                site,
+                $"{site.CalleeName} disposes '{name}', which is registered in the model: a field of tensors is, by "
+                    + "RegisterComponents. Leave disposeAfter out there."
+            );
     }
 
     /// <summary>What a graph cannot keep is not changed: parameters. Buffers may be written: whether that means
@@ -492,6 +508,7 @@ internal sealed class Recorder
         else
             states.AddResults(op, inputs, results);
         Trace.Work += WorkOf(module, inputs, results);
+        Trace.LargestResult = Math.Max(Trace.LargestResult, results.Sum(made => made.IsInvalid ? 0.0 : made.numel()));
         CollectNowAndThen(results);
     }
 

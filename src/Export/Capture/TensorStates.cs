@@ -14,6 +14,11 @@ namespace TorchBridge.Export.Capture;
 /// <param name="model">Names of the parameters.</param>
 internal sealed class TensorStates(Trace trace, ModelMap model)
 {
+    /// <summary>Of a tensor that is no more, for a message.</summary>
+    public const string WasDisposed =
+        "a tensor after it was disposed: by Dispose, or by a dispose scope that has ended. Take it out of the scope with "
+        + "MoveToOuterDisposeScope or DetachFromDisposeScope.";
+
     private readonly ConditionalWeakTable<Tensor, TensorState> states = [];
     private readonly Dictionary<Tensor, TensorState> externals = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<string, TensorState> parameters = new(StringComparer.Ordinal);
@@ -172,7 +177,7 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         if (Find(tensor) is { } known)
             return known;
         if (tensor.IsInvalid)
-            throw new ExportException(path, site.Place, "a tensor is used after it was disposed");
+            throw new ExportException(path, site.Place, $"forward uses {WasDisposed}");
         // Made by nothing recorded: a parameter, or a constant that all traces must agree on (see TraceMerger).
         var (name, own) = model.FindParameter(tensor);
         if (name is not null && parameters.TryGetValue(name, out var state))

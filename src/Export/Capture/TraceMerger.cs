@@ -6,16 +6,20 @@ namespace TorchBridge.Export.Capture;
 
 /// <summary>Merges traces with different sizes into one graph, or refuses with the first difference.</summary>
 /// <param name="symbols">The free axes.</param>
-/// <param name="traces">Where each ran, and what it did; the first one's tensors become the graph's.</param>
-internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint Point, Trace Trace)> traces)
+/// <param name="all">Where each ran, and what it did; the first one's tensors become the graph's.</param>
+internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint Point, Trace Trace)> all)
 {
-    private readonly Trace first = traces[0].Trace;
+    private IReadOnlyList<(SizePoint Point, Trace Trace)> traces = [.. all];
+
+    private Trace First => traces[0].Trace;
 
     /// <summary>Merges them.</summary>
     /// <param name="codeConstants">Whole numbers in the model's code.</param>
     /// <param name="mayBeTried">Whether a point is one where forward might still be traced.</param>
-    public TracedGraph Merge(IReadOnlyList<long> codeConstants, Func<SizePoint, bool> mayBeTried)
+    /// <param name="isVerified">Whether the file will be compared with the model.</param>
+    public TracedGraph Merge(IReadOnlyList<long> codeConstants, Func<SizePoint, bool> mayBeTried, bool isVerified)
     {
+        IReadOnlyList<(SizePoint, ExportException)> shortcuts = isVerified ? LeaveShortcutsOut() : [];
         var ops = new List<TracedOp>();
         for (var i = 0; i < traces.Max(one => one.Trace.Ops.Count); i++)
             ops.Add(MergeOp(i));
@@ -24,7 +28,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         CheckMadeModules();
         foreach (var (point, trace) in traces)
         {
-            if (!trace.Outputs.SequenceEqual(first.Outputs))
+            if (!trace.Outputs.SequenceEqual(First.Outputs))
             {
                 throw new ExportException(
                     "",
@@ -37,16 +41,48 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
 
         return new TracedGraph
         {
-            Values = first.Values,
-            Shapes = [.. first.Values.Select((_, id) => traces.Select(one => one.Trace.Values[id].Shape).ToArray())],
+            Values = First.Values,
+            Shapes = [.. First.Values.Select((_, id) => traces.Select(one => one.Trace.Values[id].Shape).ToArray())],
             Ops = ops,
             Symbols = symbols,
             Points = [.. traces.Select(one => one.Point)],
             CodeConstants = codeConstants,
             MayBeTried = mayBeTried,
-            Outputs = first.Outputs,
+            Outputs = First.Outputs,
+            Shortcuts = shortcuts,
         };
     }
+
+    /// <summary>
+    /// Where an axis has size 1, forward may leave something out that does nothing there, a causal mask say. The
+    /// graph is that of the other sizes, and the verification shows whether it is right at this one too.
+    /// </summary>
+    private List<(SizePoint Point, ExportException Refusal)> LeaveShortcutsOut()
+    {
+        var shortcuts = new List<(SizePoint, ExportException)>();
+        var all = traces;
+        foreach (var one in all.Skip(1))
+        {
+            if (!one.Point.Sizes.Contains(1) || IsSamePath(one.Trace))
+                continue;
+            traces = [all[0], one];
+            try
+            {
+                for (var i = 0; i < Math.Max(First.Ops.Count, one.Trace.Ops.Count); i++)
+                    MergeOp(i);
+            }
+            catch (ExportException refusal)
+            {
+                shortcuts.Add((one.Point, refusal));
+            }
+        }
+
+        traces = [.. all.Where(one => !shortcuts.Any(left => left.Item1.Equals(one.Point)))];
+        return shortcuts;
+    }
+
+    private bool IsSamePath(Trace trace) =>
+        trace.Ops.Count == First.Ops.Count && trace.Ops.Zip(First.Ops).All(pair => IsSame(pair.Second, pair.First));
 
     private string Compared(SizePoint point) =>
         symbols.Names.Count == 0
@@ -154,14 +190,14 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
     {
         foreach (var (point, trace) in traces)
         {
-            for (var id = 0; id < first.Values.Count; id++)
+            for (var id = 0; id < First.Values.Count; id++)
             {
-                TracedValue value = first.Values[id],
+                TracedValue value = First.Values[id],
                     other = trace.Values[id];
                 if (other.Shape.Length == value.Shape.Length && other.Type == value.Type)
                     continue;
                 var shapes = $"[{string.Join(", ", value.Shape)}] and [{string.Join(", ", other.Shape)}]";
-                if (first.Ops.FirstOrDefault(op => op.Results.Contains(id)) is not { } maker)
+                if (First.Ops.FirstOrDefault(op => op.Results.Contains(id)) is not { } maker)
                     throw new ExportException(
                         $"a tensor from outside has another rank or dtype in another run: {shapes}"
                     );
@@ -190,17 +226,17 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         foreach (var (point, trace) in traces.Skip(1))
         {
             var at = Enumerable
-                .Range(0, Math.Max(first.MadeModules.Count, trace.MadeModules.Count))
+                .Range(0, Math.Max(First.MadeModules.Count, trace.MadeModules.Count))
                 .FirstOrDefault(
-                    i => first.MadeModules.ElementAtOrDefault(i) != trace.MadeModules.ElementAtOrDefault(i),
+                    i => First.MadeModules.ElementAtOrDefault(i) != trace.MadeModules.ElementAtOrDefault(i),
                     -1
                 );
             if (at < 0)
                 continue;
-            var (path, _) = (first.MadeModules.Count > at ? first : trace).MadeModules[at];
+            var (path, _, place) = (First.MadeModules.Count > at ? First : trace).MadeModules[at];
             throw new ExportException(
                 path,
-                null,
+                place,
                 $"this module is made in forward, and its options or weights are others in another run ({Compared(point)}). "
                     + "Make it in the constructor; where an option follows a size, use the function of torch.nn.functional."
             );
@@ -209,11 +245,11 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
 
     private void CheckConstants()
     {
-        var expected = Constants(first);
+        var expected = Constants(First);
         foreach (var (point, trace) in traces.Skip(1))
         {
             var constants = Constants(trace);
-            if (trace.Values.Count != first.Values.Count || constants.Length != expected.Length)
+            if (trace.Values.Count != First.Values.Count || constants.Length != expected.Length)
                 throw new ExportException(
                     "",
                     null,
@@ -224,7 +260,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
             {
                 if (constants[i].Id == expected[i].Id && AreEqual(constants[i], expected[i]))
                     continue;
-                var user = first.Ops.FirstOrDefault(op =>
+                var user = First.Ops.FirstOrDefault(op =>
                     ValueRef.In(op.Arguments).Any(reference => reference.Id == expected[i].Id)
                 );
                 const string reason =

@@ -131,8 +131,12 @@ internal sealed class Trace
     /// <summary>Multiply-adds of this run, roughly: for deciding how many further runs are affordable.</summary>
     public double Work { get; set; }
 
-    /// <summary>Modules that forward itself made: path, and what their type, options and weights are.</summary>
-    public List<(string Path, string Content)> MadeModules { get; } = [];
+    /// <summary>Numbers in the largest result of an operation.</summary>
+    public double LargestResult { get; set; }
+
+    /// <summary>Modules that forward itself made: path, what their type, options and weights are, and where they are
+    /// called.</summary>
+    public List<(string Path, string Content, string? Place)> MadeModules { get; } = [];
 
     /// <summary>What forward changed of what it finds again at the next call, for a message.</summary>
     public List<string> ChangedState { get; } = [];
@@ -165,6 +169,10 @@ internal sealed class TracedGraph
     public IReadOnlyList<FreeInput> Inputs => Symbols.Inputs;
 
     public required IReadOnlyList<(string Name, int Value)> Outputs { get; init; }
+
+    /// <summary>Points with an axis of size 1 where forward takes another path than elsewhere: what is refused if the
+    /// graph is not right there too.</summary>
+    public IReadOnlyList<(SizePoint Point, ExportException Refusal)> Shortcuts { get; init; } = [];
 
     /// <summary>
     /// Looks for a point at which one of several formulas of the inputs' sizes differs from the first; false where

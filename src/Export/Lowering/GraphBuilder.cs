@@ -15,6 +15,11 @@ internal sealed class GraphBuilder
     private readonly Dictionary<string, int> names = new(StringComparer.Ordinal);
     private readonly Dictionary<string, GraphValue> sizes = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> dims = new(StringComparer.Ordinal);
+    private readonly Dictionary<int, GraphValue>[] parts =
+    [
+        [],
+        [],
+    ];
     private SizeSolver? inputSolver;
 
     public GraphBuilder(TracedGraph traced, int opset, IDictionary<string, ModuleOptions> moduleOptions)
@@ -41,6 +46,12 @@ internal sealed class GraphBuilder
     public TracedGraph Traced => traced;
 
     public IDictionary<string, ModuleOptions> ModuleOptions { get; }
+
+    /// <summary>Which part of complex values is read and defined: 0 for the real, 1 for the imaginary one.</summary>
+    public int Part { get; set; }
+
+    /// <summary>Whether a traced value is of complex numbers.</summary>
+    public bool IsComplex(int id) => ComplexPairs.IsComplex(traced.Values[id].Type);
 
     /// <summary>Lowers every operation and names the outputs.</summary>
     public OnnxGraph Build(
@@ -86,6 +97,15 @@ internal sealed class GraphBuilder
             ? custom.GetValueOrDefault(op.Module.GetType()) ?? table.Find(op.Module)
             : customMethods.GetValueOrDefault($"{op.Method.DeclaringType?.FullName}.{op.Method.Name}")
                 ?? table.Find(op.Method);
+        if (
+            op.Module is null
+            && ValueRef.In(op.Arguments).Select(one => one.Id).Concat(op.Results.Where(id => id >= 0)).Any(IsComplex)
+        )
+        {
+            ComplexPairs.Lower(this, op, row);
+            return;
+        }
+
         if (row is null)
         {
             throw op.Refuse(
@@ -103,7 +123,14 @@ internal sealed class GraphBuilder
     private void StandIn(TracedOp op)
     {
         foreach (var id in op.Results.Where(id => id != TracedOp.Unused && !values.ContainsKey(id)))
-            Define(id, new GraphValue(Unique("refused"), traced.Values[id].Type, traced.Values[id].Shape.Length));
+            Define(
+                id,
+                new GraphValue(
+                    Unique("refused"),
+                    ComplexPairs.PartOf(traced.Values[id].Type),
+                    traced.Values[id].Shape.Length
+                )
+            );
     }
 
     private static ExportException Together(List<ExportException> refusals)
@@ -121,7 +148,10 @@ internal sealed class GraphBuilder
             first.Place,
             $"{first.Reason}{Environment.NewLine}Found after it:{string.Concat(others)}{more}",
             first.InnerException
-        );
+        )
+        {
+            All = different,
+        };
     }
 
     // ---- values --------------------------------------------------------------------------------------------------------------
@@ -130,6 +160,8 @@ internal sealed class GraphBuilder
     /// use.</summary>
     public GraphValue Value(int id)
     {
+        if (IsComplex(id))
+            return PartOf(id);
         if (values.TryGetValue(id, out var known))
             return known;
         var value = traced.Values[id];
@@ -141,13 +173,32 @@ internal sealed class GraphBuilder
         return Define(id, new GraphValue(name, value.Type, value.Shape.Length));
     }
 
+    private GraphValue PartOf(int id)
+    {
+        if (parts[Part].TryGetValue(id, out var known))
+            return known;
+        var value = traced.Values[id];
+        var whole = value.Tensor ?? throw new InvalidOperationException("a complex value that nothing made");
+        using var scope = NewDisposeScope();
+        var name = Unique(
+            $"{(value.Kind == ValueKind.Parameter ? value.Name : $"constant_{id}")}.{(Part == 0 ? "real" : "imag")}"
+        );
+        using var part = view_as_real(whole.detach().resolve_conj()).select(-1, Part).contiguous();
+        Graph.Initializers.Add(name, TensorBytes.ToInitializer(name, part));
+        return Define(id, new GraphValue(name, ComplexPairs.PartOf(value.Type), value.Shape.Length));
+    }
+
     public GraphValue Define(int id, GraphValue value)
     {
-        values[id] = value;
+        (IsComplex(id) ? parts[Part] : values)[id] = value;
         if (value.Name.Length > 0)
             Graph.Origins.TryAdd(value.Name, id);
         if (!Graph.Infos.ContainsKey(value.Name))
-            Graph.Infos[value.Name] = new ValueInfo(value.Name, traced.Values[id].Type.ToOnnx(), Dims(id));
+            Graph.Infos[value.Name] = new ValueInfo(
+                value.Name,
+                ComplexPairs.PartOf(traced.Values[id].Type).ToOnnx(),
+                Dims(id)
+            );
         return value;
     }
 
@@ -396,6 +447,13 @@ internal sealed class GraphBuilder
         for (var i = 0; i < traced.Outputs.Count; i++)
         {
             var (defaultName, id) = traced.Outputs[i];
+            if (IsComplex(id))
+                throw new ExportException(
+                    "",
+                    null,
+                    $"the output '{outputNames?[i] ?? defaultName}' is of complex numbers, which ONNX Runtime has none of. "
+                        + "Return view_as_real(…) of it."
+                );
             bool IsTaken(string candidate) =>
                 Graph.Inputs.Any(input => input.Name == candidate)
                 || Graph.Outputs.Any(output => output.Name == candidate)

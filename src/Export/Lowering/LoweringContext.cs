@@ -183,7 +183,7 @@ public sealed class LoweringContext
     /// <summary>The dtype of a result in TorchSharp.</summary>
     /// <param name="index">Which result.</param>
     public ScalarType ResultType(int index = 0) =>
-        IsUsed(index) ? builder.Traced.Values[op.Results[index]].Type : Tensor().Type;
+        IsUsed(index) ? ComplexPairs.PartOf(builder.Traced.Values[op.Results[index]].Type) : Tensor().Type;
 
     /// <summary>The rank of a result.</summary>
     /// <param name="index">Which result.</param>
@@ -472,17 +472,11 @@ public sealed class LoweringContext
             double number => Scalar(number, type),
             bool flag => Scalar(flag ? 1 : 0, type),
             VaryingInteger varying => Cast(
-                Like("Squeeze", [SizeValue(varying), Constants([0])]) with
-                {
-                    Rank = 0,
-                },
+                Node("Squeeze", ScalarType.Int64, 0, [SizeValue(varying), Constants([0])]),
                 type
             ),
             VaryingNumber varying => Cast(
-                Like("Squeeze", [builder.Number(Solve(varying.Values)), Constants([0])]) with
-                {
-                    Rank = 0,
-                },
+                Node("Squeeze", ScalarType.Float64, 0, [builder.Number(Solve(varying.Values)), Constants([0])]),
                 type
             ),
             var other => throw Refuse($"{other ?? "null"} is neither a tensor nor a number"),

@@ -7,7 +7,9 @@ internal static class Refusals
         "It draws random numbers, which a file cannot repeat. Draw them outside and give them to forward "
         + "as an input, keep them in a buffer, or leave them out in eval mode.";
 
-    private const string Singular = "It needs an iterative solver, which ONNX has no operator for.";
+    private const string Singular =
+        "It needs an iterative solver, which ONNX has no operator for. Compute it in the constructor where it "
+        + "does not follow the input, or outside of the model, and give forward the result.";
 
     private const string OfTheData =
         "The size of its result depends on the data, which a graph of fixed ranks and sizes cannot "

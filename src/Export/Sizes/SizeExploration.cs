@@ -30,6 +30,11 @@ internal sealed class SizeExploration
     private const double WorkOfAnOperation = 4e5;
 
     private const int MostTraces = 64;
+
+    /// <summary>Numbers that one operation may make in a run that only decides or verifies formulas: a gigabyte of them.
+    /// </summary>
+    private const double LargestResult = 2.5e8;
+
     private const long NoLimit = 1 << 20;
 
     // csharpier-ignore
@@ -81,6 +86,42 @@ internal sealed class SizeExploration
     /// <summary>Whether forward may take a point, as far as is known.</summary>
     public bool MayRun(SizePoint point) =>
         domains.Select((domain, symbol) => domain.Contains(point[symbol])).All(contained => contained);
+
+    /// <summary>
+    /// Whether an operation may make more numbers at a point than there should be. Attention over the places of a picture
+    /// grows with the fourth power of its sides: as long as runs have not shown how forward grows, it is taken for that.
+    /// </summary>
+    public bool IsTooLarge(SizePoint point)
+    {
+        var example = Traces[0];
+        var (grown, rows) = Growth(point);
+        var power = Traces
+            .Select(one => (Growth: Growth(one.Point), one.Trace.LargestResult))
+            .Where(one => one.Growth.PerRow > 1.3)
+            .Select(one =>
+                Math.Log(one.LargestResult / example.Trace.LargestResult / one.Growth.Rows)
+                / Math.Log(one.Growth.PerRow)
+            )
+            .DefaultIfEmpty(2)
+            .Max();
+        return example.Trace.LargestResult * rows * Math.Pow(Math.Max(1, grown), Math.Max(1, power)) > LargestResult;
+    }
+
+    /// <summary>How many times the example's numbers a row of the inputs has at a point, and how many times its
+    /// rows.</summary>
+    private (double PerRow, double Rows) Growth(SizePoint point)
+    {
+        double Numbers(SizePoint at) =>
+            Symbols.Inputs.Sum(input => Symbols.ShapeOf(input, at).Aggregate(1.0, (product, size) => product * size));
+        var rows = Enumerable
+            .Range(0, Symbols.Names.Count)
+            .Where(Symbols.IsRows)
+            .Select(symbol => point[symbol] / (double)Math.Max(1, Symbols.Example[symbol]))
+            .DefaultIfEmpty(1)
+            .Max();
+        rows = Math.Max(rows, 1e-3);
+        return (Numbers(point) / Math.Max(1, Numbers(Symbols.Example)) / rows, rows);
+    }
 
     /// <summary>Whether a point may still decide something: forward may take it, and it has not been tried.</summary>
     public bool MayBeTried(SizePoint point) => !tried.Contains(point) && MayRun(point);
@@ -160,7 +201,7 @@ internal sealed class SizeExploration
     /// <summary>Traces a point, if forward takes it. False where it throws there, or where it has been tried.</summary>
     public bool Try(SizePoint point)
     {
-        if (!tried.Add(point) || point.Sizes.Any(size => size < 0))
+        if (!tried.Add(point) || point.Sizes.Any(size => size < 0) || IsTooLarge(point))
             return false;
         try
         {
@@ -199,6 +240,15 @@ internal sealed class SizeExploration
 
     private SizePoint SpreadPoint(int k)
     {
+        // What would be too large is tried smaller.
+        var point = SpreadPoint(k, 1);
+        for (var share = 0.8; share > 0.2 && IsTooLarge(point); share *= 0.8)
+            point = SpreadPoint(k, share);
+        return point;
+    }
+
+    private SizePoint SpreadPoint(int k, double share)
+    {
         var sizes = new long[Symbols.Names.Count];
         for (var symbol = 0; symbol < sizes.Length; symbol++)
         {
@@ -208,7 +258,7 @@ internal sealed class SizeExploration
                 symbol,
                 Symbols.IsRows(symbol) && domains[symbol].Step == 1
                     ? (long)wish
-                    : domains[symbol].Nearest(wish, (k + symbol) % 2 == 0),
+                    : domains[symbol].Nearest(share * wish, (k + symbol) % 2 == 0),
                 sizes
             );
         }
@@ -297,15 +347,29 @@ internal sealed class SizeExploration
                 down = Moves(size - step);
             if (!up && !down)
                 continue;
-            return new SizeDomain(
-                size,
-                step,
-                down ? LowestBelow(size, step, Moves) : size,
-                up ? HighestAbove(size, step, Moves) : size
-            );
+            return up && down ? Reaching(step, true, true) : WiderThanOneSide(step, up);
         }
 
         return null;
+
+        SizeDomain Reaching(long step, bool up, bool down) =>
+            new(size, step, down ? LowestBelow(size, step, Moves) : size, up ? HighestAbove(size, step, Moves) : size);
+
+        // 95 may work and 97 may not, though 64 and 128 do: behind five halvings 65 to 96 are three rows. The side that
+        // ends here may go on further away.
+        SizeDomain WiderThanOneSide(long step, bool up)
+        {
+            for (var wider = 2 * step; wider <= 64; wider *= 2)
+            {
+                if (Moves(up ? size - wider : size + wider))
+                {
+                    var other = Moves(up ? size + wider : size - wider);
+                    return Reaching(wider, up ? other : true, up ? true : other);
+                }
+            }
+
+            return Reaching(step, up, !up);
+        }
     }
 
     private long HighestAbove(long size, long step, Func<long, bool> moves)

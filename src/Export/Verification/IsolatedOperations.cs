@@ -5,6 +5,7 @@
 using System.Globalization;
 using Google.Protobuf;
 using TorchBridge.Export.Capture;
+using TorchBridge.Export.Lowering;
 using TorchBridge.Export.Onnx;
 using TorchBridge.Onnx.Graph;
 using TorchBridge.Onnx.Proto;
@@ -29,7 +30,9 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
         using var scope = NewDisposeScope();
         var ours = graph
             .Nodes.SelectMany(node => node.Outputs)
-            .Where(graph.Origins.ContainsKey)
+            .Where(name =>
+                graph.Origins.TryGetValue(name, out var id) && !ComplexPairs.IsComplex(traced.Values[id].Type)
+            )
             .GroupBy(name => graph.Origins[name])
             .ToDictionary(group => group.Key, group => group.First());
         var theirs = new Dictionary<int, Tensor>();

@@ -35,6 +35,7 @@ internal static class Dropouts
                 "training is true (its default), so that it drops at inference too. Pass `training: "
                     + "this.training`, or use the Dropout module"
             );
+        _ = c.Number(0, "p");
         PassThrough(c);
     }
 }

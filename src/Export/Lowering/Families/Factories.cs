@@ -14,6 +14,15 @@ internal static class Factories
     {
         foreach (var name in (string[])["zeros", "zeros_like", "new_zeros"])
             table.Operation(name, "Expand", c => Filled(c, 0L), "sizes that follow free axes");
+        // What stands in an empty tensor is not defined, so zeros are as right as anything: it is filled or written
+        // into.
+        foreach (var name in (string[])["empty", "empty_like", "new_empty"])
+            table.Operation(
+                name,
+                "Expand",
+                c => Filled(c, 0L),
+                "sizes that follow free axes; zeros until it is filled"
+            );
         foreach (var name in (string[])["ones", "ones_like", "new_ones"])
             table.Operation(name, "Expand", c => Filled(c, 1L), "sizes that follow free axes");
         foreach (var name in (string[])["full", "full_like", "new_full"])
