@@ -28,7 +28,8 @@ if (args is [Peer.Option, var peer, .. var arguments])
 Argument<string> subject = new("SUBJECT")
 {
     Description =
-        $"One of: {string.Join(", ", Subjects.All.Keys)}; `micro` for the BenchmarkDotNet subjects; or `fuzz`.",
+        $"One of: {string.Join(", ", Subjects.All.Keys)}; `micro` for the BenchmarkDotNet subjects; "
+        + "`fuzz`; or `legal-models`.",
 };
 Argument<string?> door = new("DOOR")
 {
@@ -88,10 +89,12 @@ root.SetAction(parsed =>
             parsed.GetValue(seed),
             parsed.GetValue(kept)!
         );
+    if (name == "legal-models")
+        return LegalModelsSubject.Run();
     if (!Subjects.All.TryGetValue(name, out var run))
     {
         Console.Error.WriteLine(
-            $"There is no subject '{name}'; there are {string.Join(", ", Subjects.All.Keys)}, micro and fuzz."
+            $"There is no subject '{name}'; there are {string.Join(", ", Subjects.All.Keys)}, micro, fuzz and legal-models."
         );
         return 2;
     }
