@@ -174,6 +174,23 @@ public class OddModelsTests
                 .Weight("v", 4, 12, 1, 1)
                 .Node("Conv", ["r", "v"], "y")
                 .Output("y"),
+        ["Constant nodes that are called as a layer"] = () =>
+            new SmallModel
+            {
+                Late = model =>
+                {
+                    foreach (var node in model.Graph.Node)
+                        node.Name = node.OpType == "Relu" ? "relu" : "anon";
+                },
+            }
+                .Input("x", 16)
+                .With(model =>
+                    model.Node("Constant", [], "w", ("value", Initializer.Of("", model.Numbers(16, 20), 16, 20)))
+                )
+                .With(model => model.Node("Constant", [], "b", ("value", Initializer.Of("", model.Numbers(20), 20))))
+                .Node("Gemm", ["x", "w", "b"], "g")
+                .Node("Relu", ["g"], "y")
+                .Output("y"),
         ["a node that is called as a value, and one as a tensor"] = () =>
             new SmallModel { Late = model => (model.Graph.Node[0].Name, model.Graph.Node[1].Name) = ("w", "a") }
                 .Input("x", 16)
@@ -410,7 +427,7 @@ public class OddModelsTests
                     .Node("MatMul", ["x", "w"], "y")
                     .Output("y", ElementType.Float16),
             "its weight is Float16, not float32",
-            "none is of float32"
+            "outside of subgraphs and functions none is of float32"
         ),
         ["opset 12 with a Squeeze in a branch"] = (
             () =>
@@ -426,6 +443,32 @@ public class OddModelsTests
                     .Output("z"),
             "in a subgraph or function means something else in 13",
             "in a subgraph or function means something else in 13"
+        ),
+        ["layers in the branches of an If alone"] = (
+            () =>
+                Vector()
+                    .Input("flag", ElementType.Bool, [])
+                    .Weight("w", 16, 8)
+                    .Node(
+                        "If",
+                        ["flag"],
+                        "y",
+                        ("then_branch", SmallModel.Branch("then_branch", "MatMul", ["x", "w"], "yes")),
+                        ("else_branch", SmallModel.Branch("else_branch", "Identity", ["x"], "no"))
+                    )
+                    .Output("y"),
+            "If:y/then_branch/MatMul (MatMul): it stands in a subgraph of If, which stays as it is",
+            "no weight of the model can be stored smaller"
+        ),
+        ["a layer in a function alone"] = (
+            () =>
+                new SmallModel { Late = model => Function(model, "Conv", "Conv", ["a", "b"]) }
+                    .Input("x", 3, 7, 6)
+                    .Weight("k", 3, 3, 1, 1)
+                    .Node("Conv", ["x", "k"], "y")
+                    .Output("y"),
+            "Conv/result (Conv): it stands in a function of the file, which stays as it is",
+            "no weight of the model can be stored smaller"
         ),
         ["no layer at all"] = (
             () => Vector().Node("Relu", ["x"], "y").Output("y"),
