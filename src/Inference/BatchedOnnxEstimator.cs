@@ -49,6 +49,8 @@ public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
 
     /// <summary>Opens the model. Nothing is learned.</summary>
     /// <param name="input">Data with the columns that the model reads.</param>
+    /// <exception cref="InvalidOperationException">A column is not of the length that the model's input has; of a
+    /// column of no fixed length, its first row that is not.</exception>
     public BatchedOnnxTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
