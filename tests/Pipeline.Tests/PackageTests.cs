@@ -43,6 +43,8 @@ public class PackageTests
         Assert.EndsWith("Degraded", Output(folder, "Web", model), StringComparison.Ordinal);
         Assert.Contains("exported", Output(folder, "FSharp", folder["relu.onnx"]), StringComparison.Ordinal);
 
+        Assert.Contains("loaded", Output(folder, "VisualBasic"), StringComparison.Ordinal);
+
         var skia = Run.Program(folder["Skia3", "bin", "Debug", "net10.0", "Skia3.dll"], [model, folder["a.png"]]);
         Assert.Contains("SkiaSharp 3.119", skia.Output, StringComparison.Ordinal);
         Assert.Contains("SkiaSharp 2.88.9", skia.Output, StringComparison.Ordinal);
@@ -194,7 +196,7 @@ public class PackageTests
             $"""
             <Project DefaultTargets="Build">
               <ItemGroup>
-                <Each Include="Console/Console.csproj;Web/Web.csproj;FSharp/FSharp.fsproj;Skia3/Skia3.csproj" />
+                <Each Include="Console/Console.csproj;Web/Web.csproj;FSharp/FSharp.fsproj;VisualBasic/VisualBasic.vbproj;Skia3/Skia3.csproj" />
                 {(HasGpuPackage ? """<Each Include="Gpu/Gpu.csproj" />""" : "")}
               </ItemGroup>
               <Target Name="Restore"><MSBuild Projects="@(Each)" Targets="Restore" /></Target>
@@ -271,6 +273,21 @@ public class PackageTests
         );
         Write(
             folder,
+            "VisualBasic",
+            "vbproj",
+            "Microsoft.NET.Sdk",
+            [("TorchBridge.Export", Version), ("TorchSharp-cpu", "0.107.0")],
+            "Program.vb",
+            """
+            Module Program
+                Sub Main()
+                    System.Console.WriteLine("loaded, threads: " & TorchSharp.torch.get_num_threads().ToString())
+                End Sub
+            End Module
+            """
+        );
+        Write(
+            folder,
             "NoTorch",
             "csproj",
             "Microsoft.NET.Sdk",
@@ -288,6 +305,7 @@ public class PackageTests
             "Microsoft.NET.Sdk",
             [
                 ("TorchBridge.Inference", Version),
+                // the reference's other attributes stand behind its version
                 ("Microsoft.ML.OnnxRuntime", """1.31.1" ExcludeAssets="all"""),
                 (GpuPackage, GpuVersion),
             ],
