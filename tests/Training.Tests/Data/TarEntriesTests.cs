@@ -10,12 +10,12 @@ public class TarEntriesTests
         FieldLength = 12;
 
     [Theory]
-    [InlineData(Size, 0xFF)]
-    [InlineData(Size, 0x7F)]
-    [InlineData(Time, 0xFF)]
-    [InlineData(Time, 0x7F)]
-    [InlineData(Time, 1)]
-    public void Numbers_that_are_too_large_are_a_damaged_archive(int field, byte digits)
+    [InlineData(Size, 0xFF, 0)]
+    [InlineData(Size, 0x7F, 4)]
+    [InlineData(Time, 0xFF, 0)]
+    [InlineData(Time, 1, 0)]
+    [InlineData(Time, 0x7F, 6)]
+    public void Numbers_that_are_too_large_are_a_damaged_archive(int field, byte digits, int zeros)
     {
         using var memory = new MemoryStream();
         using (var writer = new TarWriter(memory, leaveOpen: true))
@@ -25,6 +25,7 @@ public class TarEntriesTests
         // 256 as the base: the first bit says so
         var header = memory.GetBuffer().AsSpan(field, FieldLength);
         header.Fill(digits);
+        header[..zeros].Clear();
         header[0] = 0x80;
         memory.Position = 0;
         using var reader = new TarReader(memory);
