@@ -312,7 +312,8 @@ public class PackageTests
             "Program.cs",
             """
             using TorchBridge.Inference;
-            foreach (var settings in new[] { null, new SessionSettings { Configure = options => options.AppendExecutionProvider_CUDA(0) } })
+            var cuda = new SessionSettings { Configure = options => options.AppendExecutionProvider_CUDA(0) };
+            foreach (var settings in new[] { new SessionSettings(), cuda })
             {
                 try
                 {
