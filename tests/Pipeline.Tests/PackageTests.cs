@@ -196,7 +196,8 @@ public class PackageTests
             $"""
             <Project DefaultTargets="Build">
               <ItemGroup>
-                <Each Include="Console/Console.csproj;Web/Web.csproj;FSharp/FSharp.fsproj;VisualBasic/VisualBasic.vbproj;Skia3/Skia3.csproj" />
+                <Each Include="Console/Console.csproj;Web/Web.csproj;Skia3/Skia3.csproj" />
+                <Each Include="FSharp/FSharp.fsproj;VisualBasic/VisualBasic.vbproj" />
                 {(HasGpuPackage ? """<Each Include="Gpu/Gpu.csproj" />""" : "")}
               </ItemGroup>
               <Target Name="Restore"><MSBuild Projects="@(Each)" Targets="Restore" /></Target>
