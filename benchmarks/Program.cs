@@ -28,7 +28,8 @@ if (args is [Peer.Option, var peer, .. var arguments])
 Argument<string> subject = new("SUBJECT")
 {
     Description =
-        $"One of: {string.Join(", ", Subjects.All.Keys)}; `micro` for the BenchmarkDotNet subjects; `fuzz` or `generate`.",
+        $"One of: {string.Join(", ", Subjects.All.Keys)}; `micro` for the BenchmarkDotNet subjects; "
+        + "`fuzz`, `generate` or `legal-models`.",
 };
 Argument<string?> door = new("DOOR")
 {
@@ -96,10 +97,13 @@ root.SetAction(parsed =>
         );
     if (name == "generate")
         return GenerateSubject.Run(parsed.GetValue(door), parsed.GetValue(inputs), parsed.GetValue(seed));
+    if (name == "legal-models")
+        return LegalModelsSubject.Run();
     if (!Subjects.All.TryGetValue(name, out var run))
     {
         Console.Error.WriteLine(
-            $"There is no subject '{name}'; there are {string.Join(", ", Subjects.All.Keys)}, micro, fuzz and generate."
+            $"There is no subject '{name}'; there are {string.Join(", ", Subjects.All.Keys)}, micro, fuzz, "
+                + "generate and legal-models."
         );
         return 2;
     }

@@ -17,6 +17,7 @@ internal static class FuzzCorpus
 {
     private const int Side = 8,
         Classes = 3,
+        Channels = 12,
         LargestFound = 64 << 10;
 
     /// <summary>Found files of a kind that are small enough to be changed.</summary>
@@ -59,9 +60,9 @@ internal static class FuzzCorpus
         var random = new Random(1);
         float[] Weights(int count) => [.. Enumerable.Range(0, count).Select(_ => (float)random.NextDouble() - 0.5f)];
         graph.Inputs.Add(new ValueInfo(ModelNames.Pixels, ElementType.Float32, ["batch", 3L, (long)Side, (long)Side]));
-        graph.Add(Initializer.Of("conv.weight", Weights(4 * 3 * 9), 4, 3, 3, 3));
-        graph.Add(Initializer.Of("conv.bias", Weights(4), 4));
-        graph.Add(Initializer.Of("fc.weight", Weights(Classes * 4), Classes, 4));
+        graph.Add(Initializer.Of("conv.weight", Weights(Channels * 3 * 9), Channels, 3, 3, 3));
+        graph.Add(Initializer.Of("conv.bias", Weights(Channels), Channels));
+        graph.Add(Initializer.Of("fc.weight", Weights(Classes * Channels), Classes, Channels));
         graph.Add(Initializer.Of("fc.bias", Weights(Classes), Classes));
         Add("Conv", [ModelNames.Pixels, "conv.weight", "conv.bias"], "conv", ("pads", new long[] { 1, 1, 1, 1 }));
         Add("Relu", ["conv"], "relu");

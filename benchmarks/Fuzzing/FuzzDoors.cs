@@ -79,7 +79,13 @@ internal static class FuzzDoors
     private static FuzzDoor Score() =>
         new(
             [.. Enumerable.Repeat(FuzzCorpus.Classifier(), ClassifierShare), .. FuzzCorpus.Found("onnx")],
-            error => error is InvalidDataException or NotSupportedException,
+            // The last is of a legal model: it takes rows of another length than the column has.
+            error =>
+                error is InvalidDataException or NotSupportedException
+                || (
+                    error is InvalidOperationException
+                    && error.Message.Contains($"'{ModelNames.Pixels}' has ", StringComparison.Ordinal)
+                ),
             (input, _) =>
             {
                 var context = new MLContext(seed: 0);

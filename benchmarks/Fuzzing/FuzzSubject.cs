@@ -12,7 +12,12 @@ namespace TorchBridge.Benchmarks.Fuzzing;
 internal static class FuzzSubject
 {
     private const long MostBytes = 2L << 30;
+
+    /// <summary>Of the processor: one that others have is no hang.</summary>
     private const int HangSeconds = 10;
+
+    /// <summary>Of the clock: what waits for itself computes nothing.</summary>
+    private const int StuckSeconds = 60;
     private const int MostRestarts = 20;
 
     /// <summary>Runs doors, one after the other.</summary>
@@ -120,25 +125,26 @@ internal static class FuzzSubject
             lines.CompleteAdding();
         });
         var heard = Stopwatch.GetTimestamp();
+        var computed = TimeSpan.Zero;
         long[] state = [first, 0, 0, 0];
         var end = "";
         while (!lines.IsCompleted)
         {
-            if (lines.TryTake(out var line, 200))
-            {
-                heard = Stopwatch.GetTimestamp();
-                state = Array.ConvertAll(line.Split(' '), text => long.Parse(text, CultureInfo.InvariantCulture));
-            }
-
-            if (process.HasExited)
+            var isHeard = lines.TryTake(out var line, 200);
+            if (isHeard)
+                state = Array.ConvertAll(line!.Split(' '), text => long.Parse(text, CultureInfo.InvariantCulture));
+            if (Measured(process) is not var (bytes, computing))
                 continue;
-            process.Refresh();
-            counts.PeakBytes = Math.Max(counts.PeakBytes, process.WorkingSet64);
+            counts.PeakBytes = Math.Max(counts.PeakBytes, bytes);
+            if (isHeard)
+                (heard, computed) = (Stopwatch.GetTimestamp(), computing);
+
             // The first line comes when the corpus is made: a runtime and a network have to start for that.
-            var patience = state[1] + state[2] + state[3] == 0 ? 6 * HangSeconds : HangSeconds;
-            if (process.WorkingSet64 > MostBytes)
+            var patience = state[1] + state[2] + state[3] == 0 ? 6 : 1;
+            var silent = Stopwatch.GetElapsedTime(heard).TotalSeconds;
+            if (bytes > MostBytes)
                 end = "memory";
-            else if (Stopwatch.GetElapsedTime(heard).TotalSeconds > patience)
+            else if ((computing - computed).TotalSeconds > patience * HangSeconds || silent > patience * StuckSeconds)
                 end = "hang";
             else
                 continue;
@@ -168,6 +174,21 @@ internal static class FuzzSubject
         File.WriteAllText($"{name}.txt", $"ended with {process.ExitCode}\n{errors.Result}");
         // Behind the input that failed: it lies within what one report covers.
         return (int)state[0] + (int)Math.Max(1, (state[1] + state[2] + state[3]) / Math.Max(1, seconds));
+    }
+
+    /// <summary>Memory and time of the processor; null of a process that has ended.</summary>
+    private static (long Bytes, TimeSpan Computing)? Measured(Process process)
+    {
+        try
+        {
+            process.Refresh();
+            return process.HasExited ? null : (process.WorkingSet64, process.TotalProcessorTime);
+        }
+        catch (InvalidOperationException)
+        {
+            // It ended in between.
+            return null;
+        }
     }
 
     private static Process Start(IEnumerable<string> arguments)

@@ -9,7 +9,7 @@ namespace TorchBridge.Benchmarks.Fuzzing;
 /// input.</summary>
 internal static partial class Mutator
 {
-    private const int LargestInput = 1 << 20;
+    private const int LargestInput = 1 << 22;
 
     // csharpier-ignore
     private static readonly long[] Interesting =

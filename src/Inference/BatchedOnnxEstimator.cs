@@ -31,7 +31,18 @@ public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
         this.batchSize = batchSize;
         this.session = session;
         onnx = SessionSettings.ReadModel(modelPath);
-        using (session.Open(onnx, modelPath, nameof(BatchedOnnxEstimator))) { } // a clear error first
+        // a clear error first
+        using (var opened = session.Open(onnx, modelPath, nameof(BatchedOnnxEstimator)))
+        {
+            foreach (var name in inputs)
+            {
+                if (opened.Inputs.TryGetValue(name, out var info) && !info.IsTensor)
+                    throw new NotSupportedException(
+                        $"{modelPath}: the input '{name}' is {info.OnnxValueType}, no tensor; ML.NET has no column for it"
+                    );
+            }
+        }
+
         try
         {
             stock = context.Transforms.ApplyOnnxModel(outputs, inputs, modelPath);
@@ -49,6 +60,8 @@ public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
 
     /// <summary>Opens the model. Nothing is learned.</summary>
     /// <param name="input">Data with the columns that the model reads.</param>
+    /// <exception cref="InvalidOperationException">A column is not of the length that the model's input has; of a
+    /// column of no fixed length, its first row that is not.</exception>
     public BatchedOnnxTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);

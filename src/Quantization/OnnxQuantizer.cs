@@ -24,6 +24,9 @@ public static class OnnxQuantizer
     /// <summary>Rows that a layer's own cost is measured on.</summary>
     private const int SensitivityRows = 128;
 
+    /// <summary>Layers that a refusal names, of a model where none can be quantized.</summary>
+    private const int MostReasons = 10;
+
     /// <summary>Quantizes a file.</summary>
     /// <param name="modelPath">The float32 model.</param>
     /// <param name="calibrationBatches">A few hundred typical inputs. Weight-only modes do not calibrate, and verify
@@ -126,7 +129,8 @@ public static class OnnxQuantizer
             var tensors = WeightStorage.Apply(smaller, options.Mode);
             if (tensors.Count == 0)
                 throw new QuantizationException(
-                    "no weight of the model can be stored smaller: none is of float32, finite, and of 256 elements or more"
+                    "no weight of the model can be stored smaller: outside of subgraphs and functions none is "
+                        + "of float32, finite, and of 256 elements or more"
                 );
             var fidelity = Timed("verification", () => Verify(smaller));
             if (FidelityCheck.Miss(fidelity, options.Budget) is { } missed)
@@ -139,9 +143,13 @@ public static class OnnxQuantizer
             var plan = QuantizationPlan.Of(model, keep);
             if (plan.Values.Count == 0)
             {
-                var reasons = plan.Left.Select(left => $"{left.Node} ({left.OpType}): {left.Reason}");
+                var reasons = plan
+                    .Left.Take(MostReasons)
+                    .Select(left => $"{left.Node} ({left.OpType}): {left.Reason}")
+                    .DefaultIfEmpty("it has none");
+                var more = plan.Left.Count > MostReasons ? $"; and {plan.Left.Count - MostReasons} more" : "";
                 throw new QuantizationException(
-                    $"no layer of the model can be quantized: {string.Join("; ", reasons.DefaultIfEmpty("it has none"))}"
+                    $"no layer of the model can be quantized: {string.Join("; ", reasons)}{more}"
                 );
             }
 

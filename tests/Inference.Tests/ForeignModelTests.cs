@@ -262,6 +262,45 @@ public sealed class ForeignModelTests : IDisposable
     }
 
     [Fact]
+    public void An_input_that_is_a_sequence_is_refused()
+    {
+        var model = ModelProto.Parser.ParseFrom(TestModels.Relu("N"));
+        // sequence_type { elem_type { tensor_type { elem_type: FLOAT } } }
+        model.Graph.Input[0].Type = TypeProto.Parser.ParseFrom([0x22, 6, 0x0A, 4, 0x0A, 2, 8, 1]);
+        model.Graph.Node[0].OpType = "ConcatFromSequence";
+        model
+            .Graph.Node[0]
+            .Attribute.Add(
+                new AttributeProto
+                {
+                    Name = "axis",
+                    I = 0,
+                    Type = AttributeProto.Types.AttributeType.Int,
+                }
+            );
+        var path = TestModels.Write(folder["m.onnx"], Google.Protobuf.MessageExtensions.ToByteArray(model));
+        Assert.Contains(
+            "the input 'x' is ONNX_TYPE_SEQUENCE",
+            Assert.Throws<NotSupportedException>(() => context.Transforms.ScoreOnnx(path, ["x"], ["y"])).Message,
+            StringComparison.Ordinal
+        );
+    }
+
+    [Fact]
+    public void A_column_of_another_length_than_the_input_is_named()
+    {
+        foreach (var batch in new object[] { "N", 1L })
+        {
+            var path = TestModels.Write(folder["m.onnx"], TestModels.Relu(batch));
+            var rows = context.Data.LoadFromEnumerable(new[] { new Four() });
+            var error = Assert.Throws<InvalidOperationException>(() =>
+                Read<Out>(context.Transforms.ScoreOnnx(path, ["x"], ["y"]).Fit(rows).Transform(rows))
+            );
+            Assert.Contains("'x' has ", error.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void Arguments_that_say_nothing_are_named()
     {
         var path = TestModels.Write(folder["m.onnx"], TestModels.FixedBatch());
@@ -418,5 +457,11 @@ public sealed class ForeignModelTests : IDisposable
 
         [OnnxSequenceType(typeof(IDictionary<long, float>))]
         public IEnumerable<IDictionary<long, float>>? maps { get; set; }
+    }
+
+    private sealed class Four
+    {
+        [VectorType(4)]
+        public float[] x { get; set; } = new float[4];
     }
 }

@@ -209,6 +209,55 @@ public sealed class HostingTests : IDisposable
     }
 
     [Fact]
+    public void A_file_that_is_replaced_while_the_service_starts_is_noticed()
+    {
+        var clock = new Clock();
+        var loads = 0;
+        // The settings are asked for when the bytes have been read and before the model stands.
+        var settings = new SessionSettings
+        {
+            Configure = _ =>
+            {
+                if (Interlocked.Increment(ref loads) == 1)
+                    File.WriteAllBytes(model, TestModels.Classifier(size: 6));
+            },
+        };
+        using var service = new ImageClassifierService(model, settings, clock);
+        Assert.Equal(8, service.Use(classifier => classifier.Width));
+        clock.Pass(ImageClassifierService.CheckInterval);
+        Assert.Equal((6, 1), (service.Use(classifier => classifier.Width), service.Reloads));
+    }
+
+    [Fact]
+    public void Requests_are_answered_while_a_new_file_is_loaded()
+    {
+        var clock = new Clock();
+        using var isLoading = new ManualResetEventSlim();
+        using var goOn = new ManualResetEventSlim();
+        var loads = 0;
+        var settings = new SessionSettings
+        {
+            Configure = _ =>
+            {
+                if (Interlocked.Increment(ref loads) < 2)
+                    return;
+                isLoading.Set();
+                goOn.Wait();
+            },
+        };
+        using var service = new ImageClassifierService(model, settings, clock);
+        File.WriteAllBytes(model, Checked(names: ["new", "dog", "frog"]));
+        var timer = new Thread(() => clock.Pass(ImageClassifierService.CheckInterval));
+        timer.Start();
+        isLoading.Wait(TestContext.Current.CancellationToken);
+        Assert.Equal("cat", service.Use(classifier => classifier.ClassNames[0]));
+        Assert.NotEmpty(service.Classify(picture).Label);
+        goOn.Set();
+        timer.Join();
+        Assert.Equal("new", service.Use(classifier => classifier.ClassNames[0]));
+    }
+
+    [Fact]
     public async Task Without_a_model_health_is_unhealthy_and_recovers()
     {
         await using var services = new ServiceCollection()

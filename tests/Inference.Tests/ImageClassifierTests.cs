@@ -1,3 +1,4 @@
+using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkiaSharp;
 using TorchBridge.Inference.Pictures;
@@ -190,6 +191,56 @@ public sealed class ImageClassifierTests : IDisposable
     }
 
     [Fact]
+    public void A_classifier_of_one_picture_at_a_time_says_the_same_at_every_door()
+    {
+        var model = TestModels.OneAtATime(TestModels.Classifier());
+        using var one = ImageClassifier.Load(model, "m");
+        using var free = ImageClassifier.Load(TestModels.Classifier(), "m");
+        var planes = Enumerable.Range(0, 5 * 3 * 8 * 8).Select(i => (byte)(i * 7)).ToArray();
+        Assert.Equal(
+            free.ClassifyPlanes(planes, 5).Select(prediction => prediction.Label),
+            one.ClassifyPlanes(planes, 5).Select(prediction => prediction.Label)
+        );
+        File.WriteAllBytes(folder["p.png"], TestPictures.Encode(9, 7, SKEncodedImageFormat.Png));
+        string[] pictures = [.. Enumerable.Repeat(folder["p.png"], 5)];
+        Assert.All(one.ClassifyBatch(pictures, batchSize: 4), prediction =>
+            Assert.Equal(free.Classify(pictures[0]).Label, prediction.Label)
+        );
+        var context = new MLContext(seed: 1);
+        var data = context.Data.LoadFromEnumerable(pictures.Select(path => new Picture { ImagePath = path }).ToArray());
+        using var transformer = context
+            .Transforms.ClassifyImages(TestModels.Write(folder["one.onnx"], model))
+            .Fit(data);
+        Assert.Equal(
+            pictures.Select(picture => free.Classify(picture).Label),
+            context.Data.CreateEnumerable<Named>(transformer.Transform(data), false).Select(row => row.PredictedLabel)
+        );
+        var check = new SelfCheck(planes, [.. free.ClassifyPlanes(planes, 5).SelectMany(it => it.Logits)], 1e-5);
+        using var verified = ImageClassifier.Load(TestModels.OneAtATime(TestModels.Classifier(check: check)), "m");
+        Assert.True(verified.Verify().Passed);
+    }
+
+    [Fact]
+    public void Arguments_that_are_null_are_named()
+    {
+        Assert.Throws<ArgumentNullException>("path", () => ImageClassifier.Load((string)null!));
+        Assert.Throws<ArgumentNullException>("onnx", () => ImageClassifier.Load(null!, "m"));
+        Assert.Throws<ArgumentNullException>("name", () => ImageClassifier.Load([], null!));
+        Assert.Throws<ArgumentNullException>("path", () => classifier.Classify((string)null!));
+        Assert.Throws<ArgumentNullException>("encoded", () => classifier.Classify((byte[])null!));
+        Assert.Throws<ArgumentNullException>("encoded", () => classifier.Classify((Stream)null!));
+        Assert.Throws<ArgumentNullException>("picture", () => classifier.Classify((MLImage)null!));
+        Assert.Throws<ArgumentNullException>("paths", () => classifier.ClassifyBatch(null!));
+        Assert.Throws<ArgumentNullException>("paths", () =>
+            classifier.ClassifyAsync((IAsyncEnumerable<string>)null!, 2, TestContext.Current.CancellationToken)
+        );
+        Assert.Throws<ArgumentNullException>("metadata", () =>
+            ModelCard.Read((IReadOnlyDictionary<string, string>)null!, "m")
+        );
+        Assert.ThrowsAny<ArgumentException>(() => StockPipeline.Save(null!, "m.zip"));
+    }
+
+    [Fact]
     public async Task A_source_that_times_out_is_an_error_and_not_the_end_of_the_stream()
     {
         // What HttpClient throws on a timeout: nobody has asked this stream to stop.
@@ -220,5 +271,15 @@ public sealed class ImageClassifierTests : IDisposable
             yield return file;
             await Task.Yield();
         }
+    }
+
+    private sealed class Picture
+    {
+        public string ImagePath { get; set; } = "";
+    }
+
+    private sealed class Named
+    {
+        public string? PredictedLabel { get; set; }
     }
 }

@@ -39,10 +39,10 @@ public sealed class PictureMemoryTests
     }
 
     [Theory]
-    [InlineData("tall.png")]
-    [InlineData("wide.png")]
-    [InlineData("p16000.png")]
-    public void A_few_bytes_that_claim_a_great_size_are_refused_or_read_within_the_budget(string name)
+    [InlineData("tall.png", "has 32 x 8388608 pixels; PNG pictures of up to 1,000,000 pixels a side are read")]
+    [InlineData("wide.png", "has 8388608 x 32 pixels; PNG pictures of up to 1,000,000 pixels a side are read")]
+    [InlineData("p16000.png", "has 16000 x 16000 pixels")]
+    public void A_few_bytes_that_claim_a_great_size_are_refused_within_the_budget(string name, string reason)
     {
         var path = Shared.Find("findings", "files", "pictures", name);
         Assert.SkipWhen(path is null, "../shared is not there");
@@ -53,11 +53,32 @@ public sealed class PictureMemoryTests
             var error = Record.Exception(() =>
                 PictureReader.ReadFile(path!, 512, 512, planes, new PictureReading(antialias))
             );
-            Assert.True(error is null or InvalidPictureException, $"{error}");
+            Assert.Contains(reason, Assert.IsType<InvalidPictureException>(error).Message, StringComparison.Ordinal);
             Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 200_000_000);
             Assert.InRange(DecodingBudget.Shared.Peak, 0, 1L << 30);
         }
     }
+
+    [Theory]
+    [InlineData(1_000_000, 1, "ends too early")]
+    [InlineData(1_000_001, 1, "PNG pictures of up to 1,000,000 pixels a side are read")]
+    [InlineData(1, 1_000_001, "PNG pictures of up to 1,000,000 pixels a side are read")]
+    public void The_longest_side_of_a_PNG_is_told(int width, int height, string reason) =>
+        Assert.Contains(
+            reason,
+            Assert
+                .Throws<InvalidPictureException>(() =>
+                    PictureReader.Read(
+                        TorchBridge.Serving.Tests.PictureBombs.Png(width, height),
+                        "p",
+                        8,
+                        8,
+                        new byte[192]
+                    )
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
 
     [Theory]
     [InlineData(1, 400_000, 64, 16)]

@@ -98,6 +98,15 @@ internal static class TestModels
         return model.ToByteArray();
     }
 
+    /// <summary>The same, whose batch is fixed to one.</summary>
+    public static byte[] OneAtATime(byte[] classifier)
+    {
+        var model = ModelProto.Parser.ParseFrom(classifier);
+        foreach (var value in model.Graph.Input.Concat(model.Graph.Output))
+            value.Type.TensorType.Shape.Dim[0] = new TensorShapeProto.Types.Dimension { DimValue = 1 };
+        return model.ToByteArray();
+    }
+
     /// <summary>A model whose batch is fixed to one.</summary>
     public static byte[] FixedBatch()
     {

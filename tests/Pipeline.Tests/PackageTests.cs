@@ -17,6 +17,9 @@ namespace TorchBridge.Pipeline.Tests;
 public class PackageTests
 {
     private const string Version = "0.1.0-test";
+    private const string GpuPackage = "Microsoft.ML.OnnxRuntime.Gpu.Linux",
+        GpuVersion = "1.31.0";
+
     private static readonly string[] Packages = ["Onnx", "Inference", "Export", "Quantization"];
 
     [Fact]
@@ -40,9 +43,14 @@ public class PackageTests
         Assert.EndsWith("Degraded", Output(folder, "Web", model), StringComparison.Ordinal);
         Assert.Contains("exported", Output(folder, "FSharp", folder["relu.onnx"]), StringComparison.Ordinal);
 
+        Assert.Contains("loaded", Output(folder, "VisualBasic"), StringComparison.Ordinal);
+
         var skia = Run.Program(folder["Skia3", "bin", "Debug", "net10.0", "Skia3.dll"], [model, folder["a.png"]]);
         Assert.Contains("SkiaSharp 3.119", skia.Output, StringComparison.Ordinal);
         Assert.Contains("SkiaSharp 2.88.9", skia.Output, StringComparison.Ordinal);
+
+        if (HasGpuPackage)
+            RunOnTheGpusPackage(folder, model);
 
         var missing = Run.Command(
             "dotnet",
@@ -52,6 +60,33 @@ public class PackageTests
         Assert.NotEqual(0, missing.ExitCode);
         Assert.Contains("TORCHBRIDGE001", missing.Output, StringComparison.Ordinal);
         Assert.Contains("PackageReference to TorchSharp-cpu", missing.Output, StringComparison.Ordinal);
+    }
+
+    /// <summary>Packages of this user.</summary>
+    private static string Cache =>
+        Environment.GetEnvironmentVariable("NUGET_PACKAGES")
+        ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
+
+    /// <summary>ONNX Runtime's package for CUDA has half a gigabyte: it is tried where the user has it.</summary>
+    private static bool HasGpuPackage =>
+        OperatingSystem.IsLinux() && Directory.Exists(Path.Combine(Cache, GpuPackage.ToLowerInvariant(), GpuVersion));
+
+    /// <summary>The runtime beside the program is the one for CUDA and no other, it classifies without a GPU, and
+    /// asking for one that is not there is one clear error.</summary>
+    private static void RunOnTheGpusPackage(TempFolder folder, string model)
+    {
+        var output = folder["Gpu", "bin", "Debug", "net10.0"];
+        var runtime = Assert.Single(Directory.GetFiles(output, "libonnxruntime.so*", SearchOption.AllDirectories));
+        Assert.NotEmpty(Directory.GetFiles(output, "libonnxruntime_providers_cuda.so", SearchOption.AllDirectories));
+        var native = Path.Combine(Cache, GpuPackage.ToLowerInvariant(), GpuVersion, "runtimes", "linux-x64", "native");
+        Assert.Equal(
+            File.ReadAllBytes(Path.Combine(native, Path.GetFileName(runtime))).Length,
+            File.ReadAllBytes(runtime).Length
+        );
+        var lines = Output(folder, "Gpu", model, folder["a.png"]).Split('\n');
+        Assert.StartsWith("class ", lines[0], StringComparison.Ordinal);
+        // a class where this machine has a GPU
+        Assert.Matches("^(class |SessionSettings.Configure asks for what this build .* does not have)", lines[1]);
     }
 
     private static void Pack(TempFolder folder)
@@ -144,15 +179,13 @@ public class PackageTests
 
     private static void WriteProjects(TempFolder folder)
     {
-        var cache = Environment.GetEnvironmentVariable("NUGET_PACKAGES")
-            ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
         File.WriteAllText(
             folder["nuget.config"],
             $"""
             <configuration>
               <config><add key="globalPackagesFolder" value="{folder["packages"]}" /></config>
               <fallbackPackageFolders><clear />{(
-                Directory.Exists(cache) ? $"""<add key="user" value="{cache}" />""" : ""
+                Directory.Exists(Cache) ? $"""<add key="user" value="{Cache}" />""" : ""
             )}</fallbackPackageFolders>
               <packageSources><add key="feed" value="{folder["feed"]}" /></packageSources>
             </configuration>
@@ -160,9 +193,13 @@ public class PackageTests
         );
         File.WriteAllText(
             folder["all.proj"],
-            """
+            $"""
             <Project DefaultTargets="Build">
-              <ItemGroup><Each Include="Console/Console.csproj;Web/Web.csproj;FSharp/FSharp.fsproj;Skia3/Skia3.csproj" /></ItemGroup>
+              <ItemGroup>
+                <Each Include="Console/Console.csproj;Web/Web.csproj;Skia3/Skia3.csproj" />
+                <Each Include="FSharp/FSharp.fsproj;VisualBasic/VisualBasic.vbproj" />
+                {(HasGpuPackage ? """<Each Include="Gpu/Gpu.csproj" />""" : "")}
+              </ItemGroup>
               <Target Name="Restore"><MSBuild Projects="@(Each)" Targets="Restore" /></Target>
               <Target Name="Build"><MSBuild Projects="@(Each)" Targets="Build" BuildInParallel="true" /></Target>
             </Project>
@@ -198,6 +235,8 @@ public class PackageTests
             "Program.cs",
             classify
         );
+        if (HasGpuPackage)
+            WriteGpuProject(folder);
         Write(
             folder,
             "Web",
@@ -235,6 +274,21 @@ public class PackageTests
         );
         Write(
             folder,
+            "VisualBasic",
+            "vbproj",
+            "Microsoft.NET.Sdk",
+            [("TorchBridge.Export", Version), ("TorchSharp-cpu", "0.107.0")],
+            "Program.vb",
+            """
+            Module Program
+                Sub Main()
+                    System.Console.WriteLine("loaded, threads: " & TorchSharp.torch.get_num_threads().ToString())
+                End Sub
+            End Module
+            """
+        );
+        Write(
+            folder,
             "NoTorch",
             "csproj",
             "Microsoft.NET.Sdk",
@@ -243,6 +297,37 @@ public class PackageTests
             "System.Console.WriteLine(TorchSharp.torch.rand(1));"
         );
     }
+
+    private static void WriteGpuProject(TempFolder folder) =>
+        Write(
+            folder,
+            "Gpu",
+            "csproj",
+            "Microsoft.NET.Sdk",
+            [
+                ("TorchBridge.Inference", Version),
+                // the reference's other attributes stand behind its version
+                ("Microsoft.ML.OnnxRuntime", """1.31.1" ExcludeAssets="all"""),
+                (GpuPackage, GpuVersion),
+            ],
+            "Program.cs",
+            """
+            using TorchBridge.Inference;
+            var cuda = new SessionSettings { Configure = options => options.AppendExecutionProvider_CUDA(0) };
+            foreach (var settings in new[] { new SessionSettings(), cuda })
+            {
+                try
+                {
+                    using var classifier = ImageClassifier.Load(args[0], settings);
+                    Console.WriteLine(classifier.Classify(args[1]).Label);
+                }
+                catch (InvalidOperationException error)
+                {
+                    Console.WriteLine(error.Message.ReplaceLineEndings(" "));
+                }
+            }
+            """
+        );
 
     private static void Write(
         TempFolder folder,

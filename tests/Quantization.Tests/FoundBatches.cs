@@ -30,7 +30,7 @@ internal static class FoundBatches
     }
 
     /// <summary>The least ratio of signal to noise over all outputs and four batches that nobody calibrated with;
-    /// exactly equal ones are 200.</summary>
+    /// exactly equal ones are 200, and outputs of other names or sizes −200.</summary>
     public static double LeastDecibels(string expected, string actual)
     {
         using InferenceSession left = Open(expected),
@@ -41,7 +41,8 @@ internal static class FoundBatches
         {
             using var wanted = left.Run(batch.Inputs);
             using var got = right.Run(batch.Inputs);
-            Assert.Equal(wanted.Select(value => value.Name), got.Select(value => value.Name));
+            if (!wanted.Select(value => value.Name).SequenceEqual(got.Select(value => value.Name)))
+                return -200;
             foreach (var (a, b) in wanted.Zip(got))
             {
                 double[] x = Numbers(a),
@@ -123,7 +124,7 @@ internal static class FoundBatches
         };
     }
 
-    private static double[] Numbers(DisposableNamedOnnxValue value) =>
+    private static double[] Numbers(NamedOnnxValue value) =>
         value.Value switch
         {
             Tensor<float> tensor => [.. tensor.Select(item => (double)item)],
@@ -133,6 +134,7 @@ internal static class FoundBatches
             Tensor<int> tensor => [.. tensor.Select(item => (double)item)],
             Tensor<byte> tensor => [.. tensor.Select(item => (double)item)],
             Tensor<bool> tensor => [.. tensor.Select(item => item ? 1.0 : 0)],
+            IEnumerable<NamedOnnxValue> sequence => [.. sequence.SelectMany(Numbers)],
             var other => throw new NotSupportedException($"{value.Name}: {other?.GetType()}"),
         };
 }

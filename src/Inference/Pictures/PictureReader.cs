@@ -8,6 +8,7 @@
 // extract  red, green, blue planes, 0 to 255; alpha is dropped after premultiplication (a transparent pixel is
 // black). PictureReading says where a model wants it otherwise: antialiased, or turned as EXIF says. One difference,
 // on purpose: a picture that ends too early is an error here. Stock decoding pads it in silence.
+using System.Buffers.Binary;
 using System.Globalization;
 using Microsoft.ML.Data;
 using SkiaSharp;
@@ -17,6 +18,11 @@ namespace TorchBridge.Inference.Pictures;
 /// <summary>Reads pictures as planes of red, green and blue.</summary>
 public static class PictureReader
 {
+    private const int PngSizes = 16,
+        LargestPngSide = 1_000_000;
+
+    private static ReadOnlySpan<byte> PngSignature => [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A];
+
     /// <summary>File name endings that are read.</summary>
     public static IReadOnlyList<string> Extensions { get; } = [".jpg", ".jpeg", ".png", ".bmp", ".webp"];
 
@@ -45,10 +51,7 @@ public static class PictureReader
         ArgumentNullException.ThrowIfNull(name);
         CheckSize(width, height, planes);
         using var data = SKData.CreateCopy(encoded);
-        using var codec = SKCodec.Create(data)
-            ?? throw new InvalidPictureException(
-                $"{name} is not a picture ({encoded.Length} bytes; read are JPEG, PNG, BMP and WebP)"
-            );
+        using var codec = SKCodec.Create(data) ?? throw NotRead(encoded, name);
         var turns = (reading?.ApplyOrientation ?? false) && codec.EncodedOrigin != SKEncodedOrigin.TopLeft;
         var info = codec.Info with { ColorSpace = null };
         // What is going to be antialiased is decoded at a fraction of its size, where it is a JPEG.
@@ -131,6 +134,27 @@ public static class PictureReader
         }
 
         Write(bitmap, width, height, planes, reading);
+    }
+
+    private static InvalidPictureException NotRead(ReadOnlySpan<byte> encoded, string name)
+    {
+        // Its decoder refuses sides of more than a million pixels, with the same silence as what is no picture.
+        if (
+            encoded.StartsWith(PngSignature)
+            && encoded.Length >= PngSizes + (2 * sizeof(int))
+            && BinaryPrimitives.ReadInt32BigEndian(encoded[PngSizes..]) is var across
+            && BinaryPrimitives.ReadInt32BigEndian(encoded[(PngSizes + sizeof(int))..]) is var down
+            && Math.Max(across, down) > LargestPngSide
+        )
+            return new InvalidPictureException(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{name} has {across} x {down} pixels; PNG pictures of up to {LargestPngSide:N0} pixels a side are read"
+                )
+            );
+        return new InvalidPictureException(
+            $"{name} is not a picture ({encoded.Length} bytes; read are JPEG, PNG, BMP and WebP)"
+        );
     }
 
     private static void Write(SKBitmap picture, int width, int height, Span<byte> planes, PictureReading? reading)

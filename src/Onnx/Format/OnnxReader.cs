@@ -205,15 +205,23 @@ internal static class OnnxReader
         return graph;
     }
 
-    /// <summary>Files of other makers may leave names out: reports and options need them.</summary>
+    /// <summary>Files of other makers may leave names out: reports and options need them. Constants may share one,
+    /// even with a layer: ONNX Runtime makes tensors of them before it looks at names.</summary>
     private static IEnumerable<OnnxNode> NamedNodes(GraphProto graph, HashSet<(string Domain, string Name)> functions)
     {
         var taken = graph.Node.Select(node => node.Name).ToHashSet(StringComparer.Ordinal);
+        var shared = graph
+            .Node.GroupBy(node => node.Name, StringComparer.Ordinal)
+            .Where(same => same.Count() > 1)
+            .Select(same => same.Key)
+            .ToHashSet(StringComparer.Ordinal);
         var number = 0;
         foreach (var node in graph.Node)
         {
-            var name = node.Name;
-            while (name.Length == 0 || (node.Name.Length == 0 && !taken.Add(name)))
+            var isNamed =
+                node.Name.Length > 0 && !(node is { OpType: "Constant", Domain: "" } && shared.Contains(node.Name));
+            var name = isNamed ? node.Name : "";
+            while (name.Length == 0 || (!isNamed && !taken.Add(name)))
                 name = string.Create(CultureInfo.InvariantCulture, $"{node.OpType}_{number++}");
             yield return ToNode(node, name, functions.Contains(ModelStructure.Key(node)));
         }

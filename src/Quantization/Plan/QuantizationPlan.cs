@@ -1,4 +1,5 @@
 using TorchBridge.Onnx.Graph;
+using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Quantization.Plan;
 
@@ -73,6 +74,7 @@ internal sealed class QuantizationPlan
     {
         var plan = new QuantizationPlan(model);
         plan.AssignRoles(keep);
+        plan.TellOfInnerLayers();
         plan.DropUselessRoles();
         plan.CollectValues();
         return plan;
@@ -161,6 +163,31 @@ internal sealed class QuantizationPlan
             if (roles.ContainsKey(node.Name))
                 inIntegers.Add(ResultOf(node));
         }
+    }
+
+    /// <summary>Layers in the bodies of If, Loop, Scan and in functions are not looked into: that is said too.</summary>
+    private void TellOfInnerLayers()
+    {
+        foreach (var node in model.Nodes)
+            Tell(
+                node.Name,
+                node.Attributes.Values.OfType<AttributeProto>()
+                    .SelectMany(Subgraphs.Of)
+                    .SelectMany(graph => graph.Node),
+                $"it stands in a subgraph of {node.OpType}, which stays as it is"
+            );
+        foreach (var function in model.Rest?.Functions ?? [])
+            Tell(function.Name, function.Node, "it stands in a function of the file, which stays as it is");
+
+        void Tell(string place, IEnumerable<NodeProto> nodes, string reason) =>
+            left.AddRange(
+                Subgraphs
+                    .Nodes(nodes)
+                    .Where(inner => inner.Domain is "" or "ai.onnx" && LayerTypes.Contains(inner.OpType))
+                    .Select(inner => new LeftInFloat($"{place}/{Name(inner)}", inner.OpType, reason))
+            );
+
+        static string Name(NodeProto node) => node.Name.Length > 0 ? node.Name : node.Output.FirstOrDefault() ?? "";
     }
 
     private static Role? RoleOf(OnnxNode node) =>

@@ -76,7 +76,7 @@ internal static class PictureFiles
         using var archive = new TarReader(stream);
         var pictures = new List<EncodedPicture>();
         var folders = new HashSet<string>(StringComparer.Ordinal);
-        while (archive.GetNextEntry() is { } entry)
+        while (TarEntries.Next(archive) is { } entry)
         {
             var name = entry.Name.StartsWith("./", StringComparison.Ordinal) ? entry.Name[2..] : entry.Name;
             if (entry.EntryType == TarEntryType.Directory)

@@ -79,6 +79,19 @@ public class OnnxReaderTests
     }
 
     [Fact]
+    public void Constants_that_share_a_name_get_one_of_their_own()
+    {
+        var model = Message();
+        model.Graph.Node.Clear();
+        foreach (var type in (string[])["Constant", "Relu", "Constant"])
+            model.Graph.Node.Add(new NodeProto { OpType = type, Name = "anon" });
+        Assert.Equal(
+            ["Constant_0", "anon", "Constant_1"],
+            OnnxReader.Read(model.ToByteArray(), "the model").Nodes.Select(node => node.Name)
+        );
+    }
+
+    [Fact]
     public void Of_two_tensors_of_one_name_the_later_counts_as_in_ONNX_Runtime()
     {
         var model = Message();
