@@ -44,7 +44,7 @@ internal sealed record ModelContext(
                         AnsiConsole.Console,
                         model.Settings,
                         parsed.GetValue(data),
-                        parsed.GetValue(seed)
+                        seed.Whole(parsed)
                     );
                     var (exitCode, result) = work(
                         new ModelContext(model, folder, loaded, AnsiConsole.Console, parsed),

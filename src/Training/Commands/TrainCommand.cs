@@ -6,6 +6,7 @@ using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Reports;
 using TorchBridge.Training.Weights;
 
@@ -15,14 +16,14 @@ namespace TorchBridge.Training.Commands;
 internal sealed class TrainCommand
 {
     private readonly Option<string> outFolder = CommonOptions.Out();
-    private readonly Option<int?> seed = CommonOptions.Seed();
+    private readonly NumberOption seed = CommonOptions.Seed();
     private readonly Option<string?> json = CommonOptions.JsonFile();
     private readonly Option<string?> data = CommonOptions.DataSet("drawn");
     private readonly Option<bool> resume = new("--resume")
     {
         Description = "Go on with the unfinished run in --out, after its last whole epoch, with its own options.",
     };
-    private readonly Option<int?> size = new("--size")
+    private readonly NumberOption size = new("--size", new AllowedAttribute(8, 512))
     {
         Description =
             "Height and width in pixels that pictures are read at. Default: 32; 224 for the networks "
@@ -40,11 +41,9 @@ internal sealed class TrainCommand
         Description =
             "Turn photos as their EXIF orientation says. Stock ML.NET does not, so the model gets no ML.NET zip.",
     };
-    private readonly Option<int> pictures = new("--pictures")
+    private readonly WholeOption pictures = new("--pictures", new AllowedAttribute(100, 500_000), 3000)
     {
         Description = "Training pictures to draw (built-in data only); a sixth of it for validation, a third for test.",
-        DefaultValueFactory = _ => 3000,
-        HelpName = "N",
     };
     private readonly Option<string> precision = new("--precision")
     {
@@ -53,7 +52,7 @@ internal sealed class TrainCommand
         DefaultValueFactory = _ => "auto",
         HelpName = "auto|float32|bfloat16",
     };
-    private readonly Option<int?> threads = new("--threads")
+    private readonly NumberOption threads = new("--threads", new AllowedAttribute(1, 1024))
     {
         Description = "Threads of libtorch. Default: one a core.",
         HelpName = "N",
@@ -64,7 +63,7 @@ internal sealed class TrainCommand
         DefaultValueFactory = _ => "cpu",
         HelpName = "cpu|cuda|mps",
     };
-    private readonly Option<int?> folds = new("--folds")
+    private readonly NumberOption folds = new("--folds", new AllowedAttribute(2, 100))
     {
         Description =
             "Instead of one run: K-fold cross-validation over the training and validation parts, with mean and spread. Writes no model.",
@@ -127,14 +126,10 @@ internal sealed class TrainCommand
         );
         if (pictureData.Note is { } note)
             console.WriteLine(note);
-        if (parsed.GetValue(folds) is { } count)
+        if (folds.Whole(parsed) is { } count)
         {
-            RecipeOptions.Require(
-                resumed is null && count is >= 2 and <= 100,
-                "--folds",
-                count,
-                "2 to 100, without --resume"
-            );
+            if (resumed is not null)
+                throw new UserException("--folds and --resume do not go together; leave one of them out.");
             CommonOptions.WriteJson(parsed.GetValue(json), FoldedRun.Of(console, settings, pictureData, count, stop));
             return 0;
         }
@@ -224,24 +219,16 @@ internal sealed class TrainCommand
         using var weights = configuration.Weights is { } source ? PretrainedWeights.Open(source) : null;
         var shape = weights?.Shape(configuration.Network, recipe.IsNetworkNamed(parsed)) ?? configuration.Network;
         var isBackbone = shape.Kind != NetworkKind.ModernCnn;
-        int sizeValue = parsed.GetValue(size) ?? weights?.Side ?? (isBackbone ? PackagedResNet18.InputSide : 32),
-            count = parsed.GetValue(pictures);
-        RecipeOptions.Require(sizeValue is >= 8 and <= 512, "--size", sizeValue, "8 to 512");
-        RecipeOptions.Require(count is >= 100 and <= 500_000, "--pictures", count, "100 to 500,000");
-        RecipeOptions.Require(
-            parsed.GetValue(threads) is null or (>= 1 and <= 1024),
-            "--threads",
-            parsed.GetValue(threads),
-            "1 to 1024"
-        );
+        int sizeValue = size.Whole(parsed) ?? weights?.Side ?? (isBackbone ? PackagedResNet18.InputSide : 32),
+            count = pictures.Read(parsed);
         var compute = ComputeOptions.Parse(
             parsed.GetValue(precision)!,
-            parsed.GetValue(threads),
+            threads.Whole(parsed),
             parsed.GetValue(device)!
         );
 
         var dataName = parsed.GetValue(data) ?? DataSource.Drawn;
-        var seedValue = parsed.GetValue(seed) ?? 1;
+        var seedValue = seed.Whole(parsed) ?? 1;
         var reading = new PictureReading(parsed.GetValue(antialias) ?? isBackbone, parsed.GetValue(orient));
         int[]? limits = dataName == DataSource.Drawn ? [count, Math.Max(10, count / 6), Math.Max(10, count / 3)] : null;
         var loaded = DataLoading.Load(
