@@ -141,7 +141,7 @@ internal static class ModelCommands
         }
 
         var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
-        var scratch = Directory.CreateTempSubdirectory("torchbridge-parity-");
+        var scratch = TemporaryFolder.Create("torchbridge-parity-");
         try
         {
             var rows = ModelPackager
@@ -258,7 +258,7 @@ internal static class ModelCommands
                     FileSet.Recover(folder.Path);
                     if (parsed.GetValue(variant) is { } name)
                         folder = folder.Variant(name);
-                    var pictures = PictureList.Of(parsed.GetValue(files)!);
+                    var pictures = PictureList.Of(AnsiConsole.Console, parsed.GetValue(files)!);
                     if (parsed.GetValue(csv) is { } path)
                         return CsvPredictions.Write(AnsiConsole.Console, folder.Onnx, pictures, path, stop);
                     using var classifier = Load(folder.Onnx);

@@ -46,6 +46,8 @@ internal sealed record ModelContext(
                         parsed.GetValue(data),
                         seed.Whole(parsed)
                     );
+                    if (loaded.Data.Note is { } note)
+                        AnsiConsole.Console.WriteLine(note);
                     var (exitCode, result) = work(
                         new ModelContext(model, folder, loaded, AnsiConsole.Console, parsed),
                         stop
