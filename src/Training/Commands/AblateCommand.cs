@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Spectre.Console;
+using TorchBridge.Onnx.Files;
 using TorchBridge.Training.Ablation;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
@@ -82,12 +83,18 @@ internal static class AblateCommand
                         parsed.GetValue(only)!
                     );
                     var source = parsed.GetValue(data) ?? DataSource.Drawn;
+                    var content = source is DataSource.Drawn or DataSource.Cifar
+                        ? null
+                        : DataFingerprint.ContentOf(DataLoading.Load(AnsiConsole.Console, source, 32, 1, null).Data);
                     var requests = (
                         from seed in Enumerable.Range(1, seeds.Read(parsed))
                         from variant in variants
                         select (
                             Variant: variant.Name,
                             Request: new RunRequest(variant.Configuration, source, pictures.Read(parsed), seed)
+                            {
+                                Content = content,
+                            }
                         )
                     ).ToArray();
                     var ablation = new AblationWork(
@@ -138,13 +145,16 @@ internal static class AblateCommand
         CancellationToken stop
     )
     {
-        new ModelFolder(folder).EnsureWritable();
+        using var claim = new ModelFolder(folder).Claim();
+        FileSet.Recover(Path.Combine(folder, "runs"));
         console.WriteLine(about);
         console.WriteLine(
             FormattableString.Invariant(
                 $"{ablation.Total} runs, {ablation.Stored} of them stored in {Path.Combine(folder, "runs")}."
             )
         );
+        if (ablation.NotUsed is { } line)
+            console.WriteLine(line);
         try
         {
             if (console.Profile.Capabilities.Interactive && !Console.IsOutputRedirected)

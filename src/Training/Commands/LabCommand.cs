@@ -71,7 +71,7 @@ internal static class LabCommand
 
     private static void Run(IAnsiConsole console, IReadOnlyList<LabTopic> topics, string folder, LabContext context)
     {
-        new ModelFolder(folder).EnsureWritable();
+        using var claim = new ModelFolder(folder).Claim();
         var pages = new List<LabPage>();
         foreach (var topic in topics)
         {

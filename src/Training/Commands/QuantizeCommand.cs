@@ -77,6 +77,7 @@ internal static class QuantizeCommand
             (context, _) =>
             {
                 var parsed = context.Parsed;
+                using var claim = context.Folder.Claim();
                 var weightBits = bits.Whole(parsed);
                 RecipeOptions.Require(weightBits is null or 7 or 8, "--weight-bits", weightBits, "7 or 8");
                 var kept = parsed.GetValue(keep) ?? [];

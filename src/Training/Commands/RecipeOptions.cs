@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
@@ -250,6 +251,34 @@ internal sealed class RecipeOptions
                 "--window does not go with --norm layer, whose weights have the size of the whole picture."
             );
         return read;
+    }
+
+    /// <summary>What the command line asks of a run otherwise than it is.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="settings">The run's settings.</param>
+    public IEnumerable<string> Differences(ParseResult parsed, ModelSettings settings)
+    {
+        var run = new RunConfiguration("", settings.Recipe, settings.Network) { Weights = settings.Start?.Source };
+        var isWhole = parsed.GetValue(recipe) is not null || parsed.GetValue(config) is not null;
+        var asked = isWhole ? Read(parsed) : entries.Aggregate(run, (made, entry) => entry.Apply(parsed, made));
+        if (
+            (parsed.GetValue(weights) ?? (isWhole ? asked.Weights : run.Weights)) is var source
+            && source != run.Weights
+        )
+            yield return $"weights is {source ?? "not given"}, and was {run.Weights ?? "not given"}";
+        foreach (var difference in ConfigurationRanges.Differences(asked.Training, run.Training))
+            yield return difference;
+        // The data and the weights have decided on these.
+        var network = asked.Network with
+        {
+            Kind = IsNetworkNamed(parsed) ? asked.Network.Kind : run.Network.Kind,
+            Classes = run.Network.Classes,
+            Height = run.Network.Height,
+            Width = run.Network.Width,
+            LastStageBlocks = run.Network.LastStageBlocks,
+        };
+        foreach (var difference in ConfigurationRanges.Differences(network, run.Network))
+            yield return difference;
     }
 
     /// <summary>Whether the command line names the network.</summary>

@@ -109,12 +109,10 @@ internal sealed class TrainCommand
     private int Train(ParseResult parsed, CancellationToken stop)
     {
         var folder = new ModelFolder(parsed.GetValue(outFolder)!);
-        folder.EnsureWritable();
+        using var claim = folder.Claim();
         var console = AnsiConsole.Console;
         using var resumed = parsed.GetValue(resume) ? Checkpoint.Read(folder.Checkpoint) : null;
-        var (settings, loaded) = resumed is null
-            ? Start(parsed, console)
-            : (resumed.Settings, DataLoading.Load(console, resumed.Settings));
+        var (settings, loaded) = resumed is null ? Start(parsed, console) : Resume(parsed, console, resumed.Settings);
         var pictureData = loaded.Data;
         console.WriteLine(
             string.Create(
@@ -165,14 +163,11 @@ internal sealed class TrainCommand
             return ExitCodes.Stopped;
         }
 
-        model.Save(folder.Weights);
-        folder.Write(LearningCurves.Of(result.History, result.BestEpoch));
         if (result.Ending == TrainingResult.StoppedByUser)
         {
             console.WriteLine(
-                $"Stopped. `train --resume --out {folder.Path}` goes on after epoch "
-                    + $"{result.History.Count}. The best weights so far (epoch {result.BestEpoch}) are in "
-                    + $"{folder.Weights}; `export --out {folder.Path}` makes the other files from them."
+                $"Stopped. `train --resume --out {folder.Path}` goes on after epoch {result.History.Count}. "
+                    + KeepBest(model, folder, result)
             );
             return ExitCodes.Stopped;
         }
@@ -186,7 +181,19 @@ internal sealed class TrainCommand
                     + $"{test.Accuracy:P2} (top-5 {test.TopFive:P2}), loss {test.Loss:F4}"
             )
         );
-        Packaging.PackageAndReport(console, model, folder, loaded, result, test);
+        try
+        {
+            Packaging.PackageAndReport(console, model, folder, loaded, result, test);
+        }
+        catch (UserException error)
+        {
+            throw new UserException(
+                $"{error.Message} What was trained is in {folder.Checkpoint}: `train --resume --out {folder.Path}` "
+                    + "makes the files from it.",
+                error
+            );
+        }
+
         CommonOptions.WriteJson(
             parsed.GetValue(json),
             new
@@ -199,6 +206,72 @@ internal sealed class TrainCommand
         // The run is finished, and all that it made is in place.
         File.Delete(folder.Checkpoint);
         return 0;
+    }
+
+    /// <summary>Keeps the best weights of a run that was stopped, where no finished model is in their place: its other
+    /// files would then be another run's.</summary>
+    private static string KeepBest(TrainedModel model, ModelFolder folder, TrainingResult result)
+    {
+        if (File.Exists(folder.Onnx) || File.Exists(folder.Card))
+            return $"The finished model in {folder.Path} is left as it is; the best weights so far (epoch {result.BestEpoch}) are in the checkpoint.";
+        ModelFileSet.Publish(folder, [], staged =>
+        {
+            model.Save(staged.Weights);
+            staged.Write(LearningCurves.Of(result, model.Settings.RunId));
+            return true;
+        });
+        return $"The best weights so far (epoch {result.BestEpoch}) are in {folder.Weights}; `export --out {folder.Path}` makes the other files from them.";
+    }
+
+    /// <summary>An unfinished run, with its own options: what has changed since would make it another run.</summary>
+    private (ModelSettings Settings, LoadedData Data) Resume(
+        ParseResult parsed,
+        IAnsiConsole console,
+        ModelSettings settings
+    )
+    {
+        var differences = OtherOptions(parsed, settings).Concat(recipe.Differences(parsed, settings)).ToArray();
+        if (differences.Length > 0)
+            throw new UserException(
+                $"--resume goes on with the run's own options, and these are others: {string.Join("; ", differences)}. "
+                    + "Leave them out, or start anew without --resume."
+            );
+        if (settings.Program != Versions.Program)
+            throw new UserException(
+                $"The run was begun by version {settings.Program ?? "unknown"} of this program, and this is "
+                    + $"{Versions.Program}: it would not end as it began. Go on with that version, or start anew without "
+                    + "--resume."
+            );
+        // As if they were named: the refusal below has another way out.
+        var loaded = DataLoading.Load(console, settings, settings.Data);
+        DataLoading.RefuseOtherPictures(
+            settings,
+            loaded.Data,
+            "Put them back as they were, or start anew without --resume."
+        );
+        return (settings, loaded);
+    }
+
+    /// <summary>What the command line asks otherwise than the run is, recipe aside.</summary>
+    private IEnumerable<string> OtherOptions(ParseResult parsed, ModelSettings run)
+    {
+        bool IsGiven(Option option) => parsed.GetResult(option) is { Implicit: false };
+        (Option Option, string Now, string Was)[] all =
+        [
+            (data, parsed.GetValue(data) ?? "", run.Data),
+            (seed, Text(seed.Whole(parsed)), Text(run.Seed)),
+            (size, Text(size.Whole(parsed)), Text(run.Network.Height)),
+            (pictures, Text(pictures.Read(parsed)), Text(run.DataLimits is [var count, ..] ? count : null)),
+            (threads, Text(threads.Whole(parsed)), Text(run.Compute.Threads)),
+            (device, parsed.GetValue(device)!, run.Compute.Device),
+            (precision, parsed.GetValue(precision)!, Naming.Of(run.Compute.Precision)),
+            (antialias, $"{parsed.GetValue(antialias)}", $"{run.Reading.Antialias}"),
+            (orient, $"{parsed.GetValue(orient)}", $"{run.Reading.ApplyOrientation}"),
+        ];
+        return all.Where(item => IsGiven(item.Option) && item.Now != item.Was && item.Now != "auto")
+            .Select(item => $"{item.Option.Name} is {item.Now}, and was {item.Was}");
+
+        static string Text(int? value) => value?.ToString(CultureInfo.InvariantCulture) ?? "not given";
     }
 
     /// <summary>A checkpoint of a classifier alone holds no backbone: that comes from where it came from.</summary>
@@ -259,6 +332,8 @@ internal sealed class TrainCommand
             {
                 Reading = reading,
                 Start = weights?.Origin,
+                Pictures = DataFingerprint.Of(loaded.Data),
+                Program = Versions.Program,
             },
             loaded
         );

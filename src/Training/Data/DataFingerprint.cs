@@ -57,6 +57,26 @@ internal sealed record DataFingerprint(PartFingerprint Training, PartFingerprint
     public static DataFingerprint Of(PictureData data) =>
         new(PartFingerprint.Of(data.Training), PartFingerprint.Of(data.Validation), PartFingerprint.Of(data.Test));
 
+    /// <summary>All pictures of files in one hash, whatever part each is in; null where they come from no
+    /// files.</summary>
+    public static string? ContentOf(PictureData data)
+    {
+        PictureSet[] parts = [data.Training, data.Validation, data.Test];
+        if (parts.Any(part => part.Sources is null))
+            return null;
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (
+            var line in parts
+                .SelectMany(part => part.Sources!)
+                .Select(source =>
+                    string.Create(CultureInfo.InvariantCulture, $"{source.Name}\0{source.Length}:{source.Hash};")
+                )
+                .Order(StringComparer.Ordinal)
+        )
+            hash.AppendData(Encoding.UTF8.GetBytes(line));
+        return Convert.ToHexStringLower(hash.GetHashAndReset())[..20];
+    }
+
     /// <summary>How a data set differs from what it was, for people; null where it does not.</summary>
     public string? Difference(DataFingerprint was)
     {

@@ -24,6 +24,35 @@ internal static class ConfigurationRanges
             );
     }
 
+    /// <summary>How a record differs from another, value by value, for people.</summary>
+    public static IEnumerable<string> Differences<T>(T now, T was)
+        where T : class
+    {
+        foreach (var property in PropertiesOf(now.GetType()))
+        {
+            var (value, before) = (property.GetValue(now), property.GetValue(was));
+            if (Equals(value, before))
+                continue;
+            if (value is not null && before is not null && IsRecord(value.GetType()))
+            {
+                foreach (var inner in Differences(value, before))
+                    yield return inner;
+            }
+            else
+                yield return $"{JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name)} is {Text(value)}, and was {Text(before)}";
+        }
+
+        static string Text(object? value) =>
+            value switch
+            {
+                null => "not given",
+                Enum choice => JsonNamingPolicy.SnakeCaseLower.ConvertName(choice.ToString()),
+                double number => Numbers.Exact(number),
+                IFormattable other => other.ToString(null, CultureInfo.InvariantCulture),
+                _ => value.ToString()!,
+            };
+    }
+
     /// <summary>The properties of a record that are read and written.</summary>
     public static IEnumerable<PropertyInfo> PropertiesOf(Type record) =>
         record
