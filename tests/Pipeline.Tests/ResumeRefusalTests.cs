@@ -24,7 +24,7 @@ public class ResumeRefusalTests
         Refused("--seed is 9, and was 4", "--seed", "9");
         Refused("--size is 24, and was 16", "--size", "24");
         Refused("--data is other, and was", "--data", "other");
-        Refused("patience is 0, and was 1000", "--recipe", "bare");
+        Refused("label_smoothing is 0, and was 0.1", "--recipe", "bare");
         Refused("norm is group, and was batch", "--norm", "group");
 
         File.WriteAllBytes(folder["data", "a", "more.png"], Picture(999));

@@ -64,10 +64,9 @@ public static class TorchSharpLoader
     {
         try
         {
-            var mended = MendedLibraryCache.GetOrAdd(library, cache);
             // From the folder that libtorch_cpu came from: a second copy of libtorch aborts the process.
             NativeLibrary.Load(libtorch);
-            return NativeLibrary.Load(mended);
+            return LoadMended(library, cache);
         }
         catch (Exception error)
             when (error is InvalidDataException or IOException or UnauthorizedAccessException or DllNotFoundException)
@@ -82,6 +81,30 @@ public static class TorchSharpLoader
                 error
             );
         }
+    }
+
+    private static nint LoadMended(string library, string cache)
+    {
+        string mended;
+        try
+        {
+            mended = MendedLibraryCache.GetOrAdd(library, cache);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // A home that is missing, full or read-only: a copy for this process, which needs no name once it is loaded.
+            var own = Directory.CreateTempSubdirectory("torchbridge-native-").FullName;
+            try
+            {
+                return NativeLibrary.Load(MendedLibraryCache.GetOrAdd(library, own));
+            }
+            finally
+            {
+                Directory.Delete(own, recursive: true);
+            }
+        }
+
+        return NativeLibrary.Load(mended);
     }
 
     /// <summary>

@@ -188,7 +188,7 @@ internal sealed class TrainCommand
         catch (UserException error)
         {
             throw new UserException(
-                $"{error.Message} What was trained is in {folder.Checkpoint}: `train --resume --out {folder.Path}` "
+                $"{error.Message.TrimEnd('.')}. What was trained is in {folder.Checkpoint}: `train --resume --out {folder.Path}` "
                     + "makes the files from it.",
                 error
             );
