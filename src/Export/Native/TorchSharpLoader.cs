@@ -64,9 +64,7 @@ public static class TorchSharpLoader
     {
         try
         {
-            // From the folder that libtorch_cpu came from: a second copy of libtorch aborts the process.
-            NativeLibrary.Load(libtorch);
-            return LoadMended(library, cache);
+            return LoadMended(library, libtorch, cache);
         }
         catch (Exception error)
             when (error is InvalidDataException or IOException or UnauthorizedAccessException or DllNotFoundException)
@@ -83,9 +81,10 @@ public static class TorchSharpLoader
         }
     }
 
-    private static nint LoadMended(string library, string cache)
+    private static nint LoadMended(string library, string libtorch, string cache)
     {
         string mended;
+        string? own = null;
         try
         {
             mended = MendedLibraryCache.GetOrAdd(library, cache);
@@ -93,18 +92,21 @@ public static class TorchSharpLoader
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             // A home that is missing, full or read-only: a copy for this process, which needs no name once it is loaded.
-            var own = Directory.CreateTempSubdirectory("torchbridge-native-").FullName;
-            try
-            {
-                return NativeLibrary.Load(MendedLibraryCache.GetOrAdd(library, own));
-            }
-            finally
-            {
-                Directory.Delete(own, recursive: true);
-            }
+            own = Directory.CreateTempSubdirectory("torchbridge-native-").FullName;
+            mended = MendedLibraryCache.GetOrAdd(library, own);
         }
 
-        return NativeLibrary.Load(mended);
+        try
+        {
+            // From the folder that libtorch_cpu came from: a second copy of libtorch aborts the process.
+            NativeLibrary.Load(libtorch);
+            return NativeLibrary.Load(mended);
+        }
+        finally
+        {
+            if (own is not null)
+                Directory.Delete(own, recursive: true);
+        }
     }
 
     /// <summary>
