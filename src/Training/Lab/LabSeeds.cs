@@ -7,7 +7,7 @@ namespace TorchBridge.Training.Lab;
 internal static class LabSeeds
 {
     /// <summary>How often.</summary>
-    public const int Count = 3;
+    public const int Count = 2;
 
     /// <summary>Runs with each seed.</summary>
     public static T[] Of<T>(LabContext context, Func<LabContext, T> run) =>
