@@ -260,6 +260,49 @@ public class AblationTests
             1
         );
 
+    [Fact]
+    public void The_page_opens_with_one_picture_and_three_sentences()
+    {
+        var pages = AblationReport.Pages([
+            Row("full", null, null),
+            Row("without dropout", "full", new Effect(0.05, 0.02)),
+            Row("mixup alone", "bare", new Effect(-0.03, 0.01)),
+            Row("without mixup", "full", new Effect(0.01, 0.02)),
+        ]);
+        Assert.True(pages[0].OpensWithPicture);
+        Assert.Single(pages[0].Figures);
+        Assert.Empty(pages[0].Tables);
+        Assert.Equal(
+            "Test accuracy certainly rose with: dropout in the full stack (+5.0 points). It certainly fell with: mixup "
+                + "alone (-3.0 points). In the other 1 of 3 comparisons the interval holds zero: with so few seeds these "
+                + "techniques may help, harm, or do nothing.",
+            pages[0].Paragraph
+        );
+        Assert.NotEmpty(pages[1].Tables);
+
+        static AblationRow Row(string variant, string? reference, Effect? effect)
+        {
+            var none = new Spread(0.5, 0);
+            return new AblationRow(
+                variant,
+                reference,
+                3,
+                0,
+                none,
+                none,
+                none,
+                none,
+                none,
+                none,
+                effect,
+                effect,
+                effect,
+                [0.5],
+                AblationPlan.FullStack(1, 8)
+            );
+        }
+    }
+
     private sealed class Backwards(IRunScheduler inner) : IRunScheduler
     {
         public IAsyncEnumerable<RunResult> Run(IReadOnlyList<RunRequest> requests, CancellationToken stop) =>

@@ -309,4 +309,32 @@ public class ModernCnnTests
     private static Tensor Integers(Npy array) => tensor(array.Integers!).reshape(array.Shape);
 
     private static float[] Values(Tensor value) => value.detach().contiguous().data<float>().ToArray();
+
+    [Theory]
+    [InlineData(7, 8)]
+    [InlineData(8, 9)]
+    public void A_narrow_convolution_with_a_stride_gives_the_same_sums_by_its_detour(int side, int batch)
+    {
+        using var scope = NewDisposeScope();
+        random.manual_seed(3);
+        using var conv = new CastingConv2d(8, 16, 1, stride: 2, bias: false);
+        using (no_grad())
+            conv.Weight.copy_(randn_like(conv.Weight));
+        var x = ChannelsLast.Of(randn(batch, 8, side, side)).requires_grad_();
+        conv.train();
+        var detour = conv.forward(x);
+        // The plain layout is right in every version of oneDNN.
+        var plain = x.detach().contiguous().requires_grad_();
+        var weight = conv.Weight.detach().clone().requires_grad_();
+        var direct = nn.functional.conv2d(plain, weight, null, [2, 2]);
+        var gradient = randn_like(direct);
+        detour.backward([gradient]);
+        direct.backward([gradient]);
+        // Sums of 8 or 144 products in another order.
+        Assert.True(detour.allclose(direct, 1e-5, 1e-6));
+        Assert.True(x.grad!.allclose(plain.grad!, 1e-5, 1e-6));
+        Assert.True(conv.Weight.grad!.allclose(weight.grad!, 1e-4, 1e-5));
+        conv.eval();
+        Assert.True(conv.forward(x.detach()).allclose(direct, 1e-5, 1e-6));
+    }
 }

@@ -107,6 +107,48 @@ public class OptimizerTests
             );
     }
 
+    [Theory]
+    [InlineData(NormKind.Batch)]
+    [InlineData(NormKind.Layer)]
+    [InlineData(NormKind.Group)]
+    [InlineData(NormKind.Instance)]
+    [InlineData(NormKind.BatchFromScratch)]
+    internal void Norms_do_not_decay_whatever_their_number_of_axes(NormKind norm)
+    {
+        using var scope = NewDisposeScope();
+        using var network = new ModernCnn(
+            new NetworkOptions
+            {
+                Channels = 8,
+                Height = 16,
+                Width = 16,
+                Norm = norm,
+            }
+        );
+        using var optimizer = new ParameterOptimizer(
+            network,
+            new Recipe { WeightDecay = 0.5, DecayNormsAndBiases = false }
+        );
+        var before = network.named_parameters().ToDictionary(pair => pair.name, pair => pair.parameter.clone());
+        foreach (var (_, parameter) in network.named_parameters())
+            parameter.grad = zeros_like(parameter);
+        optimizer.Step(0.1);
+        string[] shrunk =
+        [
+            .. network
+                .named_parameters()
+                .Where(pair => !pair.parameter.equal(before[pair.name]).all().ToBoolean())
+                .Select(pair => pair.name)
+                .Order(StringComparer.Ordinal),
+        ];
+        var expected = network
+            .named_modules()
+            .Where(pair => pair.module is CastingConv2d or Linear)
+            .Select(pair => $"{pair.name}.weight")
+            .Order(StringComparer.Ordinal);
+        Assert.Equal(expected, shrunk);
+    }
+
     [Fact]
     public void Without_decay_on_norms_only_weights_shrink()
     {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using TorchBridge.Training.Commands;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
@@ -90,6 +91,60 @@ public class RecipeTests
             Assert.Throws<UserException>(() => Read(option, value)).Message,
             StringComparison.Ordinal
         );
+
+    [Theory]
+    [InlineData("--lr", "0,001", "The decimal sign is a point: write 0.001")]
+    [InlineData("--lr", "1,000", "The decimal sign is a point: write 1.000; thousands have no separator.")]
+    [InlineData("--lr", "1,000,000", "Write a number with a decimal point")]
+    [InlineData("--dropout", "0,5", "write 0.5")]
+    [InlineData("--mixup", "NaN", "--mixup is NaN; allowed is 0 to 100.")]
+    [InlineData("--cutmix", "Infinity", "--cutmix is Infinity; allowed is 0 to 100.")]
+    [InlineData("--cutmix", "1e999", "--cutmix is 1e999; allowed is 0 to 100.")]
+    [InlineData("--lr", "0x1", "--lr is 0x1")]
+    [InlineData("--lr", "0.1 ", "--lr is 0.1 ")]
+    [InlineData("--lr", "\u0661", "--lr is \u0661")]
+    [InlineData("--lr", "", "--lr is ;")]
+    [InlineData("--lr", "1'000", "Write a number with a decimal point")]
+    [InlineData("--epochs", "1,000", "Write a whole number: digits, no separators of thousands, such as 1000.")]
+    [InlineData("--epochs", "1_000", "Write a whole number")]
+    [InlineData("--epochs", "8.0", "Write a whole number")]
+    [InlineData("--epochs", "99999999999", "--epochs is 99999999999; allowed is 1 to 100000.")]
+    [InlineData("--batch", "1", "--batch is 1; allowed is 2 to 65536.")]
+    [InlineData("--views", "0", "--views is 0; allowed is 1 to 1000.")]
+    public void A_number_has_one_form(string option, string value, string expected) =>
+        Assert.Contains(
+            expected,
+            Assert.Throws<UserException>(() => Read(option, value)).Message,
+            StringComparison.Ordinal
+        );
+
+    [Theory]
+    [InlineData("1e-3", 0.001)]
+    [InlineData(".5", 0.5)]
+    [InlineData("+0.25", 0.25)]
+    [InlineData("2.", 2)]
+    [InlineData("1E-2", 0.01)]
+    public void A_number_may_have_a_point_an_exponent_and_a_sign(string text, double expected) =>
+        Assert.Equal(expected, Read("--lr", text).Training.LearningRate);
+
+    [Fact]
+    public void The_machines_culture_changes_no_number()
+    {
+        var before = CultureInfo.CurrentCulture;
+        try
+        {
+            var comma = (CultureInfo)CultureInfo.InvariantCulture.Clone();
+            comma.NumberFormat.NumberDecimalSeparator = ",";
+            comma.NumberFormat.NumberGroupSeparator = ".";
+            CultureInfo.CurrentCulture = comma;
+            Assert.Equal(0.001, Read("--lr", "0.001").Training.LearningRate);
+            Assert.Throws<UserException>(() => Read("--lr", "0,001"));
+        }
+        finally
+        {
+            CultureInfo.CurrentCulture = before;
+        }
+    }
 
     [Fact]
     public void Windows_do_not_go_with_weights_of_the_whole_pictures_size() =>

@@ -62,10 +62,7 @@ public static class TorchSharpLoader
     {
         try
         {
-            var mended = MendedLibraryCache.GetOrAdd(library, cache);
-            // From the folder that libtorch_cpu came from: a second copy of libtorch aborts the process.
-            NativeLibrary.Load(libtorch);
-            return NativeLibrary.Load(mended);
+            return LoadMended(library, libtorch, cache);
         }
         catch (Exception error)
             when (error is InvalidDataException or IOException or UnauthorizedAccessException or DllNotFoundException)
@@ -79,6 +76,34 @@ public static class TorchSharpLoader
                     + "(Debian 13, Ubuntu 24.04, or conda's libstdcxx-ng), or use TorchSharp 0.107.0.",
                 error
             );
+        }
+    }
+
+    private static nint LoadMended(string library, string libtorch, string cache)
+    {
+        string mended;
+        string? own = null;
+        try
+        {
+            mended = MendedLibraryCache.GetOrAdd(library, cache);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // A home that is missing, full or read-only: a copy for this process, which needs no name once it is loaded.
+            own = Directory.CreateTempSubdirectory("torchbridge-native-").FullName;
+            mended = MendedLibraryCache.GetOrAdd(library, own);
+        }
+
+        try
+        {
+            // From the folder that libtorch_cpu came from: a second copy of libtorch aborts the process.
+            NativeLibrary.Load(libtorch);
+            return NativeLibrary.Load(mended);
+        }
+        finally
+        {
+            if (own is not null)
+                Directory.Delete(own, recursive: true);
         }
     }
 

@@ -129,12 +129,37 @@ internal static class AblationReport
         );
     }
 
+    /// <summary>What the picture shows, in three sentences.</summary>
+    public static string Summary(IReadOnlyList<AblationRow> rows)
+    {
+        var compared = rows.Where(row => row.Effect is not null).OrderByDescending(row => row.Effect!.Mean).ToArray();
+        string Names(string verdict) =>
+            string.Join(
+                ", ",
+                compared
+                    .Where(row => row.Verdict == verdict)
+                    .Select(row => $"{row.Subject} ({Points(row.Effect!.Mean)} points)")
+                    .DefaultIfEmpty("nothing")
+            );
+        var open = compared.Count(row => row.Verdict is not ("helped" or "did harm"));
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"Test accuracy certainly rose with: {Names("helped")}. It certainly fell with: {Names("did harm")}. In the "
+                + $"other {open} of {compared.Length} comparisons the interval holds zero: with so few seeds these "
+                + $"techniques may help, harm, or do nothing."
+        );
+    }
+
     /// <summary>The parts of the page.</summary>
     public static IReadOnlyList<LabPage> Pages(IReadOnlyList<AblationRow> rows) =>
         [
-            new LabPage("result", "What each technique brought", Findings(rows))
+            new LabPage("result", "What each technique brought", Summary(rows))
             {
+                OpensWithPicture = true,
                 Figures = [new Figure("effects", 900, PlotHeight(rows)) { Plot = () => Ranked(rows) }],
+            },
+            new LabPage("figures", "All figures", Findings(rows))
+            {
                 Tables =
                 [
                     new LabTable(

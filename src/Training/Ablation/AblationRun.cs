@@ -21,6 +21,13 @@ internal sealed record RunRequest(RunConfiguration Configuration, string Data, i
     /// <summary>What is computed in; float32 gives the same sums on every machine.</summary>
     public Precision Precision { get; init; } = Precision.Float32;
 
+    /// <summary>What the pictures are, whatever the split; null where the program makes them, or checks them
+    /// itself.</summary>
+    public string? Content { get; init; }
+
+    /// <summary>The program that does it, with its commit.</summary>
+    public string Program { get; init; } = Versions.Program;
+
     /// <summary>A name for the request's file: a hash of all of it.</summary>
     [JsonIgnore]
     public string Key => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Json.Text(this))))[..20];
@@ -113,6 +120,11 @@ internal static class AblationRun
         if (request.Data == DataSource.Drawn)
             return DrawnPictures.Make(request.Seed, request.Pictures, MostValidation, DrawnTest);
         var data = DataSource.Load(request.Data, 32, request.Seed).Data;
+        if (DataFingerprint.ContentOf(data) != request.Content)
+            throw new UserException(
+                $"The pictures in {request.Data} are not those any more that the ablation began with. Start it again: what "
+                    + "is finished is stored, and is not mixed with runs on other pictures."
+            );
         PictureSet Some(PictureSet set, int count, int key) => set.Sample(count, new Draw(request.Seed, 43, key));
         return data with
         {

@@ -23,6 +23,7 @@ internal sealed class AblationWork
                 results[request.Key] = result;
         }
 
+        NotUsed = store.OtherThan([.. requests.Select(item => item.Request)]);
         Stored = requests.Count(item => results.ContainsKey(item.Request.Key));
     }
 
@@ -31,6 +32,9 @@ internal sealed class AblationWork
 
     /// <summary>Runs that were finished before.</summary>
     public int Stored { get; }
+
+    /// <summary>Stored runs that are on other pictures, or of another version, for people; or null.</summary>
+    public string? NotUsed { get; }
 
     /// <summary>The table of what is finished.</summary>
     public IReadOnlyList<AblationRow> Rows() =>

@@ -44,7 +44,7 @@ internal sealed class ProcessScheduler(int parallel) : IRunScheduler
     )
     {
         var results = Channel.CreateUnbounded<RunResult>();
-        var folder = Directory.CreateTempSubdirectory("torchbridge-ablate-").FullName;
+        var folder = TemporaryFolder.Create("torchbridge-ablate-").FullName;
         using var abandon = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var work = Parallel.ForEachAsync(
             requests,

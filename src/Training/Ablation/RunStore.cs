@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using TorchBridge.Training.Artifacts;
 
@@ -11,17 +12,62 @@ internal sealed class RunStore(string folder)
     /// <summary>The stored result of a request; null where there is none, or where the file is broken.</summary>
     public RunResult? Find(RunRequest request)
     {
-        var path = PathOf(request);
-        if (!File.Exists(path))
-            return null;
+        // A file of that name that holds another run was put there by hand.
+        return Read(PathOf(request)) is { Request: not null } result && result.Request.Key == request.Key
+            ? result
+            : null;
+    }
+
+    private static RunResult? Read(string path)
+    {
         try
         {
-            return JsonSerializer.Deserialize<RunResult>(File.ReadAllText(path), Json.Options);
+            return File.Exists(path)
+                ? JsonSerializer.Deserialize<RunResult>(File.ReadAllText(path), Json.Options)
+                : null;
         }
         catch (JsonException)
         {
             return null; // it is done again, and replaced
         }
+    }
+
+    /// <summary>What is asked for, whatever the pictures and the program.</summary>
+    private static string Plain(RunRequest request) => Json.Text(request with { Content = null, Program = "" });
+
+    /// <summary>How stored runs that are asked for in all but their pictures or their program differ, for people; null
+    /// where there are none. They are not used.</summary>
+    public string? OtherThan(IReadOnlyList<RunRequest> requests)
+    {
+        if (!Directory.Exists(folder))
+            return null;
+        var asked = requests.Select(Plain).ToHashSet(StringComparer.Ordinal);
+        var (count, pictures, programs) = (0, false, new SortedSet<string>(StringComparer.Ordinal));
+        foreach (var file in Directory.EnumerateFiles(folder, "*.json"))
+        {
+            if (
+                Read(file)?.Request is not { } stored
+                || !asked.Contains(Plain(stored))
+                || requests.Any(request => request.Key == stored.Key)
+            )
+                continue;
+            count++;
+            pictures |= requests.All(request => request.Content != stored.Content);
+            if (stored.Program != Versions.Program)
+                programs.Add(stored.Program);
+        }
+
+        string[] why =
+        [
+            .. pictures ? ["on other pictures"] : Array.Empty<string>(),
+            .. programs.Select(program => $"of version {program} (this is {Versions.Program})"),
+        ];
+        return count == 0
+            ? null
+            : string.Create(
+                CultureInfo.InvariantCulture,
+                $"{count:N0} stored runs are {string.Join(" or ", why)}, and are not used."
+            );
     }
 
     /// <summary>Stores a result.</summary>

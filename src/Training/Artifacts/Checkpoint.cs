@@ -70,7 +70,7 @@ internal sealed class Checkpoint : IDisposable
                 throw new JsonException("they are not whole");
             facts.Settings.Check(path);
             if (
-                facts.BestEpoch < 0
+                facts.BestEpoch < Math.Min(1, facts.History.Count)
                 || facts.BestEpoch > facts.History.Count
                 || facts.EpochsWithout < 0
                 || facts.Steps < 0
@@ -85,6 +85,38 @@ internal sealed class Checkpoint : IDisposable
             if (error is UserException)
                 throw;
             throw new UserException($"{path}: its facts cannot be read: {error.Message}", error);
+        }
+    }
+
+    /// <summary>What the training did that a model's weights come from: of a run that was stopped; null where the
+    /// checkpoint is missing, broken, another run's, or of a later epoch.</summary>
+    /// <param name="path">The checkpoint.</param>
+    /// <param name="model">The model.</param>
+    public static TrainingResult? TrainingOf(string path, TrainedModel model)
+    {
+        if (!File.Exists(path))
+            return null;
+        try
+        {
+            using var scope = NewDisposeScope();
+            using var checkpoint = Read(path);
+            var trained =
+                model.Settings.Recipe.Tuning.What == TuneKind.Head ? model.Network.Head : (nn.Module)model.Classifier;
+            return
+                checkpoint.Settings.RunId == model.Settings.RunId
+                && trained
+                    .state_dict()
+                    .All(pair =>
+                        checkpoint.tensors.TryGetValue($"best.{pair.Key}", out var best)
+                        && best.shape.SequenceEqual(pair.Value.shape)
+                        && best.equal(pair.Value).all().ToBoolean()
+                    )
+                ? new TrainingResult(checkpoint.facts.History, checkpoint.facts.BestEpoch, TrainingResult.StoppedByUser)
+                : null;
+        }
+        catch (UserException)
+        {
+            return null;
         }
     }
 

@@ -39,20 +39,23 @@ internal sealed record ModelFolder(string Path)
             .SelectMany(variant => (string[])[variant.Onnx, variant.Zip, variant.Card, .. variant.SensitivityFiles])
             .Select(file => System.IO.Path.GetFileName(file));
 
+    /// <summary>The plot of losses and accuracies by epoch.</summary>
+    public IEnumerable<string> CurveFiles => [$"{Picture("curves")}.svg", $"{Picture("curves")}.png"];
+
     /// <summary>The plot of what each layer costs alone.</summary>
     public IEnumerable<string> SensitivityFiles => [$"{Picture("sensitivity")}.svg", $"{Picture("sensitivity")}.png"];
 
-    /// <summary>Makes the folder and sees that it can be written, before an hour of training is spent.</summary>
-    /// <exception cref="UserException">It cannot.</exception>
-    public void EnsureWritable()
+    /// <summary>Makes the folder, sees that it can be written, before an hour of training is spent, removes what
+    /// killed runs have left in it, and keeps other runs out of it.</summary>
+    /// <returns>The folder is free again when this is disposed.</returns>
+    /// <exception cref="UserException">It cannot be written, or another run is at work in it.</exception>
+    public IDisposable Claim()
     {
         try
         {
             Directory.CreateDirectory(Path);
             FileSet.Recover(Path);
-            var probe = System.IO.Path.Combine(Path, $".write-test-{Guid.NewGuid():N}");
-            System.IO.File.WriteAllText(probe, "");
-            System.IO.File.Delete(probe);
+            return RunLock.Take(Path);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

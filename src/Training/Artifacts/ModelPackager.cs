@@ -44,9 +44,15 @@ internal static class ModelPackager
         bool explain = false,
         Action<ModelFolder, PackagingResult>? alongside = null,
         bool activationMap = false
-    ) =>
-        // Quantized copies were made from the model that is replaced, and an older zip too where this one gets none.
-        ModelFileSet.Publish(folder, folder.VariantFiles.Append(Path.GetFileName(folder.Zip)), staged =>
+    )
+    {
+        test.RequireFinite();
+        // Quantized copies were made from the model that is replaced; an older zip, report and curves go too where
+        // none are made now.
+        var replaced = folder.VariantFiles.Concat(
+            ((string[])[folder.Zip, folder.Report, .. folder.CurveFiles]).Select(file => Path.GetFileName(file))
+        );
+        return ModelFileSet.Publish(folder, replaced, staged =>
         {
             var result = new PackagingResult(
                 Write(model, staged, data, test, foldBatchNorm, explain, activationMap),
@@ -61,6 +67,7 @@ internal static class ModelPackager
             alongside?.Invoke(staged, result);
             return result;
         });
+    }
 
     /// <summary>The file passes, on the machine that made it, the check by which it will be judged on others.</summary>
     private static void VerifyItself(string onnx)

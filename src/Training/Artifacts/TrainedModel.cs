@@ -1,4 +1,7 @@
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using TorchBridge.Inference;
 using TorchBridge.Inference.Pictures;
 using TorchBridge.Onnx.Contract;
@@ -38,6 +41,17 @@ internal sealed record ModelSettings(
 
     /// <summary>How picture files are read.</summary>
     public PictureReading Reading { get; init; } = PictureReading.Stock;
+
+    /// <summary>What the pictures were when the run began; null where nothing was recorded.</summary>
+    public DataFingerprint? Pictures { get; init; }
+
+    /// <summary>The program that began the run, with its commit; null where nothing was recorded.</summary>
+    public string? Program { get; init; }
+
+    /// <summary>Names the run: a hash of everything that decides it. Weights, card, history, curves and report of one
+    /// run have the same.</summary>
+    [JsonIgnore]
+    public string RunId => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Json.Text(this))))[..16];
 
     /// <summary>Checks settings that were read from a file, before a network is made of them.</summary>
     /// <param name="path">The file, for an error.</param>

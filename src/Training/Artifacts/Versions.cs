@@ -9,10 +9,15 @@ namespace TorchBridge.Training.Artifacts;
 /// <summary>Versions and machine, for the card.</summary>
 internal static class Versions
 {
+    /// <summary>This program's version, with the commit that it was built from.</summary>
+    public static string Program { get; } =
+        typeof(Versions).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
+        ?? typeof(Versions).Assembly.GetName().Version!.ToString();
+
     public static IReadOnlyDictionary<string, string> All { get; } =
         new Dictionary<string, string>(StringComparer.Ordinal)
         {
-            ["torchbridge"] = Of(typeof(Versions)),
+            ["torchbridge"] = Program,
             ["torchsharp"] = Of(typeof(torch)),
             ["onnxruntime"] = Of(typeof(InferenceSession)),
             ["ml_net"] = Of(typeof(MLContext)),

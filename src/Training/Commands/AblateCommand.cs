@@ -1,9 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
 using Spectre.Console;
+using TorchBridge.Onnx.Files;
 using TorchBridge.Training.Ablation;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
+using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Commands;
 
@@ -20,35 +22,25 @@ internal static class AblateCommand
             DefaultValueFactory = _ => "ablation",
             HelpName = "DIR",
         };
-        Option<int> seeds = new("--seeds")
+        WholeOption seeds = new("--seeds", new AllowedAttribute(1, 30), 3)
         {
             Description = "Runs of each variant; the seed is also the data's.",
-            DefaultValueFactory = _ => 3,
-            HelpName = "N",
         };
-        Option<int> epochs = new("--epochs")
+        WholeOption epochs = new("--epochs", new AllowedAttribute(1, 10_000), 60)
         {
             Description = "Passes over the training pictures.",
-            DefaultValueFactory = _ => 60,
-            HelpName = "N",
         };
-        Option<int> pictures = new("--pictures")
+        WholeOption pictures = new("--pictures", new AllowedAttribute(50, 500_000), 300)
         {
             Description = "Training pictures: few, so that the effects show.",
-            DefaultValueFactory = _ => 300,
-            HelpName = "N",
         };
-        Option<int> width = new("--width")
+        WholeOption width = new("--width", new AllowedAttribute(8, 512) { MultipleOf = 8 }, 16)
         {
             Description = "Channels of the first convolution, a multiple of 8; 64 is the full network.",
-            DefaultValueFactory = _ => 16,
-            HelpName = "N",
         };
-        Option<int> parallel = new("--parallel")
+        WholeOption parallel = new("--parallel", new AllowedAttribute(1, 256), Environment.ProcessorCount)
         {
             Description = "Runs at a time, a process each, of one thread. Default: one a core.",
-            DefaultValueFactory = _ => Environment.ProcessorCount,
-            HelpName = "N",
         };
         Option<string[]> only = new("--only")
         {
@@ -85,53 +77,41 @@ internal static class AblateCommand
             (parsed, stop) =>
                 CommandRunner.Run(() =>
                 {
-                    void Range(Option<int> option, int low, int high) =>
-                        RecipeOptions.Require(
-                            parsed.GetValue(option) >= low && parsed.GetValue(option) <= high,
-                            option.Name,
-                            parsed.GetValue(option),
-                            FormattableString.Invariant($"{low} to {high}")
-                        );
-                    Range(seeds, 1, 30);
-                    Range(epochs, 1, 10_000);
-                    Range(pictures, 50, 500_000);
-                    Range(width, 8, 512);
-                    Range(parallel, 1, 256);
-                    RecipeOptions.Require(
-                        parsed.GetValue(width) % 8 == 0,
-                        "--width",
-                        parsed.GetValue(width),
-                        "a multiple of 8"
-                    );
                     var variants = AblationPlan.Variants(
-                        parsed.GetValue(epochs),
-                        parsed.GetValue(width),
+                        epochs.Read(parsed),
+                        width.Read(parsed),
                         parsed.GetValue(only)!
                     );
                     var source = parsed.GetValue(data) ?? DataSource.Drawn;
+                    var content = source is DataSource.Drawn or DataSource.Cifar
+                        ? null
+                        : DataFingerprint.ContentOf(DataLoading.Load(AnsiConsole.Console, source, 32, 1, null).Data);
                     var requests = (
-                        from seed in Enumerable.Range(1, parsed.GetValue(seeds))
+                        from seed in Enumerable.Range(1, seeds.Read(parsed))
                         from variant in variants
                         select (
                             Variant: variant.Name,
-                            Request: new RunRequest(variant.Configuration, source, parsed.GetValue(pictures), seed)
+                            Request: new RunRequest(variant.Configuration, source, pictures.Read(parsed), seed)
+                            {
+                                Content = content,
+                            }
                         )
                     ).ToArray();
                     var ablation = new AblationWork(
                         variants,
                         requests,
                         new RunStore(Path.Combine(parsed.GetValue(folder)!, "runs")),
-                        new ProcessScheduler(parsed.GetValue(parallel))
+                        new ProcessScheduler(parallel.Read(parsed))
                     );
                     var about = string.Create(
                         CultureInfo.InvariantCulture,
                         $"{(source == DataSource.Drawn ? "drawn pictures" : source)}, "
-                            + $"{parsed.GetValue(pictures):N0} training pictures, ModernCNN of widths "
-                            + $"{parsed.GetValue(width)} to "
-                            + $"{8 * parsed.GetValue(width)}"
-                            + $"{(parsed.GetValue(width) == 64 ? "" : " (reduced network)")}, "
-                            + $"{parsed.GetValue(epochs)} epochs, {parsed.GetValue(seeds)} "
-                            + $"{(parsed.GetValue(seeds) == 1 ? "seed" : "seeds")}, float32."
+                            + $"{pictures.Read(parsed):N0} training pictures, ModernCNN of widths "
+                            + $"{width.Read(parsed)} to "
+                            + $"{8 * width.Read(parsed)}"
+                            + $"{(width.Read(parsed) == 64 ? "" : " (reduced network)")}, "
+                            + $"{epochs.Read(parsed)} epochs, {seeds.Read(parsed)} "
+                            + $"{(seeds.Read(parsed) == 1 ? "seed" : "seeds")}, float32."
                     );
                     return Work(AnsiConsole.Console, ablation, parsed.GetValue(folder)!, about, stop);
                 })
@@ -165,13 +145,16 @@ internal static class AblateCommand
         CancellationToken stop
     )
     {
-        new ModelFolder(folder).EnsureWritable();
+        using var claim = new ModelFolder(folder).Claim();
+        FileSet.Recover(Path.Combine(folder, "runs"));
         console.WriteLine(about);
         console.WriteLine(
             FormattableString.Invariant(
                 $"{ablation.Total} runs, {ablation.Stored} of them stored in {Path.Combine(folder, "runs")}."
             )
         );
+        if (ablation.NotUsed is { } line)
+            console.WriteLine(line);
         try
         {
             if (console.Profile.Capabilities.Interactive && !Console.IsOutputRedirected)

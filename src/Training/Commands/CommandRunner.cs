@@ -1,3 +1,7 @@
+using System.Runtime.InteropServices;
+using Microsoft.ML.OnnxRuntime;
+using TorchBridge.Training.Artifacts;
+
 namespace TorchBridge.Training.Commands;
 
 /// <summary>What the program exits with.</summary>
@@ -20,17 +24,47 @@ internal static class CommandRunner
     {
         try
         {
+            MachineCheck.Require();
             return Task.FromResult(work());
-        }
-        catch (UserException error)
-        {
-            Console.Error.WriteLine(error.Message);
-            return Task.FromResult(ExitCodes.Failed);
         }
         catch (OperationCanceledException)
         {
             Console.Error.WriteLine("Stopped.");
             return Task.FromResult(ExitCodes.Stopped);
         }
+        catch (Exception error)
+        {
+            Console.Error.WriteLine(Paragraph(error));
+            return Task.FromResult(ExitCodes.Failed);
+        }
     }
+
+    /// <summary>An error as one paragraph.</summary>
+    internal static string Paragraph(Exception error)
+    {
+        // Around the cause: work on several threads, and types that could not be set up.
+        while (error is AggregateException or TypeInitializationException && error.InnerException is { } inner)
+            error = inner;
+        var line = FirstLine(error.Message);
+        return error switch
+        {
+            UserException => error.Message,
+            OutOfMemoryException or InsufficientMemoryException => NoMemory(line),
+            // libtorch's allocator: "DefaultCPUAllocator: can't allocate memory: you tried to allocate ..."
+            ExternalException when line.Contains("alloc", StringComparison.OrdinalIgnoreCase) => NoMemory(line),
+            IOException or UnauthorizedAccessException =>
+                $"A file or folder cannot be read or written: {line} Free space, or mend its permissions, and start again.",
+            DllNotFoundException or BadImageFormatException or NotSupportedException =>
+                $"A native library cannot be loaded: {line}",
+            ExternalException or OnnxRuntimeException => $"A native library refused its work: {line}",
+            _ => $"This is a fault of the program, please report it: {error.GetType().Name} in "
+                + $"{error.TargetSite?.DeclaringType?.Name}.{error.TargetSite?.Name}: {line}",
+        };
+    }
+
+    private static string NoMemory(string line) =>
+        $"There is not enough memory: {line} Use a smaller --batch, --size or --width, or fewer pictures.";
+
+    private static string FirstLine(string text) =>
+        text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).FirstOrDefault() ?? "";
 }

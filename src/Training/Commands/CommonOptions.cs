@@ -1,5 +1,6 @@
 using System.CommandLine;
 using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Commands;
 
@@ -14,8 +15,12 @@ internal static class CommonOptions
             HelpName = "DIR",
         };
 
-    public static Option<int?> Seed() =>
-        new("--seed") { Description = "Seed of all randomness. Default: 1, or the model's own.", HelpName = "N" };
+    public static NumberOption Seed() =>
+        new("--seed", new AllowedAttribute(int.MinValue, int.MaxValue))
+        {
+            Description = "Seed of all randomness. Default: 1, or the model's own.",
+            HelpName = "N",
+        };
 
     public static Option<string?> JsonFile() =>
         new("--json") { Description = "Write the result as JSON to this file.", HelpName = "FILE" };

@@ -44,11 +44,35 @@ internal static class DataLoading
             : null;
         var name = data ?? settings.Data;
         var loaded = Load(console, name, settings.Network.Height, seed ?? settings.Seed, limits, settings.Reading);
-        if (loaded.Data.ClassNames.SequenceEqual(settings.ClassNames))
-            return loaded;
-        throw new UserException(
-            $"--data {name}: its classes are {string.Join(", ", loaded.Data.ClassNames.Take(12))}; the "
-                + $"model knows {string.Join(", ", settings.ClassNames.Take(12))}."
-        );
+        if (!loaded.Data.ClassNames.SequenceEqual(settings.ClassNames))
+            throw new UserException(
+                $"--data {name}: its classes are {string.Join(", ", loaded.Data.ClassNames.Take(12))}; the "
+                    + $"model knows {string.Join(", ", settings.ClassNames.Take(12))}."
+            );
+        // Who names the data means it as it is now.
+        if (data is null && seed is null)
+            RefuseOtherPictures(
+                settings,
+                loaded.Data,
+                $"Put them back as they were, or name them, --data {name}, to take them as they are: parts may be mixed then."
+            );
+        return loaded;
+    }
+
+    /// <summary>Refuses pictures that are not those of the run: what is split anew puts former test pictures among
+    /// those that are trained on.</summary>
+    /// <param name="settings">The run's settings.</param>
+    /// <param name="data">The pictures as they are now.</param>
+    /// <param name="wayOut">What can be done.</param>
+    /// <exception cref="UserException">They differ; the message says how.</exception>
+    public static void RefuseOtherPictures(ModelSettings settings, PictureData data, string wayOut)
+    {
+        // Drawn ones are decided by their numbers and the program; their last bits may differ between systems.
+        if (settings.Pictures is not { } was || data.Training.Sources is null)
+            return;
+        if (DataFingerprint.Of(data).Difference(was) is { } difference)
+            throw new UserException(
+                $"The pictures in {settings.Data} are not those that the model was trained on: {difference}. {wayOut}"
+            );
     }
 }

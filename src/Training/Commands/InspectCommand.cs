@@ -39,8 +39,10 @@ internal static class InspectCommand
             (parsed, stop) =>
                 CommandRunner.Run(() =>
                 {
-                    var placed = PictureFolder.Place(parsed.GetValue(data)!);
+                    var placed = PictureFolder.Place(parsed.GetValue(data)!, out var leftOut);
                     var inspection = DataInspection.Of(placed, stop);
+                    if (leftOut.Text is { } line)
+                        AnsiConsole.Console.WriteLine(line);
                     Print(AnsiConsole.Console, inspection);
                     SampleSheet.Write(parsed.GetValue(sheet)!, parsed.GetValue(data)!, placed, inspection);
                     AnsiConsole.Console.WriteLine($"Samples of each class: {parsed.GetValue(sheet)}");

@@ -5,6 +5,7 @@ using Spectre.Console;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Lab;
+using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Commands;
 
@@ -39,26 +40,18 @@ internal static class LabCommand
             DefaultValueFactory = _ => "lab",
             HelpName = "DIR",
         };
-        Option<int> width = new("--width")
+        WholeOption width = new("--width", new AllowedAttribute(8, 512) { MultipleOf = 8 }, 16)
         {
             Description =
                 "Channels of the first convolution of the networks that are trained, a multiple of 8; 64 is the full network.",
-            DefaultValueFactory = _ => 16,
-            HelpName = "N",
         };
         var command = new Command(name, description) { data, folder, width, seed };
         command.SetAction(
             (parsed, stop) =>
                 CommandRunner.Run(() =>
                 {
-                    var channels = parsed.GetValue(width);
-                    RecipeOptions.Require(
-                        channels is >= 8 and <= 512 && channels % 8 == 0,
-                        "--width",
-                        channels,
-                        "a multiple of 8 from 8 to 512"
-                    );
-                    var seedValue = parsed.GetValue(seed) ?? 1;
+                    var channels = width.Read(parsed);
+                    var seedValue = seed.Whole(parsed) ?? 1;
                     var source = parsed.GetValue(data) ?? DataSource.Drawn;
                     using var pictures = LabData.Of(
                         DataLoading.Load(AnsiConsole.Console, source, 32, seedValue, null).Data,
@@ -78,7 +71,7 @@ internal static class LabCommand
 
     private static void Run(IAnsiConsole console, IReadOnlyList<LabTopic> topics, string folder, LabContext context)
     {
-        new ModelFolder(folder).EnsureWritable();
+        using var claim = new ModelFolder(folder).Claim();
         var pages = new List<LabPage>();
         foreach (var topic in topics)
         {

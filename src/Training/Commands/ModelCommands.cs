@@ -23,11 +23,9 @@ internal static class ModelCommands
             (context, stop) =>
             {
                 var data = context.Data.Data;
-                var figures = TestFigures.Of(
-                    Evaluation.Of(context.Model.Classifier, data.Test, stop),
-                    data.Test,
-                    data.ClassNames
-                );
+                var test = Evaluation.Of(context.Model.Classifier, data.Test, stop);
+                test.RequireFinite();
+                var figures = TestFigures.Of(test, data.Test, data.ClassNames);
                 context.Console.WriteLine(
                     string.Create(
                         CultureInfo.InvariantCulture,
@@ -61,6 +59,7 @@ internal static class ModelCommands
             "Write the ONNX file, the ML.NET zip and the card from the trained weights, and prove them.\nExample: export --out models",
             (context, stop) =>
             {
+                using var claim = context.Folder.Claim();
                 var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
                 var result = Packaging.PackageAndReport(
                     context.Console,
@@ -141,7 +140,7 @@ internal static class ModelCommands
         }
 
         var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
-        var scratch = Directory.CreateTempSubdirectory("torchbridge-parity-");
+        var scratch = TemporaryFolder.Create("torchbridge-parity-");
         try
         {
             var rows = ModelPackager
@@ -181,6 +180,7 @@ internal static class ModelCommands
         CancellationToken stop
     )
     {
+        using var claim = context.Folder.Claim();
         var result = ModeParity.Recalibrate(context.Model, context.Data.Data, stop);
         context.Console.WriteLine(
             string.Create(
@@ -195,9 +195,7 @@ internal static class ModelCommands
         var after = ModeParity.Measure(context.Model, context.Data.Data, stop);
         ModeParityReport.Print(context.Console, after);
         var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
-        // Files first: where their proof fails, the weights stay what they were.
         Packaging.PackageAndReport(context.Console, context.Model, context.Folder, context.Data, null, test);
-        context.Model.Save(context.Folder.Weights);
         return (
             0,
             new
@@ -258,7 +256,7 @@ internal static class ModelCommands
                     FileSet.Recover(folder.Path);
                     if (parsed.GetValue(variant) is { } name)
                         folder = folder.Variant(name);
-                    var pictures = PictureList.Of(parsed.GetValue(files)!);
+                    var pictures = PictureList.Of(AnsiConsole.Console, parsed.GetValue(files)!);
                     if (parsed.GetValue(csv) is { } path)
                         return CsvPredictions.Write(AnsiConsole.Console, folder.Onnx, pictures, path, stop);
                     using var classifier = Load(folder.Onnx);

@@ -44,8 +44,10 @@ internal sealed record ModelContext(
                         AnsiConsole.Console,
                         model.Settings,
                         parsed.GetValue(data),
-                        parsed.GetValue(seed)
+                        seed.Whole(parsed)
                     );
+                    if (loaded.Data.Note is { } note)
+                        AnsiConsole.Console.WriteLine(note);
                     var (exitCode, result) = work(
                         new ModelContext(model, folder, loaded, AnsiConsole.Console, parsed),
                         stop

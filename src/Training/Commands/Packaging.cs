@@ -22,6 +22,8 @@ internal static class Packaging
         bool activationMap = false
     )
     {
+        training ??= ModelCardFile.TrainingOf(folder.Card, model.Settings.RunId)
+            ?? Checkpoint.TrainingOf(folder.Checkpoint, model);
         var figures = TestFigures.Of(test, data.Data.Test, model.Settings.ClassNames);
         var result = ModelPackager.Package(
             model,
@@ -32,9 +34,13 @@ internal static class Packaging
             activationMap: activationMap,
             alongside: (staged, packaged) =>
             {
+                // All of one run, or what is there stays.
+                model.Save(staged.Weights);
                 staged.Write(TestPlots.Confusion(figures));
                 staged.Write(TestPlots.Reliability(figures));
                 if (training is not null)
+                {
+                    staged.Write(LearningCurves.Of(training, model.Settings.RunId));
                     HtmlReport.Write(
                         staged,
                         model.Settings,
@@ -44,7 +50,9 @@ internal static class Packaging
                         packaged.Parity,
                         Mistake.Worst(model, data.Data.Test, test)
                     );
-                ModelCardFile.Write(staged, folder.Card, model, data.Data, training, figures, packaged);
+                }
+
+                ModelCardFile.Write(staged, model, data.Data, training, figures, packaged);
             }
         );
         console.WriteLine(

@@ -1,4 +1,5 @@
-using TorchBridge.Inference.Pictures;
+using Spectre.Console;
+using TorchBridge.Training.Data;
 
 namespace TorchBridge.Training.Commands;
 
@@ -7,23 +8,19 @@ internal static class PictureList
 {
     /// <summary>Files as they are, folders with everything in them that is a picture, in the order of their
     /// names.</summary>
-    /// <exception cref="UserException">A folder holds none.</exception>
-    public static IReadOnlyList<string> Of(IEnumerable<string> arguments) =>
+    /// <exception cref="UserException">A folder holds none, or cannot be read.</exception>
+    public static IReadOnlyList<string> Of(IAnsiConsole console, IEnumerable<string> arguments) =>
         [
             .. arguments.SelectMany(argument =>
             {
                 if (!Directory.Exists(argument))
                     return [argument];
-                var found = Directory
-                    .EnumerateFiles(argument, "*", SearchOption.AllDirectories)
-                    .Where(PictureReader.IsPicture)
-                    .Order(StringComparer.Ordinal)
-                    .ToArray();
-                return found.Length > 0
-                    ? found
-                    : throw new UserException(
-                        $"{argument} holds no pictures ({string.Join(", ", PictureReader.Extensions)})"
-                    );
+                var found = PictureFiles.Find(argument);
+                if (found.LeftOut.Text is { } line)
+                    console.WriteLine($"{argument}: {line}");
+                return found.Pictures.Count > 0
+                    ? found.Pictures.Select(picture => Path.Combine(argument, picture.Name))
+                    : throw new UserException($"{argument} holds no pictures ({PictureNames.Endings})");
             }),
         ];
 }

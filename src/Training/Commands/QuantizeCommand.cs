@@ -3,6 +3,7 @@ using System.Globalization;
 using Spectre.Console;
 using TorchBridge.Quantization;
 using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Commands;
@@ -28,23 +29,19 @@ internal static class QuantizeCommand
             "Integer type of the values between layers; auto is what this processor multiplies best.",
             ActivationType.Auto
         );
-        Option<int?> bits = new("--weight-bits")
+        NumberOption bits = new("--weight-bits", new AllowedAttribute(int.MinValue, int.MaxValue))
         {
             Description =
                 "7 or 8. Default: 8 where this processor has VNNI or dot products, else 7, because two products may overflow there.",
             HelpName = "7|8",
         };
-        Option<int> pictures = new("--calibration")
+        WholeOption pictures = new("--calibration", new AllowedAttribute(1, int.MaxValue), 512)
         {
             Description = "Training pictures to calibrate on.",
-            DefaultValueFactory = _ => 512,
-            HelpName = "N",
         };
-        Option<int> draw = new("--draw")
+        WholeOption draw = new("--draw", new AllowedAttribute(int.MinValue, int.MaxValue), 1)
         {
             Description = "Which draw of training pictures: another number, other pictures.",
-            DefaultValueFactory = _ => 1,
-            HelpName = "N",
         };
         Option<bool> sensitivity = new("--sensitivity")
         {
@@ -65,10 +62,10 @@ internal static class QuantizeCommand
         {
             Description = "Fail where the budget is missed, instead of leaving the worst layers in float32.",
         };
-        Option<double> drop = new("--max-drop")
+        NumberOption drop = new("--max-drop", new AllowedAttribute(0, 100))
         {
             Description = "Accuracy on the validation pictures that may be lost, in percentage points.",
-            DefaultValueFactory = _ => 1,
+            DefaultValueFactory = _ => "1",
             HelpName = "X",
         };
         return ModelContext.Command(
@@ -80,31 +77,16 @@ internal static class QuantizeCommand
             (context, _) =>
             {
                 var parsed = context.Parsed;
-                RecipeOptions.Require(
-                    parsed.GetValue(pictures) >= 1,
-                    "--calibration",
-                    parsed.GetValue(pictures),
-                    "1 or more"
-                );
-                RecipeOptions.Require(
-                    parsed.GetValue(bits) is null or 7 or 8,
-                    "--weight-bits",
-                    parsed.GetValue(bits),
-                    "7 or 8"
-                );
-                RecipeOptions.Require(
-                    parsed.GetValue(drop) is >= 0 and <= 100,
-                    "--max-drop",
-                    parsed.GetValue(drop),
-                    "0 to 100"
-                );
+                using var claim = context.Folder.Claim();
+                var weightBits = bits.Whole(parsed);
+                RecipeOptions.Require(weightBits is null or 7 or 8, "--weight-bits", weightBits, "7 or 8");
                 var kept = parsed.GetValue(keep) ?? [];
                 var options = new QuantizationOptions
                 {
                     Mode = Value<QuantizationMode>(mode, parsed),
                     Method = Value<CalibrationMethod>(method, parsed),
                     Activations = Value<ActivationType>(activations, parsed),
-                    WeightBits = parsed.GetValue(bits),
+                    WeightBits = weightBits,
                     FirstLayerInFloat = kept.Contains("first"),
                     LastLayerInFloat = kept.Contains("last"),
                     NodesInFloat = [.. kept.Except(["first", "last"])],
@@ -112,14 +94,14 @@ internal static class QuantizeCommand
                     EqualizeRanges = parsed.GetValue(equalize),
                     CorrectBiases = !parsed.GetValue(raw),
                     FallBack = !parsed.GetValue(fixedLayers),
-                    Budget = new AccuracyBudget { AccuracyDrop = parsed.GetValue(drop) / 100 },
+                    Budget = new AccuracyBudget { AccuracyDrop = drop.Real(parsed)!.Value / 100 },
                 };
                 var report = Show(context.Console, progress =>
                     QuantizedPackager.Package(
                         context.Folder,
                         context.Data,
-                        parsed.GetValue(pictures),
-                        parsed.GetValue(draw),
+                        pictures.Read(parsed),
+                        draw.Read(parsed),
                         options with
                         {
                             Progress = progress,

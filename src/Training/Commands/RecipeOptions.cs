@@ -1,7 +1,6 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json;
-using TorchBridge.Onnx;
+using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
@@ -52,23 +51,20 @@ internal sealed class RecipeOptions
             tune,
             Whole(
                 "--views",
+                AllowedAttribute.Of<TuningOptions>(nameof(TuningOptions.Views)),
                 "Augmented views of each training picture that a classifier alone is trained on, at least 1.",
-                1,
-                1000,
                 (c, v) => Tune(c, t => t with { Views = v })
             ),
             Whole(
                 "--head-epochs",
+                AllowedAttribute.Of<TuningOptions>(nameof(TuningOptions.HeadEpochs)),
                 "Epochs of the classifier alone before --tune all trains everything.",
-                1,
-                100_000,
                 (c, v) => Tune(c, t => t with { HeadEpochs = v })
             ),
             Number(
                 "--layer-decay",
+                AllowedAttribute.Of<TuningOptions>(nameof(TuningOptions.LayerDecay)),
                 "Factor of the learning rate from each part of the network to the one before it; 1 for the same everywhere.",
-                0.01,
-                1,
                 (c, v) => Tune(c, t => t with { LayerDecay = v })
             ),
             Flag(
@@ -76,47 +72,74 @@ internal sealed class RecipeOptions
                 "Whether BatchNorm keeps the running statistics that came with the weights.",
                 (c, v) => Tune(c, t => t with { FreezeNorms = v })
             ),
-            Whole("--epochs", "Passes over the training pictures.", 1, 100_000, (c, v) =>
-                Train(c, c.Training with { Epochs = v })
+            Whole(
+                "--epochs",
+                AllowedAttribute.Of<Recipe>(nameof(Recipe.Epochs)),
+                "Passes over the training pictures.",
+                (c, v) => Train(c, c.Training with { Epochs = v })
             ),
-            Whole("--batch", "Pictures a step; BatchNorm needs at least 2.", 2, 65_536, (c, v) =>
-                Train(c, c.Training with { BatchSize = v })
+            Whole(
+                "--batch",
+                AllowedAttribute.Of<Recipe>(nameof(Recipe.BatchSize)),
+                "Pictures a step; BatchNorm needs at least 2.",
+                (c, v) => Train(c, c.Training with { BatchSize = v })
             ),
             Choice<OptimizerKind>("--optimizer", "adam_w or sgd (Nesterov).", (c, v) =>
                 Train(c, c.Training with { Optimizer = v })
             ),
-            Number("--lr", "Peak learning rate.", 1e-9, 10, (c, v) => Train(c, c.Training with { LearningRate = v })),
+            Number("--lr", AllowedAttribute.Of<Recipe>(nameof(Recipe.LearningRate)), "Peak learning rate.", (c, v) =>
+                Train(c, c.Training with { LearningRate = v })
+            ),
             Choice<ScheduleKind>("--schedule", "How the learning rate falls.", (c, v) =>
                 Train(c, c.Training with { Schedule = v })
             ),
-            Number("--warm-up", "Epochs in which the learning rate rises; may be a fraction.", 0, 1000, (c, v) =>
-                Train(c, c.Training with { WarmUpEpochs = v })
+            Number(
+                "--warm-up",
+                AllowedAttribute.Of<Recipe>(nameof(Recipe.WarmUpEpochs)),
+                "Epochs in which the learning rate rises; may be a fraction.",
+                (c, v) => Train(c, c.Training with { WarmUpEpochs = v })
             ),
-            Number("--weight-decay", "Weight decay.", 0, 1, (c, v) => Train(c, c.Training with { WeightDecay = v })),
+            Number("--weight-decay", AllowedAttribute.Of<Recipe>(nameof(Recipe.WeightDecay)), "Weight decay.", (c, v) =>
+                Train(c, c.Training with { WeightDecay = v })
+            ),
             Flag("--decay-norms", "Whether norms and biases decay too.", (c, v) =>
                 Train(c, c.Training with { DecayNormsAndBiases = v })
             ),
-            Number("--clip", "Largest norm of all gradients together, 0 for no clipping.", 0, 1e6, (c, v) =>
-                Train(c, c.Training with { GradientClipping = v })
+            Number(
+                "--clip",
+                AllowedAttribute.Of<Recipe>(nameof(Recipe.GradientClipping)),
+                "Largest norm of all gradients together, 0 for no clipping.",
+                (c, v) => Train(c, c.Training with { GradientClipping = v })
             ),
-            Number("--label-smoothing", "Share of the target that is spread over all classes.", 0, 0.99, (c, v) =>
-                Train(c, c.Training with { LabelSmoothing = v })
+            Number(
+                "--label-smoothing",
+                AllowedAttribute.Of<Recipe>(nameof(Recipe.LabelSmoothing)),
+                "Share of the target that is spread over all classes.",
+                (c, v) => Train(c, c.Training with { LabelSmoothing = v })
             ),
             Number(
                 "--mixup",
+                AllowedAttribute.Of<Recipe>(nameof(Recipe.Mixup)),
                 "Alpha of mixup, 0 for none. Of mixup, CutMix and cutout, each batch draws one.",
-                0,
-                100,
                 (c, v) => Train(c, c.Training with { Mixup = v })
             ),
-            Number("--cutmix", "Alpha of CutMix, 0 for none.", 0, 100, (c, v) =>
-                Train(c, c.Training with { CutMix = v })
+            Number(
+                "--cutmix",
+                AllowedAttribute.Of<Recipe>(nameof(Recipe.CutMix)),
+                "Alpha of CutMix, 0 for none.",
+                (c, v) => Train(c, c.Training with { CutMix = v })
             ),
-            Whole("--cutout", "Side of the black square in pixels, 0 for none.", 0, 512, (c, v) =>
-                Augment(c, a => a with { Cutout = v })
+            Whole(
+                "--cutout",
+                AllowedAttribute.Of<AugmentationOptions>(nameof(AugmentationOptions.Cutout)),
+                "Side of the black square in pixels, 0 for none.",
+                (c, v) => Augment(c, a => a with { Cutout = v })
             ),
-            Whole("--crop", "Padding of the random crop in pixels, 0 for none.", 0, 512, (c, v) =>
-                Augment(c, a => a with { CropPadding = v })
+            Whole(
+                "--crop",
+                AllowedAttribute.Of<AugmentationOptions>(nameof(AugmentationOptions.CropPadding)),
+                "Padding of the random crop in pixels, 0 for none.",
+                (c, v) => Augment(c, a => a with { CropPadding = v })
             ),
             Choice<FillKind>("--fill", "What lies around a picture that is cropped or rotated.", (c, v) =>
                 Augment(c, a => a with { Fill = v })
@@ -126,48 +149,60 @@ internal sealed class RecipeOptions
                 "Which pictures are mirrored: random is each half of the time, alternating each every second epoch.",
                 (c, v) => Augment(c, a => a with { Flip = v })
             ),
-            Number("--rotation", "Largest angle of rotation in degrees, 0 for none.", 0, 180, (c, v) =>
-                Augment(c, a => a with { Rotation = v })
+            Number(
+                "--rotation",
+                AllowedAttribute.Of<AugmentationOptions>(nameof(AugmentationOptions.Rotation)),
+                "Largest angle of rotation in degrees, 0 for none.",
+                (c, v) => Augment(c, a => a with { Rotation = v })
             ),
-            Number("--jitter", "Strength of the colour jitter, 0 for none.", 0, 1, (c, v) =>
-                Augment(c, a => a with { ColorJitter = v })
+            Number(
+                "--jitter",
+                AllowedAttribute.Of<AugmentationOptions>(nameof(AugmentationOptions.ColorJitter)),
+                "Strength of the colour jitter, 0 for none.",
+                (c, v) => Augment(c, a => a with { ColorJitter = v })
             ),
             Whole(
                 "--window",
+                AllowedAttribute.Of<Recipe>(nameof(Recipe.Window)),
                 "Side in pixels of the random window of each picture that the first epochs train on, 0 "
                     + "for the whole picture: cheaper steps. A window is neither cropped before nor cut out.",
-                0,
-                512,
                 (c, v) => Train(c, c.Training with { Window = v })
             ),
-            Whole("--window-epochs", "Epochs, from the first, that train on windows.", 0, 100_000, (c, v) =>
-                Train(c, c.Training with { WindowEpochs = v })
+            Whole(
+                "--window-epochs",
+                AllowedAttribute.Of<Recipe>(nameof(Recipe.WindowEpochs)),
+                "Epochs, from the first, that train on windows.",
+                (c, v) => Train(c, c.Training with { WindowEpochs = v })
             ),
             Number(
                 "--ema",
+                AllowedAttribute.Of<Recipe>(nameof(Recipe.WeightAverage)),
                 "Decay of the moving average of the weights that is kept, 0 for none.",
-                0,
-                0.999999,
                 (c, v) => Train(c, c.Training with { WeightAverage = v })
             ),
             Whole(
                 "--patience",
+                AllowedAttribute.Of<Recipe>(nameof(Recipe.Patience)),
                 "Epochs without a better validation loss after which training stops with the best "
                     + "epoch's weights; 0: all epochs, and the last one's weights.",
-                0,
-                100_000,
                 (c, v) => Train(c, c.Training with { Patience = v })
             ),
-            Number("--dropout", "Share that is dropped before the classifier.", 0, 0.99, (c, v) =>
-                Shape(c, c.Network with { Dropout = v })
+            Number(
+                "--dropout",
+                AllowedAttribute.Of<NetworkOptions>(nameof(NetworkOptions.Dropout)),
+                "Share that is dropped before the classifier.",
+                (c, v) => Shape(c, c.Network with { Dropout = v })
             ),
             Choice<DropoutKind>(
                 "--dropout-kind",
                 "What is dropped: features, whole channels, or as SELU needs it.",
                 (c, v) => Shape(c, c.Network with { DropoutKind = v })
             ),
-            Number("--stochastic-depth", "Probability of leaving out the last block's branch.", 0, 0.99, (c, v) =>
-                Shape(c, c.Network with { StochasticDepth = v })
+            Number(
+                "--stochastic-depth",
+                AllowedAttribute.Of<NetworkOptions>(nameof(NetworkOptions.StochasticDepth)),
+                "Probability of leaving out the last block's branch.",
+                (c, v) => Shape(c, c.Network with { StochasticDepth = v })
             ),
             Choice<InitializationKind>("--init", "Start of the convolutions.", (c, v) =>
                 Shape(c, c.Network with { Initialization = v })
@@ -183,9 +218,8 @@ internal sealed class RecipeOptions
             ),
             Whole(
                 "--width",
+                AllowedAttribute.Of<NetworkOptions>(nameof(NetworkOptions.Channels)),
                 "Channels of the first convolution, a multiple of 8; 64 is the lesson's.",
-                8,
-                512,
                 (c, v) => Shape(c, c.Network with { Channels = v })
             ),
         ];
@@ -206,27 +240,45 @@ internal sealed class RecipeOptions
             start = start with { Weights = source };
         var read = entries.Aggregate(start, (configuration, entry) => entry.Apply(parsed, configuration));
         RefuseWhatDoesNotGoTogether(read);
-        if (read.Network.Channels % 8 != 0 || read.Network.Channels < 8)
-            throw new UserException(
-                FormattableString.Invariant(
-                    $"--width is {read.Network.Channels}; allowed is a multiple of 8 from 8 to 512."
-                )
-            );
         if (read.Training.WarmUpEpochs > read.Training.Epochs)
             throw new UserException(
                 FormattableString.Invariant(
                     $"--warm-up is {read.Training.WarmUpEpochs}; allowed is 0 to {read.Training.Epochs}, the epochs."
                 )
             );
-        if (read.Training.Window is < 0 or (> 0 and < 8))
-            throw new UserException(
-                FormattableString.Invariant($"--window is {read.Training.Window}; allowed is 0, or 8 to 512.")
-            );
         if (read.Training.Window > 0 && read.Network.Norm == NormKind.Layer)
             throw new UserException(
                 "--window does not go with --norm layer, whose weights have the size of the whole picture."
             );
         return read;
+    }
+
+    /// <summary>What the command line asks of a run otherwise than it is.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="settings">The run's settings.</param>
+    public IEnumerable<string> Differences(ParseResult parsed, ModelSettings settings)
+    {
+        var run = new RunConfiguration("", settings.Recipe, settings.Network) { Weights = settings.Start?.Source };
+        var isWhole = parsed.GetValue(recipe) is not null || parsed.GetValue(config) is not null;
+        var asked = isWhole ? Read(parsed) : entries.Aggregate(run, (made, entry) => entry.Apply(parsed, made));
+        if (
+            (parsed.GetValue(weights) ?? (isWhole ? asked.Weights : run.Weights)) is var source
+            && source != run.Weights
+        )
+            yield return $"weights is {source ?? "not given"}, and was {run.Weights ?? "not given"}";
+        foreach (var difference in ConfigurationRanges.Differences(asked.Training, run.Training))
+            yield return difference;
+        // The data and the weights have decided on these.
+        var network = asked.Network with
+        {
+            Kind = IsNetworkNamed(parsed) ? asked.Network.Kind : run.Network.Kind,
+            Classes = run.Network.Classes,
+            Height = run.Network.Height,
+            Width = run.Network.Width,
+            LastStageBlocks = run.Network.LastStageBlocks,
+        };
+        foreach (var difference in ConfigurationRanges.Differences(network, run.Network))
+            yield return difference;
     }
 
     /// <summary>Whether the command line names the network.</summary>
@@ -329,43 +381,24 @@ internal sealed class RecipeOptions
 
     private static Entry Whole(
         string name,
+        AllowedAttribute allowed,
         string help,
-        int low,
-        int high,
         Func<RunConfiguration, int, RunConfiguration> set
     )
     {
-        var option = new Option<int?>(name) { Description = help, HelpName = "N" };
-        return new Entry(option, (parsed, c) =>
-        {
-            if (parsed.GetValue(option) is not { } value)
-                return c;
-            Require(
-                value >= low && value <= high,
-                name,
-                value,
-                string.Create(CultureInfo.InvariantCulture, $"{low:N0} to {high:N0}")
-            );
-            return set(c, value);
-        });
+        var option = new NumberOption(name, allowed) { Description = help, HelpName = "N" };
+        return new Entry(option, (parsed, c) => option.Whole(parsed) is { } value ? set(c, value) : c);
     }
 
     private static Entry Number(
         string name,
+        AllowedAttribute allowed,
         string help,
-        double low,
-        double high,
         Func<RunConfiguration, double, RunConfiguration> set
     )
     {
-        var option = new Option<double?>(name) { Description = help, HelpName = "X" };
-        return new Entry(option, (parsed, c) =>
-        {
-            if (parsed.GetValue(option) is not { } value)
-                return c;
-            Require(value >= low && value <= high, name, value, $"{Numbers.Exact(low)} to {Numbers.Exact(high)}");
-            return set(c, value);
-        });
+        var option = new NumberOption(name, allowed) { Description = help, HelpName = "X" };
+        return new Entry(option, (parsed, c) => option.Real(parsed) is { } value ? set(c, value) : c);
     }
 
     private static Entry Flag(string name, string help, Func<RunConfiguration, bool, RunConfiguration> set)

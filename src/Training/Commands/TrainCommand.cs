@@ -6,6 +6,7 @@ using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Reports;
 using TorchBridge.Training.Weights;
 
@@ -15,14 +16,14 @@ namespace TorchBridge.Training.Commands;
 internal sealed class TrainCommand
 {
     private readonly Option<string> outFolder = CommonOptions.Out();
-    private readonly Option<int?> seed = CommonOptions.Seed();
+    private readonly NumberOption seed = CommonOptions.Seed();
     private readonly Option<string?> json = CommonOptions.JsonFile();
     private readonly Option<string?> data = CommonOptions.DataSet("drawn");
     private readonly Option<bool> resume = new("--resume")
     {
         Description = "Go on with the unfinished run in --out, after its last whole epoch, with its own options.",
     };
-    private readonly Option<int?> size = new("--size")
+    private readonly NumberOption size = new("--size", new AllowedAttribute(8, 512))
     {
         Description =
             "Height and width in pixels that pictures are read at. Default: 32; 224 for the networks "
@@ -40,11 +41,9 @@ internal sealed class TrainCommand
         Description =
             "Turn photos as their EXIF orientation says. Stock ML.NET does not, so the model gets no ML.NET zip.",
     };
-    private readonly Option<int> pictures = new("--pictures")
+    private readonly WholeOption pictures = new("--pictures", new AllowedAttribute(100, 500_000), 3000)
     {
         Description = "Training pictures to draw (built-in data only); a sixth of it for validation, a third for test.",
-        DefaultValueFactory = _ => 3000,
-        HelpName = "N",
     };
     private readonly Option<string> precision = new("--precision")
     {
@@ -53,7 +52,7 @@ internal sealed class TrainCommand
         DefaultValueFactory = _ => "auto",
         HelpName = "auto|float32|bfloat16",
     };
-    private readonly Option<int?> threads = new("--threads")
+    private readonly NumberOption threads = new("--threads", new AllowedAttribute(1, 1024))
     {
         Description = "Threads of libtorch. Default: one a core.",
         HelpName = "N",
@@ -64,7 +63,7 @@ internal sealed class TrainCommand
         DefaultValueFactory = _ => "cpu",
         HelpName = "cpu|cuda|mps",
     };
-    private readonly Option<int?> folds = new("--folds")
+    private readonly NumberOption folds = new("--folds", new AllowedAttribute(2, 100))
     {
         Description =
             "Instead of one run: K-fold cross-validation over the training and validation parts, with mean and spread. Writes no model.",
@@ -110,12 +109,10 @@ internal sealed class TrainCommand
     private int Train(ParseResult parsed, CancellationToken stop)
     {
         var folder = new ModelFolder(parsed.GetValue(outFolder)!);
-        folder.EnsureWritable();
+        using var claim = folder.Claim();
         var console = AnsiConsole.Console;
         using var resumed = parsed.GetValue(resume) ? Checkpoint.Read(folder.Checkpoint) : null;
-        var (settings, loaded) = resumed is null
-            ? Start(parsed, console)
-            : (resumed.Settings, DataLoading.Load(console, resumed.Settings));
+        var (settings, loaded) = resumed is null ? Start(parsed, console) : Resume(parsed, console, resumed.Settings);
         var pictureData = loaded.Data;
         console.WriteLine(
             string.Create(
@@ -127,14 +124,10 @@ internal sealed class TrainCommand
         );
         if (pictureData.Note is { } note)
             console.WriteLine(note);
-        if (parsed.GetValue(folds) is { } count)
+        if (folds.Whole(parsed) is { } count)
         {
-            RecipeOptions.Require(
-                resumed is null && count is >= 2 and <= 100,
-                "--folds",
-                count,
-                "2 to 100, without --resume"
-            );
+            if (resumed is not null)
+                throw new UserException("--folds and --resume do not go together; leave one of them out.");
             CommonOptions.WriteJson(parsed.GetValue(json), FoldedRun.Of(console, settings, pictureData, count, stop));
             return 0;
         }
@@ -170,14 +163,11 @@ internal sealed class TrainCommand
             return ExitCodes.Stopped;
         }
 
-        model.Save(folder.Weights);
-        folder.Write(LearningCurves.Of(result.History, result.BestEpoch));
         if (result.Ending == TrainingResult.StoppedByUser)
         {
             console.WriteLine(
-                $"Stopped. `train --resume --out {folder.Path}` goes on after epoch "
-                    + $"{result.History.Count}. The best weights so far (epoch {result.BestEpoch}) are in "
-                    + $"{folder.Weights}; `export --out {folder.Path}` makes the other files from them."
+                $"Stopped. `train --resume --out {folder.Path}` goes on after epoch {result.History.Count}. "
+                    + KeepBest(model, folder, result)
             );
             return ExitCodes.Stopped;
         }
@@ -191,7 +181,19 @@ internal sealed class TrainCommand
                     + $"{test.Accuracy:P2} (top-5 {test.TopFive:P2}), loss {test.Loss:F4}"
             )
         );
-        Packaging.PackageAndReport(console, model, folder, loaded, result, test);
+        try
+        {
+            Packaging.PackageAndReport(console, model, folder, loaded, result, test);
+        }
+        catch (UserException error)
+        {
+            throw new UserException(
+                $"{error.Message.TrimEnd('.')}. What was trained is in {folder.Checkpoint}: `train --resume --out {folder.Path}` "
+                    + "makes the files from it.",
+                error
+            );
+        }
+
         CommonOptions.WriteJson(
             parsed.GetValue(json),
             new
@@ -204,6 +206,72 @@ internal sealed class TrainCommand
         // The run is finished, and all that it made is in place.
         File.Delete(folder.Checkpoint);
         return 0;
+    }
+
+    /// <summary>Keeps the best weights of a run that was stopped, where no finished model is in their place: its other
+    /// files would then be another run's.</summary>
+    private static string KeepBest(TrainedModel model, ModelFolder folder, TrainingResult result)
+    {
+        if (File.Exists(folder.Onnx) || File.Exists(folder.Card))
+            return $"The finished model in {folder.Path} is left as it is; the best weights so far (epoch {result.BestEpoch}) are in the checkpoint.";
+        ModelFileSet.Publish(folder, [], staged =>
+        {
+            model.Save(staged.Weights);
+            staged.Write(LearningCurves.Of(result, model.Settings.RunId));
+            return true;
+        });
+        return $"The best weights so far (epoch {result.BestEpoch}) are in {folder.Weights}; `export --out {folder.Path}` makes the other files from them.";
+    }
+
+    /// <summary>An unfinished run, with its own options: what has changed since would make it another run.</summary>
+    private (ModelSettings Settings, LoadedData Data) Resume(
+        ParseResult parsed,
+        IAnsiConsole console,
+        ModelSettings settings
+    )
+    {
+        var differences = OtherOptions(parsed, settings).Concat(recipe.Differences(parsed, settings)).ToArray();
+        if (differences.Length > 0)
+            throw new UserException(
+                $"--resume goes on with the run's own options, and these are others: {string.Join("; ", differences)}. "
+                    + "Leave them out, or start anew without --resume."
+            );
+        if (settings.Program != Versions.Program)
+            throw new UserException(
+                $"The run was begun by version {settings.Program ?? "unknown"} of this program, and this is "
+                    + $"{Versions.Program}: it would not end as it began. Go on with that version, or start anew without "
+                    + "--resume."
+            );
+        // As if they were named: the refusal below has another way out.
+        var loaded = DataLoading.Load(console, settings, settings.Data);
+        DataLoading.RefuseOtherPictures(
+            settings,
+            loaded.Data,
+            "Put them back as they were, or start anew without --resume."
+        );
+        return (settings, loaded);
+    }
+
+    /// <summary>What the command line asks otherwise than the run is, recipe aside.</summary>
+    private IEnumerable<string> OtherOptions(ParseResult parsed, ModelSettings run)
+    {
+        bool IsGiven(Option option) => parsed.GetResult(option) is { Implicit: false };
+        (Option Option, string Now, string Was)[] all =
+        [
+            (data, parsed.GetValue(data) ?? "", run.Data),
+            (seed, Text(seed.Whole(parsed)), Text(run.Seed)),
+            (size, Text(size.Whole(parsed)), Text(run.Network.Height)),
+            (pictures, Text(pictures.Read(parsed)), Text(run.DataLimits is [var count, ..] ? count : null)),
+            (threads, Text(threads.Whole(parsed)), Text(run.Compute.Threads)),
+            (device, parsed.GetValue(device)!, run.Compute.Device),
+            (precision, parsed.GetValue(precision)!, Naming.Of(run.Compute.Precision)),
+            (antialias, $"{parsed.GetValue(antialias)}", $"{run.Reading.Antialias}"),
+            (orient, $"{parsed.GetValue(orient)}", $"{run.Reading.ApplyOrientation}"),
+        ];
+        return all.Where(item => IsGiven(item.Option) && item.Now != item.Was && item.Now != "auto")
+            .Select(item => $"{item.Option.Name} is {item.Now}, and was {item.Was}");
+
+        static string Text(int? value) => value?.ToString(CultureInfo.InvariantCulture) ?? "not given";
     }
 
     /// <summary>A checkpoint of a classifier alone holds no backbone: that comes from where it came from.</summary>
@@ -224,24 +292,16 @@ internal sealed class TrainCommand
         using var weights = configuration.Weights is { } source ? PretrainedWeights.Open(source) : null;
         var shape = weights?.Shape(configuration.Network, recipe.IsNetworkNamed(parsed)) ?? configuration.Network;
         var isBackbone = shape.Kind != NetworkKind.ModernCnn;
-        int sizeValue = parsed.GetValue(size) ?? weights?.Side ?? (isBackbone ? PackagedResNet18.InputSide : 32),
-            count = parsed.GetValue(pictures);
-        RecipeOptions.Require(sizeValue is >= 8 and <= 512, "--size", sizeValue, "8 to 512");
-        RecipeOptions.Require(count is >= 100 and <= 500_000, "--pictures", count, "100 to 500,000");
-        RecipeOptions.Require(
-            parsed.GetValue(threads) is null or (>= 1 and <= 1024),
-            "--threads",
-            parsed.GetValue(threads),
-            "1 to 1024"
-        );
+        int sizeValue = size.Whole(parsed) ?? weights?.Side ?? (isBackbone ? PackagedResNet18.InputSide : 32),
+            count = pictures.Read(parsed);
         var compute = ComputeOptions.Parse(
             parsed.GetValue(precision)!,
-            parsed.GetValue(threads),
+            threads.Whole(parsed),
             parsed.GetValue(device)!
         );
 
         var dataName = parsed.GetValue(data) ?? DataSource.Drawn;
-        var seedValue = parsed.GetValue(seed) ?? 1;
+        var seedValue = seed.Whole(parsed) ?? 1;
         var reading = new PictureReading(parsed.GetValue(antialias) ?? isBackbone, parsed.GetValue(orient));
         int[]? limits = dataName == DataSource.Drawn ? [count, Math.Max(10, count / 6), Math.Max(10, count / 3)] : null;
         var loaded = DataLoading.Load(
@@ -272,6 +332,8 @@ internal sealed class TrainCommand
             {
                 Reading = reading,
                 Start = weights?.Origin,
+                Pictures = DataFingerprint.Of(loaded.Data),
+                Program = Versions.Program,
             },
             loaded
         );

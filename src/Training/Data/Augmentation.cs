@@ -15,6 +15,8 @@
 // s;
 //                  luma = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601)
 // In: planes [3, H, W] of bytes. Out: floats 0 to 255 in the order [H, W, 3], which is channels_last of a batch.
+using TorchBridge.Training.Recipes;
+
 namespace TorchBridge.Training.Data;
 
 /// <summary>Which pictures are flipped left to right.</summary>
@@ -48,11 +50,11 @@ internal enum FillKind
 /// <param name="Cutout">Side of the black square in pixels; 0 for none.</param>
 /// <param name="Fill">What lies around the picture.</param>
 internal sealed record AugmentationOptions(
-    int CropPadding = 4,
+    [property: Allowed(0, 512)] int CropPadding = 4,
     FlipKind Flip = FlipKind.Random,
-    double ColorJitter = 0.2,
-    double Rotation = 0,
-    int Cutout = 0,
+    [property: Allowed(0, 1)] double ColorJitter = 0.2,
+    [property: Allowed(0, 180)] double Rotation = 0,
+    [property: Allowed(0, 512)] int Cutout = 0,
     FillKind Fill = FillKind.Black
 )
 {

@@ -43,7 +43,7 @@ internal static class BatchLoader
         var window = recipe.WindowAt(epoch);
         return Prefetched(
             order
-                .Chunk(recipe.BatchSize)
+                .InBatches(recipe.BatchSize)
                 .Select(
                     (indices, index) =>
                     {

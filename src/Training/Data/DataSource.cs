@@ -7,6 +7,7 @@ namespace TorchBridge.Training.Data;
 internal static class DataSource
 {
     public const string Drawn = "drawn";
+    public const string Cifar = "cifar10";
 
     /// <summary>Loads a data set, and can give its test pictures as files.</summary>
     /// <param name="name"><c>drawn</c>, <c>cifar10</c>, or a path.</param>
@@ -31,7 +32,7 @@ internal static class DataSource
                     ? DrawnPictures.Make(seed, l.Training, l.Validation, l.Test)
                     : DrawnPictures.Make(seed);
                 return new LoadedData(drawn, () => ToPng(drawn.Test));
-            case "cifar10":
+            case Cifar:
                 var cifar = new Cifar10().Load(seed, progress);
                 return new LoadedData(cifar, () => ToPng(cifar.Test));
             default:

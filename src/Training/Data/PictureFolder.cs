@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Xml;
 using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Training.Data;
@@ -10,6 +11,13 @@ namespace TorchBridge.Training.Data;
 /// </summary>
 internal static class PictureFolder
 {
+    private const string Train = "train",
+        Validation = "validation",
+        Test = "test";
+
+    /// <summary>Pictures of a class that a part is drawn from: a tenth of fewer is none.</summary>
+    private const int FewestToSplit = 10;
+
     /// <summary>Reads a data set.</summary>
     /// <exception cref="UserException">Something is wrong with it; the message names the file or folder.</exception>
     public static (PictureData Data, IReadOnlyList<EncodedPicture> TestFiles) Load(
@@ -21,43 +29,31 @@ internal static class PictureFolder
         PictureReading? reading = null
     )
     {
-        var placed = Place(path);
+        var placed = Place(path, out var leftOut);
         var classes = placed.Select(item => item.Class).Distinct().Order(StringComparer.Ordinal).ToArray();
         if (classes.Length < 2)
             throw new UserException(
                 $"--data {path}: there is one class only ('{classes[0]}'). A classifier needs at least two sub-folders with pictures."
             );
 
+        var (parts, note) = Parts([.. placed.Select(item => item.Part)]);
+        RefuseLackingClasses(path, placed, parts);
+        var numbers = classes.Select((name, i) => (name, i)).ToDictionary(pair => pair.name, pair => pair.i);
         var set = Decode(
             [.. placed.Select(item => item.Picture)],
-            [.. placed.Select(item => Array.IndexOf(classes, item.Class))],
+            [.. placed.Select(item => numbers[item.Class])],
             height,
             width,
             progress,
             reading
         );
-        var parts = placed.Select(item => item.Part).ToArray();
-        // Many sets have train and val only, and publish their figures on val: that is the part that no choice may
-        // look at.
-        var isValidationHeldOut = parts.Contains("validation") && !parts.Contains("test");
-        if (isValidationHeldOut)
-            parts = [.. parts.Select(part => part == "validation" ? "test" : part)];
         var (training, validation, test) = Split(parts, set.Labels, seed);
-        foreach (var (name, part) in new[] { ("training", training), ("validation", validation), ("test", test) })
-        {
-            if (part.Length == 0)
-                throw new UserException(
-                    $"--data {path}: the {name} part would be empty. Each class needs at least 10 "
-                        + "pictures, or parts of its own in train/ and test/."
-                );
-        }
-
         return (
             new PictureData(path, classes, set.Select(training), set.Select(validation), set.Select(test))
             {
-                Note = isValidationHeldOut
-                    ? "There is no test part: the validation part is the test part, and a tenth of the training part is for validation."
-                    : null,
+                Note = (leftOut.Text, note) is (null, null)
+                    ? null
+                    : string.Join(Environment.NewLine, ((string?[])[leftOut.Text, note]).OfType<string>()),
             },
             [.. test.Select(index => placed[index].Picture)]
         );
@@ -65,14 +61,19 @@ internal static class PictureFolder
 
     /// <summary>The pictures of a data set with their parts and classes, not decoded.</summary>
     /// <exception cref="UserException">It is not in folders named as the classes.</exception>
-    public static IReadOnlyList<PlacedPicture> Place(string path)
+    public static IReadOnlyList<PlacedPicture> Place(string path) => Place(path, out _);
+
+    /// <summary>The pictures of a data set with their parts and classes, not decoded, and what does not
+    /// count.</summary>
+    /// <exception cref="UserException">It is not in folders named as the classes.</exception>
+    public static IReadOnlyList<PlacedPicture> Place(string path, out LeftOut leftOut)
     {
-        var (pictures, folders) = PictureFiles.Read(path);
+        var found = PictureFiles.Find(path);
+        (var pictures, var folders, leftOut) = found;
         if (pictures.Count == 0)
             throw new UserException(
-                $"--data {path}: there is no picture in it "
-                    + $"({string.Join(", ", PictureReader.Extensions)}). Expected are sub-folders named as the "
-                    + "classes, with pictures in them."
+                $"--data {path}: there is no picture in it ({PictureNames.Endings}). Expected are sub-folders named as "
+                    + $"the classes, with pictures in them.{After(leftOut)}"
             );
         var root = CommonRoot(pictures, folders);
         var placed = pictures
@@ -82,8 +83,66 @@ internal static class PictureFolder
                 ClassOf(picture.Name, root, path)
             ))
             .ToArray();
-        RefuseEmptyFolders(path, root, folders, placed.Select(item => item.Picture.Name));
+        RefuseStrangers(path, root, placed);
+        RefuseEmptyFolders(path, root, folders, placed, leftOut);
+        RefuseNames(path, placed);
         return placed;
+    }
+
+    private static string After(LeftOut leftOut) => leftOut.Text is { } text ? $" {text}" : "";
+
+    /// <summary>What each picture is for, and what people should know of it.</summary>
+    private static (string?[] Parts, string? Note) Parts(string?[] parts)
+    {
+        bool Has(string name) => parts.Contains(name);
+        if (Has(Validation) && Has(Train) && !Has(Test))
+        {
+            // Many sets have train and val only, and publish their figures on val: that is the part that no choice
+            // may look at.
+            return (
+                [.. parts.Select(part => part == Validation ? Test : part)],
+                "There is no test part: the validation part is the test part, and a tenth of the training part is for validation."
+            );
+        }
+
+        return Has(Train) && !Has(Validation) && !Has(Test)
+            ? (
+                new string?[parts.Length],
+                "There is a training part only: a tenth of it is for validation, and a tenth is the test part."
+            )
+            : (parts, null);
+    }
+
+    /// <summary>Each part must be able to show each class: what is never trained on cannot be known, and what is never
+    /// tested has no figure.</summary>
+    private static void RefuseLackingClasses(string path, IReadOnlyList<PlacedPicture> placed, string?[] parts)
+    {
+        var hasParts = parts.Any(part => part is not null);
+        foreach (
+            var group in Enumerable
+                .Range(0, parts.Length)
+                .GroupBy(i => placed[i].Class)
+                .OrderBy(group => group.Key, StringComparer.Ordinal)
+        )
+        {
+            int In(string? part) => group.Count(i => parts[i] == part);
+            var forTraining = hasParts ? In(Train) : In(null);
+            if (hasParts && (forTraining == 0 || In(Test) == 0))
+                throw new UserException(
+                    $"--data {path}: the class '{group.Key}' has {In(Train)} pictures in the training part and "
+                        + $"{In(Test)} in the test part. Each class must be in both: add pictures, or remove its folders."
+                );
+            if (parts.Contains(Validation) ? In(Validation) == 0 : forTraining < FewestToSplit)
+                throw new UserException(
+                    parts.Contains(Validation)
+                        ? $"--data {path}: the class '{group.Key}' has no picture in the validation part. Each class must be in "
+                            + "every part: add pictures, or remove its folders."
+                        : FormattableString.Invariant(
+                            $"--data {path}: the class '{group.Key}' has {forTraining} pictures to be split. Each class needs at least {FewestToSplit}"
+                        )
+                            + ", because a tenth of them is held out; or parts of its own, in train/, validation/ and test/."
+                );
+        }
     }
 
     private static PictureSet Decode(
@@ -105,14 +164,17 @@ internal static class PictureFolder
                         + $"smaller --size, or fewer pictures."
                 )
             );
-        var set = new PictureSet(new byte[bytes], labels, height, width);
+        var sources = new PictureSource[pictures.Length];
+        var set = new PictureSet(new byte[bytes], labels, height, width) { Sources = sources };
         var done = 0;
         try
         {
             Parallel.For(0, pictures.Length, i =>
             {
+                var encoded = pictures[i].Bytes;
+                sources[i] = PictureSource.Of(pictures[i].Name, encoded);
                 PictureReader.Read(
-                    pictures[i].Bytes,
+                    encoded,
                     pictures[i].Name,
                     width,
                     height,
@@ -140,13 +202,13 @@ internal static class PictureFolder
         var hasParts = parts.Any(part => part is not null);
         foreach (var group in Enumerable.Range(0, labels.Length).GroupBy(i => labels[i]).OrderBy(group => group.Key))
         {
-            test.AddRange(group.Where(i => parts[i] == "test"));
-            validation.AddRange(group.Where(i => parts[i] == "validation"));
-            var rest = group.Where(i => parts[i] is null or "train").ToArray();
+            test.AddRange(group.Where(i => parts[i] == Test));
+            validation.AddRange(group.Where(i => parts[i] == Validation));
+            var rest = group.Where(i => parts[i] is null or Train).ToArray();
             var order = new Draw(seed, 7, group.Key).Permutation(rest.Length).Select(i => rest[i]).ToArray();
             var tenth = rest.Length / 10;
             var forTest = hasParts ? 0 : tenth;
-            var forValidation = parts.Contains("validation") ? 0 : tenth;
+            var forValidation = parts.Contains(Validation) ? 0 : tenth;
             test.AddRange(order.Take(forTest).Order());
             validation.AddRange(order.Skip(forTest).Take(forValidation).Order());
             training.AddRange(order.Skip(forTest + forValidation).Order());
@@ -158,9 +220,9 @@ internal static class PictureFolder
     private static string? PartOf(string name, string root) =>
         name[root.Length..].Split('/')[0].ToUpperInvariant() switch
         {
-            "TRAIN" or "TRAINING" when HasClassBelow(name, root) => "train",
-            "TEST" or "TESTING" when HasClassBelow(name, root) => "test",
-            "VAL" or "VALID" or "VALIDATION" when HasClassBelow(name, root) => "validation",
+            "TRAIN" or "TRAINING" when HasClassBelow(name, root) => Train,
+            "TEST" or "TESTING" when HasClassBelow(name, root) => Test,
+            "VAL" or "VALID" or "VALIDATION" when HasClassBelow(name, root) => Validation,
             _ => null,
         };
 
@@ -203,16 +265,76 @@ internal static class PictureFolder
         }
     }
 
-    private static void RefuseEmptyFolders(string path, string root, HashSet<string> folders, IEnumerable<string> names)
+    /// <summary>What stands beside parts is in none of them.</summary>
+    private static void RefuseStrangers(string path, string root, IReadOnlyList<PlacedPicture> placed)
     {
-        var all = names.ToArray();
+        if (
+            placed.FirstOrDefault(item => item.Part is not null) is { } inPart
+            && placed.FirstOrDefault(item => item.Part is null) is { } stranger
+        )
+            throw new UserException(
+                $"--data {path}: {stranger.Picture.Name} is in no part, but beside "
+                    + $"'{inPart.Picture.Name[..(inPart.Picture.Name.IndexOf('/', root.Length) + 1)]}'. Move its folder into "
+                    + "train/, validation/ or test/, or out of the data."
+            );
+    }
+
+    private static void RefuseEmptyFolders(
+        string path,
+        string root,
+        HashSet<string> folders,
+        IReadOnlyList<PlacedPicture> placed,
+        LeftOut leftOut
+    )
+    {
+        var filled = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var name in placed.Select(item => item.Picture.Name))
+        {
+            // From the inside: where a folder is known, those around it are.
+            for (var end = name.LastIndexOf('/'); end > 0 && filled.Add(name[..end]); )
+                end = name.LastIndexOf('/', end - 1);
+        }
+
+        var hasParts = placed.Any(item => item.Part is not null);
         var empty = folders
-            .Where(folder => folder.StartsWith(root, StringComparison.Ordinal) && folder.Length > root.Length)
-            .FirstOrDefault(folder => !all.Any(name => name.StartsWith(folder + "/", StringComparison.Ordinal)));
+            .Where(folder =>
+                folder.StartsWith(root, StringComparison.Ordinal)
+                && folder.Length > root.Length
+                && !filled.Contains(folder)
+                && folder[root.Length..].Count(letter => letter == '/') <= (hasParts ? 1 : 0)
+            )
+            .Order(StringComparer.Ordinal)
+            .FirstOrDefault();
         if (empty is not null)
             throw new UserException(
-                $"--data {path}: the class folder '{empty}' has no picture in it "
-                    + $"({string.Join(", ", PictureReader.Extensions)}). Fill it, or remove it."
+                $"--data {path}: the class folder '{LeftOut.Printable(empty)}' has no picture in it "
+                    + $"({PictureNames.Endings}). Fill it, or remove it.{After(leftOut)}"
             );
+    }
+
+    /// <summary>Names of classes go into files, tables, pictures and pages.</summary>
+    private static void RefuseNames(string path, IReadOnlyList<PlacedPicture> placed)
+    {
+        foreach (var name in placed.Select(item => item.Class).Distinct())
+        {
+            if (name.Any(char.IsControl) || !IsText(name))
+                throw new UserException(
+                    $"--data {path}: the class folder '{LeftOut.Printable(name)}' has characters in its name that "
+                        + "cannot be written into pictures and pages. Rename it."
+                );
+        }
+    }
+
+    private static bool IsText(string name)
+    {
+        try
+        {
+            _ = XmlConvert.VerifyXmlChars(name);
+            return true;
+        }
+        catch (XmlException)
+        {
+            return false;
+        }
     }
 }

@@ -10,6 +10,9 @@ internal sealed record PictureSet(byte[] Pixels, int[] Labels, int Height, int W
 {
     public int Count => Labels.Length;
 
+    /// <summary>Where each picture came from; null where all of them were made or came in one file.</summary>
+    public IReadOnlyList<PictureSource>? Sources { get; init; }
+
     /// <summary>Bytes of one picture.</summary>
     public int Stride => 3 * Height * Width;
 
@@ -22,12 +25,18 @@ internal sealed record PictureSet(byte[] Pixels, int[] Labels, int Height, int W
         var pixels = new byte[(long)indices.Count * Stride];
         for (var i = 0; i < indices.Count; i++)
             Picture(indices[i]).CopyTo(pixels.AsSpan(i * Stride));
-        return new PictureSet(pixels, [.. indices.Select(index => Labels[index])], Height, Width);
+        return new PictureSet(pixels, [.. indices.Select(index => Labels[index])], Height, Width)
+        {
+            Sources = Sources is null ? null : [.. indices.Select(index => Sources[index])],
+        };
     }
 
     /// <summary>These pictures and then others of the same size.</summary>
     public PictureSet With(PictureSet other) =>
-        new([.. Pixels, .. other.Pixels], [.. Labels, .. other.Labels], Height, Width);
+        new([.. Pixels, .. other.Pixels], [.. Labels, .. other.Labels], Height, Width)
+        {
+            Sources = Sources is null || other.Sources is null ? null : [.. Sources, .. other.Sources],
+        };
 
     /// <summary>Some of the pictures, drawn without repetition: all, in drawn order, where there are no more.</summary>
     public PictureSet Sample(int count, Draw draw) => Select([.. draw.Permutation(Count).Take(count)]);

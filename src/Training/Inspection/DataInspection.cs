@@ -102,9 +102,9 @@ internal sealed record DataInspection(
 
     private static Look LookAt(EncodedPicture picture)
     {
-        var bytes = picture.Bytes;
         try
         {
+            var bytes = picture.Bytes;
             var planes = new byte[3 * Side * Side];
             PictureReader.Read(bytes, picture.Name, Side, Side, planes, new PictureReading(Antialias: true));
             using var codec = SKCodec.Create(new SKMemoryStream(bytes));

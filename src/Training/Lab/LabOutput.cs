@@ -46,11 +46,13 @@ internal static class LabOutput
         html.Add($"</nav>");
         foreach (var page in pages)
         {
-            html.Add(
-                $"<section id=\"{page.Topic}\"><h2>{HtmlPage.Text(page.Title)}</h2><p>{HtmlPage.Text(page.Paragraph)}</p>"
-            );
+            html.Add($"<section id=\"{page.Topic}\"><h2>{HtmlPage.Text(page.Title)}</h2>");
+            if (!page.OpensWithPicture)
+                html.Add($"<p>{HtmlPage.Text(page.Paragraph)}</p>");
             foreach (var figure in page.Figures)
                 html.Picture(figure.Svg());
+            if (page.OpensWithPicture)
+                html.Add($"<p>{HtmlPage.Text(page.Paragraph)}</p>");
             foreach (var table in page.Tables)
                 html.Table(table.Caption, table.Head, table.Rows);
             html.Add($"</section>");

@@ -8,6 +8,9 @@ namespace TorchBridge.Training.Lab;
 /// <param name="Paragraph">What to look at, and what it means.</param>
 internal sealed record LabPage(string Topic, string Title, string Paragraph)
 {
+    /// <summary>Whether the pictures stand before the paragraph.</summary>
+    public bool OpensWithPicture { get; init; }
+
     public IReadOnlyList<LabTable> Tables { get; init; } = [];
 
     public IReadOnlyList<Figure> Figures { get; init; } = [];

@@ -11,6 +11,9 @@ internal sealed record LabSettings
 {
     public int Epochs { get; init; } = 8;
 
+    /// <summary>Steps after which training ends, whatever the batch size; null for whole epochs.</summary>
+    public int? Steps { get; init; }
+
     public int BatchSize { get; init; } = 32;
 
     public double LearningRate { get; init; } = 0.002;
@@ -65,7 +68,10 @@ internal static class LabTrainer
             ? Math.Min(some, data.Pictures.Training.Count)
             : data.Pictures.Training.Count;
         var batchSize = Math.Min(settings.BatchSize, count);
-        for (var epoch = 1; epoch <= settings.Epochs; epoch++)
+        var epochs = settings.Steps is { } steps
+            ? (steps + (count / batchSize) - 1) / (count / batchSize)
+            : settings.Epochs;
+        for (var epoch = 1; epoch <= epochs; epoch++)
         {
             double lossSum = 0;
             long right = 0,
@@ -78,6 +84,7 @@ internal static class LabTrainer
                         .Permutation(count)
                         .Chunk(batchSize)
                         .Where(chunk => chunk.Length == batchSize)
+                        .TakeWhile(_ => step != settings.Steps)
                 )
                 {
                     context.Stop.ThrowIfCancellationRequested();
@@ -108,7 +115,7 @@ internal static class LabTrainer
                 }
             }
 
-            var validation = settings.ValidateAtEndOnly && epoch < settings.Epochs ? null : Evaluate(network, data);
+            var validation = settings.ValidateAtEndOnly && epoch < epochs ? null : Evaluate(network, data);
             history.Add(
                 new LabEpoch(
                     epoch,

@@ -1,7 +1,11 @@
 // Why: bfloat16 halves the memory traffic of a convolution and, where the processor has the instructions, doubles its
 // arithmetic; but small updates of a weight would be lost in its 8 bits of mantissa. So the weight stays float32, the
 // optimizer's, and is cast for each forward pass; autograd casts its gradient back. With float32 inputs nothing is
-// cast. Source: Micikevicius et al. 2018, "Mixed Precision Training", section 3.1.
+// cast.
+// One detour: oneDNN's backward pass of a 1x1 convolution with a stride writes beyond its buffer where there are fewer
+// input channels than the processor's block (16 with AVX-512), two threads and an odd batch ("double free"). The same
+// sums without a stride, over every second pixel, are right everywhere; uxlfoundation/oneDNN#6035.
+// Source: Micikevicius et al. 2018, "Mixed Precision Training", section 3.1.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -13,11 +17,13 @@ namespace TorchBridge.Training.Networks;
 /// W']. State-dict keys are Conv2d's.</summary>
 internal sealed class CastingConv2d : nn.Module<Tensor, Tensor>
 {
+    private const int LargestBlock = 16;
     private readonly Parameter weight;
     private readonly Parameter? bias;
     private readonly long[] stride;
     private readonly long[] padding;
     private readonly long groups;
+    private readonly bool isFragile;
 
     /// <summary>Makes a convolution whose weights are yet to be initialized.</summary>
     /// <param name="from">Channels in.</param>
@@ -43,6 +49,7 @@ internal sealed class CastingConv2d : nn.Module<Tensor, Tensor>
         this.stride = [stride, stride];
         this.padding = [padding, padding];
         this.groups = groups;
+        isFragile = kernel == 1 && stride > 1 && from / groups < LargestBlock;
         RegisterComponents();
     }
 
@@ -53,8 +60,20 @@ internal sealed class CastingConv2d : nn.Module<Tensor, Tensor>
     public Parameter? Bias => bias;
 
     /// <inheritdoc/>
-    public override Tensor forward(Tensor x) =>
-        F.conv2d(x, Like(weight, x), bias is null ? null : Like(bias, x), stride, padding, groups: groups);
+    public override Tensor forward(Tensor x)
+    {
+        // Only training goes backward; what is exported has the stride.
+        var isDetour = isFragile && training;
+        var input = isDetour ? x.slice(2, 0, x.shape[2], stride[0]).slice(3, 0, x.shape[3], stride[1]) : x;
+        return F.conv2d(
+            input,
+            Like(weight, x),
+            bias is null ? null : Like(bias, x),
+            isDetour ? [1, 1] : stride,
+            padding,
+            groups: groups
+        );
+    }
 
     private static Tensor Like(Tensor parameter, Tensor x) =>
         parameter.dtype == x.dtype ? parameter : parameter.to(x.dtype);

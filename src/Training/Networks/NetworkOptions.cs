@@ -1,3 +1,5 @@
+using TorchBridge.Training.Recipes;
+
 namespace TorchBridge.Training.Networks;
 
 /// <summary>Whether a block's input is added to its output.</summary>
@@ -88,21 +90,27 @@ internal sealed record NetworkOptions
 
     /// <summary>Residual blocks of a ResNet's last stage, where not those of the published network: the ResNet-18
     /// that comes with the program has three.</summary>
+    [Allowed(1, 1000)]
     public int? LastStageBlocks { get; init; }
 
     /// <summary>Number of classes, at least 2.</summary>
+    [Allowed(1, 100_000)]
     public int Classes { get; init; } = 10;
 
     /// <summary>Height of the pictures in pixels, at least 8.</summary>
+    [Allowed(1, 4096)]
     public int Height { get; init; } = 32;
 
     /// <summary>Width of the pictures in pixels, at least 8.</summary>
+    [Allowed(1, 4096)]
     public int Width { get; init; } = 32;
 
     /// <summary>Channels of the first convolution; each block doubles them. 64 is the lesson's.</summary>
+    [Allowed(8, 512, MultipleOf = 8)]
     public int Channels { get; init; } = 64;
 
     /// <summary>Probability of dropping a feature before the classifier, 0 to below 1.</summary>
+    [Allowed(0, 0.99)]
     public double Dropout { get; init; } = 0.5;
 
     /// <summary>Form of the blocks.</summary>
@@ -119,6 +127,7 @@ internal sealed record NetworkOptions
 
     /// <summary>Probability of leaving out the last block's branch, 0 to below 1; the first block has a third of it,
     /// the second two thirds. Residual form only.</summary>
+    [Allowed(0, 0.99)]
     public double StochasticDepth { get; init; }
 
     /// <summary>Start of the convolutions.</summary>

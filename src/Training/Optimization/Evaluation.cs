@@ -45,6 +45,18 @@ internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, 
         }
     }
 
+    /// <summary>Refuses figures of a network whose outputs are no numbers.</summary>
+    /// <exception cref="UserException">The loss is not a number.</exception>
+    public void RequireFinite()
+    {
+        if (!double.IsFinite(Loss))
+            throw new UserException(
+                FormattableString.Invariant(
+                    $"The test loss is {Loss}: the network's outputs are no numbers, and nothing is made from it. Train it anew with a lower --lr."
+                )
+            );
+    }
+
     /// <summary>Of large pictures fewer at a time: their maps are what takes memory.</summary>
     private static int BatchSize(PictureSet set) =>
         (int)Math.Clamp(PixelsOfABatch / ((long)set.Height * set.Width), SmallestBatch, LargestBatch);

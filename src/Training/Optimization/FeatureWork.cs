@@ -72,7 +72,7 @@ internal sealed class FeatureWork : ITrainingWork
         foreach (
             var (indices, index) in new Draw(seed, 11, epoch)
                 .Permutation(Count)
-                .Chunk(recipe.BatchSize)
+                .InBatches(recipe.BatchSize)
                 .Select((indices, index) => (indices, index))
         )
         {

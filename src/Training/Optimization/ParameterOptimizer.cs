@@ -49,10 +49,11 @@ internal sealed class ParameterOptimizer : IDisposable
     )
     {
         (this.recipe, this.epsilon) = (recipe, epsilon);
+        var norms = NormParameters(module);
         foreach (var (name, parameter) in module.named_parameters())
         {
-            // Norms and biases are the parameters of one axis.
-            var decay = recipe.DecayNormsAndBiases || parameter.dim() > 1 ? recipe.WeightDecay : 0;
+            var isWeight = !norms.Contains(name) && parameter.dim() > 1;
+            var decay = recipe.DecayNormsAndBiases || isWeight ? recipe.WeightDecay : 0;
             Tensor State() => zeros_like(parameter).DetachFromDisposeScope();
             entries.Add(
                 new Entry(
@@ -66,6 +67,22 @@ internal sealed class ParameterOptimizer : IDisposable
             );
         }
     }
+
+    /// <summary>Names of the parameters of norms, by the kind of module: a LayerNorm over channel, height and width has
+    /// weights of three axes.</summary>
+    private static HashSet<string> NormParameters(nn.Module module) =>
+        module
+            .named_modules()
+            .Where(pair =>
+                pair.module is LayerNorm or GroupNorm or ScratchBatchNorm
+                || pair.module is BatchNorm1d or BatchNorm2d or BatchNorm3d
+                || pair.module is InstanceNorm1d or InstanceNorm2d or InstanceNorm3d
+            )
+            .SelectMany(pair =>
+                pair.module.named_parameters(recurse: false)
+                    .Select(parameter => pair.name.Length == 0 ? parameter.name : $"{pair.name}.{parameter.name}")
+            )
+            .ToHashSet(StringComparer.Ordinal);
 
     /// <summary>Steps done.</summary>
     public long Steps { get; set; }

@@ -179,7 +179,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
     )
     {
         var started = Stopwatch.GetTimestamp();
-        var stepsInEpoch = (work.Count + recipe.BatchSize - 1) / recipe.BatchSize;
+        var stepsInEpoch = TrainingBatches.Count(work.Count, recipe.BatchSize);
         double lossSum = 0,
             learningRate = 0;
         long right = 0,
@@ -225,6 +225,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         Evaluation Validate()
         {
             var validation = work.Validate(stop);
+            RefuseNotFinite(work.Trained, validation, epoch);
             if (state.Stopping.Improved(validation.Loss) || recipe.Patience == 0)
             {
                 state.Best.Take();
@@ -269,14 +270,36 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         return (loss.ToDouble(), logits.argmax(1).eq(targets.argmax(1)).sum().ToInt64());
     }
 
+    /// <summary>What is no number on validation pictures would be compared with nothing, and the first weights kept as
+    /// the best.</summary>
+    private void RefuseNotFinite(nn.Module trained, Evaluation validation, int epoch)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        if (!double.IsFinite(validation.Loss))
+            throw Diverged(
+                FormattableString.Invariant($"the validation loss is {validation.Loss} after epoch {epoch}")
+            );
+        foreach (var (name, value) in trained.state_dict())
+        {
+            if (value.is_floating_point() && !value.isfinite().all().ToBoolean())
+                throw Diverged(
+                    FormattableString.Invariant($"'{name}' holds values that are no numbers after epoch {epoch}")
+                );
+        }
+    }
+
     private TrainingDivergedException Diverged(double loss, int step, int epoch, double learningRate) =>
-        new(
+        Diverged(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"the loss is {loss} at step {step} of epoch {epoch} (learning rate "
-                    + $"{Numbers.Short(learningRate)}): training diverged. Lower --lr, or keep gradient "
-                    + $"clipping on."
+                $"the loss is {loss} at step {step} of epoch {epoch} (learning rate {Numbers.Short(learningRate)})"
             )
+        );
+
+    private TrainingDivergedException Diverged(string what) =>
+        new(
+            $"{what}: training diverged. Lower --lr, or keep gradient clipping on."
                 + (
                     checkpointPath is not null && File.Exists(checkpointPath)
                         ? $" The checkpoint of the last good epoch is {checkpointPath}."

@@ -1,3 +1,5 @@
+using TorchBridge.Training.Recipes;
+
 namespace TorchBridge.Training.Optimization;
 
 /// <summary>What of a network that starts from trained weights is trained.</summary>
@@ -25,9 +27,9 @@ internal enum TuneKind
 /// everything is trained.</param>
 internal sealed record TuningOptions(
     TuneKind What = TuneKind.None,
-    int Views = 4,
-    int HeadEpochs = 40,
-    double HeadLearningRate = 0.001,
-    double LayerDecay = 1,
+    [property: Allowed(1, 1000)] int Views = 4,
+    [property: Allowed(1, 100_000)] int HeadEpochs = 40,
+    [property: Allowed(1e-9, 10)] double HeadLearningRate = 0.001,
+    [property: Allowed(0.01, 1)] double LayerDecay = 1,
     bool FreezeNorms = false
 );

@@ -1,12 +1,13 @@
+using System.Collections;
+using System.Globalization;
+using System.Reflection;
+using System.Text.Json;
 using TorchBridge.Onnx;
 using TorchBridge.Training.Networks;
 
 namespace TorchBridge.Training.Recipes;
 
-/// <summary>
-/// The numbers that a recipe may hold, wherever it comes from: the command line, a file, a model's own settings.
-/// Outside of them training fails late, never ends, or takes memory without a bound. NaN is in no range.
-/// </summary>
+/// <summary>Checks a recipe by the ranges that stand on its records.</summary>
 internal static class ConfigurationRanges
 {
     /// <summary>Checks a configuration.</summary>
@@ -15,79 +16,87 @@ internal static class ConfigurationRanges
     /// <exception cref="UserException">A value is out of its range, or no value of its kind.</exception>
     public static void Check(RunConfiguration configuration, string source)
     {
-        var (training, network, augmentation) = (
-            configuration.Training,
-            configuration.Network,
-            configuration.Training.Augmentation
-        );
-        if (augmentation is null)
-            throw new UserException($"{source}: augmentation is null; leave it out, or give its values.");
-        (string Name, double Value, double Low, double High)[] ranges =
-        [
-            ("epochs", training.Epochs, 1, 100_000),
-            ("batch_size", training.BatchSize, 2, 65_536),
-            ("learning_rate", training.LearningRate, 1e-9, 10),
-            ("momentum", training.Momentum, 0, 0.999999),
-            ("warm_up_epochs", training.WarmUpEpochs, 0, 1000),
-            ("weight_decay", training.WeightDecay, 0, 1),
-            ("gradient_clipping", training.GradientClipping, 0, 1e6),
-            ("label_smoothing", training.LabelSmoothing, 0, 0.99),
-            ("mixup", training.Mixup, 0, 100),
-            ("cut_mix", training.CutMix, 0, 100),
-            ("cutout", augmentation.Cutout, 0, 512),
-            ("crop_padding", augmentation.CropPadding, 0, 512),
-            ("rotation", augmentation.Rotation, 0, 180),
-            ("color_jitter", augmentation.ColorJitter, 0, 1),
-            ("window", training.Window, 0, 512),
-            ("window_epochs", training.WindowEpochs, 0, 100_000),
-            ("weight_average", training.WeightAverage, 0, 0.999999),
-            ("patience", training.Patience, 0, 100_000),
-            ("dropout", network.Dropout, 0, 0.99),
-            ("stochastic_depth", network.StochasticDepth, 0, 0.99),
-            ("channels", network.Channels, 8, 512),
-            ("width", network.Width, 1, 4096),
-            ("height", network.Height, 1, 4096),
-            ("classes", network.Classes, 1, 100_000),
-        ];
-        foreach (var (name, value, low, high) in ranges)
-        {
-            if (!(value >= low && value <= high))
-                throw new UserException(
-                    $"{source}: {name} is {Numbers.Exact(value)}; allowed is {Numbers.Exact(low)} to {Numbers.Exact(high)}."
-                );
-        }
-
-        (string Name, Enum Value)[] choices =
-        [
-            ("optimizer", training.Optimizer),
-            ("schedule", training.Schedule),
-            ("fill", augmentation.Fill),
-            ("flip", augmentation.Flip),
-            ("dropout_kind", network.DropoutKind),
-            ("initialization", network.Initialization),
-            ("activation", network.Activation),
-            ("form", network.Form),
-            ("norm", network.Norm),
-        ];
-        foreach (var (name, value) in choices)
-        {
-            if (!Enum.IsDefined(value.GetType(), value))
-                throw new UserException(
-                    $"{source}: {name} is {value}; allowed is {string.Join(", ", Enum.GetNames(value.GetType()))}."
-                );
-        }
-
-        if (network.Channels % 8 != 0)
-            throw new UserException(
-                FormattableString.Invariant($"{source}: channels is {network.Channels}; allowed is a multiple of 8.")
-            );
-        if (training.Window is > 0 and < 8)
-            throw new UserException(
-                FormattableString.Invariant($"{source}: window is {training.Window}; allowed is 0, or 8 to 512.")
-            );
-        if (training.Window > 0 && network.Norm == NormKind.Layer)
+        CheckRecord(configuration.Training, source);
+        CheckRecord(configuration.Network, source);
+        if (configuration.Training.Window > 0 && configuration.Network.Norm == NormKind.Layer)
             throw new UserException(
                 $"{source}: a window does not go with the norm 'layer', whose weights have the size of the whole picture."
             );
     }
+
+    /// <summary>How a record differs from another, value by value, for people.</summary>
+    public static IEnumerable<string> Differences<T>(T now, T was)
+        where T : class
+    {
+        foreach (var property in PropertiesOf(now.GetType()))
+        {
+            var (value, before) = (property.GetValue(now), property.GetValue(was));
+            if (Equals(value, before))
+                continue;
+            if (value is not null && before is not null && IsRecord(value.GetType()))
+            {
+                foreach (var inner in Differences(value, before))
+                    yield return inner;
+            }
+            else
+                yield return $"{JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name)} is {Text(value)}, and was {Text(before)}";
+        }
+
+        static string Text(object? value) =>
+            value switch
+            {
+                null => "not given",
+                Enum choice => JsonNamingPolicy.SnakeCaseLower.ConvertName(choice.ToString()),
+                double number => Numbers.Exact(number),
+                IFormattable other => other.ToString(null, CultureInfo.InvariantCulture),
+                _ => value.ToString()!,
+            };
+    }
+
+    /// <summary>The properties of a record that are read and written.</summary>
+    public static IEnumerable<PropertyInfo> PropertiesOf(Type record) =>
+        record
+            .GetProperties(BindingFlags.Public | BindingFlags.Instance)
+            .Where(property => property.CanWrite && property.GetIndexParameters().Length == 0);
+
+    /// <summary>Whether a type is a record of settings, whose properties are looked at one by one.</summary>
+    public static bool IsRecord(Type type) =>
+        type.IsClass
+        && !typeof(IEnumerable).IsAssignableFrom(type)
+        && type.Namespace!.StartsWith(Ours, StringComparison.Ordinal);
+
+    private const string Ours = "TorchBridge.Training";
+
+    private static void CheckRecord(object record, string source)
+    {
+        foreach (var property in PropertiesOf(record.GetType()))
+        {
+            var name = JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name);
+            var value = property.GetValue(record);
+            if (value is null)
+            {
+                if (Nullable.GetUnderlyingType(property.PropertyType) is null && IsRecord(property.PropertyType))
+                    throw new UserException($"{source}: {name} is null; leave it out, or give its values.");
+            }
+            else if (value is Enum choice)
+            {
+                if (!Enum.IsDefined(value.GetType(), value))
+                    throw new UserException(
+                        $"{source}: {name} is {choice}; allowed is {string.Join(", ", NamesOf(value.GetType()))}."
+                    );
+            }
+            else if (property.GetCustomAttribute<AllowedAttribute>() is { } allowed)
+            {
+                var number = Convert.ToDouble(value, CultureInfo.InvariantCulture);
+                if (!allowed.Contains(number))
+                    throw new UserException($"{source}: {name} is {Numbers.Exact(number)}; allowed is {allowed}.");
+            }
+            else if (IsRecord(value.GetType()))
+                CheckRecord(value, source);
+        }
+    }
+
+    /// <summary>The values of a choice as files write them.</summary>
+    public static IEnumerable<string> NamesOf(Type choice) =>
+        Enum.GetNames(choice).Select(JsonNamingPolicy.SnakeCaseLower.ConvertName);
 }

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
@@ -17,11 +16,8 @@ internal sealed record RunConfiguration(string About, Recipe Training, NetworkOp
     /// weights.</summary>
     public string? Weights { get; init; }
 
-    // A misspelt option must not pass as a default.
-    private static readonly JsonSerializerOptions Strict = new(Json.Options)
-    {
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-    };
+    /// <summary>Larger than any recipe: what is no recipe is not read into memory.</summary>
+    private const int MostCharacters = 1 << 20;
 
     /// <summary>The recipes that the program brings.</summary>
     public static IReadOnlyList<string> Names { get; } = ["lesson", "fast", "bare", "photos", "photos-all"];
@@ -46,7 +42,13 @@ internal sealed record RunConfiguration(string About, Recipe Training, NetworkOp
     {
         try
         {
-            return Parse(path, File.ReadAllText(path));
+            using var reader = new StreamReader(path);
+            // Counted as it is read: a pipe has no length.
+            var text = new char[MostCharacters + 1];
+            var count = reader.ReadBlock(text);
+            return count <= MostCharacters
+                ? Parse(path, new string(text, 0, count))
+                : throw new UserException($"--config {path} is no recipe: it has more than a million characters.");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -58,8 +60,9 @@ internal sealed record RunConfiguration(string About, Recipe Training, NetworkOp
     {
         try
         {
-            var read = JsonSerializer.Deserialize<RunConfiguration>(json, Strict)
-                ?? throw new JsonException("it is empty");
+            using (var document = JsonDocument.Parse(json))
+                RecipeForm.Check(document.RootElement, typeof(RunConfiguration), source);
+            var read = JsonSerializer.Deserialize<RunConfiguration>(json, Json.Options)!;
             var configuration = new RunConfiguration(
                 read.About ?? "",
                 read.Training ?? new Recipe(),

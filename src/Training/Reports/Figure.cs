@@ -16,8 +16,17 @@ internal sealed record Figure(string Name, int Width, int Height)
     /// <summary>A sheet of pictures as PNG.</summary>
     public byte[]? Png { get; init; }
 
+    /// <summary>What it belongs to, for programs: a description inside the SVG that nobody sees; or null.</summary>
+    public string? About { get; init; }
+
     /// <summary>The picture as an SVG element.</summary>
-    public XElement Svg() => Plot is null ? SvgPicture.Of(Png!, Width, Height) : SvgPicture.Of(Plot(), Width, Height);
+    public XElement Svg()
+    {
+        var svg = Plot is null ? SvgPicture.Of(Png!, Width, Height) : SvgPicture.Of(Plot(), Width, Height);
+        if (About is not null)
+            svg.AddFirst(new XElement(svg.Name.Namespace + "desc", About));
+        return svg;
+    }
 
     /// <summary>Writes it as SVG and as PNG.</summary>
     /// <param name="path">Without the ending.</param>

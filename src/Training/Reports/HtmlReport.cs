@@ -35,10 +35,10 @@ internal static class HtmlReport
                 <h2>Training</h2><p>{training.History.Count} epochs ({HtmlPage.Text(training.Ending)}),
                 {training.History.Sum(record => record.Seconds) / 60:F1} minutes,
                 {training.History.Average(record => record.ImagesPerSecond):F0} images/s;
-                the weights are those of epoch {training.BestEpoch}.</p>
+                the weights are those of epoch {training.BestEpoch}. Run {settings.RunId}.</p>
                 """
             )
-            .Picture(LearningCurves.Of(training.History, training.BestEpoch).Svg())
+            .Picture(LearningCurves.Of(training, settings.RunId).Svg())
             .Table(
                 null,
                 [

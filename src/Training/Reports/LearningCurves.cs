@@ -7,6 +7,13 @@ namespace TorchBridge.Training.Reports;
 /// <summary>Losses and accuracies over the epochs, as a picture.</summary>
 internal static class LearningCurves
 {
+    /// <summary>The picture of a run, which says in its file whose it is.</summary>
+    public static Figure Of(TrainingResult training, string runId) =>
+        Of(training.History, training.BestEpoch) with
+        {
+            About = $"Run {runId}",
+        };
+
     /// <summary>The picture: losses above, accuracies below.</summary>
     public static Figure Of(IReadOnlyList<EpochRecord> history, int bestEpoch) =>
         new("curves", 900, 640) { Plot = () => Plot(history, bestEpoch) };

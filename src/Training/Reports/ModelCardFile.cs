@@ -13,15 +13,13 @@ internal static class ModelCardFile
 {
     /// <summary>Writes the card.</summary>
     /// <param name="folder">Where the card and the files that it names are made.</param>
-    /// <param name="earlier">The card that it replaces, if there is one.</param>
     /// <param name="model">The trained model.</param>
     /// <param name="data">What it was trained on.</param>
-    /// <param name="training">What training did; null where nothing was trained now.</param>
+    /// <param name="training">What training did; null where that is not known.</param>
     /// <param name="test">Figures over the test part.</param>
     /// <param name="packaging">What was made and proved.</param>
     public static void Write(
         ModelFolder folder,
-        string earlier,
         TrainedModel model,
         PictureData data,
         TrainingResult? training,
@@ -34,6 +32,7 @@ internal static class ModelCardFile
                 new
                 {
                     Model = model.Description,
+                    Run = model.Settings.RunId,
                     Files = new
                     {
                         Onnx = Path.GetFileName(folder.Onnx),
@@ -51,7 +50,7 @@ internal static class ModelCardFile
                         Test = data.Test.Count,
                     },
                     Test = test,
-                    Training = training is null ? EarlierTraining(earlier) : (object)training,
+                    Training = training,
                     Export = new
                     {
                         packaging.Export.CapturedOps,
@@ -66,14 +65,26 @@ internal static class ModelCardFile
             ) + "\n"
         );
 
-    /// <summary>The history of the card that is there: an export later on did not train.</summary>
-    private static JsonNode? EarlierTraining(string card)
+    /// <summary>What training did, as a card tells it: an export later on did not train. Another run's card tells
+    /// nothing.</summary>
+    /// <param name="card">The card's file.</param>
+    /// <param name="runId">Of the run that is asked for.</param>
+    public static TrainingResult? TrainingOf(string card, string runId)
     {
         try
         {
-            return File.Exists(card) ? JsonNode.Parse(File.ReadAllText(card))?["training"]?.DeepClone() : null;
+            return
+                File.Exists(card)
+                && JsonNode.Parse(File.ReadAllText(card)) is JsonObject read
+                && read["run"] is JsonValue run
+                && run.TryGetValue(out string? text)
+                && text == runId
+                ? read["training"].Deserialize<TrainingResult>(Json.Options) is { History.Count: > 0 } training
+                    ? training
+                    : null
+                : null;
         }
-        catch (JsonException)
+        catch (Exception error) when (error is JsonException or InvalidOperationException or ArgumentException)
         {
             return null; // it is about to be replaced
         }

@@ -12,6 +12,7 @@ namespace TorchBridge.Training.Lab.Topics;
 internal static class BatchNormTopic
 {
     private static readonly int[] BatchSizes = [2, 4, 8, 32, 128];
+    private const int Steps = 400;
 
     public static LabPage Run(LabContext context)
     {
@@ -29,9 +30,15 @@ internal static class BatchNormTopic
                 )
             )
             .ToArray();
+        using var stripes = LabTextures.For(context, isTinted: true);
+        context = context with { Data = stripes };
         var accuracy = BatchSizes
             .Select(size =>
-                (Size: size, Unbiased: EvalAccuracy(context, size, false), Biased: EvalAccuracy(context, size, true))
+                (
+                    Size: size,
+                    Unbiased: LabSeeds.Of(context, seeded => EvalAccuracy(seeded, size, false)),
+                    Biased: LabSeeds.Of(context, seeded => EvalAccuracy(seeded, size, true))
+                )
             )
             .ToArray();
         return new LabPage(
@@ -43,7 +50,14 @@ internal static class BatchNormTopic
                 + "In train mode nobody notices. In eval mode every value is divided by a sigma that is "
                 + "too small by sqrt((m - 1) / m): at m = 2 the layer is off by 41 %, at 128 by 0.4 %. A "
                 + "convolution counts every place of the map, so its m is large, and the difference is "
-                + "small there."
+                + "small there. "
+                + string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"What it costs, after the same {Steps} steps at each size: at m = 2 the accuracy in eval mode is "
+                        + $"{accuracy[0].Biased.Average():P0} instead of {accuracy[0].Unbiased.Average():P0}, at m = 128 "
+                        + $"{accuracy[^1].Biased.Average():P0} instead of {accuracy[^1].Unbiased.Average():P0}: every layer "
+                        + $"is scaled alike, and the largest of the outputs mostly stays the largest."
+                )
         )
         {
             Tables =
@@ -77,11 +91,18 @@ internal static class BatchNormTopic
                     ]
                 ),
                 new LabTable(
-                    "Validation accuracy in eval mode, three linear layers of 128 units with BatchNorm1d, 8 epochs",
+                    FormattableString.Invariant(
+                        $"Validation accuracy in eval mode on tinted stripes, three linear layers of 128 units with BatchNorm1d, {Steps} steps, {LabSeeds.Count} seeds"
+                    ),
                     ["batch size", "unbiased", "biased"],
                     [
                         .. accuracy.Select(row =>
-                            (string[])[row.Size.ToString(CultureInfo.InvariantCulture), P(row.Unbiased), P(row.Biased)]
+                            (string[])
+                                [
+                                    row.Size.ToString(CultureInfo.InvariantCulture),
+                                    LabSeeds.Percent(row.Unbiased),
+                                    LabSeeds.Percent(row.Biased),
+                                ]
                         ),
                     ]
                 ),
@@ -117,11 +138,11 @@ internal static class BatchNormTopic
                             [
                                 new Curve(
                                     "unbiased (PyTorch)",
-                                    accuracy.Select(row => ((double)row.Size, 100 * row.Unbiased))
+                                    accuracy.Select(row => ((double)row.Size, 100 * row.Unbiased.Average()))
                                 ),
                                 new Curve(
                                     "biased (lesson)",
-                                    accuracy.Select(row => ((double)row.Size, 100 * row.Biased))
+                                    accuracy.Select(row => ((double)row.Size, 100 * row.Biased.Average()))
                                 ),
                             ],
                             logX: true,
@@ -210,7 +231,8 @@ internal static class BatchNormTopic
                 context,
                 new LabSettings
                 {
-                    Epochs = 8,
+                    Steps = Math.Min(Steps, context.Data.Pictures.Training.Count),
+                    ValidateAtEndOnly = true,
                     BatchSize = batchSize,
                     LearningRate = 0.001,
                 }
@@ -219,6 +241,4 @@ internal static class BatchNormTopic
     }
 
     private static string F(double value) => value.ToString("F3", CultureInfo.InvariantCulture);
-
-    private static string P(double value) => value.ToString("P1", CultureInfo.InvariantCulture);
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using TorchBridge.Training.Ablation;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Reports;
 using TorchSharp;
@@ -30,7 +31,24 @@ internal static class DropoutTopic
                 ("spatial", DropoutKind.Spatial),
                 ("alpha", DropoutKind.Alpha),
             ];
-        var trained = runs.Select(run => (run.Name, History: Train(context, run.Kind))).ToArray();
+        using var stripes = LabTextures.For(context);
+        context = context with { Data = stripes };
+        var trained = runs.Select(run => (run.Name, Histories: LabSeeds.Of(context, seeded => Train(seeded, run.Kind))))
+            .ToArray();
+        Spread Final(IReadOnlyList<LabEpoch>[] histories) =>
+            Spread.Of([.. histories.Select(history => history[^1].ValidationAccuracy)]);
+        var without = Final(trained[0].Histories);
+        var visible = trained
+            .Skip(1)
+            .Select(item => (item.Name, Figures: Final(item.Histories)))
+            .Where(item => Math.Abs(item.Figures.Mean - without.Mean) > item.Figures.Deviation + without.Deviation)
+            .Select(item =>
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{item.Name} ({100 * (item.Figures.Mean - without.Mean):+0.0;-0.0} points)"
+                )
+            )
+            .ToArray();
         return new LabPage(
             "dropout",
             "Dropout: single values, whole channels, or SELU's own",
@@ -39,10 +57,14 @@ internal static class DropoutTopic
                 + "alpha dropout sets values to SELU's negative limit and stretches the rest, so that mean and "
                 + "variance stay where a self-normalizing network needs them. "
                 + "In eval mode all three do nothing. The lesson says that dropout is not needed behind "
-                + "BatchNorm in convolutions: look at whether the validation curves with it are higher "
-                + "here, and at `ablate` for more than one seed. (One convolution and a mean over the map "
-                + "hardly see a shape, so all four stay low on drawn pictures: compare the distance from "
-                + "dashed to solid, not the height.)"
+                + "BatchNorm in convolutions. "
+                + (
+                    visible.Length == 0
+                        ? "So it is here: no validation accuracy differs from the one without dropout by more than the seeds "
+                            + "differ among themselves. "
+                        : $"Here the validation accuracy differs by more than the seeds do among themselves with: {string.Join(", ", visible)}. "
+                )
+                + "Training accuracy (dashed) is lower with dropout, because it is measured with values missing."
         )
         {
             Tables =
@@ -63,7 +85,9 @@ internal static class DropoutTopic
                     ]
                 ),
                 new LabTable(
-                    "The lesson's comparison network (one convolution of 64 channels), p = 0.5, 8 epochs",
+                    FormattableString.Invariant(
+                        $"The lesson's comparison network (one convolution of 64 channels) on drawn stripes, p = 0.5, 8 epochs, {LabSeeds.Count} seeds"
+                    ),
                     ["dropout", "training accuracy", "validation accuracy", "eval mode changes values"],
                     [
                         .. trained.Select(
@@ -71,9 +95,8 @@ internal static class DropoutTopic
                                 (string[])
                                     [
                                         item.Name,
-                                        item.History[^1].TrainingAccuracy.ToString("P1", CultureInfo.InvariantCulture),
-                                        item.History[^1]
-                                            .ValidationAccuracy.ToString("P1", CultureInfo.InvariantCulture),
+                                        LabSeeds.Percent([.. item.Histories.Select(run => run[^1].TrainingAccuracy)]),
+                                        LabSeeds.Percent([.. item.Histories.Select(run => run[^1].ValidationAccuracy)]),
                                         ChangesInEval(runs[i].Kind) ? "yes" : "no",
                                     ]
                         ),
@@ -94,7 +117,7 @@ internal static class DropoutTopic
                 {
                     Plot = () =>
                         LabPlots.Lines(
-                            "The lesson's comparison network (dashed: training)",
+                            "The lesson's comparison network on drawn stripes, mean of the seeds (dashed: training)",
                             "epoch",
                             "accuracy, %",
                             [
@@ -103,15 +126,11 @@ internal static class DropoutTopic
                                         [
                                             new(
                                                 item.Name,
-                                                item.History.Select(epoch =>
-                                                    ((double)epoch.Epoch, 100 * epoch.ValidationAccuracy)
-                                                )
+                                                LabSeeds.Mean(item.Histories, epoch => epoch.ValidationAccuracy)
                                             ),
                                             new(
                                                 $"{item.Name}, training",
-                                                item.History.Select(epoch =>
-                                                    ((double)epoch.Epoch, 100 * epoch.TrainingAccuracy)
-                                                ),
+                                                LabSeeds.Mean(item.Histories, epoch => epoch.TrainingAccuracy),
                                                 Dashed: true
                                             ),
                                         ]

@@ -1,0 +1,14 @@
+using System.Security.Cryptography;
+
+namespace TorchBridge.Training.Data;
+
+/// <summary>The file that a picture came from.</summary>
+/// <param name="Name">Path or archive entry, with forward slashes.</param>
+/// <param name="Length">Its bytes.</param>
+/// <param name="Hash">SHA-256 of them.</param>
+internal sealed record PictureSource(string Name, long Length, string Hash)
+{
+    /// <summary>Looks at a file.</summary>
+    public static PictureSource Of(string name, byte[] encoded) =>
+        new(name, encoded.Length, Convert.ToHexStringLower(SHA256.HashData(encoded)));
+}

@@ -1,0 +1,94 @@
+// Why a file on the way: a .tar.gz can only be read from its beginning to its end, and its pictures may be more than
+// memory holds. They are unpacked once, one after another, into one file that goes with the process.
+using System.Formats.Tar;
+using System.IO.Compression;
+using Microsoft.Win32.SafeHandles;
+using TorchBridge.Inference.Pictures;
+using TorchBridge.Training.Artifacts;
+
+namespace TorchBridge.Training.Data;
+
+/// <summary>The pictures of a .tar.gz.</summary>
+internal sealed class TarPictures
+{
+    private readonly SafeFileHandle unpacked = TemporaryFolder.OpenFile();
+    private long length;
+
+    private TarPictures() { }
+
+    /// <summary>Unpacks an archive.</summary>
+    /// <exception cref="UserException">It holds more than an archive may, or there is no room to unpack it.</exception>
+    /// <exception cref="InvalidDataException">It is no archive, or is damaged.</exception>
+    public static FoundPictures Find(string path)
+    {
+        var tar = new TarPictures();
+        try
+        {
+            return tar.Unpack(path);
+        }
+        catch
+        {
+            tar.unpacked.Dispose();
+            throw;
+        }
+    }
+
+    private FoundPictures Unpack(string path)
+    {
+        var found = new FoundPictures([], new(StringComparer.Ordinal), new());
+        var entries = new ArchiveEntries(path, found);
+        using var file = File.OpenRead(path);
+        using var stream = new GZipStream(file, CompressionMode.Decompress);
+        using (var archive = new TarReader(stream, leaveOpen: true))
+        {
+            var limits = new ArchiveLimits(path, file.Length);
+            while (TarEntries.Next(archive) is { } entry)
+            {
+                // Whatever it is, it has to be unpacked to get past it.
+                limits.Add(entry.Name, entry.Length, null);
+                if (entries.Name(entry.Name, out var name, out var isFolder))
+                    continue;
+                if (isFolder || entry.EntryType == TarEntryType.Directory)
+                    found.Folders.Add(name);
+                else if (entry.EntryType is TarEntryType.SymbolicLink or TarEntryType.HardLink)
+                    found.LeftOut.Add(LeftOut.Reason.Link, name);
+                else if (
+                    entry.EntryType is TarEntryType.Fifo or TarEntryType.CharacterDevice or TarEntryType.BlockDevice
+                )
+                    found.LeftOut.Add(LeftOut.Reason.Special, name);
+                else if (!PictureNames.IsPicture(name))
+                    found.LeftOut.Add(LeftOut.Reason.NoPicture, name);
+                else
+                    entries.Add(Keep(entry, name));
+            }
+        }
+
+        // The checksum stands at the very end.
+        stream.CopyTo(Stream.Null);
+        found.Pictures.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
+        return found;
+    }
+
+    private EncodedPicture Keep(TarEntry entry, string name)
+    {
+        var bytes = entry.DataStream is null ? [] : BoundedPicture.Read(entry.DataStream, entry.Length, name);
+        var start = length;
+        TemporaryFolder.Guarded(() => RandomAccess.Write(unpacked, bytes, start));
+        length += bytes.Length;
+        return new EncodedPicture(name, () => Read(start, bytes.Length, name));
+    }
+
+    private byte[] Read(long start, int count, string name)
+    {
+        var bytes = new byte[count];
+        for (var read = 0; read < count; )
+        {
+            var more = RandomAccess.Read(unpacked, bytes.AsSpan(read), start + read);
+            if (more == 0)
+                throw new InvalidPictureException($"{name} cannot be read: the unpacked file is cut short");
+            read += more;
+        }
+
+        return bytes;
+    }
+}

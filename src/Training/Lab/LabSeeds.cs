@@ -1,0 +1,31 @@
+using System.Globalization;
+using TorchBridge.Training.Ablation;
+
+namespace TorchBridge.Training.Lab;
+
+/// <summary>Repeats a lab run with other seeds: one run's figure is partly luck.</summary>
+internal static class LabSeeds
+{
+    /// <summary>How often.</summary>
+    public const int Count = 2;
+
+    /// <summary>Runs with each seed.</summary>
+    public static T[] Of<T>(LabContext context, Func<LabContext, T> run) =>
+        [.. Enumerable.Range(0, Count).Select(i => run(context with { Seed = context.Seed + i }))];
+
+    /// <summary>Mean and standard deviation of shares, in percent: <c>87.2 ± 1.3 %</c>.</summary>
+    public static string Percent(IReadOnlyCollection<double> shares)
+    {
+        var spread = Spread.Of(shares);
+        return string.Create(CultureInfo.InvariantCulture, $"{100 * spread.Mean:F1} ± {100 * spread.Deviation:F1} %");
+    }
+
+    /// <summary>Mean curve of several runs, in percent, by epoch.</summary>
+    public static IEnumerable<(double X, double Y)> Mean(
+        IReadOnlyList<IReadOnlyList<LabEpoch>> runs,
+        Func<LabEpoch, double> share
+    ) =>
+        Enumerable
+            .Range(0, runs.Min(run => run.Count))
+            .Select(i => ((double)runs[0][i].Epoch, 100 * runs.Average(run => share(run[i]))));
+}
