@@ -307,7 +307,8 @@ public partial class YourModelTests
         public TakesNoise()
             : base(nameof(TakesNoise)) { }
 
-        public override Tensor forward(Tensor x, Tensor noise) => F.dropout(x, 0.1, training: training) + noise; // exports: without `training` it would drop always
+        // exports: without `training` it would drop always
+        public override Tensor forward(Tensor x, Tensor noise) => F.dropout(x, 0.1, training: training) + noise;
     }
 
     // </random>
