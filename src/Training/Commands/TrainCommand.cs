@@ -213,14 +213,16 @@ internal sealed class TrainCommand
     private static string KeepBest(TrainedModel model, ModelFolder folder, TrainingResult result)
     {
         if (File.Exists(folder.Onnx) || File.Exists(folder.Card))
-            return $"The finished model in {folder.Path} is left as it is; the best weights so far (epoch {result.BestEpoch}) are in the checkpoint.";
+            return $"The finished model in {folder.Path} is left as it is; the best weights so far "
+                + $"(epoch {result.BestEpoch}) are in the checkpoint.";
         ModelFileSet.Publish(folder, [], staged =>
         {
             model.Save(staged.Weights);
             staged.Write(LearningCurves.Of(result, model.Settings.RunId));
             return true;
         });
-        return $"The best weights so far (epoch {result.BestEpoch}) are in {folder.Weights}; `export --out {folder.Path}` makes the other files from them.";
+        return $"The best weights so far (epoch {result.BestEpoch}) are in {folder.Weights}; `export "
+            + $"--out {folder.Path}` makes the other files from them.";
     }
 
     /// <summary>An unfinished run, with its own options: what has changed since would make it another run.</summary>

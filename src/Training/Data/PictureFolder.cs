@@ -137,8 +137,10 @@ internal static class PictureFolder
                     parts.Contains(Validation)
                         ? $"--data {path}: the class '{group.Key}' has no picture in the validation part. Each class must be in "
                             + "every part: add pictures, or remove its folders."
-                        : FormattableString.Invariant(
-                            $"--data {path}: the class '{group.Key}' has {forTraining} pictures to be split. Each class needs at least {FewestToSplit}"
+                        : string.Create(
+                            System.Globalization.CultureInfo.InvariantCulture,
+                            $"--data {path}: the class '{group.Key}' has {forTraining} pictures to be "
+                                + $"split. Each class needs at least {FewestToSplit}"
                         )
                             + ", because a tenth of them is held out; or parts of its own, in train/, validation/ and test/."
                 );

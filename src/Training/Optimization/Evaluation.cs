@@ -51,8 +51,10 @@ internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, 
     {
         if (!double.IsFinite(Loss))
             throw new UserException(
-                FormattableString.Invariant(
-                    $"The test loss is {Loss}: the network's outputs are no numbers, and nothing is made from it. Train it anew with a lower --lr."
+                string.Create(
+                    System.Globalization.CultureInfo.InvariantCulture,
+                    $"The test loss is {Loss}: the network's outputs are no numbers, and nothing is "
+                        + $"made from it. Train it anew with a lower --lr."
                 )
             );
     }

@@ -91,8 +91,10 @@ internal static class BatchNormTopic
                     ]
                 ),
                 new LabTable(
-                    FormattableString.Invariant(
-                        $"Validation accuracy in eval mode on tinted stripes, three linear layers of 128 units with BatchNorm1d, {Steps} steps, {LabSeeds.Count} seeds"
+                    string.Create(
+                        System.Globalization.CultureInfo.InvariantCulture,
+                        $"Validation accuracy in eval mode on tinted stripes, three linear layers of "
+                            + $"128 units with BatchNorm1d, {Steps} steps, {LabSeeds.Count} seeds"
                     ),
                     ["batch size", "unbiased", "biased"],
                     [

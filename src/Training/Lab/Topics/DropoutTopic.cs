@@ -62,7 +62,8 @@ internal static class DropoutTopic
                     visible.Length == 0
                         ? "So it is here: no validation accuracy differs from the one without dropout by more than the seeds "
                             + "differ among themselves. "
-                        : $"Here the validation accuracy differs by more than the seeds do among themselves with: {string.Join(", ", visible)}. "
+                        : $"Here the validation accuracy differs by more than the seeds do among "
+                            + $"themselves with: {string.Join(", ", visible)}. "
                 )
                 + "Training accuracy (dashed) is lower with dropout, because it is measured with values missing."
         )
@@ -85,8 +86,10 @@ internal static class DropoutTopic
                     ]
                 ),
                 new LabTable(
-                    FormattableString.Invariant(
-                        $"The lesson's comparison network (one convolution of 64 channels) on drawn stripes, p = 0.5, 8 epochs, {LabSeeds.Count} seeds"
+                    string.Create(
+                        System.Globalization.CultureInfo.InvariantCulture,
+                        $"The lesson's comparison network (one convolution of 64 channels) on drawn "
+                            + $"stripes, p = 0.5, 8 epochs, {LabSeeds.Count} seeds"
                     ),
                     ["dropout", "training accuracy", "validation accuracy", "eval mode changes values"],
                     [
