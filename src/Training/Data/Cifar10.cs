@@ -123,7 +123,7 @@ internal sealed class Cifar10
         using var stream = new GZipStream(File.OpenRead(path), CompressionMode.Decompress);
         using var archive = new TarReader(stream);
         var files = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
-        while (archive.GetNextEntry() is { } entry)
+        while (TarEntries.Next(archive) is { } entry)
         {
             if (!entry.Name.EndsWith(".bin", StringComparison.Ordinal) || entry.DataStream is null)
                 continue;
