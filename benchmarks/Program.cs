@@ -29,7 +29,7 @@ Argument<string> subject = new("SUBJECT")
 {
     Description =
         $"One of: {string.Join(", ", Subjects.All.Keys)}; `micro` for the BenchmarkDotNet subjects; "
-        + "`fuzz`, `generate` or `legal-models`.",
+        + "`fuzz`, `generate`, `legal-models` or `style`.",
 };
 Argument<string?> door = new("DOOR")
 {
@@ -99,11 +99,13 @@ root.SetAction(parsed =>
         return GenerateSubject.Run(parsed.GetValue(door), parsed.GetValue(inputs), parsed.GetValue(seed));
     if (name == "legal-models")
         return LegalModelsSubject.Run();
+    if (name == "style")
+        return StyleSubject.Run();
     if (!Subjects.All.TryGetValue(name, out var run))
     {
         Console.Error.WriteLine(
             $"There is no subject '{name}'; there are {string.Join(", ", Subjects.All.Keys)}, micro, fuzz, "
-                + "generate and legal-models."
+                + "generate, legal-models and style."
         );
         return 2;
     }

@@ -36,9 +36,16 @@ public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
         {
             foreach (var name in inputs)
             {
-                if (opened.Inputs.TryGetValue(name, out var info) && !info.IsTensor)
+                if (!opened.Inputs.TryGetValue(name, out var info))
+                    continue;
+                if (!info.IsTensor)
                     throw new NotSupportedException(
                         $"{modelPath}: the input '{name}' is {info.OnnxValueType}, no tensor; ML.NET has no column for it"
+                    );
+                if (info.Dimensions.Contains(0))
+                    throw new NotSupportedException(
+                        $"{modelPath}: the input '{name}' is [{string.Join(", ", info.Dimensions)}] and holds no value; "
+                            + "ML.NET has no column for it"
                     );
             }
         }

@@ -168,8 +168,6 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
                 return $"its input '{name}' has no axis, or says nothing of its axes";
             if (dims[0] > 1)
                 return $"the batch of its input '{name}' is fixed to {dims[0]}";
-            if (dims.Contains(0))
-                return $"its input '{name}' is empty";
             if (dims.Skip(1).Count(size => size < 0) > 1)
                 return $"its input '{name}' has several free axes beside the batch";
         }

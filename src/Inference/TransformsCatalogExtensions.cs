@@ -48,7 +48,7 @@ public static class TransformsCatalogExtensions
     /// <param name="batchSize">Rows scored at once, 1 and up; null to find out on the first ones.</param>
     /// <param name="session">Threads and execution providers; null for the defaults.</param>
     /// <exception cref="InvalidDataException">The file is no ONNX model.</exception>
-    /// <exception cref="NotSupportedException">One of these inputs is a sequence or a map.</exception>
+    /// <exception cref="NotSupportedException">One of these inputs is a sequence or a map, or has a size of 0.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     public static BatchedOnnxEstimator ScoreOnnx(
         this TransformsCatalog catalog,

@@ -287,6 +287,17 @@ public sealed class ForeignModelTests : IDisposable
     }
 
     [Fact]
+    public void An_input_that_holds_nothing_is_refused()
+    {
+        var path = TestModels.Write(folder["m.onnx"], TestModels.One("Relu", DataType.Float, [1, 0], [1, 0]));
+        Assert.Contains(
+            "the input 'x' is [1, 0] and holds no value",
+            Assert.Throws<NotSupportedException>(() => context.Transforms.ScoreOnnx(path, ["x"], ["y"])).Message,
+            StringComparison.Ordinal
+        );
+    }
+
+    [Fact]
     public void A_column_of_another_length_than_the_input_is_named()
     {
         foreach (var batch in new object[] { "N", 1L })

@@ -107,7 +107,8 @@ internal static class LabTrainer
                     lossSum += value * indices.Length;
                     right += logits.argmax(1).eq(labels).sum().ToInt64();
                     seen += indices.Length;
-                    afterStep?.Invoke(++step);
+                    step++;
+                    afterStep?.Invoke(step);
                     if (double.IsFinite(value))
                         continue;
                     history.Add(new LabEpoch(epoch, double.NaN, (double)right / seen, double.NaN, 0));

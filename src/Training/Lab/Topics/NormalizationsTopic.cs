@@ -20,25 +20,42 @@ internal static class NormalizationsTopic
         NormKind.Group,
         NormKind.None,
     ];
-    private static readonly int[] BatchSizes = [2, 8, 32, 128];
+    private static readonly int[] BatchSizes = [2, 8, 32];
+    private const int Steps = 150;
 
     public static LabPage Run(LabContext context)
     {
-        var lesson = Kinds.Select(kind => (Kind: kind, Run: TrainLesson(context, kind))).ToArray();
+        using var stripes = LabTextures.For(context);
+        context = context with { Data = stripes };
+        var lesson = Kinds
+            .Select(kind => (Kind: kind, Runs: LabSeeds.Of(context, seeded => TrainLesson(seeded, kind))))
+            .ToArray();
         var bySize = Kinds
             .Select(kind =>
-                (Kind: kind, Accuracies: BatchSizes.Select(size => TrainReduced(context, kind, size)).ToArray())
+                (
+                    Kind: kind,
+                    Accuracies: BatchSizes
+                        .Select(size => LabSeeds.Of(context, seeded => TrainReduced(seeded, kind, size)))
+                        .ToArray()
+                )
             )
             .ToArray();
+        double At(NormKind kind, int size) => bySize.Single(item => item.Kind == kind).Accuracies[size].Average();
         return new LabPage(
             "normalizations",
             "Normalizations: which axes are averaged",
             "In the drawing a row is a picture of the batch and a column a channel; cells of one colour "
                 + "share one mean and one variance, over all their places. Batch averages down the column, so "
                 + "it needs a batch: at size 2 its statistics are noise. Layer, instance and group never look "
-                + "at another picture, and do not mind. (A larger batch makes fewer steps of the same three "
-                + "epochs: compare down a column, not along a row. The lesson's small network sees too little "
-                + "of a picture to tell shapes: compare its curves, not their height.) "
+                + "at another picture, and do not mind. "
+                + string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"Measured here, with the same {Steps} steps for every size: Batch has {At(NormKind.Batch, 0):P0} at "
+                        + $"size {BatchSizes[0]} and {At(NormKind.Batch, BatchSizes.Length - 1):P0} at size "
+                        + $"{BatchSizes[^1]}, Group {At(NormKind.Group, 0):P0} and "
+                        + $"{At(NormKind.Group, BatchSizes.Length - 1):P0}. (A step of a larger batch has seen more pictures, "
+                        + $"so all lines rise to the right: compare the lines with each other.) "
+                )
                 + "Instance takes each channel's own mean away, and with it what the mean over the map "
                 + "would have said. PyTorch's InstanceNorm2d has no weights by default, and one group of "
                 + "GroupNorm equals LayerNorm up to the shape of the weights."
@@ -53,24 +70,32 @@ internal static class NormalizationsTopic
                     [.. Statistics()]
                 ),
                 new LabTable(
-                    "The lesson's small network, 6 epochs",
+                    FormattableString.Invariant(
+                        $"The lesson's small network on drawn stripes, 6 epochs, {LabSeeds.Count} seeds: mean ± standard deviation"
+                    ),
                     ["norm", "parameters", "training accuracy", "validation accuracy"],
                     [
                         .. lesson.Select(item =>
                             (string[])
                                 [
                                     item.Kind.ToString(),
-                                    item.Run.Parameters.ToString("N0", CultureInfo.InvariantCulture),
-                                    P(item.Run.History[^1].TrainingAccuracy),
-                                    P(item.Run.History[^1].ValidationAccuracy),
+                                    item.Runs[0].Parameters.ToString("N0", CultureInfo.InvariantCulture),
+                                    LabSeeds.Percent([.. item.Runs.Select(run => run.History[^1].TrainingAccuracy)]),
+                                    LabSeeds.Percent([.. item.Runs.Select(run => run.History[^1].ValidationAccuracy)]),
                                 ]
                         ),
                     ]
                 ),
                 new LabTable(
-                    $"Validation accuracy by batch size, 3 epochs; ModernCNN, {context.Network}",
+                    FormattableString.Invariant(
+                        $"Validation accuracy by batch size on drawn stripes, {Steps} steps each, {LabSeeds.Count} seeds; ModernCNN, {context.Network}"
+                    ),
                     ["norm", .. BatchSizes.Select(size => $"batch {size}")],
-                    [.. bySize.Select(item => (string[])[item.Kind.ToString(), .. item.Accuracies.Select(P)])]
+                    [
+                        .. bySize.Select(item =>
+                            (string[])[item.Kind.ToString(), .. item.Accuracies.Select(LabSeeds.Percent)]
+                        ),
+                    ]
                 ),
             ],
             Figures =
@@ -88,14 +113,14 @@ internal static class NormalizationsTopic
                 {
                     Plot = () =>
                         LabPlots.Lines(
-                            "The lesson's small network: validation accuracy",
+                            "The lesson's small network on drawn stripes: validation accuracy, mean of the seeds",
                             "epoch",
                             "accuracy, %",
                             [
                                 .. lesson.Select(item => new Curve(
                                     item.Kind.ToString(),
-                                    item.Run.History.Select(epoch =>
-                                        ((double)epoch.Epoch, 100 * epoch.ValidationAccuracy)
+                                    LabSeeds.Mean([.. item.Runs.Select(run => run.History)], epoch =>
+                                        epoch.ValidationAccuracy
                                     )
                                 )),
                             ],
@@ -106,13 +131,17 @@ internal static class NormalizationsTopic
                 {
                     Plot = () =>
                         LabPlots.Lines(
-                            $"Validation accuracy by batch size ({context.Network})",
+                            FormattableString.Invariant(
+                                $"Validation accuracy after {Steps} steps, by batch size ({context.Network})"
+                            ),
                             "batch size",
                             "accuracy, %",
                             [
                                 .. bySize.Select(item => new Curve(
                                     item.Kind.ToString(),
-                                    BatchSizes.Zip(item.Accuracies, (size, accuracy) => ((double)size, 100 * accuracy))
+                                    BatchSizes.Zip(item.Accuracies, (size, shares) =>
+                                        ((double)size, 100 * shares.Average())
+                                    )
                                 )),
                             ],
                             logX: true,
@@ -210,14 +239,13 @@ internal static class NormalizationsTopic
                 context,
                 new LabSettings
                 {
-                    Epochs = 3,
+                    // Fewer where there are few pictures.
+                    Steps = Math.Min(Steps, context.Data.Pictures.Training.Count),
                     BatchSize = batchSize,
-                    LearningRate = batchSize == 2 ? 0.0005 : 0.002,
+                    LearningRate = 0.001,
                     ValidateAtEndOnly = true,
                 }
             )[^1]
             .ValidationAccuracy;
     }
-
-    private static string P(double value) => value.ToString("P1", CultureInfo.InvariantCulture);
 }
