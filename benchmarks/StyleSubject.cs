@@ -36,6 +36,7 @@ internal static partial class StyleSubject
         var tests = Sources("tests").Select(file => Path.GetFileNameWithoutExtension(file)).ToHashSet();
         foreach (var room in rooms)
             table.AddRow(Row(room, [.. Sources(room)], tests));
+        AnsiConsole.Profile.Width = Math.Max(AnsiConsole.Profile.Width, Widest);
         AnsiConsole.Write(table);
         return 0;
     }

@@ -11,7 +11,8 @@ public static class BatchedModels
 {
     /// <summary>
     /// The same model, its ONNX stages scored in batches: for any chain that ML.NET has loaded, also one that
-    /// somebody else saved. Other stages stay as they are. The result takes over the stages of <paramref name="model"/>; dispose it instead.
+    /// somebody else saved. Other stages stay as they are. The result takes over the stages of
+    /// <paramref name="model"/>; dispose it instead.
     /// </summary>
     /// <param name="model">A loaded model.</param>
     /// <param name="batchSize">Rows scored at once, 1 and up; null to find out on the first ones.</param>

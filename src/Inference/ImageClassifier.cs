@@ -13,7 +13,8 @@ namespace TorchBridge.Inference;
 
 /// <summary>
 /// Classifies pictures with an exported ONNX file. No ML.NET pipeline and no libtorch is needed; all members may be
-/// called from many threads. <see cref="Dispose"/> waits for the calls that run; those that come later get an <see cref="ObjectDisposedException"/>.
+/// called from many threads. <see cref="Dispose"/> waits for the calls that run; those that come later get an
+/// <see cref="ObjectDisposedException"/>.
 /// </summary>
 public sealed class ImageClassifier : IDisposable
 {

@@ -87,8 +87,10 @@ internal static class NormalizationsTopic
                     ]
                 ),
                 new LabTable(
-                    FormattableString.Invariant(
-                        $"Validation accuracy by batch size on drawn stripes, {Steps} steps each, {LabSeeds.Count} seeds; ModernCNN, {context.Network}"
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"Validation accuracy by batch size on drawn stripes, {Steps} steps each, "
+                            + $"{LabSeeds.Count} seeds; ModernCNN, {context.Network}"
                     ),
                     ["norm", .. BatchSizes.Select(size => $"batch {size}")],
                     [
