@@ -1,4 +1,5 @@
 using System.Globalization;
+using TorchBridge.Training.Ablation;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Reports;
 using TorchSharp;
@@ -40,22 +41,14 @@ internal static class NormalizationsTopic
                 )
             )
             .ToArray();
-        double At(NormKind kind, int size) => bySize.Single(item => item.Kind == kind).Accuracies[size].Average();
         return new LabPage(
             "normalizations",
             "Normalizations: which axes are averaged",
             "In the drawing a row is a picture of the batch and a column a channel; cells of one colour "
-                + "share one mean and one variance, over all their places. Batch averages down the column, so "
-                + "it needs a batch: at size 2 its statistics are noise. Layer, instance and group never look "
-                + "at another picture, and do not mind. "
-                + string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"Measured here, with the same {Steps} steps for every size: Batch has {At(NormKind.Batch, 0):P0} at "
-                        + $"size {BatchSizes[0]} and {At(NormKind.Batch, BatchSizes.Length - 1):P0} at size "
-                        + $"{BatchSizes[^1]}, Group {At(NormKind.Group, 0):P0} and "
-                        + $"{At(NormKind.Group, BatchSizes.Length - 1):P0}. (A step of a larger batch has seen more pictures, "
-                        + $"so all lines rise to the right: compare the lines with each other.) "
-                )
+                + "share one mean and one variance, over all their places. Batch averages down the column: what it "
+                + "does to a picture depends on the others in its batch. Layer, instance and group never look at "
+                + "another picture. "
+                + Measured(bySize)
                 + "Instance takes each channel's own mean away, and with it what the mean over the map "
                 + "would have said. PyTorch's InstanceNorm2d has no weights by default, and one group of "
                 + "GroupNorm equals LayerNorm up to the shape of the weights."
@@ -152,6 +145,28 @@ internal static class NormalizationsTopic
                 },
             ],
         };
+    }
+
+    /// <summary>What the runs say of small batches; where they say nothing, that.</summary>
+    private static string Measured(IEnumerable<(NormKind Kind, double[][] Accuracies)> bySize)
+    {
+        Spread At(NormKind kind, int size) => Spread.Of(bySize.Single(item => item.Kind == kind).Accuracies[size]);
+        var (batch, group) = (At(NormKind.Batch, 0), At(NormKind.Group, 0));
+        var isBehind = group.Mean - batch.Mean > batch.Deviation + group.Deviation;
+        var figures = string.Create(
+            CultureInfo.InvariantCulture,
+            $"Measured here, with the same {Steps} steps for every size: Batch has {batch.Mean:P0} at size "
+                + $"{BatchSizes[0]} and {At(NormKind.Batch, BatchSizes.Length - 1).Mean:P0} at size {BatchSizes[^1]}, "
+                + $"Group {group.Mean:P0} and {At(NormKind.Group, BatchSizes.Length - 1).Mean:P0}. "
+        );
+        var meaning = isBehind
+            ? "With two pictures Batch is behind: its statistics are noise. "
+            : "With two pictures Batch is not behind: a map of many places is a large sample even of two pictures. Its "
+                + "noise shows where maps are small, and in eval mode (see the topic batchnorm). ";
+        return figures
+            + meaning
+            + "A step of a larger batch has seen more pictures, so all lines rise to the right: compare the lines with "
+            + "each other. ";
     }
 
     /// <summary>The number of the group that a picture's channel is averaged in.</summary>
