@@ -8,20 +8,7 @@ namespace TorchBridge.Export.Native;
 internal static class MendedLibraryCache
 {
     /// <summary>Where mended libraries are kept: <c>~/.cache/torchbridge/native</c> on Linux.</summary>
-    public static string DefaultFolder =>
-        Path.Combine(
-            Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache
-                ? cache
-                : Path.Combine(
-                    Environment.GetFolderPath(
-                        Environment.SpecialFolder.UserProfile,
-                        Environment.SpecialFolderOption.DoNotVerify
-                    ),
-                    ".cache"
-                ),
-            "torchbridge",
-            "native"
-        );
+    public static string DefaultFolder => UserCache.Folder("native");
 
     /// <summary>Returns the path of a mended copy of <paramref name="library"/>, writing it if it is not there, or is
     /// not what it should be.</summary>

@@ -121,6 +121,17 @@ internal static class AblationPlan
         }
 
         bool Wanted(string name) => only.Count == 0 || only.Contains(name, StringComparer.OrdinalIgnoreCase);
+        IEnumerable<Variant> OfNorms(string ending, string reference, RunConfiguration configuration) =>
+            OtherNorms
+                .Where(norm => Wanted(norm.Name))
+                .Select(norm => new Variant(
+                    $"{norm.Name} {ending}",
+                    reference,
+                    configuration with
+                    {
+                        Network = configuration.Network with { Norm = norm.Kind },
+                    }
+                ));
         RunConfiguration full = FullStack(epochs, width),
             bare = BareNetwork(epochs, width);
         var variants = new List<Variant> { new(Full, null, full) };
@@ -129,36 +140,14 @@ internal static class AblationPlan
                 .Where(technique => Wanted(technique.Name))
                 .Select(technique => new Variant(Without + technique.Name, Full, technique.Copy(bare, full)))
         );
-        variants.AddRange(
-            OtherNorms
-                .Where(norm => Wanted(norm.Name))
-                .Select(norm => new Variant(
-                    $"{norm.Name} instead of BatchNorm",
-                    Full,
-                    full with
-                    {
-                        Network = full.Network with { Norm = norm.Kind },
-                    }
-                ))
-        );
+        variants.AddRange(OfNorms("instead of BatchNorm", Full, full));
         variants.Add(new Variant(Bare, null, bare));
         variants.AddRange(
             Techniques
                 .Where(technique => Wanted(technique.Name))
                 .Select(technique => new Variant($"{technique.Name} alone", Bare, technique.Copy(full, bare)))
         );
-        variants.AddRange(
-            OtherNorms
-                .Where(norm => Wanted(norm.Name))
-                .Select(norm => new Variant(
-                    $"{norm.Name} alone",
-                    Bare,
-                    bare with
-                    {
-                        Network = bare.Network with { Norm = norm.Kind },
-                    }
-                ))
-        );
+        variants.AddRange(OfNorms("alone", Bare, bare));
         return variants;
     }
 

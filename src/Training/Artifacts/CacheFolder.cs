@@ -1,3 +1,5 @@
+using TorchBridge.Onnx.Files;
+
 namespace TorchBridge.Training.Artifacts;
 
 /// <summary>A folder of files that can be made again, named by the hash of what they are made from; the oldest go
@@ -7,20 +9,7 @@ namespace TorchBridge.Training.Artifacts;
 internal sealed class CacheFolder(string name, long largestBytes)
 {
     /// <summary>Where files are kept: <c>~/.cache/torchbridge/NAME</c> on Linux.</summary>
-    public string Folder { get; init; } =
-        Path.Combine(
-            Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache
-                ? cache
-                : Path.Combine(
-                    Environment.GetFolderPath(
-                        Environment.SpecialFolder.UserProfile,
-                        Environment.SpecialFolderOption.DoNotVerify
-                    ),
-                    ".cache"
-                ),
-            "torchbridge",
-            name
-        );
+    public string Folder { get; init; } = UserCache.Folder(name);
 
     /// <summary>The file of a key, or null.</summary>
     public string? Find(string key)

@@ -106,13 +106,11 @@ internal static class CaseRunner
         {
             return Functions.Forward(module, inputs);
         }
-        catch (System.Runtime.InteropServices.ExternalException)
-        {
-            return null;
-        }
+        // TorchSharp's own refusals: of libtorch (External), and of its wrapper, which says so in many ways.
         catch (Exception error)
             when (error
-                    is ArgumentException
+                    is System.Runtime.InteropServices.ExternalException
+                        or ArgumentException
                         or InvalidOperationException
                         or NotImplementedException
                         or IndexOutOfRangeException

@@ -52,6 +52,8 @@ public class PpoTests
 
     private abstract class Network<TResult>(string name) : nn.Module<Tensor, TResult>(name)
     {
+        // As its authors have it: an overload for subclasses to fill, with more than `call` reaches. To export it instead
+        // of the one that takes a tensor would throw.
         public virtual TResult forward(nn.utils.rnn.PackedSequence sequence) => throw new NotImplementedException();
     }
 

@@ -253,6 +253,22 @@ internal static class Attention
         return c.Like("Concat", [x, c.Node("Expand", x.Type, 3, [row, shape])], ("axis", 0L));
     }
 
+    /// <summary>The layers of an encoder, one behind the other, each with the masks of its inputs.</summary>
+    private static GraphValue EncoderLayers(
+        LoweringContext c,
+        Part encoder,
+        int count,
+        GraphValue value,
+        long heads,
+        bool gelu
+    )
+    {
+        var (mask, padding) = (c.OptionalTensor("src_mask"), c.OptionalTensor("src_key_padding_mask"));
+        for (var i = 0; i < count; i++)
+            value = EncoderLayer(encoder.Sub($"layers.{i}"), value, heads, gelu, mask, padding);
+        return value;
+    }
+
     private static GraphValue EncoderLayer(
         Part part,
         GraphValue x,
@@ -421,17 +437,7 @@ internal static class Attention
             (count, kind) => nn.TransformerEncoder(nn.TransformerEncoderLayer(width, count, inner, 0, kind), layers),
             twin => ((TransformerEncoder)twin).forward(x, null!, null!)
         );
-        var value = c.Tensor();
-        for (var i = 0; i < layers; i++)
-            value = EncoderLayer(
-                part.Sub($"layers.{i}"),
-                value,
-                heads,
-                gelu,
-                c.OptionalTensor("src_mask"),
-                c.OptionalTensor("src_key_padding_mask")
-            );
-        c.Result(value);
+        c.Result(EncoderLayers(c, part, layers, c.Tensor(), heads, gelu));
     }
 
     private static void DecoderLayerModule(LoweringContext c)
@@ -504,16 +510,7 @@ internal static class Attention
             (count, kind) => nn.Transformer(width, count, encoders, decoders, inner, 0, kind),
             twin => ((Transformer)twin).forward(x, m)
         );
-        var memory = TensorArgument(c, "src");
-        for (var i = 0; i < encoders; i++)
-            memory = EncoderLayer(
-                encoder.Sub($"layers.{i}"),
-                memory,
-                heads,
-                gelu,
-                c.OptionalTensor("src_mask"),
-                c.OptionalTensor("src_key_padding_mask")
-            );
+        var memory = EncoderLayers(c, encoder, encoders, TensorArgument(c, "src"), heads, gelu);
         memory = encoder.Norm("norm", memory);
         var value = TensorArgument(c, "tgt");
         for (var i = 0; i < decoders; i++)
