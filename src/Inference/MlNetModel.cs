@@ -14,6 +14,9 @@ public static class MlNetModel
     /// <summary>Name of the output with the most probable class's name.</summary>
     public const string PredictedLabel = "PredictedLabel";
 
+    /// <summary>
+    /// Operators of classical machine learning; ML.NET reads slot names out of a LabelEncoder of it.
+    /// </summary>
     private const string MlDomain = "ai.onnx.ml";
 
     /// <summary>
@@ -75,6 +78,7 @@ public static class MlNetModel
         return names;
     }
 
+    /// <summary>A node of one output, with attributes.</summary>
     private static OnnxNode Node(
         string opType,
         string name,

@@ -17,8 +17,13 @@ public static class OperatorDocument
             .AppendLine()
             .AppendLine(
                 "Written by `dotnet run --project src/Training -- operators`. `add` is `torch.add`, "
-                    + "`Tensor.add`, `add_` and `+`; the same holds for every operation."
+                    + "`Tensor.add`, `add_` and `+`; the same holds for every operation. The names at a glance; "
+                    + "each has a row with its options further down:"
             )
+            .AppendLine()
+            .AppendLine("<!-- operators -->")
+            .Append(Names(table))
+            .AppendLine("<!-- /operators -->")
             .AppendLine();
         Section(text, "Modules", [.. table.Modules]);
         Section(text, "Operations", [.. table.Operations]);
@@ -36,7 +41,7 @@ public static class OperatorDocument
         return text.ToString().ReplaceLineEndings("\n").TrimEnd() + "\n";
     }
 
-    /// <summary>The names alone, for the README.</summary>
+    /// <summary>The names alone: what stands at the head of the document.</summary>
     /// <param name="table">The table.</param>
     public static string Names(OperatorTable table)
     {

@@ -8,10 +8,17 @@ using SkiaSharp;
 
 namespace TorchBridge.Inference.Pictures;
 
-/// <summary>Resizes with a triangle filter.</summary>
+/// <summary>
+/// Resizes with a triangle filter as wide as the step, as Pillow and torchvision do with antialiasing: every source
+/// pixel counts.
+/// </summary>
 internal static class AntialiasedResize
 {
-    /// <summary>Writes planes of red, green and blue.</summary>
+    /// <summary>Writes planes of red, green and blue of the picture's middle, scaled.</summary>
+    /// <param name="source">A decoded picture, four bytes per pixel in BGRA or RGBA order.</param>
+    /// <param name="width">Width of the result in pixels.</param>
+    /// <param name="height">Height of the result in pixels.</param>
+    /// <param name="planes">Receives 3 x height x width bytes.</param>
     public static void Write(SKBitmap source, int width, int height, Span<byte> planes)
     {
         var scale = Math.Min((double)source.Width / width, (double)source.Height / height);
@@ -39,6 +46,9 @@ internal static class AntialiasedResize
         private int next;
 
         /// <summary>The weighted sum of source rows. Rows are asked for from top to bottom.</summary>
+        /// <param name="first">First source row.</param>
+        /// <param name="weights">One weight per source row; they add up to one.</param>
+        /// <param name="line">Receives 3 x width sums, red, green and blue of each pixel.</param>
         public void Sum(int first, float[] weights, float[] line)
         {
             next = Math.Max(next, first);
@@ -53,6 +63,9 @@ internal static class AntialiasedResize
             }
         }
 
+        /// <summary>
+        /// Makes one source row as narrow as the result: the weighted mean of its pixels, in float32.
+        /// </summary>
         private void Narrow(int y, float[] narrow)
         {
             var pixels = source.GetPixels() + (nint)((long)y * source.RowBytes);
@@ -84,6 +97,9 @@ internal static class AntialiasedResize
         }
     }
 
+    /// <summary>
+    /// The source pixels that each pixel of the result is made of, with weights that add up to one.
+    /// </summary>
     private static (int First, float[] Weights)[] Taps(int source, int target, double scale)
     {
         var start = (source - (target * scale)) / 2;

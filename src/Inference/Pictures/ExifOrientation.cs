@@ -3,10 +3,13 @@ using SkiaSharp;
 
 namespace TorchBridge.Inference.Pictures;
 
-/// <summary>The eight ways in which a camera may have been held.</summary>
+/// <summary>The eight ways in which a camera may have been held, as EXIF numbers them.</summary>
 internal static class ExifOrientation
 {
     /// <summary>Turns a decoded picture upright.</summary>
+    /// <param name="source">Four bytes per pixel; disposed, unless it is upright already and given back.</param>
+    /// <param name="origin">Where the first pixel of the stored picture belongs.</param>
+    /// <returns>The upright picture, of turned sizes where it lay on its side.</returns>
     public static SKBitmap Upright(SKBitmap source, SKEncodedOrigin origin)
     {
         if (origin is SKEncodedOrigin.TopLeft)

@@ -18,6 +18,9 @@ namespace TorchBridge.Inference.Pictures;
 /// <summary>Reads pictures as planes of red, green and blue.</summary>
 public static class PictureReader
 {
+    /// <summary>
+    /// Where a PNG file states its width and height, and the largest side that its decoder takes.
+    /// </summary>
     private const int PngSizes = 16,
         LargestPngSide = 1_000_000;
 
@@ -82,6 +85,7 @@ public static class PictureReader
     /// <param name="planes">Receives 3 x height x width bytes.</param>
     /// <param name="reading">What the model says of resizing and orientation; null for stock ML.NET's way.</param>
     /// <exception cref="InvalidPictureException">It is not there, is no picture, or ends too early.</exception>
+    /// <exception cref="ArgumentException"><paramref name="planes"/> has another length.</exception>
     public static void ReadFile(string path, int width, int height, Span<byte> planes, PictureReading? reading = null)
     {
         ArgumentNullException.ThrowIfNull(path);
@@ -111,6 +115,8 @@ public static class PictureReader
     /// <param name="planes">Receives 3 x height x width bytes.</param>
     /// <param name="reading">What the model says of resizing; null for stock ML.NET's way. Who made the picture has
     /// turned it, or not.</param>
+    /// <exception cref="InvalidPictureException">Its pixels are in another format.</exception>
+    /// <exception cref="ArgumentException"><paramref name="planes"/> has another length.</exception>
     public static void Read(MLImage picture, int width, int height, Span<byte> planes, PictureReading? reading = null)
     {
         ArgumentNullException.ThrowIfNull(picture);
@@ -136,6 +142,9 @@ public static class PictureReader
         Write(bitmap, width, height, planes, reading);
     }
 
+    /// <summary>
+    /// Why a picture cannot be decoded at all: too large for a PNG decoder, or no picture.
+    /// </summary>
     private static InvalidPictureException NotRead(ReadOnlySpan<byte> encoded, string name)
     {
         // Its decoder refuses sides of more than a million pixels, with the same silence as what is no picture.
@@ -157,6 +166,9 @@ public static class PictureReader
         );
     }
 
+    /// <summary>
+    /// Writes a decoded picture as planes, resized in the way that the model says.
+    /// </summary>
     private static void Write(SKBitmap picture, int width, int height, Span<byte> planes, PictureReading? reading)
     {
         if (reading is { Antialias: true } && (picture.Width != width || picture.Height != height))
@@ -169,6 +181,7 @@ public static class PictureReader
         Extract(resized, planes);
     }
 
+    /// <summary>Refuses sizes below 1 and a target of another length.</summary>
     private static void CheckSize(int width, int height, Span<byte> planes)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
@@ -188,6 +201,9 @@ public static class PictureReader
         return (long)(Math.Max(Math.Max(decoding, turning), resizing) * info.Width * info.Height);
     }
 
+    /// <summary>
+    /// Decodes, turns where it is asked to, and refuses what ends too early or is damaged.
+    /// </summary>
     private static SKBitmap Decode(SKCodec codec, SKImageInfo info, int length, string name, bool turns)
     {
         if (info.AlphaType == SKAlphaType.Unpremul)
@@ -229,6 +245,9 @@ public static class PictureReader
         return info;
     }
 
+    /// <summary>
+    /// The picture with four bytes per pixel; grey and 16-bit ones are converted.
+    /// </summary>
     private static SKBitmap InFourBytes(SKBitmap bitmap)
     {
         if (bitmap.ColorType is SKColorType.Bgra8888 or SKColorType.Rgba8888)
@@ -237,6 +256,9 @@ public static class PictureReader
             return bitmap.Copy(SKColorType.Bgra8888);
     }
 
+    /// <summary>
+    /// Resizes as stock ML.NET's ResizeImages with IsoCrop: the smaller overhang fits, the rest is cut on both sides.
+    /// </summary>
     private static SKBitmap Resize(SKBitmap source, int width, int height)
     {
         if (source.Width == width && source.Height == height)
@@ -267,6 +289,7 @@ public static class PictureReader
         return target;
     }
 
+    /// <summary>Takes a bitmap apart into planes of red, green and blue.</summary>
     private static void Extract(SKBitmap bitmap, Span<byte> planes)
     {
         var pixels = bitmap.GetPixelSpan();

@@ -9,12 +9,14 @@ namespace TorchBridge.Inference.Scoring;
 /// </summary>
 internal static class Parts
 {
+    /// <summary>Rows of each thread below which a batch is run whole.</summary>
     private const int WorthSharing = 8;
 
-    /// <summary>Runs a batch in parts, or whole. Where parts fail, the error of the first of them is thrown, as it
-    /// is.</summary>
-    /// <param name="rows">Rows of the batch.</param>
-    /// <param name="parts">Threads.</param>
+    /// <summary>
+    /// Runs a batch in parts, or whole. Where parts fail, the error of the first of them is thrown, as it is.
+    /// </summary>
+    /// <param name="rows">Rows of the batch, 1 and up.</param>
+    /// <param name="parts">Threads that may share it, the caller's among them.</param>
     /// <param name="whole">Runs it whole.</param>
     /// <param name="part">Runs a part: first row, number of rows.</param>
     public static void Run(int rows, int parts, Action whole, Action<int, int> part)
@@ -51,6 +53,7 @@ internal static class Parts
             ExceptionDispatchInfo.Throw(error);
     }
 
+    /// <summary>Waits for a task, and gives its error instead of throwing it.</summary>
     private static Exception? ErrorOf(Task task)
     {
         try

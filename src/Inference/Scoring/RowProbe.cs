@@ -18,6 +18,9 @@ internal static class RowProbe
     private static readonly double[] RowScales = [1, 30, 0.01];
 
     /// <summary>Why rows cannot be scored together; null where they can, or where made-up rows do not tell.</summary>
+    /// <param name="session">The opened model.</param>
+    /// <param name="inputs">Names of the inputs that are read.</param>
+    /// <param name="outputs">Names of the outputs that are scored.</param>
     public static string? Find(ModelSession session, IReadOnlyList<string> inputs, IReadOnlyList<string> outputs)
     {
         foreach (
@@ -61,6 +64,9 @@ internal static class RowProbe
         return null;
     }
 
+    /// <summary>
+    /// Tries rows of one made-up size; false where the network takes none of them, which says nothing.
+    /// </summary>
     private static bool Try(
         ModelSession session,
         IReadOnlyList<string> inputs,
@@ -104,6 +110,7 @@ internal static class RowProbe
         return true;
     }
 
+    /// <summary>One run of the model over made-up rows.</summary>
     private static OutputRows[] Run(
         ModelSession session,
         IReadOnlyList<string> inputs,
@@ -132,6 +139,9 @@ internal static class RowProbe
     {
         private readonly int width = (int)shape.Aggregate(1L, (product, dim) => product * dim);
 
+        /// <summary>Some of the rows as a tensor; the caller disposes it.</summary>
+        /// <param name="start">First row.</param>
+        /// <param name="rows">Number of rows.</param>
         public OrtValue ToOrt(int start, int rows)
         {
             long[] dims = [rows, .. shape];

@@ -12,7 +12,11 @@ internal static class ModelStructure
     /// <summary>Nodes that functions may unfold to: a function that calls another twice, forty deep, is 2^40.</summary>
     private const long MostNodes = 1_000_000;
 
-    /// <summary>Every tensor of a model: of its graph, of graphs and attributes inside, of functions.</summary>
+    /// <summary>
+    /// Every tensor of a model: of its graph, of graphs and attributes inside, of functions and of training
+    /// information. Each may hide a size or a place that must not be trusted.
+    /// </summary>
+    /// <param name="model">A parsed model with a graph.</param>
     public static IEnumerable<TensorProto> Tensors(ModelProto model) =>
         Tensors(model.Graph)
             .Concat(
@@ -26,13 +30,21 @@ internal static class ModelStructure
                     .SelectMany(Tensors)
             );
 
-    /// <summary>What a node calls, with the default domain under one name.</summary>
+    /// <summary>
+    /// What a node calls: its domain, with the standard one under one name, and the operator.
+    /// </summary>
+    /// <param name="node">A node of the graph or of a function.</param>
     public static (string Domain, string Name) Key(NodeProto node) => (Domain(node.Domain), node.OpType);
 
-    /// <summary>What a function is called by.</summary>
+    /// <summary>What a function is called by, to be looked up with a node's key.</summary>
+    /// <param name="function">A function of the file.</param>
     public static (string Domain, string Name) Key(FunctionProto function) => (Domain(function.Domain), function.Name);
 
-    /// <summary>Checks a model.</summary>
+    /// <summary>
+    /// Checks a model: tensors hold as many elements as they say, sparse ones unpack below 2 GB, every value is made
+    /// once and before it is read, functions end.
+    /// </summary>
+    /// <param name="model">A parsed model with a graph. It is not changed.</param>
     /// <exception cref="InvalidDataException">Something does not fit; the message says what.</exception>
     public static void Check(ModelProto model)
     {
@@ -155,8 +167,12 @@ internal static class ModelStructure
             )
             .Concat(Subgraphs.Of(attribute).SelectMany(Tensors));
 
+    /// <summary>The two dense tensors that a sparse one consists of.</summary>
     private static IEnumerable<TensorProto> Tensors(SparseTensorProto sparse) =>
         new[] { sparse.Values, sparse.Indices }.OfType<TensorProto>();
 
+    /// <summary>
+    /// The standard operators' domain has two spellings; the empty one is used here.
+    /// </summary>
     private static string Domain(string domain) => domain is "ai.onnx" ? "" : domain;
 }

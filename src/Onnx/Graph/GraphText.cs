@@ -16,6 +16,8 @@ internal static class GraphText
     private const int Spelled = 16;
 
     /// <summary>The text of a graph. Lines end with a line feed; numbers are invariant.</summary>
+    /// <param name="graph">Any graph, built or read.</param>
+    /// <returns>Lines for the operator set, inputs, nodes in their order, and outputs.</returns>
     public static string Of(OnnxGraph graph)
     {
         var text = new StringBuilder();
@@ -41,13 +43,19 @@ internal static class GraphText
         return text.ToString();
     }
 
+    /// <summary>The operator, with its domain where that is not the standard one.</summary>
     private static string Operator(OnnxNode node) => node.Domain is "" ? node.OpType : $"{node.Domain}.{node.OpType}";
 
+    /// <summary>Name, type and sizes of an input or output.</summary>
     private static string Info(ValueInfo info) => $"{info.Name}: {info.Type}{Shape(info.Dims)}";
 
+    /// <summary>A value that a node makes, with its sizes where they are known.</summary>
     private static string Output(OnnxGraph graph, string name) =>
         graph.Infos.TryGetValue(name, out var info) ? $"{name}:{Shape(info.Dims)}" : name;
 
+    /// <summary>
+    /// A value that a node reads: a name, the numbers of a small constant, or type and shape of a tensor.
+    /// </summary>
     private static string Input(OnnxGraph graph, string name)
     {
         if (!graph.Initializers.TryGetValue(name, out var tensor))
@@ -57,6 +65,10 @@ internal static class GraphText
             : $"{name}: {tensor.Type}{Shape(tensor.Dims)}";
     }
 
+    /// <summary>
+    /// The elements of a small computed constant; null for weights, which change from run to run and say nothing of
+    /// the structure.
+    /// </summary>
     private static string? Values(Initializer tensor)
     {
         if (tensor.Count > Spelled || tensor.Source is not null)
@@ -74,6 +86,7 @@ internal static class GraphText
         };
     }
 
+    /// <summary><c>name=value</c>.</summary>
     private static string Attribute(KeyValuePair<string, object> attribute) =>
         $"{attribute.Key}={Text(attribute.Value is AttributeProto stored ? Value(stored) : attribute.Value)}";
 

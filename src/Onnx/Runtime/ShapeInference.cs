@@ -72,6 +72,10 @@ internal static class ShapeInference
         }
     }
 
+    /// <summary>
+    /// Takes what ONNX Runtime found of a value, unless the traces know it already or it is no tensor of a known
+    /// type.
+    /// </summary>
     private static void Add(OnnxGraph graph, ValueInfoProto info)
     {
         if (graph.Infos.ContainsKey(info.Name) || info.Type?.TensorType is not { Shape: { } shape } type)

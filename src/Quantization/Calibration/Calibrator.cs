@@ -6,7 +6,7 @@ using TorchBridge.Quantization.Plan;
 
 namespace TorchBridge.Quantization.Calibration;
 
-/// <summary>What calibration saw.</summary>
+/// <summary>What calibration saw of the float model's values.</summary>
 /// <param name="Histograms">By name of the value.</param>
 /// <param name="Means">By name of a layer's input and the axis that the layer takes for its channels: mean of each
 /// channel.</param>
@@ -21,11 +21,12 @@ internal sealed record CalibrationResult(
 /// grow with the batches.</summary>
 internal static class Calibrator
 {
-    /// <summary>Watches.</summary>
+    /// <summary>Runs the float model over batches and watches the planned values.</summary>
     /// <param name="model">The float model.</param>
     /// <param name="plan">Which values.</param>
     /// <param name="batches">What to run.</param>
-    /// <param name="progress">Hears of each batch.</param>
+    /// <param name="progress">Called after each batch; null for nobody.</param>
+    /// <returns>Histograms, channel means, and the number of rows.</returns>
     /// <exception cref="QuantizationException">There is no batch, or a value is not finite.</exception>
     public static CalibrationResult Watch(
         OnnxGraph model,
@@ -81,11 +82,15 @@ internal static class Calibrator
         return new CalibrationResult(seen, means.ToDictionary(pair => pair.Key, pair => pair.Value.Means()), rows);
     }
 
+    /// <summary>
+    /// Sums of one value by channel, along the axis that its layer takes for its channels.
+    /// </summary>
     private sealed class ChannelMean(int axis)
     {
         private double[] sums = [];
         private long count;
 
+        /// <summary>Adds a batch; an empty one counts nothing.</summary>
         public void Add(DenseTensor<float> tensor)
         {
             var dims = tensor.Dimensions;
@@ -114,6 +119,7 @@ internal static class Calibrator
             count += values.Length / channels;
         }
 
+        /// <summary>The mean of each channel; empty where nothing was seen.</summary>
         public double[] Means() => Array.ConvertAll(sums, sum => sum / count); // empty where nothing was seen
     }
 }

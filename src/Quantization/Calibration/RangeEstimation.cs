@@ -9,15 +9,21 @@ using TorchBridge.Quantization.Plan;
 
 namespace TorchBridge.Quantization.Calibration;
 
-/// <summary>Chooses ranges.</summary>
+/// <summary>
+/// Chooses the range of a value from its histogram, by one of four methods. Every range holds zero.
+/// </summary>
 internal static class RangeEstimation
 {
     /// <summary>Share of the numbers that the percentile method leaves out.</summary>
     public const double LeftOut = 1e-4;
 
+    /// <summary>Places that each end of a range is tried at.</summary>
     private const int Candidates = 64;
 
-    /// <summary>The range of a value.</summary>
+    /// <summary>The range of a value; (0, 0) where nothing but zeros was seen.</summary>
+    /// <param name="seen">Its histogram.</param>
+    /// <param name="method">How to choose.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The method is none of the four.</exception>
     public static (double Low, double High) Of(ValueHistogram seen, CalibrationMethod method)
     {
         double low = Math.Min(seen.Low, 0),
@@ -35,6 +41,7 @@ internal static class RangeEstimation
         };
     }
 
+    /// <summary>Passes over a share of the numbers, from the outermost bins inwards.</summary>
     private static (double Low, double High) Percentile(
         (double Middle, long Count)[] bins,
         ValueHistogram seen,
@@ -90,6 +97,9 @@ internal static class RangeEstimation
         }
     }
 
+    /// <summary>
+    /// Expected squared error of a range: step² / 12 inside, the squared distance to the nearer end outside.
+    /// </summary>
     private static double SquaredError((double Middle, long Count)[] bins, double low, double high)
     {
         var step = (high - low) / AffineScale.Steps;
@@ -108,6 +118,10 @@ internal static class RangeEstimation
         return sum;
     }
 
+    /// <summary>
+    /// Kullback-Leibler divergence between the clipped histogram and its 256 levels; infinity where there are too few
+    /// bins for it to say anything.
+    /// </summary>
     private static double Divergence((double Middle, long Count)[] bins, double width, double low, double high)
     {
         const int levels = AffineScale.Steps + 1;

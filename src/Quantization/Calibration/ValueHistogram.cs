@@ -4,7 +4,10 @@
 //   Zeros are counted apart: half of what a ReLU gives is exactly zero, and zero is exact in every scale.
 namespace TorchBridge.Quantization.Calibration;
 
-/// <summary>What was seen of one value of the graph.</summary>
+/// <summary>
+/// What was seen of one value of the graph: 8,192 bins of one width, a power of two, on both sides of zero, whatever
+/// the number of batches.
+/// </summary>
 internal sealed class ValueHistogram
 {
     /// <summary>Bins on both sides of zero together.</summary>
@@ -13,13 +16,13 @@ internal sealed class ValueHistogram
     private long[] counts = new long[Bins];
     private int exponent = int.MinValue;
 
-    /// <summary>The least number seen.</summary>
+    /// <summary>The least number seen; infinity where nothing was.</summary>
     public double Low { get; private set; } = double.PositiveInfinity;
 
-    /// <summary>The greatest number seen.</summary>
+    /// <summary>The greatest number seen; negative infinity where nothing was.</summary>
     public double High { get; private set; } = double.NegativeInfinity;
 
-    /// <summary>Numbers seen.</summary>
+    /// <summary>Numbers seen, zeros among them.</summary>
     public long Count { get; private set; }
 
     /// <summary>The middle of each bin that holds something, with its count, ascending; without the exact
@@ -34,10 +37,11 @@ internal sealed class ValueHistogram
         }
     }
 
-    /// <summary>The width of a bin.</summary>
+    /// <summary>The width of a bin: the finest that the numbers seen so far fit in.</summary>
     public double BinWidth => Math.ScaleB(1, exponent);
 
     /// <summary>Adds numbers.</summary>
+    /// <param name="values">A batch's values, in any order.</param>
     /// <returns>Whether all of them were finite; nothing is added where one is not.</returns>
     public bool Add(ReadOnlySpan<float> values)
     {

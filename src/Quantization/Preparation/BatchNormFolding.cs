@@ -5,10 +5,15 @@ using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Quantization.Preparation;
 
-/// <summary>Folds what an exporter left unfolded.</summary>
+/// <summary>
+/// Folds the BatchNormalization that an exporter left unfolded into the Conv or Gemm before it: else values would go
+/// to float32 and back between the two.
+/// </summary>
 internal static class BatchNormFolding
 {
     /// <summary>Rewrites a model in place.</summary>
+    /// <param name="model">Changed in place. A norm in training mode, or whose layer's result somebody else reads,
+    /// stays.</param>
     public static void Apply(OnnxGraph model)
     {
         var names = new FreshNames(model);
@@ -37,6 +42,9 @@ internal static class BatchNormFolding
         model.RemoveUnreadInitializers();
     }
 
+    /// <summary>
+    /// Writes the folded weight and bias under new names: the layer's own may be shared.
+    /// </summary>
     private static void Fold(OnnxGraph model, FreshNames names, OnnxNode layer, OnnxNode norm)
     {
         var weight = model.Initializers[layer.Inputs[1]];

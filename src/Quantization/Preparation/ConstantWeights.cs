@@ -20,6 +20,8 @@ internal static class ConstantWeights
     ];
 
     /// <summary>Rewrites a model in place.</summary>
+    /// <param name="model">Changed in place. What does not run apart stays computed, and the plan gives that as the
+    /// reason.</param>
     public static void Apply(OnnxGraph model)
     {
         var read = model.Nodes.SelectMany(Weights).Distinct(StringComparer.Ordinal).ToArray();
@@ -64,6 +66,7 @@ internal static class ConstantWeights
         return constants;
     }
 
+    /// <summary>The nodes that some values depend on, in the graph's order.</summary>
     private static List<OnnxNode> Needed(OnnxGraph model, IEnumerable<string> values)
     {
         var wanted = values.ToHashSet(StringComparer.Ordinal);
@@ -78,6 +81,9 @@ internal static class ConstantWeights
         return nodes;
     }
 
+    /// <summary>
+    /// Runs the nodes alone, without inputs; none where ONNX Runtime does not take them apart from their graph.
+    /// </summary>
     private static Initializer[] Compute(OnnxGraph model, List<OnnxNode> nodes, string[] values)
     {
         var part = model.Copy();

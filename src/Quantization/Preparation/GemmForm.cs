@@ -7,10 +7,14 @@ using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Quantization.Preparation;
 
-/// <summary>Brings Gemm nodes into one form.</summary>
+/// <summary>
+/// Brings Gemm nodes into the one form that integer kernels have: no factors, and a bias of one number per column or
+/// none.
+/// </summary>
 internal static class GemmForm
 {
     /// <summary>Rewrites a model in place.</summary>
+    /// <param name="model">Changed in place. A bias of another shape is added behind the product, in float32.</param>
     public static void Apply(OnnxGraph model)
     {
         var names = new FreshNames(model);
@@ -55,6 +59,9 @@ internal static class GemmForm
         }
     }
 
+    /// <summary>
+    /// Multiplies a factor into a tensor, and takes the attribute away; the tensor itself where the factor is 1.
+    /// </summary>
     private static string Scaled(OnnxGraph model, FreshNames names, OnnxNode node, string attribute, Initializer tensor)
     {
         var factor = node.Float(attribute, 1);
@@ -75,6 +82,7 @@ internal static class GemmForm
         return values.Length == 1 ? [.. Enumerable.Repeat(values[0], (int)columns)] : null;
     }
 
+    /// <summary>Adds a tensor under a name that is free.</summary>
     private static string Add(OnnxGraph model, FreshNames names, OnnxNode node, float[] values, params long[] dims)
     {
         var tensor = Initializer.Of(names.Take($"{node.Name}:constant"), values, dims);

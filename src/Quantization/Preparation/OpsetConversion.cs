@@ -11,7 +11,7 @@ using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Quantization.Preparation;
 
-/// <summary>Converts models of older operator sets.</summary>
+/// <summary>States models of opset 11 and 12 in 13, the first with one scale per channel.</summary>
 internal static class OpsetConversion
 {
     private const int Opset = 13;
@@ -33,6 +33,8 @@ internal static class OpsetConversion
     ];
 
     /// <summary>Refuses a model that cannot be converted.</summary>
+    /// <param name="model">The model that was read.</param>
+    /// <param name="path">What to call it in an error.</param>
     /// <exception cref="QuantizationException">It is refused; the message says how to convert it.</exception>
     public static void Refuse(OnnxGraph model, string path)
     {
@@ -72,6 +74,7 @@ internal static class OpsetConversion
     }
 
     /// <summary>A copy in opset 13; where the model is of that or a later one already, of the same.</summary>
+    /// <param name="original">Is not changed.</param>
     public static OnnxGraph Apply(OnnxGraph original)
     {
         if (original.Opset >= Opset)
@@ -104,6 +107,9 @@ internal static class OpsetConversion
         return model;
     }
 
+    /// <summary>
+    /// Makes an input of an attribute of integers; an attribute that is not there, or empty, stays out.
+    /// </summary>
     private static void ToInput(OnnxGraph model, FreshNames names, OnnxNode node, string attribute)
     {
         var values = node.Ints(attribute).ToArray();
@@ -120,6 +126,10 @@ internal static class OpsetConversion
         node.Inputs.Add(tensor.Name);
     }
 
+    /// <summary>
+    /// Softmax as opset 11 means it, over all axes from one on: Shape, Flatten, the node along the last axis, Reshape
+    /// back.
+    /// </summary>
     private static OnnxNode[] Flattened(FreshNames names, OnnxNode node)
     {
         string input = node.Inputs[0],

@@ -26,8 +26,11 @@ internal sealed class ClassRows(bool? isClassifier)
     /// <summary>Accuracy of the quantized model; null without labels.</summary>
     public double? QuantizedAccuracy => Share(quantizedRight, labelled);
 
-    /// <summary>Whether the columns of a model's first output are classes, as far as the file tells; null where it
-    /// does not.</summary>
+    /// <summary>
+    /// Whether the columns of a model's first output are classes, as far as the file tells; null where it does not.
+    /// </summary>
+    /// <param name="model">The float model.</param>
+    /// <returns>True where names, metadata, or a Softmax or ArgMax beside the output say so; never false.</returns>
     public static bool? Of(OnnxGraph model)
     {
         if (model.Outputs.Count == 0)
@@ -43,7 +46,7 @@ internal sealed class ClassRows(bool? isClassifier)
         return isNamed || isSoftmax ? true : null;
     }
 
-    /// <summary>Adds a batch.</summary>
+    /// <summary>Adds a batch: nothing where the output has no rows of classes.</summary>
     /// <param name="expected">The float model's first output.</param>
     /// <param name="actual">The other's.</param>
     /// <param name="labels">The right classes; null where they are not known.</param>
@@ -86,6 +89,7 @@ internal sealed class ClassRows(bool? isClassifier)
         return output.Doubles is { } doubles ? Largest<double>(rows, columns, doubles) : null;
     }
 
+    /// <summary>Index of the largest element of each row.</summary>
     private static int[] Largest<T>(int rows, int columns, ReadOnlySpan<T> values)
         where T : System.Numerics.IBinaryFloatingPointIeee754<T>
     {
@@ -95,5 +99,6 @@ internal sealed class ClassRows(bool? isClassifier)
         return result;
     }
 
+    /// <summary>A part of a whole, 0 to 1; null where the whole is nothing.</summary>
     private static double? Share(long part, long whole) => whole > 0 ? (double)part / whole : null;
 }

@@ -7,12 +7,13 @@ namespace TorchBridge.Quantization.Verification;
 /// <param name="isClassifier">Whether the first output's columns are classes; null where only labels tell.</param>
 internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
 {
-    /// <summary>Compares all outputs.</summary>
+    /// <summary>Runs both models over batches and compares all outputs.</summary>
     /// <param name="quantized">The other model.</param>
     /// <param name="batches">What to run.</param>
     /// <param name="heldOut">Whether calibration has not seen them.</param>
-    /// <param name="rows">Rows to stop after.</param>
-    /// <param name="report">Hears of each batch.</param>
+    /// <param name="rows">Rows to stop after; the batch that reaches them is compared whole.</param>
+    /// <param name="report">Called after each batch, with its number from 1; null for nobody.</param>
+    /// <returns>Sums over all batches; batches count by their elements, not each the same.</returns>
     /// <exception cref="QuantizationException">There is no batch, or nothing that can be compared.</exception>
     public Fidelity Compare(
         ModelRunner quantized,
@@ -76,6 +77,8 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
     }
 
     /// <summary>What the budget misses; null where it holds. NaN never holds.</summary>
+    /// <param name="fidelity">What a comparison gave.</param>
+    /// <param name="budget">What is allowed.</param>
     public static BudgetMiss? Miss(Fidelity fidelity, AccuracyBudget budget)
     {
         var first = fidelity.Outputs[0].Name;
@@ -126,9 +129,11 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
         return null;
     }
 
+    /// <summary>A miss, with its numbers in the invariant culture.</summary>
     private static BudgetMiss Missed(string output, FormattableString text) =>
         new(FormattableString.Invariant(text), output);
 
+    /// <summary>What the sums of one output come to.</summary>
     private static OutputFidelity Summary(string name, Noise noise) =>
         new(name, noise.Decibels, noise.Largest, noise.LargestValue)
         {

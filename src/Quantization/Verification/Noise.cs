@@ -46,6 +46,8 @@ internal sealed class Noise
     }
 
     /// <summary>Adds an output of a batch.</summary>
+    /// <param name="expected">The float model's.</param>
+    /// <param name="actual">The other model's. Another shape counts as nothing but error.</param>
     public void Add(OutputValue expected, OutputValue actual)
     {
         IsExact = expected.IsExact;
@@ -68,6 +70,9 @@ internal sealed class Noise
     }
 
     /// <summary>Adds numbers.</summary>
+    /// <typeparam name="T">float or double.</typeparam>
+    /// <param name="expected">The float model's elements.</param>
+    /// <param name="actual">As many of the other model's.</param>
     public void Add<T>(ReadOnlySpan<T> expected, ReadOnlySpan<T> actual)
         where T : System.Numerics.IBinaryFloatingPointIeee754<T>
     {
@@ -91,6 +96,9 @@ internal sealed class Noise
             Add(1, expected[i] == actual[i] ? 0 : 1);
     }
 
+    /// <summary>
+    /// Adds one element: its signal, its error, and whether the two are the same.
+    /// </summary>
     private void Add(double value, double difference)
     {
         Count++;

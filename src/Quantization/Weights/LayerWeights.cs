@@ -15,7 +15,10 @@ internal sealed class LayerWeights
     private readonly float[]? bias;
     private readonly int groups;
 
-    /// <summary>Reads a layer's weights.</summary>
+    /// <summary>Reads a layer's weights and bias.</summary>
+    /// <param name="model">The float model.</param>
+    /// <param name="layer">A Conv, Gemm or MatMul whose weight, and bias if it has one, are float32 tensors of the
+    /// file.</param>
     public LayerWeights(OnnxGraph model, OnnxNode layer)
     {
         var tensor = model.Initializers[layer.Inputs[1]];
@@ -38,7 +41,7 @@ internal sealed class LayerWeights
     /// <summary>Output channels.</summary>
     public int Channels { get; }
 
-    /// <summary>One scale a channel, once <see cref="Quantize"/> has run.</summary>
+    /// <summary>One scale per output channel, once <see cref="Quantize"/> has run.</summary>
     public float[] Scales { get; private set; } = [];
 
     /// <summary>Quantizes weights and bias.</summary>

@@ -8,13 +8,18 @@ using TorchBridge.Quantization.Plan;
 
 namespace TorchBridge.Quantization.Weights;
 
-/// <summary>Equalizes the ranges of channels across neighbouring convolutions.</summary>
+/// <summary>
+/// Equalizes the ranges of channels across neighbouring convolutions, so that one wide channel does not cost the
+/// others their steps. The model computes the same, but for roundings.
+/// </summary>
 internal static class RangeEqualization
 {
     /// <summary>A change of one pair moves its neighbours; they settle in a few rounds.</summary>
     private const int Rounds = 10;
 
     /// <summary>Rewrites the weights in place.</summary>
+    /// <param name="model">Changed in place: weights of pairs of convolutions with nothing but ReLU, LeakyReLU or
+    /// pooling between them.</param>
     public static void Apply(OnnxGraph model)
     {
         var index = model.Index();
@@ -30,6 +35,7 @@ internal static class RangeEqualization
         }
     }
 
+    /// <summary>Whether a node is a convolution whose weight and bias nobody else reads.</summary>
     private static bool IsPlain(OnnxGraph model, GraphIndex index, OnnxNode node) =>
         node.StandardType == "Conv"
         && QuantizationPlan.Refusal(model, node) is null
@@ -61,6 +67,7 @@ internal static class RangeEqualization
         return null;
     }
 
+    /// <summary>Scales the channels between two convolutions; channels of zeros are left.</summary>
     private static void Equalize(OnnxGraph model, OnnxNode first, OnnxNode second)
     {
         Initializer firstTensor = model.Initializers[first.Inputs[1]],

@@ -11,6 +11,9 @@ internal sealed class BatchStatistics
     private TimeSpan computed;
 
     /// <summary>Counts a run.</summary>
+    /// <param name="batchRows">Rows of the batch.</param>
+    /// <param name="run">How long the run took.</param>
+    /// <param name="queuedInAll">How long its requests had waited, added up.</param>
     public void Add(int batchRows, TimeSpan run, TimeSpan queuedInAll)
     {
         lock (gate)

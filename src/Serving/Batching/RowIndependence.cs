@@ -20,6 +20,8 @@ internal static class RowIndependence
     private static readonly int[] FreeSizes = [8, 32, 224, 1];
 
     /// <summary>Tries it out.</summary>
+    /// <param name="session">The opened model.</param>
+    /// <param name="seed">Decides the random rows, so that a model is judged the same each time it is loaded.</param>
     /// <returns>Null where rows may run together; else why not.</returns>
     public static string? Check(RuntimeSession session, int seed)
     {
@@ -65,6 +67,8 @@ internal static class RowIndependence
     }
 
     /// <summary>How two tensors differ by more than <see cref="Tolerance"/>; null where they do not.</summary>
+    /// <param name="alone">An output of one row by itself.</param>
+    /// <param name="together">The same row of a batch.</param>
     public static string? Difference(Tensor alone, Tensor together)
     {
         if (!alone.Shape.SequenceEqual(together.Shape))

@@ -8,7 +8,9 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Grpc;
 
-/// <summary>The gRPC half of the protocol.</summary>
+/// <summary>
+/// The gRPC half of the protocol: the same models, queue, limits and refusals as REST.
+/// </summary>
 internal sealed class InferenceService(
     ModelRegistry registry,
     InferenceEngine engine,
@@ -111,6 +113,7 @@ internal sealed class InferenceService(
             }
         });
 
+    /// <summary>An input or output as gRPC describes it.</summary>
     private static ModelMetadataResponse.Types.TensorMetadata Describe(TensorSpec spec)
     {
         var metadata = new ModelMetadataResponse.Types.TensorMetadata
@@ -158,6 +161,7 @@ internal sealed class InferenceService(
         }
     }
 
+    /// <summary>The gRPC status of a refusal.</summary>
     private static StatusCode StatusOf(RefusalKind kind) =>
         kind switch
         {

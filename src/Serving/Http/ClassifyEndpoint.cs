@@ -22,9 +22,11 @@ internal sealed class ClassifyEndpoint(
     /// <summary>Classes that are told where nobody says how many.</summary>
     public const int DefaultTop = 5;
 
+    /// <summary>Most classes that a request may ask for.</summary>
     private const int MostTop = 1000;
 
     /// <summary>Answers a request.</summary>
+    /// <param name="context">The request, whose query says model, number of classes and details.</param>
     public async Task Handle(HttpContext context)
     {
         var query = context.Request.Query;
@@ -39,6 +41,10 @@ internal sealed class ClassifyEndpoint(
     }
 
     /// <summary>Classifies the picture of a request.</summary>
+    /// <param name="context">The request, whose body or form holds a picture.</param>
+    /// <param name="name">The model's name; empty for what the form says, or the first classifier.</param>
+    /// <param name="top">How many classes.</param>
+    /// <param name="details">Whether times, the seen picture and the activation map are added.</param>
     /// <exception cref="RequestRefusedException">There is no classifier, no picture, or no room.</exception>
     public async Task<ClassifyAnswer> AnswerAsync(HttpContext context, string name, int top, bool details)
     {
@@ -72,6 +78,9 @@ internal sealed class ClassifyEndpoint(
         }
     }
 
+    /// <summary>
+    /// Keeps a classifier of ours for the request; others are refused with the address that takes them.
+    /// </summary>
     private ModelLease AcquireClassifier(string name)
     {
         if (name.Length == 0)
@@ -106,6 +115,7 @@ internal sealed class ClassifyEndpoint(
             : throw RequestRefusedException.Invalid("the model has no such picture");
     }
 
+    /// <summary>How many classes a query asks for; five where it does not say.</summary>
     private static int TopOf(string text)
     {
         if (text.Length == 0)

@@ -8,11 +8,16 @@ namespace TorchBridge.Serving.Http;
 /// wrong.</summary>
 internal sealed class GuardedHandler(ApiKey key, RequestGate gate, ServerState state, ILogger<GuardedHandler> log)
 {
+    /// <summary>
+    /// The status that proxies log where the client has gone; nobody receives it.
+    /// </summary>
     private const int ClientClosedRequest = 499;
 
     /// <summary>Wraps a handler.</summary>
     /// <param name="handler">Does the work.</param>
     /// <param name="isOpen">Whether it needs no key and always has room: liveness and readiness.</param>
+    /// <returns>The guarded handler: every exception becomes an answer in the protocol's words, and no trace leaves
+    /// the server.</returns>
     public RequestDelegate Guard(RequestDelegate handler, bool isOpen = false) =>
         async context =>
         {

@@ -3,10 +3,11 @@ namespace TorchBridge.Serving.Http;
 /// <summary>GET /openapi: the OpenAPI document of the REST half.</summary>
 internal static class OpenApiDocument
 {
-    /// <summary>The document.</summary>
+    /// <summary>The document: JSON, from the assembly.</summary>
     public static string Text { get; } = Read();
 
     /// <summary>Sends it.</summary>
+    /// <param name="context">The request.</param>
     public static Task Send(HttpContext context)
     {
         context.Response.ContentType = "application/json";

@@ -9,6 +9,9 @@ namespace TorchBridge.Serving.Http;
 /// <summary>A body in memory. Memory is taken as bytes come, never for what a header claims.</summary>
 internal sealed class RequestBody : IDisposable
 {
+    /// <summary>
+    /// What is taken at first where nobody says how much comes, and the most that a header is believed.
+    /// </summary>
     private const int FirstBytes = 16 << 10,
         TrustedBytes = 1 << 20;
     private readonly RequestGate gate;
@@ -26,9 +29,14 @@ internal sealed class RequestBody : IDisposable
     /// <summary>What it holds.</summary>
     public ReadOnlyMemory<byte> Bytes => buffer.AsMemory(0, length);
 
+    /// <summary>Bytes that this body holds of the server's room.</summary>
     private long Reserved { get; set; }
 
     /// <summary>Reads a request's body to its end, unpacked where it is packed.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="gate">Bounds the memory of all bodies together.</param>
+    /// <param name="options">Limits of size and time.</param>
+    /// <returns>The body; the caller disposes it when nothing refers to its bytes any more.</returns>
     /// <exception cref="RequestRefusedException">It is too large, comes too slowly, or is packed in an unknown
     /// way.</exception>
     public static async Task<RequestBody> ReadAsync(HttpContext context, RequestGate gate, ModelServerOptions options)
@@ -88,6 +96,7 @@ internal sealed class RequestBody : IDisposable
         gate.Give(Reserved);
     }
 
+    /// <summary>Reads until the stream ends or the body is too large.</summary>
     private async Task FillAsync(Stream source, ModelServerOptions options, CancellationToken stop)
     {
         while (true)
@@ -103,6 +112,7 @@ internal sealed class RequestBody : IDisposable
         }
     }
 
+    /// <summary>Doubles the buffer, once the gate has room for it.</summary>
     private void Grow()
     {
         var more = (long)buffer.Length;
@@ -114,6 +124,7 @@ internal sealed class RequestBody : IDisposable
         buffer = larger;
     }
 
+    /// <summary>Puts our limits in place of the web server's own, for this request.</summary>
     private static void SetLimits(HttpContext context, ModelServerOptions options)
     {
         // Our own count answers in the protocol's words; the web server's limit would be its 30 MB.
@@ -127,6 +138,7 @@ internal sealed class RequestBody : IDisposable
                 options.MinBytesPerSecond == 0 ? null : new(options.MinBytesPerSecond, TimeSpan.FromSeconds(5));
     }
 
+    /// <summary>The body's stream, unpacked as its header says.</summary>
     private static Stream Unpack(HttpRequest request)
     {
         var encodings = request.Headers.ContentEncoding;
@@ -145,6 +157,7 @@ internal sealed class RequestBody : IDisposable
         };
     }
 
+    /// <summary>A refusal that names the limit.</summary>
     private static RequestRefusedException TooLarge(ModelServerOptions options) =>
         new(RefusalKind.TooLarge, $"the body is larger than {options.MaxRequestBytes} bytes");
 }

@@ -15,6 +15,8 @@ internal sealed record DeclaredTensor(
 )
 {
     /// <summary>Reads a declaration.</summary>
+    /// <param name="text">A message <c>input</c> or <c>output</c>.</param>
+    /// <param name="isInput">Which of the two.</param>
     /// <exception cref="FormatException">It has no name, or asks for what this server has not.</exception>
     public static DeclaredTensor Read(TextMessage text, bool isInput)
     {

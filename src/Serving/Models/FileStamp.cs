@@ -11,8 +11,10 @@ internal sealed record FileStamp(DateTime Written, long Length, string Sample)
     private const int Pieces = 16,
         PieceBytes = 4096;
 
-    /// <summary>Looks at a file; links are followed, also those of the folders above. Null where there is
-    /// none.</summary>
+    /// <summary>
+    /// Looks at a file; links are followed, also those of the folders above. Null where there is none.
+    /// </summary>
+    /// <param name="path">The file.</param>
     public static FileStamp? Of(string path)
     {
         try

@@ -20,6 +20,7 @@ internal sealed class InferenceEngine(
     /// <param name="model">The version that answers; the caller keeps it until this is done.</param>
     /// <param name="request">The request. Its memory is read until this is done, also when it is cancelled.</param>
     /// <param name="stop">The client has gone.</param>
+    /// <returns>The reply, the tensors that were run, and what took how long.</returns>
     /// <exception cref="RequestRefusedException">It is not answered, and why.</exception>
     public async Task<InferenceResult> RunAsync(ModelVersion model, InferenceRequest request, CancellationToken stop)
     {
@@ -47,6 +48,9 @@ internal sealed class InferenceEngine(
         );
     }
 
+    /// <summary>
+    /// How long a request may take: the shortest of the server's, the model's and its own.
+    /// </summary>
     private TimeSpan TimeoutOf(InferenceRequest request, ModelVersion model)
     {
         var most = TimeSpan.FromMilliseconds(options.RequestTimeoutMilliseconds);
@@ -59,6 +63,9 @@ internal sealed class InferenceEngine(
         return (long)asked > 0 && (long)asked < most.TotalMicroseconds ? TimeSpan.FromMicroseconds((long)asked) : most;
     }
 
+    /// <summary>
+    /// Decodes encoded pictures to pixels where a classifier of ours gets them; else the request as it is.
+    /// </summary>
     private async Task<(InferenceRequest Request, TimeSpan Time)> ReadPicturesAsync(
         ModelVersion model,
         InferenceRequest request,
@@ -76,6 +83,9 @@ internal sealed class InferenceEngine(
         return (request with { Inputs = [read] }, clock.GetElapsedTime(started));
     }
 
+    /// <summary>
+    /// Waits for the run; a request that expires or is cancelled leaves the queue at once, unless it runs already.
+    /// </summary>
     private async Task<ComputedOutputs> WaitAsync(ModelVersion model, PendingRequest pending, CancellationToken stop)
     {
         var left = TimeSpan.FromSeconds((double)(pending.Deadline - clock.GetTimestamp()) / clock.TimestampFrequency);
@@ -109,6 +119,7 @@ internal sealed class InferenceEngine(
         }
     }
 
+    /// <summary>Waits for a run that cannot be stopped any more.</summary>
     private async Task<ComputedOutputs> FinishAsync(ModelVersion model, PendingRequest pending)
     {
         try
@@ -121,6 +132,9 @@ internal sealed class InferenceEngine(
         }
     }
 
+    /// <summary>
+    /// What a client learns of a failed run; the log has the runtime's own words.
+    /// </summary>
     private RequestRefusedException Refusal(ModelVersion model, Exception error)
     {
         // ONNX Runtime's own text names its source files; what the client may know is that its inputs do not fit each
@@ -133,6 +147,9 @@ internal sealed class InferenceEngine(
         );
     }
 
+    /// <summary>
+    /// Puts the reply together: outputs or their classes, binary or not, and the parameters that are given back.
+    /// </summary>
     private static InferenceReply Reply(ModelVersion model, InferenceRequest request, ComputedOutputs computed)
     {
         var outputs = new (Tensor, bool)[computed.Outputs.Count];

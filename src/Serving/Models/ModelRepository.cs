@@ -5,7 +5,7 @@ using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>Keeps the loaded models in step with the folder.</summary>
+/// <summary>Keeps the loaded models in step with the folder. Of one thread at a time.</summary>
 internal sealed partial class ModelRepository(
     string folder,
     ModelLoader loader,
@@ -58,6 +58,9 @@ internal sealed partial class ModelRepository(
         registry.IsFirstLoadDone = true;
     }
 
+    /// <summary>
+    /// Loads what is new or changed of one model, and retires versions that have gone.
+    /// </summary>
     private void Update(string model, ModelFileEntry[] entries, string? problem)
     {
         var wanted = new HashSet<long>();
@@ -86,6 +89,9 @@ internal sealed partial class ModelRepository(
     private bool IsSettled(ModelFileEntry entry) =>
         isFirstLook || lastLook.GetValueOrDefault(entry.Path) == entry.Stamp;
 
+    /// <summary>
+    /// Loads one file; a failure is remembered by the file's stamp, and not repeated every second.
+    /// </summary>
     private bool TryLoad(ModelFileEntry entry, long version, ref string? problem)
     {
         if (failures.TryGetValue(entry.Path, out var failure) && failure.Stamp == entry.Stamp)
@@ -120,12 +126,14 @@ internal sealed partial class ModelRepository(
         }
     }
 
+    /// <summary>Logs a problem of the folder the first time that it is seen.</summary>
     private void LogOnce(string problem)
     {
         if (told.Add(problem))
             LogRefused(problem, "what was loaded before goes on serving");
     }
 
+    /// <summary>Takes versions out of the table; requests that have them finish.</summary>
     private void Retire(string model, IEnumerable<long> versions)
     {
         long[] gone = [.. versions];
@@ -138,6 +146,7 @@ internal sealed partial class ModelRepository(
             LogRetired(model, version);
     }
 
+    /// <summary>Removes models that two looks in a row have not found.</summary>
     private void Remove(HashSet<string> models)
     {
         var gone = registry
@@ -153,18 +162,22 @@ internal sealed partial class ModelRepository(
         missing = gone;
     }
 
+    /// <summary>A version answers.</summary>
     [LoggerMessage(
         LogLevel.Information,
         "{Model} version {Version} answers, in batches of up to {MaxRows} (sha256 {Digest}…)"
     )]
     private partial void LogLoaded(string model, long version, int maxRows, string digest);
 
+    /// <summary>A version takes no more requests.</summary>
     [LoggerMessage(LogLevel.Information, "{Model} version {Version} takes no more requests")]
     private partial void LogRetired(string model, long version);
 
+    /// <summary>A file is not taken, and what that means for who asks.</summary>
     [LoggerMessage(LogLevel.Error, "{Problem}; {Consequence}")]
     private partial void LogRefused(string problem, string consequence);
 
+    /// <summary>The folder itself cannot be read.</summary>
     [LoggerMessage(LogLevel.Error, "{Problem}")]
     private partial void LogFolder(string problem);
 }

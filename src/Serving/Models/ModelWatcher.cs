@@ -36,6 +36,9 @@ internal sealed partial class ModelWatcher(
         await registry.CloseAsync().WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
+    /// <summary>
+    /// One look, on the pool; whatever goes wrong is logged, and what serves goes on serving.
+    /// </summary>
     private async Task LookAsync(CancellationToken stop)
     {
         try
@@ -50,6 +53,7 @@ internal sealed partial class ModelWatcher(
         }
     }
 
+    /// <summary>A look failed in a way that nobody expected.</summary>
     [LoggerMessage(LogLevel.Error, "the models' folder could not be looked at; what was loaded goes on serving")]
     private partial void LogFailed(Exception error);
 }

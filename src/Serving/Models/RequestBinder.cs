@@ -12,6 +12,10 @@ internal static class RequestBinder
     public const string PictureInput = "image";
 
     /// <summary>Makes what the queue takes.</summary>
+    /// <param name="request">What the client sent.</param>
+    /// <param name="model">The version that answers.</param>
+    /// <param name="deadline">Timestamp after which nobody waits for it.</param>
+    /// <returns>What the queue takes: tensors in the model's order, positions of the outputs, rows.</returns>
     /// <exception cref="RequestRefusedException">Request and model do not fit.</exception>
     public static PendingRequest Bind(InferenceRequest request, ModelVersion model, long deadline)
     {
@@ -37,6 +41,7 @@ internal static class RequestBinder
         return new PendingRequest(inputs, OutputsOf(request, model), RowsOf(inputs, model), deadline);
     }
 
+    /// <summary>Positions of the outputs that a request wants; all where it names none.</summary>
     private static int[] OutputsOf(InferenceRequest request, ModelVersion model)
     {
         var signature = model.Signature;
@@ -58,6 +63,7 @@ internal static class RequestBinder
         return [.. outputs];
     }
 
+    /// <summary>Rows that all inputs agree on; 1 where axis 0 is no batch.</summary>
     private static int RowsOf(Tensor[] inputs, ModelVersion model)
     {
         if (!model.IsBatched)
@@ -72,6 +78,7 @@ internal static class RequestBinder
             : throw Invalid($"the request has {rows} rows; the model takes up to {model.Settings.MaxRows} at once");
     }
 
+    /// <summary>Refuses a tensor of another datatype or shape than the model takes.</summary>
     private static void Check(Tensor tensor, TensorSpec spec)
     {
         if (tensor.Type != spec.Type)
@@ -85,6 +92,7 @@ internal static class RequestBinder
             );
     }
 
+    /// <summary>Names for an error.</summary>
     private static string Names(IEnumerable<TensorSpec> specs) =>
         string.Join(", ", specs.Select(spec => $"'{spec.Name}'"));
 }

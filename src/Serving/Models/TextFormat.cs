@@ -5,7 +5,9 @@ using System.Text;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>A message in text format: field names with their values, texts and messages, in their order.</summary>
+/// <summary>
+/// Reads a message in protobuf's text format: field names with their values, texts and messages, in their order.
+/// </summary>
 internal sealed class TextFormat
 {
     private const int MostLevels = 32;
@@ -15,6 +17,7 @@ internal sealed class TextFormat
     private TextFormat(string text) => this.text = text;
 
     /// <summary>Reads a message.</summary>
+    /// <param name="text">The whole file.</param>
     /// <exception cref="FormatException">It is none; the message says at which line.</exception>
     public static TextMessage Read(string text)
     {
@@ -23,6 +26,7 @@ internal sealed class TextFormat
         return reader.at == text.Length ? message : throw reader.Error("something that is no field");
     }
 
+    /// <summary>Fields up to the closing bracket, or to the end of the text.</summary>
     private TextMessage ReadFields(char end, int level)
     {
         if (level > MostLevels)
@@ -52,6 +56,7 @@ internal sealed class TextFormat
         }
     }
 
+    /// <summary>A field's values in square brackets.</summary>
     private void ReadList(TextMessage message, string name, int level)
     {
         Advance();
@@ -67,6 +72,7 @@ internal sealed class TextFormat
         Advance();
     }
 
+    /// <summary>A text, a word or number, or a message.</summary>
     private object ReadValue(int level, bool hasColon)
     {
         if (at == text.Length)
@@ -89,6 +95,7 @@ internal sealed class TextFormat
         }
     }
 
+    /// <summary>A name, number or word.</summary>
     private string ReadWord(string what)
     {
         var start = at;
@@ -101,6 +108,7 @@ internal sealed class TextFormat
         return word;
     }
 
+    /// <summary>A quoted piece of a string.</summary>
     private void ReadString(StringBuilder target)
     {
         var quote = text[at++];
@@ -124,6 +132,9 @@ internal sealed class TextFormat
         Advance();
     }
 
+    /// <summary>
+    /// A character behind a backslash: a letter of C's, or an octal or hexadecimal number.
+    /// </summary>
     private char ReadEscape()
     {
         var letter = text[at++];
@@ -145,14 +156,17 @@ internal sealed class TextFormat
         return count > 0 ? (char)value : throw Error($"the escape '\\{letter}'");
     }
 
+    /// <summary>A hexadecimal digit's value; -1 for what is none.</summary>
     private static int Digit(char letter) => char.IsAsciiHexDigit(letter) ? Convert.ToInt32(letter.ToString(), 16) : -1;
 
+    /// <summary>Goes over one character, and the space behind it.</summary>
     private void Advance()
     {
         at++;
         SkipSpace();
     }
 
+    /// <summary>Goes over space and comments.</summary>
     private void SkipSpace()
     {
         while (at < text.Length)
@@ -167,6 +181,7 @@ internal sealed class TextFormat
         }
     }
 
+    /// <summary>A refusal that names the line.</summary>
     private FormatException Error(string what) =>
         new($"line {text.AsSpan(0, Math.Min(at, text.Length)).Count('\n') + 1}: {what}");
 }

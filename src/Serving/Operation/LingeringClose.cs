@@ -15,6 +15,7 @@ internal static class LingeringClose
     public static readonly TimeSpan Time = TimeSpan.FromMilliseconds(250);
 
     /// <summary>Adds it to an endpoint's connections.</summary>
+    /// <param name="listen">The endpoint.</param>
     public static void UseLingeringClose(this ListenOptions listen) =>
         listen.Use(next =>
             async connection =>
@@ -31,6 +32,7 @@ internal static class LingeringClose
             }
         );
 
+    /// <summary>Passes the order to close on a little later than it comes.</summary>
     private sealed class LateNotification : IConnectionLifetimeNotificationFeature, IDisposable
     {
         private readonly IConnectionLifetimeNotificationFeature told;

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Options;
 
 namespace TorchBridge.Serving.Operation;
 
-/// <summary>Checks options against each other and the machine.</summary>
+/// <summary>Checks options against each other and the machine, beyond the range of each.</summary>
 internal sealed class ModelServerOptionsCheck : IValidateOptions<ModelServerOptions>
 {
     private const int LeastKeyLength = 16;
@@ -35,6 +35,7 @@ internal sealed class ModelServerOptionsCheck : IValidateOptions<ModelServerOpti
     }
 
     /// <summary>The origins that are named.</summary>
+    /// <param name="options">The server's options.</param>
     public static string[] OriginsOf(ModelServerOptions options) =>
         options.AllowedOrigins?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
         ?? [];

@@ -52,6 +52,7 @@ internal static class ProgramArguments
         }
     }
 
+    /// <summary>The server's options by their names on the command line.</summary>
     private static IEnumerable<(string Name, PropertyInfo Property)> Options =>
         typeof(ModelServerOptions)
             .GetProperties()
@@ -59,6 +60,7 @@ internal static class ProgramArguments
             .Select(property => (KebabCase(property.Name), property));
 
     /// <summary>Reads arguments to configuration keys and values; null where help is asked for.</summary>
+    /// <param name="args">The arguments: <c>--name value</c> or <c>--name=value</c>.</param>
     /// <exception cref="UsageException">An argument is unknown, there twice, or has no value.</exception>
     public static Dictionary<string, string?>? Read(string[] args)
     {
@@ -84,6 +86,7 @@ internal static class ProgramArguments
         return settings;
     }
 
+    /// <summary><c>max-batch-size</c> of MaxBatchSize.</summary>
     private static string KebabCase(string name) =>
         string.Concat(
             name.Select(

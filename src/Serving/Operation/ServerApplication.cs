@@ -15,6 +15,7 @@ internal static partial class ServerApplication
 
     /// <summary>Builds it.</summary>
     /// <param name="settings">The arguments, as configuration.</param>
+    /// <returns>The application, ready to run.</returns>
     public static WebApplication Build(IReadOnlyDictionary<string, string?> settings)
     {
         var builder = WebApplication.CreateBuilder(
@@ -65,6 +66,7 @@ internal static partial class ServerApplication
         return app;
     }
 
+    /// <summary>The web server's limits, and where it listens.</summary>
     private static void Configure(
         Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions kestrel,
         ListenAddresses? addresses
@@ -125,7 +127,8 @@ internal static partial class ServerApplication
         );
     }
 
-    /// <summary>Says where it listens.</summary>
+    /// <summary>Says where it listens, and warns of addresses that others reach.</summary>
+    /// <param name="app">The running application.</param>
     public static void Announce(WebApplication app)
     {
         var options = app.Services.GetRequiredService<ModelServerOptions>();
@@ -145,11 +148,14 @@ internal static partial class ServerApplication
             LogOpen(log, address.ToString(), options.ApiKey is null ? "without a key" : "with a key");
     }
 
+    /// <summary>The addresses as they were opened: a port of 0 has become a real one.</summary>
     private static string[] UrlsOf(WebApplication app) =>
         [.. app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses];
 
+    /// <summary>The port of an address by its place in the list.</summary>
     private static int PortOf(WebApplication app, int index) => BindingAddress.Parse(UrlsOf(app)[index]).Port;
 
+    /// <summary>An address is open to other machines.</summary>
     [LoggerMessage(LogLevel.Warning, "{Address} is open to other machines, {Key}; put a gateway with TLS before it")]
     private static partial void LogOpen(ILogger log, string address, string key);
 }

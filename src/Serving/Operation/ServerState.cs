@@ -13,6 +13,6 @@ internal sealed class ServerState(ModelRegistry registry)
     /// <summary>Whether all models answer and it is not about to stop.</summary>
     public bool IsReady => !isDraining && registry.IsReady;
 
-    /// <summary>It was told to stop.</summary>
+    /// <summary>It was told to stop: from now on it says that it is not ready.</summary>
     public void Drain() => isDraining = true;
 }

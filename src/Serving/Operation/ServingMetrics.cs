@@ -23,6 +23,9 @@ internal sealed class ServingMetrics : IDisposable
     private readonly ILogger<ServingMetrics> log;
 
     /// <summary>Makes the instruments.</summary>
+    /// <param name="meters">Makes the meter, of this application only.</param>
+    /// <param name="registry">Models whose queues and states are observed.</param>
+    /// <param name="log">Gets the failures.</param>
     public ServingMetrics(IMeterFactory meters, ModelRegistry registry, ILogger<ServingMetrics> log)
     {
         this.log = log;
@@ -82,17 +85,21 @@ internal sealed class ServingMetrics : IDisposable
         );
 
     /// <summary>What a version's workers tell their runs to.</summary>
+    /// <param name="version">A loaded version.</param>
     public IBatchObserver ObserverOf(ModelVersion version) => new Observer(this, version);
 
     /// <inheritdoc/>
     public void Dispose() => meter.Dispose();
 
+    /// <summary>All loaded versions.</summary>
     private static IEnumerable<ModelVersion> Versions(ModelRegistry registry) =>
         registry.Models.SelectMany(model => model.Versions.Values);
 
+    /// <summary>A version's labels.</summary>
     private static TagList Labels(ModelVersion version) =>
         new() { { "model", version.Identity.Model }, { "version", version.Identity.VersionText } };
 
+    /// <summary>Takes the runs of one version to statistics, metrics and the log.</summary>
     private sealed class Observer(ServingMetrics metrics, ModelVersion version) : IBatchObserver
     {
         private readonly TagList labels = Labels(version);

@@ -8,6 +8,7 @@ namespace TorchBridge.Serving.Page;
 internal static class SeenPicture
 {
     /// <summary>The first picture of a tensor [n, 3, height, width] of values 0 to 255, as PNG.</summary>
+    /// <param name="pixels">FP32 [n, 3, height, width].</param>
     public static byte[] ToPng(Tensor pixels)
     {
         var values = MemoryMarshal.Cast<byte, float>(pixels.Data.Span);
@@ -19,6 +20,10 @@ internal static class SeenPicture
     }
 
     /// <summary>Planes of red, green and blue as PNG.</summary>
+    /// <param name="planes">3 x height x width bytes.</param>
+    /// <param name="width">In pixels.</param>
+    /// <param name="height">In pixels.</param>
+    /// <returns>A PNG file.</returns>
     public static byte[] ToPng(ReadOnlySpan<byte> planes, int width, int height)
     {
         using var bitmap = new SKBitmap(new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque));

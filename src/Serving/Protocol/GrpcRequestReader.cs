@@ -9,6 +9,8 @@ namespace TorchBridge.Serving.Protocol;
 internal static class GrpcRequestReader
 {
     /// <summary>Reads a request.</summary>
+    /// <param name="request">The message; its bytes are referred to, not copied.</param>
+    /// <param name="limits">What is too large.</param>
     /// <exception cref="RequestRefusedException">It contradicts itself or a limit.</exception>
     public static InferenceRequest Read(ModelInferRequest request, ProtocolLimits limits)
     {
@@ -48,6 +50,7 @@ internal static class GrpcRequestReader
         );
     }
 
+    /// <summary>Refuses more inputs or outputs than are read.</summary>
     private static void CheckCount(int count, string what, ProtocolLimits limits)
     {
         if (count > limits.Tensors)
@@ -57,6 +60,7 @@ internal static class GrpcRequestReader
             );
     }
 
+    /// <summary>One input: raw or typed contents, never both.</summary>
     private static Tensor ReadInput(
         ModelInferRequest.Types.InferInputTensor input,
         ReadOnlyMemory<byte>? raw,
@@ -76,6 +80,7 @@ internal static class GrpcRequestReader
         return RawTensorReader.Read(input.Name, type, shape, bytes, limits);
     }
 
+    /// <summary>One input of typed contents, converted to the datatype that it names.</summary>
     private static Tensor ReadTyped(
         ModelInferRequest.Types.InferInputTensor input,
         TensorType type,
@@ -133,6 +138,9 @@ internal static class GrpcRequestReader
         }
     }
 
+    /// <summary>
+    /// The contents of one datatype, as many as the shape says, and no others beside them.
+    /// </summary>
     private static RepeatedField<T> Counted<T>(
         RepeatedField<T> items,
         long count,
@@ -156,6 +164,7 @@ internal static class GrpcRequestReader
         return all == count ? items : throw Invalid($"input '{name}' has contents of more than one datatype");
     }
 
+    /// <summary>Parameters by name, in number and length bounded.</summary>
     private static IReadOnlyDictionary<string, object> ReadParameters(
         MapField<string, InferParameter> parameters,
         string owner,
@@ -176,6 +185,7 @@ internal static class GrpcRequestReader
         );
     }
 
+    /// <summary>A parameter's value as this server holds it.</summary>
     private static object Value(string name, InferParameter parameter, ProtocolLimits limits) =>
         parameter.ParameterChoiceCase switch
         {

@@ -4,6 +4,9 @@ using static TorchBridge.Serving.Protocol.RequestRefusedException;
 namespace TorchBridge.Serving.Protocol;
 
 /// <summary>Goes through the elements of a flat or nested array, and checks the nesting against the shape.</summary>
+/// <param name="name">Name of the input, for an error.</param>
+/// <param name="shape">Its shape.</param>
+/// <param name="count">Its elements: the product of the shape.</param>
 internal struct JsonArrayWalk(string name, long[] shape, long count)
 {
     private readonly long[] children = new long[shape.Length + 2];
@@ -18,6 +21,7 @@ internal struct JsonArrayWalk(string name, long[] shape, long count)
     public readonly string Place => $"input '{name}', element {next - 1} of its data";
 
     /// <summary>Goes to the next element; false at the end of the outermost array.</summary>
+    /// <param name="reader">Stands behind the last element, or the opening bracket.</param>
     /// <exception cref="RequestRefusedException">The nesting or the number of elements contradicts the
     /// shape.</exception>
     public bool Next(ref Utf8JsonReader reader)
@@ -57,6 +61,7 @@ internal struct JsonArrayWalk(string name, long[] shape, long count)
         throw Invalid($"input '{name}': its data does not end");
     }
 
+    /// <summary>A refusal that names input, shape and what the data do otherwise.</summary>
     private readonly RequestRefusedException Contradiction(string what) =>
         Invalid($"input '{name}' has the shape {ShapeRules.Text(shape)}, and its data {what}");
 }

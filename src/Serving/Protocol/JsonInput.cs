@@ -19,6 +19,11 @@ internal sealed class JsonInput
     public long? BinarySize { get; private set; }
 
     /// <summary>Reads the object at which the reader stands.</summary>
+    /// <param name="reader">Stands at the opening brace.</param>
+    /// <param name="json">The whole JSON.</param>
+    /// <param name="limits">What is too large.</param>
+    /// <returns>The input; <see cref="Resolve"/> gives its tensor.</returns>
+    /// <exception cref="RequestRefusedException">A part is missing, or contradicts another.</exception>
     public static JsonInput Read(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, ProtocolLimits limits)
     {
         var input = new JsonInput();
@@ -95,6 +100,9 @@ internal sealed class JsonInput
         return JsonTensorReader.Read(ref reader, slice, Name, type, shape, limits);
     }
 
+    /// <summary>
+    /// The axes, each a whole number of 64 bits; whether they are sizes is checked where they are multiplied.
+    /// </summary>
     private static long[] ReadShape(ref Utf8JsonReader reader, ProtocolLimits limits)
     {
         if (reader.TokenType != JsonTokenType.StartArray)

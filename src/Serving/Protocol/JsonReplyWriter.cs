@@ -16,6 +16,8 @@ internal static class JsonReplyWriter
     };
 
     /// <summary>Writes a reply.</summary>
+    /// <param name="reply">What the model answered.</param>
+    /// <param name="target">Receives the JSON, and the binary tensors behind it.</param>
     /// <returns>Bytes of the JSON part; null where there is nothing behind it.</returns>
     /// <exception cref="RequestRefusedException">A value cannot be written as JSON: NaN, infinity, bytes that are no
     /// text.</exception>
@@ -33,6 +35,7 @@ internal static class JsonReplyWriter
         return reply.Outputs.Any(output => output.Binary) ? length : null;
     }
 
+    /// <summary>The JSON object.</summary>
     private static void WriteObject(Utf8JsonWriter writer, InferenceReply reply)
     {
         writer.WriteStartObject();
@@ -72,6 +75,7 @@ internal static class JsonReplyWriter
         writer.WriteEndObject();
     }
 
+    /// <summary>The parameters that are given back.</summary>
     private static void WriteParameters(Utf8JsonWriter writer, IReadOnlyDictionary<string, object> parameters)
     {
         writer.WriteStartObject("parameters"u8);
@@ -101,6 +105,7 @@ internal static class JsonReplyWriter
         writer.WriteEndObject();
     }
 
+    /// <summary>The elements of a tensor, as numbers, booleans or texts.</summary>
     private static void WriteData(Utf8JsonWriter writer, Tensor tensor)
     {
         var data = tensor.Data.Span;
@@ -165,16 +170,19 @@ internal static class JsonReplyWriter
         }
     }
 
+    /// <summary>A number that JSON can say, or a refusal that names the way out.</summary>
     private static float Finite(float value, Tensor tensor) =>
         float.IsFinite(value)
             ? value
             : throw NoJson(tensor, value.ToString(System.Globalization.CultureInfo.InvariantCulture));
 
+    /// <summary>A number that JSON can say, or a refusal that names the way out.</summary>
     private static double Finite(double value, Tensor tensor) =>
         double.IsFinite(value)
             ? value
             : throw NoJson(tensor, value.ToString(System.Globalization.CultureInfo.InvariantCulture));
 
+    /// <summary>A text, where the bytes are UTF-8.</summary>
     private static void WriteText(Utf8JsonWriter writer, ReadOnlySpan<byte> text, Tensor tensor)
     {
         if (!System.Text.Unicode.Utf8.IsValid(text))
@@ -182,6 +190,7 @@ internal static class JsonReplyWriter
         writer.WriteStringValue(text);
     }
 
+    /// <summary>A refusal of a value that JSON has no word for.</summary>
     private static RequestRefusedException NoJson(Tensor tensor, string what) =>
         Invalid(
             $"output '{tensor.Name}' holds {what}, which JSON cannot say; ask for it with the parameter binary_data, or over gRPC"

@@ -30,6 +30,9 @@ internal static class JsonRequestReader
         }
     }
 
+    /// <summary>
+    /// The request's object; keys that the protocol does not name are passed over.
+    /// </summary>
     private static InferenceRequest ReadObject(
         ref Utf8JsonReader reader,
         ReadOnlyMemory<byte> json,
@@ -84,8 +87,10 @@ internal static class JsonRequestReader
         };
     }
 
+    /// <summary>Reads one object of a list.</summary>
     private delegate T ItemReader<T>(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, ProtocolLimits limits);
 
+    /// <summary>A list of objects, in number bounded.</summary>
     private static List<T> ReadList<T>(
         ref Utf8JsonReader reader,
         string name,
@@ -146,6 +151,7 @@ internal static class JsonRequestReader
             : throw Invalid($"{blobs.Length - at} bytes behind the JSON belong to no input");
     }
 
+    /// <summary>An output that the request names, with its parameters.</summary>
     private static RequestedOutput ReadOutput(ref Utf8JsonReader reader, ProtocolLimits limits)
     {
         string? name = null;

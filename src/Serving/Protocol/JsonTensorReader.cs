@@ -86,6 +86,7 @@ internal static class JsonTensorReader
         return new Tensor(name, type, shape) { Data = data };
     }
 
+    /// <summary>Reads all elements into bytes of one datatype.</summary>
     private static void Fill<T>(ref Utf8JsonReader reader, ref JsonArrayWalk walk, TensorType type, byte[] data)
         where T : unmanaged
     {
@@ -97,6 +98,9 @@ internal static class JsonTensorReader
         }
     }
 
+    /// <summary>
+    /// Reads the element at which the reader stands; false where it is none of the datatype.
+    /// </summary>
     private static bool TryRead<T>(ref Utf8JsonReader reader, out T value)
         where T : unmanaged
     {
@@ -123,6 +127,7 @@ internal static class JsonTensorReader
         return TryReadInteger(ref reader, out value);
     }
 
+    /// <summary>A number of a floating datatype that it does not overflow.</summary>
     private static bool TryReadFloating<T>(ref Utf8JsonReader reader, out T value)
         where T : unmanaged
     {
@@ -147,6 +152,7 @@ internal static class JsonTensorReader
         return float.IsFinite(bits.ToSingle());
     }
 
+    /// <summary>A whole number within the range of the datatype.</summary>
     private static bool TryReadInteger<T>(ref Utf8JsonReader reader, out T value)
         where T : unmanaged
     {
@@ -189,6 +195,7 @@ internal static class JsonTensorReader
         return read;
     }
 
+    /// <summary>The bytes of a string; a copy only where it has escapes.</summary>
     private static ReadOnlyMemory<byte> ReadString(
         ref Utf8JsonReader reader,
         ReadOnlyMemory<byte> json,

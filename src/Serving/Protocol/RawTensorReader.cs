@@ -9,6 +9,11 @@ namespace TorchBridge.Serving.Protocol;
 internal static class RawTensorReader
 {
     /// <summary>Reads a tensor.</summary>
+    /// <param name="name">Name of the input.</param>
+    /// <param name="type">Its datatype.</param>
+    /// <param name="shape">Its shape.</param>
+    /// <param name="raw">Its bytes; the tensor refers to them.</param>
+    /// <param name="limits">What is too large.</param>
     /// <exception cref="RequestRefusedException">The bytes are not what shape and datatype say.</exception>
     public static Tensor Read(
         string name,

@@ -21,9 +21,11 @@ internal sealed record ModelSignature(
     public bool HasFreeAxes => Inputs.Any(input => input.Shape.Skip(1).Contains(TensorSpec.Free));
 
     /// <summary>Position of an input; -1 where there is none of the name.</summary>
+    /// <param name="name">Of the input.</param>
     public int InputIndex(string name) => IndexOf(Inputs, name);
 
     /// <summary>Position of an output; -1 where there is none of the name.</summary>
+    /// <param name="name">Of the output.</param>
     public int OutputIndex(string name) => IndexOf(Outputs, name);
 
     private static int IndexOf(IReadOnlyList<TensorSpec> specs, string name)

@@ -2,7 +2,10 @@ using System.Runtime.InteropServices;
 
 namespace TorchBridge.Serving.Runtime;
 
-/// <summary>Aligned memory outside of the collector's heap, which grows as it is needed.</summary>
+/// <summary>
+/// Aligned memory outside of the collector's heap, which grows as it is needed: a tensor may lie over it without
+/// pinning.
+/// </summary>
 internal sealed unsafe class NativeBuffer : IDisposable
 {
     private const nuint Alignment = 64;
@@ -13,6 +16,7 @@ internal sealed unsafe class NativeBuffer : IDisposable
     public nint Pointer => (nint)pointer;
 
     /// <summary>Memory of this many bytes; what it held is lost.</summary>
+    /// <param name="bytes">How many; 0 too gives a valid pointer.</param>
     public Span<byte> Take(long bytes)
     {
         if (bytes > capacity || pointer is null)
@@ -35,6 +39,7 @@ internal sealed unsafe class NativeBuffer : IDisposable
     /// <summary>Frees the memory.</summary>
     ~NativeBuffer() => Free();
 
+    /// <summary>Frees the memory, if there is any.</summary>
     private void Free()
     {
         NativeMemory.AlignedFree(pointer);

@@ -25,6 +25,7 @@ internal static class OnnxTypes
     ];
 
     /// <summary>The protocol's datatype; null where it has none (complex numbers, 4 bits, 8-bit floats).</summary>
+    /// <param name="type">ONNX Runtime's datatype.</param>
     public static TensorType? Find(TensorElementType type)
     {
         foreach (var (protocol, onnx) in Pairs)
@@ -37,5 +38,6 @@ internal static class OnnxTypes
     }
 
     /// <summary>ONNX Runtime's datatype.</summary>
+    /// <param name="type">The protocol's datatype; every one has a counterpart.</param>
     public static TensorElementType ToOnnx(this TensorType type) => Pairs.First(pair => pair.Protocol == type).Onnx;
 }

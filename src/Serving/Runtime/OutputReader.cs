@@ -10,6 +10,8 @@ internal static class OutputReader
     /// <param name="value">What the run gave.</param>
     /// <param name="spec">What it is.</param>
     /// <param name="rows">Rows of each request; none for one request, which gets all.</param>
+    /// <returns>One tensor per request, copied: the run's memory may be freed.</returns>
+    /// <exception cref="ModelRunException">The output is no tensor, or does not give one row per row.</exception>
     public static Tensor[] Split(OrtValue value, TensorSpec spec, long[] rows)
     {
         if (!value.IsTensor)
@@ -33,6 +35,7 @@ internal static class OutputReader
         return parts;
     }
 
+    /// <summary>Copies some rows of an output.</summary>
     private static Tensor Part(OrtValue value, TensorSpec spec, long[] shape, long start, long count)
     {
         if (spec.Type == TensorType.Bytes)
@@ -49,6 +52,7 @@ internal static class OutputReader
         return new Tensor(spec.Name, spec.Type, shape) { Data = data };
     }
 
+    /// <summary>Elements of a shape.</summary>
     private static long Count(ReadOnlySpan<long> shape)
     {
         long count = 1;

@@ -28,6 +28,9 @@ internal sealed class RuntimeSession : IDisposable
     public ModelSignature Signature { get; }
 
     /// <summary>Opens a model.</summary>
+    /// <param name="source">The file as it was read; with data files it is opened by its path.</param>
+    /// <param name="settings">Threads, and what the caller sets.</param>
+    /// <returns>An open model; dispose it.</returns>
     /// <exception cref="ModelLoadException">ONNX Runtime does not load it, or it takes what the protocol cannot
     /// carry.</exception>
     public static RuntimeSession Open(ModelSource source, RuntimeSettings settings)
@@ -116,6 +119,9 @@ internal sealed class RuntimeSession : IDisposable
         session.Dispose();
     }
 
+    /// <summary>
+    /// Inputs and outputs as the protocol names them; outputs that it cannot carry are left out.
+    /// </summary>
     private static ModelSignature ReadSignature(InferenceSession session, string path)
     {
         var inputs = session
@@ -142,11 +148,13 @@ internal sealed class RuntimeSession : IDisposable
             );
     }
 
+    /// <summary>An input or output; null where the protocol has no datatype for it.</summary>
     private static TensorSpec? Describe(string name, NodeMetadata metadata) =>
         metadata.IsTensor && OnnxTypes.Find(metadata.ElementDataType) is { } type
             ? new TensorSpec(name, type, [.. metadata.Dimensions.Select(axis => axis < 0 ? TensorSpec.Free : axis)])
             : null;
 
+    /// <summary>What an input or output is, for an error.</summary>
     private static string Kind(NodeMetadata metadata) =>
         metadata.IsTensor ? $"a tensor of {metadata.ElementDataType}" : $"{metadata.OnnxValueType}";
 }

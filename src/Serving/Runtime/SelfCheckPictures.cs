@@ -18,6 +18,7 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
     public int Count { get; private init; }
 
     /// <summary>Reads them from a file's metadata; null where it has none.</summary>
+    /// <param name="source">The file as it was read.</param>
     /// <exception cref="ModelLoadException">They do not fit the model.</exception>
     public static SelfCheckPictures? Read(ModelSource source)
     {
@@ -50,14 +51,22 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
     }
 
     /// <summary>One picture as the model takes it: [1, 3, height, width], 0 to 255.</summary>
+    /// <param name="index">Number of the picture, from 0.</param>
+    /// <param name="input">Name of the model's input.</param>
+    /// <param name="card">Says how large pictures are.</param>
     public Tensor Pixels(int index, string input, ModelCard card) => ToPixels(Plane(index, card), input, card);
 
     /// <summary>Planes of one picture.</summary>
+    /// <param name="index">Number of the picture, from 0.</param>
+    /// <param name="card">Says how large pictures are.</param>
+    /// <returns>3 x height x width bytes.</returns>
     public ReadOnlySpan<byte> Plane(int index, ModelCard card) =>
         Planes.AsSpan(index * 3 * card.Width * card.Height, 3 * card.Width * card.Height);
 
-    /// <summary>Compares what a run gave with what the trained network gave; null where they agree. NaN never
-    /// does.</summary>
+    /// <summary>
+    /// Compares what a run gave with what the trained network gave; null where they agree. NaN never does.
+    /// </summary>
+    /// <param name="logits">As many as the model carries.</param>
     public string? Compare(ReadOnlySpan<float> logits)
     {
         var tolerance = RelativeTolerance * Logits.Max(Math.Abs);
@@ -74,6 +83,9 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
     }
 
     /// <summary>Planes of bytes as a tensor of floats.</summary>
+    /// <param name="planes">count x 3 x height x width bytes.</param>
+    /// <param name="input">Name of the model's input.</param>
+    /// <param name="card">Says how large pictures are.</param>
     public static Tensor ToPixels(ReadOnlySpan<byte> planes, string input, ModelCard card)
     {
         var data = new byte[planes.Length * sizeof(float)];

@@ -3,6 +3,7 @@
 namespace TorchBridge.Serving.Runtime;
 
 /// <summary>Goes through the fields of a message without building it.</summary>
+/// <param name="message">The message's bytes.</param>
 internal ref struct WireReader(ReadOnlySpan<byte> message)
 {
     private ReadOnlySpan<byte> rest = message;
@@ -52,6 +53,7 @@ internal ref struct WireReader(ReadOnlySpan<byte> message)
         return true;
     }
 
+    /// <summary>A number of seven bits per byte, lowest first.</summary>
     private ulong Varint()
     {
         ulong value = 0;
@@ -69,6 +71,7 @@ internal ref struct WireReader(ReadOnlySpan<byte> message)
         throw new FormatException("a number does not end");
     }
 
+    /// <summary>Goes over some bytes, and gives them.</summary>
     private ReadOnlySpan<byte> Skip(ulong length)
     {
         if (length > (ulong)rest.Length)

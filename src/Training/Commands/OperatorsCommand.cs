@@ -9,7 +9,10 @@ internal static class OperatorsCommand
     public static Command Build()
     {
         var json = CommonOptions.JsonFile();
-        Option<bool> names = new("--names") { Description = "Only the names, as the README has them." };
+        Option<bool> names = new("--names")
+        {
+            Description = "Only the names, as the head of docs/operators.md has them.",
+        };
         var command = new Command(
             "operators",
             "The modules and operations that the exporter takes, with the ONNX operators they "

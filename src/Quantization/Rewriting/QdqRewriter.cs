@@ -1,10 +1,13 @@
 using TorchBridge.Onnx.Graph;
+using TorchBridge.Quantization.Plan;
 using TorchBridge.Quantization.Preparation;
 using TorchBridge.Quantization.Weights;
 
-namespace TorchBridge.Quantization.Plan;
+namespace TorchBridge.Quantization.Rewriting;
 
-/// <summary>What the rewriter needs to know of the values.</summary>
+/// <summary>
+/// What the rewriter needs to know of the values: what calibration and the options decided.
+/// </summary>
 /// <param name="Scales">By name of the value.</param>
 /// <param name="InputMeans">By a layer's input and axis: the mean of each channel, to correct biases by; null to
 /// leave them.</param>
@@ -20,15 +23,26 @@ internal sealed record Calibrated(
 /// in integers, and a runtime makes integer nodes of it. Readers of a value that is made in integers read what the
 /// integers stand for, outputs included.
 /// </summary>
+/// <param name="model">Is rewritten.</param>
+/// <param name="plan">Which nodes compute in integers, and which values are held in 8 bits.</param>
+/// <param name="calibrated">Scales of these values, and what else was measured.</param>
 internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibrated calibrated)
 {
+    /// <summary>Ends the new name of what a node gives before it is quantized.</summary>
     private const string FloatSuffix = ":float";
+
+    /// <summary>
+    /// Ends the name of what the integers of an input, or of a float node's result, stand for.
+    /// </summary>
     private const string DequantizedSuffix = ":dequantized";
 
     private readonly FreshNames names = new(model);
     private readonly Dictionary<string, string> dequantizedNames = new(StringComparer.Ordinal);
 
-    /// <summary>Rewrites the model in place.</summary>
+    /// <summary>
+    /// Rewrites the model in place: pairs of QuantizeLinear and DequantizeLinear around the planned values, integer
+    /// weights and biases in the layers.
+    /// </summary>
     public void Rewrite()
     {
         var nodes = new List<OnnxNode>();
@@ -77,11 +91,17 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
         model.RemoveUnreadInitializers();
     }
 
+    /// <summary>
+    /// The name of what the integers of a value stand for; the same one each time.
+    /// </summary>
     private string Dequantized(string value) =>
         dequantizedNames.TryGetValue(value, out var name)
             ? name
             : dequantizedNames[value] = names.Take(value + DequantizedSuffix);
 
+    /// <summary>
+    /// QuantizeLinear and DequantizeLinear with one scale: x becomes q, and q what x is rounded to.
+    /// </summary>
     private OnnxNode[] Pair(string value, string from, string to)
     {
         var scale = calibrated.Scales[value];
@@ -105,6 +125,10 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
         ];
     }
 
+    /// <summary>
+    /// A layer's weight in int8 with one scale per output channel, and its bias in int32 at the scale of the
+    /// products; both behind a DequantizeLinear, which the runtime's integer kernel takes up.
+    /// </summary>
     private IEnumerable<OnnxNode> QuantizeWeights(OnnxNode layer)
     {
         var input = layer.Inputs[0];
@@ -170,6 +194,7 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
         yield return biases;
     }
 
+    /// <summary>A node of one output, under a name that is free.</summary>
     private OnnxNode Node(string type, string name, List<string> inputs, string output) =>
         new()
         {
