@@ -15,6 +15,10 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export;
 
 /// <summary>One export: capture, lower, fold, write under a temporary name, verify, rename.</summary>
+/// <param name="model">Any module; afterwards it is as it was.</param>
+/// <param name="examples">One tensor per tensor argument of forward.</param>
+/// <param name="path">Where to write.</param>
+/// <param name="options">How.</param>
 internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path, ExportOptions options)
 {
     private readonly Dictionary<string, TimeSpan> phases = new(StringComparer.Ordinal);
@@ -29,6 +33,11 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     /// usual.</summary>
     private double tolerance = Tolerance.Usual;
 
+    /// <summary>Does the whole export.</summary>
+    /// <returns>What was captured, folded and measured; the file is in its place then.</returns>
+    /// <exception cref="ExportException">Something in forward cannot be exported, or the file cannot be
+    /// written.</exception>
+    /// <exception cref="ParityException">The file would not compute what the module computes.</exception>
     public ExportReport Run()
     {
         var plan = ForwardPlan.Find(model, examples.Length, options.Arguments.AsReadOnly());
@@ -126,9 +135,16 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return false;
     }
 
+    /// <summary>
+    /// Whether a module is recorded as one operation, by a lowering of the caller's or ours; else its forward is
+    /// entered.
+    /// </summary>
     private bool IsLeaf(nn.Module module) =>
         options.Lowerings.Modules.ContainsKey(module.GetType()) || OperatorTable.Default.Find(module) is not null;
 
+    /// <summary>
+    /// Writes the nodes of a captured graph, computes constants, and drops what nothing reads.
+    /// </summary>
     private OnnxGraph Lower(TracedGraph traced)
     {
         // In eval mode, because lowerings may run a module to find an option that TorchSharp keeps to itself.
@@ -144,6 +160,10 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return graph;
     }
 
+    /// <summary>
+    /// Folds, writes and verifies; where folding makes a layer inexact, once more without it. Only a verified file is
+    /// put into its place.
+    /// </summary>
     private ExportReport WriteVerified(ModelTracer tracer, ModelCapture capture, TracedGraph traced, OnnxGraph unfolded)
     {
         var operations = new IsolatedOperations(tracer, traced);
@@ -191,6 +211,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         }
     }
 
+    /// <summary>A folded copy of the graph, with what was folded and what was refused.</summary>
     private (OnnxGraph Graph, FoldResult Result) Fold(OnnxGraph unfolded)
     {
         var graph = unfolded.Copy();
@@ -201,6 +222,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return (graph, result);
     }
 
+    /// <summary>What compares files with the module.</summary>
     private ModelVerifier Verifier(
         ModelTracer tracer,
         ModelCapture capture,
@@ -256,6 +278,9 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         }
     }
 
+    /// <summary>
+    /// How ill-conditioned the folded layers are; nothing where the graph does not run.
+    /// </summary>
     private static IReadOnlyList<LayerCondition> Conditions(OnnxGraph unfolded, FoldResult fold, ModelVerifier verifier)
     {
         try
@@ -298,6 +323,9 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return kept > 0;
     }
 
+    /// <summary>
+    /// Parameters and buffers by state-dict key: what the file's tensors are compared with, bit by bit.
+    /// </summary>
     private Dictionary<string, Tensor> ModuleTensors()
     {
         var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
@@ -344,6 +372,9 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
             Values = values,
         };
 
+    /// <summary>
+    /// What a user of the file should know: ties, fixed axes, unregistered modules, state that is not kept.
+    /// </summary>
     private static string[] Notes(ModelTracer tracer, ModelCapture capture, TracedGraph traced)
     {
         const int shown = 5;
@@ -364,6 +395,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return [.. notes];
     }
 
+    /// <summary>The examples with their names; refuses names and examples that cannot be.</summary>
     private (string Name, Tensor Tensor)[] NameInputs(ForwardPlan plan)
     {
         var names = options.InputNames ?? plan.Names;
@@ -395,6 +427,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return [.. names.Zip(examples)];
     }
 
+    /// <summary>Does some work, and adds its time to its phase.</summary>
     private T Timed<T>(string phase, Func<T> work)
     {
         var started = Stopwatch.GetTimestamp();
@@ -403,6 +436,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return result;
     }
 
+    /// <summary>Does some work, and adds its time to its phase.</summary>
     private void Timed(string phase, Action work) => Timed(phase, () =>
         {
             work();

@@ -45,6 +45,7 @@ public static class TrainEvalParity
 {
     /// <summary>The normalization layers with running statistics, by path.</summary>
     /// <param name="model">Any module.</param>
+    /// <returns>By path; layers without running statistics are not in it.</returns>
     public static IReadOnlyDictionary<string, NormBase> Layers(nn.Module model)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -53,10 +54,13 @@ public static class TrainEvalParity
             .ToDictionary(pair => pair.Value, pair => (NormBase)pair.Key, StringComparer.Ordinal);
     }
 
-    /// <summary>Measures, in eval mode, the statistics that each layer's input has over all of some data, against the
-    /// running ones.</summary>
+    /// <summary>
+    /// Measures, in eval mode, the statistics that each layer's input has over all of some data, against the running
+    /// ones.
+    /// </summary>
     /// <param name="model">The network, of one input; its modes are put back, nothing else is touched.</param>
     /// <param name="batches">What it is run over; each is read once, and stays the caller's.</param>
+    /// <returns>One entry per layer that the data reached, in the model's order.</returns>
     public static IReadOnlyList<NormalizationDrift> Drift(nn.Module model, IEnumerable<Tensor> batches)
     {
         ArgumentNullException.ThrowIfNull(batches);
@@ -90,8 +94,10 @@ public static class TrainEvalParity
     /// Runs work with the normalization layers in train mode (batch statistics) and everything else in eval mode (no
     /// dropout). Afterwards modes, running statistics and <c>num_batches_tracked</c> are what they were, bit by bit.
     /// </summary>
+    /// <typeparam name="T">What the work gives.</typeparam>
     /// <param name="model">The network.</param>
     /// <param name="work">What to do.</param>
+    /// <returns>What <paramref name="work"/> gave.</returns>
     public static T WithBatchStatistics<T>(nn.Module model, Func<T> work)
     {
         ArgumentNullException.ThrowIfNull(work);
@@ -147,6 +153,10 @@ public static class TrainEvalParity
         }
     }
 
+    /// <summary>
+    /// Runs work with the normalization layers in train mode and everything else in eval mode, without gradients;
+    /// puts every module's own mode back.
+    /// </summary>
     private static T InTraining<T>(nn.Module model, Func<T> work)
     {
         using var mode = new EvalMode(new ModelMap(model).Paths.Keys);
@@ -163,8 +173,10 @@ public static class TrainEvalParity
         private double[] sum = [],
             squares = [];
 
+        /// <summary>Numbers per channel so far.</summary>
         public double Count { get; private set; }
 
+        /// <summary>Adds a batch [N, C, ...].</summary>
         public void Add(Tensor input)
         {
             using var scope = NewDisposeScope();
@@ -178,6 +190,7 @@ public static class TrainEvalParity
             Count += values.shape[1];
         }
 
+        /// <summary>The statistics of what was added against a layer's running ones.</summary>
         public NormalizationDrift Against(string path, NormBase layer)
         {
             using var scope = NewDisposeScope();
@@ -197,6 +210,7 @@ public static class TrainEvalParity
             return new NormalizationDrift(path, sum.Length, shift, ratio);
         }
 
+        /// <summary>A tensor's numbers in float64, on the processor.</summary>
         private static double[] Values(Tensor tensor) =>
             tensor.detach().cpu().to(ScalarType.Float64).data<double>().ToArray();
     }

@@ -37,6 +37,7 @@ public partial class ArchitectureTests
         "Training: Data -> Artifacts",
         "Training: Data -> Optimization",
         "Training: Data -> Regularization",
+        "Training: Initialization -> Networks",
         "Training: Lab -> Ablation",
         "Training: Optimization -> Artifacts",
         "Training: Regularization -> Optimization",

@@ -28,9 +28,12 @@ using System.Runtime.CompilerServices;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Builds the wrapper of a call site.</summary>
+/// <summary>
+/// Builds the wrapper of a call site: a static method with the callee's stack effect that stands in for the call.
+/// </summary>
 internal static class CallWrapper
 {
+    /// <summary>What the wrappers call.</summary>
     private static readonly MethodInfo Intercept = typeof(Recorder).GetMethod(nameof(Recorder.Intercept))!;
     private static readonly MethodInfo Record = typeof(Recorder).GetMethod(nameof(Recorder.Record))!;
     private static readonly MethodInfo Enter = typeof(Recorder).GetMethod(nameof(Recorder.Enter))!;
@@ -44,6 +47,9 @@ internal static class CallWrapper
     /// <param name="site">The call.</param>
     /// <param name="index">Its number, by which the recorder knows it.</param>
     /// <param name="kind">What is done with it.</param>
+    /// <returns>A method that takes the receiver, if there is one, and the arguments.</returns>
+    /// <exception cref="NotSupportedException">The call passes or returns a span or reference that cannot be
+    /// kept.</exception>
     public static DynamicMethod Build(CallSite site, int index, CallKind kind)
     {
         var parameters = ParametersOf(site.Callee);
@@ -79,10 +85,12 @@ internal static class CallWrapper
     }
 
     /// <summary>Whether the framework may run the user's code through an argument of a method.</summary>
+    /// <param name="method">A method of the framework.</param>
     public static bool TakesCode(MethodBase method) =>
         method.GetParameters().Any(parameter => IsCode(parameter.ParameterType));
 
     /// <summary>The delegate type through which the copy of a user's method is called.</summary>
+    /// <param name="callee">A method, constructor or delegate's Invoke.</param>
     public static Type EntryType(MethodBase callee)
     {
         if (callee.DeclaringType is { } type && typeof(Delegate).IsAssignableFrom(type))
@@ -96,10 +104,14 @@ internal static class CallWrapper
         ]);
     }
 
+    /// <summary>
+    /// Whether an argument may hold the user's code: a delegate, or a sequence that is computed while it is read.
+    /// </summary>
     private static bool IsCode(Type type) =>
         typeof(Delegate).IsAssignableFrom(type)
         || (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IEnumerable<>));
 
+    /// <summary>The types on the stack before the call, the receiver first.</summary>
     private static List<Type> ParametersOf(MethodBase callee)
     {
         var parameters = callee.GetParameters().Select(parameter => parameter.ParameterType).ToList();
@@ -112,6 +124,7 @@ internal static class CallWrapper
         return parameters;
     }
 
+    /// <summary>Puts instrumented delegates and sequences in the place of those given.</summary>
     private static void EmitArguments(ILGenerator il, MethodBase callee, int index)
     {
         var shift = callee.IsStatic || callee.IsConstructor ? 0 : 1;
@@ -125,6 +138,9 @@ internal static class CallWrapper
         }
     }
 
+    /// <summary>
+    /// Calls the instrumented copy of a user's method, or the method itself where there is none.
+    /// </summary>
     private static void EmitEntry(ILGenerator il, CallSite site, List<Type> parameters, int index)
     {
         var isDelegate = typeof(Delegate).IsAssignableFrom(site.Callee.DeclaringType);
@@ -149,6 +165,9 @@ internal static class CallWrapper
         EmitRealCall(il, site, parameters.Count);
     }
 
+    /// <summary>
+    /// Makes an object of the user's without running its constructor, and runs the instrumented copy of that.
+    /// </summary>
     private static void EmitConstruction(ILGenerator il, CallSite site, List<Type> parameters, int index)
     {
         var made = il.DeclareLocal(site.Callee.DeclaringType!);
@@ -168,6 +187,7 @@ internal static class CallWrapper
         il.Emit(OpCodes.Ldloc, made);
     }
 
+    /// <summary>A call of TorchSharp between the recorder's Intercept and Record.</summary>
     private static void EmitRecorded(ILGenerator il, CallSite site, List<Type> parameters, Type returns, int index)
     {
         var arguments = il.DeclareLocal(typeof(object[]));
@@ -214,6 +234,7 @@ internal static class CallWrapper
             il.Emit(OpCodes.Ldloc, result);
     }
 
+    /// <summary>The call itself, with the arguments as they came.</summary>
     private static void EmitRealCall(ILGenerator il, CallSite site, int count)
     {
         for (var i = 0; i < count; i++)
@@ -224,6 +245,7 @@ internal static class CallWrapper
             il.Emit(site.IsVirtual ? OpCodes.Callvirt : OpCodes.Call, (MethodInfo)site.Callee);
     }
 
+    /// <summary>Puts the arguments into an array of objects.</summary>
     private static void PackArguments(ILGenerator il, List<Type> parameters, LocalBuilder arguments)
     {
         il.Emit(OpCodes.Ldc_I4, parameters.Count);
@@ -239,6 +261,9 @@ internal static class CallWrapper
         il.Emit(OpCodes.Stloc, arguments);
     }
 
+    /// <summary>
+    /// One argument as an object: references are read, spans become arrays, value types are boxed.
+    /// </summary>
     private static void EmitBoxed(ILGenerator il, Type type, int position)
     {
         if (type.IsByRef)

@@ -13,6 +13,7 @@ internal sealed class ForwardPlan
 {
     private readonly Slot[] slots;
 
+    /// <summary>Plans a method whose every argument is known.</summary>
     private ForwardPlan(MethodInfo method, Slot[] slots)
     {
         Method = method;
@@ -20,6 +21,7 @@ internal sealed class ForwardPlan
         Names = [.. slots.SelectMany(slot => slot.Names)];
     }
 
+    /// <summary>What an argument is made of.</summary>
     private enum SlotKind
     {
         Constant,
@@ -34,11 +36,14 @@ internal sealed class ForwardPlan
     /// <summary>A name for each input tensor: the parameter's, numbered where the parameter takes several.</summary>
     public IReadOnlyList<string> Names { get; }
 
-    /// <summary>Finds the overload that takes the examples: the one that <c>call</c> reaches where it does, else the
-    /// one with the fewest other arguments.</summary>
+    /// <summary>
+    /// Finds the overload that takes the examples: the one that <c>call</c> reaches where it does, else the one with
+    /// the fewest other arguments.
+    /// </summary>
     /// <param name="module">The model.</param>
     /// <param name="examples">Number of input tensors.</param>
     /// <param name="constants">Values of arguments that are no inputs, by parameter name.</param>
+    /// <returns>The plan; its names are those of the file's inputs.</returns>
     /// <exception cref="ExportException">None takes them; the message says what is missing.</exception>
     public static ForwardPlan Find(
         nn.Module module,
@@ -85,6 +90,7 @@ internal sealed class ForwardPlan
 
     /// <summary>The arguments of the method, without the module.</summary>
     /// <param name="inputs">The input tensors.</param>
+    /// <returns>As reflection takes them.</returns>
     public object?[] Arguments(IReadOnlyList<Tensor> inputs)
     {
         var next = 0;
@@ -108,9 +114,14 @@ internal sealed class ForwardPlan
     /// <summary>Calls the method as it is, not instrumented.</summary>
     /// <param name="module">The model.</param>
     /// <param name="inputs">The input tensors.</param>
+    /// <returns>What forward returns.</returns>
     public object? Call(nn.Module module, IReadOnlyList<Tensor> inputs) =>
         Method.Invoke(module, BindingFlags.DoNotWrapExceptions, null, Arguments(inputs), null);
 
+    /// <summary>
+    /// Gives the examples to a method's parameters from left to right; what is left is constants and defaults, or a
+    /// problem.
+    /// </summary>
     private static Slot[] Fill(
         MethodInfo method,
         int examples,
@@ -195,6 +206,9 @@ internal sealed class ForwardPlan
         return [.. slots];
     }
 
+    /// <summary>
+    /// An argument with a value of the caller's, converted to the parameter's type.
+    /// </summary>
     private static Slot Constant(ParameterInfo parameter, Type type, object? value, ref string? problem)
     {
         try
@@ -227,11 +241,13 @@ internal sealed class ForwardPlan
         }
     }
 
+    /// <summary>Whether a parameter takes several tensors as an array or list.</summary>
     private static bool IsSequence(Type type) =>
         type != typeof(string)
         && (type == typeof(Tensor[]) || type.IsAssignableFrom(typeof(List<Tensor>)))
         && typeof(IEnumerable).IsAssignableFrom(type);
 
+    /// <summary>Number of tensors in a tuple's type; 0 for any other.</summary>
     private static int TupleArity(Type type) =>
         typeof(ITuple).IsAssignableFrom(type)
         && type.IsGenericType
@@ -240,15 +256,19 @@ internal sealed class ForwardPlan
             ? items.Length
             : 0;
 
+    /// <summary>The tensors as the array or list that a parameter takes.</summary>
     private static object Sequence(Type type, Tensor[] tensors) =>
         type.IsAssignableFrom(typeof(List<Tensor>)) && type != typeof(Tensor[]) ? tensors.ToList() : tensors;
 
+    /// <summary>A forward as C# writes it, for an error.</summary>
     private static string Signature(MethodInfo method) =>
         $"forward({string.Join(", ", method.GetParameters().Select(Shown))})";
 
+    /// <summary>A parameter as C# writes it.</summary>
     private static string Shown(ParameterInfo parameter) =>
         $"{Shown(parameter.ParameterType)} {parameter.Name}{(parameter.HasDefaultValue ? " = …" : "")}";
 
+    /// <summary>A type as C# writes it.</summary>
     private static string Shown(Type type)
     {
         if (Nullable.GetUnderlyingType(type) is { } inner)
@@ -271,5 +291,6 @@ internal sealed class ForwardPlan
         };
     }
 
+    /// <summary>What one argument of forward is made of.</summary>
     private sealed record Slot(SlotKind Kind, Type Type, object? Value, string[] Names);
 }

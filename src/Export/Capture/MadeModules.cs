@@ -35,6 +35,9 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
         return name;
     }
 
+    /// <summary>
+    /// Gives a made module and its children their paths, and notes what they are.
+    /// </summary>
     private void Add(nn.Module module, string path, CallSite site)
     {
         if (!paths.TryAdd(module, path) || model.Paths.ContainsKey(module))
@@ -55,6 +58,7 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
             Add(child, ModelMap.Join(path, name), site);
     }
 
+    /// <summary>Whether a module of TorchSharp does something else in train mode.</summary>
     private static bool DependsOnMode(nn.Module module)
     {
         var name = module.GetType().Name;
@@ -94,6 +98,7 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
         return string.Join("; ", text.Where(line => !line.EndsWith('?')));
     }
 
+    /// <summary>An option as text; <c>?</c> for what cannot be compared.</summary>
     private static string Shown(object? value) =>
         value switch
         {

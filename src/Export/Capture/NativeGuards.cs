@@ -76,6 +76,7 @@ internal static class NativeGuards
         }
     }
 
+    /// <summary>Inner sizes must be equal, and the batch axes broadcast.</summary>
     private static void CheckMatmul(Tensor left, Tensor right)
     {
         if (left.dtype != right.dtype)
@@ -96,6 +97,7 @@ internal static class NativeGuards
         }
     }
 
+    /// <summary>Axes must be there, each once, and the numbers floating-point.</summary>
     private static void CheckAxes(MethodBase method, Tensor tensor, object?[] arguments)
     {
         if (!is_floating_point(tensor) && !is_complex(tensor))

@@ -12,6 +12,7 @@ namespace TorchBridge.Export.Capture;
 /// <summary>Records one trace. One recorder is current on a thread while the instrumented forward runs.</summary>
 internal sealed class Recorder
 {
+    /// <summary>The recorder of the forward that runs on this thread.</summary>
     [ThreadStatic]
     private static Recorder? current;
 
@@ -23,6 +24,10 @@ internal sealed class Recorder
     private readonly MadeModules made;
     private readonly Stack<string> path = new();
     private readonly Stack<(object?[] Arguments, object?[] Converted)> begun = new();
+
+    /// <summary>
+    /// Bytes of stack, and operations of a trace, beyond which forward calls itself without end.
+    /// </summary>
     private const long DeepestStack = 2 << 20;
     private const int MostOperations = 50_000;
     private readonly nint stackAtStart = StackAddress();
@@ -49,6 +54,7 @@ internal sealed class Recorder
         made = new MadeModules(model, Trace);
     }
 
+    /// <summary>What was recorded so far.</summary>
     public Trace Trace { get; } = new();
 
     /// <summary>Called with every module that has a lowering of its own, and its first tensor, before it
@@ -61,12 +67,14 @@ internal sealed class Recorder
     /// <summary>The tensors that the model returned.</summary>
     public Tensor[] OutputTensors { get; private set; } = [];
 
+    /// <summary>Path of the module whose forward runs now.</summary>
     private string Path => path.TryPeek(out var top) ? top : "";
 
     /// <summary>Runs the model's instrumented forward on the inputs and records it.</summary>
     /// <param name="root">The model.</param>
     /// <param name="plan">How its forward is called.</param>
     /// <param name="inputs">Input tensors with their names.</param>
+    /// <returns>The trace; its outputs are what forward returned.</returns>
     public Trace Run(nn.Module root, ForwardPlan plan, (string Name, Tensor Tensor)[] inputs)
     {
         foreach (var (name, tensor) in inputs)
@@ -95,8 +103,13 @@ internal sealed class Recorder
         }
     }
 
-    /// <summary>Called by a wrapper before a call of TorchSharp: either handles the call itself, or lets it be
-    /// made.</summary>
+    /// <summary>
+    /// Called by a wrapper before a call of TorchSharp: either handles the call itself, or lets it be made.
+    /// </summary>
+    /// <param name="siteIndex">Number of the call site.</param>
+    /// <param name="arguments">Receiver first.</param>
+    /// <param name="handled">The result where the call was handled.</param>
+    /// <returns>Whether the call was handled, and must not be made.</returns>
     public static bool Intercept(int siteIndex, object?[] arguments, out object? handled)
     {
         var recorder = Current();
@@ -137,6 +150,9 @@ internal sealed class Recorder
     }
 
     /// <summary>Called by a wrapper after a call of TorchSharp.</summary>
+    /// <param name="siteIndex">Number of the call site.</param>
+    /// <param name="arguments">The same array that <see cref="Intercept"/> got.</param>
+    /// <param name="result">What the call returned.</param>
     public static void Record(int siteIndex, object?[] arguments, object? result)
     {
         var recorder = current!;
@@ -162,8 +178,12 @@ internal sealed class Recorder
         }
     }
 
-    /// <summary>Called by a wrapper before a call of the user's code: the instrumented copy, or null where the code
-    /// is not the user's.</summary>
+    /// <summary>
+    /// Called by a wrapper before a call of the user's code: the instrumented copy, or null where the code is not the
+    /// user's.
+    /// </summary>
+    /// <param name="siteIndex">Number of the call site.</param>
+    /// <param name="receiver">The object, or null for a static method.</param>
     public static Delegate? Enter(int siteIndex, object? receiver)
     {
         var recorder = Current();
@@ -189,6 +209,9 @@ internal sealed class Recorder
     }
 
     /// <summary>Called by a wrapper with a delegate or sequence that the framework is given.</summary>
+    /// <param name="siteIndex">Number of the call site.</param>
+    /// <param name="argument">What the user's code gives.</param>
+    /// <returns>An instrumented one in its place, or itself.</returns>
     public static object? Argument(int siteIndex, object? argument)
     {
         var recorder = Current();
@@ -203,6 +226,7 @@ internal sealed class Recorder
         }
     }
 
+    /// <summary>The recorder of this thread; refuses parts of forward that run elsewhere.</summary>
     private static Recorder Current() =>
         current
         ?? throw new ExportException(
@@ -210,16 +234,22 @@ internal sealed class Recorder
                 + "Parallel, a lambda that was kept). Run it on one thread."
         );
 
+    /// <summary>What is done with a site's call.</summary>
     private static CallKind KindOf(CallSite site) =>
         site.Callee is ConstructorInfo constructor
             ? CallPolicy.ClassifyConstruction(constructor)
             : CallPolicy.Classify(site.Callee);
 
+    /// <summary>A refusal that names the module and the source line.</summary>
     private ExportException Refuse(CallSite site, string reason, Exception? cause = null) =>
         new(Path, site.Place, reason, cause);
 
     // ---- modules and methods -------------------------------------------------------------------------------------------------
 
+    /// <summary>
+    /// Calls a module: as one operation where it has a lowering, child by child where it is a Sequential, else by
+    /// entering its forward.
+    /// </summary>
     private object? CallModule(CallSite site, nn.Module module, MethodInfo? reached, object?[] arguments)
     {
         CheckDepth(site);
@@ -252,6 +282,7 @@ internal sealed class Recorder
         }
     }
 
+    /// <summary>Whether a module is one of TorchSharp's typed Sequentials.</summary>
     private static bool IsGenericSequential(nn.Module module)
     {
         for (var type = module.GetType(); type is not null; type = type.BaseType)
@@ -267,6 +298,7 @@ internal sealed class Recorder
         return false;
     }
 
+    /// <summary>Calls the children one after another, each with what the one before gave.</summary>
     private object? RunSequential(CallSite site, nn.Module module, object?[] arguments)
     {
         var value = arguments[1..];
@@ -284,6 +316,9 @@ internal sealed class Recorder
         return value.Length == 1 ? value[0] : throw Refuse(site, "an empty Sequential with several inputs");
     }
 
+    /// <summary>
+    /// Runs a module with a lowering of its own, and records it as one operation.
+    /// </summary>
     private object? RunLeaf(
         CallSite site,
         nn.Module module,
@@ -309,6 +344,7 @@ internal sealed class Recorder
         !module.GetType().Name.Contains("Dropout", StringComparison.Ordinal)
         && Lowering.ModuleFields.Bool(module, false, "inplace", "_inplace");
 
+    /// <summary>Runs the instrumented copy of a user's forward.</summary>
     private object? EnterForward(CallSite site, MethodInfo forward, object?[] arguments)
     {
         try
@@ -346,6 +382,7 @@ internal sealed class Recorder
         }
     }
 
+    /// <summary>An address on this thread's stack.</summary>
     private static unsafe nint StackAddress()
     {
         var here = 0;
@@ -439,6 +476,10 @@ internal sealed class Recorder
             Trace.ChangedState.Add(what);
     }
 
+    /// <summary>
+    /// The tensor that a method changes: its receiver, or the argument of a function with <c>inplace: true</c>; null
+    /// for none.
+    /// </summary>
     private static Tensor? InPlaceTarget(MethodBase method, object?[] arguments)
     {
         var first = arguments.OfType<Tensor>().FirstOrDefault();
@@ -454,6 +495,7 @@ internal sealed class Recorder
             : null;
     }
 
+    /// <summary>Results that are the arguments keep their values.</summary>
     private void PassThrough(object?[] arguments, object? result)
     {
         // The dispose-scope helpers return their argument, or several of them, in order.
@@ -461,6 +503,7 @@ internal sealed class Recorder
             states.Same(returned.Tensor, (TensorState)given!);
     }
 
+    /// <summary>What <see cref="Begin"/> noted for a call.</summary>
     private object?[] Begun(object?[] arguments)
     {
         // What was begun later threw, and forward caught it.
@@ -469,9 +512,11 @@ internal sealed class Recorder
         return begun.Pop().Converted;
     }
 
+    /// <summary>All tensors among some arguments, also in lists and indices.</summary>
     private static Tensor[] TensorsOf(object?[] arguments) =>
         [.. arguments.SelectMany(argument => ForwardResult.Flatten(argument).Select(pair => pair.Tensor))];
 
+    /// <summary>Adds an operation to the trace, with values for its results.</summary>
     private void End(
         CallSite site,
         MethodBase method,
@@ -555,6 +600,9 @@ internal sealed class Recorder
         return results.Sum(result => result.numel() * (1 + terms));
     }
 
+    /// <summary>
+    /// Runs the garbage collector once enough native memory has been left behind.
+    /// </summary>
     private void CollectNowAndThen(Tensor[] results)
     {
         // Native memory is invisible to the collector: without this a large network keeps every intermediate tensor

@@ -11,12 +11,17 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
 {
     private IReadOnlyList<(SizePoint Point, Trace Trace)> traces = [.. all];
 
+    /// <summary>The trace of the example: the others are compared with it.</summary>
     private Trace First => traces[0].Trace;
 
     /// <summary>Merges them.</summary>
     /// <param name="codeConstants">Whole numbers in the model's code.</param>
     /// <param name="mayBeTried">Whether a point is one where forward might still be traced.</param>
     /// <param name="isVerified">Whether the file will be compared with the model.</param>
+    /// <returns>One graph; what differs between the traces is a <see cref="VaryingInteger"/> or <see
+    /// cref="VaryingNumber"/>.</returns>
+    /// <exception cref="ExportException">The traces differ in operations, dtypes, ranks, or tensors from
+    /// outside.</exception>
     public TracedGraph Merge(IReadOnlyList<long> codeConstants, Func<SizePoint, bool> mayBeTried, bool isVerified)
     {
         IReadOnlyList<(SizePoint, ExportException)> shortcuts = isVerified ? LeaveShortcutsOut() : [];
@@ -81,14 +86,19 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         return shortcuts;
     }
 
+    /// <summary>Whether a trace has the same operations as the first.</summary>
     private bool IsSamePath(Trace trace) =>
         trace.Ops.Count == First.Ops.Count && trace.Ops.Zip(First.Ops).All(pair => IsSame(pair.Second, pair.First));
 
+    /// <summary>Two points as people read them, for a refusal.</summary>
     private string Compared(SizePoint point) =>
         symbols.Names.Count == 0
             ? "with other data"
             : $"at {symbols.Describe(traces[0].Point)} and at {symbols.Describe(point)}";
 
+    /// <summary>
+    /// Merges one operation of all traces, or refuses with what the two that differ did.
+    /// </summary>
     private TracedOp MergeOp(int index)
     {
         var same = traces.Select(one => index < one.Trace.Ops.Count ? one.Trace.Ops[index] : null).ToArray();
@@ -123,6 +133,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         };
     }
 
+    /// <summary>Whether two operations are the same but for their arguments' numbers.</summary>
     private static bool IsSame(TracedOp? a, TracedOp? b) =>
         a is not null
         && b is not null
@@ -132,14 +143,19 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         && (a.Parts is not null || a.Results.Length == b.Results.Length)
         && a.ModuleTensors.OrderBy(pair => pair.Key).SequenceEqual(b.ModuleTensors.OrderBy(pair => pair.Key));
 
+    /// <summary>The results that something reads, with their places.</summary>
     private static IEnumerable<(int Result, int At)> Used(TracedOp op) =>
         op.Results.Select((result, at) => (result, at)).Where(pair => pair.result != TracedOp.Unused);
 
+    /// <summary>An operation and its place, for a refusal.</summary>
     private static string Named(TracedOp? op) =>
         op is null
             ? "nothing more"
             : $"{op.Site.CalleeName} at {op.Site.Place}{(op.Results.Length == 1 ? "" : $" with {op.Results.Length} results")}";
 
+    /// <summary>
+    /// Merges one argument of all traces: equal values stay, numbers that differ vary.
+    /// </summary>
     private object? MergeArgument(object?[] values, TracedOp op)
     {
         var one = values[0];
@@ -177,6 +193,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         );
     }
 
+    /// <summary>An argument for a refusal.</summary>
     private static string Shown(object? value) =>
         value switch
         {
@@ -186,6 +203,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
             _ => value.ToString()!,
         };
 
+    /// <summary>Every value must have one rank and dtype in all traces: ONNX values do.</summary>
     private void CheckRanks()
     {
         foreach (var (point, trace) in traces)
@@ -213,6 +231,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         }
     }
 
+    /// <summary>The options that fix all free axes, for a refusal.</summary>
     private string FixAxes() =>
         string.Join(
             ", ",
@@ -221,6 +240,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
                 .Select(input => $"FreeAxes[\"{input.Name}\"] = []")
         );
 
+    /// <summary>Modules that forward makes must be the same in all traces.</summary>
     private void CheckMadeModules()
     {
         foreach (var (point, trace) in traces.Skip(1))
@@ -243,6 +263,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         }
     }
 
+    /// <summary>Tensors from outside must be the same in all traces, bit by bit.</summary>
     private void CheckConstants()
     {
         var expected = Constants(First);
@@ -275,9 +296,11 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         }
     }
 
+    /// <summary>The tensors of a trace that nothing recorded made.</summary>
     private static TracedValue[] Constants(Trace trace) =>
         [.. trace.Values.Where(value => value.Kind == ValueKind.Constant)];
 
+    /// <summary>Whether two tensors are equal in dtype, sizes and every bit.</summary>
     private static bool AreEqual(TracedValue a, TracedValue b)
     {
         if (a.Type != b.Type || !a.Shape.AsSpan().SequenceEqual(b.Shape))
