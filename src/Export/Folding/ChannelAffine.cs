@@ -11,10 +11,15 @@ internal sealed record ChannelAffine(double[] Scale, double[] Shift)
     /// <summary>Channels that it was made for; 1 where it is the same for all.</summary>
     public int Channels => Math.Max(Scale.Length, Shift.Length);
 
+    /// <summary>Whether every shift is zero: then zeros of a padding stay zeros.</summary>
     public bool ShiftsNothing => Shift.All(value => value == 0);
 
+    /// <summary>The factor of a channel.</summary>
+    /// <param name="channel">From 0.</param>
     public double ScaleOf(int channel) => Scale[Scale.Length == 1 ? 0 : channel];
 
+    /// <summary>The summand of a channel.</summary>
+    /// <param name="channel">From 0.</param>
     public double ShiftOf(int channel) => Shift[Shift.Length == 1 ? 0 : channel];
 
     /// <summary>What a BatchNorm is in eval mode: scale = g / sqrt(v + eps), shift = b - m scale.</summary>
@@ -37,6 +42,8 @@ internal sealed record ChannelAffine(double[] Scale, double[] Shift)
     }
 
     /// <summary>This one first, then the next.</summary>
+    /// <param name="next">What is done to the result of this one.</param>
+    /// <returns>The composition; one element per channel where either has as many.</returns>
     public ChannelAffine Then(ChannelAffine next)
     {
         var channels = Math.Max(Channels, next.Channels);

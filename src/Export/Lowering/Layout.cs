@@ -3,7 +3,10 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering;
 
-/// <summary>Writes nodes that move elements. Axes are counted from the front.</summary>
+/// <summary>
+/// Writes nodes that move elements and read sizes. Axes are counted from the front; <c>c</c> is where the nodes are
+/// written.
+/// </summary>
 internal static class Layout
 {
     /// <summary>All sizes of a value, an int64 vector.</summary>

@@ -9,6 +9,7 @@ public static class OperatorDocument
 {
     /// <summary>Writes the table as Markdown.</summary>
     /// <param name="table">The table.</param>
+    /// <returns>The whole document, lines ending with a line feed.</returns>
     public static string Markdown(OperatorTable table)
     {
         ArgumentNullException.ThrowIfNull(table);
@@ -43,6 +44,7 @@ public static class OperatorDocument
 
     /// <summary>The names alone: what stands at the head of the document.</summary>
     /// <param name="table">The table.</param>
+    /// <returns>A table of two rows: modules and operations.</returns>
     public static string Names(OperatorTable table)
     {
         ArgumentNullException.ThrowIfNull(table);
@@ -70,6 +72,7 @@ public static class OperatorDocument
             + "float32 or int32, and rounded to their dtype after each operation.",
     ];
 
+    /// <summary>One table of rows.</summary>
     private static void Section(StringBuilder text, string title, OperatorRow[] rows)
     {
         text.AppendLine(CultureInfo.InvariantCulture, $"## {title} ({rows.Length})")

@@ -4,6 +4,8 @@
 namespace TorchBridge.Export.Sizes;
 
 /// <summary>Where a file is compared with its module.</summary>
+/// <param name="exploration">Knows what was traced and what forward takes.</param>
+/// <param name="seed">Decides the sizes.</param>
 internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
 {
     private readonly Random random = new(seed ^ 0x5EED);
@@ -74,6 +76,7 @@ internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
         return new SizePoint(sizes);
     }
 
+    /// <summary>A size near a wished one that no trace had and no axis before has.</summary>
     private long Untraced(int symbol, double wished, long[] others)
     {
         var domain = exploration.Domain(symbol);

@@ -59,6 +59,7 @@ internal static class NumberSolver
         return null;
     }
 
+    /// <summary>The number that a function gave another one for.</summary>
     private static double Undo(NumberFunction function, double value) =>
         function switch
         {
@@ -69,6 +70,7 @@ internal static class NumberSolver
             _ => throw new ArgumentOutOfRangeException(nameof(function)),
         };
 
+    /// <summary>Numbers that are whole but for roundings; null where one is not.</summary>
     private static long[]? Integers(double[] values, double precision)
     {
         var whole = new long[values.Length];
@@ -86,6 +88,7 @@ internal static class NumberSolver
         return whole;
     }
 
+    /// <summary>scale F(size) + offset.</summary>
     private static NumberExpression? Scaled(
         double[] values,
         (long[] Values, Func<SizeExpression> Make)[] integers,
@@ -111,6 +114,7 @@ internal static class NumberSolver
         return null;
     }
 
+    /// <summary>scale F(size / size).</summary>
     private static NumberExpression? Quotients(
         double[] values,
         (long[] Values, Func<SizeExpression> Make)[] integers,
@@ -144,6 +148,8 @@ internal static class NumberSolver
     }
 
     /// <summary>The value of a function at a number.</summary>
+    /// <param name="function">Which.</param>
+    /// <param name="value">Its argument.</param>
     public static double Apply(NumberFunction function, double value) =>
         function switch
         {
@@ -155,6 +161,7 @@ internal static class NumberSolver
             _ => throw new ArgumentOutOfRangeException(nameof(function)),
         };
 
+    /// <summary>Scale and offset that make all arguments the values; null where none do.</summary>
     private static (double Scale, double Offset)? Fit(
         double[] values,
         double[] arguments,

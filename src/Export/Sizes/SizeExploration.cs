@@ -78,19 +78,24 @@ internal sealed class SizeExploration
     /// <summary>Multiply-adds of one run of the example, with what recording costs.</summary>
     public double Work => Traces[0].Trace.Work + (Traces[0].Trace.Ops.Count * WorkOfAnOperation);
 
+    /// <summary>Whether many more traces are affordable.</summary>
     private bool IsCheap => Work * 20 < WorkOfFurtherTraces;
 
     /// <summary>Whether a point has been traced.</summary>
+    /// <param name="point">Any point.</param>
     public bool IsTraced(SizePoint point) => Traces.Any(one => one.Point.Equals(point));
 
     /// <summary>Whether forward may take a point, as far as is known.</summary>
+    /// <param name="point">Any point.</param>
     public bool MayRun(SizePoint point) =>
         domains.Select((domain, symbol) => domain.Contains(point[symbol])).All(contained => contained);
 
     /// <summary>
-    /// Whether an operation may make more numbers at a point than there should be. Attention over the places of a picture
-    /// grows with the fourth power of its sides: as long as runs have not shown how forward grows, it is taken for that.
+    /// Whether an operation may make more numbers at a point than there should be. Attention over the places of a
+    /// picture grows with the fourth power of its sides: as long as runs have not shown how forward grows, it is
+    /// taken for that.
     /// </summary>
+    /// <param name="point">Any point.</param>
     public bool IsTooLarge(SizePoint point)
     {
         var example = Traces[0];
@@ -124,15 +129,19 @@ internal sealed class SizeExploration
     }
 
     /// <summary>Whether a point may still decide something: forward may take it, and it has not been tried.</summary>
+    /// <param name="point">Any point.</param>
     public bool MayBeTried(SizePoint point) => !tried.Contains(point) && MayRun(point);
 
     /// <summary>The largest size of a symbol in any trace.</summary>
+    /// <param name="symbol">Its number.</param>
     public long LargestTraced(int symbol) => Traces.Max(one => one.Point[symbol]);
 
     /// <summary>What is known of the sizes that a symbol takes.</summary>
+    /// <param name="symbol">Its number.</param>
     public SizeDomain Domain(int symbol) => domains[symbol];
 
     /// <summary>Traces the example.</summary>
+    /// <exception cref="ExportException">Forward throws on the example itself.</exception>
     public void RunExample()
     {
         try
@@ -151,6 +160,8 @@ internal sealed class SizeExploration
     /// <summary>Traces at other sizes.</summary>
     /// <param name="mayFix">Whether axes may stay fixed where forward takes no other size, because the caller named
     /// none.</param>
+    /// <exception cref="ExportException">An axis that the caller freed moves neither alone nor with
+    /// others.</exception>
     public void Explore(bool mayFix)
     {
         if (Symbols.Names.Count == 0)
@@ -179,6 +190,8 @@ internal sealed class SizeExploration
     }
 
     /// <summary>Traces an example more of the caller's, whatever its sizes.</summary>
+    /// <param name="point">Its sizes.</param>
+    /// <param name="traceExample">Runs it.</param>
     public void AddExample(SizePoint point, Func<Trace> traceExample)
     {
         tried.Add(point);
@@ -198,7 +211,10 @@ internal sealed class SizeExploration
         return false;
     }
 
-    /// <summary>Traces a point, if forward takes it. False where it throws there, or where it has been tried.</summary>
+    /// <summary>
+    /// Traces a point, if forward takes it. False where it throws there, or where it has been tried.
+    /// </summary>
+    /// <param name="point">Where to trace.</param>
     public bool Try(SizePoint point)
     {
         if (!tried.Add(point) || point.Sizes.Any(size => size < 0) || IsTooLarge(point))
@@ -216,6 +232,8 @@ internal sealed class SizeExploration
     }
 
     /// <summary>Notes that forward does not take a point.</summary>
+    /// <param name="point">Where forward threw.</param>
+    /// <param name="error">What it threw.</param>
     public void LeaveOut(SizePoint point, Exception error)
     {
         lastFailure = error;
@@ -223,8 +241,10 @@ internal sealed class SizeExploration
     }
 
     /// <summary>The first line of what an exception says: libtorch adds a stack of native frames.</summary>
+    /// <param name="error">Anything that forward threw.</param>
     public static string FirstLine(Exception error) => error.Message.Split('\n')[0].Trim();
 
+    /// <summary>How many more traces may be made.</summary>
     private int Affordable() => Math.Clamp((int)(WorkOfFurtherTraces / Work), 0, MostTraces);
 
     // ---- points at which every axis has another size -------------------------------------------------------------------------
@@ -238,6 +258,7 @@ internal sealed class SizeExploration
         return ran;
     }
 
+    /// <summary>A point at which every axis has another size, as large as is affordable.</summary>
     private SizePoint SpreadPoint(int k)
     {
         // What would be too large is tried smaller.
@@ -247,6 +268,9 @@ internal sealed class SizeExploration
         return point;
     }
 
+    /// <summary>
+    /// A point at which every axis has another size, at a share of what is wished.
+    /// </summary>
     private SizePoint SpreadPoint(int k, double share)
     {
         var sizes = new long[Symbols.Names.Count];
@@ -310,6 +334,7 @@ internal sealed class SizeExploration
 
     // ---- what an axis takes --------------------------------------------------------------------------------------------------
 
+    /// <summary>Learns of each axis what sizes it takes, alone or tied to others.</summary>
     private void LearnDomains(bool mayFix)
     {
         for (var symbol = 0; symbol < Symbols.Names.Count; symbol++)
@@ -372,6 +397,9 @@ internal sealed class SizeExploration
         }
     }
 
+    /// <summary>
+    /// The largest size that works above the example's; no limit where none was found.
+    /// </summary>
     private long HighestAbove(long size, long step, Func<long, bool> moves)
     {
         var works = size + step;
@@ -386,6 +414,7 @@ internal sealed class SizeExploration
         return NoLimit;
     }
 
+    /// <summary>The smallest size that works below the example's.</summary>
     private static long LowestBelow(long size, long step, Func<long, bool> moves)
     {
         var near = size % step == 0 ? step : size % step;
@@ -437,6 +466,7 @@ internal sealed class SizeExploration
         return false;
     }
 
+    /// <summary>Fixes an axis that does not move, or refuses where the caller freed it.</summary>
     private void FixOrRefuse(int symbol, bool mayFix)
     {
         var reason =
@@ -465,6 +495,7 @@ internal sealed class SizeExploration
         }
     }
 
+    /// <summary>Begins again with other symbols; the example's trace stays.</summary>
     private void Restart(SizeSymbols symbols)
     {
         Symbols = symbols;
@@ -475,6 +506,7 @@ internal sealed class SizeExploration
         domains = [.. Symbols.Example.Sizes.Select(size => new SizeDomain(size, 1, 1, NoLimit))];
     }
 
+    /// <summary>Fixes or refuses axes that have one size in all traces.</summary>
     private void CheckEverySymbolMoved(bool mayFix)
     {
         for (var symbol = 0; symbol < Symbols.Names.Count; symbol++)
@@ -486,6 +518,7 @@ internal sealed class SizeExploration
 
     // ---- further points ------------------------------------------------------------------------------------------------------
 
+    /// <summary>Points that tell more formulas apart, without end.</summary>
     private IEnumerable<SizePoint> FurtherPoints()
     {
         var symbols = Enumerable.Range(0, Symbols.Names.Count).ToArray();
@@ -519,6 +552,7 @@ internal sealed class SizeExploration
         }
     }
 
+    /// <summary>The n-th smallest size of an axis.</summary>
     private long? SmallSize(int symbol, int round)
     {
         var domain = domains[symbol];
@@ -527,6 +561,7 @@ internal sealed class SizeExploration
         return round < 12 && domain.Contains(size) ? size : null;
     }
 
+    /// <summary>A point at which axes are equal as far as they may be.</summary>
     private SizePoint EqualPoint(int round)
     {
         var size = Symbols.Example.Sizes.Max() + round;

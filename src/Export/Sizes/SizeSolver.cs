@@ -73,6 +73,7 @@ internal sealed class SizeSolver
         ];
     }
 
+    /// <summary>Sizes that differ between traces, each vector of values once.</summary>
     private static SizeLeaf[] Distinct(IEnumerable<SizeLeaf> candidates)
     {
         var seen = new HashSet<long[]>(VectorComparer.Instance);
@@ -122,6 +123,9 @@ internal sealed class SizeSolver
 
     // ---- one size and a constant ---------------------------------------------------------------------------------------------
 
+    /// <summary>
+    /// Level 1: products, exact quotients, sums and differences of a size and a number.
+    /// </summary>
     private IEnumerable<SizeExpression> Exact(long[] values)
     {
         foreach (var leaf in leaves)
@@ -147,10 +151,12 @@ internal sealed class SizeSolver
         }
     }
 
+    /// <summary>Whether a size divided by a number gives the values without a rest.</summary>
     private static bool IsExact(SizeLeaf leaf, long[] values, long divisor) =>
         divisor > 1
         && leaf.Sizes.Zip(values).All(pair => pair.First % divisor == 0 && pair.First / divisor == pair.Second);
 
+    /// <summary>A size and a number under one operation, where it fits all traces.</summary>
     private static SizeExpression? WithConstant(SizeOperator operation, SizeLeaf leaf, long constant, long[] values)
     {
         if (constant == 0)
@@ -166,6 +172,9 @@ internal sealed class SizeSolver
             : Binary(operation, leaf.Axis, constant);
     }
 
+    /// <summary>
+    /// Level 2: quotients rounded down or up, remainders, smaller, larger, square roots.
+    /// </summary>
     private IEnumerable<SizeExpression> Rounded(long[] values)
     {
         foreach (var leaf in leaves)
@@ -208,12 +217,14 @@ internal sealed class SizeSolver
 
     // ---- two sizes -----------------------------------------------------------------------------------------------------------
 
+    /// <summary>Level 3: two sizes under one operation.</summary>
     private IEnumerable<SizeExpression> Pairs(long[] values)
     {
         var some = leaves.Take(LeavesOfPairs).Select(leaf => new Formula(leaf.Sizes, () => leaf.Axis)).ToArray();
         return Combined(values, some, some);
     }
 
+    /// <summary>Every formula of one list with every one of another.</summary>
     private static IEnumerable<SizeExpression> Combined(
         long[] values,
         IReadOnlyList<Formula> left,
@@ -230,6 +241,7 @@ internal sealed class SizeSolver
         }
     }
 
+    /// <summary>Two formulas under every operation that fits.</summary>
     private static IEnumerable<SizeExpression> Combined(long[] values, Formula a, Formula b)
     {
         // The first trace rules nearly all out; only then the others are looked at.
@@ -265,6 +277,7 @@ internal sealed class SizeSolver
             );
     }
 
+    /// <summary>An order of vectors, so that a sum is found once and not from both sides.</summary>
     private static bool Precedes(long[] a, long[] b)
     {
         for (var i = 0; i < a.Length; i++)
@@ -278,6 +291,9 @@ internal sealed class SizeSolver
 
     // ---- formulas of several steps -------------------------------------------------------------------------------------------
 
+    /// <summary>
+    /// Levels 4 and 5: formulas of several steps, where there are traces enough to tell them from chance.
+    /// </summary>
     private IEnumerable<SizeExpression> Deep(long[] values)
     {
         if (traces < TracesForDeepFormulas)
@@ -372,6 +388,7 @@ internal sealed class SizeSolver
         }
     }
 
+    /// <summary>A formula of the pool and a number.</summary>
     private IEnumerable<SizeExpression> PoolWithConstant(long[] values)
     {
         foreach (var formula in Pool())
@@ -416,6 +433,7 @@ internal sealed class SizeSolver
         }
     }
 
+    /// <summary>Level 6: the last step undone, and the rest found.</summary>
     private IEnumerable<SizeExpression> Undone(long[] values)
     {
         if (traces < TracesForDeepFormulas)
@@ -427,6 +445,9 @@ internal sealed class SizeSolver
         }
     }
 
+    /// <summary>
+    /// The vectors that one more step would make these values of, with that step.
+    /// </summary>
     private IEnumerable<(long[] Before, Func<SizeExpression, SizeExpression> Redo)> Undo(long[] values)
     {
         foreach (var constant in constants)
@@ -522,6 +543,7 @@ internal sealed class SizeSolver
 
     // ---- small things --------------------------------------------------------------------------------------------------------
 
+    /// <summary>Whether a formula gives the values in all traces.</summary>
     private static bool Fits(long[] values, Func<int, long> formula)
     {
         for (var i = 0; i < values.Length; i++)
@@ -533,6 +555,7 @@ internal sealed class SizeSolver
         return true;
     }
 
+    /// <summary>Whether two formulas under an operation give the values in all traces.</summary>
     private static bool Fits(long[] values, Formula a, Formula b, SizeOperator operation)
     {
         for (var i = 0; i < values.Length; i++)
@@ -544,6 +567,9 @@ internal sealed class SizeSolver
         return true;
     }
 
+    /// <summary>
+    /// Whether a formula and a number under an operation give the values in all traces.
+    /// </summary>
     private static bool Fits(long[] values, Formula formula, long constant, SizeOperator operation)
     {
         for (var i = 0; i < values.Length; i++)
@@ -555,18 +581,23 @@ internal sealed class SizeSolver
         return true;
     }
 
+    /// <summary>A quotient rounded up: (u + c - 1) / c.</summary>
     private static SizeExpression.Binary Ceiling(SizeExpression operand, long divisor) =>
         Binary(SizeOperator.Divide, Binary(SizeOperator.Add, operand, divisor - 1), divisor);
 
+    /// <summary>A formula of two formulas.</summary>
     private static SizeExpression.Binary Binary(SizeOperator operation, SizeExpression left, SizeExpression right) =>
         new(operation, left, right);
 
+    /// <summary>A formula and a number.</summary>
     private static SizeExpression.Binary Binary(SizeOperator operation, SizeExpression left, long right) =>
         new(operation, left, new SizeExpression.Constant(right));
 
+    /// <summary>A number and a formula.</summary>
     private static SizeExpression.Binary Binary(SizeOperator operation, long left, SizeExpression right) =>
         new(operation, new SizeExpression.Constant(left), right);
 
+    /// <summary>Compares vectors of values element by element.</summary>
     private sealed class VectorComparer : IEqualityComparer<long[]>
     {
         public static VectorComparer Instance { get; } = new();

@@ -53,6 +53,7 @@ internal sealed class InitializerCheck
     }
 
     /// <summary>Reads a file and compares.</summary>
+    /// <param name="path">The file that was written.</param>
     /// <exception cref="ParityException">A tensor is another one; the message names it.</exception>
     public void Check(string path)
     {
@@ -91,6 +92,9 @@ internal sealed class InitializerCheck
             );
     }
 
+    /// <summary>
+    /// Compares bytes with a tensor; the message names the first element that differs.
+    /// </summary>
     private static void Compare(
         Initializer tensor,
         ReadOnlySpan<byte> bytes,
@@ -133,6 +137,9 @@ internal sealed class InitializerCheck
 
     // ---- the second computation, in float64 -----------------------------------------------------------------------------------
 
+    /// <summary>
+    /// The folded weight by TorchSharp's own operations, from the module's tensors.
+    /// </summary>
     private Tensor Weight(LinearLayer layer)
     {
         // A copy of its own, changed in place: a large layer's weight stands in memory twice, not four times.
@@ -143,6 +150,9 @@ internal sealed class InitializerCheck
             .to(module.TryGetValue(layer.WeightName, out var own) ? own.dtype : ScalarType.Float32);
     }
 
+    /// <summary>
+    /// The folded bias by TorchSharp's own operations, from the module's tensors.
+    /// </summary>
     private Tensor Bias(LinearLayer layer)
     {
         var w = Double(layer.WeightName);
@@ -174,6 +184,7 @@ internal sealed class InitializerCheck
         return (before, after);
     }
 
+    /// <summary>Scale and shift of one folded node, from its tensors.</summary>
     private (Tensor Scale, Tensor Shift) Affine(AffineNode affine)
     {
         var tensors = affine.Tensors.Select(name => Double(name).flatten()).ToArray();
@@ -224,6 +235,7 @@ internal sealed class InitializerCheck
         return tensor(TensorBytes.ToDoubles(initializer)).reshape(initializer.Dims);
     }
 
+    /// <summary>A float32 of some bytes, for an error.</summary>
     private static string ShortFloat(ReadOnlySpan<byte> bytes, int at) =>
         Numbers.Short(MemoryMarshal.Cast<byte, float>(bytes)[at], 9);
 }

@@ -43,6 +43,7 @@ internal sealed class ReferenceModel(ModelTracer tracer, IReadOnlyList<string> n
         );
     }
 
+    /// <summary>The outputs of the instrumented forward.</summary>
     private Tensor[] RunInstrumented(IReadOnlyList<Tensor> inputs)
     {
         using var scope = NewDisposeScope();
@@ -50,6 +51,7 @@ internal sealed class ReferenceModel(ModelTracer tracer, IReadOnlyList<string> n
         return tracer.Run([.. inputs.Select((input, i) => (names[i], input.detach().clone()))]);
     }
 
+    /// <summary>The outputs of forward itself.</summary>
     private Tensor[] RunItself(IReadOnlyList<Tensor> inputs)
     {
         using var scope = NewDisposeScope();

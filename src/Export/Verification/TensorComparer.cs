@@ -48,6 +48,7 @@ internal static class TensorComparer
             : CompareIntegers(actual, expected);
     }
 
+    /// <summary>Compares floating-point numbers, each by its own tolerance.</summary>
     private static Comparison CompareNumbers(Tensor actual, Tensor expected, Tolerance tolerance)
     {
         double[] got = Values(actual),
@@ -79,6 +80,7 @@ internal static class TensorComparer
         );
     }
 
+    /// <summary>Compares integers and booleans, which must be equal.</summary>
     private static Comparison CompareIntegers(Tensor actual, Tensor expected)
     {
         using var scope = NewDisposeScope();
@@ -100,6 +102,7 @@ internal static class TensorComparer
         return new Comparison(largest, 0, largestValue, RowsOf(expected), null, difference);
     }
 
+    /// <summary>The first element that differs, for a message.</summary>
     private static string Describe(long at, long[] shape, double got, double want, double error, double allowed) =>
         string.Create(
             CultureInfo.InvariantCulture,
@@ -107,19 +110,26 @@ internal static class TensorComparer
                 + $"(difference {Numbers.Short(error)}, allowed {Numbers.Short(allowed)})"
         );
 
+    /// <summary>Size of axis 0; 1 for a tensor without axes.</summary>
     private static long RowsOf(Tensor tensor) => tensor.dim() == 0 ? 1 : tensor.shape[0];
 
+    /// <summary>A comparison that fails before a number is looked at.</summary>
     private static Comparison Wrong(string difference) =>
         new(double.PositiveInfinity, double.PositiveInfinity, 0, 0, null, difference);
 
+    /// <summary>Equality in which NaN equals NaN.</summary>
     private static bool Same(double a, double b) => double.IsNaN(a) ? double.IsNaN(b) : a == b;
 
+    /// <summary>The elements in float64.</summary>
     private static double[] Values(Tensor tensor)
     {
         using var scope = NewDisposeScope();
         return tensor.detach().cpu().to(ScalarType.Float64).contiguous().flatten().data<double>().ToArray();
     }
 
+    /// <summary>
+    /// Rows whose largest element is the same, ties within the tolerance included; null for other shapes.
+    /// </summary>
     private static long? TopOne(double[] got, double[] want, long[] shape, Tolerance tolerance)
     {
         if (shape.Length != 2 || shape[1] < 2)
@@ -148,6 +158,7 @@ internal static class TensorComparer
         return equal;
     }
 
+    /// <summary>A place in C order as an index of each axis.</summary>
     private static string Index(long flat, long[] shape)
     {
         var index = new long[shape.Length];

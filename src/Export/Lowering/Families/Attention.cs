@@ -10,8 +10,14 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>
+/// Lowers scaled dot-product attention, multi-head attention, and TorchSharp's transformer modules, whose weights are
+/// native.
+/// </summary>
 internal static class Attention
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         table.Operation(
@@ -52,6 +58,10 @@ internal static class Attention
         );
     }
 
+    /// <summary>
+    /// softmax(q k^T / sqrt(d) + mask) v over the last two axes; a boolean mask says who takes part, is_causal masks
+    /// what comes later.
+    /// </summary>
     private static void ScaledDotProduct(LoweringContext c)
     {
         if (c.Number(0, "p") != 0)
@@ -111,6 +121,7 @@ internal static class Attention
             : (new Formula(c, x) * number).Value;
     }
 
+    /// <summary>a b^T over the last two axes.</summary>
     private static GraphValue MatMulTransposed(LoweringContext c, GraphValue a, GraphValue b)
     {
         var perm = Enumerable.Range(0, b.Rank).Select(axis => (long)axis).ToArray();
@@ -123,25 +134,44 @@ internal static class Attention
     /// <summary>Weights of a native module below a prefix, and the writer of nodes.</summary>
     private sealed class Part(LoweringContext c, Dictionary<string, Tensor> weights, string prefix)
     {
+        /// <summary>Where the nodes are written.</summary>
         public LoweringContext Context => c;
 
+        /// <summary>The module's own tensor.</summary>
+        /// <param name="name">Below this part's prefix.</param>
         public Tensor Raw(string name) => weights[prefix + name];
 
+        /// <summary>Whether the module has such a tensor.</summary>
+        /// <param name="name">Below this part's prefix.</param>
         public bool Has(string name) => weights.ContainsKey(prefix + name);
 
+        /// <summary>The weights below a further prefix.</summary>
+        /// <param name="name">Of the child.</param>
         public Part Sub(string name) => new(c, weights, $"{prefix}{name}.");
 
+        /// <summary>An initializer of the module's own tensor.</summary>
+        /// <param name="name">Below this part's prefix.</param>
         public GraphValue Weight(string name) => c.Parameter(weights[prefix + name], prefix + name);
 
+        /// <summary>x W^T + b.</summary>
+        /// <param name="x">Of rank 2 or more.</param>
+        /// <param name="weight">[out, in].</param>
+        /// <param name="bias">[out], or null.</param>
         public GraphValue Linear(GraphValue x, GraphValue weight, GraphValue? bias)
         {
             var product = c.Node("MatMul", x.Type, x.Rank, [x, Layout.Permute(c, weight, 1, 0)]);
             return bias is { } b ? c.Like("Add", [product, b]) : product;
         }
 
+        /// <summary>x W^T + b with the weights of a child.</summary>
+        /// <param name="name">Of the child.</param>
+        /// <param name="x">Of rank 2 or more.</param>
         public GraphValue Linear(string name, GraphValue x) =>
             Linear(x, Weight($"{name}.weight"), Has($"{name}.bias") ? Weight($"{name}.bias") : null);
 
+        /// <summary>LayerNorm over the last axis, eps 1e-5, with the weights of a child.</summary>
+        /// <param name="name">Of the child.</param>
+        /// <param name="x">Any value of its width.</param>
         public GraphValue Norm(string name, GraphValue x) =>
             c.Like(
                 "LayerNormalization",
@@ -150,6 +180,9 @@ internal static class Attention
                 ("epsilon", 1e-5f)
             );
 
+        /// <summary>linear2(act(linear1(x))).</summary>
+        /// <param name="x">[L, N, E].</param>
+        /// <param name="gelu">GELU, else ReLU.</param>
         public GraphValue FeedForward(GraphValue x, bool gelu)
         {
             var inner = Linear("linear1", x);
@@ -157,6 +190,7 @@ internal static class Attention
         }
     }
 
+    /// <summary>All weights of the module.</summary>
     private static Part Root(LoweringContext c) =>
         new(
             c,
@@ -237,9 +271,11 @@ internal static class Attention
         return (part.Linear("out_proj", joined), weights);
     }
 
+    /// <summary>One of several equal parts of axis 0.</summary>
     private static GraphValue SliceOf(LoweringContext c, GraphValue tensor, long which, long size) =>
         c.Like("Slice", [tensor, c.Constant(which * size), c.Constant((which + 1) * size), c.Constant(0)]);
 
+    /// <summary>Appends a learned row to every sequence of a batch.</summary>
     private static GraphValue AppendRow(LoweringContext c, GraphValue x, GraphValue row)
     {
         // [1, 1, E] to [1, N, E]: N is the batch of x.
@@ -269,6 +305,7 @@ internal static class Attention
         return value;
     }
 
+    /// <summary>x = norm1(x + attention(x)); x = norm2(x + feed-forward(x)).</summary>
     private static GraphValue EncoderLayer(
         Part part,
         GraphValue x,
@@ -283,6 +320,9 @@ internal static class Attention
         return part.Norm("norm2", c.Like("Add", [x, part.FeedForward(x, gelu)]));
     }
 
+    /// <summary>
+    /// x = norm1(x + attention(x)); x = norm2(x + attention(x, memory)); x = norm3(x + feed-forward(x)).
+    /// </summary>
     private static GraphValue DecoderLayer(
         Part part,
         GraphValue x,
@@ -307,6 +347,7 @@ internal static class Attention
         return part.Norm("norm3", c.Like("Add", [x, part.FeedForward(x, gelu)]));
     }
 
+    /// <summary>Number of layers, by the names of their weights.</summary>
     private static int LayerCount(Part part)
     {
         var count = 0;
@@ -317,6 +358,9 @@ internal static class Attention
 
     // ---- the modules ---------------------------------------------------------------------------------------------------------
 
+    /// <summary>
+    /// Numbers from -2 to 2, the same each time, to tell candidates of native options apart.
+    /// </summary>
     private static Tensor Noise(params long[] shape)
     {
         var draw = new Random(23);
@@ -329,9 +373,14 @@ internal static class Attention
             .reshape(shape);
     }
 
+    /// <summary>Numbers of heads that a width may have.</summary>
     private static IEnumerable<long> Divisors(long number) =>
         Enumerable.Range(1, (int)number).Select(n => (long)n).Where(n => number % n == 0);
 
+    /// <summary>
+    /// Finds what TorchSharp keeps in native code, by building each candidate with these weights; what the caller
+    /// says comes first.
+    /// </summary>
     private static (long Heads, bool Gelu) HeadsAndActivation(
         LoweringContext c,
         string weight,
@@ -356,6 +405,7 @@ internal static class Attention
         return (found, kind == nn.Activations.GELU);
     }
 
+    /// <summary>MultiheadAttention, with the weights of attention as a second result.</summary>
     private static void Multihead(LoweringContext c)
     {
         var part = Root(c);
@@ -399,9 +449,11 @@ internal static class Attention
             c.Result(Reductions.Reduce(c, "ReduceMean", weights, [1], keep: false), 1);
     }
 
+    /// <summary>An argument that must be there.</summary>
     private static GraphValue TensorArgument(LoweringContext c, string name) =>
         c.OptionalTensor(name) ?? throw c.Refuse($"{name} is missing");
 
+    /// <summary>TransformerEncoderLayer.</summary>
     private static void EncoderLayerModule(LoweringContext c)
     {
         var part = Root(c);
@@ -425,6 +477,7 @@ internal static class Attention
         );
     }
 
+    /// <summary>TransformerEncoder.</summary>
     private static void EncoderModule(LoweringContext c)
     {
         var part = Root(c);
@@ -440,6 +493,7 @@ internal static class Attention
         c.Result(EncoderLayers(c, part, layers, c.Tensor(), heads, gelu));
     }
 
+    /// <summary>TransformerDecoderLayer.</summary>
     private static void DecoderLayerModule(LoweringContext c)
     {
         var part = Root(c);
@@ -466,6 +520,7 @@ internal static class Attention
         );
     }
 
+    /// <summary>TransformerDecoder.</summary>
     private static void DecoderModule(LoweringContext c)
     {
         var part = Root(c);
@@ -494,6 +549,7 @@ internal static class Attention
         c.Result(value);
     }
 
+    /// <summary>Transformer: encoder and decoder, each with its final norm.</summary>
     private static void TransformerModule(LoweringContext c)
     {
         var part = Root(c);

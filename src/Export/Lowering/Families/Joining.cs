@@ -5,8 +5,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers joining tensors along an axis, and taking them apart.</summary>
 internal static class Joining
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         table.Operation("cat", "Concat", Cat, "dim");
@@ -73,6 +76,7 @@ internal static class Joining
         );
     }
 
+    /// <summary>Joins values of any dtype in that of the result.</summary>
     private static GraphValue Concat(LoweringContext c, long axis, GraphValue[] parts) =>
         c.Node(
             "Concat",
@@ -82,6 +86,7 @@ internal static class Joining
             ("axis", c.Axis(axis, c.ResultRank()))
         );
 
+    /// <summary>Joins along a new axis.</summary>
     private static void Stack(LoweringContext c)
     {
         var axis = c.Axis(c.Integer(0, "dim"), c.ResultRank());
@@ -94,6 +99,9 @@ internal static class Joining
         );
     }
 
+    /// <summary>
+    /// Joins along an axis; an empty vector among tensors of more axes is left out, as TorchSharp does.
+    /// </summary>
     private static void Cat(LoweringContext c)
     {
         // TorchSharp skips an empty vector among tensors with more axes.
@@ -103,6 +111,7 @@ internal static class Joining
         c.Result(Concat(c, c.Integer(0, "dim", "dimension", "axis"), parts));
     }
 
+    /// <summary>A value with three axes or more, as dstack stacks them.</summary>
     private static GraphValue AtLeastThree(LoweringContext c, GraphValue part) =>
         part.Rank switch
         {
@@ -112,6 +121,7 @@ internal static class Joining
             _ => part,
         };
 
+    /// <summary>Matrices along the diagonal of a large one.</summary>
     private static void BlockDiagonal(LoweringContext c)
     {
         var parts = c.Tensors().Select(part => Layout.InFront(c, c.Cast(part, c.ResultType()), 2)).ToArray();
@@ -133,6 +143,7 @@ internal static class Joining
         c.Result(Layout.Concat(c, 0, [.. rows]));
     }
 
+    /// <summary>Coordinates of a grid, one result per vector.</summary>
     private static void MeshGrid(LoweringContext c)
     {
         // Axis i follows tensor i; with "xy" the first two axes change places.
@@ -155,8 +166,10 @@ internal static class Joining
         }
     }
 
+    /// <summary>The axis of a grid that a vector runs along.</summary>
     private static int AxisOf(int tensor, bool swapped) => swapped && tensor < 2 ? 1 - tensor : tensor;
 
+    /// <summary>Every tensor in the shape that they broadcast to.</summary>
     private static void BroadcastTensors(LoweringContext c)
     {
         var tensors = c.Tensors();
@@ -167,6 +180,9 @@ internal static class Joining
             );
     }
 
+    /// <summary>
+    /// chunk, split and their kin: parts of an axis, of fixed or following sizes.
+    /// </summary>
     private static void Split(LoweringContext c, long dim)
     {
         var input = c.Tensor();
@@ -212,6 +228,7 @@ internal static class Joining
         }
     }
 
+    /// <summary>Where a part begins, in each trace: the sum of the sizes before it.</summary>
     private static long[] Sums(LoweringContext c, int parts, long axis) =>
         Enumerable
             .Range(0, parts)
@@ -219,6 +236,7 @@ internal static class Joining
                 [.. sums.Zip(c.ResultSizes(part), (sum, shape) => sum + shape[axis])]
             );
 
+    /// <summary>The slices of an axis, without that axis.</summary>
     private static void Unbind(LoweringContext c)
     {
         var input = c.Tensor();
@@ -232,6 +250,7 @@ internal static class Joining
             );
     }
 
+    /// <summary>Two sizes added, each fixed or following an axis.</summary>
     private static object? Sum(LoweringContext c, object? start, object? length) =>
         (start, length) switch
         {
@@ -242,9 +261,11 @@ internal static class Joining
             _ => throw c.Refuse("start or length is missing"),
         };
 
+    /// <summary>One number where a size is the same in all traces, else one that varies.</summary>
     private static object Together(long[] values) =>
         values.All(value => value == values[0]) ? values[0] : new VaryingInteger(values);
 
+    /// <summary>Elements of an axis from one place up to another, by a step.</summary>
     private static void Slice(LoweringContext c, object? start, object? end, object? step) =>
         c.Result(
             c.Like(

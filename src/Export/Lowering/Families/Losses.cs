@@ -11,8 +11,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers losses, as modules and as functions, with their reductions.</summary>
 internal static class Losses
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         Both<MSELoss>(table, "mse_loss", "Sub, Mul, ReduceSum", o => Square(o.X - o.T));
@@ -79,6 +82,7 @@ internal static class Losses
         );
     }
 
+    /// <summary>Enters a loss that is computed element by element and reduced then.</summary>
     private static void Both<TModule>(
         OperatorTable table,
         string operation,
@@ -88,6 +92,7 @@ internal static class Losses
     )
         where TModule : nn.Module => Add<TModule>(table, operation, onnx, o => o.Reduced(elements(o)), options);
 
+    /// <summary>Enters a loss that reduces itself.</summary>
     private static void Add<TModule>(
         OperatorTable table,
         string operation,
@@ -105,25 +110,40 @@ internal static class Losses
     /// <summary>The arguments of a loss: of a function, or the members of a module.</summary>
     private sealed class Options(LoweringContext c)
     {
+        /// <summary>Where the nodes are written.</summary>
         public LoweringContext Context => c;
 
+        /// <summary>The dtype in which the loss is computed.</summary>
         public ScalarType Type => Kernels.Wide(c.ResultType());
 
+        /// <summary>The input.</summary>
         public Formula X => Argument(0);
 
+        /// <summary>The target.</summary>
         public Formula T => Argument(1);
 
+        /// <summary>None, Mean or Sum.</summary>
         public string Reduction =>
             (c.Module is { } module ? ModuleFields.Get(module, "reduction").ToString() : c.Text("reduction")) ?? "Mean";
 
+        /// <summary>A tensor argument in the loss's dtype.</summary>
+        /// <param name="position">0 for the input, 1 for the target.</param>
         public Formula Argument(int position) => new(c, c.Cast(c.Tensor(position), Type));
 
+        /// <summary>A number of the module or of the arguments.</summary>
+        /// <param name="fallback">Where it is not given.</param>
+        /// <param name="name">Of the option.</param>
         public double Number(double fallback, string name) =>
             c.Module is { } module ? ModuleFields.Double(module, fallback, name) : c.Number(fallback, name);
 
+        /// <summary>A truth value of the module or of the arguments.</summary>
+        /// <param name="fallback">Where it is not given.</param>
+        /// <param name="name">Of the option.</param>
         public bool Flag(bool fallback, string name) =>
             c.Module is { } module ? ModuleFields.Bool(module, fallback, name) : c.Flag(fallback, name);
 
+        /// <summary>A weight tensor of the module or of the arguments; null for none.</summary>
+        /// <param name="name">Of the option.</param>
         public Formula? Weight(string name = "weight")
         {
             if (c.Module is null)
@@ -133,11 +153,19 @@ internal static class Losses
                 : null;
         }
 
+        /// <summary>The sum over axes, all where they are null.</summary>
+        /// <param name="x">The elements.</param>
+        /// <param name="axes">From the front.</param>
+        /// <param name="keep">Whether the axes stay, with size 1.</param>
         public Formula Sum(Formula x, long[]? axes = null, bool keep = false) =>
             new(c, Reductions.Reduce(c, "ReduceSum", x.Value, axes, keep));
 
+        /// <summary>The mean of all elements.</summary>
+        /// <param name="x">The elements.</param>
         public Formula Mean(Formula x) => Sum(x) / new Formula(c, c.Cast(Reductions.Count(c, x.Value, null), x.Type));
 
+        /// <summary>The loss as <see cref="Reduction"/> wants it.</summary>
+        /// <param name="elements">One per element.</param>
         public Formula Reduced(Formula elements) =>
             Reduction switch
             {
@@ -148,15 +176,20 @@ internal static class Losses
             };
     }
 
+    /// <summary>x^2.</summary>
     private static Formula Square(Formula x) => x * x;
 
+    /// <summary>The loss times a weight, if there is one.</summary>
     private static Formula Weighted(Formula loss, Formula? weight) => weight is { } factor ? loss * factor : loss;
 
+    /// <summary>max(x, 0).</summary>
     private static Formula Positive(Formula x) => x.Max(x.Number(0));
 
+    /// <summary>min(x, 0) - log1p(exp(-|x|)).</summary>
     private static Formula LogSigmoid(Formula x) =>
         x.Min(x.Number(0)) - SpecialFunctions.Log1p((-x.Abs()).Apply("Exp"));
 
+    /// <summary>d^2 / (2 beta) below beta, d - beta / 2 beyond, of d = |x - t|.</summary>
     private static Formula SmoothL1(Options o)
     {
         var (distance, beta) = ((o.X - o.T).Abs(), o.Number(1, "beta"));
@@ -165,12 +198,14 @@ internal static class Losses
             : Formula.Where(distance < beta, distance * distance * (0.5 / beta), distance - 0.5 * beta);
     }
 
+    /// <summary>d^2 / 2 up to delta, delta (d - delta / 2) beyond, of d = |x - t|.</summary>
     private static Formula Huber(Options o)
     {
         var (distance, delta) = ((o.X - o.T).Abs(), o.Number(1, "delta"));
         return Formula.Where(distance <= delta, distance * distance * 0.5, (distance - 0.5 * delta) * delta);
     }
 
+    /// <summary>-w (t log x + (1 - t) log(1 - x)), each logarithm at least -100.</summary>
     private static Formula BinaryCrossEntropy(Options o)
     {
         var (x, t) = (o.X, o.T);
@@ -178,6 +213,7 @@ internal static class Losses
         return Weighted((t - 1) * Logarithm(SpecialFunctions.Log1p(-x)) - t * Logarithm(x.Apply("Log")), o.Weight());
     }
 
+    /// <summary>Binary cross entropy of logits, with weights of the positive class.</summary>
     private static Formula WithLogits(Options o)
     {
         var (x, t) = (o.X, o.T);
@@ -187,6 +223,9 @@ internal static class Losses
         return Weighted((1 - t) * x - likelihood, o.Weight());
     }
 
+    /// <summary>
+    /// Kullback-Leibler: t (log t - x), 0 where t is 0; or of a logarithmic target.
+    /// </summary>
     private static Formula Divergence(Options o)
     {
         var (x, t) = (o.X, o.T);
@@ -195,6 +234,9 @@ internal static class Losses
         return Formula.Where(t.IsNan(), double.NaN, Formula.Where(t.EqualTo(0), 0, t * t.Apply("Log"))) - t * x;
     }
 
+    /// <summary>
+    /// exp(x) - t x, or x - t log x; with Stirling's approximation where full asks for it.
+    /// </summary>
     private static Formula Poisson(Options o)
     {
         var (x, t) = (o.X, o.T);
@@ -208,6 +250,7 @@ internal static class Losses
         return loss + Formula.Where(t <= 1, 0, stirling);
     }
 
+    /// <summary>(log v + (x - t)^2 / v) / 2 of a variance v of at least eps.</summary>
     private static Formula Gaussian(Options o)
     {
         // TorchSharp sums over all axes but the first, and has the variance of each element or of each row.
@@ -222,18 +265,21 @@ internal static class Losses
         return loss + width * (0.5 * MathF.Log(2 * MathF.PI));
     }
 
+    /// <summary>x where t is 1, max(0, margin - x) where t is -1.</summary>
     private static Formula Hinge(Options o)
     {
         var (x, t) = (o.X, o.T);
         return Formula.Where(t.EqualTo(1), 0, Positive(o.Number(0, "margin") - x)) + Formula.Where(t.EqualTo(-1), 0, x);
     }
 
+    /// <summary>max(0, -t (x1 - x2) + margin).</summary>
     private static Formula Ranking(Options o)
     {
         var (first, second, t) = (o.Argument(0), o.Argument(1), o.Argument(2));
         return Positive(-t * (first - second) + o.Number(0, "margin"));
     }
 
+    /// <summary>The mean over classes of -(t log sigmoid(x) + (1 - t) log sigmoid(-x)).</summary>
     private static Formula MultiLabel(Options o)
     {
         var (x, t) = (o.X, o.T);
@@ -244,6 +290,7 @@ internal static class Losses
         );
     }
 
+    /// <summary>1 - cos where t is 1, max(0, cos - margin) where t is -1.</summary>
     private static Formula CosineEmbedding(Options o)
     {
         var (first, second, t) = (o.Argument(0), o.Argument(1), o.Argument(2));
@@ -254,6 +301,9 @@ internal static class Losses
             + Formula.Where(t.EqualTo(-1), Positive(cosine - o.Number(0, "margin")), 0);
     }
 
+    /// <summary>
+    /// max(0, |a - p| - |a - n| + margin); with swap the nearer of n's two distances.
+    /// </summary>
     private static Formula Triplet(Options o)
     {
         var c = o.Context;
@@ -267,6 +317,9 @@ internal static class Losses
         return Positive(near - far + o.Number(1, "margin"));
     }
 
+    /// <summary>
+    /// The mean over classes of max(0, margin - x[t] + x[i])^p, without the right class.
+    /// </summary>
     private static Formula MultiMargin(Options o)
     {
         var c = o.Context;
@@ -304,6 +357,9 @@ internal static class Losses
         };
     }
 
+    /// <summary>
+    /// The loss of each row and the weight it has in the mean; both 0 where the row is ignored.
+    /// </summary>
     private static (Formula Loss, Formula Weights) NllElements(Options o, Formula logs, long ignored)
     {
         var c = o.Context;
@@ -328,6 +384,9 @@ internal static class Losses
         return (Formula.Where(isIgnored, 0, labels), isIgnored);
     }
 
+    /// <summary>
+    /// Negative log likelihood of the log softmax, with label smoothing; the target is classes or probabilities.
+    /// </summary>
     private static Formula CrossEntropy(Options o)
     {
         var c = o.Context;
@@ -360,6 +419,7 @@ internal static class Losses
         return loss * (1 - smoothing) + smooth * (smoothing / classes);
     }
 
+    /// <summary>Cross entropy with a target of probabilities.</summary>
     private static Formula OfProbabilities(
         Options o,
         Formula logs,

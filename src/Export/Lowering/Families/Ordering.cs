@@ -8,8 +8,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers sorting, the k largest, and running sums, products and extremes.</summary>
 internal static class Ordering
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         const string ties = "; which of equal elements TorchSharp puts first is not defined";
@@ -102,9 +105,13 @@ internal static class Ordering
         return (is_floating_point(x.Type) ? c.Like("GatherElements", [x, both[1]], ("axis", axis)) : both[0], both[1]);
     }
 
+    /// <summary>The size of an axis.</summary>
     private static GraphValue Size(LoweringContext c, GraphValue x, long axis) =>
         c.Node("Gather", ScalarType.Int64, 1, [c.Node("Shape", ScalarType.Int64, 1, [x]), c.Constant(axis)]);
 
+    /// <summary>
+    /// The k largest or smallest elements of an axis, in order, and where they were.
+    /// </summary>
     private static void TopK(LoweringContext c, GraphValue count, bool largest)
     {
         c.Flag(true, "sorted"); // sorted is one of the orders that an unsorted result may have
@@ -114,6 +121,9 @@ internal static class Ordering
         c.Result(Ranks.AtLeastOne(c, x, value => Sorted(c, value, count, axis, largest).Indices), 1);
     }
 
+    /// <summary>
+    /// All elements of an axis in order, and where they were; equal ones in their old order.
+    /// </summary>
     private static void Sort(LoweringContext c)
     {
         c.Flag(false, "stable"); // always is
@@ -129,6 +139,7 @@ internal static class Ordering
             c.Result(Back(indices), 1);
     }
 
+    /// <summary>The k-th smallest element of an axis, and where it was.</summary>
     private static void KthValue(LoweringContext c)
     {
         var x = c.Tensor();
@@ -147,12 +158,16 @@ internal static class Ordering
 
     // ---- running -------------------------------------------------------------------------------------------------------------
 
+    /// <summary>A running function along an axis; of a tensor without axes too.</summary>
     private static GraphValue Running(LoweringContext c, Func<GraphValue, long, GraphValue> function)
     {
         var x = Pointwise.X(c).Value;
         return Ranks.AtLeastOne(c, x, value => function(value, c.Axis(c.Integer(0, "dim"), value.Rank)));
     }
 
+    /// <summary>
+    /// Joins each element with all before it, by doubling the distance; on a free axis over the rows of a triangle.
+    /// </summary>
     private static GraphValue Cumulated(
         LoweringContext c,
         GraphValue x,
@@ -202,6 +217,7 @@ internal static class Ordering
         return value;
     }
 
+    /// <summary>log(exp(a) + exp(b)), which does not overflow.</summary>
     private static Formula LogAddExp(Formula a, Formula b)
     {
         var larger = a.Max(b);
@@ -244,6 +260,9 @@ internal static class Ordering
                 [x, c.Constants([.. Enumerable.Range(x.Rank, count).Select(i => (long)i)])]
             );
 
+    /// <summary>
+    /// The largest or smallest element so far, and where it was; NaN stays once it has come.
+    /// </summary>
     private static void CumulatedExtreme(LoweringContext c, string what)
     {
         var x = c.Tensor().Type == ScalarType.Bool ? c.Cast(c.Tensor(), ScalarType.Byte) : c.Tensor();
@@ -289,6 +308,7 @@ internal static class Ordering
         c.Result(Ranks.AtLeastOne(c, x, Indices), 1);
     }
 
+    /// <summary>The largest or smallest number of an integer type.</summary>
     private static long Limit(ScalarType type, bool upper) =>
         type switch
         {
@@ -299,6 +319,7 @@ internal static class Ordering
             _ => upper ? long.MaxValue : long.MinValue,
         };
 
+    /// <summary>Differences of neighbours along an axis, n times over.</summary>
     private static void Difference(LoweringContext c)
     {
         var type = c.ResultType();

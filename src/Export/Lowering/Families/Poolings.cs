@@ -11,8 +11,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers pooling: maximum, average, power means, adaptive ones, and unpooling.</summary>
 internal static class Poolings
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         const string window = "kernel_size, stride, padding, ceil_mode";
@@ -80,6 +83,9 @@ internal static class Poolings
         table.Module<MaxUnpool3d>("ScatterElements", c => Unpool(c, 3), "kernel_size, stride, padding, output_size");
     }
 
+    /// <summary>
+    /// Enters one rule for the modules of one to three spatial axes, and for the functions.
+    /// </summary>
     private static void Family<T1, T2, T3>(
         OperatorTable table,
         string operation,
@@ -103,8 +109,12 @@ internal static class Poolings
             );
     }
 
+    /// <summary>A pooling window, one number per spatial axis.</summary>
     private sealed record Window(long[] Kernel, long[] Stride, long[] Padding, long[] Dilation, bool Ceil);
 
+    /// <summary>
+    /// The window of the module or function; the stride is the kernel where it is not given.
+    /// </summary>
     private static Window WindowOf(LoweringContext c, int spatial)
     {
         long[] Wide(long[]? values, long[] fallback) =>
@@ -169,6 +179,9 @@ internal static class Poolings
         return (Layout.Unsqueeze(c, input, 0), value => Layout.Squeeze(c, value, 0));
     }
 
+    /// <summary>
+    /// The largest element of each window, and where it stands in its map where that is asked for.
+    /// </summary>
     private static void Max(LoweringContext c, int spatial)
     {
         var (input, back) = Batched(c, spatial);
@@ -229,6 +242,9 @@ internal static class Poolings
     private static GraphValue Map(LoweringContext c, GraphValue x) =>
         Reductions.Reduce(c, "ReduceProd", Layout.Slice(c, Layout.Sizes(c, x), 0, 2, long.MaxValue), null, keep: false);
 
+    /// <summary>
+    /// The mean of each window, with or without what is padded, or over a number of the caller's.
+    /// </summary>
     private static void Average(LoweringContext c, int spatial)
     {
         var (input, back) = Batched(c, spatial);
@@ -289,6 +305,7 @@ internal static class Poolings
         );
     }
 
+    /// <summary>Pooling to given sizes, whatever the input's are.</summary>
     private static void Adaptive(LoweringContext c, int spatial, bool max)
     {
         var (input, back) = Batched(c, spatial);
@@ -331,6 +348,9 @@ internal static class Poolings
     /// how many it has, [to, 1].</summary>
     private sealed record AxisWindows(GraphValue Numbers, GraphValue Mask, GraphValue Counts);
 
+    /// <summary>
+    /// The windows of one axis: output i of n has inputs floor(i h / n) up to ceil((i + 1) h / n) - 1.
+    /// </summary>
     private static AxisWindows WindowsOf(LoweringContext c, GraphValue input, int axis, object?[] sizes)
     {
         var from = new Formula(c, Layout.Size(c, input, 2 + axis));
@@ -374,6 +394,9 @@ internal static class Poolings
     }
 
     /// <summary>Averages of windows that cover the argument evenly.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="input">[N, C, spatial].</param>
+    /// <param name="sizes">Of the result's spatial axes, each fixed or following a free axis.</param>
     public static GraphValue AdaptiveAverage(LoweringContext c, GraphValue input, object?[] sizes)
     {
         var spatial = sizes.Length;
@@ -415,6 +438,7 @@ internal static class Poolings
         return value.Value;
     }
 
+    /// <summary>The p-norm of each window, with the sign as TorchSharp has it.</summary>
     private static void LpPool(LoweringContext c, int spatial)
     {
         var (input, back) = Batched(c, spatial);
@@ -430,6 +454,9 @@ internal static class Poolings
         c.Result(back(positive.Binary("Pow", positive.Number(1 / p)).Value));
     }
 
+    /// <summary>
+    /// Writes elements to the places that max pooling found them at, zeros elsewhere.
+    /// </summary>
     private static void Unpool(LoweringContext c, int spatial)
     {
         _ = WindowOf(c, spatial); // what it says is in the result's sizes

@@ -11,11 +11,14 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers LSTM, GRU and RNN, layer by layer, and their cells.</summary>
 internal static class Recurrent
 {
     private static readonly int[] LstmOrder = [0, 3, 1, 2];
     private static readonly int[] GruOrder = [1, 0, 2];
 
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         const string options = "layers, bidirectional, batch_first, bias, initial states";
@@ -31,8 +34,12 @@ internal static class Recurrent
         table.Module<RNNCell>("Gemm, Add, Tanh; Relu", RnnCellRule, "bias, initial state, nonlinearity (probed)");
     }
 
+    /// <summary>How a recurrent module is built.</summary>
     private sealed record Shape(long Hidden, long Layers, bool Bidirectional, bool BatchFirst);
 
+    /// <summary>
+    /// All layers of a module, each on what the one before gave; results are the sequence and the last states.
+    /// </summary>
     private static void Layers(LoweringContext c, string onnx, int[] order, string? activation)
     {
         var module = c.Module!;
@@ -76,12 +83,15 @@ internal static class Recurrent
             c.Result(Joined(c, lastCell), 2);
     }
 
+    /// <summary>The states of all layers along axis 0.</summary>
     private static GraphValue Joined(LoweringContext c, List<GraphValue> states) =>
         states.Count == 1 ? states[0] : c.Like("Concat", [.. states], ("axis", 0L));
 
+    /// <summary>A state that forward is given; null where it begins at zero.</summary>
     private static GraphValue? InitialState(LoweringContext c, int position) =>
         c.Tensors().Length > position ? c.Tensor(position) : null;
 
+    /// <summary>One layer in one or both directions, as ONNX's operator of that name.</summary>
     private static (GraphValue Output, GraphValue Hidden, GraphValue? Cell) Layer(
         LoweringContext c,
         string onnx,
@@ -131,9 +141,13 @@ internal static class Recurrent
         return (sequence, made[1], onnx == "LSTM" ? made[2] : null);
     }
 
+    /// <summary>The gates of a weight in ONNX's order.</summary>
     private static Tensor Reorder(Tensor gates, int[] order) =>
         cat(order.Select(gate => gates.chunk(order.Length)[gate]).ToArray());
 
+    /// <summary>
+    /// Tanh or Relu, which TorchSharp keeps in native code: found by trying both.
+    /// </summary>
     private static string RnnNonlinearity(LoweringContext c)
     {
         var module = (RNN)c.Module!;
@@ -172,6 +186,7 @@ internal static class Recurrent
             : "Relu";
     }
 
+    /// <summary>Numbers from -2 to 2, the same each time, [steps, 2, features].</summary>
     private static Tensor ExampleInputs(long steps, long features)
     {
         var random = new Random(17);
@@ -214,10 +229,12 @@ internal static class Recurrent
         return (fromInput, weights.TryGetValue("bias_hh", out var bias) ? c.Parameter(bias, "bias_hh") : null);
     }
 
+    /// <summary>The module's parameters by name.</summary>
     private static Dictionary<string, Tensor> Weights(LoweringContext c) =>
         c.Module!.named_parameters()
             .ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter, StringComparer.Ordinal);
 
+    /// <summary>Equal parts of an axis.</summary>
     private static GraphValue[] Split(LoweringContext c, GraphValue gates, int count, long size, long axis) =>
         c.Nodes(
             "Split",
@@ -226,6 +243,7 @@ internal static class Recurrent
             ("axis", axis)
         );
 
+    /// <summary>c' = sigmoid(f) c + sigmoid(i) tanh(g); h' = sigmoid(o) tanh(c').</summary>
     private static void LstmCellRule(LoweringContext c)
     {
         var (input, state) = Gates(c, Weights(c), InitialState(c, 1));
@@ -240,6 +258,7 @@ internal static class Recurrent
         c.Result(cell, 1);
     }
 
+    /// <summary>n = tanh(in + r hn); h' = (1 - z) n + z h.</summary>
     private static void GruCellRule(LoweringContext c)
     {
         var h = InitialState(c, 1);
@@ -260,6 +279,7 @@ internal static class Recurrent
         c.Result(c.Like("Add", [candidate, c.Like("Mul", [update, difference])]));
     }
 
+    /// <summary>h' = tanh or relu of (W x + b + R h + b').</summary>
     private static void RnnCellRule(LoweringContext c)
     {
         var (input, state) = Gates(c, Weights(c), InitialState(c, 1));

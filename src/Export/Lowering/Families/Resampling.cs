@@ -16,8 +16,13 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>
+/// Lowers interpolation, grid sampling, affine grids, and unfolding into windows and back.
+/// </summary>
 internal static class Resampling
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         const string options = "size, scale_factor, recompute_scale_factor, mode, align_corners";
@@ -76,6 +81,7 @@ internal static class Resampling
 
     // ---- interpolation -------------------------------------------------------------------------------------------------------
 
+    /// <summary>Scale factors per spatial axis; null where sizes are given.</summary>
     private static double[]? Scales(LoweringContext c) =>
         c.Raw("scale_factor", "scaleFactor", "scaleFactors") switch
         {
@@ -89,6 +95,7 @@ internal static class Resampling
             _ => throw c.Refuse("scale_factor follows a free axis; give the size instead"),
         };
 
+    /// <summary>interpolate as a function.</summary>
     private static void Interpolate(LoweringContext c)
     {
         if (c.Flag(false, "antialias"))
@@ -106,6 +113,9 @@ internal static class Resampling
             Resize(c, scales, mode, corners);
     }
 
+    /// <summary>
+    /// Resizes the spatial axes: by Resize where it computes the same, else by gathering elements and weights.
+    /// </summary>
     private static void Resize(LoweringContext c, double[]? scales, string mode, bool alignCorners)
     {
         var x = c.Tensor();
@@ -167,6 +177,7 @@ internal static class Resampling
         c.Result(value.Value);
     }
 
+    /// <summary>Sizes of a spatial axis before and after, in each trace.</summary>
     private static (long[] In, long[] Out) SizesOf(LoweringContext c, int axis) =>
         (
             [.. c.SizesOf(c.Tensor()).Select(shape => shape[2 + axis])],
@@ -191,6 +202,7 @@ internal static class Resampling
         return scales is null || from.Zip(to).All(pair => pair.First * scales[axis] == pair.Second);
     }
 
+    /// <summary>Whether an axis keeps its size and its elements.</summary>
     private static bool IsCopied(LoweringContext c, int axis, double[]? scales)
     {
         var (from, to) = SizesOf(c, axis);
@@ -209,6 +221,12 @@ internal static class Resampling
         private readonly Formula scale;
         private readonly Formula places;
 
+        /// <summary>Works out places and scale of one axis.</summary>
+        /// <param name="c">Where the nodes are written.</param>
+        /// <param name="spatialAxis">From 0.</param>
+        /// <param name="factor">The caller's scale factor, or null for that of the sizes.</param>
+        /// <param name="alignCorners">Whether first and last elements keep their places.</param>
+        /// <param name="type">The dtype of places and weights.</param>
         public ResizedAxis(LoweringContext c, int spatialAxis, double? factor, bool alignCorners, ScalarType type)
         {
             this.c = c;
@@ -229,6 +247,9 @@ internal static class Resampling
             places = new Formula(c, Layout.Range(c, to.Value)).To(type);
         }
 
+        /// <summary>The value resized along this axis.</summary>
+        /// <param name="x">The value.</param>
+        /// <param name="kind"><c>nearest</c>, <c>linear</c> or <c>cubic</c>.</param>
         public Formula Apply(Formula x, string kind)
         {
             if (kind == "nearest")
@@ -254,16 +275,21 @@ internal static class Resampling
                 + Take(x, first + 2) * Weight(x, Far(2 - rest));
         }
 
+        /// <summary>Elements by their numbers along the axis, kept inside of it.</summary>
         private Formula Take(Formula x, Formula number)
         {
             var inside = number.To(ScalarType.Int64).Max(from.Number(0)).Min(from - 1);
             return new Formula(c, Layout.Gather(c, x.Value, inside.Value, axis));
         }
 
+        /// <summary>
+        /// Weights of the places, in the shape in which they broadcast along the axis.
+        /// </summary>
         private Formula Weight(Formula x, Formula weight) =>
             new(c, Layout.Behind(c, weight.To(x.Type).Value, x.Value.Rank - 1 - axis));
     }
 
+    /// <summary>Elements of a picture at the places of a grid: GridSample of opset 16.</summary>
     private static void GridSample(LoweringContext c)
     {
         var (x, grid) = (c.Tensor(), c.Tensor(1));
@@ -287,6 +313,7 @@ internal static class Resampling
         );
     }
 
+    /// <summary>The grid of an affine map: the base grid times its matrix.</summary>
     private static void AffineGrid(LoweringContext c)
     {
         // Of the identity, a grid is its own base: [x, y, 1] of each place.
@@ -310,8 +337,11 @@ internal static class Resampling
 
     // ---- windows -------------------------------------------------------------------------------------------------------------
 
+    /// <summary>The windows of unfold and fold, two numbers each.</summary>
     private sealed record Window(long[] Kernel, long[] Dilation, long[] Padding, long[] Stride)
     {
+        /// <summary>Reads a module's options.</summary>
+        /// <param name="module">Unfold or Fold.</param>
         public Window(nn.Module module)
             : this(
                 ModuleFields.Longs(module, "kernel_size"),
@@ -320,6 +350,8 @@ internal static class Resampling
                 ModuleFields.Longs(module, "stride")
             ) { }
 
+        /// <summary>Reads a function's arguments.</summary>
+        /// <param name="c">The operation.</param>
         public static Window Of(LoweringContext c)
         {
             long[] Option(string name, long fallback) => Wide(c.Integers(name) ?? [fallback]);
@@ -331,12 +363,16 @@ internal static class Resampling
             );
         }
 
+        /// <summary>One number for both axes, or one for each.</summary>
+        /// <param name="sizes">One or two.</param>
         public static long[] Wide(long[] sizes) => sizes.Length == 1 ? [sizes[0], sizes[0]] : sizes;
     }
 
     /// <summary>nn.functional.unfold.</summary>
+    /// <param name="c">The operation.</param>
     public static void UnfoldFunction(LoweringContext c) => Unfold(c, Window.Of(c));
 
+    /// <summary>The windows of a picture as columns [N, C kh kw, L].</summary>
     private static void Unfold(LoweringContext c, Window w)
     {
         var unbatched = c.Tensor().Rank == 3;
@@ -367,6 +403,7 @@ internal static class Resampling
         c.Result(unbatched ? Layout.Squeeze(c, result, 0) : result);
     }
 
+    /// <summary>Columns back into a picture, where windows overlap added up.</summary>
     private static void Fold(LoweringContext c, Window w, long[] output)
     {
         using var scope = NewDisposeScope();

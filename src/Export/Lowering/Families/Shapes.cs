@@ -6,8 +6,13 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>
+/// Lowers reshaping, transposing, repeating, flipping, and reading along diagonals and windows.
+/// </summary>
 internal static class Shapes
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         foreach (
@@ -166,6 +171,7 @@ internal static class Shapes
     }
 
     /// <summary>Reshapes the first tensor to the result's shape.</summary>
+    /// <param name="c">The operation.</param>
     public static void ToResult(LoweringContext c)
     {
         var input = c.Tensor();
@@ -175,6 +181,10 @@ internal static class Shapes
     }
 
     /// <summary>Reshapes a value whose sizes are known to others that are.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="input">The value.</param>
+    /// <param name="from">Its sizes, each a number or one that varies.</param>
+    /// <param name="to">The sizes to give it.</param>
     public static GraphValue ReshapeTo(LoweringContext c, GraphValue input, object?[] from, object?[] to)
     {
         // [a, b, c] to [a, b*c]: what view(x.size(0), -1) means. Flatten is exact there at every size.
@@ -207,6 +217,7 @@ internal static class Shapes
         return c.Node("Reshape", input.Type, to.Length, [input, c.SizeVector(target)]);
     }
 
+    /// <summary>Makes one axis of several.</summary>
     private static void Flatten(LoweringContext c, long start, long end)
     {
         var input = c.Tensor();
@@ -216,6 +227,7 @@ internal static class Shapes
             ToResult(c);
     }
 
+    /// <summary>Drops axes that have size 1 at every size of the free axes.</summary>
     private static void Squeeze(LoweringContext c)
     {
         var input = c.Tensor();
@@ -226,9 +238,11 @@ internal static class Shapes
         c.Result(ones.Length == 0 ? input : c.Node("Squeeze", input.Type, c.ResultRank(), [input, c.Constants(ones)]));
     }
 
+    /// <summary>Exchanges two axes, which may count from the end.</summary>
     private static GraphValue Swap(LoweringContext c, GraphValue x, long a, long b) =>
         Layout.Swap(c, x, c.Axis(a, x.Rank), c.Axis(b, x.Rank));
 
+    /// <summary>Moves axes to other places; the rest keep their order.</summary>
     private static void MoveDim(LoweringContext c)
     {
         var x = c.Tensor();
@@ -241,6 +255,7 @@ internal static class Shapes
         c.Result(Layout.Permute(c, x, [.. perm.Select(axis => axis >= 0 ? axis : rest.Dequeue())]));
     }
 
+    /// <summary>Repeats axes of size 1.</summary>
     private static void Expand(LoweringContext c) =>
         c.Result(
             c.Node(
@@ -251,6 +266,7 @@ internal static class Shapes
             )
         );
 
+    /// <summary>Repeats a tensor along its axes; numbers may follow free axes.</summary>
     private static void Repeat(LoweringContext c)
     {
         var input = c.Tensor();
@@ -269,6 +285,7 @@ internal static class Shapes
         c.Result(c.Like("Tile", [input, c.SizeVector(repeats)]));
     }
 
+    /// <summary>Repeats every element; how often must be one number.</summary>
     private static void RepeatInterleave(LoweringContext c)
     {
         if (c.Raw("repeats") is not long repeats)
@@ -287,6 +304,7 @@ internal static class Shapes
         c.Result(Layout.Reshape(c, tiled, c.SizeVector(LoweringContext.ToSizes(c.ResultSizes())), input.Rank));
     }
 
+    /// <summary>Reverses axes: a slice by steps of -1.</summary>
     private static GraphValue Flip(LoweringContext c, GraphValue input, long[] dims)
     {
         var axes = dims.Select(axis => c.Axis(axis, input.Rank)).ToArray();
@@ -296,6 +314,7 @@ internal static class Shapes
         return c.Like("Slice", [input, All(-1), All(long.MinValue), c.Constants(axes), All(-1)]);
     }
 
+    /// <summary>Turns by quarter turns in a plane.</summary>
     private static void Rotate(LoweringContext c)
     {
         var x = c.Tensor();
@@ -310,6 +329,7 @@ internal static class Shapes
         c.Result(rotated);
     }
 
+    /// <summary>Moves elements along axes; what leaves at one end comes in at the other.</summary>
     private static void Roll(LoweringContext c)
     {
         var x = c.Tensor();
@@ -351,6 +371,7 @@ internal static class Shapes
         );
     }
 
+    /// <summary>[..., C r^2, H, W] to [..., C, H r, W r].</summary>
     private static void PixelShuffle(LoweringContext c, long factor)
     {
         var x = c.Tensor();
@@ -368,6 +389,7 @@ internal static class Shapes
         );
     }
 
+    /// <summary>[..., C, H r, W r] to [..., C r^2, H, W].</summary>
     private static void PixelUnshuffle(LoweringContext c, long factor)
     {
         // [..., C, H r, W r] to [..., C, H, r, W, r], then r r before H W.
@@ -383,6 +405,7 @@ internal static class Shapes
     private static long[] BehindSpatial(int rank, params long[] lastFive) =>
         [.. Enumerable.Range(0, rank - 3).Select(axis => (long)axis), .. lastFive.Select(axis => rank - 3 + axis)];
 
+    /// <summary>Interleaves the channels of groups.</summary>
     private static void ChannelShuffle(LoweringContext c, long groups)
     {
         var x = c.Tensor();
@@ -411,6 +434,11 @@ internal static class Shapes
     }
 
     /// <summary>Elements whose places on two axes differ by an offset, as the last axis.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="x">Of rank 2 or more.</param>
+    /// <param name="offset">Columns to the right of the main diagonal.</param>
+    /// <param name="dim1">Axis of the rows.</param>
+    /// <param name="dim2">Axis of the columns.</param>
     public static GraphValue Diagonal(LoweringContext c, GraphValue x, long offset, long dim1, long dim2)
     {
         var (rows, columns) = (c.Axis(dim1, x.Rank), c.Axis(dim2, x.Rank));
@@ -439,6 +467,7 @@ internal static class Shapes
         return Layout.Gather(c, flat, numbers.Value, rest.Length);
     }
 
+    /// <summary>The last axis as the diagonal of two new ones, zeros beside it.</summary>
     private static GraphValue EmbedDiagonal(LoweringContext c, long offset, long dim1, long dim2)
     {
         // Each element stands in its row and in its column; one of both begins later.
@@ -459,6 +488,7 @@ internal static class Shapes
         return Layout.Permute(c, value, perm);
     }
 
+    /// <summary>Whether two sizes are the same at every trace.</summary>
     private static bool Same(object? a, object? b) =>
         (a, b) switch
         {
