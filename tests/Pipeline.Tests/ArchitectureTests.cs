@@ -125,6 +125,46 @@ public partial class ArchitectureTests
         Assert.Empty(left);
     }
 
+    /// <summary>What is decided in one place stays there: how sessions of ONNX Runtime are set, how a file takes the
+    /// place of another, and what ONNX's messages are compiled from.</summary>
+    [Theory]
+    [InlineData("cs", @"new SessionOptions\b", "src/Onnx/Runtime/OrtSession.cs")]
+    [InlineData("cs", @"\bFile\.(Move|Replace)\(|\.MoveTo\(", "src/Onnx/Files/AtomicFile.cs")]
+    [InlineData("csproj", @"onnx\.proto", "src/Onnx/Onnx.csproj")]
+    public void One_place_does_it(string ending, string pattern, string place)
+    {
+        var found = Rooms()
+            .SelectMany(room =>
+                Directory.EnumerateFiles(Path.Combine(Source, room), $"*.{ending}", SearchOption.AllDirectories)
+            )
+            .Where(file =>
+                !file.Contains(
+                    $"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}",
+                    StringComparison.Ordinal
+                )
+            )
+            .Where(file => Regex.IsMatch(File.ReadAllText(file), pattern))
+            .Select(file => Path.GetRelativePath(Shared.Repository, file).Replace('\\', '/'));
+        Assert.Equal([place], found);
+    }
+
+    /// <summary>What people see of a package in a list: also of the two that <see cref="PackageTests"/> does not pack.</summary>
+    [Fact]
+    public void Every_package_says_what_it_is()
+    {
+        foreach (var room in Rooms())
+        {
+            var project = File.ReadAllText(Path.Combine(Source, room, $"{room}.csproj"));
+            foreach (var property in (string[])["PackageId", "PackageTags", "Description", "IsPackable"])
+                Assert.Contains($"<{property}>", project, StringComparison.Ordinal);
+            Assert.StartsWith(
+                $"# TorchBridge.{room}",
+                File.ReadAllText(Path.Combine(Source, room, "README.md")),
+                StringComparison.Ordinal
+            );
+        }
+    }
+
     /// <summary>An arrow of the drawings is a dependency that there is.</summary>
     [Fact]
     public void Drawn_folders_depend_on_each_other()
