@@ -6,6 +6,8 @@ namespace TorchBridge.Training.Commands;
 /// <summary><c>operators</c>: what the exporter takes.</summary>
 internal static class OperatorsCommand
 {
+    /// <summary>The command with its options.</summary>
+    /// <returns>For the program's root command; it prints the Markdown of docs/operators.md.</returns>
     public static Command Build()
     {
         var json = CommonOptions.JsonFile();
