@@ -118,6 +118,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     }
 
     /// <summary>Whether a graph computes with sizes, beyond reading them.</summary>
+    /// <param name="graph">The lowered graph.</param>
     private static bool HasFormulas(OnnxGraph graph)
     {
         var sizes = new HashSet<string>(StringComparer.Ordinal);
@@ -139,12 +140,12 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     /// Whether a module is recorded as one operation, by a lowering of the caller's or ours; else its forward is
     /// entered.
     /// </summary>
+    /// <param name="module">Any.</param>
     private bool IsLeaf(nn.Module module) =>
         options.Lowerings.Modules.ContainsKey(module.GetType()) || OperatorTable.Default.Find(module) is not null;
 
-    /// <summary>
-    /// Writes the nodes of a captured graph, computes constants, and drops what nothing reads.
-    /// </summary>
+    /// <summary>Writes the nodes of a captured graph, computes constants, and drops what nothing reads.</summary>
+    /// <param name="traced">What forward does at every size.</param>
     private OnnxGraph Lower(TracedGraph traced)
     {
         // In eval mode, because lowerings may run a module to find an option that TorchSharp keeps to itself.
@@ -212,6 +213,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     }
 
     /// <summary>A folded copy of the graph, with what was folded and what was refused.</summary>
+    /// <param name="unfolded">The lowered graph; it is not changed.</param>
     private (OnnxGraph Graph, FoldResult Result) Fold(OnnxGraph unfolded)
     {
         var graph = unfolded.Copy();
@@ -236,6 +238,9 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     }
 
     /// <summary>Verifies the graph before folding, with the tolerance that its layers' condition needs.</summary>
+    /// <param name="verifier">Compares with TorchSharp.</param>
+    /// <param name="unfolded">The lowered graph.</param>
+    /// <param name="fold">What was folded.</param>
     private void VerifyTwin(ModelVerifier verifier, OnnxGraph unfolded, FoldResult fold)
     {
         using var twin = new StagedModel($"{path}.unfolded", unfolded, options.ExternalDataThreshold);
@@ -295,8 +300,12 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         }
     }
 
-    /// <summary>Keeps the BatchNorms of the layers that folding makes worst; false where folding makes none
-    /// worse.</summary>
+    /// <summary>
+    /// Keeps the BatchNorms of the layers that folding makes worst; false where folding makes none worse.
+    /// </summary>
+    /// <param name="unfolded">The lowered graph.</param>
+    /// <param name="fold">What was folded.</param>
+    /// <param name="verifier">Compares with TorchSharp.</param>
     private bool KeepWorst(OnnxGraph unfolded, FoldResult fold, ModelVerifier verifier)
     {
         var conditions = Conditions(unfolded, fold, verifier);

@@ -185,8 +185,8 @@ public static class TrainEvalParity
                 q = values.square().sum(1).cpu().data<double>().ToArray();
             if (sum.Length == 0)
                 (sum, squares) = (new double[s.Length], new double[s.Length]);
-            for (var c = 0; c < s.Length; c++)
-                (sum[c], squares[c]) = (sum[c] + s[c], squares[c] + q[c]);
+            for (var channel = 0; channel < s.Length; channel++)
+                (sum[channel], squares[channel]) = (sum[channel] + s[channel], squares[channel] + q[channel]);
             Count += values.shape[1];
         }
 
@@ -197,14 +197,17 @@ public static class TrainEvalParity
             double[] mean = Values(layer.running_mean!),
                 variance = Values(layer.running_var!);
             var (shift, ratio) = (new double[sum.Length], new double[sum.Length]);
-            for (var c = 0; c < sum.Length; c++)
+            for (var channel = 0; channel < sum.Length; channel++)
             {
-                var own = sum[c] / Count;
+                var own = sum[channel] / Count;
                 // Unbiased, as running_var is; a channel that is always the same has ratio eps / (running_var + eps),
                 // not zero.
-                var ownVariance = Math.Max(0, ((squares[c] / Count) - (own * own)) * Count / Math.Max(1, Count - 1));
-                shift[c] = (own - mean[c]) / Math.Sqrt(variance[c] + layer.eps);
-                ratio[c] = (ownVariance + layer.eps) / (variance[c] + layer.eps);
+                var ownVariance = Math.Max(
+                    0,
+                    ((squares[channel] / Count) - (own * own)) * Count / Math.Max(1, Count - 1)
+                );
+                shift[channel] = (own - mean[channel]) / Math.Sqrt(variance[channel] + layer.eps);
+                ratio[channel] = (ownVariance + layer.eps) / (variance[channel] + layer.eps);
             }
 
             return new NormalizationDrift(path, sum.Length, shift, ratio);

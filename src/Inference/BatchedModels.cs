@@ -64,6 +64,7 @@ public static class BatchedModels
     /// The model's file: ML.NET does not give it out, but writes it into every zip. So the stage is saved into
     /// memory, and its entry read.
     /// </summary>
+    /// <param name="transformer">A stock stage, which keeps its model to itself.</param>
     private static byte[] Bytes(OnnxTransformer transformer)
     {
         using var memory = new MemoryStream();

@@ -140,6 +140,7 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
     }
 
     /// <summary>What stock adds to the input, of the same types; tensors are ours.</summary>
+    /// <param name="input">The schema that rows have.</param>
     private ScoredSchema Columns(DataViewSchema input)
     {
         var whole = stock.GetOutputSchema(input);
@@ -152,6 +153,7 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
     private void Free() => stock.Dispose();
 
     /// <summary>Whether a tensor's elements are of a type that ML.NET has a column for.</summary>
+    /// <param name="output">An output of the model.</param>
     private static bool IsScored(Microsoft.ML.OnnxRuntime.NodeMetadata output) =>
         output.IsTensor
         && output.ElementDataType
@@ -169,6 +171,8 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
                 or TensorElementType.UInt64;
 
     /// <summary>Why the model's inputs cannot be put together of rows; null where they can.</summary>
+    /// <param name="session">The model.</param>
+    /// <param name="inputs">Its inputs that columns feed.</param>
     private static string? WhyStock(ModelSession session, IReadOnlyList<string> inputs)
     {
         if (inputs.Count == 0)
@@ -181,7 +185,7 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
                     nameof(inputs)
                 );
             if (!IsScored(info))
-                return $"its input '{name}' is no tensor of numbers, bool or text";
+                return $"its input '{name}' is not a tensor of numbers, bool or text";
             var dims = info.Dimensions;
             if (dims.Length == 0)
                 return $"its input '{name}' has no axis, or says nothing of its axes";
@@ -194,9 +198,9 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
         return null;
     }
 
-    /// <summary>
-    /// The first input whose batch is fixed to one row; null where there is none.
-    /// </summary>
+    /// <summary>The first input whose batch is fixed to one row; null where there is none.</summary>
+    /// <param name="session">The model.</param>
+    /// <param name="inputs">Its inputs that columns feed.</param>
     private static string? FixedTo(ModelSession session, IReadOnlyList<string> inputs) =>
         inputs.FirstOrDefault(name => session.Inputs[name].Dimensions[0] == 1);
 }

@@ -88,8 +88,11 @@ public sealed class ImageClassificationEstimator : IEstimator<ImageClassificatio
         return Shape(inputSchema);
     }
 
-    /// <summary>Shapes of columns cannot be made outside of ML.NET: a stock estimator that makes columns of the same
-    /// types has them.</summary>
+    /// <summary>
+    /// Shapes of columns cannot be made outside of ML.NET: a stock estimator that makes columns of the same types has
+    /// them.
+    /// </summary>
+    /// <param name="inputSchema">The shape that rows have.</param>
     private SchemaShape Shape(SchemaShape inputSchema)
     {
         var definition = SchemaDefinition.Create(typeof(Made));
@@ -127,20 +130,26 @@ public sealed class ImageClassificationEstimator : IEstimator<ImageClassificatio
     /// <summary>One member a column; vectors have some known length, which shapes do not tell.</summary>
     private sealed class Made
     {
+        /// <summary>Probabilities, one for each class.</summary>
         [VectorType(1)]
         public float[]? Score { get; set; }
 
+        /// <summary>The most probable class.</summary>
         public string? Label { get; set; }
 
+        /// <summary>Logits, one for each class, where they are asked for.</summary>
         [VectorType(1)]
         public float[]? Logits { get; set; }
 
+        /// <summary>The most probable classes, where they are asked for.</summary>
         [VectorType(1)]
         public string[]? TopLabels { get; set; }
 
+        /// <summary>Their probabilities.</summary>
         [VectorType(1)]
         public float[]? TopScores { get; set; }
 
+        /// <summary>Whether the picture could be read, where bad rows are marked.</summary>
         public bool IsValid { get; set; }
     }
 }

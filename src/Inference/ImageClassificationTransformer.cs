@@ -122,7 +122,7 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
         using var visit = lifetime.Enter();
         if (options.WithoutStockTwin is { } option)
             throw new NotSupportedException(
-                $"{option} has no twin in stock ML.NET, and this cannot be saved. Save one without it, "
+                $"{option} has no equivalent in stock ML.NET, and this cannot be saved. Save one without it, "
                     + "and set it again after loading; or ship the .onnx file and ClassifyImages"
             );
         if (fittedTo != InputKind.Pixels && classifier.Card.Reading.WithoutStockTwin is { } reading)
@@ -153,9 +153,11 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
     }
 
     /// <summary>The input's columns and those that are made of them.</summary>
+    /// <param name="input">The schema that rows have.</param>
     private ScoredSchema Columns(DataViewSchema input) => new(input, scorer.OutputsFor(input));
 
     /// <summary>A view without rows, with the column that the stock chain reads.</summary>
+    /// <param name="kind">What the column of pictures holds.</param>
     private IDataView StockInput(InputKind kind)
     {
         var builder = new DataViewSchema.Builder();

@@ -19,13 +19,25 @@ namespace TorchBridge.Inference;
 public sealed class ImageClassifier : IDisposable
 {
     private const int DefaultBatch = 32;
+
+    /// <summary>The one input, in an array as the runtime takes names.</summary>
     private static readonly string[] InputNames = [ModelNames.Pixels];
+
+    /// <summary>The two outputs that are read.</summary>
     private static readonly string[] OutputNames = [ModelNames.Logits, ModelNames.Probabilities];
     private readonly ModelSession session;
     private readonly string name;
+
+    /// <summary>
+    /// Whether the model was seen to take no batches, so that pictures go one by one.
+    /// </summary>
     private volatile bool runsOneByOne;
 
     /// <summary>Takes over a session, once card and graph are found to fit.</summary>
+    /// <param name="session">The loaded model, which this owns.</param>
+    /// <param name="card">Classes, size and reading.</param>
+    /// <param name="check">Pictures with their logits; null where the file has none.</param>
+    /// <param name="name">For errors.</param>
     private ImageClassifier(ModelSession session, ModelCard card, SelfCheck? check, string name)
     {
         this.session = session;
@@ -233,19 +245,19 @@ public sealed class ImageClassifier : IDisposable
         var pixels = ArrayPool<float>.Shared.Rent(planes.Length);
         try
         {
-            for (var i = 0; i < planes.Length; i++)
-                pixels[i] = planes[i];
+            for (var index = 0; index < planes.Length; index++)
+                pixels[index] = planes[index];
             var classes = ClassNames.Count;
             var logits = new float[count * classes];
             var probabilities = new float[count * classes];
             Run(pixels.AsMemory(0, planes.Length), count, logits, probabilities);
             var predictions = new Prediction[count];
-            for (var i = 0; i < count; i++)
+            for (var index = 0; index < count; index++)
             {
-                var row = logits.AsMemory(i * classes, classes);
-                predictions[i] = new Prediction(
+                var row = logits.AsMemory(index * classes, classes);
+                predictions[index] = new Prediction(
                     LabelOf(row.Span),
-                    probabilities[(i * classes)..((i + 1) * classes)],
+                    probabilities[(index * classes)..((index + 1) * classes)],
                     row.ToArray()
                 );
             }
@@ -368,9 +380,14 @@ public sealed class ImageClassifier : IDisposable
     public void Dispose() => session.Dispose();
 
     /// <summary>Reads one picture into 3 x height x width bytes.</summary>
+    /// <param name="planes">Receives 3 x height x width bytes.</param>
     private delegate void PlaneReader(Span<byte> planes);
 
     /// <summary>One run of the network over all pictures.</summary>
+    /// <param name="pixels">count x 3 x height x width floats.</param>
+    /// <param name="count">Pictures.</param>
+    /// <param name="logits">Receives count x classes.</param>
+    /// <param name="probabilities">Receives count x classes.</param>
     private void RunTogether(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
     {
         var memory = OrtMemoryInfo.DefaultInstance;
@@ -385,17 +402,21 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>One run for each picture.</summary>
+    /// <param name="pixels">count x 3 x height x width floats.</param>
+    /// <param name="count">Pictures.</param>
+    /// <param name="logits">Receives count x classes.</param>
+    /// <param name="probabilities">Receives count x classes.</param>
     private void RunAlone(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
     {
         var classes = ClassNames.Count;
         try
         {
-            for (var i = 0; i < count; i++)
+            for (var index = 0; index < count; index++)
                 RunTogether(
-                    pixels.Slice(i * Stride, Stride),
+                    pixels.Slice(index * Stride, Stride),
                     1,
-                    logits.Slice(i * classes, classes),
-                    probabilities.Slice(i * classes, classes)
+                    logits.Slice(index * classes, classes),
+                    probabilities.Slice(index * classes, classes)
                 );
         }
         catch (OnnxRuntimeException error)
@@ -405,10 +426,12 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>A refusal that names the model, for what ONNX Runtime says while running.</summary>
+    /// <param name="error">What the runtime said.</param>
     private InvalidDataException CannotRun(OnnxRuntimeException error) =>
         new($"{name} was loaded and cannot run: {error.Message}", error);
 
     /// <summary>Whether a number among these is NaN.</summary>
+    /// <param name="values">Any number of them.</param>
     private static bool HasNaN(ReadOnlySpan<float> values)
     {
         foreach (var value in values)
@@ -421,9 +444,11 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>Name of the most probable class; empty where a logit is NaN.</summary>
+    /// <param name="logits">Of one picture.</param>
     private string LabelOf(ReadOnlySpan<float> logits) => BestClass(logits) is { } best ? ClassNames[best] : "";
 
     /// <summary>Reads and classifies one picture, in a rented array.</summary>
+    /// <param name="read">Decodes the picture.</param>
     private Prediction ClassifyOne(PlaneReader read)
     {
         var planes = ArrayPool<byte>.Shared.Rent(Stride);
@@ -439,6 +464,8 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>Classifies what stands before the first bad picture, and gives its error along.</summary>
+    /// <param name="paths">A batch of files.</param>
+    /// <returns>Predictions up to the first file that could not be read, and why it could not.</returns>
     private (Prediction[] Predictions, ExceptionDispatchInfo? Error) ClassifyChunk(string[] paths)
     {
         // Pictures of a gigabyte together are as many as one array should hold; more are scored in several batches.

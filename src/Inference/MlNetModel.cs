@@ -60,8 +60,11 @@ public static class MlNetModel
         return OnnxWriter.ToBytes(graph);
     }
 
-    /// <summary>ML.NET looks for a node of this name and takes its keys_strings for the slot names of Score; what it
-    /// computes is not used.</summary>
+    /// <summary>
+    /// ML.NET looks for a node of this name and takes its keys_strings for the slot names of Score; what it computes
+    /// is not used.
+    /// </summary>
+    /// <param name="classNames">In the model's order.</param>
     private static OnnxNode SlotNames(IReadOnlyList<string> classNames)
     {
         var numbers = Enumerable.Range(0, classNames.Count).Select(i => (long)i).ToArray();

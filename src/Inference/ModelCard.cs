@@ -74,6 +74,8 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
         ];
 
     /// <summary>The class names: a JSON array of at least one text.</summary>
+    /// <param name="metadata">The file's.</param>
+    /// <param name="path">For an error.</param>
     private static string[] Names(IReadOnlyDictionary<string, string> metadata, string path)
     {
         var text = Value(metadata, ClassNamesKey, path);
@@ -93,6 +95,9 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
     }
 
     /// <summary>Width or height: 1 to 8,192 pixels.</summary>
+    /// <param name="metadata">The file's.</param>
+    /// <param name="key"><see cref="WidthKey"/> or <see cref="HeightKey"/>.</param>
+    /// <param name="path">For an error.</param>
     private static int Side(IReadOnlyDictionary<string, string> metadata, string key, string path)
     {
         var text = Value(metadata, key, path);
@@ -104,6 +109,9 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
     }
 
     /// <summary>A flag, which may be left out: false then.</summary>
+    /// <param name="metadata">The file's.</param>
+    /// <param name="key">Of something that is off where the key is missing.</param>
+    /// <param name="path">For an error.</param>
     private static bool Flag(IReadOnlyDictionary<string, string> metadata, string key, string path)
     {
         if (!metadata.TryGetValue(key, out var text))
@@ -112,6 +120,9 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
     }
 
     /// <summary>A value that must be there.</summary>
+    /// <param name="metadata">The file's.</param>
+    /// <param name="key">One that must be there.</param>
+    /// <param name="path">For an error.</param>
     private static string Value(IReadOnlyDictionary<string, string> metadata, string key, string path) =>
         metadata.TryGetValue(key, out var text)
             ? text

@@ -12,6 +12,8 @@ internal sealed class OnnxStage : IDisposable
     private readonly string path;
 
     /// <summary>Takes over a temporary file and the estimator that was made of it.</summary>
+    /// <param name="path">The temporary file.</param>
+    /// <param name="estimator">The stock stage that reads it.</param>
     private OnnxStage(string path, OnnxScoringEstimator estimator)
     {
         this.path = path;

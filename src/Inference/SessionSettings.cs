@@ -20,7 +20,7 @@ public sealed record SessionSettings
                 ? throw new ArgumentOutOfRangeException(
                     nameof(value),
                     value,
-                    $"{nameof(Threads)} is {value}; allowed is 1 and up, or null for one a core"
+                    $"{nameof(Threads)} is {value}; allowed is 1 and up, or null for one per core"
                 )
                 : value;
     }

@@ -22,9 +22,8 @@ internal static class Numbers
     /// <returns>The text; <c>double.Parse</c> in the invariant culture gives <paramref name="value"/> back.</returns>
     public static string Exact(double value) => Plain(value.ToString("R", CultureInfo.InvariantCulture));
 
-    /// <summary>
-    /// Takes the padding and the plus sign out of an exponent, and makes the E small.
-    /// </summary>
+    /// <summary>Takes the padding and the plus sign out of an exponent, and makes the E small.</summary>
+    /// <param name="text">A number as .NET writes it.</param>
     private static string Plain(string text)
     {
         var at = text.IndexOf('E', StringComparison.Ordinal);

@@ -65,9 +65,8 @@ public static class OnnxQuantizer
         return new Run(modelPath, original, reference, calibrationBatches, outputPath, options).Do();
     }
 
-    /// <summary>
-    /// Refuses a place that cannot be written to before the work is done, not after it.
-    /// </summary>
+    /// <summary>Refuses a place that cannot be written to before the work is done, not after it.</summary>
+    /// <param name="path">Where the result goes.</param>
     private static void CheckPlace(string path)
     {
         if (string.IsNullOrWhiteSpace(path))
@@ -227,6 +226,8 @@ public static class OnnxQuantizer
         }
 
         /// <summary>What one layer alone does to one output.</summary>
+        /// <param name="layer">What quantizing it alone cost.</param>
+        /// <param name="output">Which output.</param>
         private static double DecibelsOf(LayerSensitivity layer, string output) =>
             layer.Outputs.First(fidelity => fidelity.Name == output).Decibels;
 
@@ -253,6 +254,7 @@ public static class OnnxQuantizer
         }
 
         /// <summary>The result against the float model, on the batches that decide.</summary>
+        /// <param name="quantized">The model that would be written.</param>
         private Fidelity Verify(OnnxGraph quantized) => Compare(quantized, Verification, options.HeldOut is not null);
 
         /// <summary>Runs both models over batches, reporting each.</summary>
@@ -421,6 +423,7 @@ public static class OnnxQuantizer
         }
 
         /// <summary>Keeps the layers that the options name: by name, the first, the last.</summary>
+        /// <param name="path">The model, for an error.</param>
         private void KeepWhatIsAsked(string path)
         {
             var layers = QuantizationPlan.Of(model, keep).Layers.Select(layer => layer.Name).ToArray();

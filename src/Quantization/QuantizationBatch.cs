@@ -15,6 +15,8 @@ public sealed record QuantizationBatch(IReadOnlyCollection<NamedOnnxValue> Input
     internal int Rows => Inputs.Select(input => FirstAxis(input.Value)).FirstOrDefault(rows => rows is not null) ?? 1;
 
     /// <summary>The size of a tensor's first axis; null for scalars, sequences and maps.</summary>
+    /// <param name="value">A tensor of any element type.</param>
+    /// <returns>Null for a scalar, and for what is no tensor.</returns>
     private static int? FirstAxis(object? value) =>
         value switch
         {
@@ -35,5 +37,8 @@ public sealed record QuantizationBatch(IReadOnlyCollection<NamedOnnxValue> Input
             _ => null,
         };
 
+    /// <summary>Size of axis 0.</summary>
+    /// <typeparam name="T">The elements' type.</typeparam>
+    /// <param name="tensor">Of any shape.</param>
     private static int? First<T>(Tensor<T> tensor) => tensor.Dimensions.Length == 0 ? null : tensor.Dimensions[0];
 }

@@ -77,7 +77,7 @@ public sealed record QuantizationReport
             text.AppendLine(
                 CultureInfo.InvariantCulture,
                 $"  {Method} ranges over {CalibrationRows:N0} rows, values {Activations}, weights int8 of "
-                    + $"{WeightBits} bits an output channel"
+                    + $"{WeightBits} bits, one scale per output channel"
             );
         foreach (var left in LeftInFloat)
             text.AppendLine($"  in float32: {left.Node} ({left.OpType}): {left.Reason}");

@@ -22,7 +22,10 @@ public sealed class ModelServerOptions
     public string Models { get; set; } = "models";
 
     /// <summary>How often the folder is looked at, in milliseconds; 0 for once, at start.</summary>
-    [Description("Milliseconds between looks for changed models; 0 for one look, at start."), Range(0, 86_400_000)]
+    [
+        Description("Milliseconds between checks for changed models; 0 to check only at the start."),
+        Range(0, 86_400_000)
+    ]
     public int ReloadMilliseconds { get; set; } = 1000;
 
     /// <summary>
@@ -42,7 +45,7 @@ public sealed class ModelServerOptions
     /// <summary>
     /// Requests that may wait for one model version, 1 and up; the next is answered 503. Default: 128.
     /// </summary>
-    [Description("Requests that may wait for one model; the next is answered 503."), Range(1, 1_000_000)]
+    [Description("Requests that may wait for one model; further ones are answered with 503."), Range(1, 1_000_000)]
     public int QueueCapacity { get; set; } = 128;
 
     /// <summary>
@@ -52,7 +55,7 @@ public sealed class ModelServerOptions
     public int Sessions { get; set; } = 1;
 
     /// <summary>Threads of ONNX Runtime for one batch; 0 (the default) for one per core.</summary>
-    [Description("Threads for one batch; 0 for one a core."), Range(0, 1024)]
+    [Description("Threads for one batch; 0 for one per core."), Range(0, 1024)]
     public int Threads { get; set; }
 
     /// <summary>
@@ -65,7 +68,7 @@ public sealed class ModelServerOptions
     /// <summary>
     /// Requests that are read, waited for or answered at the same time; the next is answered 503. Default: 256.
     /// </summary>
-    [Description("Requests in the house at the same time; the next is answered 503."), Range(1, 1_000_000)]
+    [Description("Requests handled at the same time; further ones are answered with 503."), Range(1, 1_000_000)]
     public int MaxConcurrentRequests { get; set; } = 256;
 
     /// <summary>
@@ -108,7 +111,9 @@ public sealed class ModelServerOptions
     /// <summary>How long the server answers requests after it was told to stop and says that it is not ready, in
     /// milliseconds.</summary>
     [
-        Description("Milliseconds that it still takes requests, not ready, after it was told to stop."),
+        Description(
+            "Milliseconds for which requests are still taken after the order to stop, while readiness says no."
+        ),
         Range(0, 600_000)
     ]
     public int DrainMilliseconds { get; set; } = 1000;
@@ -117,7 +122,7 @@ public sealed class ModelServerOptions
     /// How long the requests at hand may take after that, in milliseconds. Default: 25,000, which fits into
     /// Kubernetes' 30 seconds together with draining.
     /// </summary>
-    [Description("Milliseconds that requests may take after that."), Range(0, 3_600_000)]
+    [Description("Milliseconds that requests may take to finish after that."), Range(0, 3_600_000)]
     public int GraceMilliseconds { get; set; } = 25_000;
 
     /// <summary>

@@ -75,6 +75,7 @@ public static class ModelServerServiceExtensions
     }
 
     /// <summary>The limits of a request that the protocol's readers check.</summary>
+    /// <param name="options">What the user allows.</param>
     private static ProtocolLimits LimitsOf(ModelServerOptions options) =>
         new()
         {

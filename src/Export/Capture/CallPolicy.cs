@@ -152,6 +152,7 @@ internal static class CallPolicy
     /// Classifies a method of TorchSharp by its signature: what gives tensors is an operation, what only describes
     /// one is left alone, what reads its numbers is refused.
     /// </summary>
+    /// <param name="method">A method of TorchSharp's assembly.</param>
     private static CallKind OfTorch(MethodInfo method)
     {
         if (method.Name is "Parameter" && method.IsStatic)
@@ -190,6 +191,7 @@ internal static class CallPolicy
         );
 
     /// <summary>Whether a method takes or gives tensors.</summary>
+    /// <param name="method">Any method.</param>
     private static bool Touches(MethodInfo method) =>
         TorchTypes.CarriesTensors(method.ReturnType)
         || method.GetParameters().Any(parameter => TorchTypes.CarriesTensors(parameter.ParameterType));

@@ -107,11 +107,14 @@ internal static class CallWrapper
     /// <summary>
     /// Whether an argument may hold the user's code: a delegate, or a sequence that is computed while it is read.
     /// </summary>
+    /// <param name="type">Of a parameter.</param>
     private static bool IsCode(Type type) =>
         typeof(Delegate).IsAssignableFrom(type)
         || (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IEnumerable<>));
 
     /// <summary>The types on the stack before the call, the receiver first.</summary>
+    /// <param name="callee">The method that is called.</param>
+    /// <returns>Its own object first, where it has one.</returns>
     private static List<Type> ParametersOf(MethodBase callee)
     {
         var parameters = callee.GetParameters().Select(parameter => parameter.ParameterType).ToList();
@@ -125,6 +128,9 @@ internal static class CallWrapper
     }
 
     /// <summary>Puts instrumented delegates and sequences in the place of those given.</summary>
+    /// <param name="il">The wrapper's code.</param>
+    /// <param name="callee">The method that is called.</param>
+    /// <param name="index">Of the call site.</param>
     private static void EmitArguments(ILGenerator il, MethodBase callee, int index)
     {
         var shift = callee.IsStatic || callee.IsConstructor ? 0 : 1;
@@ -138,9 +144,11 @@ internal static class CallWrapper
         }
     }
 
-    /// <summary>
-    /// Calls the instrumented copy of a user's method, or the method itself where there is none.
-    /// </summary>
+    /// <summary>Calls the instrumented copy of a user's method, or the method itself where there is none.</summary>
+    /// <param name="il">The wrapper's code.</param>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="parameters">The wrapper's.</param>
+    /// <param name="index">Of the call site.</param>
     private static void EmitEntry(ILGenerator il, CallSite site, List<Type> parameters, int index)
     {
         var isDelegate = typeof(Delegate).IsAssignableFrom(site.Callee.DeclaringType);
@@ -157,8 +165,8 @@ internal static class CallWrapper
         il.Emit(OpCodes.Brfalse, realCall);
         il.Emit(OpCodes.Ldloc, entry);
         il.Emit(OpCodes.Castclass, site.EntryType!);
-        for (var i = isDelegate ? 1 : 0; i < parameters.Count; i++)
-            il.Emit(OpCodes.Ldarg, (short)i);
+        for (var position = isDelegate ? 1 : 0; position < parameters.Count; position++)
+            il.Emit(OpCodes.Ldarg, (short)position);
         il.Emit(OpCodes.Callvirt, site.EntryType!.GetMethod("Invoke")!);
         il.Emit(OpCodes.Ret);
         il.MarkLabel(realCall);
@@ -168,6 +176,10 @@ internal static class CallWrapper
     /// <summary>
     /// Makes an object of the user's without running its constructor, and runs the instrumented copy of that.
     /// </summary>
+    /// <param name="il">The wrapper's code.</param>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="parameters">The wrapper's.</param>
+    /// <param name="index">Of the call site.</param>
     private static void EmitConstruction(ILGenerator il, CallSite site, List<Type> parameters, int index)
     {
         var made = il.DeclareLocal(site.Callee.DeclaringType!);
@@ -181,13 +193,18 @@ internal static class CallWrapper
         il.Emit(OpCodes.Call, Enter);
         il.Emit(OpCodes.Castclass, site.EntryType!);
         il.Emit(OpCodes.Ldloc, made);
-        for (var i = 0; i < parameters.Count; i++)
-            il.Emit(OpCodes.Ldarg, (short)i);
+        for (var position = 0; position < parameters.Count; position++)
+            il.Emit(OpCodes.Ldarg, (short)position);
         il.Emit(OpCodes.Callvirt, site.EntryType!.GetMethod("Invoke")!);
         il.Emit(OpCodes.Ldloc, made);
     }
 
     /// <summary>A call of TorchSharp between the recorder's Intercept and Record.</summary>
+    /// <param name="il">The wrapper's code.</param>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="parameters">The wrapper's.</param>
+    /// <param name="returns">What the callee gives.</param>
+    /// <param name="index">Of the call site.</param>
     private static void EmitRecorded(ILGenerator il, CallSite site, List<Type> parameters, Type returns, int index)
     {
         var arguments = il.DeclareLocal(typeof(object[]));
@@ -235,10 +252,13 @@ internal static class CallWrapper
     }
 
     /// <summary>The call itself, with the arguments as they came.</summary>
+    /// <param name="il">The wrapper's code.</param>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="count">How many arguments are on the stack.</param>
     private static void EmitRealCall(ILGenerator il, CallSite site, int count)
     {
-        for (var i = 0; i < count; i++)
-            il.Emit(OpCodes.Ldarg, (short)i);
+        for (var index = 0; index < count; index++)
+            il.Emit(OpCodes.Ldarg, (short)index);
         if (site.Callee is ConstructorInfo constructor)
             il.Emit(OpCodes.Newobj, constructor);
         else
@@ -246,24 +266,28 @@ internal static class CallWrapper
     }
 
     /// <summary>Puts the arguments into an array of objects.</summary>
+    /// <param name="il">The wrapper's code.</param>
+    /// <param name="parameters">The wrapper's.</param>
+    /// <param name="arguments">Receives the array.</param>
     private static void PackArguments(ILGenerator il, List<Type> parameters, LocalBuilder arguments)
     {
         il.Emit(OpCodes.Ldc_I4, parameters.Count);
         il.Emit(OpCodes.Newarr, typeof(object));
-        for (var i = 0; i < parameters.Count; i++)
+        for (var position = 0; position < parameters.Count; position++)
         {
             il.Emit(OpCodes.Dup);
-            il.Emit(OpCodes.Ldc_I4, i);
-            EmitBoxed(il, parameters[i], i);
+            il.Emit(OpCodes.Ldc_I4, position);
+            EmitBoxed(il, parameters[position], position);
             il.Emit(OpCodes.Stelem_Ref);
         }
 
         il.Emit(OpCodes.Stloc, arguments);
     }
 
-    /// <summary>
-    /// One argument as an object: references are read, spans become arrays, value types are boxed.
-    /// </summary>
+    /// <summary>One argument as an object: references are read, spans become arrays, value types are boxed.</summary>
+    /// <param name="il">The wrapper's code.</param>
+    /// <param name="type">Of the argument.</param>
+    /// <param name="position">Of the argument.</param>
     private static void EmitBoxed(ILGenerator il, Type type, int position)
     {
         if (type.IsByRef)

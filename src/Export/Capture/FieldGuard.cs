@@ -69,15 +69,15 @@ internal sealed class FieldGuard
     /// <summary>Puts back what is different, and notes the names of what was.</summary>
     public void Restore()
     {
-        for (var i = 0; i < fields.Count; i++)
+        for (var index = 0; index < fields.Count; index++)
         {
-            var (owner, field, value) = fields[i];
+            var (owner, field, value) = fields[index];
             var now = field.GetValue(owner);
             if (value is Tensor { IsInvalid: true } disposed && aliases.Remove(disposed, out var alias))
             {
                 Changed.Add($"{owner.GetType().Name}.{field.Name}");
                 aliases.Add(alias, alias.alias().DetachFromDisposeScope());
-                fields[i] = (owner, field, alias);
+                fields[index] = (owner, field, alias);
                 field.SetValue(owner, alias);
                 continue;
             }
@@ -98,13 +98,15 @@ internal sealed class FieldGuard
     }
 
     /// <summary>Whether a collection holds the same objects in the same order.</summary>
+    /// <param name="collection">A list or an array that a field holds.</param>
+    /// <param name="items">What it held before the call.</param>
     private static bool IsUnchanged(object collection, object?[] items) =>
         ((ICollection)collection).Count == items.Length
         && ((IEnumerable)collection).Cast<object?>().Zip(items).All(pair => AreSame(pair.First, pair.Second));
 
-    /// <summary>
-    /// Whether two items are the same: by value for numbers and texts, by identity for objects.
-    /// </summary>
+    /// <summary>Whether two items are the same: by value for numbers and texts, by identity for objects.</summary>
+    /// <param name="now">What is there.</param>
+    /// <param name="then">What was there.</param>
     private static bool AreSame(object? now, object? then) =>
         (now, then) switch
         {
@@ -115,6 +117,8 @@ internal sealed class FieldGuard
         };
 
     /// <summary>Makes a collection hold some items again.</summary>
+    /// <param name="collection">A list or an array that a field holds.</param>
+    /// <param name="items">What it held before the call.</param>
     private static void Fill(object collection, object?[] items)
     {
         if (collection is Array array)

@@ -88,6 +88,8 @@ internal static class ForwardMethods
         parameter.HasDefaultValue ? parameter.DefaultValue : null;
 
     /// <summary>Whether parameters take some arguments, and have defaults for the rest.</summary>
+    /// <param name="parameters">Of a method.</param>
+    /// <param name="arguments">Those of the caller.</param>
     private static bool Takes(ParameterInfo[] parameters, IReadOnlyList<object?> arguments) =>
         arguments.Count <= parameters.Length
         && parameters.Skip(arguments.Count).All(parameter => parameter.HasDefaultValue)
@@ -100,6 +102,8 @@ internal static class ForwardMethods
             );
 
     /// <summary>Whether one method overrides or hides another.</summary>
+    /// <param name="one">A method.</param>
+    /// <param name="other">Another one.</param>
     private static bool HaveSameParameters(MethodInfo one, MethodInfo other) =>
         one.GetParameters()
             .Select(parameter => parameter.ParameterType)

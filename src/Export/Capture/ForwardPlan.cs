@@ -14,6 +14,8 @@ internal sealed class ForwardPlan
     private readonly Slot[] slots;
 
     /// <summary>Plans a method whose every argument is known.</summary>
+    /// <param name="method">The forward that is called.</param>
+    /// <param name="slots">Where each of its arguments comes from.</param>
     private ForwardPlan(MethodInfo method, Slot[] slots)
     {
         Method = method;
@@ -133,12 +135,12 @@ internal sealed class ForwardPlan
         var slots = new List<Slot>();
         var parameters = method.GetParameters();
         var left = examples;
-        for (var i = 0; i < parameters.Length; i++)
+        for (var position = 0; position < parameters.Length; position++)
         {
-            var parameter = parameters[i];
+            var parameter = parameters[position];
             var type = Nullable.GetUnderlyingType(parameter.ParameterType) ?? parameter.ParameterType;
             var later = parameters
-                .Skip(i + 1)
+                .Skip(position + 1)
                 .Count(other =>
                     typeof(Tensor).IsAssignableFrom(other.ParameterType)
                     && !other.HasDefaultValue
@@ -242,12 +244,15 @@ internal sealed class ForwardPlan
     }
 
     /// <summary>Whether a parameter takes several tensors as an array or list.</summary>
+    /// <param name="type">Of a parameter.</param>
     private static bool IsSequence(Type type) =>
         type != typeof(string)
         && (type == typeof(Tensor[]) || type.IsAssignableFrom(typeof(List<Tensor>)))
         && typeof(IEnumerable).IsAssignableFrom(type);
 
     /// <summary>Number of tensors in a tuple's type; 0 for any other.</summary>
+    /// <param name="type">Of a parameter.</param>
+    /// <returns>How many tensors the tuple holds; 0 where it is none of tensors.</returns>
     private static int TupleArity(Type type) =>
         typeof(ITuple).IsAssignableFrom(type)
         && type.IsGenericType
@@ -257,18 +262,23 @@ internal sealed class ForwardPlan
             : 0;
 
     /// <summary>The tensors as the array or list that a parameter takes.</summary>
+    /// <param name="type">Of the parameter.</param>
+    /// <param name="tensors">Its elements.</param>
     private static object Sequence(Type type, Tensor[] tensors) =>
         type.IsAssignableFrom(typeof(List<Tensor>)) && type != typeof(Tensor[]) ? tensors.ToList() : tensors;
 
     /// <summary>A forward as C# writes it, for an error.</summary>
+    /// <param name="method">A forward.</param>
     private static string Signature(MethodInfo method) =>
         $"forward({string.Join(", ", method.GetParameters().Select(Shown))})";
 
     /// <summary>A parameter as C# writes it.</summary>
+    /// <param name="parameter">Of a forward.</param>
     private static string Shown(ParameterInfo parameter) =>
         $"{Shown(parameter.ParameterType)} {parameter.Name}{(parameter.HasDefaultValue ? " = …" : "")}";
 
     /// <summary>A type as C# writes it.</summary>
+    /// <param name="type">Of a parameter.</param>
     private static string Shown(Type type)
     {
         if (Nullable.GetUnderlyingType(type) is { } inner)

@@ -77,6 +77,9 @@ internal static class IndexedTables
     /// <summary>
     /// The indices and the rows of the table that an operation looks up; null for any other operation.
     /// </summary>
+    /// <param name="trace">What the model did.</param>
+    /// <param name="op">A recorded call.</param>
+    /// <param name="tensors">Values that the call reads.</param>
     private static (int Indices, long Rows)? TableOf(Trace trace, TracedOp op, int[] tensors)
     {
         switch (op.Module)

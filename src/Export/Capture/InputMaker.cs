@@ -65,6 +65,11 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
         new InputMaker([example]).Like(example, shape, random, InputKind.Random, 0);
 
     /// <summary>One tensor of an example's dtype and range, on the processor.</summary>
+    /// <param name="example">What the caller gave.</param>
+    /// <param name="shape">Of the new tensor.</param>
+    /// <param name="random">Gives the numbers.</param>
+    /// <param name="kind">How they are drawn.</param>
+    /// <param name="rows">Rows of the table that integers index; 0 where none is known.</param>
     private Tensor Like(Tensor example, long[] shape, Random random, InputKind kind, long rows)
     {
         using var scope = NewDisposeScope();
@@ -87,9 +92,11 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
         return tensor(made, ScalarType.Float64).reshape(shape).to(example.dtype).MoveToOuterDisposeScope();
     }
 
-    /// <summary>
-    /// Floating-point numbers: all over the example's range, or what the kind asks for.
-    /// </summary>
+    /// <summary>Floating-point numbers: all over the example's range, or what the kind asks for.</summary>
+    /// <param name="made">Receives the numbers.</param>
+    /// <param name="example">Numbers of the caller's tensor.</param>
+    /// <param name="random">Gives what is new.</param>
+    /// <param name="kind">How they are drawn.</param>
     private static void Fill(double[] made, double[] example, Random random, InputKind kind)
     {
         var finite = example.Where(double.IsFinite).DefaultIfEmpty(0).ToArray();
@@ -97,10 +104,10 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
             high = finite.Max();
         if (high - low < 1e-6)
             (low, high) = (low - 1, high + 1); // zeros or ones given as an example say nothing of the range
-        for (var i = 0; i < made.Length; i++)
+        for (var index = 0; index < made.Length; index++)
         {
             var drawn = low + (random.NextDouble() * (high - low));
-            made[i] = kind switch
+            made[index] = kind switch
             {
                 InputKind.Ties => Math.Round(drawn / Math.Max(high, -low) * 2) / 2 * Math.Max(high, -low),
                 InputKind.Zeros => random.Next(4) == 0 ? -0.0 : 0.0,
@@ -124,11 +131,15 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
     }
 
     /// <summary>Booleans as zeros and ones.</summary>
+    /// <param name="made">Receives zeros and ones.</param>
+    /// <param name="example">Numbers of the caller's tensor.</param>
+    /// <param name="random">Gives what is new.</param>
+    /// <param name="kind">How they are drawn.</param>
     private static void FillMask(double[] made, double[] example, Random random, InputKind kind)
     {
-        for (var i = 0; i < made.Length; i++)
+        for (var index = 0; index < made.Length; index++)
         {
-            made[i] = kind switch
+            made[index] = kind switch
             {
                 InputKind.Zeros => 0,
                 InputKind.Ones => 1,
@@ -139,13 +150,20 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
     }
 
     /// <summary>Indices into a table, or the example's own integers in any order.</summary>
+    /// <param name="made">Receives the numbers.</param>
+    /// <param name="example">Numbers of the caller's tensor.</param>
+    /// <param name="random">Gives what is new.</param>
+    /// <param name="rows">Rows of the table that they index; 0 where none is known.</param>
     private static void FillIntegers(double[] made, double[] example, Random random, long rows)
     {
-        for (var i = 0; i < made.Length; i++)
-            made[i] = rows > 0 ? random.NextInt64(rows) : example[random.Next(example.Length)];
+        for (var index = 0; index < made.Length; index++)
+            made[index] = rows > 0 ? random.NextInt64(rows) : example[random.Next(example.Length)];
     }
 
     /// <summary>Integers of up to 40 bits (31 for int32), of both signs.</summary>
+    /// <param name="shape">Of the new tensor.</param>
+    /// <param name="random">Gives the numbers.</param>
+    /// <param name="type">Of its elements.</param>
     private static Tensor Large(long[] shape, Random random, ScalarType type)
     {
         var bits = type == ScalarType.Int64 ? 40 : 31;
@@ -159,6 +177,8 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
     }
 
     /// <summary>The example itself, cut or repeated along the axes that have another size.</summary>
+    /// <param name="example">What the caller gave.</param>
+    /// <param name="shape">Of the new tensor.</param>
     private static Tensor Rows(Tensor example, long[] shape)
     {
         var rows = example.detach().cpu();

@@ -35,9 +35,10 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
         return name;
     }
 
-    /// <summary>
-    /// Gives a made module and its children their paths, and notes what they are.
-    /// </summary>
+    /// <summary>Gives a made module and its children their paths, and notes what they are.</summary>
+    /// <param name="module">What forward made.</param>
+    /// <param name="path">Its name.</param>
+    /// <param name="site">Where it was made.</param>
     private void Add(nn.Module module, string path, CallSite site)
     {
         if (!paths.TryAdd(module, path) || model.Paths.ContainsKey(module))
@@ -59,6 +60,7 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
     }
 
     /// <summary>Whether a module of TorchSharp does something else in train mode.</summary>
+    /// <param name="module">Any.</param>
     private static bool DependsOnMode(nn.Module module)
     {
         var name = module.GetType().Name;
@@ -73,6 +75,7 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
     }
 
     /// <summary>Type, options and weights, so that two runs can be compared.</summary>
+    /// <param name="module">Any.</param>
     private static string Content(nn.Module module)
     {
         var text = new List<string> { module.GetType().FullName! };
@@ -99,6 +102,7 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
     }
 
     /// <summary>An option as text; <c>?</c> for what cannot be compared.</summary>
+    /// <param name="value">Of an option.</param>
     private static string Shown(object? value) =>
         value switch
         {

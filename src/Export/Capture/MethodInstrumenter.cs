@@ -90,9 +90,8 @@ internal sealed class MethodInstrumenter
         return CallWrapper.Build(site, sites.Count - 1, kind);
     }
 
-    /// <summary>
-    /// Whether the compiler made a state machine of a method: it would go on elsewhere.
-    /// </summary>
+    /// <summary>Whether the compiler made a state machine of a method: it would go on elsewhere.</summary>
+    /// <param name="method">The user's.</param>
     private static bool IsAsync(MethodBase method) =>
         method
             .GetCustomAttributes(inherit: false)
@@ -101,6 +100,9 @@ internal sealed class MethodInstrumenter
     /// <summary>
     /// Goes through the IL and gives every token its meaning in the copy; calls that matter go to wrappers.
     /// </summary>
+    /// <param name="method">The user's.</param>
+    /// <param name="code">Its instructions, changed in place.</param>
+    /// <param name="info">Receives the tokens.</param>
     private void Rewrite(MethodBase method, byte[] code, DynamicILInfo info)
     {
         var typeArguments = method.DeclaringType is { IsGenericType: true } generic
@@ -228,9 +230,10 @@ internal sealed class MethodInstrumenter
         code[site.Offset] = (byte)OpCodes.Call.Value; // One byte, as callvirt and newobj are: the wrapper is static.
     }
 
-    /// <summary>
-    /// The whole number that an instruction loads; null for any other instruction.
-    /// </summary>
+    /// <summary>The whole number that an instruction loads; null for any other instruction.</summary>
+    /// <param name="op">The instruction.</param>
+    /// <param name="operand">What stands behind it.</param>
+    /// <returns>Null where it loads no integer.</returns>
     private static long? ConstantOf(OpCode op, ReadOnlySpan<byte> operand)
     {
         if (op.Value is >= 0x16 and <= 0x1E)
@@ -248,12 +251,15 @@ internal sealed class MethodInstrumenter
     }
 
     /// <summary>The metadata token in an instruction's operand.</summary>
+    /// <param name="operand">Four bytes, little-endian.</param>
     private static int Token(ReadOnlySpan<byte> operand) => BinaryPrimitives.ReadInt32LittleEndian(operand);
 
     /// <summary>Writes a token into an instruction's operand.</summary>
     private static void Write(Span<byte> operand, int token) => BinaryPrimitives.WriteInt32LittleEndian(operand, token);
 
     /// <summary>The token of a type, field or method in the copy.</summary>
+    /// <param name="member">A method, field or type.</param>
+    /// <param name="info">The copy's.</param>
     private static int TokenFor(MemberInfo member, DynamicILInfo info) =>
         member switch
         {
@@ -268,6 +274,7 @@ internal sealed class MethodInstrumenter
         };
 
     /// <summary>The local variables' types, as metadata has them.</summary>
+    /// <param name="body">Of the user's method.</param>
     private static byte[] LocalSignature(MethodBody body)
     {
         var signature = SignatureHelper.GetLocalVarSigHelper();
@@ -277,6 +284,8 @@ internal sealed class MethodInstrumenter
     }
 
     /// <summary>The exception clauses in the fat format of ECMA-335, II.25.4.6.</summary>
+    /// <param name="body">Of the user's method.</param>
+    /// <param name="info">The copy's.</param>
     private static byte[] Exceptions(MethodBody body, DynamicILInfo info)
     {
         const int clauseSize = 24;

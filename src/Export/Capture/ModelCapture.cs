@@ -102,6 +102,9 @@ internal sealed class ModelCapture
     /// <summary>
     /// Traces at some sizes with made inputs; integers that forward does not take are replaced by others.
     /// </summary>
+    /// <param name="symbols">Names of the free sizes.</param>
+    /// <param name="point">Their values.</param>
+    /// <param name="run">Makes the numbers of each run others.</param>
     private Trace TraceAt(SizeSymbols symbols, SizePoint point, int run)
     {
         if (run == 0)
@@ -131,6 +134,7 @@ internal sealed class ModelCapture
     }
 
     /// <summary>Traces one run on copies of some tensors.</summary>
+    /// <param name="tensors">The inputs.</param>
     private Trace Trace(Tensor[] tensors)
     {
         using var scope = NewDisposeScope();
@@ -138,9 +142,8 @@ internal sealed class ModelCapture
         return tracer.Trace([.. inputs.Zip(tensors, (input, tensor) => (input.Name, tensor.detach().clone()))]);
     }
 
-    /// <summary>
-    /// Traces a further example of the caller's, once its shapes and dtypes are found to fit.
-    /// </summary>
+    /// <summary>Traces a further example of the caller's, once its shapes and dtypes are found to fit.</summary>
+    /// <param name="example">Inputs of the caller.</param>
     private void AddExample(Tensor[] example)
     {
         var symbols = Exploration.Symbols;

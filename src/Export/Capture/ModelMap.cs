@@ -117,6 +117,7 @@ internal sealed class ModelMap
     }
 
     /// <summary>A field's name as the programmer knows it.</summary>
+    /// <param name="field">Also a property's own, whose name the compiler made.</param>
     private static string FieldName(FieldInfo field)
     {
         // <name>k__BackingField of an automatic property, <name>P of a primary constructor's parameter.
@@ -127,6 +128,9 @@ internal sealed class ModelMap
     }
 
     /// <summary>The modules and the user's objects in a value.</summary>
+    /// <param name="value">What a field holds.</param>
+    /// <param name="name">Of the field.</param>
+    /// <param name="depth">How many collections it lies in.</param>
     private static IEnumerable<(string Name, object Value)> Contents(object? value, string name, int depth)
     {
         const int deepest = 3;
@@ -158,6 +162,7 @@ internal sealed class ModelMap
     }
 
     /// <summary>Whether an array holds numbers, and so no modules.</summary>
+    /// <param name="type">Of a field.</param>
     private static bool IsPlain(Type type) => type.IsArray && type.GetElementType()!.IsPrimitive;
 
     /// <summary>Fields of the user's classes in a type's ancestry.</summary>
@@ -169,6 +174,9 @@ internal sealed class ModelMap
         );
 
     /// <summary>Whole numbers in a value, and in closures and settings inside of it.</summary>
+    /// <param name="value">What a field holds.</param>
+    /// <param name="depth">How many objects it lies in.</param>
+    /// <param name="seen">What was looked at already.</param>
     private static IEnumerable<long> Integers(object? value, int depth, HashSet<object> seen)
     {
         const BindingFlags fields =
@@ -201,6 +209,8 @@ internal sealed class ModelMap
     }
 
     /// <summary>Fields of a type and its ancestors up to TorchSharp's own.</summary>
+    /// <param name="type">Of an object.</param>
+    /// <param name="flags">Which fields.</param>
     private static IEnumerable<FieldInfo> FieldsOf(Type type, BindingFlags flags)
     {
         for (var at = type; at is not null && at != typeof(object) && !TorchTypes.IsTorch(at); at = at.BaseType)
@@ -249,6 +259,8 @@ internal sealed class ModelMap
     }
 
     /// <summary>All registered descendants of a module, with their paths.</summary>
+    /// <param name="module">Where to begin.</param>
+    /// <param name="path">Its own name.</param>
     private static IEnumerable<(string Name, nn.Module Module)> Modules(nn.Module module, string path)
     {
         foreach (var (name, child) in module.named_children())
@@ -266,6 +278,7 @@ internal sealed class ModelMap
     public static string Join(string path, string name) => path.Length == 0 ? name : $"{path}.{name}";
 
     /// <summary>What tells two tensors apart that TorchSharp made several objects for.</summary>
+    /// <param name="tensor">A parameter or a buffer.</param>
     private static (nint, string) MemoryKey(Tensor tensor) =>
         (
             TensorMemory.Address(tensor),
@@ -273,6 +286,8 @@ internal sealed class ModelMap
         );
 
     /// <summary>Adds a parameter or buffer under its key.</summary>
+    /// <param name="name">Of the tensor.</param>
+    /// <param name="tensor">A parameter, a buffer, or what a field holds.</param>
     private void Add(string name, Tensor tensor)
     {
         if (tensor is null)

@@ -123,10 +123,12 @@ internal sealed class ModelTracer : IDisposable
     }
 
     /// <summary>One call of forward itself.</summary>
+    /// <param name="inputs">For forward.</param>
     private Tensor[] Call(IReadOnlyList<Tensor> inputs) =>
         Copies(ForwardResult.Flatten(plan.Call(model, inputs)).Select(pair => pair.Tensor));
 
     /// <summary>Copies on the processor, contiguous, that belong to no dispose scope.</summary>
+    /// <param name="tensors">What forward may change in place.</param>
     private static Tensor[] Copies(IEnumerable<Tensor> tensors) =>
         [.. tensors.Select(tensor => tensor.detach().cpu().contiguous().clone().DetachFromDisposeScope())];
 

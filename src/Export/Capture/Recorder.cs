@@ -235,12 +235,16 @@ internal sealed class Recorder
         );
 
     /// <summary>What is done with a site's call.</summary>
+    /// <param name="site">Where the call stands.</param>
     private static CallKind KindOf(CallSite site) =>
         site.Callee is ConstructorInfo constructor
             ? CallPolicy.ClassifyConstruction(constructor)
             : CallPolicy.Classify(site.Callee);
 
     /// <summary>A refusal that names the module and the source line.</summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="reason">What cannot be exported, and what to do.</param>
+    /// <param name="cause">What was thrown; null for nothing.</param>
     private ExportException Refuse(CallSite site, string reason, Exception? cause = null) =>
         new(Path, site.Place, reason, cause);
 
@@ -250,6 +254,10 @@ internal sealed class Recorder
     /// Calls a module: as one operation where it has a lowering, child by child where it is a Sequential, else by
     /// entering its forward.
     /// </summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="module">What is called.</param>
+    /// <param name="reached">The forward that the call reaches; null where it is not known.</param>
+    /// <param name="arguments">Those of the call.</param>
     private object? CallModule(CallSite site, nn.Module module, MethodInfo? reached, object?[] arguments)
     {
         CheckDepth(site);
@@ -283,6 +291,7 @@ internal sealed class Recorder
     }
 
     /// <summary>Whether a module is one of TorchSharp's typed Sequentials.</summary>
+    /// <param name="module">Any.</param>
     private static bool IsGenericSequential(nn.Module module)
     {
         for (var type = module.GetType(); type is not null; type = type.BaseType)
@@ -299,6 +308,9 @@ internal sealed class Recorder
     }
 
     /// <summary>Calls the children one after another, each with what the one before gave.</summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="module">A Sequential.</param>
+    /// <param name="arguments">Those of the call.</param>
     private object? RunSequential(CallSite site, nn.Module module, object?[] arguments)
     {
         var value = arguments[1..];
@@ -340,11 +352,15 @@ internal sealed class Recorder
     }
 
     /// <summary>Whether a leaf changes its argument. Dropout is nothing in eval mode, in place or not.</summary>
+    /// <param name="module">Any.</param>
     private static bool IsInPlaceModule(nn.Module module) =>
         !module.GetType().Name.Contains("Dropout", StringComparison.Ordinal)
         && Lowering.ModuleFields.Bool(module, false, "inplace", "_inplace");
 
     /// <summary>Runs the instrumented copy of a user's forward.</summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="forward">The user's.</param>
+    /// <param name="arguments">Those of the call.</param>
     private object? EnterForward(CallSite site, MethodInfo forward, object?[] arguments)
     {
         try
@@ -363,8 +379,12 @@ internal sealed class Recorder
         }
     }
 
-    /// <summary>The copy of a user's method; null for one that cannot be copied and has nothing to do with
-    /// tensors.</summary>
+    /// <summary>
+    /// The copy of a user's method; null for one that cannot be copied and has nothing to do with tensors.
+    /// </summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="method">The user's.</param>
+    /// <returns>Null where it has no code of its own.</returns>
     private DynamicMethod? Copy(CallSite site, MethodBase method)
     {
         try
@@ -421,9 +441,9 @@ internal sealed class Recorder
             );
         var parameters = method.GetParameters();
         var shift = method.IsStatic ? 0 : 1;
-        for (var i = 0; i < parameters.Length && i + shift < arguments.Length; i++)
+        for (var position = 0; position < parameters.Length && position + shift < arguments.Length; position++)
         {
-            if (parameters[i].Name is "out" or "@out" && arguments[i + shift] is Tensor)
+            if (parameters[position].Name is "out" or "@out" && arguments[position + shift] is Tensor)
                 throw Refuse(
                     site,
                     $"{site.CalleeName} writes into its `out` argument. Use the returned tensor instead."
@@ -444,6 +464,8 @@ internal sealed class Recorder
     }
 
     /// <summary>What the model has registered is not disposed: nothing could put it back.</summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="target">What is disposed.</param>
     private void CheckDispose(CallSite site, Tensor target)
     {
         if (model.FindParameter(target) is ({ } name, { } own) && ReferenceEquals(own, target))
@@ -454,8 +476,12 @@ internal sealed class Recorder
             );
     }
 
-    /// <summary>What a graph cannot keep is not changed: parameters. Buffers may be written: whether that means
-    /// anything is found out later.</summary>
+    /// <summary>
+    /// What a graph cannot keep is not changed: parameters. Buffers may be written: whether that means anything is
+    /// found out later.
+    /// </summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="target">What is written into.</param>
     private void CheckWrite(CallSite site, Tensor target)
     {
         if (states.ExternalRoot(target) is not { } root || !root.Tensor.TryGetTarget(out var tensor))
@@ -480,6 +506,8 @@ internal sealed class Recorder
     /// The tensor that a method changes: its receiver, or the argument of a function with <c>inplace: true</c>; null
     /// for none.
     /// </summary>
+    /// <param name="method">The operation.</param>
+    /// <param name="arguments">Those of the call.</param>
     private static Tensor? InPlaceTarget(MethodBase method, object?[] arguments)
     {
         var first = arguments.OfType<Tensor>().FirstOrDefault();
@@ -496,6 +524,8 @@ internal sealed class Recorder
     }
 
     /// <summary>Results that are the arguments keep their values.</summary>
+    /// <param name="arguments">Those of the call.</param>
+    /// <param name="result">What it gave.</param>
     private void PassThrough(object?[] arguments, object? result)
     {
         // The dispose-scope helpers return their argument, or several of them, in order.
@@ -504,6 +534,7 @@ internal sealed class Recorder
     }
 
     /// <summary>What <see cref="Begin"/> noted for a call.</summary>
+    /// <param name="arguments">Those of the call.</param>
     private object?[] Begun(object?[] arguments)
     {
         // What was begun later threw, and forward caught it.
@@ -513,6 +544,7 @@ internal sealed class Recorder
     }
 
     /// <summary>All tensors among some arguments, also in lists and indices.</summary>
+    /// <param name="arguments">Those of the call, lists and tuples included.</param>
     private static Tensor[] TensorsOf(object?[] arguments) =>
         [.. arguments.SelectMany(argument => ForwardResult.Flatten(argument).Select(pair => pair.Tensor))];
 
@@ -558,6 +590,8 @@ internal sealed class Recorder
     }
 
     /// <summary>The tensors of a leaf that forward computed and put there: normalized weights.</summary>
+    /// <param name="module">A module whose parameters forward may have replaced.</param>
+    /// <param name="site">Where the call stands.</param>
     private IReadOnlyDictionary<string, ValueRef> ComputedTensors(nn.Module module, CallSite site)
     {
         // By the properties: a module that is given another weight still names the old one.
@@ -579,8 +613,12 @@ internal sealed class Recorder
             );
     }
 
-    /// <summary>Multiply-adds of an operation, roughly: each number of the result is a sum over a row of the weight
-    /// or matrix.</summary>
+    /// <summary>
+    /// Multiply-adds of an operation, roughly: each number of the result is a sum over a row of the weight or matrix.
+    /// </summary>
+    /// <param name="module">What is called; null for an operation.</param>
+    /// <param name="inputs">What it reads.</param>
+    /// <param name="results">What it gives.</param>
     private double WorkOf(nn.Module? module, Tensor[] inputs, IEnumerable<Tensor> results)
     {
         var weights = module is null
@@ -600,9 +638,8 @@ internal sealed class Recorder
         return results.Sum(result => result.numel() * (1 + terms));
     }
 
-    /// <summary>
-    /// Runs the garbage collector once enough native memory has been left behind.
-    /// </summary>
+    /// <summary>Runs the garbage collector once enough native memory has been left behind.</summary>
+    /// <param name="results">Of the last call.</param>
     private void CollectNowAndThen(Tensor[] results)
     {
         // Native memory is invisible to the collector: without this a large network keeps every intermediate tensor

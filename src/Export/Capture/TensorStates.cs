@@ -85,21 +85,21 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     {
         var shapes = results.Select(result => (result.shape, result.dtype)).ToArray();
         var isFromInput = inputs.Any(IsFromInput) && !MakesOwnNumbers(op);
-        for (var i = 0; i < results.Count; i++)
+        for (var position = 0; position < results.Count; position++)
         {
-            var link = LinkOf(op, inputs, results[i], i, shapes);
+            var link = LinkOf(op, inputs, results[position], position, shapes);
             TracedValue? value = null;
             if (op.Parts is null || link is null)
             {
-                value = NewValue(ValueKind.Result, "", results[i].shape, results[i].dtype);
-                op.Results[i] = value.Id;
-                OnValue?.Invoke(value.Id, results[i]);
+                value = NewValue(ValueKind.Result, "", results[position].shape, results[position].dtype);
+                op.Results[position] = value.Id;
+                OnValue?.Invoke(value.Id, results[position]);
             }
 
             var memory = link?.Source.Memory ?? new SharedMemory { IsExternal = false };
-            var state = NewState(results[i], value, memory, link);
+            var state = NewState(results[position], value, memory, link);
             state.IsFromInput = isFromInput;
-            states.AddOrUpdate(results[i], state);
+            states.AddOrUpdate(results[position], state);
         }
     }
 
@@ -133,9 +133,8 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         return state;
     }
 
-    /// <summary>
-    /// Whether an operation takes shape and dtype from its input, and not its numbers.
-    /// </summary>
+    /// <summary>Whether an operation takes shape and dtype from its input, and not its numbers.</summary>
+    /// <param name="op">A recorded call.</param>
     private static bool MakesOwnNumbers(TracedOp op) =>
         op.Method.Name
             is "zeros_like"
@@ -244,6 +243,9 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     // ---- memory that is seen several times -----------------------------------------------------------------------------------
 
     /// <summary>Brings a tensor up to date with the writes into its memory.</summary>
+    /// <param name="state">What is about to be read.</param>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="path">Of the module.</param>
     private void Refresh(TensorState state, CallSite site, string path)
     {
         var memory = state.Memory;
@@ -260,6 +262,9 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     }
 
     /// <summary>Brings the tensors that a written view is a view of up to date.</summary>
+    /// <param name="written">What was changed in place.</param>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="path">Of the module.</param>
     private void WriteBack(TensorState written, CallSite site, string path)
     {
         for (var at = written; at.Link is { } link; at = link.Source)
@@ -368,6 +373,9 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     }
 
     /// <summary>An argument with one value in the place of another.</summary>
+    /// <param name="argument">Of a recorded call.</param>
+    /// <param name="old">A value's number.</param>
+    /// <param name="current">The number that stands for it now.</param>
     private static object? Replace(object? argument, int old, int current) =>
         argument switch
         {

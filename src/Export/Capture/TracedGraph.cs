@@ -229,7 +229,7 @@ internal sealed class TracedGraph
                 yield return Points[0].With(symbol, size);
         }
 
-        for (var i = 0; i < 2000; i++)
+        for (var index = 0; index < 2000; index++)
             yield return new SizePoint([.. Symbols.Names.Select(_ => random.NextInt64(1, (2 * largest) + 16))]);
     }
 }

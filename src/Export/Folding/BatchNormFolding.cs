@@ -173,8 +173,11 @@ internal sealed class BatchNormFolding
             bias = graph.Initializers[norm.Inputs[2]];
         double[] g = TensorBytes.ToDoubles(weight),
             b = TensorBytes.ToDoubles(bias);
-        for (var c = 0; c < g.Length; c++)
-            (g[c], b[c]) = (after.ScaleOf(c) * g[c], (after.ScaleOf(c) * b[c]) + after.ShiftOf(c));
+        for (var channel = 0; channel < g.Length; channel++)
+            (g[channel], b[channel]) = (
+                after.ScaleOf(channel) * g[channel],
+                (after.ScaleOf(channel) * b[channel]) + after.ShiftOf(channel)
+            );
         foreach (
             var (at, name, values) in ((int, string, double[])[])
                 [(1, $"{norm.Name}.weight:chain", g), (2, $"{norm.Name}.bias:chain", b)]

@@ -32,10 +32,10 @@ internal sealed record ChannelAffine(double[] Scale, double[] Shift)
     {
         var scale = new double[g.Length];
         var shift = new double[g.Length];
-        for (var i = 0; i < g.Length; i++)
+        for (var index = 0; index < g.Length; index++)
         {
-            scale[i] = g[i] / Math.Sqrt(v[i] + eps);
-            shift[i] = b[i] - (m[i] * scale[i]);
+            scale[index] = g[index] / Math.Sqrt(v[index] + eps);
+            shift[index] = b[index] - (m[index] * scale[index]);
         }
 
         return new ChannelAffine(scale, shift);
@@ -49,10 +49,10 @@ internal sealed record ChannelAffine(double[] Scale, double[] Shift)
         var channels = Math.Max(Channels, next.Channels);
         var scale = new double[channels];
         var shift = new double[channels];
-        for (var c = 0; c < channels; c++)
+        for (var channel = 0; channel < channels; channel++)
         {
-            scale[c] = next.ScaleOf(c) * ScaleOf(c);
-            shift[c] = (next.ScaleOf(c) * ShiftOf(c)) + next.ShiftOf(c);
+            scale[channel] = next.ScaleOf(channel) * ScaleOf(channel);
+            shift[channel] = (next.ScaleOf(channel) * ShiftOf(channel)) + next.ShiftOf(channel);
         }
 
         return new ChannelAffine(scale, shift);

@@ -69,13 +69,13 @@ internal static class GraphCleaner
     private static void RemoveDead(OnnxGraph graph)
     {
         var needed = graph.Outputs.Select(output => output.Name).ToHashSet(StringComparer.Ordinal);
-        for (var i = graph.Nodes.Count - 1; i >= 0; i--)
+        for (var index = graph.Nodes.Count - 1; index >= 0; index--)
         {
-            var node = graph.Nodes[i];
+            var node = graph.Nodes[index];
             if (node.Outputs.Any(needed.Contains))
                 needed.UnionWith(node.Inputs);
             else
-                graph.Nodes.RemoveAt(i);
+                graph.Nodes.RemoveAt(index);
         }
 
         foreach (var name in graph.Initializers.Keys.Where(name => !needed.Contains(name)).ToArray())

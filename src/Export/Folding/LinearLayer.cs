@@ -167,14 +167,14 @@ internal sealed class LinearLayer
             var from = MemoryMarshal.Cast<byte, float>(weight.Data.Span);
             var bytes = new byte[weight.Data.Length];
             var to = MemoryMarshal.Cast<byte, float>(bytes.AsSpan());
-            for (var i = 0; i < from.Length; i++)
-                to[i] = (float)Scaled(from[i], i);
+            for (var index = 0; index < from.Length; index++)
+                to[index] = (float)Scaled(from[index], index);
             return weight with { Data = bytes };
         }
 
         var values = TensorBytes.ToDoubles(weight);
-        for (var i = 0; i < values.Length; i++)
-            values[i] = Scaled(values[i], i);
+        for (var index = 0; index < values.Length; index++)
+            values[index] = Scaled(values[index], index);
         return TensorBytes.FromDoubles(weight.Name, weight.Type, weight.Dims, values);
     }
 
@@ -192,15 +192,15 @@ internal sealed class LinearLayer
         if (!Before.ShiftsNothing)
         {
             var values = TensorBytes.ToDoubles(weight);
-            for (var i = 0; i < values.Length; i++)
+            for (var index = 0; index < values.Length; index++)
             {
-                var (output, input) = ChannelsOf(i);
-                sums[output] += values[i] * Before.ShiftOf(input);
+                var (output, input) = ChannelsOf(index);
+                sums[output] += values[index] * Before.ShiftOf(input);
             }
         }
 
-        for (var o = 0; o < sums.Length; o++)
-            sums[o] = (After.ScaleOf(o) * sums[o]) + After.ShiftOf(o);
+        for (var channel = 0; channel < sums.Length; channel++)
+            sums[channel] = (After.ScaleOf(channel) * sums[channel]) + After.ShiftOf(channel);
         return sums;
     }
 

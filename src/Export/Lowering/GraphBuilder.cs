@@ -505,21 +505,21 @@ internal sealed class GraphBuilder
                 $"OutputNames has {outputNames.Count} names, and forward returns {traced.Outputs.Count} "
                     + $"tensors ({string.Join(", ", traced.Outputs.Select(output => output.Name))})"
             );
-        for (var i = 0; i < traced.Outputs.Count; i++)
+        for (var position = 0; position < traced.Outputs.Count; position++)
         {
-            var (defaultName, id) = traced.Outputs[i];
+            var (defaultName, id) = traced.Outputs[position];
             if (IsComplex(id))
                 throw new ExportException(
                     "",
                     null,
-                    $"the output '{outputNames?[i] ?? defaultName}' is of complex numbers, which ONNX Runtime has none of. "
+                    $"the output '{outputNames?[position] ?? defaultName}' is of complex numbers, which ONNX Runtime has none of. "
                         + "Return view_as_real(…) of it."
                 );
             bool IsTaken(string candidate) =>
                 Graph.Inputs.Any(input => input.Name == candidate)
                 || Graph.Outputs.Any(output => output.Name == candidate)
                 || Graph.Initializers.ContainsKey(candidate);
-            var name = outputNames?[i] ?? defaultName;
+            var name = outputNames?[position] ?? defaultName;
             if (outputNames is not null && IsTaken(name))
                 throw new ExportException(
                     "",

@@ -42,8 +42,8 @@ public sealed class LoweringContext
         var shift = op.Method.IsStatic ? 0 : 1;
         if (shift == 1)
             arguments["self"] = op.Arguments[0];
-        for (var i = 0; i < parameters.Length && i + shift < op.Arguments.Length; i++)
-            arguments[parameters[i].Name!] = op.Arguments[i + shift];
+        for (var position = 0; position < parameters.Length && position + shift < op.Arguments.Length; position++)
+            arguments[parameters[position].Name!] = op.Arguments[position + shift];
     }
 
     /// <summary>The opset that is written.</summary>
@@ -571,10 +571,10 @@ public sealed class LoweringContext
             }
         }
 
-        for (var i = 0; i < results.Length; i++)
+        for (var position = 0; position < results.Length; position++)
         {
-            if (results[i] is null)
-                throw Refuse($"the lowering gave no value for result {i}");
+            if (results[position] is null)
+                throw Refuse($"the lowering gave no value for result {position}");
         }
     }
 

@@ -61,9 +61,9 @@ internal static class ElfMender
         var names = Section(elf, table + (namesIndex * entrySize));
         Range? strings = null,
             needs = null;
-        for (var i = 0; i < count; i++)
+        for (var index = 0; index < count; index++)
         {
-            var header = table + (i * entrySize);
+            var header = table + (index * entrySize);
             var nameOffset = BinaryPrimitives.ReadInt32LittleEndian(elf[header..]);
             var all = elf[names];
             if (nameOffset < 0 || nameOffset >= all.Length)
@@ -132,7 +132,7 @@ internal static class ElfMender
         {
             int count = BinaryPrimitives.ReadUInt16LittleEndian(Slice(needs, need + 2, 2));
             var aux = need + BinaryPrimitives.ReadInt32LittleEndian(Slice(needs, need + 8, 4));
-            for (var i = 0; i < count; i++)
+            for (var index = 0; index < count; index++)
             {
                 var hash = Slice(needs, aux, 4);
                 if (BinaryPrimitives.ReadUInt32LittleEndian(hash) == from)
@@ -164,9 +164,9 @@ internal static class ElfMender
     internal static uint ElfHash(string name)
     {
         uint hash = 0;
-        foreach (var c in name)
+        foreach (var letter in name)
         {
-            hash = (hash << 4) + c;
+            hash = (hash << 4) + letter;
             var high = hash & 0xF000_0000;
             hash = (hash ^ (high >> 24)) & ~high;
         }

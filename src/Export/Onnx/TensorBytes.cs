@@ -104,8 +104,8 @@ internal static class TensorBytes
         where T : struct
     {
         var result = new double[values.Length];
-        for (var i = 0; i < values.Length; i++)
-            result[i] = convert(values[i]);
+        for (var index = 0; index < values.Length; index++)
+            result[index] = convert(values[index]);
         return result;
     }
 }

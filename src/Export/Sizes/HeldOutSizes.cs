@@ -42,7 +42,7 @@ internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
 
         if (!isCheap)
             yield break;
-        for (var i = 0; i < (hasFormulas ? 40 : 6); i++)
+        for (var index = 0; index < (hasFormulas ? 40 : 6); index++)
             yield return
             [
                 .. Enumerable.Range(0, 4).Select(_ => Point(random.NextInt64(1, 40), 0.1 + (2 * random.NextDouble()))),

@@ -74,15 +74,15 @@ internal static class NumberSolver
     private static long[]? Integers(double[] values, double precision)
     {
         var whole = new long[values.Length];
-        for (var i = 0; i < whole.Length; i++)
+        for (var index = 0; index < whole.Length; index++)
         {
-            var rounded = Math.Round(values[i]);
+            var rounded = Math.Round(values[index]);
             if (
                 !(Math.Abs(rounded) < 1e9)
-                || Math.Abs(rounded - values[i]) > 4 * precision * Math.Max(1, Math.Abs(rounded))
+                || Math.Abs(rounded - values[index]) > 4 * precision * Math.Max(1, Math.Abs(rounded))
             )
                 return null;
-            whole[i] = (long)rounded;
+            whole[index] = (long)rounded;
         }
 
         return whole;
@@ -181,12 +181,12 @@ internal static class NumberSolver
         if (withOffset)
             (scale, offset) = (Rounded(scale), Rounded(offset));
         var largest = values.Max(Math.Abs);
-        for (var i = 0; i < values.Length; i++)
+        for (var index = 0; index < values.Length; index++)
         {
             if (
                 !(
-                    Math.Abs((scale * arguments[i]) + offset - values[i])
-                    <= precision * Math.Max(Math.Abs(values[i]), withOffset ? largest : 0)
+                    Math.Abs((scale * arguments[index]) + offset - values[index])
+                    <= precision * Math.Max(Math.Abs(values[index]), withOffset ? largest : 0)
                 )
             )
                 return null;

@@ -112,8 +112,10 @@ internal sealed class SizeExploration
         return example.Trace.LargestResult * rows * Math.Pow(Math.Max(1, grown), Math.Max(1, power)) > LargestResult;
     }
 
-    /// <summary>How many times the example's numbers a row of the inputs has at a point, and how many times its
-    /// rows.</summary>
+    /// <summary>
+    /// How many times the example's numbers a row of the inputs has at a point, and how many times its rows.
+    /// </summary>
+    /// <param name="point">Sizes.</param>
     private (double PerRow, double Rows) Growth(SizePoint point)
     {
         double Numbers(SizePoint at) =>
@@ -250,15 +252,18 @@ internal sealed class SizeExploration
     // ---- points at which every axis has another size -------------------------------------------------------------------------
 
     /// <summary>Traces points at which all axes move, until three run; gives how many did.</summary>
+    /// <param name="mostTries">After so many it gives up.</param>
+    /// <returns>How many points ran.</returns>
     private int TrySpread(int mostTries)
     {
         var ran = 0;
-        for (var k = 0; k < mostTries && ran < 3; k++)
-            ran += Try(SpreadPoint(k)) ? 1 : 0;
+        for (var position = 0; position < mostTries && ran < 3; position++)
+            ran += Try(SpreadPoint(position)) ? 1 : 0;
         return ran;
     }
 
     /// <summary>A point at which every axis has another size, as large as is affordable.</summary>
+    /// <param name="k">Number of the try.</param>
     private SizePoint SpreadPoint(int k)
     {
         // What would be too large is tried smaller.
@@ -268,9 +273,9 @@ internal sealed class SizeExploration
         return point;
     }
 
-    /// <summary>
-    /// A point at which every axis has another size, at a share of what is wished.
-    /// </summary>
+    /// <summary>A point at which every axis has another size, at a share of what is wished.</summary>
+    /// <param name="k">Number of the try.</param>
+    /// <param name="share">How far from the example, 0 to 1.</param>
     private SizePoint SpreadPoint(int k, double share)
     {
         var sizes = new long[Symbols.Names.Count];
@@ -291,6 +296,7 @@ internal sealed class SizeExploration
     }
 
     /// <summary>Where the sizes of a symbol should lie, in the order of use.</summary>
+    /// <param name="symbol">A free size.</param>
     private IReadOnlyList<double> Wishes(int symbol)
     {
         var size = Symbols.Example[symbol];
@@ -310,8 +316,12 @@ internal sealed class SizeExploration
             : [size + 3, up, Math.Max(1, size - 2), far, (2 * size) + 1, size + 12];
     }
 
-    /// <summary>A size at least a step away from all sizes that other symbols have at this point or had in the first
-    /// traces.</summary>
+    /// <summary>
+    /// A size at least a step away from all sizes that other symbols have at this point or had in the first traces.
+    /// </summary>
+    /// <param name="symbol">A free size.</param>
+    /// <param name="size">What is wished for.</param>
+    /// <param name="others">Sizes that it must differ from.</param>
     private long Apart(int symbol, long size, long[] others)
     {
         var domain = domains[symbol];
@@ -335,6 +345,7 @@ internal sealed class SizeExploration
     // ---- what an axis takes --------------------------------------------------------------------------------------------------
 
     /// <summary>Learns of each axis what sizes it takes, alone or tied to others.</summary>
+    /// <param name="mayFix">Whether a size that does not move may become fixed.</param>
     private void LearnDomains(bool mayFix)
     {
         for (var symbol = 0; symbol < Symbols.Names.Count; symbol++)
@@ -353,8 +364,10 @@ internal sealed class SizeExploration
         }
     }
 
-    /// <summary>Moves some symbols of one size together, others at the example's; null where nothing but the example
-    /// works.</summary>
+    /// <summary>
+    /// Moves some symbols of one size together, others at the example's; null where nothing but the example works.
+    /// </summary>
+    /// <param name="together">Symbols that move as one.</param>
     private SizeDomain? Learn(IReadOnlyList<int> together)
     {
         var size = Symbols.Example[together[0]];
@@ -397,9 +410,10 @@ internal sealed class SizeExploration
         }
     }
 
-    /// <summary>
-    /// The largest size that works above the example's; no limit where none was found.
-    /// </summary>
+    /// <summary>The largest size that works above the example's; no limit where none was found.</summary>
+    /// <param name="size">One that works.</param>
+    /// <param name="step">Between sizes that are tried.</param>
+    /// <param name="moves">Whether a size works.</param>
     private long HighestAbove(long size, long step, Func<long, bool> moves)
     {
         var works = size + step;
@@ -415,6 +429,9 @@ internal sealed class SizeExploration
     }
 
     /// <summary>The smallest size that works below the example's.</summary>
+    /// <param name="size">One that works.</param>
+    /// <param name="step">Between sizes that are tried.</param>
+    /// <param name="moves">Whether a size works.</param>
     private static long LowestBelow(long size, long step, Func<long, bool> moves)
     {
         var near = size % step == 0 ? step : size % step;
@@ -424,6 +441,10 @@ internal sealed class SizeExploration
     }
 
     /// <summary>The last size that works between one that does and one that does not, by halving.</summary>
+    /// <param name="works">A size that works.</param>
+    /// <param name="fails">One that does not.</param>
+    /// <param name="step">Between sizes that are tried.</param>
+    /// <param name="moves">Whether a size works.</param>
     private static long Boundary(long works, long fails, long step, Func<long, bool> moves)
     {
         while (Math.Abs(fails - works) > Math.Abs(step))
@@ -440,8 +461,10 @@ internal sealed class SizeExploration
         return works;
     }
 
-    /// <summary>Moves a stuck symbol with others of its size: of other inputs first, then of its own, then all of
-    /// them.</summary>
+    /// <summary>
+    /// Moves a stuck symbol with others of its size: of other inputs first, then of its own, then all of them.
+    /// </summary>
+    /// <param name="symbol">One that does not move alone.</param>
     private bool TryTies(int symbol)
     {
         var alike = Enumerable
@@ -467,6 +490,8 @@ internal sealed class SizeExploration
     }
 
     /// <summary>Fixes an axis that does not move, or refuses where the caller freed it.</summary>
+    /// <param name="symbol">One that does not move.</param>
+    /// <param name="mayFix">Whether it may become fixed.</param>
     private void FixOrRefuse(int symbol, bool mayFix)
     {
         var reason =
@@ -496,6 +521,7 @@ internal sealed class SizeExploration
     }
 
     /// <summary>Begins again with other symbols; the example's trace stays.</summary>
+    /// <param name="symbols">Those that are still free.</param>
     private void Restart(SizeSymbols symbols)
     {
         Symbols = symbols;
@@ -507,6 +533,7 @@ internal sealed class SizeExploration
     }
 
     /// <summary>Fixes or refuses axes that have one size in all traces.</summary>
+    /// <param name="mayFix">Whether one that did not may become fixed.</param>
     private void CheckEverySymbolMoved(bool mayFix)
     {
         for (var symbol = 0; symbol < Symbols.Names.Count; symbol++)
@@ -553,6 +580,8 @@ internal sealed class SizeExploration
     }
 
     /// <summary>The n-th smallest size of an axis.</summary>
+    /// <param name="symbol">A free size.</param>
+    /// <param name="round">Of the search.</param>
     private long? SmallSize(int symbol, int round)
     {
         var domain = domains[symbol];
@@ -562,6 +591,7 @@ internal sealed class SizeExploration
     }
 
     /// <summary>A point at which axes are equal as far as they may be.</summary>
+    /// <param name="round">Of the search.</param>
     private SizePoint EqualPoint(int round)
     {
         var size = Symbols.Example.Sizes.Max() + round;
@@ -573,6 +603,7 @@ internal sealed class SizeExploration
     }
 
     /// <summary>Sizes drawn evenly by their logarithms, so that a small one meets a large one.</summary>
+    /// <param name="round">Of the search.</param>
     private SizePoint RandomPoint(int round) =>
         new([
             .. Enumerable
@@ -589,6 +620,7 @@ internal sealed class SizeExploration
         ]);
 
     /// <summary>Some axes small, the others large, by turns.</summary>
+    /// <param name="round">Of the search.</param>
     private SizePoint CornerPoint(int round) =>
         new([
             .. Enumerable

@@ -89,10 +89,10 @@ internal sealed class SizeSymbols
     /// <param name="symbol">One of the symbols.</param>
     public int IndexOf(string symbol)
     {
-        for (var i = 0; i < Names.Count; i++)
+        for (var index = 0; index < Names.Count; index++)
         {
-            if (Names[i] == symbol)
-                return i;
+            if (Names[index] == symbol)
+                return index;
         }
 
         throw new ArgumentException($"no symbol {symbol}");

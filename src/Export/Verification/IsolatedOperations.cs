@@ -148,12 +148,12 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
         var made = new List<string>();
         foreach (var node in proto.Graph.Node)
         {
-            for (var i = 0; i < node.Output.Count; i++)
+            for (var position = 0; position < node.Output.Count; position++)
             {
-                if (!fed.ContainsKey(node.Output[i]))
+                if (!fed.ContainsKey(node.Output[position]))
                     continue;
-                made.Add(node.Output[i]);
-                node.Output[i] += Suffix;
+                made.Add(node.Output[position]);
+                node.Output[position] += Suffix;
             }
         }
 

@@ -359,17 +359,17 @@ internal sealed class ModelVerifier : IDisposable
 
         try
         {
-            for (var i = 0; i < one.Expected.Length; i++)
+            for (var index = 0; index < one.Expected.Length; index++)
             {
-                var allowed = Math.Max(relativeTolerance, precisions[i]);
-                var comparison = TensorComparer.Compare(actual[i], one.Expected[i], allowed);
+                var allowed = Math.Max(relativeTolerance, precisions[index]);
+                var comparison = TensorComparer.Compare(actual[index], one.Expected[index], allowed);
                 if (comparison.Difference is not null)
                     return new ParityException(
                         "the exported graph does not compute what the module computes. Output "
-                            + $"'{ort.OutputNames[i]}', {run}: {comparison.Difference}. {Environment}"
+                            + $"'{ort.OutputNames[index]}', {run}: {comparison.Difference}. {Environment}"
                     );
                 if (!one.IsSpecial)
-                    Merge(ort.OutputNames[i], comparison, allowed);
+                    Merge(ort.OutputNames[index], comparison, allowed);
             }
 
             return null;

@@ -56,18 +56,20 @@ internal static class TensorComparer
         double largest = 0,
             relative = 0;
         string? difference = null;
-        for (var i = 0; i < want.Length; i++)
+        for (var index = 0; index < want.Length; index++)
         {
-            var isSpecial = !double.IsFinite(want[i]) || !double.IsFinite(got[i]);
-            var error = isSpecial ? (Same(got[i], want[i]) ? 0 : double.PositiveInfinity) : Math.Abs(got[i] - want[i]);
+            var isSpecial = !double.IsFinite(want[index]) || !double.IsFinite(got[index]);
+            var error = isSpecial
+                ? (Same(got[index], want[index]) ? 0 : double.PositiveInfinity)
+                : Math.Abs(got[index] - want[index]);
             if (error > largest)
                 largest = error;
             if (error == 0)
                 continue;
-            if (Math.Abs(want[i]) > 0.01 * tolerance.Largest)
-                relative = Math.Max(relative, error / Math.Abs(want[i]));
-            if (difference is null && error > tolerance.At(i))
-                difference = Describe(i, expected.shape, got[i], want[i], error, tolerance.At(i));
+            if (Math.Abs(want[index]) > 0.01 * tolerance.Largest)
+                relative = Math.Max(relative, error / Math.Abs(want[index]));
+            if (difference is null && error > tolerance.At(index))
+                difference = Describe(index, expected.shape, got[index], want[index], error, tolerance.At(index));
         }
 
         return new Comparison(
@@ -90,13 +92,13 @@ internal static class TensorComparer
         double largest = 0;
         var largestValue = 0.0;
         string? difference = null;
-        for (var i = 0L; i < want.Count; i++)
+        for (var index = 0L; index < want.Count; index++)
         {
-            largestValue = Math.Max(largestValue, Math.Abs((double)want[i]));
-            if (got[i] == want[i])
+            largestValue = Math.Max(largestValue, Math.Abs((double)want[index]));
+            if (got[index] == want[index])
                 continue;
-            largest = Math.Max(largest, Math.Max(1, Math.Abs((double)got[i] - want[i])));
-            difference ??= $"element [{Index(i, expected.shape)}] is {got[i]}, expected {want[i]}";
+            largest = Math.Max(largest, Math.Max(1, Math.Abs((double)got[index] - want[index])));
+            difference ??= $"element [{Index(index, expected.shape)}] is {got[index]}, expected {want[index]}";
         }
 
         return new Comparison(largest, 0, largestValue, RowsOf(expected), null, difference);
@@ -140,12 +142,12 @@ internal static class TensorComparer
         {
             int best = 0,
                 bestGot = 0;
-            for (var i = 1; i < width; i++)
+            for (var index = 1; index < width; index++)
             {
-                if (want[(row * width) + i] > want[(row * width) + best])
-                    best = i;
-                if (got[(row * width) + i] > got[(row * width) + bestGot])
-                    bestGot = i;
+                if (want[(row * width) + index] > want[(row * width) + best])
+                    best = index;
+                if (got[(row * width) + index] > got[(row * width) + bestGot])
+                    bestGot = index;
             }
 
             if (

@@ -21,6 +21,9 @@ public sealed class ImageClassifierHealthCheck(ImageClassifierService service) :
         CancellationToken cancellationToken = default
     ) => Task.FromResult(Check());
 
+    /// <summary>
+    /// Healthy where the self-check passes; degraded where the model carries none.
+    /// </summary>
     private HealthCheckResult Check()
     {
         try

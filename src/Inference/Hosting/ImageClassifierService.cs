@@ -19,8 +19,16 @@ public sealed class ImageClassifierService : IDisposable
     private readonly ITimer timer;
     private readonly Lock loading = new();
     private readonly Lock gate = new();
+
+    /// <summary>The model that requests get; null before the first load.</summary>
     private Model? current;
+
+    /// <summary>Whether the service has ended; it then loads nothing any more.</summary>
     private bool isDisposed;
+
+    /// <summary>
+    /// Whether the last look failed for a reason that may pass, so that the same content is tried again.
+    /// </summary>
     private bool isRetryDue;
 
     /// <summary>Loads the model.</summary>
@@ -202,9 +210,8 @@ public sealed class ImageClassifierService : IDisposable
         }
     }
 
-    /// <summary>
-    /// Puts a model into use; the one before it is freed when its last request is done.
-    /// </summary>
+    /// <summary>Puts a model into use; the one before it is freed when its last request is done.</summary>
+    /// <param name="fresh">A model that has passed its check.</param>
     private void Take(ImageClassifier fresh)
     {
         Model? old;
@@ -224,6 +231,8 @@ public sealed class ImageClassifierService : IDisposable
     /// <summary>
     /// Loads and tries out a model; one that computes something else here is refused where it must pass.
     /// </summary>
+    /// <param name="onnx">The file's content.</param>
+    /// <param name="mustPass">Whether a failed self-check refuses the model.</param>
     private ImageClassifier Load(byte[] onnx, bool mustPass)
     {
         var classifier = ImageClassifier.Load(onnx, path, settings);
@@ -241,6 +250,7 @@ public sealed class ImageClassifierService : IDisposable
     }
 
     /// <summary>A self-check as the health check says it.</summary>
+    /// <param name="check">What the self-check found.</param>
     internal static string Describe(SelfCheckResult check) =>
         string.Create(
             CultureInfo.InvariantCulture,
@@ -252,6 +262,7 @@ public sealed class ImageClassifierService : IDisposable
     /// Whether a service may begin without a model after this error: a file that is not there yet, half-copied, or
     /// wrong.
     /// </summary>
+    /// <param name="error">What loading threw.</param>
     private static bool IsTheFilesFault(Exception error) =>
         error
             is IOException
@@ -263,19 +274,24 @@ public sealed class ImageClassifierService : IDisposable
     /// <summary>
     /// Whether the same file may be good the next time: a lock or a lack of memory passes, damage does not.
     /// </summary>
+    /// <param name="error">What loading threw.</param>
     private static bool IsPassing(Exception error) => error is not InvalidDataException;
 
     /// <summary>A classifier and who uses it.</summary>
     private sealed class Model
     {
+        /// <summary>Takes a classifier over.</summary>
+        /// <param name="classifier">It is disposed when the last request has given it back.</param>
         public Model(ImageClassifier classifier)
         {
             Classifier = classifier;
             Lifetime = new Lifetime(nameof(ImageClassifierService), classifier.Dispose);
         }
 
+        /// <summary>What requests classify with.</summary>
         public ImageClassifier Classifier { get; }
 
+        /// <summary>Who uses it still.</summary>
         public Lifetime Lifetime { get; }
     }
 }

@@ -14,9 +14,16 @@ internal sealed class ModelFile(string path, TimeProvider clock)
     /// <summary>Bytes hashed a second on average: a hundredth of what a core hashes.</summary>
     private const double HashedBytesASecond = 20e6;
 
+    /// <summary>The file when it was last looked at.</summary>
     private Stamp seen;
+
+    /// <summary>Hash of what it held then.</summary>
     private byte[] content = [];
+
+    /// <summary>Hash of what was last loaded.</summary>
     private byte[] taken = [];
+
+    /// <summary>When the content was last hashed, whatever the stamp says.</summary>
     private long hashedAt;
 
     /// <summary>Whether what was read last is what is in use, by content.</summary>
@@ -64,6 +71,7 @@ internal sealed class ModelFile(string path, TimeProvider clock)
     private readonly record struct Stamp(string Target, DateTime Written, long Length)
     {
         /// <summary>Looks at the file behind all links.</summary>
+        /// <param name="path">The file, links followed.</param>
         public static Stamp Of(string path)
         {
             var info = new FileInfo(path);

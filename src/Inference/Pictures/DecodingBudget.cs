@@ -9,8 +9,14 @@ namespace TorchBridge.Inference.Pictures;
 internal sealed class DecodingBudget(long limit)
 {
     private readonly object gate = new();
+
+    /// <summary>Bytes that are taken now.</summary>
     private long used;
+
+    /// <summary>The place in the line of who comes next.</summary>
     private long nextTicket;
+
+    /// <summary>The place whose turn it is.</summary>
     private long served;
 
     /// <summary>The process's: a gigabyte.</summary>
@@ -41,6 +47,7 @@ internal sealed class DecodingBudget(long limit)
     }
 
     /// <summary>Gives memory back, and wakes who waits.</summary>
+    /// <param name="bytes">As many as were taken.</param>
     private void Return(long bytes)
     {
         lock (gate)

@@ -141,8 +141,8 @@ internal sealed class ImageScorer(
     private void Names(ref VBuffer<ReadOnlyMemory<char>> target)
     {
         var editor = VBufferEditor.Create(ref target, classifier.ClassNames.Count);
-        for (var i = 0; i < classifier.ClassNames.Count; i++)
-            editor.Values[i] = classifier.ClassNames[i].AsMemory();
+        for (var index = 0; index < classifier.ClassNames.Count; index++)
+            editor.Values[index] = classifier.ClassNames[index].AsMemory();
         target = editor.Commit();
     }
 

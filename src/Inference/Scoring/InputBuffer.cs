@@ -86,8 +86,8 @@ internal abstract class InputBuffer
         protected override OrtValue ToOrt(Memory<ReadOnlyMemory<char>> values, long[] shape)
         {
             var tensor = OrtValue.CreateTensorWithEmptyStrings(OrtAllocator.DefaultInstance, shape);
-            for (var i = 0; i < values.Length; i++)
-                tensor.StringTensorSetElementAt(values.Span[i].Span, i);
+            for (var index = 0; index < values.Length; index++)
+                tensor.StringTensorSetElementAt(values.Span[index].Span, index);
             return tensor;
         }
     }

@@ -99,7 +99,7 @@ internal sealed class OnnxScorer(
             // One row's fault, or the batch's: each row alone tells.
             var alone = Alone(buffers, rows, outputs);
             if (alone.Error is null)
-                ScoreRowByRow("a size inside of it is fixed: it takes a row alone, and not several");
+                ScoreRowByRow("a size inside it is fixed: it takes one row at a time");
             return alone;
         }
 
@@ -134,11 +134,11 @@ internal sealed class OnnxScorer(
             (start, count) => Keep(start, Run(OneThreaded(), buffers, start, count, outputs))
         );
         var inOrder = results.OrderBy(part => part.Start).Select(part => part.Outputs).ToArray();
-        for (var i = 0; i < outputs.Length; i++)
+        for (var position = 0; position < outputs.Length; position++)
         {
-            if (inOrder.All(part => part[i] is not null))
+            if (inOrder.All(part => part[position] is not null))
                 continue;
-            ScoreRowByRow($"axis 0 of its output '{outputs[i]}' is not the batch");
+            ScoreRowByRow($"axis 0 of its output '{outputs[position]}' is not the batch");
             return Alone(buffers, rows, outputs);
         }
 

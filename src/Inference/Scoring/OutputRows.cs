@@ -87,12 +87,12 @@ internal sealed class OutputRows<T>(T[] values, int width) : OutputRows
             return Close(ours, theirs, value => Unsafe.As<T, float>(ref value));
         if (typeof(T) == typeof(double))
             return Close(ours, theirs, value => Unsafe.As<T, double>(ref value));
-        for (var i = 0; i < ownWidth; i++)
+        for (var index = 0; index < ownWidth; index++)
         {
             if (
                 typeof(T) == typeof(ReadOnlyMemory<char>)
-                    ? ours[i]!.ToString() != theirs[i]!.ToString()
-                    : !EqualityComparer<T>.Default.Equals(ours[i], theirs[i])
+                    ? ours[index]!.ToString() != theirs[index]!.ToString()
+                    : !EqualityComparer<T>.Default.Equals(ours[index], theirs[index])
             )
                 return false;
         }
@@ -132,9 +132,14 @@ internal sealed class OutputRows<T>(T[] values, int width) : OutputRows
                 largest = Math.Max(largest, magnitude);
         }
 
-        for (var i = 0; i < ours.Length; i++)
+        for (var index = 0; index < ours.Length; index++)
         {
-            if (!(Onnx.Compare.ArrayComparison.Difference(number(ours[i]), number(theirs[i])) <= Rounding * largest))
+            if (
+                !(
+                    Onnx.Compare.ArrayComparison.Difference(number(ours[index]), number(theirs[index]))
+                    <= Rounding * largest
+                )
+            )
                 return false;
         }
 

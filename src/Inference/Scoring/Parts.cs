@@ -29,11 +29,11 @@ internal static class Parts
 
         // The caller's thread has the first part; Parallel.For would allocate more for a batch than all else.
         var others = new Task[parts - 1];
-        for (var i = 1; i < parts; i++)
+        for (var index = 1; index < parts; index++)
         {
-            int start = (int)((long)rows * i / parts),
-                end = (int)((long)rows * (i + 1) / parts);
-            others[i - 1] = Task.Run(() => part(start, end - start));
+            int start = (int)((long)rows * index / parts),
+                end = (int)((long)rows * (index + 1) / parts);
+            others[index - 1] = Task.Run(() => part(start, end - start));
         }
 
         Exception? error = null;
@@ -48,7 +48,12 @@ internal static class Parts
 
         // All are waited for, whoever failed: they write into the caller's arrays.
         foreach (var other in others)
-            error ??= ErrorOf(other);
+        {
+            // Not behind ??=, which would not wait where an error is known already.
+            var failed = ErrorOf(other);
+            error ??= failed;
+        }
+
         if (error is not null)
             ExceptionDispatchInfo.Throw(error);
     }

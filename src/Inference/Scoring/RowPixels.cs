@@ -90,7 +90,7 @@ internal sealed class RowPixels
         if (planes.Length == 0)
             planes = new byte[stride];
         readBytes!(planes);
-        for (var i = 0; i < planes.Length; i++)
-            target[i] = planes[i];
+        for (var index = 0; index < planes.Length; index++)
+            target[index] = planes[index];
     }
 }

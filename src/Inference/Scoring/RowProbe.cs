@@ -50,14 +50,14 @@ internal static class RowProbe
         IReadOnlyList<string> outputs
     )
     {
-        for (var i = 0; i < outputs.Count; i++)
+        for (var position = 0; position < outputs.Count; position++)
         {
-            if (together[i] is not { } rows)
-                return $"axis 0 of its output '{outputs[i]}' is not the batch";
+            if (together[position] is not { } rows)
+                return $"axis 0 of its output '{outputs[position]}' is not the batch";
             for (var row = 0; row < alone.Count; row++)
             {
-                if (!rows.Agrees(row, alone[row][i], 0))
-                    return $"its rows depend on each other: the output '{outputs[i]}' of a row is another one in a batch";
+                if (!rows.Agrees(row, alone[row][position], 0))
+                    return $"its rows depend on each other: the output '{outputs[position]}' of a row changes with the rows beside it";
             }
         }
 
@@ -104,7 +104,7 @@ internal static class RowProbe
         }
         catch (OnnxRuntimeException)
         {
-            reason = "a size inside of it is fixed: it takes a row alone, and not several";
+            reason = "a size inside it is fixed: it takes one row at a time";
         }
 
         return true;
@@ -188,7 +188,7 @@ internal static class RowProbe
             for (var row = start; row < start + rows; row++)
             {
                 var random = new Random((seed * Rows) + row + 1);
-                for (var i = 0; i < width; i++)
+                for (var index = 0; index < width; index++)
                     yield return isSmall ? random.NextDouble() - 0.5 : RowScales[row] * ((2 * random.NextDouble()) - 1);
             }
         }

@@ -51,10 +51,10 @@ internal static class ArrayComparison
         double largest = 0,
             relative = 0;
         var isFinite = true;
-        for (var i = 0; i < expected.Length; i++)
+        for (var index = 0; index < expected.Length; index++)
         {
-            double got = double.CreateChecked(actual[i]),
-                want = double.CreateChecked(expected[i]);
+            double got = double.CreateChecked(actual[index]),
+                want = double.CreateChecked(expected[index]);
             isFinite &= double.IsFinite(got) && double.IsFinite(want);
             var difference = Difference(got, want);
             largest = Math.Max(largest, difference);
@@ -93,10 +93,10 @@ internal static class ArrayComparison
         where T : IBinaryFloatingPointIeee754<T>
     {
         var best = 0;
-        for (var i = 1; i < row.Length; i++)
+        for (var index = 1; index < row.Length; index++)
         {
-            if (row[i] > row[best] || (T.IsNaN(row[best]) && !T.IsNaN(row[i])))
-                best = i;
+            if (row[index] > row[best] || (T.IsNaN(row[best]) && !T.IsNaN(row[index])))
+                best = index;
         }
 
         return best;
@@ -150,9 +150,9 @@ internal static class ArrayComparison
             return;
         var largest = double.CreateChecked(logits[IndexOfLargest(logits)]);
         double sum = 0;
-        for (var i = 0; i < logits.Length; i++)
-            sum += probabilities[i] = Math.Exp(double.CreateChecked(logits[i]) - largest);
-        for (var i = 0; i < logits.Length; i++)
-            probabilities[i] /= sum;
+        for (var index = 0; index < logits.Length; index++)
+            sum += probabilities[index] = Math.Exp(double.CreateChecked(logits[index]) - largest);
+        for (var index = 0; index < logits.Length; index++)
+            probabilities[index] /= sum;
     }
 }

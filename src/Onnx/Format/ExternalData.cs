@@ -60,6 +60,8 @@ internal static class ExternalData
     /// <summary>
     /// Reads a tensor's bytes, once place, length and sizes were found to fit each other: memory is taken only then.
     /// </summary>
+    /// <param name="tensor">Says where its bytes are.</param>
+    /// <param name="modelPath">The file that it stands in.</param>
     private static byte[] Read(TensorProto tensor, string modelPath)
     {
         var file = FileOf(tensor, modelPath);
@@ -89,6 +91,8 @@ internal static class ExternalData
     }
 
     /// <summary>The data file: a plain file beside the model.</summary>
+    /// <param name="tensor">Says where its bytes are.</param>
+    /// <param name="modelPath">The file that it stands in.</param>
     private static FileInfo FileOf(TensorProto tensor, string modelPath)
     {
         var location = Entry(tensor, LocationKey)
@@ -110,9 +114,9 @@ internal static class ExternalData
         return file;
     }
 
-    /// <summary>
-    /// A number of the tensor's external entries, from 0; null where the entry is missing.
-    /// </summary>
+    /// <summary>A number of the tensor's external entries, from 0; null where the entry is missing.</summary>
+    /// <param name="tensor">A tensor outside.</param>
+    /// <param name="key"><c>offset</c> or <c>length</c>.</param>
     private static long? Number(TensorProto tensor, string key)
     {
         if (Entry(tensor, key) is not { } text)
@@ -122,19 +126,21 @@ internal static class ExternalData
             : throw Refuse(tensor, $"has the {key} '{text}'; allowed is a whole number from 0");
     }
 
-    /// <summary>
-    /// An entry of the tensor's external data by its key; the first where a writer put several.
-    /// </summary>
+    /// <summary>An entry of the tensor's external data by its key; the first where a writer put several.</summary>
+    /// <param name="tensor">A tensor outside.</param>
+    /// <param name="key"><c>location</c>, <c>offset</c> or <c>length</c>.</param>
     private static string? Entry(TensorProto tensor, string key) =>
         tensor.ExternalData.FirstOrDefault(entry => entry.Key == key)?.Value;
 
-    /// <summary>
-    /// A refusal that names the tensor, with its numbers in the invariant culture.
-    /// </summary>
+    /// <summary>A refusal that names the tensor, with its numbers in the invariant culture.</summary>
+    /// <param name="tensor">What is wrong.</param>
+    /// <param name="reason">Why, in any culture alike.</param>
     private static InvalidDataException Refuse(TensorProto tensor, FormattableString reason) =>
         new($"tensor '{tensor.Name}' {FormattableString.Invariant(reason)}");
 
     /// <summary>A refusal that names the tensor.</summary>
+    /// <param name="tensor">What is wrong.</param>
+    /// <param name="reason">Why.</param>
     private static InvalidDataException Refuse(TensorProto tensor, string reason) =>
         new($"tensor '{tensor.Name}' {reason}");
 }

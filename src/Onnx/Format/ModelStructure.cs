@@ -68,19 +68,20 @@ internal static class ModelStructure
     }
 
     /// <summary>Values are made once, and nodes stand behind what they read.</summary>
+    /// <param name="graph">The main graph.</param>
     private static void CheckNames(GraphProto graph)
     {
         var makers = new Dictionary<string, int>(StringComparer.Ordinal);
-        for (var i = 0; i < graph.Node.Count; i++)
+        for (var index = 0; index < graph.Node.Count; index++)
         {
-            var node = graph.Node[i];
+            var node = graph.Node[index];
             if (node.OpType.Length == 0)
                 throw new InvalidDataException(
-                    FormattableString.Invariant($"node {i} ('{node.Name}') names no operator")
+                    FormattableString.Invariant($"node {index} ('{node.Name}') names no operator")
                 );
             foreach (var output in node.Output.Where(output => output.Length > 0))
             {
-                if (!makers.TryAdd(output, i))
+                if (!makers.TryAdd(output, index))
                     throw new InvalidDataException(
                         $"the value '{output}' is made by two nodes; each value is made once"
                     );
@@ -97,20 +98,21 @@ internal static class ModelStructure
                 );
         }
 
-        for (var i = 0; i < graph.Node.Count; i++)
+        for (var index = 0; index < graph.Node.Count; index++)
         {
             var reads = graph
-                .Node[i]
-                .Input.Concat(graph.Node[i].Attribute.SelectMany(Subgraphs.Of).SelectMany(Subgraphs.OuterReads));
-            if (reads.FirstOrDefault(name => makers.TryGetValue(name, out var maker) && maker >= i) is { } early)
+                .Node[index]
+                .Input.Concat(graph.Node[index].Attribute.SelectMany(Subgraphs.Of).SelectMany(Subgraphs.OuterReads));
+            if (reads.FirstOrDefault(name => makers.TryGetValue(name, out var maker) && maker >= index) is { } early)
                 throw new InvalidDataException(
-                    $"node '{graph.Node[i].Name}' ({graph.Node[i].OpType}) reads '{early}' before it is "
+                    $"node '{graph.Node[index].Name}' ({graph.Node[index].OpType}) reads '{early}' before it is "
                         + "made; nodes must stand in topological order"
                 );
         }
     }
 
     /// <summary>Functions must end: none calls itself, and what they unfold to is bounded.</summary>
+    /// <param name="model">The whole message.</param>
     private static void CheckFunctions(ModelProto model)
     {
         var functions = new Dictionary<(string, string), FunctionProto>();
@@ -151,11 +153,17 @@ internal static class ModelStructure
         }
     }
 
+    /// <summary>Every stored tensor of a graph and of the graphs inside of it.</summary>
+    /// <param name="graph">Any graph.</param>
     private static IEnumerable<TensorProto> Tensors(GraphProto graph) =>
         graph.Initializer.Concat(graph.SparseInitializer.SelectMany(Tensors)).Concat(graph.Node.SelectMany(Tensors));
 
+    /// <summary>Tensors in a node's attributes.</summary>
+    /// <param name="node">Any node.</param>
     private static IEnumerable<TensorProto> Tensors(NodeProto node) => node.Attribute.SelectMany(Tensors);
 
+    /// <summary>Tensors in an attribute: one, a list, sparse ones, and those of graphs.</summary>
+    /// <param name="attribute">Any attribute.</param>
     private static IEnumerable<TensorProto> Tensors(AttributeProto attribute) =>
         (attribute.T is null ? attribute.Tensors : attribute.Tensors.Prepend(attribute.T))
             .Concat(
@@ -168,11 +176,11 @@ internal static class ModelStructure
             .Concat(Subgraphs.Of(attribute).SelectMany(Tensors));
 
     /// <summary>The two dense tensors that a sparse one consists of.</summary>
+    /// <param name="sparse">Values with their places.</param>
     private static IEnumerable<TensorProto> Tensors(SparseTensorProto sparse) =>
         new[] { sparse.Values, sparse.Indices }.OfType<TensorProto>();
 
-    /// <summary>
-    /// The standard operators' domain has two spellings; the empty one is used here.
-    /// </summary>
+    /// <summary>The standard operators' domain has two spellings; the empty one is used here.</summary>
+    /// <param name="domain">As the file has it.</param>
     private static string Domain(string domain) => domain is "ai.onnx" ? "" : domain;
 }

@@ -125,9 +125,8 @@ internal static class OnnxReader
     public static IReadOnlySet<string> DataFiles(string path) =>
         StoredTensors(path).Select(ExternalData.Location).OfType<string>().ToHashSet(StringComparer.Ordinal);
 
-    /// <summary>
-    /// The tensors of a file's outer graph as messages, read field by field from a stream.
-    /// </summary>
+    /// <summary>The tensors of a file's outer graph as messages, read field by field from a stream.</summary>
+    /// <param name="path">The file.</param>
     private static IEnumerable<TensorProto> StoredTensors(string path)
     {
         using var stream = File.OpenRead(path);
@@ -172,9 +171,8 @@ internal static class OnnxReader
         return Parse(() => ModelProto.Parser.ParseFrom(stream));
     }
 
-    /// <summary>
-    /// Parses, with protobuf's own error as a refusal that readers of this room throw.
-    /// </summary>
+    /// <summary>Parses, with protobuf's own error as a refusal that readers of this room throw.</summary>
+    /// <param name="parse">Reads the message.</param>
     private static ModelProto Parse(Func<ModelProto> parse)
     {
         try
@@ -189,6 +187,7 @@ internal static class OnnxReader
     }
 
     /// <summary>The metadata by key; of a repeated key the last entry counts.</summary>
+    /// <param name="model">The message.</param>
     private static Dictionary<string, string> Metadata(ModelProto model)
     {
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -198,6 +197,7 @@ internal static class OnnxReader
     }
 
     /// <summary>Takes a message apart; what the graph does not hold stays in it.</summary>
+    /// <param name="model">The message; it is kept for what the graph does not know.</param>
     private static OnnxGraph ToGraph(ModelProto model)
     {
         ModelStructure.Check(model);
@@ -231,8 +231,12 @@ internal static class OnnxReader
         return graph;
     }
 
-    /// <summary>Files of other makers may leave names out: reports and options need them. Constants may share one,
-    /// even with a layer: ONNX Runtime makes tensors of them before it looks at names.</summary>
+    /// <summary>
+    /// Files of other makers may leave names out: reports and options need them. Constants may share one, even with a
+    /// layer: ONNX Runtime makes tensors of them before it looks at names.
+    /// </summary>
+    /// <param name="graph">The main graph.</param>
+    /// <param name="functions">Names of the model's own functions.</param>
     private static IEnumerable<OnnxNode> NamedNodes(GraphProto graph, HashSet<(string Domain, string Name)> functions)
     {
         var taken = graph.Node.Select(node => node.Name).ToHashSet(StringComparer.Ordinal);
@@ -257,6 +261,9 @@ internal static class OnnxReader
     /// Takes a node's message apart. What the node class does not hold (doc string, fields of newer versions) stays
     /// in the message, and is written again.
     /// </summary>
+    /// <param name="stored">As the file has it.</param>
+    /// <param name="name">Its name, or one that was made for it.</param>
+    /// <param name="isFunction">Whether its operator is one of the model's functions.</param>
     private static OnnxNode ToNode(NodeProto stored, string name, bool isFunction)
     {
         var node = new OnnxNode
@@ -277,9 +284,8 @@ internal static class OnnxReader
         return node;
     }
 
-    /// <summary>
-    /// Name, type and sizes of a value; of a sequence or a map the message alone, with no type.
-    /// </summary>
+    /// <summary>Name, type and sizes of a value; of a sequence or a map the message alone, with no type.</summary>
+    /// <param name="stored">As the file has it.</param>
     private static ValueInfo ToInfo(ValueInfoProto stored)
     {
         var tensor = stored.Type?.TensorType;

@@ -129,9 +129,8 @@ internal static class OnnxWriter
         model.WriteTo(whole);
     }
 
-    /// <summary>
-    /// An empty model of ours. The IR version is the one that came with the operator set.
-    /// </summary>
+    /// <summary>An empty model of ours. The IR version is the one that came with the operator set.</summary>
+    /// <param name="opset">Of the standard operators; the version of the format goes with it.</param>
     private static ModelProto NewModel(int opset)
     {
         var model = new ModelProto
@@ -151,6 +150,8 @@ internal static class OnnxWriter
     }
 
     /// <summary>Adds values as outputs without type and shape: ONNX Runtime infers both.</summary>
+    /// <param name="model">The message, changed in place.</param>
+    /// <param name="values">Names; what is an output already stays one.</param>
     private static void AddOutputs(ModelProto model, IEnumerable<string> values)
     {
         var outputs = model.Graph.Output.Select(output => output.Name).ToHashSet(StringComparer.Ordinal);
@@ -159,6 +160,8 @@ internal static class OnnxWriter
     }
 
     /// <summary>Replaces the metadata of a message.</summary>
+    /// <param name="model">The message, changed in place.</param>
+    /// <param name="metadata">In the order in which it is written.</param>
     private static void SetMetadata(ModelProto model, IEnumerable<KeyValuePair<string, string>> metadata)
     {
         model.MetadataProps.Clear();
@@ -167,9 +170,8 @@ internal static class OnnxWriter
         );
     }
 
-    /// <summary>
-    /// A node's message; what a file said of it beyond this class is written again.
-    /// </summary>
+    /// <summary>A node's message; what a file said of it beyond this class is written again.</summary>
+    /// <param name="node">A node of the graph.</param>
     private static NodeProto ToProto(OnnxNode node)
     {
         var proto = node.Rest?.Clone() ?? new NodeProto();
@@ -183,6 +185,8 @@ internal static class OnnxWriter
     }
 
     /// <summary>An attribute's message by the type of its value.</summary>
+    /// <param name="name">The attribute's.</param>
+    /// <param name="value">Its value.</param>
     private static AttributeProto ToProto(string name, object value) =>
         value switch
         {
@@ -238,6 +242,8 @@ internal static class OnnxWriter
     /// A tensor's message: where its data are in a data file, or the elements themselves, which are referred to and
     /// not copied.
     /// </summary>
+    /// <param name="tensor">A tensor of the graph.</param>
+    /// <param name="external">Where its bytes are, if not in the message.</param>
     private static TensorProto ToProto(Initializer tensor, ExternalLayout? external)
     {
         if (external?.Holds(tensor) == true)
@@ -249,14 +255,12 @@ internal static class OnnxWriter
         return proto;
     }
 
-    /// <summary>
-    /// Bytes that a tensor takes in a message: raw bytes, or the fields that older writers fill.
-    /// </summary>
+    /// <summary>Bytes that a tensor takes in a message: raw bytes, or the fields that older writers fill.</summary>
+    /// <param name="tensor">A tensor of the graph.</param>
     private static int Size(Initializer tensor) => tensor.Stored?.CalculateSize() ?? tensor.Data.Length;
 
-    /// <summary>
-    /// The message of a value's type and shape; one that was read is written as it stood.
-    /// </summary>
+    /// <summary>The message of a value's type and shape; one that was read is written as it stood.</summary>
+    /// <param name="info">Type and axes of a value.</param>
     private static ValueInfoProto ToProto(ValueInfo info)
     {
         if (info.Stored is { } stored)

@@ -16,7 +16,11 @@ internal sealed class StagedModel : IDisposable
     private readonly string name;
     private readonly bool isExternal;
     private readonly FileSet files;
+
+    /// <summary>Keys of the metadata that the staged file has.</summary>
     private string[] keys = [];
+
+    /// <summary>Name of the file of tensors beside it; null where it holds them itself.</summary>
     private string? dataFile;
 
     /// <summary>Begins a file.</summary>

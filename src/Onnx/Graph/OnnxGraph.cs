@@ -115,10 +115,10 @@ internal sealed class OnnxGraph
     {
         foreach (var node in Nodes)
         {
-            for (var i = 0; i < node.Inputs.Count; i++)
+            for (var position = 0; position < node.Inputs.Count; position++)
             {
-                if (node.Inputs[i] == from)
-                    node.Inputs[i] = to;
+                if (node.Inputs[position] == from)
+                    node.Inputs[position] = to;
             }
         }
     }
@@ -131,10 +131,10 @@ internal sealed class OnnxGraph
         ReplaceUses(from, to);
         foreach (var node in Nodes)
         {
-            for (var i = 0; i < node.Outputs.Count; i++)
+            for (var position = 0; position < node.Outputs.Count; position++)
             {
-                if (node.Outputs[i] == from)
-                    node.Outputs[i] = to;
+                if (node.Outputs[position] == from)
+                    node.Outputs[position] = to;
             }
         }
     }
@@ -169,9 +169,9 @@ internal sealed class OnnxGraph
         return CopyOf(opset, rest);
     }
 
-    /// <summary>
-    /// Copies lists and nodes; records and tensors, which never change, are shared.
-    /// </summary>
+    /// <summary>Copies lists and nodes; records and tensors, which never change, are shared.</summary>
+    /// <param name="opset">Of the copy.</param>
+    /// <param name="rest">What the copy is written into.</param>
     private OnnxGraph CopyOf(int opset, ModelProto? rest) =>
         new()
         {

@@ -41,9 +41,8 @@ internal static class Subgraphs
     public static IEnumerable<NodeProto> Nodes(IEnumerable<NodeProto> nodes) =>
         nodes.SelectMany(node => Nodes(node.Attribute.SelectMany(Of).SelectMany(graph => graph.Node)).Prepend(node));
 
-    /// <summary>
-    /// Names that a graph gives to values itself: inputs, tensors, results of nodes.
-    /// </summary>
+    /// <summary>Names that a graph gives to values itself: inputs, tensors, results of nodes.</summary>
+    /// <param name="graph">A graph inside of a node.</param>
     private static IEnumerable<string> Defined(GraphProto graph) =>
         graph
             .Input.Select(input => input.Name)

@@ -76,6 +76,7 @@ internal static class TensorFields
     }
 
     /// <summary>The sizes, for an error.</summary>
+    /// <param name="tensor">For an error.</param>
     private static string Shape(TensorProto tensor) => string.Join(", ", tensor.Dims);
 
     /// <summary>
@@ -85,8 +86,8 @@ internal static class TensorFields
         where TTo : unmanaged
     {
         var values = new TTo[field.Count];
-        for (var i = 0; i < values.Length; i++)
-            values[i] = convert(field[i]);
+        for (var index = 0; index < values.Length; index++)
+            values[index] = convert(field[index]);
         return MemoryMarshal.AsBytes(values.AsSpan()).ToArray();
     }
 }

@@ -91,6 +91,7 @@ internal static class Calibrator
         private long count;
 
         /// <summary>Adds a batch; an empty one counts nothing.</summary>
+        /// <param name="tensor">Float32, with the channels along the axis.</param>
         public void Add(DenseTensor<float> tensor)
         {
             var dims = tensor.Dimensions;
@@ -98,20 +99,20 @@ internal static class Calibrator
             if (tensor.Length == 0)
                 return;
             var inner = 1;
-            for (var i = at + 1; i < dims.Length; i++)
-                inner *= dims[i];
+            for (var index = at + 1; index < dims.Length; index++)
+                inner *= dims[index];
             var channels = dims[at];
             if (sums.Length == 0)
                 sums = new double[channels];
             var values = tensor.Buffer.Span;
             for (
-                int i = 0, channel = 0;
-                i < values.Length;
-                i += inner, channel = channel + 1 == channels ? 0 : channel + 1
+                int position = 0, channel = 0;
+                position < values.Length;
+                position += inner, channel = channel + 1 == channels ? 0 : channel + 1
             )
             {
                 double sum = 0;
-                foreach (var value in values.Slice(i, inner))
+                foreach (var value in values.Slice(position, inner))
                     sum += value;
                 sums[channel] += sum;
             }

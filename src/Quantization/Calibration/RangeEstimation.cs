@@ -73,6 +73,10 @@ internal static class RangeEstimation
     }
 
     /// <summary>Moves the ends in, one after the other, to where the cost is least.</summary>
+    /// <param name="low">The least number that was seen.</param>
+    /// <param name="high">The greatest.</param>
+    /// <param name="cost">What a range costs; the least is looked for.</param>
+    /// <returns>A range within what was seen.</returns>
     private static (double Low, double High) Search(double low, double high, Func<double, double, double> cost)
     {
         double bestLow = low,
@@ -81,19 +85,19 @@ internal static class RangeEstimation
         // Two rounds: the best place of one end depends a little on the other.
         for (var round = 0; round < 2; round++)
         {
-            for (var i = 1; i <= Candidates && high > 0; i++)
-                Try(bestLow, high * i / Candidates);
-            for (var i = 1; i <= Candidates && low < 0; i++)
-                Try(low * i / Candidates, bestHigh);
+            for (var index = 1; index <= Candidates && high > 0; index++)
+                Try(bestLow, high * index / Candidates);
+            for (var index = 1; index <= Candidates && low < 0; index++)
+                Try(low * index / Candidates, bestHigh);
         }
 
         return (bestLow, bestHigh);
 
         void Try(double l, double h)
         {
-            var c = cost(l, h);
-            if (c < best)
-                (best, bestLow, bestHigh) = (c, l, h);
+            var error = cost(l, h);
+            if (error < best)
+                (best, bestLow, bestHigh) = (error, l, h);
         }
     }
 
@@ -153,11 +157,11 @@ internal static class RangeEstimation
         unclipped[0] -= clippedLow;
         unclipped[^1] -= clippedHigh;
         kept = unclipped.Sum();
-        for (var i = 0; i < inside.Length; i++)
+        for (var index = 0; index < inside.Length; index++)
         {
-            var (middle, count) = inside[i];
+            var (middle, count) = inside[index];
             var level = Level(middle);
-            var p = (count + (i == 0 ? clippedLow : 0) + (i == inside.Length - 1 ? clippedHigh : 0)) / total;
+            var p = (count + (index == 0 ? clippedLow : 0) + (index == inside.Length - 1 ? clippedHigh : 0)) / total;
             var q = unclipped[level] / filled[level] / kept;
             sum += p * Math.Log(p / q);
         }

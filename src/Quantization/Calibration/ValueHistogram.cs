@@ -13,7 +13,12 @@ internal sealed class ValueHistogram
     /// <summary>Bins on both sides of zero together.</summary>
     private const int Bins = 8192;
 
+    /// <summary>How many numbers lie in each bin; the bin of zero is in the middle.</summary>
     private long[] counts = new long[Bins];
+
+    /// <summary>
+    /// The bins' width is two to this; the least integer before a number other than zero was seen.
+    /// </summary>
     private int exponent = int.MinValue;
 
     /// <summary>The least number seen; infinity where nothing was.</summary>
@@ -30,10 +35,10 @@ internal sealed class ValueHistogram
     public IEnumerable<(double Middle, long Count)> Filled()
     {
         var width = Math.ScaleB(1, exponent);
-        for (var i = 0; i < Bins; i++)
+        for (var bin = 0; bin < Bins; bin++)
         {
-            if (counts[i] > 0)
-                yield return ((i - (Bins / 2) + 0.5) * width, counts[i]);
+            if (counts[bin] > 0)
+                yield return ((bin - (Bins / 2) + 0.5) * width, counts[bin]);
         }
     }
 
@@ -74,6 +79,7 @@ internal sealed class ValueHistogram
     }
 
     /// <summary>Makes the bins wide enough for a magnitude.</summary>
+    /// <param name="magnitude">What must lie inside.</param>
     private void Widen(double magnitude)
     {
         if (magnitude == 0)
@@ -85,8 +91,8 @@ internal sealed class ValueHistogram
         for (; exponent < needed; exponent++)
         {
             var wider = new long[Bins];
-            for (var i = 0; i < Bins; i++)
-                wider[(i / 2) + (Bins / 4)] += counts[i];
+            for (var bin = 0; bin < Bins; bin++)
+                wider[(bin / 2) + (Bins / 4)] += counts[bin];
             counts = wider;
         }
     }

@@ -86,6 +86,7 @@ internal static class FloatModel
     /// <summary>
     /// Whether a node is one of a quantized model: QuantizeLinear, QLinearConv, MatMulInteger and their like.
     /// </summary>
+    /// <param name="node">Any node.</param>
     private static bool IsInteger(OnnxNode node) =>
         !node.IsFunction
         && (

@@ -20,6 +20,7 @@ internal static class OpsetConversion
     /// <summary>The version of the file format that came with opset 13.</summary>
     private const int IrOfOpset = 7;
 
+    /// <summary>Operators that mean something else from opset 13 on.</summary>
     private static readonly HashSet<string> Changed =
     [
         "Squeeze",
@@ -42,7 +43,7 @@ internal static class OpsetConversion
             return;
         const string how =
             "Convert it with onnx.version_converter.convert_version(model, 13) of Python's onnx package, "
-            + "or export it anew: ours writes 17 to 21.";
+            + "or export it again: TorchBridge writes 17 to 21.";
         if (model.Opset < Oldest)
         {
             throw new QuantizationException(
@@ -110,6 +111,10 @@ internal static class OpsetConversion
     /// <summary>
     /// Makes an input of an attribute of integers; an attribute that is not there, or empty, stays out.
     /// </summary>
+    /// <param name="model">The graph; it gets the tensor.</param>
+    /// <param name="names">For the tensor.</param>
+    /// <param name="node">The node, changed in place.</param>
+    /// <param name="attribute">A list of integers.</param>
     private static void ToInput(OnnxGraph model, FreshNames names, OnnxNode node, string attribute)
     {
         var values = node.Ints(attribute).ToArray();
@@ -130,6 +135,9 @@ internal static class OpsetConversion
     /// Softmax as opset 11 means it, over all axes from one on: Shape, Flatten, the node along the last axis, Reshape
     /// back.
     /// </summary>
+    /// <param name="names">For the new nodes and values.</param>
+    /// <param name="node">The softmax, changed in place.</param>
+    /// <returns>The nodes that stand for it, in order.</returns>
     private static OnnxNode[] Flattened(FreshNames names, OnnxNode node)
     {
         string input = node.Inputs[0],

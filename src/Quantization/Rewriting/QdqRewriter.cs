@@ -63,25 +63,27 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
                         .Where(value => !plan.Values[value].IsMadeInIntegers)
                 )
                 {
-                    for (var i = 0; i < node.Inputs.Count; i++)
+                    for (var position = 0; position < node.Inputs.Count; position++)
                     {
-                        if (node.Inputs[i] == value)
-                            node.Inputs[i] = Dequantized(value);
+                        if (node.Inputs[position] == value)
+                            node.Inputs[position] = Dequantized(value);
                     }
                 }
             }
 
             nodes.Add(node);
-            for (var i = 0; i < node.Outputs.Count; i++)
+            for (var position = 0; position < node.Outputs.Count; position++)
             {
-                var value = node.Outputs[i];
+                var value = node.Outputs[position];
                 if (!plan.Values.TryGetValue(value, out var planned))
                     continue;
                 // Who reads the value by its name reads what the integers stand for; the node itself gives another
                 // name.
                 if (planned.IsMadeInIntegers)
-                    node.Outputs[i] = names.Take(value + FloatSuffix);
-                nodes.AddRange(Pair(value, node.Outputs[i], planned.IsMadeInIntegers ? value : Dequantized(value)));
+                    node.Outputs[position] = names.Take(value + FloatSuffix);
+                nodes.AddRange(
+                    Pair(value, node.Outputs[position], planned.IsMadeInIntegers ? value : Dequantized(value))
+                );
             }
         }
 
@@ -91,9 +93,8 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
         model.RemoveUnreadInitializers();
     }
 
-    /// <summary>
-    /// The name of what the integers of a value stand for; the same one each time.
-    /// </summary>
+    /// <summary>The name of what the integers of a value stand for; the same one each time.</summary>
+    /// <param name="value">A value of the plan.</param>
     private string Dequantized(string value) =>
         dequantizedNames.TryGetValue(value, out var name)
             ? name
@@ -102,6 +103,9 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
     /// <summary>
     /// QuantizeLinear and DequantizeLinear with one scale: x becomes q, and q what x is rounded to.
     /// </summary>
+    /// <param name="value">The value whose scale it is.</param>
+    /// <param name="from">What is quantized.</param>
+    /// <param name="to">What is dequantized.</param>
     private OnnxNode[] Pair(string value, string from, string to)
     {
         var scale = calibrated.Scales[value];
@@ -129,6 +133,7 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
     /// A layer's weight in int8 with one scale per output channel, and its bias in int32 at the scale of the
     /// products; both behind a DequantizeLinear, which the runtime's integer kernel takes up.
     /// </summary>
+    /// <param name="layer">A layer of the plan; its inputs are changed in place.</param>
     private IEnumerable<OnnxNode> QuantizeWeights(OnnxNode layer)
     {
         var input = layer.Inputs[0];
@@ -195,6 +200,10 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
     }
 
     /// <summary>A node of one output, under a name that is free.</summary>
+    /// <param name="type">The operator.</param>
+    /// <param name="name">Of the node.</param>
+    /// <param name="inputs">Values that it reads.</param>
+    /// <param name="output">The value that it makes.</param>
     private OnnxNode Node(string type, string name, List<string> inputs, string output) =>
         new()
         {

@@ -11,10 +11,19 @@ namespace TorchBridge.Quantization.Verification;
 /// <param name="isClassifier">Whether the first output's columns are classes; null where only labels tell.</param>
 internal sealed class ClassRows(bool? isClassifier)
 {
+    /// <summary>Rows that were compared.</summary>
     private long rows;
+
+    /// <summary>Rows of one class in both models.</summary>
     private long agree;
+
+    /// <summary>Rows with a label.</summary>
     private long labelled;
+
+    /// <summary>Labelled rows that the float model gets right.</summary>
     private long floatRight;
+
+    /// <summary>Labelled rows that the quantized model gets right.</summary>
     private long quantizedRight;
 
     /// <summary>Share of rows with the same class; null where there are none.</summary>
@@ -71,7 +80,7 @@ internal sealed class ClassRows(bool? isClassifier)
                 string.Create(
                     CultureInfo.InvariantCulture,
                     $"batch {number} has {labels.Count} labels, and output '{expected.Name}' gives "
-                        + $"{before.Length} rows; give one label a row"
+                        + $"{before.Length} rows; give one label per row"
                 )
             );
         labelled += labels.Count;
@@ -80,6 +89,9 @@ internal sealed class ClassRows(bool? isClassifier)
     }
 
     /// <summary>The class of each row; null for an output that has no rows of classes.</summary>
+    /// <param name="output">An output.</param>
+    /// <returns>The largest column of each row; null where the output is no table of floats with two columns at
+    /// least.</returns>
     private static int[]? Classes(OutputValue output)
     {
         if (output.Shape is not [var rows, var columns and > 1])
@@ -100,5 +112,8 @@ internal sealed class ClassRows(bool? isClassifier)
     }
 
     /// <summary>A part of a whole, 0 to 1; null where the whole is nothing.</summary>
+    /// <param name="part">How many.</param>
+    /// <param name="whole">Of how many.</param>
+    /// <returns>0 to 1; null of nothing.</returns>
     private static double? Share(long part, long whole) => whole > 0 ? (double)part / whole : null;
 }

@@ -25,12 +25,12 @@ internal sealed class ChannelWeights(float[] values, int channels, int inner)
     public float[] Scales(int largest, Func<int, float>? least = null)
     {
         var most = new float[channels];
-        for (var i = 0; i < values.Length; i++)
-            most[Channel(i)] = Math.Max(most[Channel(i)], Math.Abs(values[i]));
-        for (var c = 0; c < channels; c++)
+        for (var index = 0; index < values.Length; index++)
+            most[Channel(index)] = Math.Max(most[Channel(index)], Math.Abs(values[index]));
+        for (var channel = 0; channel < channels; channel++)
         {
-            var scale = Math.Max(most[c] / largest, least?.Invoke(c) ?? 0);
-            most[c] = float.IsNormal(scale) ? scale : 1;
+            var scale = Math.Max(most[channel] / largest, least?.Invoke(channel) ?? 0);
+            most[channel] = float.IsNormal(scale) ? scale : 1;
         }
 
         return most;
@@ -44,9 +44,13 @@ internal sealed class ChannelWeights(float[] values, int channels, int inner)
     public sbyte[] Round(float[] scales, int largest)
     {
         var integers = new sbyte[values.Length];
-        for (var i = 0; i < values.Length; i++)
-            integers[i] = (sbyte)
-                Math.Clamp(MathF.Round(values[i] / scales[Channel(i)], MidpointRounding.ToEven), -largest, largest);
+        for (var index = 0; index < values.Length; index++)
+            integers[index] = (sbyte)
+                Math.Clamp(
+                    MathF.Round(values[index] / scales[Channel(index)], MidpointRounding.ToEven),
+                    -largest,
+                    largest
+                );
         return integers;
     }
 }

@@ -56,6 +56,8 @@ internal static class WeightStorage
     }
 
     /// <summary>The axis of the output channels; null for a tensor that is no layer's weight.</summary>
+    /// <param name="index">The graph's.</param>
+    /// <param name="tensor">A weight.</param>
     private static int? ChannelAxis(GraphIndex index, Initializer tensor)
     {
         if (tensor.Dims.Length < 2)
@@ -80,9 +82,10 @@ internal static class WeightStorage
         return null;
     }
 
-    /// <summary>
-    /// A constant of float16 and its Cast; null where a weight is beyond what float16 holds.
-    /// </summary>
+    /// <summary>A constant of float16 and its Cast; null where a weight is beyond what float16 holds.</summary>
+    /// <param name="tensor">A weight.</param>
+    /// <param name="names">For the new values.</param>
+    /// <returns>Null where a number is beyond what float16 holds.</returns>
     private static OnnxNode[]? Half(Initializer tensor, FreshNames names)
     {
         var values = tensor.Floats();
@@ -105,9 +108,11 @@ internal static class WeightStorage
         return [constant, Cast(name, tensor.Name, names)];
     }
 
-    /// <summary>
-    /// Integers, their Cast to float32, and a Mul with one scale per output channel.
-    /// </summary>
+    /// <summary>Integers, their Cast to float32, and a Mul with one scale per output channel.</summary>
+    /// <param name="model">The graph; it gets the stored tensors.</param>
+    /// <param name="tensor">A weight.</param>
+    /// <param name="axis">Of its output channels.</param>
+    /// <param name="names">For the new values.</param>
     private static OnnxNode[] Int8(OnnxGraph model, Initializer tensor, int axis, FreshNames names)
     {
         int channels = (int)tensor.Dims[axis],
@@ -133,6 +138,9 @@ internal static class WeightStorage
     }
 
     /// <summary>A Cast to float32.</summary>
+    /// <param name="from">A float16 value.</param>
+    /// <param name="to">The float32 value.</param>
+    /// <param name="names">For the node.</param>
     private static OnnxNode Cast(string from, string to, FreshNames names)
     {
         var cast = new OnnxNode

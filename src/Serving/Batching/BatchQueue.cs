@@ -15,6 +15,8 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     private readonly object gate = new();
     private readonly LinkedList<PendingRequest> waiting = new();
     private readonly Dictionary<PendingRequest, LinkedListNode<PendingRequest>> places = [];
+
+    /// <summary>Whether nothing is taken any more; what waits is still run.</summary>
     private bool isClosed;
 
     /// <summary>How many wait.</summary>
@@ -112,6 +114,7 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     /// The requests that run with the oldest: the first that fit together. Those of other shapes wait for the next
     /// worker.
     /// </summary>
+    /// <param name="oldest">The request whose shapes decide what goes with it.</param>
     private (List<PendingRequest> Batch, bool IsFull) Collect(PendingRequest oldest)
     {
         var batch = new List<PendingRequest>();

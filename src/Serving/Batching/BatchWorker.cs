@@ -49,6 +49,8 @@ internal sealed class BatchWorker
     /// Runs a batch and gives each request its outputs; where it fails, each request alone finds out whose fault it
     /// is.
     /// </summary>
+    /// <param name="memory">Of this worker alone.</param>
+    /// <param name="batch">Requests of one shape; each is completed, with its part or with the error.</param>
     private void Execute(RunMemory memory, List<PendingRequest> batch)
     {
         var started = clock.GetTimestamp();
@@ -60,13 +62,13 @@ internal sealed class BatchWorker
             var run = clock.GetElapsedTime(started);
             var rows = batch.Sum(request => request.Rows);
             observer.Ran(rows, run, [.. batch.Select(request => clock.GetElapsedTime(request.EnqueuedAt, started))]);
-            for (var i = 0; i < batch.Count; i++)
+            for (var index = 0; index < batch.Count; index++)
             {
-                var result = results[i];
-                Tensor[] wanted = [.. batch[i].Outputs.Select(output => result[Array.IndexOf(outputs, output)])];
-                batch[i]
+                var result = results[index];
+                Tensor[] wanted = [.. batch[index].Outputs.Select(output => result[Array.IndexOf(outputs, output)])];
+                batch[index]
                     .Complete(
-                        new ComputedOutputs(wanted, clock.GetElapsedTime(batch[i].EnqueuedAt, started), run, rows)
+                        new ComputedOutputs(wanted, clock.GetElapsedTime(batch[index].EnqueuedAt, started), run, rows)
                     );
             }
         }

@@ -37,6 +37,9 @@ internal static class ProbeInputs
         ];
 
     /// <summary>A tensor of random elements that most models take.</summary>
+    /// <param name="input">Name and element type.</param>
+    /// <param name="random">Gives the numbers.</param>
+    /// <param name="shape">Without free axes.</param>
     private static Tensor Fill(TensorSpec input, Random random, long[] shape)
     {
         var count = checked((int)shape.Aggregate(1L, (product, axis) => product * axis));
@@ -69,8 +72,8 @@ internal static class ProbeInputs
                 break;
             // Little-endian: the lowest byte of each element.
             default:
-                for (var i = 0; i < data.Length; i += input.Type.SizeOf())
-                    data[i] = (byte)random.Next(2);
+                for (var index = 0; index < data.Length; index += input.Type.SizeOf())
+                    data[index] = (byte)random.Next(2);
                 break;
         }
 

@@ -17,6 +17,8 @@ internal static class RowIndependence
     public const double Tolerance = 1e-4;
 
     private const int Rows = 3;
+
+    /// <summary>What is tried for a free axis, one after another, until the model runs.</summary>
     private static readonly int[] FreeSizes = [8, 32, 224, 1];
 
     /// <summary>Tries it out.</summary>
@@ -59,7 +61,7 @@ internal static class RowIndependence
             }
             catch (ModelRunException error)
             {
-                return $"it runs a row, and not {Rows} together: {error.Message}";
+                return $"it runs one row, but not {Rows} together: {error.Message}";
             }
         }
 

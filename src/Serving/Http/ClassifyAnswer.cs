@@ -74,8 +74,10 @@ internal sealed record ClassifyAnswer(
         };
     }
 
-    /// <summary>A model that computes NaN says nothing: JSON has no word for it, and zero is the honest
-    /// probability.</summary>
+    /// <summary>
+    /// A model that computes NaN says nothing: JSON has no word for it, and zero is the honest probability.
+    /// </summary>
+    /// <param name="value">NaN and the infinities, which JSON has not, become 0.</param>
     private static double Finite(double value) => double.IsFinite(value) ? value : 0;
 }
 

@@ -81,6 +81,9 @@ internal sealed class ClassifyEndpoint(
     /// <summary>
     /// Keeps a classifier of ours for the request; others are refused with the address that takes them.
     /// </summary>
+    /// <param name="name">As the request has it; empty for the first classifier that is served.</param>
+    /// <exception cref="RequestRefusedException">There is none of the name, or it is no picture classifier of
+    /// ours.</exception>
     private ModelLease AcquireClassifier(string name)
     {
         if (name.Length == 0)
@@ -97,11 +100,13 @@ internal sealed class ClassifyEndpoint(
             return lease;
         lease.Dispose();
         throw RequestRefusedException.Invalid(
-            $"model '{name}' is no picture classifier of TorchBridge; POST /v2/models/{name}/infer takes its tensors"
+            $"model '{name}' is not a picture classifier of TorchBridge; POST /v2/models/{name}/infer takes its tensors"
         );
     }
 
     /// <summary>The model's own picture whose number a form names.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="model">The model, which brings example pictures.</param>
     private static Tensor ExampleOf(HttpContext context, ModelVersion model)
     {
         var text = UploadedPictures.IsForm(context.Request) ? context.Request.Form["example"].ToString() : "";
@@ -116,6 +121,7 @@ internal sealed class ClassifyEndpoint(
     }
 
     /// <summary>How many classes a query asks for; five where it does not say.</summary>
+    /// <param name="text">The query's <c>top</c>.</param>
     private static int TopOf(string text)
     {
         if (text.Length == 0)

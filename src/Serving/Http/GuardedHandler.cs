@@ -4,7 +4,7 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Http;
 
-/// <summary>What every handler stands behind: the key, the room in the house, and the translation of what goes
+/// <summary>What every handler stands behind: the key, the room that is left, and the translation of what goes
 /// wrong.</summary>
 internal sealed class GuardedHandler(ApiKey key, RequestGate gate, ServerState state, ILogger<GuardedHandler> log)
 {

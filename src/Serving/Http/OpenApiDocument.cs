@@ -14,6 +14,7 @@ internal static class OpenApiDocument
         return context.Response.WriteAsync(Text);
     }
 
+    /// <summary>The description that lies in the assembly.</summary>
     private static string Read()
     {
         using var stream = typeof(OpenApiDocument).Assembly.GetManifestResourceStream("openapi.json")!;

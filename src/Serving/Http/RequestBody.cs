@@ -15,9 +15,16 @@ internal sealed class RequestBody : IDisposable
     private const int FirstBytes = 16 << 10,
         TrustedBytes = 1 << 20;
     private readonly RequestGate gate;
+
+    /// <summary>Rented; given back when the body is disposed.</summary>
     private byte[] buffer;
+
+    /// <summary>How much of it is filled.</summary>
     private int length;
 
+    /// <summary>Takes memory for what is announced.</summary>
+    /// <param name="gate">Counts the bytes of all requests.</param>
+    /// <param name="firstBytes">As many as the length that was told, or a first piece where none was.</param>
     private RequestBody(RequestGate gate, int firstBytes)
     {
         this.gate = gate;
@@ -97,6 +104,9 @@ internal sealed class RequestBody : IDisposable
     }
 
     /// <summary>Reads until the stream ends or the body is too large.</summary>
+    /// <param name="source">The body, unpacked.</param>
+    /// <param name="options">What is allowed.</param>
+    /// <param name="stop">Where the client goes away.</param>
     private async Task FillAsync(Stream source, ModelServerOptions options, CancellationToken stop)
     {
         while (true)
@@ -125,6 +135,8 @@ internal sealed class RequestBody : IDisposable
     }
 
     /// <summary>Puts our limits in place of the web server's own, for this request.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="options">What is allowed.</param>
     private static void SetLimits(HttpContext context, ModelServerOptions options)
     {
         // Our own count answers in the protocol's words; the web server's limit would be its 30 MB.
@@ -139,6 +151,7 @@ internal sealed class RequestBody : IDisposable
     }
 
     /// <summary>The body's stream, unpacked as its header says.</summary>
+    /// <param name="request">Its Content-Encoding says how it is packed.</param>
     private static Stream Unpack(HttpRequest request)
     {
         var encodings = request.Headers.ContentEncoding;
@@ -152,12 +165,13 @@ internal sealed class RequestBody : IDisposable
             "BR" => new BrotliStream(request.Body, CompressionMode.Decompress, leaveOpen: true),
             _ => throw new RequestRefusedException(
                 RefusalKind.Unsupported,
-                "the Content-Encoding is none of gzip, deflate and br"
+                "the Content-Encoding is not supported; gzip, deflate and br are"
             ),
         };
     }
 
     /// <summary>A refusal that names the limit.</summary>
+    /// <param name="options">What is allowed.</param>
     private static RequestRefusedException TooLarge(ModelServerOptions options) =>
         new(RefusalKind.TooLarge, $"the body is larger than {options.MaxRequestBytes} bytes");
 }

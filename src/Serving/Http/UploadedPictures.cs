@@ -24,6 +24,8 @@ internal static class UploadedPictures
         request.ContentType?.StartsWith("multipart/form-data", StringComparison.OrdinalIgnoreCase) == true;
 
     /// <summary>The file of a form; empty where the form has none, or an empty one.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="body">A multipart form.</param>
     private static async Task<ReadOnlyMemory<byte>> FromFormAsync(HttpContext context, RequestBody body)
     {
         // The form is read from the bytes at hand: limits are kept already, and no temporary file is made.

@@ -49,6 +49,7 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
     }
 
     /// <summary>Starts this assembly's probe under the same runtime.</summary>
+    /// <param name="source">The model that is tried.</param>
     private static Process Start(ModelSource source)
     {
         var assembly = typeof(ChildProcessProbe).Assembly.Location;
@@ -92,6 +93,9 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
     /// <summary>
     /// An option of the host for a file beside the entry program; none where the file is not there.
     /// </summary>
+    /// <param name="option">Name of an option of <c>dotnet exec</c>.</param>
+    /// <param name="entry">The program's assembly.</param>
+    /// <param name="ending">Of the file beside it: <c>.deps.json</c>.</param>
     private static string[] Setting(string option, string entry, string ending)
     {
         var file = Path.ChangeExtension(entry, null) + ending;
@@ -99,6 +103,8 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
     }
 
     /// <summary>Bytes that a process has in memory; 0 where it has just ended.</summary>
+    /// <param name="process">The child.</param>
+    /// <returns>Bytes; 0 where it has ended meanwhile.</returns>
     private static long Memory(Process process)
     {
         process.Refresh();

@@ -28,9 +28,9 @@ internal sealed record FileStamp(DateTime Written, long Length, string Sample)
             var length = RandomAccess.GetLength(handle);
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             Span<byte> piece = stackalloc byte[PieceBytes];
-            for (var i = 0; i < Pieces; i++)
+            for (var index = 0; index < Pieces; index++)
             {
-                var offset = Math.Max(0, length - PieceBytes) * i / (Pieces - 1);
+                var offset = Math.Max(0, length - PieceBytes) * index / (Pieces - 1);
                 hash.AppendData(piece[..RandomAccess.Read(handle, piece, offset)]);
                 if (length <= PieceBytes)
                     break;

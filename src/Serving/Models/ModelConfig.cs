@@ -129,14 +129,13 @@ internal sealed record ModelConfig
         }
     }
 
-    /// <summary>
-    /// Takes a message apart; refuses fields and values that this server cannot honour.
-    /// </summary>
+    /// <summary>Takes a message apart; refuses fields and values that this server cannot honour.</summary>
+    /// <param name="text">The file's fields.</param>
     private static ModelConfig Of(TextMessage text)
     {
         if (text.Names.FirstOrDefault(name => !Used.Contains(name) && !Unused.Contains(name)) is { } unknown)
             throw new FormatException(
-                $"`{unknown}` is not something that this server does; it acts on {string.Join(", ", Used)}"
+                $"`{unknown}` is not supported by this server; supported are {string.Join(", ", Used)}"
             );
         if (text.Text("backend") is not (null or "onnxruntime"))
             throw new FormatException($"the backend is '{text.Text("backend")}'; only onnxruntime is there");
@@ -147,7 +146,7 @@ internal sealed record ModelConfig
         var policy = text.Message("version_policy");
         var file = text.Text("default_model_filename") is { Length: > 0 } name ? name : "model.onnx";
         if (file is "." or ".." || file.AsSpan().IndexOfAny('/', '\\', ':') >= 0)
-            throw new FormatException($"default_model_filename is '{file}', which is no plain file name");
+            throw new FormatException($"default_model_filename is '{file}', which is not a plain file name");
         return new ModelConfig
         {
             Name = text.Text("name"),
@@ -187,6 +186,7 @@ internal sealed record ModelConfig
     /// <summary>
     /// Instances of all groups together; null where there is no group. A group on a GPU is refused.
     /// </summary>
+    /// <param name="text">The file's fields.</param>
     private static int? SessionsOf(TextMessage text)
     {
         if (text.Messages("instance_group").FirstOrDefault(group => group.Text("kind") is "KIND_GPU") is not null)
@@ -196,6 +196,7 @@ internal sealed record ModelConfig
     }
 
     /// <summary>The parameter that sets threads; null where it is not there.</summary>
+    /// <param name="text">The file's fields.</param>
     private static int? ThreadsOf(TextMessage text) =>
         text.Messages("parameters")
             .FirstOrDefault(item => item.Text("key") == "intra_op_thread_count")
@@ -209,6 +210,10 @@ internal sealed record ModelConfig
             : null;
 
     /// <summary>A number in its range, or null; else a refusal that names the range.</summary>
+    /// <param name="value">As the file has it; null where it is not there.</param>
+    /// <param name="name">Of the field, for an error.</param>
+    /// <param name="least">The least that is allowed.</param>
+    /// <param name="most">The most that is allowed.</param>
     private static int? Limited(long? value, string name, int least, int most) =>
         value is null || (value >= least && value <= most)
             ? (int?)value

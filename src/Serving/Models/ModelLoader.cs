@@ -125,14 +125,14 @@ internal sealed partial class ModelLoader(
             return;
         using var memory = new RunMemory();
         var logits = new List<float>();
-        for (var i = 0; i < pictures.Count; i++)
+        for (var index = 0; index < pictures.Count; index++)
         {
             try
             {
                 var result = session.Run(
                     memory,
                     [
-                        [pictures.Pixels(i, signature.Inputs[0].Name, card)],
+                        [pictures.Pixels(index, signature.Inputs[0].Name, card)],
                     ],
                     [signature.OutputIndex("logits")]
                 );

@@ -11,6 +11,8 @@ namespace TorchBridge.Serving.Models;
 internal sealed class ModelRegistry
 {
     private readonly Lock gate = new();
+
+    /// <summary>What is served, replaced as a whole: a request reads it without a lock.</summary>
     private ImmutableSortedDictionary<string, ServedModel> table = ImmutableSortedDictionary.Create<
         string,
         ServedModel
@@ -76,6 +78,9 @@ internal sealed class ModelRegistry
     }
 
     /// <summary>The version of a name and number; the latest where no number is given.</summary>
+    /// <param name="name">The model.</param>
+    /// <param name="version">As the request has it; null or empty for the newest.</param>
+    /// <exception cref="RequestRefusedException">There is none.</exception>
     private ModelVersion Find(string name, string? version)
     {
         var model = Find(name)

@@ -17,9 +17,21 @@ internal sealed partial class ModelRepository(
     private readonly Dictionary<string, (string Stamp, string Problem)> failures = new(StringComparer.Ordinal);
     private readonly HashSet<string> told = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> plainVersions = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Stamps of the files at the last look: a file that still changes is left for the next one.
+    /// </summary>
     private Dictionary<string, string> lastLook = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Models that were not there at the last look; a second time they are retired.
+    /// </summary>
     private HashSet<string> missing = new(StringComparer.Ordinal);
+
+    /// <summary>At the start nobody is still copying: files are taken as they are.</summary>
     private bool isFirstLook = true;
+
+    /// <summary>What was last said of the folder itself, so that it is said once.</summary>
     private string? folderProblem;
 
     /// <summary>Looks into the folder, and acts on what has changed.</summary>
@@ -58,9 +70,10 @@ internal sealed partial class ModelRepository(
         registry.IsFirstLoadDone = true;
     }
 
-    /// <summary>
-    /// Loads what is new or changed of one model, and retires versions that have gone.
-    /// </summary>
+    /// <summary>Loads what is new or changed of one model, and retires versions that have gone.</summary>
+    /// <param name="model">Its name.</param>
+    /// <param name="entries">Its versions as they are now.</param>
+    /// <param name="problem">What is wrong with its folder; null for nothing.</param>
     private void Update(string model, ModelFileEntry[] entries, string? problem)
     {
         var wanted = new HashSet<long>();
@@ -86,12 +99,14 @@ internal sealed partial class ModelRepository(
     }
 
     /// <summary>Whether a file is as it was at the last look: it is not being written.</summary>
+    /// <param name="entry">A version's file.</param>
     private bool IsSettled(ModelFileEntry entry) =>
         isFirstLook || lastLook.GetValueOrDefault(entry.Path) == entry.Stamp;
 
-    /// <summary>
-    /// Loads one file; a failure is remembered by the file's stamp, and not repeated every second.
-    /// </summary>
+    /// <summary>Loads one file; a failure is remembered by the file's stamp, and not repeated every second.</summary>
+    /// <param name="entry">A version's file.</param>
+    /// <param name="version">Its number.</param>
+    /// <param name="problem">Receives why it cannot be loaded.</param>
     private bool TryLoad(ModelFileEntry entry, long version, ref string? problem)
     {
         if (failures.TryGetValue(entry.Path, out var failure) && failure.Stamp == entry.Stamp)
@@ -127,6 +142,7 @@ internal sealed partial class ModelRepository(
     }
 
     /// <summary>Logs a problem of the folder the first time that it is seen.</summary>
+    /// <param name="problem">What is wrong.</param>
     private void LogOnce(string problem)
     {
         if (told.Add(problem))
@@ -134,6 +150,8 @@ internal sealed partial class ModelRepository(
     }
 
     /// <summary>Takes versions out of the table; requests that have them finish.</summary>
+    /// <param name="model">Its name.</param>
+    /// <param name="versions">Those that are not there any more.</param>
     private void Retire(string model, IEnumerable<long> versions)
     {
         long[] gone = [.. versions];
@@ -147,6 +165,7 @@ internal sealed partial class ModelRepository(
     }
 
     /// <summary>Removes models that two looks in a row have not found.</summary>
+    /// <param name="models">Those whose folders are not there any more.</param>
     private void Remove(HashSet<string> models)
     {
         var gone = registry
@@ -162,7 +181,11 @@ internal sealed partial class ModelRepository(
         missing = gone;
     }
 
-    /// <summary>A version answers.</summary>
+    /// <summary>Says that a version is served.</summary>
+    /// <param name="model">Its name.</param>
+    /// <param name="version">Its number.</param>
+    /// <param name="maxRows">Rows that one run takes.</param>
+    /// <param name="digest">Of the file, so that logs tell one content from another.</param>
     [LoggerMessage(
         LogLevel.Information,
         "{Model} version {Version} answers, in batches of up to {MaxRows} (sha256 {Digest}…)"
@@ -170,14 +193,19 @@ internal sealed partial class ModelRepository(
     private partial void LogLoaded(string model, long version, int maxRows, string digest);
 
     /// <summary>A version takes no more requests.</summary>
+    /// <param name="model">Its name.</param>
+    /// <param name="version">Its number.</param>
     [LoggerMessage(LogLevel.Information, "{Model} version {Version} takes no more requests")]
     private partial void LogRetired(string model, long version);
 
     /// <summary>A file is not taken, and what that means for who asks.</summary>
+    /// <param name="problem">Why it is not served.</param>
+    /// <param name="consequence">What is served in its place.</param>
     [LoggerMessage(LogLevel.Error, "{Problem}; {Consequence}")]
     private partial void LogRefused(string problem, string consequence);
 
     /// <summary>The folder itself cannot be read.</summary>
+    /// <param name="problem">What is wrong with the folder.</param>
     [LoggerMessage(LogLevel.Error, "{Problem}")]
     private partial void LogFolder(string problem);
 }

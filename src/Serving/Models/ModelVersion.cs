@@ -14,6 +14,10 @@ internal sealed class ModelVersion
     private readonly RuntimeSession session;
     private readonly BatchWorker[] workers;
     private readonly TaskCompletionSource closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>
+    /// Who holds it: itself, and each request. The last one to let go disposes it.
+    /// </summary>
     private int users = 1; // itself
 
     /// <summary>Starts the workers of a session, which is disposed with the version.</summary>

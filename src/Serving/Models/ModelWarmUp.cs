@@ -7,6 +7,8 @@ namespace TorchBridge.Serving.Models;
 internal static class ModelWarmUp
 {
     private const int Seed = 2;
+
+    /// <summary>What is tried for a free axis, one after another, until the model runs.</summary>
     private static readonly int[] FreeSizes = [8, 32, 224, 1];
 
     /// <summary>

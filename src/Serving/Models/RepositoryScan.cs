@@ -35,6 +35,9 @@ internal sealed record RepositoryScan(
     }
 
     /// <summary>Adds NAME.onnx.</summary>
+    /// <param name="path">A file that ends in .onnx.</param>
+    /// <param name="entries">Receives what is found.</param>
+    /// <param name="problems">Receives what is wrong, by model.</param>
     private static void AddPlain(string path, List<ModelFileEntry> entries, Dictionary<string, string> problems)
     {
         var name = Path.GetFileNameWithoutExtension(path);
@@ -44,9 +47,10 @@ internal sealed record RepositoryScan(
             entries.Add(new ModelFileEntry(name, null, path, null, stamp.ToString()));
     }
 
-    /// <summary>
-    /// Adds the versions of NAME/, where it has any; its configuration says which.
-    /// </summary>
+    /// <summary>Adds the versions of NAME/, where it has any; its configuration says which.</summary>
+    /// <param name="folder">A folder of a model.</param>
+    /// <param name="entries">Receives what is found.</param>
+    /// <param name="problems">Receives what is wrong, by model.</param>
     private static void AddFolder(string folder, List<ModelFileEntry> entries, Dictionary<string, string> problems)
     {
         var name = Path.GetFileName(folder);
@@ -90,6 +94,8 @@ internal sealed record RepositoryScan(
     }
 
     /// <summary>The versions' folders that are served, the latest first.</summary>
+    /// <param name="versions">Folders named by numbers.</param>
+    /// <param name="config">What its version policy says.</param>
     private static IEnumerable<string> Served(string[] versions, ModelConfig config)
     {
         static long Number(string path) => ModelNames.TryVersion(Path.GetFileName(path), out var version) ? version : 0;

@@ -29,7 +29,7 @@ internal static class RequestBinder
                     $"the model has no input '{JsonText.Short(tensor.Name)}'; it takes {Names(signature.Inputs)}"
                 );
             if (inputs[index] is not null)
-                throw Invalid($"input '{tensor.Name}' is there twice");
+                throw Invalid($"input '{tensor.Name}' is given twice");
             Check(tensor, signature.Inputs[index]);
             inputs[index] = tensor;
         }
@@ -42,6 +42,9 @@ internal static class RequestBinder
     }
 
     /// <summary>Positions of the outputs that a request wants; all where it names none.</summary>
+    /// <param name="request">May name outputs.</param>
+    /// <param name="model">The model.</param>
+    /// <returns>Places in the model's own order, in the order that was asked for.</returns>
     private static int[] OutputsOf(InferenceRequest request, ModelVersion model)
     {
         var signature = model.Signature;
@@ -56,7 +59,7 @@ internal static class RequestBinder
                     $"the model has no output '{JsonText.Short(output.Name)}'; it gives {Names(signature.Outputs)}"
                 );
             if (outputs.Contains(index))
-                throw Invalid($"output '{output.Name}' is asked for twice");
+                throw Invalid($"output '{output.Name}' is requested twice");
             outputs.Add(index);
         }
 
@@ -64,6 +67,8 @@ internal static class RequestBinder
     }
 
     /// <summary>Rows that all inputs agree on; 1 where axis 0 is no batch.</summary>
+    /// <param name="inputs">In the model's order.</param>
+    /// <param name="model">The model.</param>
     private static int RowsOf(Tensor[] inputs, ModelVersion model)
     {
         if (!model.IsBatched)
@@ -79,6 +84,8 @@ internal static class RequestBinder
     }
 
     /// <summary>Refuses a tensor of another datatype or shape than the model takes.</summary>
+    /// <param name="tensor">What was sent.</param>
+    /// <param name="spec">What the model takes.</param>
     private static void Check(Tensor tensor, TensorSpec spec)
     {
         if (tensor.Type != spec.Type)
@@ -93,6 +100,7 @@ internal static class RequestBinder
     }
 
     /// <summary>Names for an error.</summary>
+    /// <param name="specs">Inputs or outputs.</param>
     private static string Names(IEnumerable<TensorSpec> specs) =>
         string.Join(", ", specs.Select(spec => $"'{spec.Name}'"));
 }

@@ -12,8 +12,12 @@ internal sealed class TextFormat
 {
     private const int MostLevels = 32;
     private readonly string text;
+
+    /// <summary>The character that is read next.</summary>
     private int at;
 
+    /// <summary>Begins at the start of a text.</summary>
+    /// <param name="text">All of the file.</param>
     private TextFormat(string text) => this.text = text;
 
     /// <summary>Reads a message.</summary>
@@ -27,6 +31,8 @@ internal sealed class TextFormat
     }
 
     /// <summary>Fields up to the closing bracket, or to the end of the text.</summary>
+    /// <param name="end">What ends the message: a brace, or the text's end.</param>
+    /// <param name="level">How deep it lies.</param>
     private TextMessage ReadFields(char end, int level)
     {
         if (level > MostLevels)
@@ -57,6 +63,9 @@ internal sealed class TextFormat
     }
 
     /// <summary>A field's values in square brackets.</summary>
+    /// <param name="message">Receives each of its values.</param>
+    /// <param name="name">The field.</param>
+    /// <param name="level">How deep it lies.</param>
     private void ReadList(TextMessage message, string name, int level)
     {
         Advance();
@@ -73,6 +82,8 @@ internal sealed class TextFormat
     }
 
     /// <summary>A text, a word or number, or a message.</summary>
+    /// <param name="level">How deep it lies.</param>
+    /// <param name="hasColon">Whether a colon stood before it; only a message may do without.</param>
     private object ReadValue(int level, bool hasColon)
     {
         if (at == text.Length)
@@ -96,6 +107,7 @@ internal sealed class TextFormat
     }
 
     /// <summary>A name, number or word.</summary>
+    /// <param name="what">What is expected, for an error.</param>
     private string ReadWord(string what)
     {
         var start = at;
@@ -109,6 +121,7 @@ internal sealed class TextFormat
     }
 
     /// <summary>A quoted piece of a string.</summary>
+    /// <param name="target">Receives the text between the quotes.</param>
     private void ReadString(StringBuilder target)
     {
         var quote = text[at++];
@@ -157,6 +170,7 @@ internal sealed class TextFormat
     }
 
     /// <summary>A hexadecimal digit's value; -1 for what is none.</summary>
+    /// <param name="letter">Any.</param>
     private static int Digit(char letter) => char.IsAsciiHexDigit(letter) ? Convert.ToInt32(letter.ToString(), 16) : -1;
 
     /// <summary>Goes over one character, and the space behind it.</summary>
@@ -182,6 +196,7 @@ internal sealed class TextFormat
     }
 
     /// <summary>A refusal that names the line.</summary>
+    /// <param name="what">What is wrong, at the place where reading stands.</param>
     private FormatException Error(string what) =>
         new($"line {text.AsSpan(0, Math.Min(at, text.Length)).Count('\n') + 1}: {what}");
 }

@@ -23,7 +23,7 @@ internal sealed class TextMessage
 
     /// <summary>The message of a field that is there once; null where it is not.</summary>
     /// <param name="name">The field.</param>
-    /// <exception cref="FormatException">It is there more than once, or is a text.</exception>
+    /// <exception cref="FormatException">It is given more than once, or is a text.</exception>
     public TextMessage? Message(string name) =>
         One(name) switch
         {
@@ -34,7 +34,7 @@ internal sealed class TextMessage
 
     /// <summary>The text of a field that is there once; null where it is not.</summary>
     /// <param name="name">The field.</param>
-    /// <exception cref="FormatException">It is there more than once, or is a message.</exception>
+    /// <exception cref="FormatException">It is given more than once, or is a message.</exception>
     public string? Text(string name) =>
         One(name) switch
         {
@@ -45,7 +45,7 @@ internal sealed class TextMessage
 
     /// <summary>The number of a field that is there once; null where it is not.</summary>
     /// <param name="name">The field.</param>
-    /// <exception cref="FormatException">It is there more than once, or is no whole number.</exception>
+    /// <exception cref="FormatException">It is given more than once, or is no whole number.</exception>
     public long? Number(string name) => Text(name) is { } text ? ToNumber(name, text) : null;
 
     /// <summary>Numbers of a repeated field.</summary>
@@ -55,18 +55,23 @@ internal sealed class TextMessage
         All(name)
             .Select(value => ToNumber(name, value as string ?? throw new FormatException($"`{name}` is a message")));
 
+    /// <summary>Every value of a field, in order.</summary>
+    /// <param name="name">The field.</param>
     private IEnumerable<object> All(string name) => fields.Where(item => item.Name == name).Select(item => item.Value);
 
     /// <summary>The value of a field that is there once at most.</summary>
+    /// <param name="name">A field that may stand once.</param>
     private object? One(string name) =>
         All(name).ToArray() switch
         {
             [] => null,
             [var value] => value,
-            _ => throw new FormatException($"`{name}` is there more than once"),
+            _ => throw new FormatException($"`{name}` is given more than once"),
         };
 
     /// <summary>A whole number of 64 bits.</summary>
+    /// <param name="name">The field, for an error.</param>
+    /// <param name="text">Digits.</param>
     private static long ToNumber(string name, string text) =>
         long.TryParse(
             text,

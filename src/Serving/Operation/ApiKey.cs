@@ -29,6 +29,7 @@ internal sealed class ApiKey(ModelServerOptions options)
     }
 
     /// <summary>The key in a header Authorization; null where it holds none.</summary>
+    /// <param name="header">The value of Authorization.</param>
     private static string? FromAuthorization(string header)
     {
         const string bearer = "Bearer ",

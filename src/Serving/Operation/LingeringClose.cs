@@ -39,6 +39,8 @@ internal static class LingeringClose
         private readonly CancellationTokenSource later = new();
         private readonly CancellationTokenRegistration registration;
 
+        /// <summary>Stands in front of Kestrel's own notification.</summary>
+        /// <param name="told">What Kestrel tells of.</param>
         public LateNotification(IConnectionLifetimeNotificationFeature told)
         {
             this.told = told;
@@ -46,10 +48,15 @@ internal static class LingeringClose
             registration = told.ConnectionClosedRequested.Register(() => later.CancelAfter(Time));
         }
 
+        /// <summary>
+        /// What the connection's requests listen to: cancelled a while after Kestrel asked for it.
+        /// </summary>
         public CancellationToken ConnectionClosedRequested { get; set; }
 
+        /// <summary>Passes the wish on.</summary>
         public void RequestClose() => told.RequestClose();
 
+        /// <summary>Stops listening to Kestrel's notification.</summary>
         public void Dispose()
         {
             registration.Dispose();

@@ -68,9 +68,12 @@ internal sealed record ListenAddresses(
         || (IPAddress.TryParse(address.Host.Trim('[', ']'), out var ip) && IPAddress.IsLoopback(ip));
 
     /// <summary>An address, or null for <c>none</c>.</summary>
+    /// <param name="text">An address, or <c>none</c>.</param>
     private static BindingAddress? Optional(string text) => text is None or "" ? null : Parse(text);
 
     /// <summary>An address of http; TLS and names of hosts are refused with a way out.</summary>
+    /// <param name="text">An address.</param>
+    /// <exception cref="UsageException">It is none that can be listened at.</exception>
     private static BindingAddress Parse(string text)
     {
         BindingAddress address;
@@ -97,6 +100,9 @@ internal sealed record ListenAddresses(
     }
 
     /// <summary>Opens one address for one protocol.</summary>
+    /// <param name="kestrel">The web server.</param>
+    /// <param name="address">Where.</param>
+    /// <param name="protocols">HTTP/1.1 or HTTP/2.</param>
     private static void Listen(KestrelServerOptions kestrel, BindingAddress address, HttpProtocols protocols)
     {
         if (address.Host is "*" or "+")

@@ -54,14 +54,17 @@ internal sealed class MetricsExporter : IDisposable
     public void Dispose() => listener.Dispose();
 
     /// <summary>Takes one measurement to the metric of its instrument's kind.</summary>
+    /// <param name="instrument">What was measured.</param>
+    /// <param name="value">The measurement.</param>
+    /// <param name="labels">Of the series.</param>
     private void Record(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> labels)
     {
         string[] names = new string[labels.Length],
             values = new string[labels.Length];
-        for (var i = 0; i < labels.Length; i++)
+        for (var index = 0; index < labels.Length; index++)
         {
-            names[i] = labels[i].Key;
-            values[i] = $"{labels[i].Value}";
+            names[index] = labels[index].Key;
+            values[index] = $"{labels[index].Value}";
         }
 
         // The factory gives back what it has made before.

@@ -28,7 +28,9 @@ internal sealed class ModelServerOptionsCheck : IValidateOptions<ModelServerOpti
                 || uri.Scheme is not ("http" or "https")
                 || uri.GetLeftPart(UriPartial.Authority) != origin.TrimEnd('/')
             )
-                errors.Add($"AllowedOrigins: '{origin}' is no origin such as https://example.org; '*' is not taken.");
+                errors.Add(
+                    $"AllowedOrigins: '{origin}' is not an origin such as https://example.org; '*' is not accepted."
+                );
         }
 
         return errors.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(errors);

@@ -3,15 +3,18 @@ using TorchBridge.Serving.Protocol;
 namespace TorchBridge.Serving.Operation;
 
 /// <summary>
-/// Counts the requests in the house and the bytes of their bodies, and lets no more in than there is room for. From
+/// Counts the requests in progress and the bytes of their bodies, and lets no more in than there is room for. From
 /// any thread, without a lock.
 /// </summary>
 internal sealed class RequestGate(ModelServerOptions options)
 {
+    /// <summary>Requests inside.</summary>
     private int requests;
+
+    /// <summary>Bytes of requests inside.</summary>
     private long bytes;
 
-    /// <summary>Requests in the house.</summary>
+    /// <summary>Requests in progress.</summary>
     public int Requests => Volatile.Read(ref requests);
 
     /// <summary>Bytes of their bodies.</summary>

@@ -85,8 +85,10 @@ internal static partial class ServerApplication
         addresses?.Listen(kestrel);
     }
 
-    /// <summary>Traces go where the environment says (OTEL_EXPORTER_OTLP_ENDPOINT); without it nothing is
-    /// collected.</summary>
+    /// <summary>
+    /// Traces go where the environment says (OTEL_EXPORTER_OTLP_ENDPOINT); without it nothing is collected.
+    /// </summary>
+    /// <param name="builder">The application; traces are exported where the environment names a collector.</param>
     private static void AddTraces(WebApplicationBuilder builder)
     {
         if (string.IsNullOrEmpty(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]))
@@ -97,6 +99,8 @@ internal static partial class ServerApplication
     }
 
     /// <summary>Metrics have a port of their own: who may ask for answers need not see how many others ask.</summary>
+    /// <param name="app">The application.</param>
+    /// <param name="addresses">Metrics answer at their own address only.</param>
     private static void MapMetrics(WebApplication app, ListenAddresses addresses)
     {
         var guard = app.Services.GetRequiredService<GuardedHandler>();
@@ -138,8 +142,8 @@ internal static partial class ServerApplication
             return;
         var log = app.Services.GetRequiredService<ILogger<ModelServerOptions>>();
         var urls = UrlsOf(app);
-        for (var i = 0; i < addresses.Rest.Count; i++)
-            Console.WriteLine($"  page {urls[i]}/  REST {urls[i]}/v2");
+        for (var index = 0; index < addresses.Rest.Count; index++)
+            Console.WriteLine($"  page {urls[index]}/  REST {urls[index]}/v2");
         if (addresses.Grpc is not null)
             Console.WriteLine($"  gRPC {urls[addresses.Rest.Count]}");
         if (addresses.Metrics is not null)
@@ -149,13 +153,19 @@ internal static partial class ServerApplication
     }
 
     /// <summary>The addresses as they were opened: a port of 0 has become a real one.</summary>
+    /// <param name="app">Started.</param>
     private static string[] UrlsOf(WebApplication app) =>
         [.. app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses];
 
     /// <summary>The port of an address by its place in the list.</summary>
+    /// <param name="app">Started.</param>
+    /// <param name="index">Of the address.</param>
     private static int PortOf(WebApplication app, int index) => BindingAddress.Parse(UrlsOf(app)[index]).Port;
 
     /// <summary>An address is open to other machines.</summary>
+    /// <param name="log">The application's.</param>
+    /// <param name="address">Reached from other machines.</param>
+    /// <param name="key">Whether a key is asked for there.</param>
     [LoggerMessage(LogLevel.Warning, "{Address} is open to other machines, {Key}; put a gateway with TLS before it")]
     private static partial void LogOpen(ILogger log, string address, string key);
 }

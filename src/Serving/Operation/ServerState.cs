@@ -5,6 +5,9 @@ namespace TorchBridge.Serving.Operation;
 /// <summary>Whether the server is ready, or about to stop.</summary>
 internal sealed class ServerState(ModelRegistry registry)
 {
+    /// <summary>
+    /// Whether the server ends: it is not ready any more, and answers what it has.
+    /// </summary>
     private volatile bool isDraining;
 
     /// <summary>Whether it was told to stop: it answers, but should get no more.</summary>

@@ -92,10 +92,12 @@ internal sealed class ServingMetrics : IDisposable
     public void Dispose() => meter.Dispose();
 
     /// <summary>All loaded versions.</summary>
+    /// <param name="registry">What is served.</param>
     private static IEnumerable<ModelVersion> Versions(ModelRegistry registry) =>
         registry.Models.SelectMany(model => model.Versions.Values);
 
     /// <summary>A version's labels.</summary>
+    /// <param name="version">Whose series it is.</param>
     private static TagList Labels(ModelVersion version) =>
         new() { { "model", version.Identity.Model }, { "version", version.Identity.VersionText } };
 
@@ -104,6 +106,10 @@ internal sealed class ServingMetrics : IDisposable
     {
         private readonly TagList labels = Labels(version);
 
+        /// <summary>Counts a run, its rows and its times.</summary>
+        /// <param name="rows">Of the batch.</param>
+        /// <param name="run">How long it took.</param>
+        /// <param name="queued">How long each request waited.</param>
         public void Ran(int rows, TimeSpan run, IReadOnlyList<TimeSpan> queued)
         {
             version.Statistics.Add(rows, run, queued.Aggregate(TimeSpan.Zero, (sum, item) => sum + item));
@@ -113,6 +119,8 @@ internal sealed class ServingMetrics : IDisposable
                 metrics.queueTime.Record(item.TotalSeconds, labels);
         }
 
+        /// <summary>Counts a run that failed.</summary>
+        /// <param name="error">What was thrown.</param>
         public void Failed(Exception error)
         {
             version.Statistics.AddFailure();

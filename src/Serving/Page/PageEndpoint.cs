@@ -54,6 +54,10 @@ internal sealed class PageEndpoint(ModelRegistry registry, ClassifyEndpoint clas
     }
 
     /// <summary>Renders the page, with headers that let nothing foreign run in it.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="selected">The chosen model.</param>
+    /// <param name="result">HTML of the answer; empty for none.</param>
+    /// <param name="problem">What was wrong; empty for nothing.</param>
     private Task SendAsync(HttpContext context, string selected, string result, string problem)
     {
         ModelVersion[] classifiers =

@@ -49,16 +49,16 @@ internal static class PageHtml
                     + $"data-model=\"{Encode(identity.Model)}\"{(isHidden ? " hidden disabled" : "")}"
                     + $"><legend>Or one of the model's test pictures</legend><ul>"
             );
-            for (var i = 0; i < count; i++)
+            for (var index = 0; index < count; index++)
             {
                 text.Append(
                         CultureInfo.InvariantCulture,
-                        $"<li><button type=\"submit\" name=\"example\" value=\"{i}\">"
+                        $"<li><button type=\"submit\" name=\"example\" value=\"{index}\">"
                     )
                     .Append(
                         CultureInfo.InvariantCulture,
-                        $"<img src=\"{Encode(pathBase)}/examples/{Encode(identity.Model)}/{i}\" "
-                            + $"alt=\"Test picture {i + 1} of {count}\" width=\"56\" "
+                        $"<img src=\"{Encode(pathBase)}/examples/{Encode(identity.Model)}/{index}\" "
+                            + $"alt=\"Test picture {index + 1} of {count}\" width=\"56\" "
                             + $"height=\"56\"></button></li>"
                     );
             }
@@ -115,6 +115,7 @@ internal static class PageHtml
     }
 
     /// <summary>A probability with one decimal.</summary>
+    /// <param name="probability">0 to 1.</param>
     private static string Percent(double probability) =>
         string.Create(CultureInfo.InvariantCulture, $"{100 * probability:F1} %");
 }

@@ -65,10 +65,12 @@ internal sealed class PageTemplate
     public static string Encode(string text) => WebUtility.HtmlEncode(text);
 
     /// <summary>A hash as the header names it.</summary>
+    /// <param name="text">A script or a style, as it stands between its tags.</param>
     private static string HashOf(string text) =>
         $"sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(text)))}";
 
     /// <summary>A part of the page from the assembly.</summary>
+    /// <param name="name">Of a file in the assembly.</param>
     private static string Resource(string name)
     {
         using var stream = typeof(PageTemplate).Assembly.GetManifestResourceStream(name)!;

@@ -55,6 +55,8 @@ internal static class BinaryBody
     }
 
     /// <summary>A body of BYTES: one element, without its length before it.</summary>
+    /// <param name="body">All of it is one element.</param>
+    /// <param name="input">The model's one input.</param>
     private static Tensor RawString(ReadOnlyMemory<byte> body, TensorSpec input)
     {
         if (input.Shape.Any(axis => axis is not (1 or TensorSpec.Free)))
@@ -63,6 +65,9 @@ internal static class BinaryBody
     }
 
     /// <summary>The shape that the body's length leaves for the one free axis.</summary>
+    /// <param name="length">Bytes of the body.</param>
+    /// <param name="input">The model's one input.</param>
+    /// <param name="isBatched">Whether axis 0 is the batch.</param>
     private static long[] RawShape(int length, TensorSpec input, bool isBatched)
     {
         var shape = input.Shape.ToArray();

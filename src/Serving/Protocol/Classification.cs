@@ -67,16 +67,21 @@ internal static class Classification
     {
         var items = MemoryMarshal.Cast<byte, T>(data);
         var numbers = new double[items.Length];
-        for (var i = 0; i < numbers.Length; i++)
-            numbers[i] = convert(items[i]);
+        for (var index = 0; index < numbers.Length; index++)
+            numbers[index] = convert(items[index]);
         return numbers;
     }
 
     /// <summary>Whether a datatype has no fractions.</summary>
+    /// <param name="type">Of the output.</param>
     private static bool IsWhole(TensorType type) =>
         type is not (TensorType.FP16 or TensorType.BF16 or TensorType.FP32 or TensorType.FP64);
 
     /// <summary><c>value:index</c>, with the label behind it where the class has one.</summary>
+    /// <param name="value">The score.</param>
+    /// <param name="index">Of the class.</param>
+    /// <param name="labels">Names, perhaps fewer than classes.</param>
+    /// <param name="isWhole">Whether the score is an integer.</param>
     private static string Text(double value, int index, IReadOnlyList<string> labels, bool isWhole)
     {
         var number = value.ToString(isWhole ? "F0" : "F6", CultureInfo.InvariantCulture);

@@ -35,6 +35,7 @@ internal static class GrpcReplyWriter
     }
 
     /// <summary>A parameter in gRPC's union of types.</summary>
+    /// <param name="value">A boolean, an integer, a text or a number.</param>
     private static InferParameter Parameter(object value) =>
         value switch
         {

@@ -23,14 +23,14 @@ internal static class GrpcRequestReader
             );
         var tensors = new Tensor[request.Inputs.Count];
         long bytes = 0;
-        for (var i = 0; i < tensors.Length; i++)
+        for (var index = 0; index < tensors.Length; index++)
         {
-            tensors[i] = ReadInput(
-                request.Inputs[i],
-                isRaw ? request.RawInputContents[i].Memory : (ReadOnlyMemory<byte>?)null,
+            tensors[index] = ReadInput(
+                request.Inputs[index],
+                isRaw ? request.RawInputContents[index].Memory : (ReadOnlyMemory<byte>?)null,
                 limits
             );
-            bytes += RawTensorWriter.SizeOf(tensors[i]);
+            bytes += RawTensorWriter.SizeOf(tensors[index]);
             if (bytes > limits.Bytes)
                 throw new RequestRefusedException(
                     RefusalKind.TooLarge,
@@ -51,6 +51,9 @@ internal static class GrpcRequestReader
     }
 
     /// <summary>Refuses more inputs or outputs than are read.</summary>
+    /// <param name="count">How many there are.</param>
+    /// <param name="what">Of what, for an error.</param>
+    /// <param name="limits">How many may be.</param>
     private static void CheckCount(int count, string what, ProtocolLimits limits)
     {
         if (count > limits.Tensors)
@@ -69,7 +72,7 @@ internal static class GrpcRequestReader
     {
         limits.CheckText(input.Name, "the name of an input");
         var type = TensorTypes.Find(input.Datatype)
-            ?? throw Invalid($"input '{input.Name}' has an unknown datatype; there are {TensorTypes.AllNames}");
+            ?? throw Invalid($"input '{input.Name}' has an unknown datatype; known are {TensorTypes.AllNames}");
         if (input.Parameters.ContainsKey("shared_memory_region"))
             throw Invalid($"input '{input.Name}' is in shared memory, which this server does not read");
         long[] shape = [.. input.Shape];
@@ -122,14 +125,14 @@ internal static class GrpcRequestReader
             var target = MemoryMarshal.Cast<byte, T>(bytes.AsSpan());
             try
             {
-                for (var i = 0; i < items.Count; i++)
-                    target[i] = convert(items[i]);
+                for (var index = 0; index < items.Count; index++)
+                    target[index] = convert(items[index]);
             }
             catch (OverflowException error)
             {
                 throw new RequestRefusedException(
                     RefusalKind.Invalid,
-                    $"input '{input.Name}' holds a value that is no {type.NameOf()}",
+                    $"input '{input.Name}' holds a value that is not {type.NameOf()}",
                     error
                 );
             }
@@ -186,6 +189,9 @@ internal static class GrpcRequestReader
     }
 
     /// <summary>A parameter's value as this server holds it.</summary>
+    /// <param name="name">Of the parameter.</param>
+    /// <param name="parameter">As it was sent.</param>
+    /// <param name="limits">How long a text may be.</param>
     private static object Value(string name, InferParameter parameter, ProtocolLimits limits) =>
         parameter.ParameterChoiceCase switch
         {

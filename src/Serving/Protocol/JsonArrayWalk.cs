@@ -10,7 +10,13 @@ namespace TorchBridge.Serving.Protocol;
 internal struct JsonArrayWalk(string name, long[] shape, long count)
 {
     private readonly long[] children = new long[shape.Length + 2];
+
+    /// <summary>How many brackets are open.</summary>
     private int depth = 1;
+
+    /// <summary>
+    /// How many brackets an element lies in, from the first element on: every other must lie as deep.
+    /// </summary>
     private int elementDepth;
     private long next;
 
@@ -32,7 +38,7 @@ internal struct JsonArrayWalk(string name, long[] shape, long count)
             {
                 case JsonTokenType.StartArray:
                     if (depth >= shape.Length || elementDepth == depth)
-                        throw Contradiction("is nested otherwise than its shape");
+                        throw Contradiction("is nested differently from its shape");
                     children[depth++]++;
                     children[depth] = 0;
                     break;
@@ -49,7 +55,7 @@ internal struct JsonArrayWalk(string name, long[] shape, long count)
                     if (elementDepth == 0)
                         elementDepth = depth;
                     if (elementDepth != depth || (depth > 1 && depth < shape.Length))
-                        throw Contradiction("is nested otherwise than its shape");
+                        throw Contradiction("is nested differently from its shape");
                     if (next == count)
                         throw Contradiction($"has more than {count} elements");
                     children[depth]++;

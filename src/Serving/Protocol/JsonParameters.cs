@@ -43,6 +43,9 @@ internal static class JsonParameters
     }
 
     /// <summary>A parameter's value; numbers that fit are whole.</summary>
+    /// <param name="reader">At the value.</param>
+    /// <param name="name">The parameter.</param>
+    /// <param name="limits">How long a text may be.</param>
     private static object Value(ref Utf8JsonReader reader, string name, ProtocolLimits limits) =>
         reader.TokenType switch
         {

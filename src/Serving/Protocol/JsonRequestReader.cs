@@ -128,17 +128,17 @@ internal static class JsonRequestReader
         long bytes = 0;
         var at = 0;
         var tensors = new Tensor[inputs.Count];
-        for (var i = 0; i < tensors.Length; i++)
+        for (var index = 0; index < tensors.Length; index++)
         {
-            var input = inputs[i];
+            var input = inputs[index];
             var size = input.BinarySize ?? 0;
             if (size > blobs.Length - at)
                 throw Invalid(
-                    $"input '{input.Name}' claims {size} bytes of binary data, and {blobs.Length - at} are left behind the JSON"
+                    $"input '{input.Name}' claims {size} bytes of binary data, and {blobs.Length - at} follow the JSON"
                 );
-            tensors[i] = input.Resolve(json, blobs.Slice(at, (int)size), limits);
+            tensors[index] = input.Resolve(json, blobs.Slice(at, (int)size), limits);
             at += (int)size;
-            bytes += RawTensorWriter.SizeOf(tensors[i]);
+            bytes += RawTensorWriter.SizeOf(tensors[index]);
             if (bytes > limits.Bytes)
                 throw new RequestRefusedException(
                     RefusalKind.TooLarge,
@@ -152,6 +152,8 @@ internal static class JsonRequestReader
     }
 
     /// <summary>An output that the request names, with its parameters.</summary>
+    /// <param name="reader">At the object.</param>
+    /// <param name="limits">How long names may be.</param>
     private static RequestedOutput ReadOutput(ref Utf8JsonReader reader, ProtocolLimits limits)
     {
         string? name = null;

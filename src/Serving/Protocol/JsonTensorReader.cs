@@ -188,6 +188,8 @@ internal static class JsonTensorReader
     }
 
     /// <summary>A whole number that is written as <c>2.0</c> or <c>1e3</c>, exact up to 2^53.</summary>
+    /// <param name="reader">At the number.</param>
+    /// <param name="number">Receives it.</param>
     private static bool TryGetWhole(ref Utf8JsonReader reader, out long number)
     {
         var read = reader.TryGetDouble(out var real) && Math.Floor(real) == real && Math.Abs(real) <= 1L << 53;
@@ -216,6 +218,7 @@ internal static class JsonTensorReader
     }
 
     /// <summary>A token in a message: short, and nothing but printable ASCII.</summary>
+    /// <param name="reader">At the value.</param>
     private static string Shown(ref Utf8JsonReader reader)
     {
         const int most = 24;

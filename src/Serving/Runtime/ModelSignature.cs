@@ -28,12 +28,16 @@ internal sealed record ModelSignature(
     /// <param name="name">Of the output.</param>
     public int OutputIndex(string name) => IndexOf(Outputs, name);
 
+    /// <summary>The place of a tensor.</summary>
+    /// <param name="specs">Inputs or outputs.</param>
+    /// <param name="name">The tensor.</param>
+    /// <returns>-1 where there is none.</returns>
     private static int IndexOf(IReadOnlyList<TensorSpec> specs, string name)
     {
-        for (var i = 0; i < specs.Count; i++)
+        for (var index = 0; index < specs.Count; index++)
         {
-            if (specs[i].Name == name)
-                return i;
+            if (specs[index].Name == name)
+                return index;
         }
 
         return -1;

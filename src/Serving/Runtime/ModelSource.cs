@@ -38,9 +38,9 @@ internal sealed record ModelSource(string Path, byte[] Bytes, OnnxScan Scan)
         }
     }
 
-    /// <summary>
-    /// The card of a classifier of ours; null where the metadata name no classes.
-    /// </summary>
+    /// <summary>The card of a classifier of ours; null where the metadata name no classes.</summary>
+    /// <param name="scan">What the file says of itself.</param>
+    /// <param name="path">For an error.</param>
     private static ModelCard? ReadCard(OnnxScan scan, string path)
     {
         if (!scan.Metadata.ContainsKey(ModelCard.ClassNamesKey))

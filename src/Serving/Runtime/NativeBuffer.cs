@@ -9,7 +9,11 @@ namespace TorchBridge.Serving.Runtime;
 internal sealed unsafe class NativeBuffer : IDisposable
 {
     private const nuint Alignment = 64;
+
+    /// <summary>The memory; null before the first use and after the last.</summary>
     private void* pointer;
+
+    /// <summary>Its bytes.</summary>
     private long capacity;
 
     /// <summary>Where it is.</summary>

@@ -114,12 +114,15 @@ internal sealed record OnnxScan(
     }
 
     /// <summary>The file behind all links.</summary>
+    /// <param name="path">A file, or a link to one.</param>
     private static string ResolvedPath(string path) =>
         new FileInfo(path).ResolveLinkTarget(true)?.FullName ?? Path.GetFullPath(path);
 
-    /// <summary>
-    /// Goes through a message and those inside that can hold tensors, metadata or operator sets.
-    /// </summary>
+    /// <summary>Goes through a message and those inside that can hold tensors, metadata or operator sets.</summary>
+    /// <param name="bytes">A message.</param>
+    /// <param name="message">Its kind.</param>
+    /// <param name="found">Receives what is looked for.</param>
+    /// <param name="level">How deep it lies.</param>
     private static void Walk(ReadOnlySpan<byte> bytes, Message message, Found found, int level)
     {
         if (level > MostLevels)
@@ -150,10 +153,13 @@ internal sealed record OnnxScan(
 
     private sealed class Found
     {
+        /// <summary>The metadata, by key.</summary>
         public Dictionary<string, string> Metadata { get; } = new(StringComparer.Ordinal);
 
+        /// <summary>Files of tensors beside the model, as it names them.</summary>
         public HashSet<string> Files { get; } = new(StringComparer.Ordinal);
 
+        /// <summary>Version of the standard operators.</summary>
         public long Opset { get; set; }
     }
 }

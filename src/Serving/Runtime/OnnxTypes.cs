@@ -6,6 +6,7 @@ namespace TorchBridge.Serving.Runtime;
 /// <summary>The datatypes of ONNX Runtime in the protocol's names, and back.</summary>
 internal static class OnnxTypes
 {
+    /// <summary>Every type of the protocol with the one of ONNX.</summary>
     private static readonly (TensorType Protocol, TensorElementType Onnx)[] Pairs =
     [
         (TensorType.Bool, TensorElementType.Bool),

@@ -48,6 +48,8 @@ internal sealed class RunMemory : IDisposable
     }
 
     /// <summary>BYTES of several requests together; ONNX Runtime copies them.</summary>
+    /// <param name="parts">One for each request.</param>
+    /// <param name="shape">Of all together.</param>
     private static OrtValue JoinStrings(IReadOnlyList<Tensor> parts, long[] shape)
     {
         var value = OrtValue.CreateTensorWithEmptyStrings(OrtAllocator.DefaultInstance, shape);

@@ -16,6 +16,9 @@ internal sealed class RuntimeSession : IDisposable
     private readonly string[] inputNames;
     private readonly string[] outputNames;
 
+    /// <summary>Takes a session over.</summary>
+    /// <param name="session">It is disposed with this.</param>
+    /// <param name="signature">What it takes and gives.</param>
     private RuntimeSession(InferenceSession session, ModelSignature signature)
     {
         this.session = session;
@@ -82,8 +85,8 @@ internal sealed class RuntimeSession : IDisposable
         var inputs = new List<OrtValue>(inputNames.Length);
         try
         {
-            for (var i = 0; i < inputNames.Length; i++)
-                inputs.Add(memory.Join([.. requests.Select(request => request[i])]));
+            for (var index = 0; index < inputNames.Length; index++)
+                inputs.Add(memory.Join([.. requests.Select(request => request[index])]));
             using var values = session.Run(
                 runOptions,
                 inputNames,
@@ -119,9 +122,9 @@ internal sealed class RuntimeSession : IDisposable
         session.Dispose();
     }
 
-    /// <summary>
-    /// Inputs and outputs as the protocol names them; outputs that it cannot carry are left out.
-    /// </summary>
+    /// <summary>Inputs and outputs as the protocol names them; outputs that it cannot carry are left out.</summary>
+    /// <param name="session">The loaded model.</param>
+    /// <param name="path">For an error.</param>
     private static ModelSignature ReadSignature(InferenceSession session, string path)
     {
         var inputs = session
@@ -149,12 +152,15 @@ internal sealed class RuntimeSession : IDisposable
     }
 
     /// <summary>An input or output; null where the protocol has no datatype for it.</summary>
+    /// <param name="name">Of an input or output.</param>
+    /// <param name="metadata">What the runtime says of it.</param>
     private static TensorSpec? Describe(string name, NodeMetadata metadata) =>
         metadata.IsTensor && OnnxTypes.Find(metadata.ElementDataType) is { } type
             ? new TensorSpec(name, type, [.. metadata.Dimensions.Select(axis => axis < 0 ? TensorSpec.Free : axis)])
             : null;
 
     /// <summary>What an input or output is, for an error.</summary>
+    /// <param name="metadata">What the runtime says of it.</param>
     private static string Kind(NodeMetadata metadata) =>
         metadata.IsTensor ? $"a tensor of {metadata.ElementDataType}" : $"{metadata.OnnxValueType}";
 }

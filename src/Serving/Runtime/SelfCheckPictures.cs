@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using TorchBridge.Inference;
@@ -12,6 +13,7 @@ namespace TorchBridge.Serving.Runtime;
 /// <param name="RelativeTolerance">Share of the largest logit by which a run may differ.</param>
 internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double RelativeTolerance)
 {
+    /// <summary>A key that comes twice is an error, not a choice.</summary>
     private static readonly JsonSerializerOptions Options = new() { AllowDuplicateProperties = false };
 
     /// <summary>How many.</summary>
@@ -70,12 +72,14 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
     public string? Compare(ReadOnlySpan<float> logits)
     {
         var tolerance = RelativeTolerance * Logits.Max(Math.Abs);
-        for (var i = 0; i < Logits.Length; i++)
+        for (var index = 0; index < Logits.Length; index++)
         {
-            if (Math.Abs((double)logits[i] - Logits[i]) <= tolerance)
+            if (Math.Abs((double)logits[index] - Logits[index]) <= tolerance)
                 continue;
-            return FormattableString.Invariant(
-                $"logit {i} of the self-check is {logits[i]:G9}, in training it was {Logits[i]:G9} (allowed difference {tolerance:G3})"
+            return string.Create(
+                CultureInfo.InvariantCulture,
+                $"logit {index} of the self-check is {logits[index]:G9}, in training it was {Logits[index]:G9} "
+                    + $"(allowed difference {tolerance:G3})"
             );
         }
 
@@ -90,8 +94,8 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
     {
         var data = new byte[planes.Length * sizeof(float)];
         var target = MemoryMarshal.Cast<byte, float>(data.AsSpan());
-        for (var i = 0; i < planes.Length; i++)
-            target[i] = planes[i];
+        for (var index = 0; index < planes.Length; index++)
+            target[index] = planes[index];
         var count = planes.Length / (3 * card.Width * card.Height);
         return new Tensor(input, TensorType.FP32, [count, 3, card.Height, card.Width]) { Data = data };
     }

@@ -6,6 +6,7 @@ namespace TorchBridge.Serving.Runtime;
 /// <param name="message">The message's bytes.</param>
 internal ref struct WireReader(ReadOnlySpan<byte> message)
 {
+    /// <summary>What is not read yet.</summary>
     private ReadOnlySpan<byte> rest = message;
 
     /// <summary>Number of the field.</summary>
@@ -72,6 +73,8 @@ internal ref struct WireReader(ReadOnlySpan<byte> message)
     }
 
     /// <summary>Goes over some bytes, and gives them.</summary>
+    /// <param name="length">Bytes of the field.</param>
+    /// <exception cref="FormatException">The message ends before.</exception>
     private ReadOnlySpan<byte> Skip(ulong length)
     {
         if (length > (ulong)rest.Length)

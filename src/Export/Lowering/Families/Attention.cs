@@ -210,16 +210,16 @@ internal static class Attention
         GraphValue? mask
     )
     {
-        var c = part.Context;
+        var context = part.Context;
         var embedding = part.Raw("out_proj.weight").shape[0];
         var head = embedding / heads;
         GraphValue InProjection(int which, string name, GraphValue x)
         {
             var weight = part.Has("in_proj_weight")
-                ? SliceOf(c, part.Weight("in_proj_weight"), which, embedding)
+                ? SliceOf(context, part.Weight("in_proj_weight"), which, embedding)
                 : part.Weight($"{name}_proj_weight");
             GraphValue? bias = part.Has("in_proj_bias")
-                ? SliceOf(c, part.Weight("in_proj_bias"), which, embedding)
+                ? SliceOf(context, part.Weight("in_proj_bias"), which, embedding)
                 : null;
             return part.Linear(x, weight, bias);
         }
@@ -227,27 +227,45 @@ internal static class Attention
         var (q, k, v) = (InProjection(0, "q", query), InProjection(1, "k", key), InProjection(2, "v", value));
         if (part.Has("bias_k"))
         {
-            (k, v) = (AppendRow(c, k, part.Weight("bias_k")), AppendRow(c, v, part.Weight("bias_v")));
+            (k, v) = (AppendRow(context, k, part.Weight("bias_k")), AppendRow(context, v, part.Weight("bias_v")));
             if (keyPadding is not null || mask is not null)
-                throw c.Refuse("masks with add_bias_kv");
+                throw context.Refuse("masks with add_bias_kv");
         }
 
         // [L, N, E] to [N, heads, L, head]; 0 copies L and N.
         GraphValue Heads(GraphValue x) =>
-            Layout.Permute(c, c.Node("Reshape", x.Type, 4, [x, c.Constants([0, 0, heads, head])]), 1, 2, 0, 3);
-        var scores = MatMulTransposed(c, Heads(c.Like("Mul", [q, c.Scalar(1 / Math.Sqrt(head), q.Type)])), Heads(k));
+            Layout.Permute(
+                context,
+                context.Node("Reshape", x.Type, 4, [x, context.Constants([0, 0, heads, head])]),
+                1,
+                2,
+                0,
+                3
+            );
+        var scores = MatMulTransposed(
+            context,
+            Heads(context.Like("Mul", [q, context.Scalar(1 / Math.Sqrt(head), q.Type)])),
+            Heads(k)
+        );
         if (mask is { } given)
-            scores = c.Like(
+            scores = context.Like(
                 "Add",
                 [
                     scores,
-                    c.Cast(
+                    context.Cast(
                         given.Rank == 3
-                            ? c.Node(
+                            ? context.Node(
                                 "Reshape",
                                 given.Type,
                                 4,
-                                [given, c.SizeVector([-1L, heads, .. LoweringContext.ToSizes(c.SizesOf(given))[1..]])]
+                                [
+                                    given,
+                                    context.SizeVector([
+                                        -1L,
+                                        heads,
+                                        .. LoweringContext.ToSizes(context.SizesOf(given))[1..],
+                                    ]),
+                                ]
                             )
                             : given,
                         scores.Type
@@ -255,19 +273,22 @@ internal static class Attention
                 ]
             );
         if (keyPadding is { } padding)
-            scores = c.Node(
+            scores = context.Node(
                 "Where",
                 scores.Type,
                 4,
                 [
-                    c.Cast(c.Node("Unsqueeze", padding.Type, 4, [padding, c.Constants([1, 2])]), ScalarType.Bool),
-                    c.Scalar(double.NegativeInfinity, scores.Type),
+                    context.Cast(
+                        context.Node("Unsqueeze", padding.Type, 4, [padding, context.Constants([1, 2])]),
+                        ScalarType.Bool
+                    ),
+                    context.Scalar(double.NegativeInfinity, scores.Type),
                     scores,
                 ]
             );
-        var weights = c.Like("Softmax", [scores], ("axis", 3L));
-        var mixed = Layout.Permute(c, c.Like("MatMul", [weights, Heads(v)]), 2, 0, 1, 3);
-        var joined = c.Node("Reshape", q.Type, 3, [mixed, c.Constants([0, 0, embedding])]);
+        var weights = context.Like("Softmax", [scores], ("axis", 3L));
+        var mixed = Layout.Permute(context, context.Like("MatMul", [weights, Heads(v)]), 2, 0, 1, 3);
+        var joined = context.Node("Reshape", q.Type, 3, [mixed, context.Constants([0, 0, embedding])]);
         return (part.Linear("out_proj", joined), weights);
     }
 
@@ -300,8 +321,8 @@ internal static class Attention
     )
     {
         var (mask, padding) = (c.OptionalTensor("src_mask"), c.OptionalTensor("src_key_padding_mask"));
-        for (var i = 0; i < count; i++)
-            value = EncoderLayer(encoder.Sub($"layers.{i}"), value, heads, gelu, mask, padding);
+        for (var index = 0; index < count; index++)
+            value = EncoderLayer(encoder.Sub($"layers.{index}"), value, heads, gelu, mask, padding);
         return value;
     }
 
@@ -315,9 +336,12 @@ internal static class Attention
         GraphValue? padding
     )
     {
-        var c = part.Context;
-        x = part.Norm("norm1", c.Like("Add", [x, Attend(part.Sub("self_attn"), x, x, x, heads, padding, mask).Output]));
-        return part.Norm("norm2", c.Like("Add", [x, part.FeedForward(x, gelu)]));
+        var context = part.Context;
+        x = part.Norm(
+            "norm1",
+            context.Like("Add", [x, Attend(part.Sub("self_attn"), x, x, x, heads, padding, mask).Output])
+        );
+        return part.Norm("norm2", context.Like("Add", [x, part.FeedForward(x, gelu)]));
     }
 
     /// <summary>
@@ -335,16 +359,19 @@ internal static class Attention
         GraphValue? memoryPadding
     )
     {
-        var c = part.Context;
-        x = part.Norm("norm1", c.Like("Add", [x, Attend(part.Sub("self_attn"), x, x, x, heads, padding, mask).Output]));
+        var context = part.Context;
+        x = part.Norm(
+            "norm1",
+            context.Like("Add", [x, Attend(part.Sub("self_attn"), x, x, x, heads, padding, mask).Output])
+        );
         x = part.Norm(
             "norm2",
-            c.Like(
+            context.Like(
                 "Add",
                 [x, Attend(part.Sub("multihead_attn"), x, memory, memory, heads, memoryPadding, memoryMask).Output]
             )
         );
-        return part.Norm("norm3", c.Like("Add", [x, part.FeedForward(x, gelu)]));
+        return part.Norm("norm3", context.Like("Add", [x, part.FeedForward(x, gelu)]));
     }
 
     /// <summary>Number of layers, by the names of their weights.</summary>
@@ -458,12 +485,12 @@ internal static class Attention
     {
         var part = Root(c);
         var (width, inner) = (part.Raw("norm1.weight").shape[0], part.Raw("linear1.weight").shape[0]);
-        var x = Noise(5, 2, width);
+        var example = Noise(5, 2, width);
         var (heads, gelu) = HeadsAndActivation(
             c,
             "norm1.weight",
             (count, kind) => nn.TransformerEncoderLayer(width, count, inner, 0, kind),
-            twin => ((TransformerEncoderLayer)twin).forward(x)
+            twin => ((TransformerEncoderLayer)twin).forward(example)
         );
         c.Result(
             EncoderLayer(
@@ -483,12 +510,12 @@ internal static class Attention
         var part = Root(c);
         var layers = LayerCount(part);
         var (width, inner) = (part.Raw("layers.0.norm1.weight").shape[0], part.Raw("layers.0.linear1.weight").shape[0]);
-        var x = Noise(5, 2, width);
+        var example = Noise(5, 2, width);
         var (heads, gelu) = HeadsAndActivation(
             c,
             "layers.0.norm1.weight",
             (count, kind) => nn.TransformerEncoder(nn.TransformerEncoderLayer(width, count, inner, 0, kind), layers),
-            twin => ((TransformerEncoder)twin).forward(x, null!, null!)
+            twin => ((TransformerEncoder)twin).forward(example, null!, null!)
         );
         c.Result(EncoderLayers(c, part, layers, c.Tensor(), heads, gelu));
     }
@@ -534,9 +561,9 @@ internal static class Attention
             twin => ((TransformerDecoder)twin).forward(x, m, null!, null!, null!, null!)
         );
         var value = TensorArgument(c, "tgt");
-        for (var i = 0; i < layers; i++)
+        for (var layer = 0; layer < layers; layer++)
             value = DecoderLayer(
-                part.Sub($"layers.{i}"),
+                part.Sub($"layers.{layer}"),
                 value,
                 TensorArgument(c, "memory"),
                 heads,
@@ -569,9 +596,9 @@ internal static class Attention
         var memory = EncoderLayers(c, encoder, encoders, TensorArgument(c, "src"), heads, gelu);
         memory = encoder.Norm("norm", memory);
         var value = TensorArgument(c, "tgt");
-        for (var i = 0; i < decoders; i++)
+        for (var layer = 0; layer < decoders; layer++)
             value = DecoderLayer(
-                decoder.Sub($"layers.{i}"),
+                decoder.Sub($"layers.{layer}"),
                 value,
                 memory,
                 heads,

@@ -136,11 +136,11 @@ internal static class Convolutions
         var (stride, pads, extra) = (Of("strides"), Of("pads").ToArray(), Of("output_padding").ToArray());
         if (extra.Zip(stride).All(pair => pair.First < pair.Second))
             return c.Like("ConvTranspose", inputs, [.. attributes]);
-        for (var i = 0; i < spatial; i++)
+        for (var axis = 0; axis < spatial; axis++)
         {
-            var kept = Math.Min(extra[i], pads[spatial + i]);
-            pads[spatial + i] -= kept;
-            extra[i] -= kept;
+            var kept = Math.Min(extra[axis], pads[spatial + axis]);
+            pads[spatial + axis] -= kept;
+            extra[axis] -= kept;
         }
 
         attributes.RemoveAll(attribute => attribute.Name is "pads" or "output_padding");

@@ -277,21 +277,23 @@ internal static class Indexing
     /// </summary>
     private static void IndexPut(LoweringContext c)
     {
-        var x = c.Tensor();
+        var input = c.Tensor();
         // x[...] = y has the value last, index_put_(y, indices, accumulate) first.
         var isSetter = c.Method.Name.StartsWith("set_", StringComparison.Ordinal);
         var accumulate = !isSetter && c.Flag(false, "accumulate");
         var source = isSetter ? c.Positional[^1] : c.Raw("value");
         object?[] arguments = isSetter ? [.. c.Positional.Skip(1).SkipLast(1)] : [c.Raw("indices")];
-        var value = new Formula(c, c.Operand(source, x.Type));
-        var masks = Basic(c, x, arguments).Tensors.Where(tensor => IsMask(tensor.Index)).ToArray();
+        var value = new Formula(c, c.Operand(source, input.Type));
+        var masks = Basic(c, input, arguments).Tensors.Where(tensor => IsMask(tensor.Index)).ToArray();
         if (masks.Length == 0)
         {
-            c.Result(Write(c, x, numbers => Index(c, numbers, arguments), value.Value, accumulate ? "add" : "none"));
+            c.Result(
+                Write(c, input, numbers => Index(c, numbers, arguments), value.Value, accumulate ? "add" : "none")
+            );
             return;
         }
 
-        var (part, tensors) = Basic(c, x, arguments);
+        var (part, tensors) = Basic(c, input, arguments);
         if (tensors.Count > 1)
             throw c.Refuse("a mask beside other index tensors; write with torch.where");
         var (mask, axis) = (tensors[0].Index, tensors[0].Axis);
@@ -315,7 +317,7 @@ internal static class Indexing
         )
             c.Result(written.Value);
         else
-            c.Result(Write(c, x, numbers => Basic(c, numbers, arguments).Value, written.Value, "none"));
+            c.Result(Write(c, input, numbers => Basic(c, numbers, arguments).Value, written.Value, "none"));
     }
 
     /// <summary>

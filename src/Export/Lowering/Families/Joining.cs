@@ -128,14 +128,14 @@ internal static class Joining
         GraphValue Zeros(GraphValue height, GraphValue width) =>
             c.Node("Expand", c.ResultType(), 2, [c.Scalar(0, c.ResultType()), Layout.Concat(c, 0, height, width)]);
         var rows = new List<GraphValue>();
-        for (var i = 0; i < parts.Length; i++)
+        for (var index = 0; index < parts.Length; index++)
         {
-            var height = Layout.Size(c, parts[i], 0);
+            var height = Layout.Size(c, parts[index], 0);
             rows.Add(
                 Layout.Concat(
                     c,
                     1,
-                    [.. parts.Select((other, j) => i == j ? other : Zeros(height, Layout.Size(c, other, 1)))]
+                    [.. parts.Select((other, j) => index == j ? other : Zeros(height, Layout.Size(c, other, 1)))]
                 )
             );
         }
@@ -158,11 +158,11 @@ internal static class Joining
                     .Select(axis => Layout.Size(c, Ranks.Vector(c, tensors[AxisOf(axis, swapped)]), 0)),
             ]
         );
-        for (var i = 0; i < tensors.Length; i++)
+        for (var index = 0; index < tensors.Length; index++)
         {
-            var axis = AxisOf(i, swapped);
-            var line = Layout.Behind(c, Ranks.Vector(c, tensors[i]), tensors.Length - 1 - axis);
-            c.Result(Layout.Expand(c, line, sizes, tensors.Length), i);
+            var axis = AxisOf(index, swapped);
+            var line = Layout.Behind(c, Ranks.Vector(c, tensors[index]), tensors.Length - 1 - axis);
+            c.Result(Layout.Expand(c, line, sizes, tensors.Length), index);
         }
     }
 
@@ -173,10 +173,15 @@ internal static class Joining
     private static void BroadcastTensors(LoweringContext c)
     {
         var tensors = c.Tensors();
-        for (var i = 0; i < tensors.Length; i++)
+        for (var index = 0; index < tensors.Length; index++)
             c.Result(
-                Layout.Expand(c, tensors[i], c.SizeVector(LoweringContext.ToSizes(c.ResultSizes(i))), c.ResultRank(i)),
-                i
+                Layout.Expand(
+                    c,
+                    tensors[index],
+                    c.SizeVector(LoweringContext.ToSizes(c.ResultSizes(index))),
+                    c.ResultRank(index)
+                ),
+                index
             );
     }
 
@@ -207,23 +212,23 @@ internal static class Joining
             [input, c.SizeVector(sizes)],
             ("axis", axis)
         );
-        for (var i = 0; i < parts.Length; i++)
-            c.Result(parts[i], i);
+        for (var index = 0; index < parts.Length; index++)
+            c.Result(parts[index], index);
     }
 
     /// <summary>Where the number of parts follows a size: each that is used is a slice from the sum of the sizes
     /// before it.</summary>
     private static void SplitVarying(LoweringContext c, GraphValue input, long axis)
     {
-        for (var i = 0; i < c.ResultCount; i++)
+        for (var position = 0; position < c.ResultCount; position++)
         {
-            var first = Together(Sums(c, i, axis));
-            var end = Together(Sums(c, i + 1, axis));
+            var first = Together(Sums(c, position, axis));
+            var end = Together(Sums(c, position + 1, axis));
             c.Result(
-                c.IsUsed(i)
+                c.IsUsed(position)
                     ? c.Like("Slice", [input, c.SizeValue(first), c.SizeValue(end), c.Constant(axis), c.Constant(1)])
                     : input,
-                i
+                position
             );
         }
     }
@@ -241,12 +246,12 @@ internal static class Joining
     {
         var input = c.Tensor();
         var axis = c.Axis(c.Integer(0, "dim", "dimension"), input.Rank);
-        for (var i = 0; i < c.ResultCount; i++)
+        for (var position = 0; position < c.ResultCount; position++)
             c.Result(
-                c.IsUsed(i)
-                    ? c.Node("Gather", input.Type, input.Rank - 1, [input, c.IntegerScalar(i)], ("axis", axis))
+                c.IsUsed(position)
+                    ? c.Node("Gather", input.Type, input.Rank - 1, [input, c.IntegerScalar(position)], ("axis", axis))
                     : input,
-                i
+                position
             );
     }
 

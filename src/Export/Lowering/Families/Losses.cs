@@ -254,14 +254,18 @@ internal static class Losses
     private static Formula Gaussian(Options o)
     {
         // TorchSharp sums over all axes but the first, and has the variance of each element or of each row.
-        var c = o.Context;
-        Formula Rows(Formula value) => new(c, c.Like("Flatten", [value.Value], ("axis", 1L)) with { Rank = 2 });
+        var context = o.Context;
+        Formula Rows(Formula value) =>
+            new(context, context.Like("Flatten", [value.Value], ("axis", 1L)) with { Rank = 2 });
         var (x, t, variance) = (Rows(o.X), Rows(o.T), Rows(o.Argument(2)));
         var bounded = variance.Max(variance.Number(o.Number(1e-6, "eps")));
         var loss = o.Sum((bounded.Apply("Log") + Square(x - t) / bounded) * 0.5, [1]);
         if (!o.Flag(false, "full"))
             return loss;
-        var width = new Formula(c, c.Cast(Layout.Scalar(c, Layout.Size(c, x.Value, 1)), x.Type));
+        var width = new Formula(
+            context,
+            context.Cast(Layout.Scalar(context, Layout.Size(context, x.Value, 1)), x.Type)
+        );
         return loss + width * (0.5 * MathF.Log(2 * MathF.PI));
     }
 
@@ -306,11 +310,17 @@ internal static class Losses
     /// </summary>
     private static Formula Triplet(Options o)
     {
-        var c = o.Context;
+        var context = o.Context;
         double p = o.Number(2, "p"),
             eps = o.Number(1e-6, "eps");
         Formula Distance(int a, int b) =>
-            new(c, c.Cast(Distances.PairwiseOf(c, c.Tensor(a), c.Tensor(b), p, eps, keep: false), o.Type));
+            new(
+                context,
+                context.Cast(
+                    Distances.PairwiseOf(context, context.Tensor(a), context.Tensor(b), p, eps, keep: false),
+                    o.Type
+                )
+            );
         var (near, far) = (Distance(0, 1), Distance(0, 2));
         if (o.Flag(false, "swap"))
             far = far.Min(Distance(1, 2));
@@ -322,21 +332,25 @@ internal static class Losses
     /// </summary>
     private static Formula MultiMargin(Options o)
     {
-        var c = o.Context;
+        var context = o.Context;
         var isOne = o.X.Value.Rank < 2;
-        var x = isOne ? new Formula(c, Layout.Unsqueeze(c, Ranks.Vector(c, o.X.Value), 0)) : o.X;
-        var labels = Layout.Unsqueeze(c, Ranks.Vector(c, c.Cast(c.Tensor(1), ScalarType.Int64)), 1);
-        var own = new Formula(c, c.Like("GatherElements", [x.Value, labels], ("axis", 1L)));
+        var x = isOne ? new Formula(context, Layout.Unsqueeze(context, Ranks.Vector(context, o.X.Value), 0)) : o.X;
+        var labels = Layout.Unsqueeze(
+            context,
+            Ranks.Vector(context, context.Cast(context.Tensor(1), ScalarType.Int64)),
+            1
+        );
+        var own = new Formula(context, context.Like("GatherElements", [x.Value, labels], ("axis", 1L)));
         var excess = Positive(o.Number(1, "margin") - own + x);
         if (o.Number(1, "p") == 2)
             excess *= excess;
         if (o.Weight() is { } weight)
-            excess *= new Formula(c, Layout.Gather(c, weight.Value, labels, 0));
-        var classes = Layout.Range(c, Layout.Size(c, x.Value, 1));
-        var isOwn = new Formula(c, labels).EqualTo(new Formula(c, Layout.Unsqueeze(c, classes, 0)));
+            excess *= new Formula(context, Layout.Gather(context, weight.Value, labels, 0));
+        var classes = Layout.Range(context, Layout.Size(context, x.Value, 1));
+        var isOwn = new Formula(context, labels).EqualTo(new Formula(context, Layout.Unsqueeze(context, classes, 0)));
         var loss = new Formula(
-            c,
-            Reductions.Reduce(c, "ReduceMean", Formula.Where(isOwn, 0, excess).Value, [1], keep: false)
+            context,
+            Reductions.Reduce(context, "ReduceMean", Formula.Where(isOwn, 0, excess).Value, [1], keep: false)
         );
         return isOne && o.Reduction == "None" ? o.Sum(loss) : loss;
     }
@@ -346,14 +360,14 @@ internal static class Losses
     /// <summary>-w[t] x[t] of log probabilities [N, C, ...].</summary>
     private static Formula Nll(Options o, Formula logs, long ignored)
     {
-        var c = o.Context;
+        var context = o.Context;
         var (loss, weights) = NllElements(o, logs, ignored);
         return o.Reduction switch
         {
             "None" => logs.Value.Rank == 1 ? o.Sum(loss) : loss,
             "Sum" => o.Sum(loss),
             "Mean" => o.Sum(loss) / o.Sum(weights),
-            var other => throw c.Refuse($"reduction {other}"),
+            var other => throw context.Refuse($"reduction {other}"),
         };
     }
 
@@ -362,15 +376,19 @@ internal static class Losses
     /// </summary>
     private static (Formula Loss, Formula Weights) NllElements(Options o, Formula logs, long ignored)
     {
-        var c = o.Context;
+        var context = o.Context;
         var (labels, isIgnored) = Labels(o, ignored);
-        var x = logs.Value.Rank == 1 ? Layout.Unsqueeze(c, logs.Value, 0) : logs.Value;
+        var x = logs.Value.Rank == 1 ? Layout.Unsqueeze(context, logs.Value, 0) : logs.Value;
         var own = new Formula(
-            c,
-            Layout.Squeeze(c, c.Like("GatherElements", [x, Layout.Unsqueeze(c, labels.Value, 1)], ("axis", 1L)), 1)
+            context,
+            Layout.Squeeze(
+                context,
+                context.Like("GatherElements", [x, Layout.Unsqueeze(context, labels.Value, 1)], ("axis", 1L)),
+                1
+            )
         );
         var weight = o.Weight() is { } given
-            ? new Formula(c, Layout.Gather(c, given.Value, labels.Value, 0))
+            ? new Formula(context, Layout.Gather(context, given.Value, labels.Value, 0))
             : Formula.Where(isIgnored, own.Number(1), own.Number(1));
         return (Formula.Where(isIgnored, 0, -own * weight), Formula.Where(isIgnored, 0, weight));
     }
@@ -378,8 +396,11 @@ internal static class Losses
     /// <summary>The classes, 0 where they are not to count, and where that is.</summary>
     private static (Formula Labels, Formula IsIgnored) Labels(Options o, long ignored)
     {
-        var c = o.Context;
-        var labels = new Formula(c, Ranks.Vector(c, c.Cast(c.Tensor(1), ScalarType.Int64), onlyScalar: true));
+        var context = o.Context;
+        var labels = new Formula(
+            context,
+            Ranks.Vector(context, context.Cast(context.Tensor(1), ScalarType.Int64), onlyScalar: true)
+        );
         var isIgnored = labels.EqualTo(ignored);
         return (Formula.Where(isIgnored, 0, labels), isIgnored);
     }
@@ -389,18 +410,21 @@ internal static class Losses
     /// </summary>
     private static Formula CrossEntropy(Options o)
     {
-        var c = o.Context;
-        var x = o.X;
-        var axis = x.Value.Rank == 1 ? 0L : 1;
-        var logs = new Formula(c, Activations.LogSoftmax(c, x.Value, axis));
+        var context = o.Context;
+        var input = o.X;
+        var axis = input.Value.Rank == 1 ? 0L : 1;
+        var logs = new Formula(context, Activations.LogSoftmax(context, input.Value, axis));
         var smoothing = o.Number(0, "label_smoothing");
         var ignored = (long)o.Number(-100, "ignore_index");
-        var classes = new Formula(c, c.Cast(Layout.Scalar(c, Layout.Size(c, x.Value, axis)), x.Type));
+        var classes = new Formula(
+            context,
+            context.Cast(Layout.Scalar(context, Layout.Size(context, input.Value, axis)), input.Type)
+        );
         // One weight a class, beside the axes behind it.
         Formula? weight = o.Weight() is { } given
-            ? new Formula(c, Layout.Behind(c, given.Value, x.Value.Rank - 1 - (int)axis))
+            ? new Formula(context, Layout.Behind(context, given.Value, input.Value.Rank - 1 - (int)axis))
             : null;
-        if (is_floating_point(c.Tensor(1).Type))
+        if (is_floating_point(context.Tensor(1).Type))
             return OfProbabilities(o, logs, weight, smoothing, classes, axis);
         var loss = Nll(o, logs, ignored);
         if (smoothing == 0)
@@ -408,7 +432,7 @@ internal static class Losses
         var (_, isIgnored) = Labels(o, ignored);
         var spread = -o.Sum(Weighted(logs, weight), [axis]);
         if (axis == 0)
-            spread = new Formula(c, Ranks.Vector(c, spread.Value));
+            spread = new Formula(context, Ranks.Vector(context, spread.Value));
         var counted = Formula.Where(isIgnored, 0, spread);
         var smooth = o.Reduction switch
         {

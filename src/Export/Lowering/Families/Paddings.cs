@@ -67,10 +67,10 @@ internal static class Paddings
     public static long[] FromTorch(long[] padding, int rank)
     {
         var pads = new long[2 * rank];
-        for (var i = 0; i < padding.Length / 2; i++)
+        for (var index = 0; index < padding.Length / 2; index++)
         {
-            pads[rank - 1 - i] = padding[2 * i];
-            pads[(2 * rank) - 1 - i] = padding[(2 * i) + 1];
+            pads[rank - 1 - index] = padding[2 * index];
+            pads[(2 * rank) - 1 - index] = padding[(2 * index) + 1];
         }
 
         return pads;
@@ -162,10 +162,10 @@ internal static class Paddings
     )
     {
         var pads = Enumerable.Repeat<object?>(0L, 2 * input.Rank).ToArray();
-        for (var i = 0; i < padding.Length / 2; i++)
+        for (var index = 0; index < padding.Length / 2; index++)
         {
-            pads[input.Rank - 1 - i] = padding[2 * i];
-            pads[(2 * input.Rank) - 1 - i] = padding[(2 * i) + 1];
+            pads[input.Rank - 1 - index] = padding[2 * index];
+            pads[(2 * input.Rank) - 1 - index] = padding[(2 * index) + 1];
         }
 
         GraphValue[] inputs =

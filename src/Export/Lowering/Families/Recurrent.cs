@@ -52,11 +52,11 @@ internal static class Recurrent
         var weights = module
             .named_parameters()
             .ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter, StringComparer.Ordinal);
-        var x = c.Tensor();
-        if (x.Rank != 3)
+        var value = c.Tensor();
+        if (value.Rank != 3)
             throw c.Refuse("an input without a batch axis; add one with unsqueeze");
         if (shape.BatchFirst)
-            x = Layout.Permute(c, x, 1, 0, 2);
+            value = Layout.Permute(c, value, 1, 0, 2);
         var (hidden, cell) = (InitialState(c, 1), onnx == "LSTM" ? InitialState(c, 2) : null);
         var directions = shape.Bidirectional ? 2 : 1;
         List<GraphValue> lastHidden = [],
@@ -70,14 +70,25 @@ internal static class Recurrent
                         [s, c.Constant(layer * directions), c.Constant((layer + 1) * directions), c.Constant(0)]
                     )
                     : null;
-            var (output, h, cc) = Layer(c, onnx, order, activation, shape, weights, layer, x, Part(hidden), Part(cell));
-            x = output;
+            var (output, h, cc) = Layer(
+                c,
+                onnx,
+                order,
+                activation,
+                shape,
+                weights,
+                layer,
+                value,
+                Part(hidden),
+                Part(cell)
+            );
+            value = output;
             lastHidden.Add(h);
             if (cc is { } lastOfCell)
                 lastCell.Add(lastOfCell);
         }
 
-        c.Result(shape.BatchFirst ? Layout.Permute(c, x, 1, 0, 2) : x);
+        c.Result(shape.BatchFirst ? Layout.Permute(c, value, 1, 0, 2) : value);
         c.Result(Joined(c, lastHidden), 1);
         if (lastCell.Count > 0)
             c.Result(Joined(c, lastCell), 2);
@@ -110,9 +121,9 @@ internal static class Recurrent
         string[] suffixes = shape.Bidirectional ? [$"l{layer}", $"l{layer}_reverse"] : [$"l{layer}"];
         Tensor Directions(string name) => stack(suffixes.Select(suffix => Reorder(weights[$"{name}_{suffix}"], order)));
         var hasBias = weights.ContainsKey($"bias_ih_{suffixes[0]}");
-        var w = c.Computed(Directions("weight_ih"), $"W{layer}");
-        var r = c.Computed(Directions("weight_hh"), $"R{layer}");
-        var b = hasBias
+        var inputWeights = c.Computed(Directions("weight_ih"), $"W{layer}");
+        var stateWeights = c.Computed(Directions("weight_hh"), $"R{layer}");
+        var biases = hasBias
             ? c.Computed(cat([Directions("bias_ih"), Directions("bias_hh")], 1), $"B{layer}")
             : GraphValue.None;
         var attributes = new List<(string, object)>
@@ -124,7 +135,7 @@ internal static class Recurrent
             attributes.Add(("linear_before_reset", 1L));
         if (activation is not null)
             attributes.Add(("activations", suffixes.Select(_ => activation).ToArray()));
-        List<GraphValue> inputs = [x, w, r, b, GraphValue.None, h0 ?? GraphValue.None];
+        List<GraphValue> inputs = [x, inputWeights, stateWeights, biases, GraphValue.None, h0 ?? GraphValue.None];
         if (c0 is { } initialCell)
             inputs.Add(initialCell);
         (ScalarType, int)[] outputs =
@@ -163,7 +174,7 @@ internal static class Recurrent
             .named_parameters()
             .ToDictionary(pair => pair.name, pair => pair.parameter.shape, StringComparer.Ordinal);
         var inputs = weights["weight_ih_l0"][1];
-        var x = ExampleInputs(3, inputs);
+        var example = ExampleInputs(3, inputs);
         return
             ModuleProbe.Find(
                 c,
@@ -180,7 +191,7 @@ internal static class Recurrent
                         0,
                         bidirectional
                     ),
-                twin => ((RNN)twin).forward(x, null).Item1
+                twin => ((RNN)twin).forward(example, null).Item1
             ) == nn.NonLinearities.Tanh
             ? "Tanh"
             : "Relu";
@@ -261,8 +272,8 @@ internal static class Recurrent
     /// <summary>n = tanh(in + r hn); h' = (1 - z) n + z h.</summary>
     private static void GruCellRule(LoweringContext c)
     {
-        var h = InitialState(c, 1);
-        var (input, state) = Gates(c, Weights(c), h);
+        var initial = InitialState(c, 1);
+        var (input, state) = Gates(c, Weights(c), initial);
         var hidden = c.FixedResultSize(0, 1)!.Value;
         var fromInput = Split(c, input, 3, hidden, 1);
         var fromState = state is { } s ? Split(c, s, 3, hidden, s.Rank - 1) : null;
@@ -275,7 +286,7 @@ internal static class Recurrent
             [fromState is null ? fromInput[2] : c.Like("Add", [fromInput[2], c.Like("Mul", [reset, fromState[2]])])]
         );
         // h' = (1 - z) n + z h = n + z (h - n)
-        var difference = h is { } old ? c.Like("Sub", [old, candidate]) : c.Like("Neg", [candidate]);
+        var difference = initial is { } old ? c.Like("Sub", [old, candidate]) : c.Like("Neg", [candidate]);
         c.Result(c.Like("Add", [candidate, c.Like("Mul", [update, difference])]));
     }
 
@@ -286,7 +297,7 @@ internal static class Recurrent
         var weights = Weights(c);
         var features = weights["weight_ih"].shape[1];
         var hidden = weights["weight_ih"].shape[0];
-        var x = ExampleInputs(1, features)[0];
+        var example = ExampleInputs(1, features)[0];
         var kind = c.Options?.Activation is { } said
             ? (
                 said.Equals("relu", StringComparison.OrdinalIgnoreCase)
@@ -298,7 +309,7 @@ internal static class Recurrent
                 "nonlinearity",
                 (nn.NonLinearities[])[nn.NonLinearities.Tanh, nn.NonLinearities.ReLU],
                 kind => nn.RNNCell(features, hidden, kind, weights.ContainsKey("bias_ih")),
-                twin => ((RNNCell)twin).forward(x)
+                twin => ((RNNCell)twin).forward(example)
             );
         c.Result(
             c.Like(

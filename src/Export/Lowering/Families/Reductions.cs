@@ -265,8 +265,8 @@ internal static class Reductions
     /// <summary>The elements, 0 where they are NaN.</summary>
     private static GraphValue WithoutNan(LoweringContext c)
     {
-        var x = Pointwise.X(c);
-        return x.IsFloat ? Formula.Where(x.IsNan(), 0, x).Value : x.Value;
+        var input = Pointwise.X(c);
+        return input.IsFloat ? Formula.Where(input.IsNan(), 0, input).Value : input.Value;
     }
 
     /// <summary>sum / n; NaN where there is nothing.</summary>
@@ -437,20 +437,20 @@ internal static class Reductions
     /// <summary>argmax and argmin, along an axis or over all elements.</summary>
     private static GraphValue Arg(LoweringContext c, string onnx)
     {
-        var x = c.Tensor();
+        var input = c.Tensor();
         if (Axes(c) is [var axis])
-            return Ranks.AtLeastOne(c, x, value => ArgWithNan(c, onnx, value, axis, Keep(c) || x.Rank == 0));
-        return ArgWithNan(c, onnx, Ranks.Vector(c, x), 0, keep: false);
+            return Ranks.AtLeastOne(c, input, value => ArgWithNan(c, onnx, value, axis, Keep(c) || input.Rank == 0));
+        return ArgWithNan(c, onnx, Ranks.Vector(c, input), 0, keep: false);
     }
 
     /// <summary>Whether all, or any, are not zero; of nothing all and not any.</summary>
     private static GraphValue Logic(LoweringContext c, bool all)
     {
         // Counted in float32, which is zero for none and only then; of nothing, all are true and none is.
-        var x = new Formula(c, c.Cast(c.Tensor(), ScalarType.Bool));
+        var input = new Formula(c, c.Cast(c.Tensor(), ScalarType.Bool));
         var count = new Formula(
             c,
-            Reduce(c, "ReduceSum", (all ? !x : x).To(ScalarType.Float32).Value, Axes(c), Keep(c))
+            Reduce(c, "ReduceSum", (all ? !input : input).To(ScalarType.Float32).Value, Axes(c), Keep(c))
         );
         return (all ? count.EqualTo(0) : count > 0).Value;
     }
@@ -460,15 +460,15 @@ internal static class Reductions
     /// <summary>sum((x - mean)^2) / max(n - correction, 0), in float64.</summary>
     private static Formula Variance(LoweringContext c)
     {
-        var x = c.Cast(c.Tensor(), ScalarType.Float64);
+        var input = c.Cast(c.Tensor(), ScalarType.Float64);
         var axes = Axes(c);
         // TorchSharp 0.107 does not pass `unbiased` on where var has no axes: it divides by n - 1 always.
         var isPlainVar =
             c.Method.Name.StartsWith("var", StringComparison.Ordinal) && c.Method.Name != "var_mean" && !c.Has(Dims);
         double correction = c.Flag(true, "unbiased") || isPlainVar ? 1 : 0;
-        var deviation = new Formula(c, x) - new Formula(c, Reduce(c, "ReduceMean", x, axes, keep: true));
+        var deviation = new Formula(c, input) - new Formula(c, Reduce(c, "ReduceMean", input, axes, keep: true));
         var squares = new Formula(c, Reduce(c, "ReduceSum", (deviation * deviation).Value, axes, Keep(c)));
-        var count = new Formula(c, c.Cast(Count(c, x, axes), x.Type));
+        var count = new Formula(c, c.Cast(Count(c, input, axes), input.Type));
         return squares / (correction == 0 ? count : (count - correction).Max(count.Number(0)));
     }
 
@@ -488,33 +488,33 @@ internal static class Reductions
             throw c.Refuse(
                 "median over an axis has indices that TorchSharp does not define at ties. Use sort and an index"
             );
-        var x = Ranks.Vector(c, c.Tensor());
+        var input = Ranks.Vector(c, c.Tensor());
         // The lower of the two in the middle: element (n - 1) / 2 of the sorted ones, the last of (n + 1) / 2. Of
         // nothing it is NaN, which stands behind the others.
-        var count = new Formula(c, c.Node("Reshape", ScalarType.Int64, 1, [Count(c, x, null), c.Constant(1)]));
+        var count = new Formula(c, c.Node("Reshape", ScalarType.Int64, 1, [Count(c, input, null), c.Constant(1)]));
         var half = ((count + 1) / 2).Max(count.Number(1)).Value;
         var filled =
-            is_floating_point(x.Type) && MayBeEmpty(c, null)
+            is_floating_point(input.Type) && MayBeEmpty(c, null)
                 ? c.Like(
                     "Concat",
-                    [x, c.Node("Expand", x.Type, 1, [c.Scalar(double.NaN, x.Type), c.Constant(1)])],
+                    [input, c.Node("Expand", input.Type, 1, [c.Scalar(double.NaN, input.Type), c.Constant(1)])],
                     ("axis", 0L)
                 )
-                : x;
+                : input;
         var (sorted, _) = Ordering.Sorted(c, filled, half, 0, largest: false);
-        var middle = new Formula(c, c.Node("Gather", x.Type, 0, [sorted, c.IntegerScalar(-1)], ("axis", 0L)));
+        var middle = new Formula(c, c.Node("Gather", input.Type, 0, [sorted, c.IntegerScalar(-1)], ("axis", 0L)));
         c.Result(
-            middle.IsFloat ? Formula.Where(AnyNan(c, x, null, keep: false), double.NaN, middle).Value : middle.Value
+            middle.IsFloat ? Formula.Where(AnyNan(c, input, null, keep: false), double.NaN, middle).Value : middle.Value
         );
     }
 
     /// <summary>The sum of the diagonal.</summary>
     private static GraphValue Trace(LoweringContext c)
     {
-        var x = X(c);
-        var kind = is_floating_point(x.Type) ? ScalarType.Float32 : ScalarType.Int32;
-        var diagonal = c.Node("EyeLike", kind, 2, [c.Cast(x, kind)], ("dtype", (long)kind.ToOnnx()));
-        var chosen = Formula.Where(new Formula(c, c.Cast(diagonal, ScalarType.Bool)), new Formula(c, x), 0);
+        var input = X(c);
+        var kind = is_floating_point(input.Type) ? ScalarType.Float32 : ScalarType.Int32;
+        var diagonal = c.Node("EyeLike", kind, 2, [c.Cast(input, kind)], ("dtype", (long)kind.ToOnnx()));
+        var chosen = Formula.Where(new Formula(c, c.Cast(diagonal, ScalarType.Bool)), new Formula(c, input), 0);
         return Sum(c, chosen.Value, null, keep: false);
     }
 

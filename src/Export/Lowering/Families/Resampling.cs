@@ -118,8 +118,8 @@ internal static class Resampling
     /// </summary>
     private static void Resize(LoweringContext c, double[]? scales, string mode, bool alignCorners)
     {
-        var x = c.Tensor();
-        var spatial = x.Rank - 2;
+        var input = c.Tensor();
+        var spatial = input.Rank - 2;
         if (scales is { Length: 1 } && spatial > 1)
             scales = [.. Enumerable.Repeat(scales[0], spatial)];
         var kind = mode.ToUpperInvariant() switch
@@ -129,7 +129,7 @@ internal static class Resampling
             "BICUBIC" => "cubic",
             _ => throw c.Refuse($"mode {mode}; nearest, linear, bilinear, trilinear, bicubic and area are supported"),
         };
-        var hasKernel = x.Type is ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16;
+        var hasKernel = input.Type is ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16;
         var isExact = Enumerable
             .Range(0, spatial)
             .All(i => kind == "nearest" ? IsPowerOfTwo(c, i, scales) : IsRatioOfSizes(c, i, scales));
@@ -150,24 +150,24 @@ internal static class Resampling
             c.Result(
                 c.Like(
                     "Resize",
-                    [x, GraphValue.None, GraphValue.None, c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))],
+                    [input, GraphValue.None, GraphValue.None, c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))],
                     attributes
                 )
             );
             return;
         }
 
-        if (kind != "nearest" && !is_floating_point(x.Type))
-            throw c.Refuse($"{mode} of {x.Type}; cast to float32 first");
-        var value = kind == "nearest" ? new Formula(c, x) : new Formula(c, x).To(Kernels.Wide(x.Type));
-        for (var i = 0; i < spatial; i++)
+        if (kind != "nearest" && !is_floating_point(input.Type))
+            throw c.Refuse($"{mode} of {input.Type}; cast to float32 first");
+        var value = kind == "nearest" ? new Formula(c, input) : new Formula(c, input).To(Kernels.Wide(input.Type));
+        for (var dimension = 0; dimension < spatial; dimension++)
         {
-            if (IsCopied(c, i, scales))
+            if (IsCopied(c, dimension, scales))
                 continue;
             var axis = new ResizedAxis(
                 c,
-                i,
-                scales?[i],
+                dimension,
+                scales?[dimension],
                 alignCorners,
                 value.Type == ScalarType.Float64 && kind != "nearest" ? ScalarType.Float64 : ScalarType.Float32
             );
@@ -376,26 +376,33 @@ internal static class Resampling
     private static void Unfold(LoweringContext c, Window w)
     {
         var unbatched = c.Tensor().Rank == 3;
-        var x = unbatched ? Layout.Unsqueeze(c, c.Tensor(), 0) : c.Tensor();
+        var input = unbatched ? Layout.Unsqueeze(c, c.Tensor(), 0) : c.Tensor();
         var channels = c.FixedSize(c.Tensor(), unbatched ? 0 : 1) ?? throw c.Refuse("a free channel axis");
         if (w.Padding.Any(size => size != 0))
-            x = Paddings.Pad(c, x, [0, 0, .. w.Padding, 0, 0, .. w.Padding], "constant", 0);
+            input = Paddings.Pad(c, input, [0, 0, .. w.Padding, 0, 0, .. w.Padding], "constant", 0);
         var blocks = new Formula[2];
-        for (var i = 0; i < 2; i++)
+        for (var index = 0; index < 2; index++)
         {
             // [N, C, H, W] to [N, C, kh, nh, kw, nw]
-            var size = new Formula(c, Layout.Size(c, x, 2 + (2 * i)));
-            blocks[i] = (size - (w.Dilation[i] * (w.Kernel[i] - 1)) - 1) / w.Stride[i] + 1;
-            var starts = new Formula(c, Layout.Unsqueeze(c, Layout.Range(c, blocks[i].Value), 0)) * w.Stride[i];
-            var offsets = c.Constants([.. Enumerable.Range(0, (int)w.Kernel[i]).Select(k => k * w.Dilation[i])]);
-            x = Layout.Gather(c, x, (starts + new Formula(c, Layout.Unsqueeze(c, offsets, 1))).Value, 2 + (2 * i));
+            var size = new Formula(c, Layout.Size(c, input, 2 + (2 * index)));
+            blocks[index] = (size - (w.Dilation[index] * (w.Kernel[index] - 1)) - 1) / w.Stride[index] + 1;
+            var starts = new Formula(c, Layout.Unsqueeze(c, Layout.Range(c, blocks[index].Value), 0)) * w.Stride[index];
+            var offsets = c.Constants([
+                .. Enumerable.Range(0, (int)w.Kernel[index]).Select(k => k * w.Dilation[index]),
+            ]);
+            input = Layout.Gather(
+                c,
+                input,
+                (starts + new Formula(c, Layout.Unsqueeze(c, offsets, 1))).Value,
+                2 + (2 * index)
+            );
         }
 
-        var columns = Layout.Permute(c, x, 0, 1, 2, 4, 3, 5);
+        var columns = Layout.Permute(c, input, 0, 1, 2, 4, 3, 5);
         var sizes = Layout.Concat(
             c,
             0,
-            Layout.Size(c, x, 0),
+            Layout.Size(c, input, 0),
             c.Constant(channels * w.Kernel[0] * w.Kernel[1]),
             (blocks[0] * blocks[1]).Value
         );
@@ -408,7 +415,7 @@ internal static class Resampling
     {
         using var scope = NewDisposeScope();
         var unbatched = c.Tensor().Rank == 2;
-        var x = unbatched ? Layout.Unsqueeze(c, c.Tensor(), 0) : c.Tensor();
+        var input = unbatched ? Layout.Unsqueeze(c, c.Tensor(), 0) : c.Tensor();
         var rows = c.FixedSize(c.Tensor(), unbatched ? 0 : 1) ?? throw c.Refuse("a free channel axis");
         var channels = rows / (w.Kernel[0] * w.Kernel[1]);
         long[] padded = [.. output.Select((size, i) => size + (2 * w.Padding[i]))];
@@ -421,11 +428,11 @@ internal static class Resampling
 
         var (vertical, horizontal) = (Places(0), Places(1));
         var places = (vertical.unsqueeze(1).unsqueeze(3) * padded[1]) + horizontal.unsqueeze(0).unsqueeze(2);
-        var batch = Layout.Size(c, x, 0);
+        var batch = Layout.Size(c, input, 0);
         GraphValue Sizes(long width) => Layout.Concat(c, 0, batch, c.Constants([channels, width]));
-        var flat = Layout.Reshape(c, x, Sizes(places.numel()), 3);
+        var flat = Layout.Reshape(c, input, Sizes(places.numel()), 3);
         var index = Layout.Expand(c, c.Computed(places.reshape(1, 1, -1), "places"), Sizes(places.numel()), 3);
-        var canvas = Layout.Expand(c, c.Scalar(0, x.Type), Sizes(padded[0] * padded[1]), 3);
+        var canvas = Layout.Expand(c, c.Scalar(0, input.Type), Sizes(padded[0] * padded[1]), 3);
         var summed = Indexing.Scattered(c, canvas, index, flat, 2, "add");
         var map = Layout.Reshape(
             c,
@@ -433,10 +440,10 @@ internal static class Resampling
             Layout.Concat(c, 0, batch, c.Constants([channels, padded[0], padded[1]])),
             4
         );
-        for (var i = 0; i < 2; i++)
+        for (var position = 0; position < 2; position++)
         {
-            if (w.Padding[i] > 0)
-                map = Layout.Slice(c, map, 2 + i, w.Padding[i], w.Padding[i] + output[i]);
+            if (w.Padding[position] > 0)
+                map = Layout.Slice(c, map, 2 + position, w.Padding[position], w.Padding[position] + output[position]);
         }
 
         c.Result(unbatched ? Layout.Squeeze(c, map, 0) : map);

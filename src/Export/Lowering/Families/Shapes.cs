@@ -199,17 +199,17 @@ internal static class Shapes
 
         var target = new object?[to.Length];
         var inferred = false;
-        for (var i = 0; i < to.Length; i++)
+        for (var index = 0; index < to.Length; index++)
         {
             // 0 copies the size at the same place; one other size may be left to Reshape, where no size is 0.
-            if (to[i] is long size)
-                target[i] = size;
-            else if (i < from.Length && Same(from[i], to[i]))
-                target[i] = 0L;
+            if (to[index] is long size)
+                target[index] = size;
+            else if (index < from.Length && Same(from[index], to[index]))
+                target[index] = 0L;
             else if (!inferred)
-                (target[i], inferred) = (-1L, true);
+                (target[index], inferred) = (-1L, true);
             else
-                target[i] = to[i];
+                target[index] = to[index];
         }
 
         if (to.Any(size => size is 0L))
@@ -245,14 +245,14 @@ internal static class Shapes
     /// <summary>Moves axes to other places; the rest keep their order.</summary>
     private static void MoveDim(LoweringContext c)
     {
-        var x = c.Tensor();
-        var from = c.Integers("source")!.Select(axis => c.Axis(axis, x.Rank)).ToArray();
-        var to = c.Integers("destination")!.Select(axis => c.Axis(axis, x.Rank)).ToArray();
-        var perm = Enumerable.Repeat(-1L, x.Rank).ToArray();
-        var rest = new Queue<long>(Enumerable.Range(0, x.Rank).Select(axis => (long)axis).Except(from));
-        for (var i = 0; i < Math.Min(from.Length, x.Rank); i++)
-            perm[to[i]] = from[i];
-        c.Result(Layout.Permute(c, x, [.. perm.Select(axis => axis >= 0 ? axis : rest.Dequeue())]));
+        var input = c.Tensor();
+        var from = c.Integers("source")!.Select(axis => c.Axis(axis, input.Rank)).ToArray();
+        var to = c.Integers("destination")!.Select(axis => c.Axis(axis, input.Rank)).ToArray();
+        var perm = Enumerable.Repeat(-1L, input.Rank).ToArray();
+        var rest = new Queue<long>(Enumerable.Range(0, input.Rank).Select(axis => (long)axis).Except(from));
+        for (var index = 0; index < Math.Min(from.Length, input.Rank); index++)
+            perm[to[index]] = from[index];
+        c.Result(Layout.Permute(c, input, [.. perm.Select(axis => axis >= 0 ? axis : rest.Dequeue())]));
     }
 
     /// <summary>Repeats axes of size 1.</summary>
@@ -317,14 +317,14 @@ internal static class Shapes
     /// <summary>Turns by quarter turns in a plane.</summary>
     private static void Rotate(LoweringContext c)
     {
-        var x = c.Tensor();
+        var input = c.Tensor();
         var dims = c.Integers("dims") ?? [0, 1];
         var rotated = (((c.Integer(1, "k") % 4) + 4) % 4) switch
         {
-            0 => x,
-            1 => Swap(c, Flip(c, x, [dims[1]]), dims[0], dims[1]),
-            2 => Flip(c, x, dims),
-            _ => Swap(c, Flip(c, x, [dims[0]]), dims[0], dims[1]),
+            0 => input,
+            1 => Swap(c, Flip(c, input, [dims[1]]), dims[0], dims[1]),
+            2 => Flip(c, input, dims),
+            _ => Swap(c, Flip(c, input, [dims[0]]), dims[0], dims[1]),
         };
         c.Result(rotated);
     }
@@ -332,25 +332,32 @@ internal static class Shapes
     /// <summary>Moves elements along axes; what leaves at one end comes in at the other.</summary>
     private static void Roll(LoweringContext c)
     {
-        var x = c.Tensor();
+        var input = c.Tensor();
         var shifts = c.Integers("shifts", "shift")!;
         if (c.Integers("dims", "dim") is { Length: > 0 } dims)
         {
-            for (var i = 0; i < shifts.Length && x.Rank > 0; i++)
-                x = Rolled(
+            for (var index = 0; index < shifts.Length && input.Rank > 0; index++)
+                input = Rolled(
                     c,
-                    x,
-                    shifts[i],
-                    c.Axis(dims[i], x.Rank),
-                    c.FixedSize(c.Tensor(), (int)c.Axis(dims[i], x.Rank))
+                    input,
+                    shifts[index],
+                    c.Axis(dims[index], input.Rank),
+                    c.FixedSize(c.Tensor(), (int)c.Axis(dims[index], input.Rank))
                 );
-            c.Result(x);
+            c.Result(input);
             return;
         }
 
         var sizes = LoweringContext.ToSizes(c.ResultSizes());
         var whole = sizes.Aggregate((long?)1, (product, size) => product * (size as long?));
-        c.Result(Layout.Reshape(c, Rolled(c, Ranks.Vector(c, x), shifts.Sum(), 0, whole), Layout.Sizes(c, x), x.Rank));
+        c.Result(
+            Layout.Reshape(
+                c,
+                Rolled(c, Ranks.Vector(c, input), shifts.Sum(), 0, whole),
+                Layout.Sizes(c, input),
+                input.Rank
+            )
+        );
     }
 
     /// <summary>Puts what stands from element -shift mod size on before the rest.</summary>
@@ -374,18 +381,28 @@ internal static class Shapes
     /// <summary>[..., C r^2, H, W] to [..., C, H r, W r].</summary>
     private static void PixelShuffle(LoweringContext c, long factor)
     {
-        var x = c.Tensor();
-        if (x.Rank == 4 && x.Type == ScalarType.Float32)
+        var input = c.Tensor();
+        if (input.Rank == 4 && input.Type == ScalarType.Float32)
         {
-            c.Result(c.Like("DepthToSpace", [x], ("blocksize", factor), ("mode", "CRD")));
+            c.Result(c.Like("DepthToSpace", [input], ("blocksize", factor), ("mode", "CRD")));
             return;
         }
 
         // [..., C r r, H, W] to [..., C, r, r, H, W], then r behind H and r behind W.
-        var (from, to) = (LoweringContext.ToSizes(c.SizesOf(x)), LoweringContext.ToSizes(c.ResultSizes()));
-        var split = Layout.Reshape(c, x, c.SizeVector([.. to[..^2], factor, factor, .. from[^2..]]), x.Rank + 2);
+        var (from, to) = (LoweringContext.ToSizes(c.SizesOf(input)), LoweringContext.ToSizes(c.ResultSizes()));
+        var split = Layout.Reshape(
+            c,
+            input,
+            c.SizeVector([.. to[..^2], factor, factor, .. from[^2..]]),
+            input.Rank + 2
+        );
         c.Result(
-            Layout.Reshape(c, Layout.Permute(c, split, BehindSpatial(x.Rank, 0, 3, 1, 4, 2)), c.SizeVector(to), x.Rank)
+            Layout.Reshape(
+                c,
+                Layout.Permute(c, split, BehindSpatial(input.Rank, 0, 3, 1, 4, 2)),
+                c.SizeVector(to),
+                input.Rank
+            )
         );
     }
 
@@ -393,11 +410,21 @@ internal static class Shapes
     private static void PixelUnshuffle(LoweringContext c, long factor)
     {
         // [..., C, H r, W r] to [..., C, H, r, W, r], then r r before H W.
-        var x = c.Tensor();
-        var (from, to) = (LoweringContext.ToSizes(c.SizesOf(x)), LoweringContext.ToSizes(c.ResultSizes()));
-        var split = Layout.Reshape(c, x, c.SizeVector([.. from[..^2], to[^2], factor, to[^1], factor]), x.Rank + 2);
+        var input = c.Tensor();
+        var (from, to) = (LoweringContext.ToSizes(c.SizesOf(input)), LoweringContext.ToSizes(c.ResultSizes()));
+        var split = Layout.Reshape(
+            c,
+            input,
+            c.SizeVector([.. from[..^2], to[^2], factor, to[^1], factor]),
+            input.Rank + 2
+        );
         c.Result(
-            Layout.Reshape(c, Layout.Permute(c, split, BehindSpatial(x.Rank, 0, 2, 4, 1, 3)), c.SizeVector(to), x.Rank)
+            Layout.Reshape(
+                c,
+                Layout.Permute(c, split, BehindSpatial(input.Rank, 0, 2, 4, 1, 3)),
+                c.SizeVector(to),
+                input.Rank
+            )
         );
     }
 
@@ -408,28 +435,28 @@ internal static class Shapes
     /// <summary>Interleaves the channels of groups.</summary>
     private static void ChannelShuffle(LoweringContext c, long groups)
     {
-        var x = c.Tensor();
-        var channels = c.FixedSize(x, 1) ?? throw c.Refuse("a free channel axis");
+        var input = c.Tensor();
+        var channels = c.FixedSize(input, 1) ?? throw c.Refuse("a free channel axis");
         var sizes = LoweringContext.ToSizes(c.ResultSizes());
         var split = Layout.Reshape(
             c,
-            x,
+            input,
             c.SizeVector([sizes[0], groups, channels / groups, .. sizes[2..]]),
-            x.Rank + 1
+            input.Rank + 1
         );
-        c.Result(Layout.Reshape(c, Layout.Swap(c, split, 1, 2), c.SizeVector(sizes), x.Rank));
+        c.Result(Layout.Reshape(c, Layout.Swap(c, split, 1, 2), c.SizeVector(sizes), input.Rank));
     }
 
     /// <summary>Windows of an axis: their elements become the last axis.</summary>
     private static void Windows(LoweringContext c)
     {
-        var x = Ranks.Vector(c, c.Tensor(), onlyScalar: true);
-        var axis = c.Axis(c.Integer(0, "dimension", "dim"), x.Rank);
+        var input = Ranks.Vector(c, c.Tensor(), onlyScalar: true);
+        var axis = c.Axis(c.Integer(0, "dimension", "dim"), input.Rank);
         var (size, step) = (c.Integer(1, "size"), c.Integer(1, "step"));
         var count = c.SizeValue(LoweringContext.ToSizes(c.ResultSizes()) is { Length: > 1 } sizes ? sizes[axis] : 1L);
         var starts = new Formula(c, Layout.Unsqueeze(c, Layout.Range(c, count), 1)) * step;
         var numbers = starts + new Formula(c, c.Constants([.. Enumerable.Range(0, (int)size).Select(i => (long)i)]));
-        var windows = Layout.Move(c, Layout.Gather(c, x, numbers.Value, axis), axis + 1, x.Rank);
+        var windows = Layout.Move(c, Layout.Gather(c, input, numbers.Value, axis), axis + 1, input.Rank);
         c.Result(c.Tensor().Rank == 0 ? Layout.Reshape(c, windows, c.Constants([size]), 1) : windows);
     }
 
@@ -471,12 +498,12 @@ internal static class Shapes
     private static GraphValue EmbedDiagonal(LoweringContext c, long offset, long dim1, long dim2)
     {
         // Each element stands in its row and in its column; one of both begins later.
-        var x = c.Tensor();
-        var rank = x.Rank + 1;
+        var input = c.Tensor();
+        var rank = input.Rank + 1;
         var missing = Math.Abs(offset);
-        var longer = Paddings.Pad(c, x, [.. new long[(2 * x.Rank) - 1], missing], "constant", 0);
+        var longer = Paddings.Pad(c, input, [.. new long[(2 * input.Rank) - 1], missing], "constant", 0);
         var spread = Layout.Unsqueeze(c, longer, offset >= 0 ? rank - 1 : rank - 2);
-        var places = Layout.Range(c, Layout.Size(c, longer, x.Rank - 1));
+        var places = Layout.Range(c, Layout.Size(c, longer, input.Rank - 1));
         var mask = new Formula(c, Layout.Unsqueeze(c, places, 0)) - new Formula(c, Layout.Unsqueeze(c, places, 1));
         var value = Formula.Where(mask.EqualTo(offset), new Formula(c, spread), 0).Value;
         var (rows, columns) = (c.Axis(dim1, rank), c.Axis(dim2, rank));
