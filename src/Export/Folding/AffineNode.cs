@@ -67,14 +67,17 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
             return null;
         if (tensor.Count > 1 && ChannelsOf(graph, input) != tensor.Count)
             return null;
-        var k = TensorBytes.ToDoubles(tensor);
+        var numbers = TensorBytes.ToDoubles(tensor);
         var affine = (node.OpType, constantFirst) switch
         {
-            ("Mul", _) => new ChannelAffine(k, [0]),
-            ("Add", _) => new ChannelAffine([1], k),
-            ("Sub", false) => new ChannelAffine([1], [.. k.Select(value => -value)]),
-            ("Sub", true) => new ChannelAffine([-1], k),
-            ("Div", false) when k.All(value => value != 0) => new ChannelAffine([.. k.Select(value => 1 / value)], [0]),
+            ("Mul", _) => new ChannelAffine(numbers, [0]),
+            ("Add", _) => new ChannelAffine([1], numbers),
+            ("Sub", false) => new ChannelAffine([1], [.. numbers.Select(value => -value)]),
+            ("Sub", true) => new ChannelAffine([-1], numbers),
+            ("Div", false) when numbers.All(value => value != 0) => new ChannelAffine(
+                [.. numbers.Select(value => 1 / value)],
+                [0]
+            ),
             _ => null,
         };
         return affine is null ? null : new AffineNode(node, input, affine, [constant]);

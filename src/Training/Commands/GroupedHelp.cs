@@ -122,17 +122,19 @@ internal sealed class GroupedHelp : SynchronousCommandLineAction
         if (own.Length < 20 || !Groups[0].Names.All(name => own.Any(option => option.Name == name)))
             return [("Options", options)];
         var named = Groups.SelectMany(group => group.Names).ToHashSet(StringComparer.Ordinal);
-        return Groups
-            .Select(group =>
+        IEnumerable<(string Title, IEnumerable<Option> Options)> groups =
+        [
+            .. Groups.Select(group =>
                 (
                     group.Title,
-                    Options: group.Title == Rest
+                    group.Title == Rest
                         ? own.Where(option => !named.Contains(option.Name))
                         : group.Names.SelectMany(name => own.Where(option => option.Name == name))
                 )
-            )
-            .Append(("Help", options.Except(own)))
-            .Where(group => group.Options.Any());
+            ),
+            ("Help", options.Except(own)),
+        ];
+        return groups.Where(group => group.Options.Any());
     }
 
     /// <summary>The command with the names of those above it, and its arguments.</summary>

@@ -120,8 +120,8 @@ internal static class ModeParityReport
             {
                 var all = values(result.Drift[index]);
                 // Side by side within the layer's column, so that dots do not hide each other.
-                for (var c = 0; c < all.Count; c++)
-                    dots.Points.Add(new ScatterPoint(index - 0.3 + (0.6 * c / all.Count), all[c]));
+                for (var number = 0; number < all.Count; number++)
+                    dots.Points.Add(new ScatterPoint(index - 0.3 + (0.6 * number / all.Count), all[number]));
             }
 
             plot.Series.Add(dots);

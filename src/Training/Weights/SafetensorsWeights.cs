@@ -155,7 +155,7 @@ internal sealed class SafetensorsWeights : PretrainedWeights
 
     /// <summary>A pickle is a program: opening it runs it.</summary>
     /// <param name="path">The file.</param>
-    /// <exception cref="UserException">Its first bytes are a pickle's, or a zip's of one.</exception>
+    /// <exception cref="UserException">Its first bytes or its ending are a pickle's, or those of a zip that holds one.</exception>
     private static void RefusePickle(string path)
     {
         Span<byte> start = stackalloc byte[4];
