@@ -21,6 +21,9 @@ internal static partial class ServingLog
     /// <summary>The server stops.</summary>
     /// <param name="log">Where it goes.</param>
     /// <param name="requests">Those that are still answered.</param>
-    [LoggerMessage(LogLevel.Information, "told to stop: not ready from now on; {Requests} requests are still in progress")]
+    [LoggerMessage(
+        LogLevel.Information,
+        "told to stop: not ready from now on; {Requests} requests are still in progress"
+    )]
     public static partial void Draining(ILogger log, int requests);
 }
