@@ -28,7 +28,7 @@ internal static class CommonOptions
     public static Option<string?> JsonFile() =>
         new("--json") { Description = "Write the result as JSON to this file.", HelpName = "FILE" };
 
-    /// <summary><c>--data</c>: what <see cref="DataSource.Load"/> takes.</summary>
+    /// <summary><c>--data</c>: what <see cref="Data.DataSource"/> takes.</summary>
     /// <param name="fallback">What the help names as the default.</param>
     public static Option<string?> DataSet(string fallback) =>
         new("--data")
