@@ -21,6 +21,7 @@ public partial class ArchitectureTests
         "Export: Capture -> Lowering",
         "Export: Folding -> Verification",
         "Export: Lowering -> Verification",
+        "Export: Onnx -> Capture",
         "Export: Sizes -> Capture",
         "Export: Sizes -> Lowering",
         "Serving: Http -> Page",

@@ -21,7 +21,8 @@ internal static class OutputReader
             return [Part(value, spec, shape, 0, Count(shape))];
         if (shape.Length == 0 || shape[0] != rows.Sum())
             throw new ModelRunException(
-                $"output '{spec.Name}' has the shape {ShapeRules.Text(shape)} for {rows.Sum()} rows: expected is one row of output for each row of input"
+                $"output '{spec.Name}' has the shape {ShapeRules.Text(shape)} for {rows.Sum()} rows: "
+                    + "expected is one row of output for each row of input"
             );
         var stride = Count(shape.AsSpan(1));
         var parts = new Tensor[rows.Length];

@@ -6,7 +6,7 @@ namespace TorchBridge.Quantization.Tests.Weights;
 public class WeightStorageTests
 {
     [Theory]
-    [InlineData(QuantizationMode.WeightsInt8, "DequantizeLinear")]
+    [InlineData(QuantizationMode.WeightsInt8, "Mul")]
     [InlineData(QuantizationMode.WeightsFloat16, "Cast")]
     public void A_weight_keeps_its_name_and_becomes_a_computed_value(QuantizationMode mode, string operation)
     {
