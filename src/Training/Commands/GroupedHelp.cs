@@ -156,7 +156,7 @@ internal sealed class GroupedHelp : SynchronousCommandLineAction
     /// <summary>An option's names and what it takes.</summary>
     /// <param name="option">The option.</param>
     private static string Header(Option option) =>
-        string.Join(", ", option.Aliases.Where(alias => alias.Length == 2 && alias[1] != '?').Append(option.Name))
+        string.Join(", ", option.Aliases.Where(alias => alias is ['-', not '?']).Append(option.Name))
         + (option.HelpName is { Length: > 0 } value ? $" <{value}>" : "");
 
     /// <summary>What an option does, with what it is where it is not given.</summary>
