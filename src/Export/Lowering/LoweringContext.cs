@@ -77,6 +77,13 @@ public sealed class LoweringContext
     /// <param name="reason">Why, and what to do instead.</param>
     public ExportException Refuse(string reason) => op.Refuse($"{rowName}: {reason}");
 
+    /// <summary>Refuses an axis that is free and must not be.</summary>
+    /// <param name="axis">Which: <c>the channel axis</c>.</param>
+    internal ExportException RefuseFree(string axis) =>
+        Refuse(
+            $"{axis} is free, and its size is part of what is computed. Fix it: leave it out of ExportOptions.FreeAxes"
+        );
+
     // ---- arguments -----------------------------------------------------------------------------------------------------------
 
     /// <summary>Whether the method has a parameter of one of these names that is not null.</summary>

@@ -346,10 +346,7 @@ internal static class Activations
     {
         var x = X(c);
         var axis = c.Axis(Dim(c), x.Value.Rank);
-        var half = c.FixedResultSize(0, (int)axis)
-            ?? throw c.Refuse(
-                $"the axis that is halved ({axis}) is free; fix it: leave it out of ExportOptions.FreeAxes"
-            );
+        var half = c.FixedResultSize(0, (int)axis) ?? throw c.RefuseFree($"the axis that is halved ({axis})");
         var parts = c.Nodes(
             "Split",
             [(x.Type, x.Value.Rank), (x.Type, x.Value.Rank)],

@@ -65,10 +65,10 @@ internal static class Attention
     private static void ScaledDotProduct(LoweringContext c)
     {
         if (c.Number(0, "p") != 0)
-            throw c.Refuse("dropout in attention at inference; pass p: 0");
+            throw c.Refuse("it drops out at inference too; pass p: 0 in eval mode");
         var type = Kernels.Wide(c.ResultType());
         var (q, k, v) = (c.Cast(c.Tensor(), type), c.Cast(c.Tensor(1), type), c.Cast(c.Tensor(2), type));
-        var width = c.FixedSize(c.Tensor(), q.Rank - 1) ?? throw c.Refuse("the feature axis is free");
+        var width = c.FixedSize(c.Tensor(), q.Rank - 1) ?? throw c.RefuseFree("the feature axis");
         var scores = new Formula(c, MatMulTransposed(c, ScaledBy(c, q, 1 / Math.Sqrt(width), width), k));
         if (c.Flag(false, "is_casual", "is_causal"))
         {
@@ -229,7 +229,7 @@ internal static class Attention
         {
             (k, v) = (AppendRow(context, k, part.Weight("bias_k")), AppendRow(context, v, part.Weight("bias_v")));
             if (keyPadding is not null || mask is not null)
-                throw context.Refuse("masks with add_bias_kv");
+                throw context.Refuse("a mask has no column for what add_bias_kv appends; leave one of them out");
         }
 
         // [L, N, E] to [N, heads, L, head]; 0 copies L and N.
@@ -461,7 +461,7 @@ internal static class Attention
                 twin => ((MultiheadAttention)twin).forward(q, k, v, null, false, null).Item1
             );
         if (zero)
-            throw c.Refuse("add_zero_attn");
+            throw c.Refuse("add_zero_attn appends a row of zeros, which has no lowering; make the module without it");
         var (output, weights) = Attend(
             part,
             TensorArgument(c, "query"),

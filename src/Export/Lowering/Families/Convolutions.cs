@@ -68,7 +68,9 @@ internal static class Convolutions
                     PaddingModes.Reflect => "reflect",
                     PaddingModes.Replicate => "edge",
                     PaddingModes.Circular => "wrap",
-                    _ => throw c.Refuse($"padding_mode {module.padding_mode}"),
+                    _ => throw c.Refuse(
+                        $"padding_mode {module.padding_mode} is not known; Zeros, Reflect, Replicate and Circular are"
+                    ),
                 },
                 0
             );
@@ -106,7 +108,7 @@ internal static class Convolutions
                 : [.. Enumerable.Repeat(fallback, spatial)];
         var kernel = Enumerable
             .Range(2, spatial)
-            .Select(axis => c.FixedSize(weight, axis) ?? throw c.Refuse("a weight of free size"))
+            .Select(axis => c.FixedSize(weight, axis) ?? throw c.RefuseFree("an axis of the kernel"))
             .ToArray();
         var padding = Option("padding", 0);
         var attributes = new List<(string, object)>

@@ -64,7 +64,7 @@ internal static class Embeddings
         if (index.Rank == 2)
         {
             if (c.Has("offsets"))
-                throw c.Refuse("offsets beside a [N, L] index");
+                throw c.Refuse("offsets are for a flat index, and this one is [N, L]; leave them out");
             // [N, L] with the entries that count.
             var counted = present ?? new Formula(c, index).EqualTo(new Formula(c, index));
             if (options.IncludesLastOffset)
@@ -97,7 +97,8 @@ internal static class Embeddings
     private static Formula Membership(LoweringContext c, GraphValue index, bool includesLastOffset)
     {
         var offsets = c.Cast(
-            c.OptionalTensor("offsets") ?? throw c.Refuse("a flat index without offsets"),
+            c.OptionalTensor("offsets")
+                ?? throw c.Refuse("a flat index needs offsets, which say where each bag starts"),
             ScalarType.Int64
         );
         var entries = Layout.Size(c, index, 0);

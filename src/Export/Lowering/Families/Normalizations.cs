@@ -289,8 +289,11 @@ internal static class Normalizations
     {
         if (c.Flag(false, "training"))
             throw c.Refuse("training is true, so that it would use the batch's own statistics");
-        var mean = c.OptionalTensor("running_mean") ?? throw c.Refuse("no running statistics");
-        var channels = c.FixedSize(c.Tensor(), 1) ?? throw c.Refuse("a free channel axis");
+        var mean = c.OptionalTensor("running_mean")
+            ?? throw c.Refuse(
+                "without running statistics it would use the batch's own, in eval mode too; give it running_mean and running_var"
+            );
+        var channels = c.FixedSize(c.Tensor(), 1) ?? throw c.RefuseFree("the channel axis");
         c.Result(
             c.Like(
                 "BatchNormalization",
@@ -311,7 +314,7 @@ internal static class Normalizations
     {
         if (c.Has("running_mean"))
             throw c.Refuse("running statistics in the functional form; use the module");
-        var channels = c.FixedSize(c.Tensor(), 1) ?? throw c.Refuse("a free channel axis");
+        var channels = c.FixedSize(c.Tensor(), 1) ?? throw c.RefuseFree("the channel axis");
         c.Result(
             c.Like(
                 "InstanceNormalization",

@@ -269,7 +269,9 @@ internal static class Poolings
         if (divisor is > 0 and var value)
         {
             if (ceil)
-                throw c.Refuse("divisor_override with ceil_mode on a free axis");
+                throw c.Refuse(
+                    "divisor_override with ceil_mode on a free axis; fix the axis (ExportOptions.FreeAxes), or leave one of them out"
+                );
             var sum = c.Like(
                 "AveragePool",
                 [input],

@@ -54,7 +54,7 @@ internal static class Recurrent
             .ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter, StringComparer.Ordinal);
         var value = c.Tensor();
         if (value.Rank != 3)
-            throw c.Refuse("an input without a batch axis; add one with unsqueeze");
+            throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
         if (shape.BatchFirst)
             value = Layout.Permute(c, value, 1, 0, 2);
         var (hidden, cell) = (InitialState(c, 1), onnx == "LSTM" ? InitialState(c, 2) : null);

@@ -92,7 +92,7 @@ internal static class Resampling
             [
                 .. list.Select(item => Convert.ToDouble(item, CultureInfo.InvariantCulture)),
             ],
-            _ => throw c.Refuse("scale_factor follows a free axis; give the size instead"),
+            _ => throw c.Refuse("scale_factor follows a free axis; give the size instead of it"),
         };
 
     /// <summary>interpolate as a function.</summary>
@@ -321,7 +321,7 @@ internal static class Resampling
         var theta = c.Tensor();
         var sizes = LoweringContext.ToSizes(c.ResultSizes());
         if (sizes[1..].Any(size => size is not long))
-            throw c.Refuse("a size that follows a free axis");
+            throw c.RefuseFree("an axis of the grid");
         c.Raw("size");
         long[] map = [.. sizes[1..^1].Cast<long>()];
         var spatial = map.Length;
@@ -377,7 +377,7 @@ internal static class Resampling
     {
         var unbatched = c.Tensor().Rank == 3;
         var input = unbatched ? Layout.Unsqueeze(c, c.Tensor(), 0) : c.Tensor();
-        var channels = c.FixedSize(c.Tensor(), unbatched ? 0 : 1) ?? throw c.Refuse("a free channel axis");
+        var channels = c.FixedSize(c.Tensor(), unbatched ? 0 : 1) ?? throw c.RefuseFree("the channel axis");
         if (w.Padding.Any(size => size != 0))
             input = Paddings.Pad(c, input, [0, 0, .. w.Padding, 0, 0, .. w.Padding], "constant", 0);
         var blocks = new Formula[2];
@@ -416,7 +416,7 @@ internal static class Resampling
         using var scope = NewDisposeScope();
         var unbatched = c.Tensor().Rank == 2;
         var input = unbatched ? Layout.Unsqueeze(c, c.Tensor(), 0) : c.Tensor();
-        var rows = c.FixedSize(c.Tensor(), unbatched ? 0 : 1) ?? throw c.Refuse("a free channel axis");
+        var rows = c.FixedSize(c.Tensor(), unbatched ? 0 : 1) ?? throw c.RefuseFree("the channel axis");
         var channels = rows / (w.Kernel[0] * w.Kernel[1]);
         long[] padded = [.. output.Select((size, i) => size + (2 * w.Padding[i]))];
         // Where each element of each block goes in the padded map: [kh, kw, nh, nw].

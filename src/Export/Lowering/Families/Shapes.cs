@@ -436,7 +436,7 @@ internal static class Shapes
     private static void ChannelShuffle(LoweringContext c, long groups)
     {
         var input = c.Tensor();
-        var channels = c.FixedSize(input, 1) ?? throw c.Refuse("a free channel axis");
+        var channels = c.FixedSize(input, 1) ?? throw c.RefuseFree("the channel axis");
         var sizes = LoweringContext.ToSizes(c.ResultSizes());
         var split = Layout.Reshape(
             c,
