@@ -130,7 +130,12 @@ internal static class AblateCommand
             (parsed, stop) =>
                 CommandRunner.Run(() =>
                 {
-                    ProcessScheduler.Serve(parsed.GetValue(request)!, parsed.GetValue(result)!, stop);
+                    ProcessScheduler.Serve(
+                        parsed.GetValue(request)!,
+                        parsed.GetValue(result)!,
+                        Console.OpenStandardInput(),
+                        stop
+                    );
                     return 0;
                 })
         );

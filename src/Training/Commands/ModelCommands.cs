@@ -140,7 +140,7 @@ internal static class ModelCommands
         }
 
         var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
-        var scratch = TemporaryFolder.Create("torchbridge-parity-");
+        var scratch = TemporaryFolder.Create("parity");
         try
         {
             var rows = ModelPackager
