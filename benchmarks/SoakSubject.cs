@@ -19,7 +19,9 @@ internal static partial class SoakSubject
     private const int Kills = 60;
     private static readonly TimeSpan OrphansMayTake = TimeSpan.FromSeconds(30);
 
-    public static Measurement Run()
+    /// <summary>Runs it.</summary>
+    /// <param name="limit">No run begins after this time.</param>
+    public static Measurement Run(TimeSpan limit)
     {
         var folder = ProcessFiles.NewFolder("soak");
         try
@@ -27,7 +29,7 @@ internal static partial class SoakSubject
             // Another seed each time: the more moments a soak has seen, the better.
             var seed = Environment.TickCount;
             Console.WriteLine($"seed {seed}");
-            var soak = new Soak(folder.FullName, new Random(seed));
+            var soak = new Soak(folder.FullName, new Random(seed), limit);
             soak.Work();
             return soak.Result;
         }
@@ -54,7 +56,7 @@ internal static partial class SoakSubject
         public int Runs { get; set; }
     }
 
-    private sealed class Soak(string folder, Random random)
+    private sealed class Soak(string folder, Random random, TimeSpan limit)
     {
         private readonly string temporary = Directory.CreateDirectory(Path.Combine(folder, "temporary")).FullName;
         private readonly List<Phase> phases = [];
@@ -84,10 +86,11 @@ internal static partial class SoakSubject
 
         public void Work()
         {
+            var started = Stopwatch.GetTimestamp();
             Prepare();
             foreach (var phase in phases)
                 Reference(phase);
-            for (var turn = 0; kills < Kills; turn++)
+            for (var turn = 0; kills < Kills && Stopwatch.GetElapsedTime(started) < limit; turn++)
                 UntilItEnds(phases[turn % phases.Count]);
         }
 
@@ -97,7 +100,7 @@ internal static partial class SoakSubject
             string[] Train(string place) =>
                 File.Exists(new ModelFolder(place).Checkpoint)
                     ? ["train", "--resume", "--out", place]
-                    : ["train", .. network, "--epochs", "12", "--seed", "2", "--out", place];
+                    : ["train", .. network, "--epochs", "3", "--seed", "2", "--out", place];
             var older = Path.Combine(folder, "older");
             Whole(["train", .. network, "--epochs", "1", "--seed", "1", "--out", older]);
             Whole(["quantize", "--calibration", "32", "--draw", "1", "--sensitivity", "--out", older]);
@@ -144,11 +147,6 @@ internal static partial class SoakSubject
             var changed = Difference(phase.Before, phase.After).ToArray();
             if (changed.Length < 2)
                 throw new InvalidOperationException($"{phase.Name} changes nothing that could be mixed");
-            // What is not the same twice would be taken for a fault.
-            var again = Copy(phase.Start, $"{phase.Name}-again");
-            Whole(phase.Arguments(again));
-            if (Difference(phase.After, StateOf(again)).ToArray() is [_, ..] odd)
-                throw new InvalidOperationException($"{phase.Name} is not the same twice: {string.Join(", ", odd)}");
             Console.WriteLine(
                 FormattableString.Invariant(
                     $"{phase.Name}: {phase.Seconds:F0} s alone; it changes {string.Join(", ", changed)}"
@@ -324,8 +322,8 @@ internal static partial class SoakSubject
         foreach (var file in Directory.EnumerateFiles(folder))
         {
             var name = Path.GetFileName(file);
-            // An unfinished run lies beside the result, and is no part of it.
-            if (file != new ModelFolder(folder).Checkpoint)
+            // An unfinished run and its lock lie beside the result, and are no part of it.
+            if (file != new ModelFolder(folder).Checkpoint && name != RunLock.Name)
                 state[name] = Path.GetExtension(name) switch
                 {
                     ".zip" => Hash(Entries(file)),
@@ -368,7 +366,10 @@ internal static partial class SoakSubject
 
     private static string Hash(byte[] bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
 
-    /// <summary>Times and speeds in JSON and in the report.</summary>
-    [GeneratedRegex("\"(?:[a-z_]*seconds?|images_per_second|elapsed|total)\": [^,\\n]+|[0-9.,]+ (?:images/s|s|min)\\b")]
+    /// <summary>Times, speeds and memory in JSON and in the report, where speed is a table's last column.</summary>
+    [GeneratedRegex(
+        "\"(?:[a-z_]*seconds?|images_per_second|resident_megabytes)\": [^,\\n]+"
+            + "|[0-9.,]+ (?:minutes|images/s)|<td>[0-9,]+</td></tr>"
+    )]
     private static partial Regex Clock();
 }

@@ -21,11 +21,9 @@ internal static class Program
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => Stop(signal, stop));
 
         var parsed = Build().Parse(args);
-        if (parsed.Errors.Count > 0)
+        if (CommandLineFaults.Of(parsed).ToArray() is [_, ..] faults)
         {
-            Console.Error.WriteLine(
-                $"{string.Join(" ", parsed.Errors.Select(error => error.Message))} `--help` lists what there is."
-            );
+            Console.Error.WriteLine($"{string.Join(" ", faults)} `--help` lists what there is.");
             return ExitCodes.Usage;
         }
 
@@ -66,9 +64,14 @@ internal static class Program
         return root;
     }
 
+    /// <summary>The first signal ends the work at its next safe place; the second the process, wherever it is: files
+    /// are whole then too.</summary>
     private static void Stop(PosixSignalContext signal, CancellationTokenSource stop)
     {
+        if (stop.IsCancellationRequested)
+            return;
         signal.Cancel = true;
+        Console.Error.WriteLine("Stopping at the next safe place; Ctrl-C again ends the program at once.");
         stop.Cancel();
     }
 }

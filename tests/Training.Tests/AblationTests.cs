@@ -1,3 +1,4 @@
+using TorchBridge.Onnx.Files;
 using TorchBridge.Training.Ablation;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
@@ -225,6 +226,72 @@ public class AblationTests
             Assert.Equal(Json.Text(result), Json.Text(there[key]));
         // Another precision is another run, in its name and in its sums.
         Assert.NotEqual(here[request.Key].CalibrationError, here[inBfloat16.Key].CalibrationError);
+    }
+
+    [Fact]
+    public void A_child_whose_parent_is_gone_ends_without_a_result_and_one_whose_parent_lives_goes_on()
+    {
+        using var folder = new TempFolder();
+        void Serve(int epochs, Stream parent)
+        {
+            var request = new RunRequest(AblationPlan.BareNetwork(epochs, 8), DataSource.Drawn, 60, 3);
+            File.WriteAllText(folder["request"], Json.Text(request));
+            ProcessScheduler.Serve(folder["request"], folder["result"], parent, TestContext.Current.CancellationToken);
+        }
+
+        Assert.ThrowsAny<OperationCanceledException>(() => Serve(10_000, Stream.Null));
+        Assert.False(File.Exists(folder["result"]));
+        using var pipe = new System.IO.Pipes.AnonymousPipeServerStream();
+        using var parent = new System.IO.Pipes.AnonymousPipeClientStream(pipe.GetClientHandleAsString());
+        Serve(1, parent);
+        Assert.True(File.Exists(folder["result"]));
+    }
+
+    [Fact]
+    public void A_report_is_the_new_one_or_the_one_before()
+    {
+        using var folder = new TempFolder();
+        var variants = AblationPlan.Variants(1, 8, ["dropout"]);
+        var rows = AblationSummary.Of(
+            variants,
+            variants.ToDictionary(
+                variant => (variant.Name, 1),
+                variant => new RunResult(
+                    new RunRequest(variant.Configuration, DataSource.Drawn, 60, 1),
+                    0.9,
+                    0.8,
+                    0.7,
+                    0.1,
+                    1,
+                    [0.8],
+                    Diverged: false,
+                    1
+                )
+            )
+        );
+        var files = AblationReport.Write(folder.Path, "one", rows);
+        Assert.Equal(files.Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal), folder.Files);
+        byte[][] Contents() => [.. files.Select(file => File.ReadAllBytes(file))];
+        var before = Contents();
+        AtomicFile.BeforeRename = path =>
+        {
+            if (path.EndsWith("ablation.html", StringComparison.Ordinal))
+                throw new IOException("No space left on device");
+        };
+        try
+        {
+            Assert.Throws<UserException>(() => AblationReport.Write(folder.Path, "two", rows));
+        }
+        finally
+        {
+            AtomicFile.BeforeRename = null;
+        }
+
+        Assert.Equal(before, Contents());
+        Assert.Equal(files.Count, folder.Files.Length);
+        AblationReport.Write(folder.Path, "two", rows);
+        Assert.Contains("two", File.ReadAllText(folder["ablation.html"]), StringComparison.Ordinal);
+        Assert.Contains("two", File.ReadAllText(folder["ablation.md"]), StringComparison.Ordinal);
     }
 
     [Fact]

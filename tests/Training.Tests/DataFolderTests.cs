@@ -45,6 +45,43 @@ public class DataFolderTests
         }
     }
 
+    [Theory]
+    [InlineData("avif.png", "AAAAHGZ0eXBhdmlmAAAAAGF2aWZtaWYx", "format")]
+    [InlineData("heic.jpg", "AAAAHGZ0eXBoZWljAAAAAGhlaWNtaWYx", "format")]
+    [InlineData("tiff.jpeg", "SUkqAAgAAAAAAAAA", "format")]
+    [InlineData("big-endian-tiff.webp", "TU0AKgAAAAgAAAAA", "format")]
+    [InlineData("photo.avif", "AAAAHGZ0eXBhdmlmAAAAAGF2aWZtaWYx", "format")]
+    [InlineData("jpegxl", "/woAAAAAAAAAAAAA", "format")]
+    [InlineData("README", "aGVsbG8=", "no picture")]
+    [InlineData("empty", "", "no picture")]
+    [InlineData("noending", null, null)]
+    [InlineData("really-a-png.jpg", null, null)]
+    [InlineData("really-a-png.avif", null, null)]
+    [InlineData("really-a-png.tif", null, null)]
+    public void The_content_says_what_a_picture_is_and_not_its_name(string name, string? base64, string? why)
+    {
+        using var folder = new TempFolder();
+        Write(folder["data"], ("a", 12), ("b", 12));
+        Place(folder["data", "a", name], base64 is null ? Png : Convert.FromBase64String(base64));
+        ZipFile.CreateFromDirectory(folder["data"], folder["data.zip"]);
+        Tar(folder["data.tgz"], folder["data"]);
+        foreach (var source in (string[])["data", "data.zip", "data.tgz"])
+        {
+            var (data, _) = PictureFolder.Load(folder[source], 8, 8, 1);
+            var count = data.Training.Count + data.Validation.Count + data.Test.Count;
+            Assert.Equal((source, why is null ? 25 : 24), (source, count));
+            Assert.Equal(why is null, data.Note is null);
+            Assert.True(
+                why is null
+                    || (
+                        data.Note!.Contains(why, StringComparison.Ordinal)
+                        && data.Note.Contains($"a/{name}", StringComparison.Ordinal)
+                    ),
+                data.Note
+            );
+        }
+    }
+
     [Fact]
     public void Nothing_is_said_where_nothing_is_left_out()
     {
@@ -240,6 +277,25 @@ public class DataFolderTests
                 ),
             message
         );
+    }
+
+    [Theory]
+    [InlineData("caf\u00e9", "cafe\u0301")]
+    [InlineData("cat", "cat ")]
+    public void Class_names_that_look_the_same_are_refused(string one, string other)
+    {
+        using var folder = new TempFolder();
+        Zip(folder["data.zip"], [.. Names($"{one}/", 12), .. Names($"{other}/", 12)]);
+        var error = Assert.Throws<UserException>(() => PictureFolder.Load(folder["data.zip"], 8, 8, 1));
+        Assert.Contains($"2 class folders that look like '{one}'", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Capital_and_small_letters_are_two_classes()
+    {
+        using var folder = new TempFolder();
+        Zip(folder["data.zip"], [.. Names("A/", 12), .. Names("a/", 12)]);
+        Assert.Equal(["A", "a"], PictureFolder.Load(folder["data.zip"], 8, 8, 1).Data.ClassNames);
     }
 
     [Fact]

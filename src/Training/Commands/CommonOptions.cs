@@ -22,7 +22,7 @@ internal static class CommonOptions
             HelpName = "N",
         };
 
-    public static Option<string?> JsonFile() =>
+    public static OutputFileOption JsonFile() =>
         new("--json") { Description = "Write the result as JSON to this file.", HelpName = "FILE" };
 
     public static Option<string?> DataSet(string fallback) =>

@@ -214,7 +214,7 @@ internal static class ModelCommands
             Description = "Pictures (JPEG, PNG, BMP or WebP of any size), or folders of them, sub-folders included.",
             Arity = ArgumentArity.OneOrMore,
         };
-        Option<string?> csv = new("--csv")
+        OutputFileOption csv = new("--csv")
         {
             Description =
                 "Write path, label, probability of every picture to this file; a picture that cannot be read is marked, and ends nothing.",

@@ -74,7 +74,7 @@ internal static class QuantizeCommand
                 + "card. Calibrated on training pictures, judged on validation pictures; the test pictures are "
                 + "read once, at the end.\nExample: quantize --out models\nExample: quantize --sensitivity "
                 + "--keep-float first",
-            (context, _) =>
+            (context, stop) =>
             {
                 var parsed = context.Parsed;
                 using var claim = context.Folder.Claim();
@@ -96,7 +96,7 @@ internal static class QuantizeCommand
                     FallBack = !parsed.GetValue(fixedLayers),
                     Budget = new AccuracyBudget { AccuracyDrop = drop.Real(parsed)!.Value / 100 },
                 };
-                var report = Show(context.Console, progress =>
+                var report = Show(context.Console, stop, progress =>
                     QuantizedPackager.Package(
                         context.Folder,
                         context.Data,
@@ -147,12 +147,13 @@ internal static class QuantizeCommand
 
     private static QuantizationReport Show(
         IAnsiConsole console,
-        Func<IProgress<QuantizationProgress>?, QuantizationReport> work
+        CancellationToken stop,
+        Func<IProgress<QuantizationProgress>, QuantizationReport> work
     )
     {
         if (!console.Profile.Capabilities.Interactive || Console.IsOutputRedirected)
-            return work(null);
-        return console.Status().Start("calibration", context => work(new Reporter(context)));
+            return work(new Reporter(null, stop));
+        return console.Status().Start("calibration", context => work(new Reporter(context, stop)));
     }
 
     private static Option<string> Choice<T>(string name, string help, T fallback)
@@ -172,14 +173,18 @@ internal static class QuantizeCommand
     private static T Value<T>(Option<string> option, ParseResult parsed)
         where T : struct, Enum => RecipeOptions.NamesOf<T>()[parsed.GetValue(option)!];
 
-    /// <summary>Shows progress at once: the library's own Progress class would post it to another thread.</summary>
-    private sealed class Reporter(StatusContext context) : IProgress<QuantizationProgress>
+    /// <summary>Shows progress at once: the library's own Progress class would post it to another thread. And ends the
+    /// work where that is asked for.</summary>
+    private sealed class Reporter(StatusContext? context, CancellationToken stop) : IProgress<QuantizationProgress>
     {
-        public void Report(QuantizationProgress value) =>
-            context.Status(
+        public void Report(QuantizationProgress value)
+        {
+            stop.ThrowIfCancellationRequested();
+            context?.Status(
                 FormattableString.Invariant(
                     $"{value.Phase} {value.Done}{(value.Total is { } total ? FormattableString.Invariant($" of {total}") : "")}"
                 )
             );
+        }
     }
 }

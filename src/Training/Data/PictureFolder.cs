@@ -325,6 +325,21 @@ internal static class PictureFolder
                         + "cannot be written into pictures and pages. Rename it."
                 );
         }
+
+        // Letters and their accents may be written as one or as two, and blanks are not seen: nobody means two classes.
+        // Capital and small letters may be two.
+        if (
+            placed
+                .Select(item => item.Class)
+                .Distinct(StringComparer.Ordinal)
+                .GroupBy(name => name.Normalize().Trim(), StringComparer.Ordinal)
+                .FirstOrDefault(names => names.Count() > 1) is
+            { } alike
+        )
+            throw new UserException(
+                $"--data {path}: there are {alike.Count()} class folders that look like '{alike.Key}', and are written with "
+                    + "other Unicode characters or blanks. Put their pictures into one folder."
+            );
     }
 
     private static bool IsText(string name)

@@ -56,10 +56,10 @@ internal sealed class TarPictures
                     entry.EntryType is TarEntryType.Fifo or TarEntryType.CharacterDevice or TarEntryType.BlockDevice
                 )
                     found.LeftOut.Add(LeftOut.Reason.Special, name);
-                else if (!PictureNames.IsPicture(name))
+                else if (!PictureNames.MayBePicture(name))
                     found.LeftOut.Add(LeftOut.Reason.NoPicture, name);
                 else
-                    entries.Add(Keep(entry, name));
+                    Keep(entry, name, entries);
             }
         }
 
@@ -69,13 +69,16 @@ internal sealed class TarPictures
         return found;
     }
 
-    private EncodedPicture Keep(TarEntry entry, string name)
+    private void Keep(TarEntry entry, string name, ArchiveEntries entries)
     {
         var bytes = entry.DataStream is null ? [] : BoundedPicture.Read(entry.DataStream, entry.Length, name);
         var start = length;
         TemporaryFolder.Guarded(() => RandomAccess.Write(unpacked, bytes, start));
         length += bytes.Length;
-        return new EncodedPicture(name, () => Read(start, bytes.Length, name));
+        entries.Add(
+            new EncodedPicture(name, () => Read(start, bytes.Length, name)),
+            bytes.AsSpan(0, Math.Min(bytes.Length, PictureNames.HeadBytes))
+        );
     }
 
     private byte[] Read(long start, int count, string name)

@@ -139,7 +139,7 @@ internal static class NormalizationsTopic
                                     )
                                 )),
                             ],
-                            logX: true,
+                            logX: 2,
                             lowY: 0
                         ),
                 },
