@@ -443,6 +443,26 @@ public class DataFolderTests
     }
 
     [Fact]
+    public void Pictures_of_a_tar_are_not_in_memory_before_they_are_needed()
+    {
+        const int count = 24,
+            size = 1 << 20;
+        using var folder = new TempFolder();
+        // As photos are: they hardly become smaller.
+        var noise = new byte[size];
+        new Random(1).NextBytes(noise);
+        Png.AsSpan(0, 16).CopyTo(noise);
+        for (var i = 0; i < count; i++)
+            Place(folder["data", i % 2 == 0 ? "a" : "b", $"{i:D3}.png"], noise);
+        Tar(folder["data.tgz"], folder["data"]);
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        var placed = PictureFolder.Place(folder["data.tgz"]);
+        var held = GC.GetTotalMemory(forceFullCollection: true) - before;
+        Assert.True(held < count * size / 4, $"{held:N0} bytes are held of {count * size:N0}");
+        Assert.Equal(noise, placed[^1].Picture.Bytes);
+    }
+
+    [Fact]
     public void Twenty_thousand_classes_are_looked_at_in_a_moment()
     {
         using var folder = new TempFolder();

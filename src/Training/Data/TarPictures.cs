@@ -72,14 +72,22 @@ internal sealed class TarPictures
     private void Keep(TarEntry entry, string name, ArchiveEntries entries)
     {
         var bytes = entry.DataStream is null ? [] : BoundedPicture.Read(entry.DataStream, entry.Length, name);
-        var start = length;
-        TemporaryFolder.Guarded(() => RandomAccess.Write(unpacked, bytes, start));
-        length += bytes.Length;
         entries.Add(
-            new EncodedPicture(name, () => Read(start, bytes.Length, name)),
+            Place(name, Append(bytes), bytes.Length),
             bytes.AsSpan(0, Math.Min(bytes.Length, PictureNames.HeadBytes))
         );
     }
+
+    private long Append(byte[] bytes)
+    {
+        var start = length;
+        TemporaryFolder.Guarded(() => RandomAccess.Write(unpacked, bytes, start));
+        length += bytes.Length;
+        return start;
+    }
+
+    /// <summary>A method of its own: what is read later must not hold the bytes that are in the file now.</summary>
+    private EncodedPicture Place(string name, long start, int count) => new(name, () => Read(start, count, name));
 
     private byte[] Read(long start, int count, string name)
     {
