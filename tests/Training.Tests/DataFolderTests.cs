@@ -280,8 +280,8 @@ public class DataFolderTests
     }
 
     [Theory]
-    [InlineData("caf\u00e9", "cafe\u0301")]
     [InlineData("cat", "cat ")]
+    [InlineData("cat", " cat")]
     public void Class_names_that_look_the_same_are_refused(string one, string other)
     {
         using var folder = new TempFolder();

@@ -96,22 +96,25 @@ internal static class QuantizeCommand
                     FallBack = !parsed.GetValue(fixedLayers),
                     Budget = new AccuracyBudget { AccuracyDrop = drop.Real(parsed)!.Value / 100 },
                 };
-                var report = Show(context.Console, stop, progress =>
-                    QuantizedPackager.Package(
-                        context.Folder,
-                        context.Data,
-                        pictures.Read(parsed),
-                        draw.Read(parsed),
-                        options with
-                        {
-                            Progress = progress,
-                        },
-                        (staged, made) =>
-                        {
-                            if (made.Sensitivity.Count > 0)
-                                staged.Write(SensitivityPlot.Of(made.Sensitivity));
-                        }
-                    )
+                var report = Show(
+                    context.Console,
+                    progress =>
+                        QuantizedPackager.Package(
+                            context.Folder,
+                            context.Data,
+                            pictures.Read(parsed),
+                            draw.Read(parsed),
+                            options with
+                            {
+                                Progress = progress,
+                            },
+                            (staged, made) =>
+                            {
+                                if (made.Sensitivity.Count > 0)
+                                    staged.Write(SensitivityPlot.Of(made.Sensitivity));
+                            }
+                        ),
+                    stop
                 );
                 var target = context.Folder.Variant(QuantizedPackager.VariantName(options.Mode));
                 context.Console.Write(report.ToString());
@@ -147,8 +150,8 @@ internal static class QuantizeCommand
 
     private static QuantizationReport Show(
         IAnsiConsole console,
-        CancellationToken stop,
-        Func<IProgress<QuantizationProgress>, QuantizationReport> work
+        Func<IProgress<QuantizationProgress>, QuantizationReport> work,
+        CancellationToken stop
     )
     {
         if (!console.Profile.Capabilities.Interactive || Console.IsOutputRedirected)

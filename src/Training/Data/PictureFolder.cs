@@ -326,19 +326,18 @@ internal static class PictureFolder
                 );
         }
 
-        // Letters and their accents may be written as one or as two, and blanks are not seen: nobody means two classes.
-        // Capital and small letters may be two.
+        // Blanks at the end of a name are not seen: nobody means two classes. Capital and small letters may be two.
         if (
             placed
                 .Select(item => item.Class)
                 .Distinct(StringComparer.Ordinal)
-                .GroupBy(name => name.Normalize().Trim(), StringComparer.Ordinal)
+                .GroupBy(name => name.Trim(), StringComparer.Ordinal)
                 .FirstOrDefault(names => names.Count() > 1) is
             { } alike
         )
             throw new UserException(
-                $"--data {path}: there are {alike.Count()} class folders that look like '{alike.Key}', and are written with "
-                    + "other Unicode characters or blanks. Put their pictures into one folder."
+                $"--data {path}: there are {alike.Count()} class folders that look like '{alike.Key}', and differ in blanks "
+                    + "around the name. Put their pictures into one folder."
             );
     }
 
