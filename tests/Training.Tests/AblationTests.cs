@@ -241,9 +241,8 @@ public class AblationTests
 
         Assert.ThrowsAny<OperationCanceledException>(() => Serve(10_000, Stream.Null));
         Assert.False(File.Exists(folder["result"]));
-        using var pipe = new System.IO.Pipes.AnonymousPipeServerStream();
-        using var parent = new System.IO.Pipes.AnonymousPipeClientStream(pipe.GetClientHandleAsString());
-        Serve(1, parent);
+        using var living = new LivingParent();
+        Serve(1, living);
         Assert.True(File.Exists(folder["result"]));
     }
 
@@ -374,5 +373,23 @@ public class AblationTests
     {
         public IAsyncEnumerable<RunResult> Run(IReadOnlyList<RunRequest> requests, CancellationToken stop) =>
             inner.Run([.. requests.Reverse()], stop);
+    }
+
+    /// <summary>Says nothing until it is disposed.</summary>
+    private sealed class LivingParent : MemoryStream
+    {
+        private readonly ManualResetEventSlim end = new();
+
+        public override int ReadByte()
+        {
+            end.Wait();
+            return -1;
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            end.Set();
+            base.Dispose(disposing);
+        }
     }
 }
