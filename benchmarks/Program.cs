@@ -29,7 +29,7 @@ Argument<string> subject = new("SUBJECT")
 {
     Description =
         $"One of: {string.Join(", ", Subjects.All.Keys)}; `micro` for the BenchmarkDotNet subjects; "
-        + "`fuzz`, `generate`, `legal-models` or `style`.",
+        + "`fuzz`, `generate`, `legal-models`, `soak` or `style`.",
 };
 Argument<string?> door = new("DOOR")
 {
@@ -40,7 +40,7 @@ Argument<string?> door = new("DOOR")
 };
 Option<double> minutes = new("--minutes")
 {
-    Description = "With fuzz: time for all doors together.",
+    Description = "With fuzz: time for all doors together; with soak: no run begins after it.",
     DefaultValueFactory = _ => 10,
 };
 Option<int> inputs = new("--inputs")
@@ -97,6 +97,12 @@ root.SetAction(parsed =>
         );
     if (name == "generate")
         return GenerateSubject.Run(parsed.GetValue(door), parsed.GetValue(inputs), parsed.GetValue(seed));
+    if (name == "soak")
+    {
+        SoakSubject.Run(TimeSpan.FromMinutes(parsed.GetValue(minutes))).Print(parsed.GetValue(json));
+        return 0;
+    }
+
     if (name == "legal-models")
         return LegalModelsSubject.Run();
     if (name == "style")
@@ -105,7 +111,7 @@ root.SetAction(parsed =>
     {
         Console.Error.WriteLine(
             $"There is no subject '{name}'; there are {string.Join(", ", Subjects.All.Keys)}, micro, fuzz, "
-                + "generate, legal-models and style."
+                + "generate, legal-models, soak and style."
         );
         return 2;
     }

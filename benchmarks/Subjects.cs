@@ -14,7 +14,6 @@ internal static class Subjects
             ["quantized"] = QuantizedSubject.Run,
             ["calibration"] = CalibrationSubject.Run,
             ["ingredients"] = IngredientsSubject.Run,
-            ["soak"] = SoakSubject.Run,
             ["serving"] = ServingSubject.Run,
         };
 

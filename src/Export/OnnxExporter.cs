@@ -1,3 +1,4 @@
+using TorchBridge.Onnx.Files;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -86,7 +87,7 @@ public static class OnnxExporter
     /// <returns>What was found; nothing that stands in the way is thrown.</returns>
     public static ExportCheck Check(nn.Module model, Tensor[] examples, ExportOptions? options = null)
     {
-        var folder = Directory.CreateTempSubdirectory("torchbridge-check-");
+        var folder = ProcessFiles.NewFolder("check");
         try
         {
             return new ExportCheck(Export(model, examples, Path.Combine(folder.FullName, "model.onnx"), options), []);

@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Transforms.Onnx;
+using TorchBridge.Onnx.Files;
 
 namespace TorchBridge.Inference;
 
@@ -33,7 +34,7 @@ internal sealed class OnnxStage : IDisposable
     /// <returns>The stage; dispose it once what was fitted from it is saved.</returns>
     public static OnnxStage Load(MLContext context, byte[] onnx, string[] outputs, string[] inputs)
     {
-        var path = Path.Combine(Path.GetTempPath(), $"torchbridge-{Guid.NewGuid():N}.onnx");
+        var path = ProcessFiles.NewPath("onnx", ".onnx");
         File.WriteAllBytes(path, onnx);
         try
         {

@@ -54,14 +54,23 @@ public static class StockPipeline
     /// <returns>Label and probabilities of each file, lazily. The model lives as long as it is enumerated.</returns>
     public static IEnumerable<(string Label, float[] Scores)> Score(string zipPath, IEnumerable<string> files)
     {
-        var context = new MLContext(seed: 0);
-        var model = context.Model.Load(zipPath, out _);
-        using var disposable = model as IDisposable;
-        var scored = model.Transform(
-            context.Data.LoadFromEnumerable(files.Select(file => new PictureFile { ImagePath = file }))
-        );
-        foreach (var row in context.Data.CreateEnumerable<ScoredPicture>(scored, reuseRowObject: false))
-            yield return (row.PredictedLabel![0], row.Score!);
+        // ML.NET unpacks the model into a file, whose name does not say whose it is; the folder's does.
+        var scratch = ProcessFiles.NewFolder("stock");
+        try
+        {
+            var context = new MLContext(seed: 0) { TempFilePath = scratch.FullName };
+            var model = context.Model.Load(zipPath, out _);
+            using var disposable = model as IDisposable;
+            var scored = model.Transform(
+                context.Data.LoadFromEnumerable(files.Select(file => new PictureFile { ImagePath = file }))
+            );
+            foreach (var row in context.Data.CreateEnumerable<ScoredPicture>(scored, reuseRowObject: false))
+                yield return (row.PredictedLabel![0], row.Score!);
+        }
+        finally
+        {
+            scratch.Delete(recursive: true);
+        }
     }
 
     /// <summary>

@@ -24,11 +24,9 @@ internal static class Program
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => Stop(signal, stop));
 
         var parsed = Build().Parse(args);
-        if (parsed.Errors.Count > 0)
+        if (CommandLineFaults.Of(parsed).ToArray() is [_, ..] faults)
         {
-            Console.Error.WriteLine(
-                $"{string.Join(" ", parsed.Errors.Select(error => error.Message))} `--help` lists what there is."
-            );
+            Console.Error.WriteLine($"{string.Join(" ", faults)} `--help` lists what there is.");
             return ExitCodes.Usage;
         }
 
@@ -71,12 +69,16 @@ internal static class Program
         return root;
     }
 
-    /// <summary>Ends the command in its own time, in place of the process.</summary>
+    /// <summary>The first signal ends the work at its next safe place; the second the process, wherever it is: files
+    /// are whole then too.</summary>
     /// <param name="signal">Ctrl-C, or a request to terminate.</param>
     /// <param name="stop">What the command listens to.</param>
     private static void Stop(PosixSignalContext signal, CancellationTokenSource stop)
     {
+        if (stop.IsCancellationRequested)
+            return;
         signal.Cancel = true;
+        Console.Error.WriteLine("Stopping at the next safe place; Ctrl-C again ends the program at once.");
         stop.Cancel();
     }
 }

@@ -32,14 +32,15 @@ public class MachineTests
     }
 
     [Theory]
-    [InlineData(200)]
-    [InlineData(1400)]
-    public void A_full_disk_is_told_and_leaves_nothing_half_written(int kilobytes)
+    [InlineData("size=200k")]
+    [InlineData("size=1400k")]
+    [InlineData("size=100m,nr_inodes=6")]
+    public void A_full_disk_is_told_and_leaves_nothing_half_written(string limit)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux() && Run.IsInstalled("mount"), "there is no tmpfs");
         using var folder = new TempFolder();
         Directory.CreateDirectory(folder["disk"]);
-        var mount = Run.Command("mount", ["-t", "tmpfs", "-o", $"size={kilobytes}k", "tmpfs", folder["disk"]]);
+        var mount = Run.Command("mount", ["-t", "tmpfs", "-o", limit, "tmpfs", folder["disk"]]);
         Assert.SkipWhen(mount.ExitCode != 0, "only root may mount a small disk");
         try
         {

@@ -1,3 +1,4 @@
+using TorchBridge.Onnx.Files;
 using TorchBridge.Training.Ablation;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
@@ -228,6 +229,71 @@ public class AblationTests
     }
 
     [Fact]
+    public void A_child_whose_parent_is_gone_ends_without_a_result_and_one_whose_parent_lives_goes_on()
+    {
+        using var folder = new TempFolder();
+        void Serve(int epochs, Stream parent)
+        {
+            var request = new RunRequest(AblationPlan.BareNetwork(epochs, 8), DataSource.Drawn, 60, 3);
+            File.WriteAllText(folder["request"], Json.Text(request));
+            ProcessScheduler.Serve(folder["request"], folder["result"], parent, TestContext.Current.CancellationToken);
+        }
+
+        Assert.ThrowsAny<OperationCanceledException>(() => Serve(10_000, Stream.Null));
+        Assert.False(File.Exists(folder["result"]));
+        using var living = new LivingParent();
+        Serve(1, living);
+        Assert.True(File.Exists(folder["result"]));
+    }
+
+    [Fact]
+    public void A_report_is_the_new_one_or_the_one_before()
+    {
+        using var folder = new TempFolder();
+        var variants = AblationPlan.Variants(1, 8, ["dropout"]);
+        var rows = AblationSummary.Of(
+            variants,
+            variants.ToDictionary(
+                variant => (variant.Name, 1),
+                variant => new RunResult(
+                    new RunRequest(variant.Configuration, DataSource.Drawn, 60, 1),
+                    0.9,
+                    0.8,
+                    0.7,
+                    0.1,
+                    1,
+                    [0.8],
+                    Diverged: false,
+                    1
+                )
+            )
+        );
+        var files = AblationReport.Write(folder.Path, "one", rows);
+        Assert.Equal(files.Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal), folder.Files);
+        byte[][] Contents() => [.. files.Select(file => File.ReadAllBytes(file))];
+        var before = Contents();
+        AtomicFile.BeforeRename = path =>
+        {
+            if (path.EndsWith("ablation.html", StringComparison.Ordinal))
+                throw new IOException("No space left on device");
+        };
+        try
+        {
+            Assert.Throws<UserException>(() => AblationReport.Write(folder.Path, "two", rows));
+        }
+        finally
+        {
+            AtomicFile.BeforeRename = null;
+        }
+
+        Assert.Equal(before, Contents());
+        Assert.Equal(files.Count, folder.Files.Length);
+        AblationReport.Write(folder.Path, "two", rows);
+        Assert.Contains("two", File.ReadAllText(folder["ablation.html"]), StringComparison.Ordinal);
+        Assert.Contains("two", File.ReadAllText(folder["ablation.md"]), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_run_that_diverges_counts_as_guessing_and_says_so()
     {
         var bare = AblationPlan.BareNetwork(2, 8);
@@ -307,5 +373,23 @@ public class AblationTests
     {
         public IAsyncEnumerable<RunResult> Run(IReadOnlyList<RunRequest> requests, CancellationToken stop) =>
             inner.Run([.. requests.Reverse()], stop);
+    }
+
+    /// <summary>Says nothing until it is disposed.</summary>
+    private sealed class LivingParent : MemoryStream
+    {
+        private readonly ManualResetEventSlim end = new();
+
+        public override int ReadByte()
+        {
+            end.Wait();
+            return -1;
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            end.Set();
+            base.Dispose(disposing);
+        }
     }
 }

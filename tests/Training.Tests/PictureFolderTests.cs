@@ -45,6 +45,43 @@ public class PictureFolderTests
         }
     }
 
+    [Theory]
+    [InlineData("avif.png", "AAAAHGZ0eXBhdmlmAAAAAGF2aWZtaWYx", "format")]
+    [InlineData("heic.jpg", "AAAAHGZ0eXBoZWljAAAAAGhlaWNtaWYx", "format")]
+    [InlineData("tiff.jpeg", "SUkqAAgAAAAAAAAA", "format")]
+    [InlineData("big-endian-tiff.webp", "TU0AKgAAAAgAAAAA", "format")]
+    [InlineData("photo.avif", "AAAAHGZ0eXBhdmlmAAAAAGF2aWZtaWYx", "format")]
+    [InlineData("jpegxl", "/woAAAAAAAAAAAAA", "format")]
+    [InlineData("README", "aGVsbG8=", "no picture")]
+    [InlineData("empty", "", "no picture")]
+    [InlineData("noending", null, null)]
+    [InlineData("really-a-png.jpg", null, null)]
+    [InlineData("really-a-png.avif", null, null)]
+    [InlineData("really-a-png.tif", null, null)]
+    public void The_content_says_what_a_picture_is_and_not_its_name(string name, string? base64, string? why)
+    {
+        using var folder = new TempFolder();
+        Write(folder["data"], ("a", 12), ("b", 12));
+        Place(folder["data", "a", name], base64 is null ? Png : Convert.FromBase64String(base64));
+        ZipFile.CreateFromDirectory(folder["data"], folder["data.zip"]);
+        Tar(folder["data.tgz"], folder["data"]);
+        foreach (var source in (string[])["data", "data.zip", "data.tgz"])
+        {
+            var (data, _) = PictureFolder.Load(folder[source], 8, 8, 1);
+            var count = data.Training.Count + data.Validation.Count + data.Test.Count;
+            Assert.Equal((source, why is null ? 25 : 24), (source, count));
+            Assert.Equal(why is null, data.Note is null);
+            Assert.True(
+                why is null
+                    || (
+                        data.Note!.Contains(why, StringComparison.Ordinal)
+                        && data.Note.Contains($"a/{name}", StringComparison.Ordinal)
+                    ),
+                data.Note
+            );
+        }
+    }
+
     [Fact]
     public void Nothing_is_said_where_nothing_is_left_out()
     {
@@ -242,6 +279,25 @@ public class PictureFolderTests
         );
     }
 
+    [Theory]
+    [InlineData("cat", "cat ")]
+    [InlineData("cat", " cat")]
+    public void Class_names_that_look_the_same_are_refused(string one, string other)
+    {
+        using var folder = new TempFolder();
+        Zip(folder["data.zip"], [.. Names($"{one}/", 12), .. Names($"{other}/", 12)]);
+        var error = Assert.Throws<UserException>(() => PictureFolder.Load(folder["data.zip"], 8, 8, 1));
+        Assert.Contains($"2 class folders that look like '{one}'", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Capital_and_small_letters_are_two_classes()
+    {
+        using var folder = new TempFolder();
+        Zip(folder["data.zip"], [.. Names("A/", 12), .. Names("a/", 12)]);
+        Assert.Equal(["A", "a"], PictureFolder.Load(folder["data.zip"], 8, 8, 1).Data.ClassNames);
+    }
+
     [Fact]
     public void Names_of_a_zip_may_have_backslashes_and_a_dot_before_them()
     {
@@ -384,6 +440,26 @@ public class PictureFolderTests
         var placed = PictureFolder.Place(folder["data.zip"]);
         Assert.Equal(Png, placed[0].Picture.Bytes);
         Assert.NotSame(placed[0].Picture.Bytes, placed[0].Picture.Bytes);
+    }
+
+    [Fact]
+    public void Pictures_of_a_tar_are_not_in_memory_before_they_are_needed()
+    {
+        const int count = 24,
+            size = 1 << 20;
+        using var folder = new TempFolder();
+        // As photos are: they hardly become smaller.
+        var noise = new byte[size];
+        new Random(1).NextBytes(noise);
+        Png.AsSpan(0, 16).CopyTo(noise);
+        for (var i = 0; i < count; i++)
+            Place(folder["data", i % 2 == 0 ? "a" : "b", $"{i:D3}.png"], noise);
+        Tar(folder["data.tgz"], folder["data"]);
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        var placed = PictureFolder.Place(folder["data.tgz"]);
+        var held = GC.GetTotalMemory(forceFullCollection: true) - before;
+        Assert.True(held < count * size / 4, $"{held:N0} bytes are held of {count * size:N0}");
+        Assert.Equal(noise, placed[^1].Picture.Bytes);
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Runtime.Loader;
+using TorchBridge.Onnx.Files;
 
 namespace TorchBridge.Export.Native;
 
@@ -101,7 +102,7 @@ public static class TorchSharpLoader
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             // A home that is missing, full or read-only: a copy for this process, which needs no name once it is loaded.
-            own = Directory.CreateTempSubdirectory("torchbridge-native-").FullName;
+            own = ProcessFiles.NewFolder("native").FullName;
             mended = MendedLibraryCache.GetOrAdd(library, own);
         }
 

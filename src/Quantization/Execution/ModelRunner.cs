@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using TorchBridge.Onnx.Files;
 using TorchBridge.Onnx.Format;
 using TorchBridge.Onnx.Graph;
 using TorchBridge.Onnx.Runtime;
@@ -54,7 +55,7 @@ internal sealed class ModelRunner : IDisposable
                 return;
             }
 
-            folder = Directory.CreateTempSubdirectory("torchbridge-").FullName;
+            folder = ProcessFiles.NewFolder("model").FullName;
             var path = Path.Combine(folder, "model.onnx");
             OnnxWriter.WriteWithOutputs(model, this.outputs, path);
             session = Settings.Open(path);

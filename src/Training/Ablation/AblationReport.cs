@@ -27,43 +27,47 @@ internal static class AblationReport
         "95 % interval",
         "the technique",
     ];
+    private static readonly string[] Files =
+    [
+        "ablation.json",
+        "ablation.csv",
+        "ablation.md",
+        "ablation.svg",
+        "ablation.png",
+        "ablation.html",
+    ];
     private static readonly string[] EffectHead = ["technique", "test accuracy", "gap", "calibration error"];
     private const string EffectCaption =
         "What each technique did, paired by seed, in percentage points with the 95 % interval (* "
         + "significant); a gap or a calibration error is better when it falls";
 
-    /// <summary>Writes everything.</summary>
-    /// <param name="folder">Where.</param>
+    /// <summary>Writes everything, in place of the report before.</summary>
+    /// <param name="folder">Where; it is there.</param>
     /// <param name="subtitle">Data, pictures, network, epochs, seeds.</param>
     /// <param name="rows">The table.</param>
     /// <returns>The files.</returns>
     public static IReadOnlyList<string> Write(string folder, string subtitle, IReadOnlyList<AblationRow> rows)
     {
-        string File(string name) => Path.Combine(folder, name);
-        AtomicWrite.Text(
-            File("ablation.json"),
-            Json.Text(
-                new
-                {
-                    About = subtitle,
-                    Rows = rows,
-                    Versions = Versions.All,
-                }
-            ) + "\n"
-        );
-        AtomicWrite.Text(File("ablation.csv"), Csv(rows));
-        AtomicWrite.Text(File("ablation.md"), Markdown(subtitle, rows));
-        new Figure("ablation", 900, PlotHeight(rows)) { Plot = () => Ranked(rows) }.Write(File("ablation"));
-        LabOutput.WriteHtml(File("ablation.html"), "Ablation: what each technique brings", subtitle, Pages(rows));
-        return
-        [
-            File("ablation.json"),
-            File("ablation.csv"),
-            File("ablation.md"),
-            File("ablation.svg"),
-            File("ablation.png"),
-            File("ablation.html"),
-        ];
+        ModelFileSet.Publish(folder, staged =>
+        {
+            string File(string name) => Path.Combine(staged, name);
+            AtomicWrite.Text(
+                File("ablation.json"),
+                Json.Text(
+                    new
+                    {
+                        About = subtitle,
+                        Rows = rows,
+                        Versions = Versions.All,
+                    }
+                ) + "\n"
+            );
+            AtomicWrite.Text(File("ablation.csv"), Csv(rows));
+            AtomicWrite.Text(File("ablation.md"), Markdown(subtitle, rows));
+            new Figure("ablation", 900, PlotHeight(rows)) { Plot = () => Ranked(rows) }.Write(File("ablation"));
+            LabOutput.WriteHtml(File("ablation.html"), "Ablation: what each technique brings", subtitle, Pages(rows));
+        });
+        return [.. Files.Select(name => Path.Combine(folder, name))];
     }
 
     /// <summary>The table for a terminal.</summary>

@@ -44,7 +44,7 @@ internal sealed class ProcessScheduler(int parallel) : IRunScheduler
     )
     {
         var results = Channel.CreateUnbounded<RunResult>();
-        var folder = TemporaryFolder.Create("torchbridge-ablate-").FullName;
+        var folder = TemporaryFolder.Create("ablate").FullName;
         using var abandon = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var work = Parallel.ForEachAsync(
             requests,
@@ -80,13 +80,32 @@ internal sealed class ProcessScheduler(int parallel) : IRunScheduler
     }
 
     /// <summary>The child: reads the request, does it, writes the result.</summary>
-    /// <param name="requestFile">JSON of a <see cref="RunRequest"/>.</param>
-    /// <param name="resultFile">Where the JSON of the <see cref="RunResult"/> goes, whole or not at all.</param>
-    /// <param name="stop">Ends it; then there is no result file.</param>
-    public static void Serve(string requestFile, string resultFile, CancellationToken stop)
+    /// <param name="requestFile">Where the request is.</param>
+    /// <param name="resultFile">Where the result goes.</param>
+    /// <param name="parent">Ends where the parent's process ends, however it does: nobody would read the
+    /// result.</param>
+    /// <param name="stop">Ends it too.</param>
+    public static void Serve(string requestFile, string resultFile, Stream parent, CancellationToken stop)
     {
+        using var alone = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var watch = new Thread(() =>
+        {
+            while (parent.ReadByte() >= 0) { }
+            try
+            {
+                alone.Cancel();
+            }
+            catch (ObjectDisposedException)
+            {
+                // The run is over.
+            }
+        })
+        {
+            IsBackground = true,
+        };
+        watch.Start();
         var request = JsonSerializer.Deserialize<RunRequest>(File.ReadAllText(requestFile), Json.Options)!;
-        AtomicWrite.Text(resultFile, Json.Text(AblationRun.Do(request, stop)));
+        AtomicWrite.Text(resultFile, Json.Text(AblationRun.Do(request, alone.Token)));
     }
 
     /// <summary>Starts a process of this program for one run and waits for its result.</summary>
@@ -104,6 +123,8 @@ internal sealed class ProcessScheduler(int parallel) : IRunScheduler
         {
             RedirectStandardError = true,
             RedirectStandardOutput = true,
+            // Held open, and closed by the system when this process ends.
+            RedirectStandardInput = true,
         };
         // The program may have been started by its own executable, by `dotnet`, or live in a test's process.
         if (Environment.ProcessPath != Path.ChangeExtension(program, OperatingSystem.IsWindows() ? ".exe" : null))

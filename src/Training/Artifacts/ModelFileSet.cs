@@ -2,7 +2,7 @@ using TorchBridge.Onnx.Files;
 
 namespace TorchBridge.Training.Artifacts;
 
-/// <summary>The files of a model, which replace those of the one before together.</summary>
+/// <summary>The files of a model or a report, which replace those of the one before together.</summary>
 internal static class ModelFileSet
 {
     /// <summary>Makes files in a folder of their own, and then puts all of them where they belong; or none, where
@@ -32,6 +32,16 @@ internal static class ModelFileSet
         return result;
     }
 
+    /// <summary>The same for files that are no model's.</summary>
+    /// <param name="folder">Where they belong; it is there.</param>
+    /// <param name="make">Makes them in the folder that it is given.</param>
+    /// <exception cref="UserException">A file cannot be written.</exception>
+    public static void Publish(string folder, Action<string> make) => Publish(new ModelFolder(folder), [], staged =>
+        {
+            make(staged.Path);
+            return true;
+        });
+
     /// <summary>Makes a folder inside a staged one for files that are needed on the way.</summary>
     /// <param name="staged">The folder in which the files are made; it goes with all that is in it.</param>
     /// <returns>The path of the new folder.</returns>
@@ -49,7 +59,7 @@ internal static class ModelFileSet
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new UserException($"The model's files in {folder.Path} cannot be written: {error.Message}", error);
+            throw new UserException($"The files in {folder.Path} cannot be written: {error.Message}", error);
         }
     }
 }

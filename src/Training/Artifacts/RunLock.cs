@@ -4,7 +4,8 @@ namespace TorchBridge.Training.Artifacts;
 /// goes with the process, however that ends.</summary>
 internal sealed class RunLock : IDisposable
 {
-    private const string Name = ".torchbridge.run";
+    /// <summary>The file whose lock it is.</summary>
+    public const string Name = ".torchbridge.run";
     private readonly FileStream held;
 
     private RunLock(FileStream held) => this.held = held;

@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using TorchBridge.Onnx.Files;
 
 namespace TorchBridge.Training.Artifacts;
 
@@ -7,9 +8,9 @@ namespace TorchBridge.Training.Artifacts;
 internal static class TemporaryFolder
 {
     /// <summary>Makes a folder, which the caller removes.</summary>
-    /// <param name="prefix">How its name begins.</param>
+    /// <param name="purpose">In its name: small letters.</param>
     /// <exception cref="UserException">It cannot be made.</exception>
-    public static DirectoryInfo Create(string prefix) => Guarded(() => Directory.CreateTempSubdirectory(prefix));
+    public static DirectoryInfo Create(string purpose) => Guarded(() => ProcessFiles.NewFolder(purpose));
 
     /// <summary>Opens a new file that goes when it is closed, or with the process.</summary>
     /// <returns>A file that nobody else can open by its name.</returns>
@@ -17,7 +18,7 @@ internal static class TemporaryFolder
     public static SafeFileHandle OpenFile() =>
         Guarded(() =>
         {
-            var path = Path.Combine(Path.GetTempPath(), $"torchbridge-{Guid.NewGuid():N}.tmp");
+            var path = ProcessFiles.NewPath("file", ".tmp");
             var handle = File.OpenHandle(
                 path,
                 FileMode.CreateNew,

@@ -50,11 +50,18 @@ internal static class AblateCommand
             HelpName = "NAMES",
             DefaultValueFactory = _ => [],
             CustomParser = result =>
+            {
+                string[] names =
                 [
                     .. result.Tokens.SelectMany(token =>
                         token.Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
                     ),
-                ],
+                ];
+                // None would be all of them.
+                if (names.Length == 0)
+                    result.AddError("--only names no technique.");
+                return names;
+            },
         };
         var command = new Command(
             "ablate",
@@ -133,7 +140,12 @@ internal static class AblateCommand
             (parsed, stop) =>
                 CommandRunner.Run(() =>
                 {
-                    ProcessScheduler.Serve(parsed.GetValue(request)!, parsed.GetValue(result)!, stop);
+                    ProcessScheduler.Serve(
+                        parsed.GetValue(request)!,
+                        parsed.GetValue(result)!,
+                        Console.OpenStandardInput(),
+                        stop
+                    );
                     return 0;
                 })
         );

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
+using TorchBridge.Onnx.Files;
 using TorchBridge.Training.Artifacts;
 
 namespace TorchBridge.Training.Commands;
@@ -30,6 +31,7 @@ internal static class CommandRunner
     {
         try
         {
+            ProcessFiles.RemoveAbandoned();
             MachineCheck.Require();
             return Task.FromResult(work());
         }

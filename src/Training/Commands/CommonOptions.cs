@@ -25,7 +25,7 @@ internal static class CommonOptions
         };
 
     /// <summary><c>--json</c>: the same result for other programs.</summary>
-    public static Option<string?> JsonFile() =>
+    public static OutputFileOption JsonFile() =>
         new("--json") { Description = "Write the result as JSON to this file.", HelpName = "FILE" };
 
     /// <summary><c>--data</c>: what <see cref="Data.DataSource"/> takes.</summary>

@@ -19,7 +19,7 @@ internal static class InspectCommand
         {
             Description = "A folder with one sub-folder a class, or a .zip or .tar.gz of such.",
         };
-        Option<string> sheet = new("--sheet")
+        OutputFileOption sheet = new("--sheet")
         {
             Description = "Where to write a page with samples of each class.",
             DefaultValueFactory = _ => "inspect.html",

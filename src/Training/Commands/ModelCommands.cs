@@ -157,7 +157,7 @@ internal static class ModelCommands
         }
 
         var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
-        var scratch = TemporaryFolder.Create("torchbridge-parity-");
+        var scratch = TemporaryFolder.Create("parity");
         try
         {
             var rows = ModelPackager
@@ -242,7 +242,7 @@ internal static class ModelCommands
             Description = "Pictures (JPEG, PNG, BMP or WebP of any size), or folders of them, sub-folders included.",
             Arity = ArgumentArity.OneOrMore,
         };
-        Option<string?> csv = new("--csv")
+        OutputFileOption csv = new("--csv")
         {
             Description =
                 "Write path, label, probability of every picture to this file; a picture that cannot be read is marked, and ends nothing.",

@@ -76,7 +76,7 @@ internal static class QuantizeCommand
                 + "card. Calibrated on training pictures, judged on validation pictures; the test pictures are "
                 + "read once, at the end.\nExample: quantize --out models\nExample: quantize --sensitivity "
                 + "--keep-float first",
-            (context, _) =>
+            (context, stop) =>
             {
                 var parsed = context.Parsed;
                 using var claim = context.Folder.Claim();
@@ -98,22 +98,25 @@ internal static class QuantizeCommand
                     FallBack = !parsed.GetValue(fixedLayers),
                     Budget = new AccuracyBudget { AccuracyDrop = drop.Real(parsed)!.Value / 100 },
                 };
-                var report = Show(context.Console, progress =>
-                    QuantizedPackager.Package(
-                        context.Folder,
-                        context.Data,
-                        pictures.Read(parsed),
-                        draw.Read(parsed),
-                        options with
-                        {
-                            Progress = progress,
-                        },
-                        (staged, made) =>
-                        {
-                            if (made.Sensitivity.Count > 0)
-                                staged.Write(SensitivityPlot.Of(made.Sensitivity));
-                        }
-                    )
+                var report = Show(
+                    context.Console,
+                    progress =>
+                        QuantizedPackager.Package(
+                            context.Folder,
+                            context.Data,
+                            pictures.Read(parsed),
+                            draw.Read(parsed),
+                            options with
+                            {
+                                Progress = progress,
+                            },
+                            (staged, made) =>
+                            {
+                                if (made.Sensitivity.Count > 0)
+                                    staged.Write(SensitivityPlot.Of(made.Sensitivity));
+                            }
+                        ),
+                    stop
                 );
                 var target = context.Folder.Variant(QuantizedPackager.VariantName(options.Mode));
                 context.Console.Write(report.ToString());
@@ -152,12 +155,13 @@ internal static class QuantizeCommand
     /// <param name="work">Is given what hears of progress, or null.</param>
     private static QuantizationReport Show(
         IAnsiConsole console,
-        Func<IProgress<QuantizationProgress>?, QuantizationReport> work
+        Func<IProgress<QuantizationProgress>, QuantizationReport> work,
+        CancellationToken stop
     )
     {
         if (!console.Profile.Capabilities.Interactive || Console.IsOutputRedirected)
-            return work(null);
-        return console.Status().Start("calibration", context => work(new Reporter(context)));
+            return work(new Reporter(null, stop));
+        return console.Status().Start("calibration", context => work(new Reporter(context, stop)));
     }
 
     /// <summary>An option that takes one of an enum's names, written in snake_case.</summary>
@@ -186,16 +190,20 @@ internal static class QuantizeCommand
     private static T Value<T>(Option<string> option, ParseResult parsed)
         where T : struct, Enum => RecipeOptions.NamesOf<T>()[parsed.GetValue(option)!];
 
-    /// <summary>Shows progress at once: the library's own Progress class would post it to another thread.</summary>
-    private sealed class Reporter(StatusContext context) : IProgress<QuantizationProgress>
+    /// <summary>Shows progress at once: the library's own Progress class would post it to another thread. And ends the
+    /// work where that is asked for.</summary>
+    private sealed class Reporter(StatusContext? context, CancellationToken stop) : IProgress<QuantizationProgress>
     {
         /// <summary>Shows the phase and the count.</summary>
         /// <param name="value">How far it is.</param>
-        public void Report(QuantizationProgress value) =>
-            context.Status(
+        public void Report(QuantizationProgress value)
+        {
+            stop.ThrowIfCancellationRequested();
+            context?.Status(
                 FormattableString.Invariant(
                     $"{value.Phase} {value.Done}{(value.Total is { } total ? FormattableString.Invariant($" of {total}") : "")}"
                 )
             );
+        }
     }
 }

@@ -17,7 +17,7 @@ internal sealed class TrainCommand
 {
     private readonly Option<string> outFolder = CommonOptions.Out();
     private readonly NumberOption seed = CommonOptions.Seed();
-    private readonly Option<string?> json = CommonOptions.JsonFile();
+    private readonly OutputFileOption json = CommonOptions.JsonFile();
     private readonly Option<string?> data = CommonOptions.DataSet("drawn");
     private readonly Option<bool> resume = new("--resume")
     {

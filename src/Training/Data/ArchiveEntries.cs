@@ -31,16 +31,17 @@ internal sealed class ArchiveEntries(string archive, FoundPictures found)
     }
 
     /// <summary>Adds a picture, where it can be read.</summary>
-    /// <param name="picture">The picture; one whose ending does not say whether it can be read is looked at.</param>
+    /// <param name="picture">What may be one by its name.</param>
+    /// <param name="head">Its first bytes.</param>
     /// <exception cref="UserException">There is one of its name.</exception>
-    public void Add(EncodedPicture picture)
+    public void Add(EncodedPicture picture, ReadOnlySpan<byte> head)
     {
         if (!names.Add(picture.Name))
             throw new UserException(
                 $"--data {archive} holds {LeftOut.Printable(picture.Name)} twice. Pack the folder anew."
             );
-        if (PictureNames.IsUncertain(picture.Name) && !PictureNames.CanRead(picture.Bytes))
-            found.LeftOut.Add(LeftOut.Reason.Format, picture.Name);
+        if (PictureNames.WhyNot(picture.Name, head, () => picture.Bytes) is { } reason)
+            found.LeftOut.Add(reason, picture.Name);
         else
             found.Pictures.Add(picture);
     }

@@ -25,6 +25,30 @@ internal static class BoundedPicture
         }
     }
 
+    /// <summary>The first bytes of a file, as many as say what it is; none where it cannot be read: who reads it whole
+    /// says why.</summary>
+    /// <param name="path">The file.</param>
+    public static byte[] HeadOf(string path)
+    {
+        try
+        {
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
+            return HeadOf(file);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
+
+    /// <summary>The same of a stream.</summary>
+    /// <param name="stream">From its beginning.</param>
+    public static byte[] HeadOf(Stream stream)
+    {
+        var head = new byte[PictureNames.HeadBytes];
+        return head[..stream.ReadAtLeast(head, head.Length, throwOnEndOfStream: false)];
+    }
+
     /// <summary>Reads a stream whose length was told: no byte less, no byte more.</summary>
     /// <param name="stream">From its beginning.</param>
     /// <param name="length">What was told.</param>

@@ -65,12 +65,15 @@ internal sealed class FolderWalk
     /// <param name="name">Its path below the root.</param>
     private void Add(string path, FileInfo file, string name)
     {
-        if (!PictureNames.IsPicture(name))
+        if (!PictureNames.MayBePicture(name))
             leftOut.Add(LeftOut.Reason.NoPicture, name);
         else if (IsSpecial(file))
             leftOut.Add(LeftOut.Reason.Special, name);
-        else if (PictureNames.IsUncertain(name) && !PictureNames.CanRead(BoundedPicture.ReadFile(path, name)))
-            leftOut.Add(LeftOut.Reason.Format, name);
+        else if (
+            PictureNames.WhyNot(name, BoundedPicture.HeadOf(path), () => BoundedPicture.ReadFile(path, name)) is
+            { } reason
+        )
+            leftOut.Add(reason, name);
         else
             pictures.Add(new EncodedPicture(name, () => BoundedPicture.ReadFile(path, name)));
     }

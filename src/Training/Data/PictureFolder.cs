@@ -396,6 +396,20 @@ internal static class PictureFolder
                         + "cannot be written into pictures and pages. Rename it."
                 );
         }
+
+        // Blanks at the end of a name are not seen: nobody means two classes. Capital and small letters may be two.
+        if (
+            placed
+                .Select(item => item.Class)
+                .Distinct(StringComparer.Ordinal)
+                .GroupBy(name => name.Trim(), StringComparer.Ordinal)
+                .FirstOrDefault(names => names.Count() > 1) is
+            { } alike
+        )
+            throw new UserException(
+                $"--data {path}: there are {alike.Count()} class folders that look like '{alike.Key}', and differ in blanks "
+                    + "around the name. Put their pictures into one folder."
+            );
     }
 
     /// <summary>Whether a name can stand in XML, as SVG and HTML need it.</summary>

@@ -1,7 +1,8 @@
-// One rule for what counts in a folder or an archive, by names alone:
+// One rule for what counts in a folder or an archive:
 //   hidden      what begins with a dot (.git, .DS_Store, .ipynb_checkpoints, ._ files of a Mac), and what systems leave
-//   picture     endings that Skia reads everywhere
-//   uncertain   endings of pictures that Skia reads in some builds only: their first bytes decide
+//   picture     endings that Skia reads everywhere, and names without an ending where the first bytes are a picture's
+//   uncertain   pictures that Skia reads in some builds only, by their ending or, whatever that is, by their first bytes:
+//               they count where it reads them
 //   other       everything else
 using SkiaSharp;
 using TorchBridge.Inference.Pictures;
@@ -51,18 +52,49 @@ internal static class PictureNames
     /// <param name="path">With forward slashes.</param>
     public static bool HasHiddenPart(string path) => path.Split('/').Any(IsHidden);
 
+    /// <summary>First bytes that say what a file is.</summary>
+    public const int HeadBytes = 16;
+
+    /// <summary>Whether a file may be a picture by its name: by its ending, or because it has none.</summary>
+    public static bool MayBePicture(string path) => IsPicture(path) || Path.GetExtension(path).Length == 0;
+
     /// <summary>Whether a file is a picture by its ending, though perhaps one that cannot be read.</summary>
     /// <param name="path">A path, or a name.</param>
     public static bool IsPicture(string path) =>
         Readable.Contains(Path.GetExtension(path)) || Uncertain.Contains(Path.GetExtension(path));
 
-    /// <summary>Whether only the content says that a picture can be read.</summary>
-    /// <param name="path">A path, or a name.</param>
-    public static bool IsUncertain(string path) => Uncertain.Contains(Path.GetExtension(path));
+    /// <summary>Why a file that may be a picture does not count; null where it does.</summary>
+    /// <param name="path">Its name.</param>
+    /// <param name="head">Its first bytes.</param>
+    /// <param name="whole">Gives all of them.</param>
+    public static LeftOut.Reason? WhyNot(string path, ReadOnlySpan<byte> head, Func<byte[]> whole)
+    {
+        if (Uncertain.Contains(Path.GetExtension(path)) || IsOfOtherFormat(head))
+            return CanRead(whole()) ? null : LeftOut.Reason.Format;
+        // One that has a picture's name and is none is an error, which is told where it is read.
+        return IsPicture(path) || IsOfKnownFormat(head) ? null : LeftOut.Reason.NoPicture;
+    }
+
+    /// <summary>JPEG, PNG, GIF, WebP.</summary>
+    private static bool IsOfKnownFormat(ReadOnlySpan<byte> head) =>
+        head.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8, 0xFF])
+        || head.StartsWith((ReadOnlySpan<byte>)[0x89, .. "PNG"u8])
+        || head.StartsWith("GIF8"u8)
+        || (head.StartsWith("RIFF"u8) && head.Length >= 12 && head[8..12].SequenceEqual("WEBP"u8));
+
+    /// <summary>TIFF and what cameras make of it; AVIF and HEIC; JPEG XL; JPEG 2000; Photoshop; OpenEXR; Radiance.</summary>
+    private static bool IsOfOtherFormat(ReadOnlySpan<byte> head) =>
+        head.StartsWith("II*\0"u8)
+        || head.StartsWith("MM\0*"u8)
+        || (head.Length >= 8 && head[4..8].SequenceEqual("ftyp"u8))
+        || head.StartsWith((ReadOnlySpan<byte>)[0xFF, 0x0A])
+        || (head.Length >= 8 && (head[4..8].SequenceEqual("JXL "u8) || head[4..8].SequenceEqual("jP  "u8)))
+        || head.StartsWith("8BPS"u8)
+        || head.StartsWith((ReadOnlySpan<byte>)[0x76, 0x2F, 0x31, 0x01])
+        || head.StartsWith("#?RADIANCE"u8);
 
     /// <summary>Whether Skia reads an encoded picture here.</summary>
-    /// <param name="encoded">The file's bytes; the header alone is looked at.</param>
-    public static bool CanRead(byte[] encoded)
+    private static bool CanRead(byte[] encoded)
     {
         using var data = SKData.CreateCopy(encoded);
         using var codec = SKCodec.Create(data);

@@ -61,10 +61,10 @@ internal sealed class TarPictures
                     entry.EntryType is TarEntryType.Fifo or TarEntryType.CharacterDevice or TarEntryType.BlockDevice
                 )
                     found.LeftOut.Add(LeftOut.Reason.Special, name);
-                else if (!PictureNames.IsPicture(name))
+                else if (!PictureNames.MayBePicture(name))
                     found.LeftOut.Add(LeftOut.Reason.NoPicture, name);
                 else
-                    entries.Add(Keep(entry, name));
+                    Keep(entry, name, entries);
             }
         }
 
@@ -74,22 +74,26 @@ internal sealed class TarPictures
         return found;
     }
 
-    /// <summary>Appends an entry's bytes to the file on the way.</summary>
-    /// <param name="entry">Where the archive stands.</param>
-    /// <param name="name">For errors.</param>
-    private EncodedPicture Keep(TarEntry entry, string name)
+    private void Keep(TarEntry entry, string name, ArchiveEntries entries)
     {
         var bytes = entry.DataStream is null ? [] : BoundedPicture.Read(entry.DataStream, entry.Length, name);
+        entries.Add(
+            Place(name, Append(bytes), bytes.Length),
+            bytes.AsSpan(0, Math.Min(bytes.Length, PictureNames.HeadBytes))
+        );
+    }
+
+    private long Append(byte[] bytes)
+    {
         var start = length;
         TemporaryFolder.Guarded(() => RandomAccess.Write(unpacked, bytes, start));
         length += bytes.Length;
-        return new EncodedPicture(name, () => Read(start, bytes.Length, name));
+        return start;
     }
 
-    /// <summary>Bytes of the file on the way.</summary>
-    /// <param name="start">Where they begin.</param>
-    /// <param name="count">How many.</param>
-    /// <param name="name">For an error.</param>
+    /// <summary>A method of its own: what is read later must not hold the bytes that are in the file now.</summary>
+    private EncodedPicture Place(string name, long start, int count) => new(name, () => Read(start, count, name));
+
     private byte[] Read(long start, int count, string name)
     {
         var bytes = new byte[count];

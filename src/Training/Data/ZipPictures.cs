@@ -51,19 +51,33 @@ internal sealed class ZipPictures
                 found.Folders.Add(name);
             else if (((entry.ExternalAttributes >> 16) & UnixKind) == UnixLink)
                 found.LeftOut.Add(LeftOut.Reason.Link, name);
-            else if (!PictureNames.IsPicture(name))
+            else if (!PictureNames.MayBePicture(name))
                 found.LeftOut.Add(LeftOut.Reason.NoPicture, name);
             else
             {
                 if (entry.IsEncrypted)
                     throw new UserException($"--data {path}: {name} is encrypted. Give an archive without a password.");
                 limits.Add(name, entry.Length, entry.CompressedLength);
-                entries.Add(new EncodedPicture(name, () => Read(entry, name)));
+                entries.Add(new EncodedPicture(name, () => Read(entry, name)), HeadOf(entry));
             }
         }
 
         found.Pictures.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
         return found;
+    }
+
+    /// <summary>None where it cannot be unpacked: who reads it whole says why.</summary>
+    private static byte[] HeadOf(ZipArchiveEntry entry)
+    {
+        try
+        {
+            using var stream = entry.Open();
+            return BoundedPicture.HeadOf(stream);
+        }
+        catch (Exception error) when (error is IOException or InvalidDataException or NotSupportedException)
+        {
+            return [];
+        }
     }
 
     /// <summary>Unpacks one picture; the archive is read by one thread at a time.</summary>

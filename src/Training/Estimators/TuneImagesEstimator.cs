@@ -160,7 +160,7 @@ public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransfor
         if (result.Ending == TrainingResult.StoppedByUser)
             throw new OperationCanceledException(options.Cancellation);
         var evaluation = Evaluation.Of(model.Classifier, data.Test, options.Cancellation);
-        var scratch = TemporaryFolder.Create("torchbridge-tune-");
+        var scratch = TemporaryFolder.Create("tune");
         try
         {
             var folder = new ModelFolder(scratch.FullName);

@@ -1,4 +1,5 @@
 using Spectre.Console;
+using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Lab;
@@ -26,19 +27,20 @@ internal static class LabOutput
         console.WriteLine(page.Paragraph);
     }
 
-    /// <summary>Writes each picture as SVG and PNG.</summary>
+    /// <summary>Writes each picture as SVG and PNG, all of them in place of those before.</summary>
     /// <param name="folder">Where they go, each named by topic and figure.</param>
     /// <param name="page">What the topic found.</param>
     /// <returns>Paths without ending.</returns>
-    public static IReadOnlyList<string> WritePictures(string folder, LabPage page) =>
-        [
-            .. page.Figures.Select(figure =>
-            {
-                var path = Path.Combine(folder, figure.Name == page.Topic ? page.Topic : $"{page.Topic}-{figure.Name}");
-                figure.Write(path);
-                return path;
-            }),
-        ];
+    public static IReadOnlyList<string> WritePictures(string folder, LabPage page)
+    {
+        string Name(Figure figure) => figure.Name == page.Topic ? page.Topic : $"{page.Topic}-{figure.Name}";
+        ModelFileSet.Publish(folder, staged =>
+        {
+            foreach (var figure in page.Figures)
+                figure.Write(Path.Combine(staged, Name(figure)));
+        });
+        return [.. page.Figures.Select(figure => Path.Combine(folder, Name(figure)))];
+    }
 
     /// <summary>Writes all pages as one.</summary>
     /// <param name="path">The file, replaced as a whole.</param>

@@ -17,20 +17,20 @@ internal sealed record Curve(string Name, IEnumerable<(double X, double Y)> Poin
 internal static class LabPlots
 {
     /// <summary>Lines over a common axis; a dashed line has the colour of the solid one before it.</summary>
-    /// <param name="title">Above the plot.</param>
-    /// <param name="x">Name of the horizontal axis.</param>
-    /// <param name="y">Name of the vertical axis.</param>
-    /// <param name="curves">Lines; what is not finite breaks none of them.</param>
-    /// <param name="logX">Whether the horizontal axis is logarithmic.</param>
-    /// <param name="logY">Whether the vertical axis is logarithmic.</param>
-    /// <param name="lowY">Least value of the vertical axis; null as the data have it.</param>
-    /// <param name="highY">Greatest value of the vertical axis; null as the data have it.</param>
+    /// <param name="title">Of the plot.</param>
+    /// <param name="x">Title of the axis below.</param>
+    /// <param name="y">Title of the axis on the left.</param>
+    /// <param name="curves">The lines.</param>
+    /// <param name="logX">Where a step to the right is a factor: the factor between marks.</param>
+    /// <param name="logY">Whether a step up is a factor.</param>
+    /// <param name="lowY">Lowest y; null where the lines decide.</param>
+    /// <param name="highY">Highest y.</param>
     public static PlotModel Lines(
         string title,
         string x,
         string y,
         IReadOnlyList<Curve> curves,
-        bool logX = false,
+        double? logX = null,
         bool logY = false,
         double? lowY = null,
         double? highY = null
@@ -38,7 +38,7 @@ internal static class LabPlots
     {
         var plot = Frame(
             title,
-            PlotStyle.Axis(logX, AxisPosition.Bottom, x),
+            PlotStyle.Axis(logX is not null, AxisPosition.Bottom, x, logX ?? 10),
             PlotStyle.Axis(logY, AxisPosition.Left, y)
         );
         if (lowY is { } low)

@@ -29,7 +29,7 @@ internal static class RouteParity
         var classNames = classifier.ClassNames;
         yield return ParityCheck.Files("ImageClassifier, from picture files", onnx, files, expectedLogits);
 
-        var context = new MLContext(seed: 0);
+        var context = new MLContext(seed: 0) { TempFilePath = scratch };
         var data = context.Data.LoadFromEnumerable(files.Select(file => new PictureFile { ImagePath = file }));
         using var transformer = context.Transforms.ClassifyImages(onnx).Fit(data);
         yield return ParityCheck.Scores(

@@ -42,6 +42,8 @@ internal sealed record RunConfiguration(string About, Recipe Training, NetworkOp
     /// <exception cref="UserException">The file is missing, or is no recipe.</exception>
     public static RunConfiguration FromFile(string path)
     {
+        if (Directory.Exists(path))
+            throw new UserException($"--config {path} is a folder. Give a JSON file as those in src/Training/Recipes.");
         try
         {
             using var reader = new StreamReader(path);

@@ -33,7 +33,7 @@ internal static class HtmlReport
             .Add(
                 $"""
                 <h2>Training</h2><p>{training.History.Count} epochs ({HtmlPage.Text(training.Ending)}),
-                {training.History.Sum(record => record.Seconds) / 60:F1} minutes,
+                {Duration(training.History.Sum(record => record.Seconds))},
                 {training.History.Average(record => record.ImagesPerSecond):F0} images/s;
                 the weights are those of epoch {training.BestEpoch}. Run {settings.RunId}.</p>
                 """
@@ -128,4 +128,10 @@ internal static class HtmlReport
     /// <summary>A share in percent with two decimals.</summary>
     /// <param name="value">0 to 1.</param>
     private static string P(double value) => value.ToString("P2", CultureInfo.InvariantCulture);
+
+    /// <summary>In the unit that people would take.</summary>
+    private static string Duration(double seconds) =>
+        seconds < 60
+            ? string.Create(CultureInfo.InvariantCulture, $"{seconds:F1} seconds")
+            : string.Create(CultureInfo.InvariantCulture, $"{seconds / 60:F1} minutes");
 }

@@ -133,7 +133,7 @@ internal static class ModeParityReport
     private static PlotModel ModePlot(ModeParityResult result)
     {
         var plot = PlotStyle.Plot("Accuracy with batch statistics", "dropout off; the dashed line is eval mode");
-        var sizes = PlotStyle.Axis(true, AxisPosition.Bottom, "pictures in a batch");
+        var sizes = PlotStyle.Axis(true, AxisPosition.Bottom, "pictures in a batch", factor: 2);
         ((LogarithmicAxis)sizes).Base = 2;
         plot.Axes.Add(sizes);
         plot.Axes.Add(PlotStyle.Axis(false, AxisPosition.Left, "accuracy, %"));

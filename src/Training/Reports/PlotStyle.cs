@@ -59,9 +59,10 @@ internal static class PlotStyle
     /// <param name="isLogarithmic">Whether a step to the right or up is a factor.</param>
     /// <param name="position">Its side of the plot.</param>
     /// <param name="title">What it counts, with the unit.</param>
-    public static Axis Axis(bool isLogarithmic, AxisPosition position, string title)
+    /// <param name="factor">From one mark of a logarithmic axis to the next.</param>
+    public static Axis Axis(bool isLogarithmic, AxisPosition position, string title, double factor = 10)
     {
-        Axis axis = isLogarithmic ? new LogarithmicAxis() : new LinearAxis();
+        Axis axis = isLogarithmic ? new LogarithmicAxis { Base = factor } : new LinearAxis();
         axis.Position = position;
         axis.Title = title;
         axis.MajorGridlineStyle = LineStyle.Dot;

@@ -29,6 +29,8 @@ internal sealed class SafetensorsWeights : PretrainedWeights
     /// <exception cref="UserException">It is missing, broken, a pickle, or something else.</exception>
     public static new SafetensorsWeights Open(string path)
     {
+        if (Directory.Exists(path))
+            throw new UserException($"--weights {path} is a folder. Name the safetensors file in it.");
         if (!File.Exists(path))
             throw new UserException($"--weights {path} is not there. Give `imagenet`, or a safetensors file.");
         RefusePickle(path);

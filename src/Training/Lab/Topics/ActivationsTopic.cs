@@ -35,7 +35,8 @@ internal static class ActivationsTopic
         return new LabPage(
             "activations",
             "Activations through deep layers",
-            "Follow one line from left to right. Weights a little too small: sigma falls by the same "
+            "Sigma is the standard deviation: how far the values of a layer spread about their mean. Follow one line "
+                + "from left to right. Weights a little too small: sigma falls by the same "
                 + "factor in every layer, until nothing is left. A little too large, and it grows without "
                 + "bound: the lesson's 0.5 for 100 units explodes, it does not vanish. "
                 + "Normalizing each layer holds sigma where it is, whatever the scale of the weights. The "

@@ -58,7 +58,10 @@ internal static class BatchNormTopic
                     $"What it costs, after the same {Steps} steps at each size: at m = 2 the accuracy in eval mode is "
                         + $"{accuracy[0].Biased.Average():P0} instead of {accuracy[0].Unbiased.Average():P0}, at m = 128 "
                         + $"{accuracy[^1].Biased.Average():P0} instead of {accuracy[^1].Unbiased.Average():P0}: every layer "
-                        + $"is scaled alike, and the largest of the outputs mostly stays the largest."
+                        + $"is scaled alike, and the largest of the outputs mostly stays the largest. That both lines "
+                        + $"rise to the right has other reasons, which both versions share: the mean and sigma of "
+                        + $"{BatchSizes[0]} or {BatchSizes[1]} pictures are mostly chance, and a step of a larger batch has "
+                        + $"seen more pictures. So compare the two lines with each other at one batch size."
                 )
         )
         {
@@ -127,7 +130,7 @@ internal static class BatchNormTopic
                                 ),
                                 new Curve("biased (lesson)", running.Select(row => ((double)row.Size, row.Biased))),
                             ],
-                            logX: true,
+                            logX: 2,
                             lowY: 0,
                             highY: 1.2
                         ),
@@ -149,7 +152,7 @@ internal static class BatchNormTopic
                                     accuracy.Select(row => ((double)row.Size, 100 * row.Biased.Average()))
                                 ),
                             ],
-                            logX: true,
+                            logX: 2,
                             lowY: 0
                         ),
                 },

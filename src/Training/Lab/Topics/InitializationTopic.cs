@@ -88,7 +88,8 @@ internal static class InitializationTopic
             "initialization",
             "Initialization: the size of the first signal",
             "Each layer multiplies the signal by some factor; thirty layers multiply thirty of them. "
-                + "Kaiming's sqrt(2 / fan) gives 1 for ReLU, LeCun's for SELU, Xavier's nearly 1 for tanh "
+                + "Kaiming's sqrt(2 / fan), where fan is the number of inputs that a unit adds up, gives 1 for ReLU, "
+                + "LeCun's sqrt(1 / fan) for SELU, Xavier's nearly 1 for tanh "
                 + "(which flattens what is large, so the signal still shrinks slowly); other pairings shrink "
                 + "or grow by a factor a layer. Backwards the same happens to the gradient. "
                 + "PyTorch's default for Conv2d and Linear is none of these by itself: Kaiming uniform "

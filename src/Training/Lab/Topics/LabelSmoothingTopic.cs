@@ -21,8 +21,8 @@ internal static class LabelSmoothingTopic
         return new LabPage(
             "label-smoothing",
             "Label smoothing: less sure, on purpose",
-            "The target of the true class is 1 - s + s / K, of every other s / K: with s = 0.1 and three "
-                + "classes 0.933 and 0.033. (The lesson's 0.9 and 0.05 are not what its own formula gives.) A "
+            "With K classes and a smoothing of s the target of the true class is 1 - s + s / K, of every other s / K: "
+                + "with s = 0.1 and three classes 0.933 and 0.033. (The lesson's 0.9 and 0.05 are not what its own formula gives.) A "
                 + "network that is paid for certainty becomes more certain than it is right; smoothing takes "
                 + "the pay away at some point. "
                 + "Look at the confidences: with smoothing they gather below 1. Whether the calibration "

@@ -74,7 +74,7 @@ internal static class LearningRateTopic
                             "learning rate",
                             "loss",
                             [.. found.Select(item => new Curve(item.Name, Rates.Zip(item.Losses)))],
-                            logX: true,
+                            logX: 10,
                             lowY: 0,
                             highY: 3
                         ),

@@ -141,7 +141,7 @@ internal static class NormalizationsTopic
                                     )
                                 )),
                             ],
-                            logX: true,
+                            logX: 2,
                             lowY: 0
                         ),
                 },

@@ -71,7 +71,7 @@ internal static class PictureTopics
                 + "label stays. The caption says what the label has become. "
                 + "Lambda is drawn from Beta(alpha, alpha): a small alpha leaves most pictures nearly "
                 + "whole, 1 draws evenly, a large one mixes half and half. The loss is one cross entropy "
-                + "with the mixed target, which equals lambda CE(y a) + (1 - lambda) CE(y b)."
+                + "with the mixed target: lambda times the loss for the first label, plus 1 - lambda times that for the second."
         )
         {
             Tables =

@@ -1,0 +1,70 @@
+using TorchBridge.Training.Commands;
+
+namespace TorchBridge.Training.Tests.Commands;
+
+/// <summary>What is wrong with a command line is told before anything is begun.</summary>
+public class CommandLineFaultsTests
+{
+    [Theory]
+    [InlineData("--out", "train", "--out", "")]
+    [InlineData("--out", "--out", " ")]
+    [InlineData("--config", "train", "--config", "")]
+    [InlineData("--weights", "train", "--weights", "")]
+    [InlineData("--lr", "--lr", "\t")]
+    [InlineData("--data", "evaluate", "--data", "")]
+    [InlineData("--out", "lab", "dropout", "--out", "")]
+    [InlineData("--only", "ablate", "--only", "")]
+    [InlineData("--keep-float", "quantize", "--keep-float", "")]
+    [InlineData("--csv", "predict", "a.png", "--csv", "")]
+    [InlineData("--to", "package", "--target", "docker", "--to", "")]
+    [InlineData("FILE", "predict", "a.png", "")]
+    [InlineData("DATA", "inspect", "")]
+    public void An_empty_value_is_refused_by_the_name_of_its_option(string name, params string[] arguments) =>
+        Assert.Equal(
+            [$"{name} is given an empty value. Give it one, or leave it out."],
+            Faults(arguments).Where(fault => fault.Contains("empty", StringComparison.Ordinal))
+        );
+
+    [Theory]
+    [InlineData("--only", ",")]
+    [InlineData("--only", " , ,")]
+    public void A_list_of_no_techniques_is_not_all_of_them(params string[] arguments) =>
+        Assert.Equal(["--only names no technique."], Faults(["ablate", .. arguments]));
+
+    [Fact]
+    public void A_file_that_cannot_be_written_is_refused_before_the_work()
+    {
+        using var folder = new TempFolder();
+        File.WriteAllText(folder["file"], "old");
+        Directory.CreateDirectory(folder["folder"]);
+        Assert.Equal(
+            [$"--json {folder["folder"]} is a folder. Name a file."],
+            Faults("train", "--json", folder["folder"])
+        );
+        Assert.Equal(
+            [$"--json {folder["missing", "x.json"]}: its folder is not there. Make it, or name another place."],
+            Faults("train", "--json", folder["missing", "x.json"])
+        );
+        Assert.Single(Faults("predict", "a.png", "--csv", folder["file", "x.csv"]));
+        Assert.Single(Faults("inspect", "x", "--sheet", folder["folder"]));
+        Assert.Empty(Faults("train", "--json", folder["new.json"]));
+        Assert.Empty(Faults("train", "--json", folder["file"]));
+        Assert.Equal("old", File.ReadAllText(folder["file"]));
+        Assert.Equal(["file"], folder.Files);
+    }
+
+    [Theory]
+    [InlineData]
+    [InlineData("train", "--epochs", "3")]
+    [InlineData("ablate", "--only", "dropout, mixup")]
+    [InlineData("predict", "a.png", "b.png")]
+    public void Nothing_is_said_where_nothing_is_wrong(params string[] arguments) => Assert.Empty(Faults(arguments));
+
+    [Theory]
+    [InlineData("train", "--epochs", "3", "--epochs", "4")]
+    [InlineData("trane")]
+    public void What_is_not_understood_is_told(params string[] arguments) => Assert.NotEmpty(Faults(arguments));
+
+    private static string[] Faults(params string[] arguments) =>
+        [.. CommandLineFaults.Of(Program.Build().Parse(arguments))];
+}
