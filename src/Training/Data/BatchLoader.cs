@@ -104,6 +104,7 @@ internal static class BatchLoader
         var pixels_NHWC = empty([indices.Length, height, width, 3]);
         var pixels = MemoryMarshal.Cast<byte, float>(pixels_NHWC.bytes);
         var whole = window > 0 ? new float[set.Stride] : [];
+        byte[]? buffer = null;
         for (var i = 0; i < indices.Length; i++)
         {
             var draw = new Draw(seed, 13, epoch, indices[i]);
@@ -111,7 +112,7 @@ internal static class BatchLoader
             var isFlipEpoch = new Draw(seed, 29, indices[i]).Coin() == ((epoch & 1) == 1);
             var target = pixels.Slice(i * stride, stride);
             Augmentation.Apply(
-                set.Picture(indices[i]),
+                set.Picture(indices[i], ref buffer),
                 set.Height,
                 set.Width,
                 augmentation,

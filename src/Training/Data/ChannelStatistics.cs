@@ -11,9 +11,10 @@ internal sealed record ChannelStatistics(double[] Mean, double[] Std)
         var plane = set.Height * set.Width;
         long[] sum = new long[3],
             squares = new long[3];
+        byte[]? buffer = null;
         for (var i = 0; i < set.Count; i++)
         {
-            var picture = set.Picture(i);
+            var picture = set.Picture(i, ref buffer);
             for (var p = 0; p < picture.Length; p++)
             {
                 sum[p / plane] += picture[p];

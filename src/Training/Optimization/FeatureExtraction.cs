@@ -17,10 +17,14 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
 
     /// <summary>Features [views, N, features], float32: the first view is the picture as it is, the others are
     /// augmented. The caller disposes them.</summary>
-    public Tensor Of(PictureSet set, int views, AugmentationOptions augmentation)
+    /// <param name="set">The pictures.</param>
+    /// <param name="views">How many of each.</param>
+    /// <param name="augmentation">How all but the first are changed.</param>
+    /// <param name="compute">What the backbone computes in: as training does, or float32 for what is judged.</param>
+    public Tensor Of(PictureSet set, int views, AugmentationOptions augmentation, ScalarType compute)
     {
         var cache = new CacheFolder("features", CacheBytes);
-        var key = KeyOf(set, views, augmentation);
+        var key = KeyOf(set, views, augmentation, compute);
         if (cache.Find(key) is { } file && Read(file) is { } found)
         {
             observer.Note(
@@ -29,7 +33,7 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
             return found;
         }
 
-        var features = Compute(set, views, augmentation);
+        var features = Compute(set, views, augmentation, compute);
         cache.Add(key, path =>
             Safetensors.Write(
                 path,
@@ -40,7 +44,7 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
         return features;
     }
 
-    private Tensor Compute(PictureSet set, int views, AugmentationOptions augmentation)
+    private Tensor Compute(PictureSet set, int views, AugmentationOptions augmentation, ScalarType compute)
     {
         var batchSize = (int)Math.Clamp(PixelsOfABatch / ((long)set.Height * set.Width), 8, 250);
         using var noGrad = no_grad();
@@ -67,7 +71,7 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
                     stop.ThrowIfCancellationRequested();
                     parts.Add(
                         model
-                            .Classifier.Features(batch.Pixels.to(model.Classifier.Device))
+                            .Classifier.Features(batch.Pixels.to(model.Classifier.Device), compute)
                             .cpu()
                             .MoveToOuterDisposeScope()
                     );
@@ -81,7 +85,7 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
     }
 
     /// <summary>SHA-256 of weights, normalization, pictures, augmentation, seed and views.</summary>
-    private string KeyOf(PictureSet set, int views, AugmentationOptions augmentation)
+    private string KeyOf(PictureSet set, int views, AugmentationOptions augmentation, ScalarType compute)
     {
         using var scope = NewDisposeScope();
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -91,12 +95,13 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
                 Json.Text(
                     new
                     {
-                        Features = 1,
+                        Features = 2,
                         settings.Network.Kind,
                         set.Height,
                         set.Width,
                         views,
                         augmentation,
+                        compute,
                         Seed = views == 1 ? 0 : settings.Seed,
                         settings.Statistics,
                         settings.Compute.Device,
@@ -116,8 +121,9 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
             hash.AppendData(value.detach().cpu().contiguous().bytes);
         }
 
+        byte[]? buffer = null;
         for (var i = 0; i < set.Count; i++)
-            hash.AppendData(set.Picture(i));
+            hash.AppendData(set.Picture(i, ref buffer));
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 

@@ -29,7 +29,7 @@ internal sealed record ParityRow(
 internal static class ParityCheck
 {
     public const double RelativeTolerance = 2e-5;
-    private const int BatchSize = 250;
+    private const int BatchSize = 64;
 
     /// <summary>Compares logits of an ONNX file.</summary>
     public static ParityRow Onnx(string name, string path, PictureSet pictures, float[] expectedLogits)
@@ -39,12 +39,7 @@ internal static class ParityCheck
         for (var start = 0; start < pictures.Count; start += BatchSize)
         {
             var count = Math.Min(BatchSize, pictures.Count - start);
-            foreach (
-                var prediction in classifier.ClassifyPlanes(
-                    pictures.Pixels.AsSpan(start * pictures.Stride, count * pictures.Stride),
-                    count
-                )
-            )
+            foreach (var prediction in classifier.ClassifyPlanes(pictures.Planes(start, count), count))
                 logits.AddRange(prediction.Logits);
         }
 
