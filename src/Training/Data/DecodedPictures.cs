@@ -44,6 +44,9 @@ internal sealed class DecodedPictures(
     /// <summary>Bytes of pixels up to which a set is held in memory.</summary>
     public long InMemory { get; init; } = PixelSpool.MostInMemory;
 
+    /// <summary>Bytes of pixels below which decoding again is as quick as keeping.</summary>
+    public long WorthKeeping { get; init; } = 4L << 20;
+
     /// <summary>The files that the pictures came from; known once they were read.</summary>
     public PictureSource[] Sources { get; } = new PictureSource[pictures.Count];
 
@@ -61,7 +64,11 @@ internal sealed class DecodedPictures(
     {
         ForEach(i => Sources[i] = PictureSource.Of(pictures[i].Name, pictures[i].Bytes));
         var key = Key();
-        if (Cache.Find(Convert.ToHexStringLower(key)) is { } path && Open(path, key) is { } found)
+        if (
+            PixelBytes >= WorthKeeping
+            && Cache.Find(Convert.ToHexStringLower(key)) is { } path
+            && Open(path, key) is { } found
+        )
             return found;
         return PixelBytes <= InMemory ? IntoMemory(key, progress) : IntoFile(key, progress);
     }
@@ -93,6 +100,8 @@ internal sealed class DecodedPictures(
     {
         var pixels = new byte[PixelBytes];
         Decode((i, decode) => decode(pixels.AsSpan(i * stride, stride)), progress);
+        if (PixelBytes < WorthKeeping)
+            return new MemoryPixels(pixels, pictures.Count, stride);
         Cache.Add(Convert.ToHexStringLower(key), path => AtomicFile.Write(path, stream =>
             {
                 stream.Write(Header(key));
@@ -123,7 +132,7 @@ internal sealed class DecodedPictures(
                 RandomAccess.FlushToDisk(file);
             });
             if (path is not null)
-                Cache.Add(Convert.ToHexStringLower(key), target => File.Move(path, target, overwrite: true));
+                Keep(path, key);
             return new FilePixels(file, HeaderBytes, pictures.Count, stride);
         }
         catch
@@ -159,6 +168,20 @@ internal sealed class DecodedPictures(
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             return (TemporaryFolder.OpenFile(), null);
+        }
+    }
+
+    /// <summary>Gives the file its name; where that fails, it goes while it is still read.</summary>
+    private void Keep(string path, byte[] key)
+    {
+        Cache.Add(Convert.ToHexStringLower(key), target => File.Move(path, target, overwrite: true));
+        try
+        {
+            File.Delete(path);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // The cache folder is kept small by its own rule.
         }
     }
 

@@ -72,6 +72,22 @@ public sealed class DecodedPicturesTests : IDisposable
         Assert.Equal(Expected(), All(Decoder(inMemory, cache: occupied).Load(null)));
     }
 
+    [Fact]
+    public void What_is_decoded_in_no_time_is_not_kept()
+    {
+        var decoder = new DecodedPictures(
+            [.. Enumerable.Range(0, Count).Select(i => new EncodedPicture($"{i}.png", () => Read(i)))],
+            Side,
+            Side,
+            new PictureReading(Antialias: true)
+        )
+        {
+            Cache = new CacheFolder("pictures", 1 << 20) { Folder = folder.FullName },
+        };
+        Assert.Equal(Expected(), All(decoder.Load(null)));
+        Assert.Empty(Directory.GetFiles(folder.FullName));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -125,6 +141,7 @@ public sealed class DecodedPicturesTests : IDisposable
         {
             Cache = new CacheFolder("pictures", 1 << 20) { Folder = cache ?? folder.FullName },
             InMemory = inMemory ? 1 << 20 : 0,
+            WorthKeeping = 0,
         };
 
     private byte[] Read(int i)

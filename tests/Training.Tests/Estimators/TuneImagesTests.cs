@@ -107,7 +107,10 @@ public class TuneImagesTests
             .. (string[])["--weights", options.Weights, "--epochs", "2", "--size", "32", "--antialias", "false"],
             .. (string[])["--network", "modern_cnn", "--seed", "1"],
         ];
-        Assert.Equal(0, await Program.Build().Parse(arguments).InvokeAsync(cancellationToken: TestContext.Current.CancellationToken));
+        Assert.Equal(
+            0,
+            await Program.Build().Parse(arguments).InvokeAsync(cancellationToken: TestContext.Current.CancellationToken)
+        );
         using var program = ImageClassifier.Load(new ModelFolder(folder["out"]).Onnx);
         using var fitted = context
             .MulticlassClassification.Trainers.TuneImages(options)
