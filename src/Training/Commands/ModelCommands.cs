@@ -15,6 +15,8 @@ namespace TorchBridge.Training.Commands;
 /// <c>predict</c>.</summary>
 internal static class ModelCommands
 {
+    /// <summary><c>evaluate</c>: figures on the test part, in eval mode.</summary>
+    /// <returns>For the program's root command.</returns>
     public static Command Evaluate() =>
         ModelContext.Command(
             "evaluate",
@@ -42,6 +44,10 @@ internal static class ModelCommands
             }
         );
 
+    /// <summary>
+    /// <c>export</c>: the ONNX file and the ML.NET zip anew from the weights, proved as <c>train</c> proves them.
+    /// </summary>
+    /// <returns>For the program's root command.</returns>
     public static Command Export()
     {
         Option<bool> explain = new("--explain")
@@ -89,6 +95,11 @@ internal static class ModelCommands
         );
     }
 
+    /// <summary>
+    /// <c>parity</c>: every way of running the model against TorchSharp; with <c>--modes</c>, train mode against eval
+    /// mode.
+    /// </summary>
+    /// <returns>For the program's root command; it exits with 1 where something disagrees.</returns>
     public static Command Parity()
     {
         Option<bool> modes = new("--modes")
@@ -127,6 +138,12 @@ internal static class ModelCommands
         );
     }
 
+    /// <summary>
+    /// Compares ONNX Runtime, ML.NET and the batched routes with TorchSharp over the test pictures.
+    /// </summary>
+    /// <param name="context">The model with its data.</param>
+    /// <param name="stop">Ends it.</param>
+    /// <returns>1 where one disagrees, and the rows.</returns>
     private static (int ExitCode, object Result) Routes(ModelContext context, CancellationToken stop)
     {
         foreach (
@@ -174,6 +191,13 @@ internal static class ModelCommands
         }
     }
 
+    /// <summary>
+    /// Measures the running statistics anew over the training pictures, and writes the model where that makes it
+    /// better.
+    /// </summary>
+    /// <param name="context">The model with its data; its weights are changed.</param>
+    /// <param name="before">The comparison of modes before.</param>
+    /// <param name="stop">Ends it; the file is then as it was.</param>
     private static (int ExitCode, object Result) Recalibrate(
         ModelContext context,
         ModeParityResult before,
@@ -207,6 +231,10 @@ internal static class ModelCommands
         );
     }
 
+    /// <summary>
+    /// <c>predict</c>: classes of pictures, on the terminal, as CSV or JSON, or with maps of what they were told by.
+    /// </summary>
+    /// <returns>For the program's root command.</returns>
     public static Command Predict()
     {
         Argument<string[]> files = new("FILE")
@@ -295,6 +323,9 @@ internal static class ModelCommands
         return command;
     }
 
+    /// <summary>Opens an exported model.</summary>
+    /// <param name="path">The ONNX file.</param>
+    /// <exception cref="UserException">It is missing, or no model of ours.</exception>
     private static ImageClassifier Load(string path)
     {
         try

@@ -6,6 +6,7 @@ namespace TorchBridge.Training.Data;
 internal sealed record ChannelStatistics(double[] Mean, double[] Std)
 {
     /// <summary>Measures a set; sums are exact integers.</summary>
+    /// <param name="set">The training part; the other parts must not be looked at.</param>
     public static ChannelStatistics Of(PictureSet set)
     {
         var plane = set.Height * set.Width;
@@ -17,8 +18,8 @@ internal sealed record ChannelStatistics(double[] Mean, double[] Std)
             var picture = set.Picture(i, ref buffer);
             for (var p = 0; p < picture.Length; p++)
             {
-                sum[p / plane] += picture[p];
-                squares[p / plane] += picture[p] * picture[p];
+                sum[pixel / plane] += picture[pixel];
+                squares[pixel / plane] += picture[pixel] * picture[pixel];
             }
         }
 

@@ -98,7 +98,11 @@ internal sealed record PictureSet
             : new PictureSet([.. Pixels, .. other.Pixels], labels, Height, Width) { Sources = sources };
     }
 
-    /// <summary>Some of the pictures, drawn without repetition: all, in drawn order, where there are no more.</summary>
+    /// <summary>
+    /// Some of the pictures, drawn without repetition: all, in drawn order, where there are no more.
+    /// </summary>
+    /// <param name="count">How many at most.</param>
+    /// <param name="draw">Decides which.</param>
     public PictureSet Sample(int count, Draw draw) => Select([.. draw.Permutation(Count).Take(count)]);
 
     private IEnumerable<int> Places => places ?? Enumerable.Range(0, Count);

@@ -44,8 +44,10 @@ internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor
     public Tensor Features(Tensor pixels, ScalarType compute = ScalarType.Float32) =>
         network.Features(Normalized(pixels, compute));
 
-    /// <summary>Logits and the class-activation maps of all classes, float32: [N, classes] and [N, classes, h,
-    /// w].</summary>
+    /// <summary>
+    /// Logits and the class-activation maps of all classes, float32: [N, classes] and [N, classes, h, w].
+    /// </summary>
+    /// <param name="pixels">[N, 3, H, W], float32, 0 to 255.</param>
     public (Tensor Logits, Tensor Maps) Explain(Tensor pixels) => network.Explain((pixels * scale) + offset);
 
     /// <inheritdoc/>

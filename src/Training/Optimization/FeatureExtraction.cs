@@ -128,6 +128,7 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
     }
 
     /// <summary>What is in the cache may have been cut short: then it is computed anew.</summary>
+    /// <param name="path">A file of the cache.</param>
     private static Tensor? Read(string path)
     {
         try
