@@ -124,14 +124,14 @@ internal static class BatchLoader
         var pixels = MemoryMarshal.Cast<byte, float>(pixels_NHWC.bytes);
         var whole = window > 0 ? new float[set.Stride] : [];
         byte[]? buffer = null;
-        for (var i = 0; i < indices.Length; i++)
+        for (var position = 0; position < indices.Length; position++)
         {
             var draw = new Draw(seed, 13, epoch, indices[position]);
             // Half of the pictures in the odd epochs, the other half in the even ones.
             var isFlipEpoch = new Draw(seed, 29, indices[position]).Coin() == ((epoch & 1) == 1);
             var target = pixels.Slice(position * stride, stride);
             Augmentation.Apply(
-                set.Picture(indices[i], ref buffer),
+                set.Picture(indices[position], ref buffer),
                 set.Height,
                 set.Width,
                 augmentation,

@@ -16,7 +16,7 @@ internal sealed record ChannelStatistics(double[] Mean, double[] Std)
         for (var i = 0; i < set.Count; i++)
         {
             var picture = set.Picture(i, ref buffer);
-            for (var p = 0; p < picture.Length; p++)
+            for (var pixel = 0; pixel < picture.Length; pixel++)
             {
                 sum[pixel / plane] += picture[pixel];
                 squares[pixel / plane] += picture[pixel] * picture[pixel];
