@@ -76,12 +76,7 @@ internal static class CalibrationSubject
             .. Enumerable
                 .Range(0, pictures.Count)
                 .Chunk(Batch)
-                .SelectMany(part =>
-                    classifier.ClassifyPlanes(
-                        pictures.Pixels.AsSpan(part[0] * pictures.Stride, part.Length * pictures.Stride),
-                        part.Length
-                    )
-                )
+                .SelectMany(part => classifier.ClassifyPlanes(pictures.Planes(part[0], part.Length), part.Length))
                 .Select(prediction => names[prediction.Label]),
         ];
     }

@@ -15,6 +15,8 @@ internal static class Subjects
             ["calibration"] = CalibrationSubject.Run,
             ["ingredients"] = IngredientsSubject.Run,
             ["serving"] = ServingSubject.Run,
+            ["photos"] = PhotosSubject.Run,
+            ["many-photos"] = PhotosSubject.RunMany,
         };
 
     /// <summary>Peers that are measured in a process of their own.</summary>
@@ -26,6 +28,7 @@ internal static class Subjects
                 KeyValuePair.Create<string, Func<string[], double[]>>(pair.Key, arguments => [pair.Value(arguments)])
             )
             .Concat(LoadPeer.Peers)
+            .Concat(PhotosSubject.Peers)
             .Append(new("serve_stock", StockServer.Run))
             .ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
 }

@@ -2,6 +2,7 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using TorchBridge.Inference.Scoring;
 using TorchBridge.Inference.Sessions;
+using TorchBridge.Onnx.Files;
 
 namespace TorchBridge.Inference;
 
@@ -74,6 +75,19 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
         return classifier.Verify();
     }
 
+    /// <summary>Writes the model's ONNX file, whole or not at all: what <c>ClassifyImages</c> and
+    /// <see cref="ImageClassifier"/> load, also where there is no stock twin that <c>mlContext.Model.Save</c> could
+    /// write.</summary>
+    /// <param name="path">Where; a file that is there is replaced.</param>
+    /// <exception cref="IOException">The place cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">The place must not be written.</exception>
+    public void SaveOnnx(string path)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        using var visit = lifetime.Enter();
+        AtomicFile.Write(path, stream => stream.Write(onnx));
+    }
+
     /// <inheritdoc/>
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema)
     {
@@ -122,18 +136,20 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
         using var visit = lifetime.Enter();
         if (options.WithoutStockTwin is { } option)
             throw new NotSupportedException(
-                $"{option} has no equivalent in stock ML.NET, and this cannot be saved. Save one without it, "
-                    + "and set it again after loading; or ship the .onnx file and ClassifyImages"
+                $"{option} has no twin in stock ML.NET, and this cannot be saved. Save one without it, "
+                    + $"and set it again after loading; or write the .onnx file with {nameof(SaveOnnx)}, for ClassifyImages"
             );
         if (fittedTo != InputKind.Pixels && classifier.Card.Reading.WithoutStockTwin is { } reading)
             throw new NotSupportedException(
                 $"the model reads its pictures with {reading}, which stock ML.NET has not, and this "
-                    + "cannot be saved. Use a column of pixels; or ship the .onnx file and ClassifyImages"
+                    + $"cannot be saved. Write the .onnx file with {nameof(SaveOnnx)}, for ClassifyImages; or use a "
+                    + "column of pixels"
             );
         if (fittedTo == InputKind.Encoded)
             throw new NotSupportedException(
                 "encoded pictures (a vector of bytes) have no reader in stock ML.NET, and this cannot be "
-                    + "saved. Use a column of paths or of MLImage; or ship the .onnx file and ClassifyImages"
+                    + $"saved. Write the .onnx file with {nameof(SaveOnnx)}, for ClassifyImages; or use a column of "
+                    + "paths or of MLImage"
             );
         var data = StockInput(fittedTo);
         using var stage = OnnxStage.Load(

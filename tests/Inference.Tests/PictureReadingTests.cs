@@ -141,7 +141,7 @@ public sealed class PictureReadingTests
         var save = Assert.Throws<NotSupportedException>(() =>
             context.Model.Save(plain, rows.Schema, folder["model.zip"])
         );
-        Assert.Contains("ship the .onnx file", save.Message, StringComparison.Ordinal);
+        Assert.Contains("SaveOnnx", save.Message, StringComparison.Ordinal);
     }
 
     private static byte[] Read(byte[] encoded, int width, int height, PictureReading reading)

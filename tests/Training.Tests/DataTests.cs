@@ -253,24 +253,6 @@ public class DataTests
         Assert.False(Pixels(cut, 3).equal(Pixels(recipe, 3)).all().ToBoolean());
     }
 
-    [Fact]
-    public void More_than_memory_can_hold_is_refused_before_anything_is_decoded()
-    {
-        using var folder = new TempFolder();
-        foreach (var name in (string[])["a", "b"])
-        {
-            Directory.CreateDirectory(folder[name]);
-            for (var i = 0; i < 1400; i++)
-                File.WriteAllBytes(folder[name, $"{i}.png"], [0]);
-        }
-
-        Assert.Contains(
-            "2,800 pictures of 512 x 512 pixels take 2.2 GB",
-            Assert.Throws<UserException>(() => PictureFolder.Load(folder.Path, 512, 512, 1)).Message,
-            StringComparison.Ordinal
-        );
-    }
-
     private static void Refused(Action<TempFolder> arrange, string message)
     {
         using var folder = new TempFolder();

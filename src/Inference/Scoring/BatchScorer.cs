@@ -51,6 +51,11 @@ internal abstract class BatchBuilder : IDisposable
     /// <exception cref="InvalidOperationException">The row has a length that the model does not take.</exception>
     public abstract AddResult Add();
 
+    /// <summary>Waits for what <see cref="Add"/> has begun; <see cref="Count"/> is then what can be scored.</summary>
+    /// <returns>Which of the rows that were added are left, null for all; and why the row after them cannot be read,
+    /// null where all can.</returns>
+    public virtual (IReadOnlyList<int>? Left, Exception? Error) Settle() => (null, null);
+
     /// <summary>Scores what was collected, and starts anew, also where it throws.</summary>
     /// <returns>The results. They may be overwritten by the next batch.</returns>
     public abstract ScoredBatch Score();

@@ -159,6 +159,7 @@ internal sealed class ImageScorer(
         private readonly List<bool> valid = [];
         private readonly Batch batch;
         private readonly BoundRuns bound = new();
+        private readonly DecodingAhead? ahead;
         private float[] pixels = [];
 
         public Builder(
@@ -177,6 +178,8 @@ internal sealed class ImageScorer(
                 Math.Min(capacity, Math.Max(1, BatchSizer.ChosenBytes / (sizeof(float) * (long)stride)));
             reader = new RowPixels(row, row.Schema[scorer.InputColumns[0]], card);
             batch = new Batch(scorer, columns);
+            // A single row is waited for at once.
+            ahead = capacity > 1 && scorer.parts > 1 ? new DecodingAhead(scorer.parts) : null;
         }
 
         public override int Count => valid.Count;
@@ -184,6 +187,14 @@ internal sealed class ImageScorer(
         public override AddResult Add()
         {
             Grow();
+            if (ahead is not null && reader.Take() is { } read)
+            {
+                var row = pixels.AsMemory(valid.Count * stride, stride);
+                ahead.Begin(() => Decode(read, row));
+                valid.Add(true);
+                return AddResult.Added;
+            }
+
             var target = pixels.AsSpan(valid.Count * stride, stride);
             try
             {
@@ -201,6 +212,39 @@ internal sealed class ImageScorer(
                 valid.Add(false);
                 return AddResult.Added;
             }
+        }
+
+        public override (IReadOnlyList<int>? Left, Exception? Error) Settle()
+        {
+            var errors = ahead?.Finish() ?? [];
+            List<int>? left = null;
+            for (var row = 0; row < errors.Length; row++)
+            {
+                if (errors[row] is null)
+                {
+                    left?.Add(row);
+                    continue;
+                }
+
+                if (WhyFatal(errors[row]!) is { } fatal)
+                {
+                    valid.RemoveRange(row, valid.Count - row);
+                    CloseUp(left);
+                    return (left, fatal);
+                }
+
+                if (scorer.SkipsRows)
+                {
+                    left ??= [.. Enumerable.Range(0, row)];
+                    continue;
+                }
+
+                pixels.AsSpan(row * stride, stride).Clear();
+                valid[row] = false;
+            }
+
+            CloseUp(left);
+            return (left, null);
         }
 
         public override ScoredBatch Score()
@@ -230,12 +274,64 @@ internal sealed class ImageScorer(
             }
         }
 
-        public override void Clear() => valid.Clear();
+        public override void Clear()
+        {
+            _ = ahead?.Finish();
+            valid.Clear();
+        }
 
         public override void Dispose()
         {
+            ahead?.Wait();
             bound.Dispose();
             Return();
+        }
+
+        private void Decode(PlaneReader read, Memory<float> target)
+        {
+            var planes = ArrayPool<byte>.Shared.Rent(stride);
+            try
+            {
+                read(planes.AsSpan(0, stride));
+                var row = target.Span;
+                for (var i = 0; i < row.Length; i++)
+                    row[i] = planes[i];
+            }
+            finally
+            {
+                ArrayPool<byte>.Shared.Return(planes);
+            }
+        }
+
+        /// <summary>What ends the reading: an error that is thrown, or what the callback throws. Else the picture is
+        /// counted and told.</summary>
+        private Exception? WhyFatal(Exception error)
+        {
+            if (error is not InvalidPictureException picture || scorer.Options.OnInvalidImage == OnInvalidImage.Throw)
+                return error;
+            try
+            {
+                scorer.Tell(picture);
+                return null;
+            }
+            catch (Exception told)
+            {
+                return told;
+            }
+        }
+
+        /// <summary>Moves the rows that are left to the beginning.</summary>
+        private void CloseUp(List<int>? left)
+        {
+            if (left is null)
+                return;
+            for (var row = 0; row < left.Count; row++)
+            {
+                if (left[row] != row)
+                    pixels.AsSpan(left[row] * stride, stride).CopyTo(pixels.AsSpan(row * stride));
+            }
+
+            valid.RemoveRange(left.Count, valid.Count - left.Count);
         }
 
         /// <summary>One more row fits. A single row's array is its own: the pool's are up to twice as large.</summary>
@@ -244,6 +340,7 @@ internal sealed class ImageScorer(
             var need = (valid.Count + 1) * (long)stride;
             if (need <= pixels.Length)
                 return;
+            ahead?.Wait(); // they write into the array that goes
             var size = Math.Max(need, Math.Min(Math.Max((long)capacity * stride, 2L * pixels.Length), Array.MaxLength));
             if (need > Array.MaxLength)
                 throw new InvalidOperationException(

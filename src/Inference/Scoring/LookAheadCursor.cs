@@ -22,6 +22,7 @@ internal sealed class LookAheadCursor : DataViewRowCursor
     private ScoredBatch? scored;
     private ExceptionDispatchInfo? error;
     private long position = -1;
+    private IReadOnlyList<int>? left;
     private int row = -1;
     private int rows;
     private bool inputWaits;
@@ -94,7 +95,7 @@ internal sealed class LookAheadCursor : DataViewRowCursor
         return true;
     }
 
-    public override ValueGetter<DataViewRowId> GetIdGetter() => (ref DataViewRowId id) => id = ids[Current()];
+    public override ValueGetter<DataViewRowId> GetIdGetter() => (ref DataViewRowId id) => id = ids[CurrentSlot()];
 
     public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
     {
@@ -102,7 +103,7 @@ internal sealed class LookAheadCursor : DataViewRowCursor
             throw new InvalidOperationException($"the column {column.Name} was not asked for when the cursor was made");
         return columns.IsScored(column.Index)
             ? ScoredBatch.Getter<TValue>(columns.ScoredIndex(column.Index), () => scored!, Current)
-            : passing[column.Index].Getter<TValue>(Current);
+            : passing[column.Index].Getter<TValue>(CurrentSlot);
     }
 
     protected override void Dispose(bool disposing)
@@ -124,20 +125,30 @@ internal sealed class LookAheadCursor : DataViewRowCursor
                 "the cursor stands on no row: it has not been moved yet, is at its end, or has failed"
             );
 
+    /// <summary>Where the values that pass through are kept: rows that are left out have a place there too.</summary>
+    private int CurrentSlot() => left is null ? Current() : left[Current()];
+
     /// <summary>Reads and scores the next rows; none where the input is at its end, or its next row is in
     /// error.</summary>
     private void ReadBatch()
     {
         row = 0;
-        ids.Clear();
-        try
+        do
         {
-            Collect(scorer.Sizer.Next);
-        }
-        catch (Exception failure)
-        {
-            error = ExceptionDispatchInfo.Capture(failure); // of the row after those that were collected
-        }
+            ids.Clear();
+            try
+            {
+                Collect(scorer.Sizer.Next);
+            }
+            catch (Exception failure)
+            {
+                error = ExceptionDispatchInfo.Capture(failure); // of the row after those that were collected
+            }
+
+            (left, var unread) = builder.Settle();
+            if (unread is not null)
+                error = ExceptionDispatchInfo.Capture(unread); // of a row before that one
+        } while (builder.Count == 0 && ids.Count > 0 && error is null);
 
         if (builder.Count == 0)
             return;

@@ -9,7 +9,8 @@ namespace TorchBridge.Inference.Scoring;
 /// </summary>
 internal sealed class RowPixels
 {
-    private readonly Action<byte[]>? readBytes;
+    private readonly PlaneReader? readBytes;
+    private readonly Func<PlaneReader>? take;
     private readonly ValueGetter<VBuffer<float>>? pixels;
     private readonly int stride;
     private byte[] planes = [];
@@ -28,11 +29,13 @@ internal sealed class RowPixels
             case InputKind.Path:
                 var path = row.GetGetter<ReadOnlyMemory<char>>(column);
                 ReadOnlyMemory<char> text = default;
-                readBytes = target =>
+                take = () =>
                 {
                     path(ref text);
-                    PictureReader.ReadFile(text.ToString(), card.Width, card.Height, target, card.Reading);
+                    var file = text.ToString();
+                    return target => PictureReader.ReadFile(file, card.Width, card.Height, target, card.Reading);
                 };
+                readBytes = target => take()(target);
                 break;
             case InputKind.Image:
                 var image = row.GetGetter<MLImage>(column);
@@ -52,17 +55,26 @@ internal sealed class RowPixels
             case InputKind.Encoded:
                 var encoded = row.GetGetter<VBuffer<byte>>(column);
                 VBuffer<byte> bytes = default;
-                readBytes = target =>
-                {
-                    encoded(ref bytes);
+                void Decode(ReadOnlySpan<byte> picture, long position, Span<byte> target) =>
                     PictureReader.Read(
-                        bytes.IsDense ? bytes.GetValues() : [.. bytes.DenseValues()],
-                        $"the picture in row {row.Position}",
+                        picture,
+                        $"the picture in row {position}",
                         card.Width,
                         card.Height,
                         target,
                         card.Reading
                     );
+                readBytes = target =>
+                {
+                    encoded(ref bytes);
+                    Decode(bytes.IsDense ? bytes.GetValues() : [.. bytes.DenseValues()], row.Position, target);
+                };
+                take = () =>
+                {
+                    encoded(ref bytes);
+                    byte[] picture = [.. bytes.DenseValues()];
+                    var position = row.Position;
+                    return target => Decode(picture, position, target);
                 };
                 break;
             default:
@@ -70,6 +82,10 @@ internal sealed class RowPixels
                 break;
         }
     }
+
+    /// <summary>Takes what the row holds now; what it gives reads the picture, at any time and on any thread. Null
+    /// where the picture must be read while its row is there.</summary>
+    public PlaneReader? Take() => take?.Invoke();
 
     /// <summary>Reads the row's picture: planes of red, green and blue, 0 to 255.</summary>
     /// <param name="target">Receives 3 x height x width numbers.</param>

@@ -116,7 +116,7 @@ internal static class QuantizedPackager
             var count = Math.Min(BatchSize, set.Count - start);
             var tensor = new DenseTensor<float>([count, 3, set.Height, set.Width]);
             System.Numerics.Tensors.TensorPrimitives.ConvertTruncating<byte, float>(
-                set.Pixels.AsSpan(start * set.Stride, count * set.Stride),
+                set.Planes(start, count),
                 tensor.Buffer.Span
             );
             yield return new QuantizationBatch(

@@ -10,8 +10,9 @@ namespace TorchBridge.Training.Commands;
 /// <summary>A fold's result.</summary>
 /// <param name="Fold">From 1.</param>
 /// <param name="Accuracy">Share of its pictures that are right, 0 to 1.</param>
+/// <param name="Loss">Mean cross entropy over its pictures, without smoothing.</param>
 /// <param name="Count">Its pictures.</param>
-internal sealed record FoldResult(int Fold, double Accuracy, int Count);
+internal sealed record FoldResult(int Fold, double Accuracy, double Loss, int Count);
 
 /// <summary>K-fold cross-validation: with few pictures one test part says little, and its luck is part of the
 /// figure.</summary>
@@ -58,10 +59,11 @@ internal static class FoldedRun
             var result = new Trainer(model, new SilentObserver()).Train(part, stop: stop);
             if (result.Ending == TrainingResult.StoppedByUser)
                 throw new OperationCanceledException(stop);
-            results.Add(new FoldResult(fold + 1, Evaluation.Of(model.Classifier, test, stop).Accuracy, test.Count));
+            var judged = Evaluation.Of(model.Classifier, test, stop);
+            results.Add(new FoldResult(fold + 1, judged.Accuracy, judged.Loss, test.Count));
             console.WriteLine(
                 FormattableString.Invariant(
-                    $"fold {fold + 1} of {folds}: accuracy {results[^1].Accuracy:P1} of {test.Count:N0} pictures"
+                    $"fold {fold + 1} of {folds}: accuracy {judged.Accuracy:P1} of {test.Count:N0} pictures, loss {judged.Loss:F4}"
                 )
             );
         }
@@ -73,7 +75,7 @@ internal static class FoldedRun
                 CultureInfo.InvariantCulture,
                 $"{folds} folds of {all.Count:N0} pictures: accuracy {mean:P1}, standard deviation "
                     + $"between folds {100 * spread:F1} points, lowest {results.Min(item => item.Accuracy):P1}, "
-                    + $"highest {results.Max(item => item.Accuracy):P1}"
+                    + $"highest {results.Max(item => item.Accuracy):P1}; loss {results.Average(item => item.Loss):F4}"
             )
         );
         return results;

@@ -288,7 +288,9 @@ internal static class ModelCommands
                     if (parsed.GetValue(csv) is { } path)
                         return CsvPredictions.Write(AnsiConsole.Console, folder.Onnx, pictures, path, stop);
                     using var classifier = Load(folder.Onnx);
-                    var results = pictures.Select(file => (File: file, Top: TopThree(classifier, file))).ToArray();
+                    var results = pictures
+                        .Zip(TopThree(classifier, pictures), (file, top) => (File: file, Top: top))
+                        .ToArray();
                     foreach (var (file, top) in results)
                         AnsiConsole.Console.WriteLine(
                             $"{file}: "
@@ -336,21 +338,24 @@ internal static class ModelCommands
         }
     }
 
-    /// <summary>The three most probable classes of a picture, most probable first.</summary>
-    /// <param name="classifier">The model.</param>
-    /// <param name="file">The picture.</param>
-    /// <exception cref="UserException">It is no picture that can be read.</exception>
-    private static (string Label, float Probability)[] TopThree(ImageClassifier classifier, string file)
+    private static (string Label, float Probability)[][] TopThree(
+        ImageClassifier classifier,
+        IReadOnlyList<string> files
+    )
     {
         try
         {
-            var probabilities = classifier.Classify(file).Probabilities;
             return
             [
                 .. classifier
-                    .ClassNames.Select((label, i) => (label, probabilities[i]))
-                    .OrderByDescending(item => item.Item2)
-                    .Take(3),
+                    .ClassifyBatch(files)
+                    .Select(prediction =>
+                        classifier
+                            .ClassNames.Zip(prediction.Probabilities)
+                            .OrderByDescending(item => item.Second)
+                            .Take(3)
+                            .ToArray()
+                    ),
             ];
         }
         catch (InvalidPictureException error)

@@ -135,6 +135,8 @@ internal sealed class TrainCommand
         );
         if (pictureData.Note is { } note)
             console.WriteLine(note);
+        if (pictureData.Overlap is { } overlap)
+            console.WriteLine(overlap);
         if (folds.Whole(parsed) is { } count)
         {
             if (resumed is not null)

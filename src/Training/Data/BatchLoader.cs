@@ -123,6 +123,7 @@ internal static class BatchLoader
         var pixels_NHWC = empty([indices.Length, height, width, 3]);
         var pixels = MemoryMarshal.Cast<byte, float>(pixels_NHWC.bytes);
         var whole = window > 0 ? new float[set.Stride] : [];
+        byte[]? buffer = null;
         for (var position = 0; position < indices.Length; position++)
         {
             var draw = new Draw(seed, 13, epoch, indices[position]);
@@ -130,7 +131,7 @@ internal static class BatchLoader
             var isFlipEpoch = new Draw(seed, 29, indices[position]).Coin() == ((epoch & 1) == 1);
             var target = pixels.Slice(position * stride, stride);
             Augmentation.Apply(
-                set.Picture(indices[position]),
+                set.Picture(indices[position], ref buffer),
                 set.Height,
                 set.Width,
                 augmentation,

@@ -12,9 +12,10 @@ internal sealed record ChannelStatistics(double[] Mean, double[] Std)
         var plane = set.Height * set.Width;
         long[] sum = new long[3],
             squares = new long[3];
-        for (var index = 0; index < set.Count; index++)
+        byte[]? buffer = null;
+        for (var i = 0; i < set.Count; i++)
         {
-            var picture = set.Picture(index);
+            var picture = set.Picture(i, ref buffer);
             for (var pixel = 0; pixel < picture.Length; pixel++)
             {
                 sum[pixel / plane] += picture[pixel];

@@ -21,8 +21,9 @@ internal sealed record PartFingerprint(int Pictures, string Names, string Conten
         using var names = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         using var content = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         names.AppendData(MemoryMarshal.AsBytes<int>(set.Labels));
-        if (set.Sources is null)
-            content.AppendData(set.Pixels);
+        byte[]? buffer = null;
+        for (var i = 0; set.Sources is null && i < set.Count; i++)
+            content.AppendData(set.Picture(i, ref buffer));
         foreach (var source in set.Sources ?? [])
         {
             names.AppendData(Encoding.UTF8.GetBytes(source.Name + "\0"));

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Xml;
 using TorchBridge.Inference.Pictures;
 
@@ -46,14 +45,9 @@ internal static class PictureFolder
         var (parts, note) = Parts([.. placed.Select(item => item.Part)]);
         RefuseLackingClasses(path, placed, parts);
         var numbers = classes.Select((name, i) => (name, i)).ToDictionary(pair => pair.name, pair => pair.i);
-        var set = Decode(
-            [.. placed.Select(item => item.Picture)],
-            [.. placed.Select(item => numbers[item.Class])],
-            height,
-            width,
-            progress,
-            reading
-        );
+        var decoded = new DecodedPictures([.. placed.Select(item => item.Picture)], height, width, reading);
+        int[] labels = [.. placed.Select(item => numbers[item.Class])];
+        var set = new PictureSet(decoded.Load(progress), labels, height, width) { Sources = decoded.Sources };
         var (training, validation, test) = Split(parts, set.Labels, seed);
         return (
             new PictureData(path, classes, set.Select(training), set.Select(validation), set.Select(test))
@@ -61,6 +55,13 @@ internal static class PictureFolder
                 Note = (leftOut.Text, note) is (null, null)
                     ? null
                     : string.Join(Environment.NewLine, ((string?[])[leftOut.Text, note]).OfType<string>()),
+                Overlap = PartOverlap.Describe(
+                    [.. placed.Select(item => item.Picture.Name)],
+                    decoded.Digests,
+                    ("training", training),
+                    ("validation", validation),
+                    ("test", test)
+                ),
             },
             [.. test.Select(index => placed[index].Picture)]
         );
@@ -171,67 +172,6 @@ internal static class PictureFolder
         }
     }
 
-    /// <summary>Decodes pictures on all cores.</summary>
-    /// <param name="pictures">Files.</param>
-    /// <param name="labels">A class for each.</param>
-    /// <param name="height">Height in pixels.</param>
-    /// <param name="width">Width in pixels.</param>
-    /// <param name="progress">Pictures so far, and in all.</param>
-    /// <param name="reading">How files become pixels.</param>
-    /// <exception cref="UserException">One cannot be read, or all together do not fit into memory.</exception>
-    private static PictureSet Decode(
-        EncodedPicture[] pictures,
-        int[] labels,
-        int height,
-        int width,
-        Action<int, int>? progress,
-        PictureReading? reading
-    )
-    {
-        var bytes = 3L * pictures.Length * height * width;
-        if (bytes > Array.MaxLength)
-            throw new UserException(
-                string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"{pictures.Length:N0} pictures of {width} x {height} pixels take {bytes / 1e9:F1} "
-                        + $"GB; they are held in memory, in at most {Array.MaxLength / 1e9:F1} GB. Use a "
-                        + $"smaller --size, or fewer pictures."
-                )
-            );
-        var sources = new PictureSource[pictures.Length];
-        var set = new PictureSet(new byte[bytes], labels, height, width) { Sources = sources };
-        var done = 0;
-        try
-        {
-            Parallel.For(0, pictures.Length, i =>
-            {
-                var encoded = pictures[i].Bytes;
-                sources[i] = PictureSource.Of(pictures[i].Name, encoded);
-                PictureReader.Read(
-                    encoded,
-                    pictures[i].Name,
-                    width,
-                    height,
-                    set.Pixels.AsSpan(i * set.Stride, set.Stride),
-                    reading
-                );
-                if (Interlocked.Increment(ref done) % 500 == 0)
-                    progress?.Invoke(done, pictures.Length);
-            });
-        }
-        catch (AggregateException errors)
-            when (errors.InnerExceptions.OfType<InvalidPictureException>().FirstOrDefault() is { } error)
-        {
-            throw new UserException($"{error.Message}. Remove or replace it.", error);
-        }
-
-        return set;
-    }
-
-    /// <summary>Which pictures are in which part; every class is split alike.</summary>
-    /// <param name="parts">What each picture is for; null where the split is drawn.</param>
-    /// <param name="labels">A class for each picture.</param>
-    /// <param name="seed">Decides the order within a class.</param>
     private static (int[] Training, int[] Validation, int[] Test) Split(string?[] parts, int[] labels, int seed)
     {
         List<int> training = [],

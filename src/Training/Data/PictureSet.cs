@@ -1,14 +1,42 @@
 namespace TorchBridge.Training.Data;
 
-/// <summary>Pictures in memory: count x 3 x height x width bytes, planes of red, green and blue, with a label
-/// each.</summary>
-/// <param name="Pixels">All pixels, one picture after another.</param>
-/// <param name="Labels">Class number of each picture.</param>
-/// <param name="Height">Height in pixels.</param>
-/// <param name="Width">Width in pixels.</param>
-internal sealed record PictureSet(byte[] Pixels, int[] Labels, int Height, int Width)
+/// <summary>Pictures: count x 3 x height x width bytes, planes of red, green and blue, with a label each. Parts of a
+/// data set share the store that their pixels are in.</summary>
+internal sealed record PictureSet
 {
-    /// <summary>How many pictures there are.</summary>
+    private readonly PixelStore store;
+
+    /// <summary>Where each picture is in the store; null where they stand in its order.</summary>
+    private readonly int[]? places;
+
+    /// <summary>A set whose pixels are in memory.</summary>
+    /// <param name="pixels">All pixels, one picture after another.</param>
+    /// <param name="labels">Class number of each picture.</param>
+    /// <param name="height">Height in pixels.</param>
+    /// <param name="width">Width in pixels.</param>
+    public PictureSet(byte[] pixels, int[] labels, int height, int width)
+        : this(new MemoryPixels(pixels, labels.Length, 3 * height * width), labels, height, width) { }
+
+    /// <summary>A set of all pictures of a store.</summary>
+    public PictureSet(PixelStore store, int[] labels, int height, int width)
+        : this(store, null, labels, height, width) { }
+
+    private PictureSet(PixelStore store, int[]? places, int[] labels, int height, int width)
+    {
+        this.store = store;
+        this.places = places;
+        (Labels, Height, Width) = (labels, height, width);
+    }
+
+    /// <summary>Class number of each picture.</summary>
+    public int[] Labels { get; init; }
+
+    /// <summary>Height in pixels.</summary>
+    public int Height { get; }
+
+    /// <summary>Width in pixels.</summary>
+    public int Width { get; }
+
     public int Count => Labels.Length;
 
     /// <summary>Where each picture came from; null where all of them were made or came in one file.</summary>
@@ -17,32 +45,58 @@ internal sealed record PictureSet(byte[] Pixels, int[] Labels, int Height, int W
     /// <summary>Bytes of one picture.</summary>
     public int Stride => 3 * Height * Width;
 
-    /// <summary>The planes of one picture.</summary>
-    /// <param name="index">From 0.</param>
-    /// <returns>3 x height x width bytes of this set's own memory.</returns>
-    public ReadOnlySpan<byte> Picture(int index) => Pixels.AsSpan(index * Stride, Stride);
+    /// <summary>All pixels, one picture after another: the array that they are in, or a copy where they are somewhere
+    /// else. For sets that are small.</summary>
+    public byte[] Pixels => places is null && store.Array is { } array ? array : Planes(0, Count);
 
-    /// <summary>Some of the pictures, in the order given.</summary>
-    /// <param name="indices">Which, in the order of the new set; one may come twice.</param>
-    /// <returns>Copies of the pixels.</returns>
-    public PictureSet Select(IReadOnlyList<int> indices)
+    /// <summary>The planes of one picture, for as long as the caller likes.</summary>
+    public ReadOnlySpan<byte> Picture(int index)
     {
-        var pixels = new byte[(long)indices.Count * Stride];
-        for (var position = 0; position < indices.Count; position++)
-            Picture(indices[position]).CopyTo(pixels.AsSpan(position * Stride));
-        return new PictureSet(pixels, [.. indices.Select(index => Labels[index])], Height, Width)
+        byte[]? buffer = null;
+        return Picture(index, ref buffer);
+    }
+
+    /// <summary>The planes of one picture, until the next one is read into the same buffer.</summary>
+    /// <param name="index">Which picture.</param>
+    /// <param name="buffer">The caller's, null at first: one for all pictures, where they are in a file.</param>
+    public ReadOnlySpan<byte> Picture(int index, scoped ref byte[]? buffer) =>
+        store.Read(places is null ? index : places[index], ref buffer);
+
+    /// <summary>The planes of pictures that follow each other, in an array of their own.</summary>
+    /// <param name="start">The first.</param>
+    /// <param name="count">How many.</param>
+    public byte[] Planes(int start, int count)
+    {
+        var planes = new byte[(long)count * Stride];
+        byte[]? buffer = null;
+        for (var i = 0; i < count; i++)
+            Picture(start + i, ref buffer).CopyTo(planes.AsSpan(i * Stride));
+        return planes;
+    }
+
+    /// <summary>Some of the pictures, in the order given. No pixel is copied.</summary>
+    public PictureSet Select(IReadOnlyList<int> indices) =>
+        new(
+            store,
+            [.. indices.Select(index => places is null ? index : places[index])],
+            [.. indices.Select(index => Labels[index])],
+            Height,
+            Width
+        )
         {
             Sources = Sources is null ? null : [.. indices.Select(index => Sources[index])],
         };
-    }
 
     /// <summary>These pictures and then others of the same size.</summary>
-    /// <param name="other">Pictures of the same height and width.</param>
-    public PictureSet With(PictureSet other) =>
-        new([.. Pixels, .. other.Pixels], [.. Labels, .. other.Labels], Height, Width)
-        {
-            Sources = Sources is null || other.Sources is null ? null : [.. Sources, .. other.Sources],
-        };
+    public PictureSet With(PictureSet other)
+    {
+        int[] labels = [.. Labels, .. other.Labels];
+        IReadOnlyList<PictureSource>? sources =
+            Sources is null || other.Sources is null ? null : [.. Sources, .. other.Sources];
+        return ReferenceEquals(store, other.store)
+            ? new PictureSet(store, [.. Places, .. other.Places], labels, Height, Width) { Sources = sources }
+            : new PictureSet([.. Pixels, .. other.Pixels], labels, Height, Width) { Sources = sources };
+    }
 
     /// <summary>
     /// Some of the pictures, drawn without repetition: all, in drawn order, where there are no more.
@@ -50,6 +104,8 @@ internal sealed record PictureSet(byte[] Pixels, int[] Labels, int Height, int W
     /// <param name="count">How many at most.</param>
     /// <param name="draw">Decides which.</param>
     public PictureSet Sample(int count, Draw draw) => Select([.. draw.Permutation(Count).Take(count)]);
+
+    private IEnumerable<int> Places => places ?? Enumerable.Range(0, Count);
 }
 
 /// <summary>A data set as training takes it. Choices look at <see cref="Validation"/>; <see cref="Test"/> is read
@@ -69,4 +125,7 @@ internal sealed record PictureData(
 {
     /// <summary>What people should know of how it was read, or null.</summary>
     public string? Note { get; init; }
+
+    /// <summary>A warning that names the pictures that stand in more than one part; null where none do.</summary>
+    public string? Overlap { get; init; }
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Transforms.Image;
@@ -16,7 +15,8 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
     /// <summary>Rows that are decoded together.</summary>
     private const int Chunk = 64;
 
-    /// <summary>Reads a view through once; pictures are decoded on all cores and kept at the network's size.</summary>
+    /// <summary>Reads a view through once; pictures are decoded on all cores and kept at the network's size; many
+    /// in a file.</summary>
     /// <exception cref="UserException">A column is missing or of a type that is not read, or a picture cannot be
     /// read.</exception>
     public static PictureColumn Read(
@@ -36,7 +36,7 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
             );
         var size = options.Size;
         var stride = 3 * size * size;
-        List<byte[]> planes = [];
+        var planes = new PixelSpool(stride);
         List<string> labels = [];
         List<Action<byte[]>> pending = [];
         using (var cursor = view.GetRowCursor([image, label]))
@@ -63,30 +63,14 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
             throw new UserException(
                 $"The class '{stranger}' of the validation data is not among the training data's: {string.Join(", ", names.Take(12))}."
             );
-        if ((long)planes.Count * stride > Array.MaxLength)
-            throw new UserException(
-                string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"{planes.Count:N0} pictures of {size} x {size} pixels are more than is held in "
-                        + $"memory ({Array.MaxLength / 1e9:F1} GB). Use a smaller {nameof(options.Size)}, or "
-                        + $"fewer rows."
-                )
-            );
-        var pixels = new byte[planes.Count * stride];
-        for (var position = 0; position < planes.Count; position++)
-            planes[position].CopyTo(pixels, position * stride);
         return new PictureColumn(
-            new PictureSet(pixels, [.. labels.Select(name => index[name])], size, size),
+            new PictureSet(planes.Finish(), [.. labels.Select(name => index[name])], size, size),
             names,
             isKey
         );
     }
 
-    /// <summary>Decodes a batch of rows on all cores, and forgets what made them.</summary>
-    /// <param name="pending">What decodes each row into 3 x size x size bytes.</param>
-    /// <param name="planes">Receives the pictures, in the order of the rows.</param>
-    /// <param name="stride">Bytes of one picture.</param>
-    private static void Decode(List<Action<byte[]>> pending, List<byte[]> planes, int stride)
+    private static void Decode(List<Action<byte[]>> pending, PixelSpool planes, int stride)
     {
         var made = new byte[pending.Count][];
         try
@@ -99,7 +83,8 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
             throw new UserException($"{error.Message}. Leave its row out, or replace it.", error);
         }
 
-        planes.AddRange(made);
+        foreach (var picture in made)
+            planes.Add(picture);
         pending.Clear();
     }
 

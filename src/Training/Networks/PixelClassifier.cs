@@ -34,17 +34,15 @@ internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor
     /// <summary>Normalizes pixels and runs the network: float32 logits [N, classes] only, for training.</summary>
     /// <param name="pixels">[N, 3, H, W], float32, 0 to 255.</param>
     /// <param name="compute">What the network computes in: float32, or bfloat16 for training.</param>
-    public Tensor Logits(Tensor pixels, ScalarType compute = ScalarType.Float32)
-    {
-        var normalized = (pixels * scale) + offset;
-        return network.forward(compute == ScalarType.Float32 ? normalized : normalized.to(compute));
-    }
+    public Tensor Logits(Tensor pixels, ScalarType compute = ScalarType.Float32) =>
+        network.forward(Normalized(pixels, compute));
 
-    /// <summary>
-    /// Normalizes pixels and gives what the network's classifier sees of them: float32 [N, features].
-    /// </summary>
+    /// <summary>Normalizes pixels and gives what the network's classifier sees of them: float32 [N,
+    /// features].</summary>
     /// <param name="pixels">[N, 3, H, W], float32, 0 to 255.</param>
-    public Tensor Features(Tensor pixels) => network.Features((pixels * scale) + offset);
+    /// <param name="compute">What everything up to the pool computes in.</param>
+    public Tensor Features(Tensor pixels, ScalarType compute = ScalarType.Float32) =>
+        network.Features(Normalized(pixels, compute));
 
     /// <summary>
     /// Logits and the class-activation maps of all classes, float32: [N, classes] and [N, classes, h, w].
@@ -57,5 +55,11 @@ internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor
     {
         var logits = Logits(pixels);
         return (logits, logits.softmax(1));
+    }
+
+    private Tensor Normalized(Tensor pixels, ScalarType compute)
+    {
+        var normalized = (pixels * scale) + offset;
+        return compute == ScalarType.Float32 ? normalized : normalized.to(compute);
     }
 }

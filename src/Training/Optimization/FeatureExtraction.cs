@@ -15,17 +15,16 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
     private const long CacheBytes = 512L << 20;
     private const long PixelsOfABatch = 2_000_000;
 
-    /// <summary>
-    /// Features [views, N, features], float32: the first view is the picture as it is, the others are augmented. The
-    /// caller disposes them.
-    /// </summary>
+    /// <summary>Features [views, N, features], float32: the first view is the picture as it is, the others are
+    /// augmented. The caller disposes them.</summary>
     /// <param name="set">The pictures.</param>
-    /// <param name="views">How many views of each, at least 1.</param>
-    /// <param name="augmentation">How the further views are changed.</param>
-    public Tensor Of(PictureSet set, int views, AugmentationOptions augmentation)
+    /// <param name="views">How many of each.</param>
+    /// <param name="augmentation">How all but the first are changed.</param>
+    /// <param name="compute">What the backbone computes in: as training does, or float32 for what is judged.</param>
+    public Tensor Of(PictureSet set, int views, AugmentationOptions augmentation, ScalarType compute)
     {
         var cache = new CacheFolder("features", CacheBytes);
-        var key = KeyOf(set, views, augmentation);
+        var key = KeyOf(set, views, augmentation, compute);
         if (cache.Find(key) is { } file && Read(file) is { } found)
         {
             observer.Note(
@@ -34,7 +33,7 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
             return found;
         }
 
-        var features = Compute(set, views, augmentation);
+        var features = Compute(set, views, augmentation, compute);
         cache.Add(key, path =>
             Safetensors.Write(
                 path,
@@ -45,8 +44,7 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
         return features;
     }
 
-    /// <summary>Runs the backbone over every view of every picture, without gradients.</summary>
-    private Tensor Compute(PictureSet set, int views, AugmentationOptions augmentation)
+    private Tensor Compute(PictureSet set, int views, AugmentationOptions augmentation, ScalarType compute)
     {
         var batchSize = (int)Math.Clamp(PixelsOfABatch / ((long)set.Height * set.Width), 8, 250);
         using var noGrad = no_grad();
@@ -73,7 +71,7 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
                     stop.ThrowIfCancellationRequested();
                     parts.Add(
                         model
-                            .Classifier.Features(batch.Pixels.to(model.Classifier.Device))
+                            .Classifier.Features(batch.Pixels.to(model.Classifier.Device), compute)
                             .cpu()
                             .MoveToOuterDisposeScope()
                     );
@@ -87,10 +85,7 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
     }
 
     /// <summary>SHA-256 of weights, normalization, pictures, augmentation, seed and views.</summary>
-    /// <param name="set">The pictures.</param>
-    /// <param name="views">How many views of each.</param>
-    /// <param name="augmentation">How the further views are changed.</param>
-    private string KeyOf(PictureSet set, int views, AugmentationOptions augmentation)
+    private string KeyOf(PictureSet set, int views, AugmentationOptions augmentation, ScalarType compute)
     {
         using var scope = NewDisposeScope();
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -100,12 +95,13 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
                 Json.Text(
                     new
                     {
-                        Features = 1,
+                        Features = 2,
                         settings.Network.Kind,
                         set.Height,
                         set.Width,
                         views,
                         augmentation,
+                        compute,
                         Seed = views == 1 ? 0 : settings.Seed,
                         settings.Statistics,
                         settings.Compute.Device,
@@ -125,8 +121,9 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
             hash.AppendData(value.detach().cpu().contiguous().bytes);
         }
 
-        for (var index = 0; index < set.Count; index++)
-            hash.AppendData(set.Picture(index));
+        byte[]? buffer = null;
+        for (var i = 0; i < set.Count; i++)
+            hash.AppendData(set.Picture(i, ref buffer));
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 

@@ -47,8 +47,14 @@ internal sealed class FeatureWork : ITrainingWork
     {
         var features = new FeatureExtraction(model, observer, stop);
         var views = model.Settings.Recipe.Tuning.Views;
-        var training = features.Of(data.Training, views, model.Settings.Recipe.Augmentation);
-        var validation = features.Of(data.Validation, 1, AugmentationOptions.None);
+        var training = features.Of(
+            data.Training,
+            views,
+            model.Settings.Recipe.Augmentation,
+            model.Settings.Compute.Dtype
+        );
+        // What is judged is what is exported: float32.
+        var validation = features.Of(data.Validation, 1, AugmentationOptions.None, ScalarType.Float32);
         var work = new FeatureWork(model, data, training, validation[0].DetachFromDisposeScope());
         validation.Dispose();
         return work;

@@ -30,7 +30,7 @@ internal static class ParityCheck
 {
     /// <summary>Share of the largest absolute logit that a difference may have.</summary>
     public const double RelativeTolerance = 2e-5;
-    private const int BatchSize = 250;
+    private const int BatchSize = 64;
 
     /// <summary>Compares logits of an ONNX file.</summary>
     /// <param name="name">Of the row.</param>
@@ -44,12 +44,7 @@ internal static class ParityCheck
         for (var start = 0; start < pictures.Count; start += BatchSize)
         {
             var count = Math.Min(BatchSize, pictures.Count - start);
-            foreach (
-                var prediction in classifier.ClassifyPlanes(
-                    pictures.Pixels.AsSpan(start * pictures.Stride, count * pictures.Stride),
-                    count
-                )
-            )
+            foreach (var prediction in classifier.ClassifyPlanes(pictures.Planes(start, count), count))
                 logits.AddRange(prediction.Logits);
         }
 

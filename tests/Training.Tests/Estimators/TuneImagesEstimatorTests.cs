@@ -62,6 +62,76 @@ public class TuneImagesEstimatorTests
     }
 
     [Fact]
+    public void A_model_without_a_stock_twin_is_saved_as_its_file()
+    {
+        using var folder = new TempFolder();
+        var (context, options, data) = Setup(folder);
+        using var fitted = context
+            .MulticlassClassification.Trainers.TuneImages(options with { Antialias = true })
+            .Fit(data);
+        var refused = Assert.Throws<NotSupportedException>(() =>
+            context.Model.Save(fitted, data.Schema, folder["m.zip"])
+        );
+        Assert.Contains("SaveOnnx", refused.Message, StringComparison.Ordinal);
+        fitted.SaveOnnx(folder["m.onnx"]);
+        using var loaded = context.Transforms.ClassifyImages(folder["m.onnx"]).Fit(data);
+        Assert.Equal(Labels(context, fitted.Transform(data)), Labels(context, loaded.Transform(data)));
+    }
+
+    [Fact]
+    public async Task It_gives_the_labels_that_the_programs_route_gives()
+    {
+        using var folder = new TempFolder();
+        var (context, options, _) = Setup(folder);
+        var rows = Rows(folder);
+        // A third each, in the order of the program: by class, then by name.
+        Row[] Part(string name, int third)
+        {
+            var part = rows.Where((_, i) => i % 3 == third).OrderBy(row => row.Label, StringComparer.Ordinal).ToArray();
+            foreach (var row in part)
+            {
+                var path = folder["data", name, row.Label, Path.GetFileName(row.ImagePath)];
+                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+                File.Copy(row.ImagePath, path);
+            }
+
+            return part;
+        }
+
+        Row[] training = Part("train", 0),
+            validation = Part("validation", 1),
+            test = Part("test", 2);
+        string[] arguments =
+        [
+            .. (string[])["train", "--data", folder["data"], "--out", folder["out"], "--recipe", "photos"],
+            .. (string[])["--weights", options.Weights, "--epochs", "2", "--size", "32", "--antialias", "false"],
+            .. (string[])["--network", "modern_cnn", "--seed", "1"],
+        ];
+        Assert.Equal(
+            0,
+            await Program.Build().Parse(arguments).InvokeAsync(cancellationToken: TestContext.Current.CancellationToken)
+        );
+        using var program = ImageClassifier.Load(new ModelFolder(folder["out"]).Onnx);
+        using var fitted = context
+            .MulticlassClassification.Trainers.TuneImages(options)
+            .Fit(context.Data.LoadFromEnumerable(training), context.Data.LoadFromEnumerable(validation));
+        var expected = program.ClassifyBatch(test.Select(row => row.ImagePath)).ToArray();
+        var actual = context
+            .Data.CreateEnumerable<Scored>(
+                fitted.Transform(context.Data.LoadFromEnumerable(test)),
+                reuseRowObject: false
+            )
+            .ToArray();
+        Assert.Equal(expected.Select(prediction => prediction.Label), actual.Select(row => row.PredictedLabel));
+        // The same weights from the same draws: only the order of sums in a batch may differ.
+        Assert.All(expected.Zip(actual), pair =>
+            Assert.All(pair.First.Probabilities.Zip(pair.Second.Score), both =>
+                Assert.Equal(both.First, both.Second, 1e-4)
+            )
+        );
+    }
+
+    [Fact]
     public void What_cannot_be_trained_on_is_said()
     {
         using var folder = new TempFolder();
@@ -160,5 +230,7 @@ public class TuneImagesEstimatorTests
     private sealed class Scored
     {
         public string PredictedLabel { get; set; } = "";
+
+        public float[] Score { get; set; } = [];
     }
 }
