@@ -16,6 +16,7 @@ internal static class Subjects
             ["ingredients"] = IngredientsSubject.Run,
             ["soak"] = SoakSubject.Run,
             ["serving"] = ServingSubject.Run,
+            ["scale"] = ScaleSubject.Run,
         };
 
     /// <summary>Peers that are measured in a process of their own.</summary>

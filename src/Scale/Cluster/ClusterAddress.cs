@@ -43,7 +43,8 @@ internal sealed record ClusterAddress(ClusterKind Kind, string Store, int Gatewa
         if (text == "localhost")
             return new ClusterAddress(ClusterKind.Localhost, "", DefaultGatewayPort);
         if (text.StartsWith("localhost:", StringComparison.Ordinal))
-            return int.TryParse(text.AsSpan(10), NumberStyles.None, CultureInfo.InvariantCulture, out var port)
+            return
+                int.TryParse(text.AsSpan(10), NumberStyles.None, CultureInfo.InvariantCulture, out var port)
                 && port is > 0 and < 65536
                 ? new ClusterAddress(ClusterKind.Localhost, "", port)
                 : throw Refused(text, "the port is none");
@@ -100,13 +101,11 @@ internal sealed record ClusterAddress(ClusterKind Kind, string Store, int Gatewa
     private static (string User, string? Password) Credentials(Uri uri)
     {
         var parts = uri.UserInfo.Split(':', 2);
-        return (
-            Uri.UnescapeDataString(parts[0]),
-            parts.Length > 1 ? Uri.UnescapeDataString(parts[1]) : null
-        );
+        return (Uri.UnescapeDataString(parts[0]), parts.Length > 1 ? Uri.UnescapeDataString(parts[1]) : null);
     }
 
-    private static ScaleException Refused(string text, string why) => new($"--cluster {Shown(text)}: {why}; {Allowed}.");
+    private static ScaleException Refused(string text, string why) =>
+        new($"--cluster {Shown(text)}: {why}; {Allowed}.");
 
     /// <summary>The address without what is in front of its host: a password stays out of messages.</summary>
     private static string Shown(string text) =>

@@ -30,7 +30,11 @@ internal sealed class ClusterCertificate : IDisposable
             );
         }
         catch (Exception error)
-            when (error is IOException or UnauthorizedAccessException or System.Security.Cryptography.CryptographicException)
+            when (error
+                    is IOException
+                        or UnauthorizedAccessException
+                        or System.Security.Cryptography.CryptographicException
+            )
         {
             throw new ScaleException(
                 $"--certificate {path} cannot be read: {error.Message} It is a PEM file with a certificate and its key: "

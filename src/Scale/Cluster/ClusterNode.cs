@@ -63,8 +63,7 @@ internal sealed class ClusterNode : IAsyncDisposable
             {
                 return await Start(
                         address,
-                        builder =>
-                            builder.UseOrleans(silos => Configure(silos, address, options, silo, gateway)),
+                        builder => builder.UseOrleans(silos => Configure(silos, address, options, silo, gateway)),
                         stop
                     )
                     .ConfigureAwait(false);
@@ -170,20 +169,16 @@ internal sealed class ClusterNode : IAsyncDisposable
         {
             case ClusterKind.Redis:
                 silos.UseRedisClustering(redis => redis.ConfigurationOptions = RedisOf(address));
-                silos.AddRedisGrainStorage(
-                    Segments.Store,
-                    redis =>
-                    {
-                        redis.ConfigurationOptions = RedisOf(address);
-                        redis.DeleteStateOnClear = true;
-                    }
-                );
+                silos.AddRedisGrainStorage(Segments.Store, redis =>
+                {
+                    redis.ConfigurationOptions = RedisOf(address);
+                    redis.DeleteStateOnClear = true;
+                });
                 break;
             case ClusterKind.Postgres:
                 silos.UseAdoNetClustering(ado => (ado.Invariant, ado.ConnectionString) = (Invariant, address.Store));
-                silos.AddAdoNetGrainStorage(
-                    Segments.Store,
-                    ado => (ado.Invariant, ado.ConnectionString, ado.DeleteStateOnClear) = (Invariant, address.Store, true)
+                silos.AddAdoNetGrainStorage(Segments.Store, ado =>
+                    (ado.Invariant, ado.ConnectionString, ado.DeleteStateOnClear) = (Invariant, address.Store, true)
                 );
                 break;
             default:

@@ -25,7 +25,9 @@ internal static class PostgresSchema
             await using (transaction.ConfigureAwait(false))
             {
                 // Its statements hold the names of parameters inside of texts: nothing of it is ours to fill in.
-                foreach (var text in (string[])[FormattableString.Invariant($"SELECT pg_advisory_xact_lock({Lock})"), script])
+                foreach (
+                    var text in (string[])[FormattableString.Invariant($"SELECT pg_advisory_xact_lock({Lock})"), script]
+                )
                 {
 #pragma warning disable CA2100 // both are constants of this program
                     var command = new NpgsqlCommand(text, connection, transaction);

@@ -12,7 +12,10 @@ namespace TorchBridge.Scale.Contract;
 /// <summary>JSON in the one form that a value has.</summary>
 internal static class CanonicalJson
 {
-    private static readonly JsonSerializerOptions Texts = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Texts = new()
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     /// <summary>The canonical text of a value.</summary>
     /// <exception cref="FormatException">A number is not finite, or a member stands twice.</exception>

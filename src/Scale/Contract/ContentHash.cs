@@ -34,6 +34,5 @@ internal static class ContentHash
     public static string Id(JsonNode what) => Of(CanonicalJson.Text(what))[..IdLength];
 
     /// <summary>Whether a text has the form of a hash.</summary>
-    public static bool IsHash(string text) =>
-        text.Length == Length && !text.AsSpan().ContainsAnyExcept(Digits);
+    public static bool IsHash(string text) => text.Length == Length && !text.AsSpan().ContainsAnyExcept(Digits);
 }

@@ -1,15 +1,15 @@
 namespace TorchBridge.Scale.Grains;
 
 /// <summary>The open jobs.</summary>
-internal sealed class DirectoryGrain([PersistentState("directory", Segments.Store)] IPersistentState<StoredDirectory> stored)
-    : Grain,
-        IDirectoryGrain
+internal sealed class DirectoryGrain(
+    [PersistentState("directory", Segments.Store)] IPersistentState<StoredDirectory> stored
+) : Grain, IDirectoryGrain
 {
     /// <inheritdoc/>
     public Task<IReadOnlyList<(string Job, JobTicket Ticket)>> Jobs() =>
-        Task.FromResult<IReadOnlyList<(string, JobTicket)>>(
-            [.. stored.State.Jobs.Select(entry => (entry.Job, entry.Ticket))]
-        );
+        Task.FromResult<IReadOnlyList<(string, JobTicket)>>([
+            .. stored.State.Jobs.Select(entry => (entry.Job, entry.Ticket)),
+        ]);
 
     /// <inheritdoc/>
     public async Task Add(string job, JobTicket ticket)

@@ -1,7 +1,9 @@
 namespace TorchBridge.Scale.Grains;
 
 /// <summary>A job: which of its segments have work.</summary>
-internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersistentState<StoredJob> stored) : Grain, IJobGrain
+internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersistentState<StoredJob> stored)
+    : Grain,
+        IJobGrain
 {
     private const int MostErrors = 100;
     private SegmentReport?[] finished = [];

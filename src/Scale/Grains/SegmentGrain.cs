@@ -44,8 +44,7 @@ internal sealed class SegmentGrain(
         Task.FromResult(book?.Renew(index - First, epoch, clock.GetUtcNow()) ?? false);
 
     /// <inheritdoc/>
-    public Task<bool> Complete(int index, int epoch) =>
-        Change((item, now) => book!.Complete(item, epoch, now), index);
+    public Task<bool> Complete(int index, int epoch) => Change((item, now) => book!.Complete(item, epoch, now), index);
 
     /// <inheritdoc/>
     public Task<bool> Fail(int index, int epoch, string error) =>

@@ -37,13 +37,15 @@ internal sealed class LeaseBook
     }
 
     /// <summary>How many items are in which state.</summary>
-    public BookCounts Counts => new(terms.Count - done - holdings.Count - errors.Count, holdings.Count, done, errors.Count);
+    public BookCounts Counts =>
+        new(terms.Count - done - holdings.Count - errors.Count, holdings.Count, done, errors.Count);
 
     /// <summary>What was set aside, with its last error.</summary>
     public IReadOnlyDictionary<int, string> SetAside => errors;
 
     /// <summary>When the next lease runs out; null where there is none.</summary>
-    public DateTimeOffset? NextDeadline => holdings.Count == 0 ? null : holdings.Values.Min(holding => holding.Deadline);
+    public DateTimeOffset? NextDeadline =>
+        holdings.Count == 0 ? null : holdings.Values.Min(holding => holding.Deadline);
 
     /// <summary>Failed attempts of an item.</summary>
     public int AttemptsOf(int item) => attempts[item];
@@ -195,6 +197,7 @@ internal sealed class LeaseBook
             || book.errors.Keys.Any(item => !book.IsKnown(item) || book.states[item] != ItemState.SetAside)
             || book.states.Count(state => state == ItemState.Leased) != book.holdings.Count
             || book.states.Count(state => state == ItemState.SetAside) != book.errors.Count
+            || book.states.Any(state => state > ItemState.SetAside)
         )
             throw new InvalidDataException("the stored book contradicts itself");
         return book;

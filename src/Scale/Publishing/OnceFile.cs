@@ -33,7 +33,13 @@ internal static partial class OnceFile
         bool isFirst;
         try
         {
-            using var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.Delete, 1 << 16);
+            using var stream = new FileStream(
+                temporary,
+                FileMode.CreateNew,
+                FileAccess.Write,
+                FileShare.Delete,
+                1 << 16
+            );
             write(stream);
             stream.Flush(flushToDisk: true);
             BeforePublish?.Invoke(path);

@@ -46,16 +46,13 @@ internal sealed class ResultFolder(string path)
         var facts = new ResultFacts(0, 0);
         var digest = "";
         long length = 0;
-        var isFirst = OnceFile.Write(
-            FileOf(item),
-            stream =>
-            {
-                using var hashed = new HashingStream(stream);
-                facts = work.Do(item, hashed, stop);
-                stop.ThrowIfCancellationRequested();
-                (digest, length) = hashed.Finish();
-            }
-        );
+        var isFirst = OnceFile.Write(FileOf(item), stream =>
+        {
+            using var hashed = new HashingStream(stream);
+            facts = work.Do(item, hashed, stop);
+            stop.ThrowIfCancellationRequested();
+            (digest, length) = hashed.Finish();
+        });
         if (!isFirst && ContentHash.OfFile(FileOf(item)) is var before && before != digest)
             throw new ScaleException(
                 $"{FileOf(item)} is there with other bytes ({before[..12]}…, and these are {digest[..12]}…): two runs of one "

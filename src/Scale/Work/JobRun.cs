@@ -47,7 +47,10 @@ internal static class JobRun
                 var pause = Task.Delay(worker.Poll, worker.Clock, stop);
                 if (runner is null)
                     await pause.ConfigureAwait(false);
-                else if (await Task.WhenAny(working, pause).ConfigureAwait(false) == working && !working.IsCompletedSuccessfully)
+                else if (
+                    await Task.WhenAny(working, pause).ConfigureAwait(false) == working
+                    && !working.IsCompletedSuccessfully
+                )
                     await working.ConfigureAwait(false);
                 stop.ThrowIfCancellationRequested();
             }

@@ -149,7 +149,12 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
     }
 
     /// <summary>Renews a lease at each third of its time; ends the item where it is void.</summary>
-    private async Task Renew(ISegmentGrain segment, ItemLease lease, CancellationTokenSource lost, CancellationToken over)
+    private async Task Renew(
+        ISegmentGrain segment,
+        ItemLease lease,
+        CancellationTokenSource lost,
+        CancellationToken over
+    )
     {
         try
         {
@@ -158,7 +163,9 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
                 await Task.Delay(lease.Duration / 3, options.Clock, over).ConfigureAwait(false);
                 if (await Insist(() => segment.Renew(lease.Index, lease.Epoch), over).ConfigureAwait(false))
                     continue;
-                options.Say(FormattableString.Invariant($"item {lease.Index}: the lease is void; the item is dropped."));
+                options.Say(
+                    FormattableString.Invariant($"item {lease.Index}: the lease is void; the item is dropped.")
+                );
                 await lost.CancelAsync().ConfigureAwait(false);
                 return;
             }
@@ -198,7 +205,9 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
             catch (Exception error) when (IsAway(error))
             {
                 if (!isAway)
-                    options.Say($"The coordinator does not answer ({error.Message.Split('\n')[0]}); trying until it does.");
+                    options.Say(
+                        $"The coordinator does not answer ({error.Message.Split('\n')[0]}); trying until it does."
+                    );
                 isAway = true;
                 await Task.Delay(options.Poll, options.Clock, stop).ConfigureAwait(false);
             }

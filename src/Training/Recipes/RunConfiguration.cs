@@ -56,7 +56,11 @@ internal sealed record RunConfiguration(string About, Recipe Training, NetworkOp
         }
     }
 
-    private static RunConfiguration Parse(string source, string json)
+    /// <summary>Reads a recipe.</summary>
+    /// <param name="source">What to call it in an error.</param>
+    /// <param name="json">Its text.</param>
+    /// <exception cref="UserException">It is none.</exception>
+    public static RunConfiguration Parse(string source, string json)
     {
         try
         {

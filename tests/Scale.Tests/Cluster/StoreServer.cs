@@ -18,7 +18,8 @@ internal sealed class StoreServer : IDisposable
     public string Address { get; }
 
     /// <summary>Starts a server; skips the test where it is not installed.</summary>
-    public static Task<StoreServer> Start(string kind, string folder) => kind == "redis" ? Redis(folder) : Postgres(folder);
+    public static Task<StoreServer> Start(string kind, string folder) =>
+        kind == "redis" ? Redis(folder) : Postgres(folder);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -32,7 +33,10 @@ internal sealed class StoreServer : IDisposable
 
     private static async Task<StoreServer> Redis(string folder)
     {
-        Assert.SkipUnless(Run.IsInstalled("redis-server"), "redis-server is not installed (apt-get install redis-server)");
+        Assert.SkipUnless(
+            Run.IsInstalled("redis-server"),
+            "redis-server is not installed (apt-get install redis-server)"
+        );
         var (port, _) = TestJob.FreePorts();
         var process = Start(
             "redis-server",
@@ -66,7 +70,18 @@ internal sealed class StoreServer : IDisposable
             Assert.Equal(0, Run.Command("chown", ["-R", "postgres", folder]).ExitCode);
         }
 
-        string[] initialize = [.. user, Path.Combine(programs[^1], "initdb"), "-D", data, "-A", "trust", "-U", "test"];
+        string[] initialize =
+        [
+            .. user,
+            Path.Combine(programs[^1], "initdb"),
+            "-D",
+            data,
+            "-A",
+            "trust",
+            "-U",
+            "test",
+            "--no-sync",
+        ];
         var made = Run.Command(initialize[0], initialize[1..], folder);
         Assert.True(made.ExitCode == 0, made.Error);
         string[] serve =
@@ -81,6 +96,8 @@ internal sealed class StoreServer : IDisposable
             data,
             "-c",
             "listen_addresses=127.0.0.1",
+            "-c",
+            "fsync=off",
         ];
         var process = Start(serve[0], serve[1..]);
         await Until(async () =>

@@ -38,8 +38,7 @@ public class StoreTests
             var segment = later.Client.GetGrain<ISegmentGrain>(Segments.KeyOf(held.Job, held.Run, held.Index));
             Assert.True(await segment.Release(held.Index, held.Epoch)); // a lease outlives the process that gave it
             JobProgress progress;
-            do
-                progress = await grain.Progress();
+            do progress = await grain.Progress();
             while (!progress.IsFinished);
             Assert.Equal((40, 0), (progress.Done, progress.SetAside));
             Assert.Empty(await later.Client.GetGrain<IDirectoryGrain>(0).Jobs());
@@ -53,7 +52,10 @@ public class StoreTests
     {
         var (port, _) = TestJob.FreePorts();
         var error = await Assert.ThrowsAsync<TorchBridge.Scale.Contract.ScaleException>(() =>
-            ClusterNode.Coordinate(ClusterAddress.Parse($"postgres://nobody@127.0.0.1:{port}/none"), stop: TestContext.Current.CancellationToken)
+            ClusterNode.Coordinate(
+                ClusterAddress.Parse($"postgres://nobody@127.0.0.1:{port}/none"),
+                stop: TestContext.Current.CancellationToken
+            )
         );
         Assert.Contains("cannot be reached", error.Message, StringComparison.Ordinal);
     }

@@ -29,16 +29,11 @@ public class ResultFolderTests
     public void What_fails_leaves_nothing()
     {
         using var folder = new TempFolder();
-        Assert.Throws<InvalidOperationException>(() =>
-            OnceFile.Write(
-                folder["a"],
-                stream =>
-                {
-                    stream.WriteByte(1);
-                    throw new InvalidOperationException();
-                }
-            )
-        );
+        Assert.Throws<InvalidOperationException>(() => OnceFile.Write(folder["a"], stream =>
+            {
+                stream.WriteByte(1);
+                throw new InvalidOperationException();
+            }));
         Assert.Empty(folder.Files);
     }
 

@@ -95,7 +95,9 @@ public class FaultTests
         using var job = new TestJob(200);
         var (node, cluster) = await Coordinate();
         await using var _ = node;
-        var workers = await Task.WhenAll(Enumerable.Range(0, count).Select(i => WorkerProgram.Worker(cluster, $"w{i}")));
+        var workers = await Task.WhenAll(
+            Enumerable.Range(0, count).Select(i => WorkerProgram.Worker(cluster, $"w{i}"))
+        );
         Assert.Equal(200, (await job.Run(node, runner: null)).Done);
         foreach (var worker in workers)
             worker.Dispose();
@@ -160,11 +162,16 @@ public class FaultTests
                         stream.Flush();
                     }
                 });
-            await using var node = await ClusterNode.Coordinate(ClusterAddress.Embedded, stop: TestContext.Current.CancellationToken);
+            await using var node = await ClusterNode.Coordinate(
+                ClusterAddress.Embedded,
+                stop: TestContext.Current.CancellationToken
+            );
             await using var runner = new DirectRunner();
             var ended = await job.Run(node, runner);
             Assert.Equal((0, 3), (ended.Done, ended.SetAside));
-            Assert.All(ended.Errors, error => Assert.Contains("space", error.Error, StringComparison.OrdinalIgnoreCase));
+            Assert.All(ended.Errors, error =>
+                Assert.Contains("space", error.Error, StringComparison.OrdinalIgnoreCase)
+            );
             Assert.Equal(["filler.tmp"], Directory.EnumerateFiles(job.Results.Path).Select(Path.GetFileName));
 
             File.Delete(filler);

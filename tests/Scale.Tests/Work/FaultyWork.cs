@@ -44,15 +44,13 @@ internal sealed class FaultyWork : IWork
     }
 
     /// <summary>Opens a job's folder.</summary>
-    public static (IWork Work, ResultFolder Results) Open(string folder) =>
-        (new FaultyWork(folder), ResultsOf(folder));
+    public static (IWork Work, ResultFolder Results) Open(string folder) => (new FaultyWork(folder), ResultsOf(folder));
 
     /// <summary>Where a job's results are.</summary>
     public static ResultFolder ResultsOf(string folder) => new(Path.Combine(folder, "results"));
 
     /// <summary>Asks for a fault.</summary>
-    public static void Ask(string folder, int index, string fault) =>
-        File.WriteAllText(FaultOf(folder, index), fault);
+    public static void Ask(string folder, int index, string fault) => File.WriteAllText(FaultOf(folder, index), fault);
 
     /// <inheritdoc/>
     public WorkItem Item(int index) =>

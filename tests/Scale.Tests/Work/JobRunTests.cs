@@ -11,7 +11,10 @@ public class JobRunTests
     {
         // More than two segments.
         using var job = new TestJob((2 * Segments.Size) + 10);
-        await using var node = await ClusterNode.Coordinate(ClusterAddress.Embedded, stop: TestContext.Current.CancellationToken);
+        await using var node = await ClusterNode.Coordinate(
+            ClusterAddress.Embedded,
+            stop: TestContext.Current.CancellationToken
+        );
         await using var runner = new DirectRunner();
         var seen = new List<JobProgress>();
         var ended = await job.Run(node, runner, slots: 4, seen.Add);
@@ -32,7 +35,10 @@ public class JobRunTests
     {
         using var job = new TestJob(30);
         job.Ask(11, "error");
-        await using var node = await ClusterNode.Coordinate(ClusterAddress.Embedded, stop: TestContext.Current.CancellationToken);
+        await using var node = await ClusterNode.Coordinate(
+            ClusterAddress.Embedded,
+            stop: TestContext.Current.CancellationToken
+        );
         await using var runner = new DirectRunner();
         var ended = await job.Run(node, runner);
         Assert.Equal((29, 1), (ended.Done, ended.SetAside));
@@ -51,7 +57,10 @@ public class JobRunTests
     public async Task A_job_that_runs_is_joined_and_other_terms_are_refused()
     {
         using var job = new TestJob(5);
-        await using var node = await ClusterNode.Coordinate(ClusterAddress.Embedded, stop: TestContext.Current.CancellationToken);
+        await using var node = await ClusterNode.Coordinate(
+            ClusterAddress.Embedded,
+            stop: TestContext.Current.CancellationToken
+        );
         var grain = node.Client.GetGrain<IJobGrain>(job.Key);
         await grain.Submit(job.Ticket);
         var lease = Assert.Single((await grain.Lease("a", 1)).Leases);
@@ -70,7 +79,12 @@ public class JobRunTests
         using var job = new TestJob(2);
         await using var runner = new DirectRunner();
         ItemLease lease;
-        await using (var lost = await ClusterNode.Coordinate(ClusterAddress.Embedded, stop: TestContext.Current.CancellationToken))
+        await using (
+            var lost = await ClusterNode.Coordinate(
+                ClusterAddress.Embedded,
+                stop: TestContext.Current.CancellationToken
+            )
+        )
         {
             var grain = lost.Client.GetGrain<IJobGrain>(job.Key);
             await grain.Submit(job.Ticket);
@@ -78,7 +92,10 @@ public class JobRunTests
         }
 
         // The books were in memory, and are gone with their process: the new ones begin with the same epochs.
-        await using var node = await ClusterNode.Coordinate(ClusterAddress.Embedded, stop: TestContext.Current.CancellationToken);
+        await using var node = await ClusterNode.Coordinate(
+            ClusterAddress.Embedded,
+            stop: TestContext.Current.CancellationToken
+        );
         var again = node.Client.GetGrain<IJobGrain>(job.Key);
         await again.Submit(job.Ticket);
         var next = (await again.Lease("b", 1)).Leases[0];

@@ -72,10 +72,7 @@ internal sealed class WorkerProgram : IDisposable
 
     /// <summary>SIGSTOP, and SIGCONT.</summary>
     public void Signal(string name) =>
-        Assert.Equal(
-            0,
-            Run.Command("kill", [$"-{name}", process.Id.ToString(CultureInfo.InvariantCulture)]).ExitCode
-        );
+        Assert.Equal(0, Run.Command("kill", [$"-{name}", process.Id.ToString(CultureInfo.InvariantCulture)]).ExitCode);
 
     /// <inheritdoc/>
     public void Dispose()
