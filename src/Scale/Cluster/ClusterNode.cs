@@ -36,6 +36,7 @@ internal sealed class ClusterNode : IAsyncDisposable
     private const string Name = "torchbridge";
     private const string Invariant = "Npgsql";
     private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan StopTime = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LookForGateways = TimeSpan.FromSeconds(2);
     private readonly IHost host;
 
@@ -125,8 +126,18 @@ internal sealed class ClusterNode : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        using var limit = new CancellationTokenSource(StopTime);
         using (host)
-            await host.StopAsync().ConfigureAwait(false);
+        {
+            try
+            {
+                await host.StopAsync(limit.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                // Nobody answers to the farewell: the process leaves without it.
+            }
+        }
     }
 
     private static async Task<ClusterNode> Start(

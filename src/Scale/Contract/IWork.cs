@@ -18,6 +18,9 @@ internal interface IWork : IDisposable
     /// <returns>Facts of the result for its receipt.</returns>
     ResultFacts Do(WorkItem item, Stream output, CancellationToken stop);
 
+    /// <summary>Whether an item leaves traces in its process that another one must not find.</summary>
+    bool NeedsFreshProcess => false;
+
     /// <summary>Removes what an item needed on its way, once its result is published.</summary>
     void Forget(WorkItem item) { }
 }

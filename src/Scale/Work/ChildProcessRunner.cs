@@ -11,8 +11,7 @@ namespace TorchBridge.Scale.Work;
 
 /// <summary>Does each item in a child process.</summary>
 /// <param name="start">How a child is started; its input and output are taken.</param>
-/// <param name="itemsOfAChild">After so many items a child is replaced by a new one.</param>
-internal sealed class ChildProcessRunner(Func<ProcessStartInfo> start, int itemsOfAChild) : IItemRunner
+internal sealed class ChildProcessRunner(Func<ProcessStartInfo> start) : IItemRunner
 {
     private readonly ConcurrentBag<Child> idle = [];
 
@@ -31,7 +30,7 @@ internal sealed class ChildProcessRunner(Func<ProcessStartInfo> start, int items
             var reply = await child.Ask(new ItemRequest(lease.Folder, lease.Index), stop).ConfigureAwait(false);
             if (reply is null)
                 return await child.Death().ConfigureAwait(false);
-            isReusable = child.Items < itemsOfAChild;
+            isReusable = !reply.IsSpent;
             return reply.Error;
         }
         finally
@@ -67,13 +66,10 @@ internal sealed class ChildProcessRunner(Func<ProcessStartInfo> start, int items
             reading = KeepErrors();
         }
 
-        public int Items { get; private set; }
-
         public bool HasExited => process.HasExited;
 
         public async Task<ItemReply?> Ask(ItemRequest request, CancellationToken stop)
         {
-            Items++;
             try
             {
                 await process.StandardInput.WriteLineAsync(JsonSerializer.Serialize(request)).ConfigureAwait(false);
@@ -150,4 +146,5 @@ internal sealed record ItemRequest(string Folder, int Index);
 
 /// <summary>What it answers.</summary>
 /// <param name="Error">What went wrong; null where the result is published.</param>
-internal sealed record ItemReply(string? Error);
+/// <param name="IsSpent">Whether the child must do no other item.</param>
+internal sealed record ItemReply(string? Error, bool IsSpent);

@@ -31,7 +31,16 @@ internal static class JobRun
     )
     {
         var grain = client.GetGrain<IJobGrain>(job);
-        await grain.Submit(ticket).ConfigureAwait(false);
+        try
+        {
+            await grain.Submit(ticket).ConfigureAwait(false);
+        }
+        catch (InvalidOperationException error)
+        {
+            throw new ScaleException(error.Message, error);
+        }
+
+        using var metrics = new JobMetrics(job);
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var working = runner is null
             ? Task.CompletedTask
@@ -40,17 +49,17 @@ internal static class JobRun
         {
             while (true)
             {
-                var now = await grain.Progress().ConfigureAwait(false);
-                progress(now);
-                if (now.IsFinished)
-                    return now;
+                if (await Look(grain).ConfigureAwait(false) is { } now)
+                {
+                    metrics.Set(now);
+                    progress(now);
+                    if (now.IsFinished)
+                        return now;
+                }
+
                 var pause = Task.Delay(worker.Poll, worker.Clock, stop);
-                if (runner is null)
-                    await pause.ConfigureAwait(false);
-                else if (
-                    await Task.WhenAny(working, pause).ConfigureAwait(false) == working
-                    && !working.IsCompletedSuccessfully
-                )
+                await Task.WhenAny(working.IsCompletedSuccessfully ? pause : working, pause).ConfigureAwait(false);
+                if (working.IsFaulted)
                     await working.ConfigureAwait(false);
                 stop.ThrowIfCancellationRequested();
             }
@@ -59,6 +68,19 @@ internal static class JobRun
         {
             await over.CancelAsync().ConfigureAwait(false);
             await working.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>How far the job is; null where nobody can say now, because the store is away.</summary>
+    private static async Task<JobProgress?> Look(IJobGrain grain)
+    {
+        try
+        {
+            return await grain.Progress().ConfigureAwait(false);
+        }
+        catch (Exception error) when (Worker.IsAway(error))
+        {
+            return null;
         }
     }
 }

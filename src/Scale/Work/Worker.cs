@@ -120,7 +120,7 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
         var renewing = Renew(segment, lease, lost, over.Token);
         try
         {
-            var error = await runner.Run(lease, lost.Token).ConfigureAwait(false);
+            var error = await Attempt(lease, lost.Token).ConfigureAwait(false);
             await over.CancelAsync().ConfigureAwait(false);
             var counts = error is null
                 ? await Insist(() => segment.Complete(lease.Index, lease.Epoch), stop).ConfigureAwait(false)
@@ -145,6 +145,19 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
         {
             await over.CancelAsync().ConfigureAwait(false);
             await renewing.ConfigureAwait(false);
+        }
+    }
+
+    private async Task<string?> Attempt(ItemLease lease, CancellationToken stop)
+    {
+        try
+        {
+            return await runner.Run(lease, stop).ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is not OperationCanceledException)
+        {
+            // No child can be started, say: that is this attempt's failure, and not the worker's end.
+            return error.Message;
         }
     }
 
@@ -215,7 +228,7 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
     }
 
     /// <summary>Whether a call failed because the coordinator or its store is away, or has just moved.</summary>
-    private static bool IsAway(Exception error) =>
+    public static bool IsAway(Exception error) =>
         error is Orleans.Runtime.OrleansException or TimeoutException or IOException
         || error is ObjectDisposedException
         || error.GetType().Namespace is { } space

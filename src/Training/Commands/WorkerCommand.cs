@@ -84,8 +84,7 @@ internal static class WorkerCommand
         var node = await ClusterNode.Connect(address, certificate, Say, stop).ConfigureAwait(false);
         await using (node.ConfigureAwait(false))
         {
-            // Which kind of job comes is not known: a child that trains must not be used twice.
-            var runner = ChildProgram.Runner(isReused: false);
+            var runner = ChildProgram.Runner();
             await using (runner.ConfigureAwait(false))
             {
                 Say(FormattableString.Invariant($"{WorkerOptions.DefaultName} works, {slots} items at a time."));

@@ -31,9 +31,8 @@ internal static class ChildProgram
         return start;
     }
 
-    /// <summary>Does items in such children. One that trains is replaced after each: another trial must not find what
-    /// one has left in libtorch. One that scores is kept: it has loaded the model.</summary>
-    public static ChildProcessRunner Runner(bool isReused) => new(() => Start(ServeItems), isReused ? int.MaxValue : 1);
+    /// <summary>Does items in such children.</summary>
+    public static ChildProcessRunner Runner() => new(() => Start(ServeItems));
 
     /// <summary>The child's side.</summary>
     public static void Serve()

@@ -1,4 +1,6 @@
 using System.Globalization;
+using OpenTelemetry;
+using OpenTelemetry.Metrics;
 using Spectre.Console;
 using TorchBridge.Scale.Cluster;
 using TorchBridge.Scale.Contract;
@@ -41,8 +43,7 @@ internal static class JobRunner
             if (done < work.Count)
             {
                 Directory.CreateDirectory(results.Path);
-                var isReused = work is ScoringWork;
-                var ended = Share(console, folder, work.Count, isReused, shared, finished, stop)
+                var ended = Share(console, folder, work.Count, shared, finished, stop)
                     .GetAwaiter()
                     .GetResult();
                 results.RemoveLeftovers();
@@ -72,17 +73,20 @@ internal static class JobRunner
         IAnsiConsole console,
         string folder,
         int count,
-        bool isReused,
         SharedRun shared,
         Action? finished,
         CancellationToken stop
     )
     {
         var full = Path.GetFullPath(folder);
+        // Where OpenTelemetry's own variable names a collector.
+        using var reporting = string.IsNullOrEmpty(Environment.GetEnvironmentVariable("OTEL_EXPORTER_OTLP_ENDPOINT"))
+            ? null
+            : Sdk.CreateMeterProviderBuilder().AddMeter(JobMetrics.Name).AddOtlpExporter().Build();
         var node = await ClusterNode.Coordinate(shared.Cluster, shared.Coordinator, stop).ConfigureAwait(false);
         await using (node.ConfigureAwait(false))
         {
-            var runner = shared.Parallel > 0 ? ChildProgram.Runner(isReused) : null;
+            var runner = shared.Parallel > 0 ? ChildProgram.Runner() : null;
             var ticket = new JobTicket
             {
                 Folder = full,

@@ -1,6 +1,7 @@
 // A manifest is what sha256sum writes: a line a picture, 64 hexadecimal digits, two spaces (or a space and an asterisk),
 // the path. Its order is the order of the results. A plain list of paths becomes one: each file is read once, when the
 // job is made, so that a picture that changes afterwards is seen. A file that cannot be read then has zeros for a hash.
+using System.Buffers;
 using System.Text;
 using TorchBridge.Inference.Pictures;
 using TorchBridge.Scale.Contract;
@@ -22,6 +23,7 @@ internal sealed class Manifest
     /// <summary>The largest file: it is held in memory.</summary>
     private const long MostBytes = 1L << 30;
 
+    private static readonly SearchValues<byte> Digits = SearchValues.Create("0123456789abcdef"u8);
     private readonly byte[] text;
     private readonly int[] ends;
 
@@ -156,5 +158,5 @@ internal sealed class Manifest
         }
     }
 
-    private static bool IsHash(ReadOnlySpan<byte> digits) => !digits.ContainsAnyExcept("0123456789abcdef"u8);
+    private static bool IsHash(ReadOnlySpan<byte> digits) => !digits.ContainsAnyExcept(Digits);
 }

@@ -123,12 +123,12 @@ internal static class ShardFile
             {
                 using var group = reader.OpenRowGroupReader(number);
                 var count = checked((int)group.RowCount);
-                var (indices, paths, hashes) = (new long[count], new string[count], new string[count]);
+                var (indices, paths, hashes) = (new long[count], new string?[count], new string?[count]);
                 await group.ReadAsync(Index, indices.AsMemory()).ConfigureAwait(false);
                 await group.ReadAsync(Path, paths.AsMemory()).ConfigureAwait(false);
                 await group.ReadAsync(Sha256, hashes.AsMemory()).ConfigureAwait(false);
                 for (var row = 0; row < count; row++)
-                    rows.Add(Beginning(indices[row], paths[row], hashes[row]));
+                    rows.Add(Beginning(indices[row], paths[row] ?? "", hashes[row] ?? ""));
             }
         }
 

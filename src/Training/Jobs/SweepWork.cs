@@ -32,6 +32,9 @@ internal sealed class SweepWork(string folder, SweepJob job) : IWork
     /// <inheritdoc/>
     public int Count => job.Trials.Count;
 
+    /// <summary>Another trial must not find what one has left in libtorch.</summary>
+    public bool NeedsFreshProcess => true;
+
     /// <inheritdoc/>
     public WorkItem Item(int index)
     {

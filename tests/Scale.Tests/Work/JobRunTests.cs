@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using TorchBridge.Scale.Cluster;
 using TorchBridge.Scale.Grains;
 using TorchBridge.Scale.Work;
@@ -17,9 +18,33 @@ public class JobRunTests
         );
         await using var runner = new DirectRunner();
         var seen = new List<JobProgress>();
-        var ended = await job.Run(node, runner, slots: 4, seen.Add);
+        var states = new HashSet<string>();
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = (instrument, listening) =>
+            {
+                if (instrument.Meter.Name == JobMetrics.Name)
+                    listening.EnableMeasurementEvents(instrument);
+            },
+        };
+        listener.SetMeasurementEventCallback<int>(
+            (_, count, tags, _) =>
+            {
+                foreach (var tag in tags)
+                    if (tag.Key == "state")
+                        states.Add($"{tag.Value} {count}");
+            }
+        );
+        listener.Start();
+        var ended = await job.Run(node, runner, slots: 4, progress =>
+        {
+            seen.Add(progress);
+            listener.RecordObservableInstruments();
+        });
         Assert.Equal((job.Count, job.Count, 0), (ended.Count, ended.Done, ended.SetAside));
         Assert.Equal(job.Count, runner.Items);
+        Assert.Contains($"done {job.Count}", states);
+        Assert.Contains("pending 0", states);
         Assert.Equal(seen.Select(progress => progress.Done).Order(), seen.Select(progress => progress.Done));
         job.IsWhole();
         Assert.Empty(await node.Client.GetGrain<IDirectoryGrain>(0).Jobs());

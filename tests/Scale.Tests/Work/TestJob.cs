@@ -31,6 +31,9 @@ internal sealed class TestJob : IDisposable
     /// <summary>Its items.</summary>
     public int Count { get; }
 
+    /// <summary>Failed attempts after which an item is set aside.</summary>
+    public int MostAttempts { get; init; } = 3;
+
     /// <summary>Its key.</summary>
     public string Key => JobRun.KeyOf(Path, "test");
 
@@ -41,7 +44,7 @@ internal sealed class TestJob : IDisposable
             Folder = Path,
             Count = Count,
             LeaseDuration = LeaseDuration,
-            MostAttempts = 3,
+            MostAttempts = MostAttempts,
             Program = WorkerProcess.Version,
         };
 

@@ -53,7 +53,7 @@ internal static class WorkerProcess
         }
 
         await using var connection = await ClusterNode.Connect(address, stop: stop.Token);
-        await using var runner = new ChildProcessRunner(() => Child(program), int.MaxValue);
+        await using var runner = new ChildProcessRunner(() => Child(program));
         Console.WriteLine("ready");
         var worker = new Worker(
             connection.Client,
