@@ -64,7 +64,9 @@ internal static class ItemServer
                 }
 
                 Volatile.Write(ref isBusy, 0);
-                output.WriteLine(JsonSerializer.Serialize(new ItemReply(error, opened?.Work.NeedsFreshProcess ?? false)));
+                output.WriteLine(
+                    JsonSerializer.Serialize(new ItemReply(error, opened?.Work.NeedsFreshProcess ?? false))
+                );
                 output.Flush();
             }
         }

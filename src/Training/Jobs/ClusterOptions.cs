@@ -58,6 +58,9 @@ internal sealed class ClusterOptions
     public SharedRun Read(ParseResult parsed)
     {
         var address = parsed.GetValue(cluster) is { } text ? ClusterAddress.Parse(text) : ClusterAddress.Embedded;
+        var slots = parallel.Whole(parsed) ?? (address.Kind == ClusterKind.Embedded ? Environment.ProcessorCount : 0);
+        if (slots == 0 && address.Kind == ClusterKind.Embedded)
+            throw new UserException("--parallel is 0, and without --cluster nobody else works: give at least 1.");
         var (ip, port) = Listen(parsed.GetValue(listen)!);
         return new SharedRun(
             address,
@@ -69,7 +72,7 @@ internal sealed class ClusterOptions
             },
             TimeSpan.FromSeconds(lease.Whole(parsed) ?? 60),
             attempts.Read(parsed),
-            parallel.Whole(parsed) ?? (address.Kind == ClusterKind.Embedded ? Environment.ProcessorCount : 0)
+            slots
         );
     }
 

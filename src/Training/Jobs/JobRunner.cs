@@ -43,9 +43,7 @@ internal static class JobRunner
             if (done < work.Count)
             {
                 Directory.CreateDirectory(results.Path);
-                var ended = Share(console, folder, work.Count, shared, finished, stop)
-                    .GetAwaiter()
-                    .GetResult();
+                var ended = Share(console, folder, work.Count, shared, finished, stop).GetAwaiter().GetResult();
                 results.RemoveLeftovers();
                 if (ended.SetAside > 0)
                     return Told(console, ended, shared);

@@ -17,6 +17,9 @@ internal static class ShardFile
     private static readonly DataField<float?> Probability = new("probability");
     private static readonly DataField<string> Error = new("error");
 
+    // A field can be read, too, only once it is in a schema.
+    private static readonly ParquetSchema Schema = new(Index, Path, Sha256, Label, Probability, Error);
+
     /// <summary>Ending of such files.</summary>
     public static string EndingOf(ResultFormat format) => format == ResultFormat.Csv ? "csv" : "parquet";
 
@@ -94,9 +97,7 @@ internal static class ShardFile
 
     private static async Task WriteParquetAsync(IReadOnlyList<ScoredRow> rows, MemoryStream memory)
     {
-        var writer = await ParquetWriter
-            .CreateAsync(new ParquetSchema(Index, Path, Sha256, Label, Probability, Error), memory)
-            .ConfigureAwait(false);
+        var writer = await ParquetWriter.CreateAsync(Schema, memory).ConfigureAwait(false);
         await using (writer.ConfigureAwait(false))
         {
             using var group = writer.CreateRowGroup();
