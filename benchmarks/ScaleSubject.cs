@@ -110,6 +110,9 @@ internal static class ScaleSubject
         while (!work.Wait(100))
             look?.Invoke();
         var taken = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        Console.Error.WriteLine(
+            string.Create(CultureInfo.InvariantCulture, $"{job}: {count} items, {workers} x {slots} slots, {taken:F2} s")
+        );
         var progress = grain.Progress().GetAwaiter().GetResult();
         return progress.Done == count
             ? taken
