@@ -111,7 +111,10 @@ internal static class ScaleSubject
             look?.Invoke();
         var taken = Stopwatch.GetElapsedTime(started).TotalSeconds;
         Console.Error.WriteLine(
-            string.Create(CultureInfo.InvariantCulture, $"{job}: {count} items, {workers} x {slots} slots, {taken:F2} s")
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{job}: {count} items, {workers} x {slots} slots, {taken:F2} s"
+            )
         );
         var progress = grain.Progress().GetAwaiter().GetResult();
         return progress.Done == count

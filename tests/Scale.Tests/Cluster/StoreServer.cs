@@ -11,8 +11,14 @@ namespace TorchBridge.Scale.Tests.Cluster;
 internal sealed class StoreServer : IDisposable
 {
     private readonly Process process;
+    private readonly string? idFile;
 
-    private StoreServer(Process process, string address) => (this.process, Address) = (process, address);
+    /// <param name="process">What was started.</param>
+    /// <param name="address">What <c>--cluster</c> takes.</param>
+    /// <param name="idFile">Whose first line is the server's own number, where it is a child of what was started, which
+    /// passes no signals on.</param>
+    private StoreServer(Process process, string address, string? idFile = null) =>
+        (this.process, Address, this.idFile) = (process, address, idFile);
 
     /// <summary>What <c>--cluster</c> takes.</summary>
     public string Address { get; }
@@ -25,8 +31,8 @@ internal sealed class StoreServer : IDisposable
     public void Dispose()
     {
         // SIGINT: PostgreSQL's fast shutdown, which ends its own children too.
-        if (!process.HasExited)
-            Run.Command("kill", ["-INT", process.Id.ToString(CultureInfo.InvariantCulture)]);
+        var id = idFile is null ? process.Id.ToString(CultureInfo.InvariantCulture) : File.ReadLines(idFile).First();
+        Run.Command("kill", ["-INT", id]);
         process.WaitForExit();
         process.Dispose();
     }
@@ -107,7 +113,11 @@ internal sealed class StoreServer : IDisposable
             );
             await connection.OpenAsync();
         });
-        return new StoreServer(process, $"postgres://test@127.0.0.1:{port}/postgres");
+        return new StoreServer(
+            process,
+            $"postgres://test@127.0.0.1:{port}/postgres",
+            Path.Combine(data, "postmaster.pid")
+        );
     }
 
     private static Process Start(string program, string[] arguments)
