@@ -147,7 +147,17 @@ internal sealed class ClusterNode : IAsyncDisposable
     )
     {
         if (address.Kind == ClusterKind.Postgres)
-            await PostgresSchema.Ensure(address.Store, stop).ConfigureAwait(false);
+        {
+            try
+            {
+                await PostgresSchema.Ensure(address.Store, stop).ConfigureAwait(false);
+            }
+            catch (Npgsql.NpgsqlException error)
+            {
+                throw Unreachable(error);
+            }
+        }
+
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Logging.ClearProviders();
         configure(builder);
@@ -161,7 +171,7 @@ internal sealed class ClusterNode : IAsyncDisposable
         {
             host.Dispose();
             if (error is RedisException or Npgsql.NpgsqlException)
-                throw new ScaleException($"The store of the cluster cannot be reached: {FirstLine(error)}", error);
+                throw Unreachable(error);
             throw;
         }
     }
@@ -228,6 +238,9 @@ internal sealed class ClusterNode : IAsyncDisposable
             AggregateException several => several.InnerExceptions.Any(IsPortTaken),
             _ => IsPortTaken(error.InnerException),
         };
+
+    private static ScaleException Unreachable(Exception error) =>
+        new($"The store of the cluster cannot be reached: {FirstLine(error)}.", error);
 
     private static string FirstLine(Exception error) => error.Message.Split('\n')[0].TrimEnd('.', '\r');
 }
