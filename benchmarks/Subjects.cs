@@ -17,6 +17,7 @@ internal static class Subjects
             ["serving"] = ServingSubject.Run,
             ["photos"] = PhotosSubject.Run,
             ["many-photos"] = PhotosSubject.RunMany,
+            ["scale"] = ScaleSubject.Run,
         };
 
     /// <summary>Peers that are measured in a process of their own.</summary>

@@ -64,6 +64,11 @@ internal static class Program
         root.Subcommands.Add(LabCommand.Build());
         root.Subcommands.Add(AblateCommand.Build());
         root.Subcommands.Add(AblateCommand.BuildRun());
+        root.Subcommands.Add(ScoreCommand.Build());
+        root.Subcommands.Add(SweepCommand.Build());
+        root.Subcommands.Add(WorkerCommand.Build());
+        root.Subcommands.Add(WorkerCommand.BuildServe());
+        root.Subcommands.Add(VerifyCommand.Build());
         root.Subcommands.Add(OperatorsCommand.Build());
         GroupedHelp.Use(root);
         return root;

@@ -65,12 +65,14 @@ internal static class AblationRun
     /// <summary>Trains and evaluates.</summary>
     /// <param name="request">What decides the run.</param>
     /// <param name="stop">Ends it between two steps.</param>
+    /// <param name="checkpointPath">Where a checkpoint is written after each epoch, and looked for at the beginning: the
+    /// run goes on from it, to the same bits. Null for none.</param>
     /// <returns>The figures of the weights that training kept; a run that diverges has the accuracy of guessing, and
     /// is marked.</returns>
     /// <exception cref="UserException">The data is not there, or its pictures are not those that were asked
     /// for.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static RunResult Do(RunRequest request, CancellationToken stop)
+    public static RunResult Do(RunRequest request, CancellationToken stop, string? checkpointPath = null)
     {
         var started = System.Diagnostics.Stopwatch.GetTimestamp();
         // One thread: sums are then in one order, however many runs share the machine.
@@ -97,7 +99,8 @@ internal static class AblationRun
         TrainingResult training;
         try
         {
-            training = new Trainer(model, new SilentObserver()).Train(data, stop: stop);
+            using var resumed = checkpointPath is null ? null : Unfinished(checkpointPath, model.Settings);
+            training = new Trainer(model, new SilentObserver(), checkpointPath).Train(data, resumed, stop);
             stop.ThrowIfCancellationRequested();
         }
         catch (TrainingDivergedException)
@@ -120,6 +123,29 @@ internal static class AblationRun
         );
 
         double Seconds() => System.Diagnostics.Stopwatch.GetElapsedTime(started).TotalSeconds;
+    }
+
+    /// <summary>The checkpoint of a run that was begun before; null where there is none, or where it is broken: then the
+    /// run begins anew.</summary>
+    private static Checkpoint? Unfinished(string path, ModelSettings settings)
+    {
+        if (!File.Exists(path))
+            return null;
+        Checkpoint? checkpoint = null;
+        try
+        {
+            checkpoint = Checkpoint.Read(path);
+            // It is named by a hash of the request: other settings were put there by hand.
+            if (checkpoint.Settings.RunId == settings.RunId)
+                return checkpoint;
+        }
+        catch (UserException)
+        {
+            // broken
+        }
+
+        checkpoint?.Dispose();
+        return null;
     }
 
     /// <summary>

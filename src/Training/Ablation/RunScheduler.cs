@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Threading.Channels;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Commands;
+using TorchBridge.Training.Jobs;
 
 namespace TorchBridge.Training.Ablation;
 
@@ -118,26 +119,10 @@ internal sealed class ProcessScheduler(int parallel) : IRunScheduler
         string requestFile = Path.Combine(folder, $"{request.Key}.request.json"),
             resultFile = Path.Combine(folder, $"{request.Key}.result.json");
         await File.WriteAllTextAsync(requestFile, Json.Text(request), stop).ConfigureAwait(false);
-        var program = typeof(ProcessScheduler).Assembly.Location;
-        var start = new ProcessStartInfo(Environment.ProcessPath!)
-        {
-            RedirectStandardError = true,
-            RedirectStandardOutput = true,
-            // Held open, and closed by the system when this process ends.
-            RedirectStandardInput = true,
-        };
-        // The program may have been started by its own executable, by `dotnet`, or live in a test's process.
-        if (Environment.ProcessPath != Path.ChangeExtension(program, OperatingSystem.IsWindows() ? ".exe" : null))
-        {
-            start.FileName = "dotnet";
-            start.ArgumentList.Add(program);
-        }
-
-        foreach (var argument in (string[])[Command, requestFile, resultFile])
-            start.ArgumentList.Add(argument);
-        // Several processes of one thread each: bound, all of them would share the first core.
-        start.Environment["OMP_PROC_BIND"] = "false";
-        start.Environment["OMP_NUM_THREADS"] = "1";
+        var start = ChildProgram.Start(Command, requestFile, resultFile);
+        (start.RedirectStandardError, start.RedirectStandardOutput) = (true, true);
+        // Held open, and closed by the system when this process ends.
+        start.RedirectStandardInput = true;
         using var process = Process.Start(start) ?? throw new UserException($"{start.FileName} could not be started");
         var (output, errors) = (
             process.StandardOutput.ReadToEndAsync(CancellationToken.None),

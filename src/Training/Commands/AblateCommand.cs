@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Spectre.Console;
 using TorchBridge.Onnx.Files;
+using TorchBridge.Scale.Cluster;
 using TorchBridge.Training.Ablation;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
@@ -40,10 +41,7 @@ internal static class AblateCommand
         {
             Description = "Channels of the first convolution, a multiple of 8; 64 is the full network.",
         };
-        WholeOption parallel = new("--parallel", new AllowedAttribute(1, 256), Environment.ProcessorCount)
-        {
-            Description = "Runs at a time, a process each, of one thread. Default: one a core.",
-        };
+        var sharing = new Jobs.ClusterOptions();
         Option<string[]> only = new("--only")
         {
             Description = "These techniques only, separated by commas: \"dropout,mixup\".",
@@ -79,9 +77,10 @@ internal static class AblateCommand
             epochs,
             pictures,
             width,
-            parallel,
             only,
         };
+        foreach (var option in sharing.All)
+            command.Options.Add(option);
         command.SetAction(
             (parsed, stop) =>
                 CommandRunner.Run(() =>
@@ -106,11 +105,14 @@ internal static class AblateCommand
                             }
                         )
                     ).ToArray();
+                    var shared = sharing.Read(parsed);
                     var ablation = new AblationWork(
                         variants,
                         requests,
                         new RunStore(Path.Combine(parsed.GetValue(folder)!, "runs")),
-                        new ProcessScheduler(parallel.Read(parsed))
+                        shared.Cluster.Kind == ClusterKind.Embedded
+                            ? new ProcessScheduler(Math.Max(1, shared.Parallel))
+                            : new ClusterScheduler(Path.Combine(parsed.GetValue(folder)!, "cluster"), shared)
                     );
                     var about = string.Create(
                         CultureInfo.InvariantCulture,

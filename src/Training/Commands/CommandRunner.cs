@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 using TorchBridge.Onnx.Files;
+using TorchBridge.Scale.Contract;
 using TorchBridge.Training.Artifacts;
 
 namespace TorchBridge.Training.Commands;
@@ -58,7 +59,7 @@ internal static class CommandRunner
         var line = FirstLine(error.Message);
         return error switch
         {
-            UserException => error.Message,
+            UserException or ScaleException => error.Message,
             OutOfMemoryException or InsufficientMemoryException => NoMemory(line),
             // libtorch's allocator: "DefaultCPUAllocator: can't allocate memory: you tried to allocate ..."
             ExternalException when line.Contains("alloc", StringComparison.OrdinalIgnoreCase) => NoMemory(line),

@@ -20,11 +20,25 @@ internal static partial class PackageCommand
         {
             Description =
                 "triton: a model repository. kserve: and an InferenceService. docker: and a Dockerfile "
-                + "of our own server. kubernetes: and a Deployment.",
+                + "of our own server. kubernetes: and a Deployment. slurm, kubernetes-job: a job of `score` or `sweep` "
+                + "(--job) as a Slurm array or an Indexed Job.",
             Required = true,
-            HelpName = string.Join('|', targets.Keys),
+            HelpName = string.Join('|', targets.Keys.Concat(JobPackager.Targets)),
         };
-        target.AcceptOnlyFromAmong([.. targets.Keys]);
+        target.AcceptOnlyFromAmong([.. targets.Keys, .. JobPackager.Targets]);
+        Option<string?> job = new("--job")
+        {
+            Description =
+                "With slurm and kubernetes-job: the job's folder, made by `score --prepare` or `sweep --prepare`, where the "
+                + "nodes see it.",
+            HelpName = "DIR",
+        };
+        Option<string> claim = new("--claim")
+        {
+            Description = "With kubernetes-job: the volume claim that is mounted where the job's folder is.",
+            DefaultValueFactory = _ => "torchbridge-jobs",
+            HelpName = "NAME",
+        };
         Option<string?> to = new("--to")
         {
             Description = "Folder to write; it must not be there. Default: deploy/TARGET.",
@@ -59,7 +73,7 @@ internal static partial class PackageCommand
             "Write the exported model as others serve it: a Triton model repository with its "
                 + "configuration and labels, and what KServe, Docker or Kubernetes need.\nExample: package "
                 + "--target triton\nExample: package --target kubernetes --image "
-                + "registry.example.org/modern-cnn:1"
+                + "registry.example.org/modern-cnn:1\nExample: package --target slurm --job /shared/scores"
         )
         {
             target,
@@ -68,6 +82,8 @@ internal static partial class PackageCommand
             image,
             storage,
             variant,
+            job,
+            claim,
             outFolder,
         };
         command.SetAction(parsed =>
@@ -94,6 +110,30 @@ internal static partial class PackageCommand
                     written,
                     "a path that a shell takes as it is"
                 );
+                var isJob = JobPackager.Targets.Contains(parsed.GetValue(target));
+                if (isJob != parsed.GetValue(job) is not null)
+                    throw new UserException(
+                        "--target slurm and kubernetes-job need --job, the folder of a job; the other targets package the model "
+                            + "in --out, and take no --job."
+                    );
+                if (isJob)
+                {
+                    var claimed = parsed.GetValue(claim)!;
+                    RecipeOptions.Require(
+                        ServiceName().IsMatch(claimed),
+                        "--claim",
+                        claimed,
+                        "small letters, digits and '-'"
+                    );
+                    var file = JobPackager.Package(
+                        parsed.GetValue(target)!,
+                        parsed.GetValue(job)!,
+                        new DeploymentPlace(written, chosen, container, claimed)
+                    );
+                    AnsiConsole.Console.WriteLine($"  {Path.GetRelativePath(Environment.CurrentDirectory, file)}");
+                    return 0;
+                }
+
                 var folder = new ModelFolder(parsed.GetValue(outFolder)!);
                 FileSet.Recover(folder.Path);
                 if (parsed.GetValue(variant) is { } which)

@@ -64,7 +64,7 @@ internal sealed record RunConfiguration(string About, Recipe Training, NetworkOp
     /// <param name="source">The file, for an error.</param>
     /// <param name="json">Its text.</param>
     /// <exception cref="UserException">It is no recipe.</exception>
-    private static RunConfiguration Parse(string source, string json)
+    public static RunConfiguration Parse(string source, string json)
     {
         try
         {

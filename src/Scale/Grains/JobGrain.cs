@@ -1,0 +1,170 @@
+namespace TorchBridge.Scale.Grains;
+
+/// <summary>A job: which of its segments have work.</summary>
+internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersistentState<StoredJob> stored)
+    : Grain,
+        IJobGrain
+{
+    private const int MostErrors = 100;
+    private SegmentReport?[] finished = [];
+    private int firstOpen;
+
+    /// <inheritdoc/>
+    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        Begin();
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public async Task Submit(JobTicket ticket)
+    {
+        if (stored.State is { Ticket: { } running, Ended: null })
+        {
+            if (running != ticket)
+                throw new InvalidOperationException(
+                    $"The job of {ticket.Folder} runs already, with other terms (leases of {running.LeaseDuration}, "
+                        + $"{running.MostAttempts} attempts, program {running.Program}). Wait for its end, or use the same."
+                );
+        }
+        else
+        {
+            stored.State = new StoredJob { Ticket = ticket, Run = $"{Guid.NewGuid():N}" };
+            await Store();
+            Begin();
+        }
+
+        await Directory.Add(this.GetPrimaryKeyString(), ticket);
+    }
+
+    /// <inheritdoc/>
+    public async Task<LeaseAnswer> Lease(string worker, int most)
+    {
+        if (stored.State is not { Ticket: { } ticket, Run: { } run, Ended: null })
+            return new LeaseAnswer { Leases = [], IsFinished = true };
+        var leases = new List<ItemLease>();
+        var open = false;
+        for (var segment = firstOpen; segment < finished.Length && leases.Count < most; segment++)
+        {
+            if (finished[segment] is not null)
+                continue;
+            var report = await Segment(segment).Lease(Segments.Terms(ticket, segment), worker, most - leases.Count);
+            open |= !Note(segment, report);
+            leases.AddRange(
+                report.Granted.Select(granted => new ItemLease
+                {
+                    Job = this.GetPrimaryKeyString(),
+                    Run = run,
+                    Index = granted.Index,
+                    Epoch = granted.Epoch,
+                    Duration = ticket.LeaseDuration,
+                    Folder = ticket.Folder,
+                })
+            );
+        }
+
+        if (!open && leases.Count == 0)
+            await End();
+        return new LeaseAnswer { Leases = leases, IsFinished = stored.State.Ended is not null };
+    }
+
+    /// <inheritdoc/>
+    public async Task<JobProgress> Progress()
+    {
+        if (stored.State.Ticket is not { } ticket)
+            return new JobProgress();
+        if (stored.State.Ended is { } ended)
+            return ended;
+        var reports = new List<SegmentReport>();
+        for (var segment = 0; segment < finished.Length; segment++)
+        {
+            if (finished[segment] is not { } report)
+            {
+                report = await Segment(segment).Report(Segments.Terms(ticket, segment));
+                Note(segment, report);
+                // Nobody has been there, nor behind: items are given out from the first to the last.
+                if (report.Leased + report.Done + report.SetAside.Count == 0)
+                    break;
+            }
+
+            reports.Add(report);
+        }
+
+        var progress = Sum(ticket, reports);
+        if (progress.IsFinished)
+            await End();
+        return progress;
+    }
+
+    private IDirectoryGrain Directory => GrainFactory.GetGrain<IDirectoryGrain>(0);
+
+    private ISegmentGrain Segment(int segment) =>
+        GrainFactory.GetGrain<ISegmentGrain>(Segments.Key(this.GetPrimaryKeyString(), stored.State.Run!, segment));
+
+    private static JobProgress Sum(JobTicket ticket, IReadOnlyList<SegmentReport> reports) =>
+        new()
+        {
+            Count = ticket.Count,
+            Done = reports.Sum(report => report.Done),
+            Leased = reports.Sum(report => report.Leased),
+            SetAside = reports.Sum(report => report.SetAside.Count),
+            Errors = [.. reports.SelectMany(report => report.SetAside).Take(MostErrors)],
+        };
+
+    private void Begin()
+    {
+        finished = stored.State.Ticket is { } ticket ? new SegmentReport?[Segments.CountOf(ticket)] : [];
+        firstOpen = 0;
+    }
+
+    /// <summary>Remembers a segment that is over; nobody needs to ask it again.</summary>
+    private bool Note(int segment, SegmentReport report)
+    {
+        if (report.Pending + report.Leased > 0)
+            return false;
+        finished[segment] = report;
+        while (firstOpen < finished.Length && finished[firstOpen] is not null)
+            firstOpen++;
+        return true;
+    }
+
+    private async Task End()
+    {
+        var run = stored.State;
+        run.Ended = Sum(run.Ticket!, [.. finished.OfType<SegmentReport>()]);
+        await Store();
+        await Directory.Remove(this.GetPrimaryKeyString());
+        for (var segment = 0; segment < finished.Length; segment++)
+            await Segment(segment).Forget();
+    }
+
+    private async Task Store()
+    {
+        try
+        {
+            await stored.WriteStateAsync();
+        }
+        catch
+        {
+            DeactivateOnIdle();
+            throw;
+        }
+    }
+}
+
+/// <summary>What of a job is in the store.</summary>
+[GenerateSerializer]
+internal sealed class StoredJob
+{
+    /// <summary>What the job is.</summary>
+    [Id(0)]
+    public JobTicket? Ticket { get; set; }
+
+    /// <summary>Name of the run.</summary>
+    [Id(1)]
+    public string? Run { get; set; }
+
+    /// <summary>How it ended; null while it runs.</summary>
+    [Id(2)]
+    public JobProgress? Ended { get; set; }
+}

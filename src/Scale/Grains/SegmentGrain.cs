@@ -1,0 +1,135 @@
+using Microsoft.Extensions.DependencyInjection;
+using TorchBridge.Scale.Leases;
+
+namespace TorchBridge.Scale.Grains;
+
+/// <summary>A segment's book and its store.</summary>
+internal sealed class SegmentGrain(
+    [PersistentState("segment", Segments.Store)] IPersistentState<StoredSegment> stored,
+    [FromKeyedServices(LeaseClock.Key)] TimeProvider clock
+) : Grain, ISegmentGrain
+{
+    private LeaseBook? book;
+
+    /// <inheritdoc/>
+    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        if (stored.State is { Terms: { } terms, Book: { } saved })
+            book = LeaseBook.Load(TermsOf(terms), saved, clock.GetUtcNow());
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public async Task<SegmentReport> Lease(SegmentTerms terms, string worker, int most)
+    {
+        Begin(terms);
+        var granted = book!.Lease(worker, most, clock.GetUtcNow());
+        if (granted.Count > 0)
+            await Store();
+        return ReportOf() with { Granted = [.. granted.Select(lease => (terms.First + lease.Item, lease.Epoch))] };
+    }
+
+    /// <inheritdoc/>
+    public async Task<SegmentReport> Report(SegmentTerms terms)
+    {
+        Begin(terms);
+        if (book!.Expire(clock.GetUtcNow()))
+            await Store();
+        return ReportOf();
+    }
+
+    /// <inheritdoc/>
+    public Task<bool> Renew(int index, int epoch) =>
+        // Not stored: whoever reads the book anew gives every lease its whole time.
+        Task.FromResult(book?.Renew(index - First, epoch, clock.GetUtcNow()) ?? false);
+
+    /// <inheritdoc/>
+    public Task<bool> Complete(int index, int epoch) => Change((item, now) => book!.Complete(item, epoch, now), index);
+
+    /// <inheritdoc/>
+    public Task<bool> Fail(int index, int epoch, string error) =>
+        Change((item, now) => book!.Fail(item, epoch, error, now), index);
+
+    /// <inheritdoc/>
+    public Task<bool> Release(int index, int epoch) => Change((item, now) => book!.Release(item, epoch, now), index);
+
+    /// <inheritdoc/>
+    public async Task Forget()
+    {
+        book = null;
+        await stored.ClearStateAsync();
+        DeactivateOnIdle();
+    }
+
+    private int First => stored.State.Terms?.First ?? 0;
+
+    private static LeaseTerms TermsOf(SegmentTerms terms) => new(terms.Count, terms.LeaseDuration, terms.MostAttempts);
+
+    private void Begin(SegmentTerms terms)
+    {
+        if (book is not null)
+            return;
+        book = new LeaseBook(TermsOf(terms));
+        stored.State.Terms = terms;
+    }
+
+    private async Task<bool> Change(Func<int, DateTimeOffset, bool> change, int index)
+    {
+        if (book is null)
+            return false; // the job is over, or this run of it was lost
+        if (!change(index - First, clock.GetUtcNow()))
+            return false;
+        await Store();
+        return true;
+    }
+
+    private async Task Store()
+    {
+        try
+        {
+            stored.State.Book = book!.Save();
+            await stored.WriteStateAsync();
+        }
+        catch
+        {
+            // What is in memory is not in the store: the next call reads what is.
+            DeactivateOnIdle();
+            throw;
+        }
+    }
+
+    private SegmentReport ReportOf()
+    {
+        var counts = book!.Counts;
+        return new SegmentReport
+        {
+            Pending = counts.Pending,
+            Leased = counts.Leased,
+            Done = counts.Done,
+            SetAside =
+            [
+                .. book.SetAside.Select(pair => new SetAsideItem { Index = First + pair.Key, Error = pair.Value }),
+            ],
+        };
+    }
+}
+
+/// <summary>What of a segment is in the store.</summary>
+[GenerateSerializer]
+internal sealed class StoredSegment
+{
+    /// <summary>What the segment is.</summary>
+    [Id(0)]
+    public SegmentTerms? Terms { get; set; }
+
+    /// <summary>Its book, as <see cref="LeaseBook.Save"/> gives it.</summary>
+    [Id(1)]
+    public byte[]? Book { get; set; }
+}
+
+/// <summary>The clock that leases run by.</summary>
+internal static class LeaseClock
+{
+    /// <summary>Key of the service: Orleans' own timers keep the system's clock.</summary>
+    public const string Key = "leases";
+}

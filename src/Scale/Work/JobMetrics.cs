@@ -1,0 +1,46 @@
+using System.Diagnostics.Metrics;
+using TorchBridge.Scale.Grains;
+
+namespace TorchBridge.Scale.Work;
+
+/// <summary>How far a job is, as metrics for OpenTelemetry: <c>torchbridge.items</c> by state.</summary>
+internal sealed class JobMetrics : IDisposable
+{
+    /// <summary>Name of the meter.</summary>
+    public const string Name = "TorchBridge.Scale";
+
+    private readonly Meter meter = new(Name);
+    private JobProgress progress = new();
+
+    /// <summary>Begins to report a job.</summary>
+    /// <param name="job">Its key.</param>
+    public JobMetrics(string job) =>
+        meter.CreateObservableGauge(
+            "torchbridge.items",
+            () =>
+            {
+                var now = Volatile.Read(ref progress);
+                Measurement<int> Of(string state, int count) =>
+                    new(
+                        count,
+                        new KeyValuePair<string, object?>("job", job),
+                        new KeyValuePair<string, object?>("state", state)
+                    );
+                return (Measurement<int>[])
+                    [
+                        Of("done", now.Done),
+                        Of("leased", now.Leased),
+                        Of("set_aside", now.SetAside),
+                        Of("pending", now.Count - now.Done - now.Leased - now.SetAside),
+                    ];
+            },
+            "{item}",
+            "Items of a job, by state."
+        );
+
+    /// <summary>How far it is now.</summary>
+    public void Set(JobProgress now) => Volatile.Write(ref progress, now);
+
+    /// <inheritdoc/>
+    public void Dispose() => meter.Dispose();
+}

@@ -1,0 +1,49 @@
+using System.CommandLine;
+using System.Globalization;
+using Spectre.Console;
+using TorchBridge.Training.Jobs;
+
+namespace TorchBridge.Training.Commands;
+
+/// <summary><c>verify</c>: whether a job's results are whole.</summary>
+internal static class VerifyCommand
+{
+    public static Command Build()
+    {
+        Argument<string> folder = new("DIR") { Description = "The folder of a job: --out of `score` or `sweep`." };
+        var json = CommonOptions.JsonFile();
+        var command = new Command(
+            "verify",
+            "Prove that a job's results are whole: every item once, every file with the digest that it was published with, "
+                + "every row of a scoring job the manifest's, in its order, and nothing else in the folder.\n"
+                + "Example: verify scores"
+        )
+        {
+            folder,
+            json,
+        };
+        command.SetAction(
+            (parsed, _) =>
+                CommandRunner.Run(() =>
+                {
+                    var (work, results) = JobFolder.Open(parsed.GetValue(folder)!, isRead: true);
+                    using (work)
+                    {
+                        var found = results.Verify(work, JobRunner.Check(work));
+                        foreach (var problem in found.Problems)
+                            Console.Error.WriteLine(problem);
+                        AnsiConsole.Console.WriteLine(
+                            string.Create(
+                                CultureInfo.InvariantCulture,
+                                $"{found.Done:N0} of {found.Items:N0} items are done and whole, {found.Rows:N0} rows, "
+                                    + $"{found.Errors:N0} of them with an error; {found.Problems.Count:N0} problems."
+                            )
+                        );
+                        CommonOptions.WriteJson(parsed.GetValue(json), found);
+                        return found.Problems.Count == 0 ? 0 : ExitCodes.Failed;
+                    }
+                })
+        );
+        return command;
+    }
+}

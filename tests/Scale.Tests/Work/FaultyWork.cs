@@ -1,0 +1,118 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using System.Text.Json.Nodes;
+using TorchBridge.Scale.Contract;
+using TorchBridge.Scale.Publishing;
+
+namespace TorchBridge.Scale.Tests.Work;
+
+/// <summary>
+/// Cheap items, and faults where a test has asked for them: a file <c>faults/INDEX</c> of the job's folder names one.
+/// <list type="bullet">
+/// <item><c>item</c>, <c>temporary</c>, <c>published</c>: the child kills itself in the middle of the item, before the
+/// rename, after it; once.</item>
+/// <item><c>worker</c>: the child kills its worker in the middle of the item; once.</item>
+/// <item><c>meet</c>: the item opens the pipe <c>faults/INDEX.pipe</c>, and goes on when its other end is closed;
+/// once.</item>
+/// <item><c>crash</c>: the child dies, every time. <c>error</c>: the item throws, every time.</item>
+/// </list>
+/// </summary>
+internal sealed class FaultyWork : IWork
+{
+    private readonly string folder;
+    private readonly int seed;
+
+    public FaultyWork(string folder)
+    {
+        this.folder = folder;
+        var job = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "job.json")))!;
+        (Count, seed) = ((int)job["items"]!, (int)job["seed"]!);
+    }
+
+    /// <inheritdoc/>
+    public int Count { get; }
+
+    /// <summary>Makes a job's folder.</summary>
+    public static void Write(string folder, int items, int seed = 1)
+    {
+        Directory.CreateDirectory(Path.Combine(folder, "faults"));
+        File.WriteAllText(
+            Path.Combine(folder, "job.json"),
+            CanonicalJson.Text(new JsonObject { ["items"] = items, ["seed"] = seed })
+        );
+    }
+
+    /// <summary>Opens a job's folder.</summary>
+    public static (IWork Work, ResultFolder Results) Open(string folder) => (new FaultyWork(folder), ResultsOf(folder));
+
+    /// <summary>Where a job's results are.</summary>
+    public static ResultFolder ResultsOf(string folder) => new(Path.Combine(folder, "results"));
+
+    /// <summary>Asks for a fault.</summary>
+    public static void Ask(string folder, int index, string fault) => File.WriteAllText(FaultOf(folder, index), fault);
+
+    /// <inheritdoc/>
+    public WorkItem Item(int index) =>
+        new(
+            index,
+            ContentHash.Id(new JsonObject { ["index"] = index, ["seed"] = seed }),
+            string.Create(CultureInfo.InvariantCulture, $"item-{index:D5}")
+        );
+
+    /// <inheritdoc/>
+    public ResultFacts Do(WorkItem item, Stream output, CancellationToken stop)
+    {
+        var fault = Take(item.Index);
+        switch (fault)
+        {
+            case "item":
+                Die(Environment.ProcessId);
+                break;
+            case "worker":
+                Die(int.Parse(Environment.GetEnvironmentVariable("SCALE_WORKER")!, CultureInfo.InvariantCulture));
+                break;
+            case "temporary":
+                OnceFile.BeforePublish = _ => Die(Environment.ProcessId);
+                break;
+            case "published":
+                OnceFile.AfterPublish = _ => Die(Environment.ProcessId);
+                break;
+            case "meet":
+                // Opened when the other end is, and read to its end: no clock, no polling.
+                _ = File.ReadAllBytes($"{FaultOf(folder, item.Index)}.pipe");
+                break;
+            case "error":
+                throw new InvalidOperationException("this item always fails");
+        }
+
+        output.Write(Encoding.UTF8.GetBytes($"{item.Index},{item.Id},{ContentHash.Of(item.Id)}\n"));
+        return new ResultFacts(1, 0);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() { }
+
+    private static string FaultOf(string folder, int index) =>
+        Path.Combine(folder, "faults", index.ToString(CultureInfo.InvariantCulture));
+
+    private string? Take(int index)
+    {
+        var path = FaultOf(folder, index);
+        if (!File.Exists(path))
+            return null;
+        var fault = File.ReadAllText(path);
+        if (fault == "crash")
+            Environment.FailFast(null);
+        if (fault != "error")
+            File.Delete(path);
+        return fault;
+    }
+
+    private static void Die(int id)
+    {
+        using var process = Process.GetProcessById(id);
+        process.Kill();
+        Thread.Sleep(Timeout.Infinite); // the signal is on its way, or the worker's end is
+    }
+}

@@ -1,0 +1,84 @@
+using System.Diagnostics;
+using System.Globalization;
+using TorchBridge.Testing;
+
+namespace TorchBridge.Scale.Tests.Work;
+
+/// <summary>A worker, or a coordinator, in a process of its own.</summary>
+internal sealed class WorkerProgram : IDisposable
+{
+    private static readonly string Dll = Path.Combine(Run.OutputOf("tests", "ScaleWorker"), "ScaleWorker.dll");
+    private readonly Process process;
+    private readonly Task<string> errors;
+
+    private WorkerProgram(params string[] arguments)
+    {
+        process = Process.Start(
+            new ProcessStartInfo("dotnet", [Dll, .. arguments])
+            {
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            }
+        )!;
+        errors = process.StandardError.ReadToEndAsync();
+    }
+
+    /// <summary>Whether it has ended.</summary>
+    public bool HasExited => process.HasExited;
+
+    /// <summary>Starts a worker, and waits until it is connected.</summary>
+    public static async Task<WorkerProgram> Worker(string cluster, string name = "w", int slots = 1)
+    {
+        var worker = new WorkerProgram("worker", cluster, name, slots.ToString(CultureInfo.InvariantCulture));
+        await worker.Until("ready");
+        return worker;
+    }
+
+    /// <summary>Starts a coordinator, and waits until it answers.</summary>
+    public static async Task<WorkerProgram> Coordinator(string cluster, int gateway, int silo)
+    {
+        var coordinator = new WorkerProgram(
+            "coordinator",
+            cluster,
+            gateway.ToString(CultureInfo.InvariantCulture),
+            silo.ToString(CultureInfo.InvariantCulture)
+        );
+        await coordinator.Until("ready");
+        return coordinator;
+    }
+
+    /// <summary>Waits for a line that holds a text.</summary>
+    public async Task<string> Until(string text)
+    {
+        while (await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line)
+        {
+            if (line.Contains(text, StringComparison.Ordinal))
+                return line;
+        }
+
+        throw new InvalidOperationException($"the program ended before it said '{text}': {await errors}");
+    }
+
+    /// <summary>Waits for its end.</summary>
+    public Task Exit() => process.WaitForExitAsync(TestContext.Current.CancellationToken);
+
+    /// <summary>SIGKILL.</summary>
+    public void Kill()
+    {
+        process.Kill();
+        process.WaitForExit();
+    }
+
+    /// <summary>SIGSTOP, and SIGCONT.</summary>
+    public void Signal(string name) =>
+        Assert.Equal(0, Run.Command("kill", [$"-{name}", process.Id.ToString(CultureInfo.InvariantCulture)]).ExitCode);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (!process.HasExited)
+            process.Kill(entireProcessTree: true);
+        process.Dispose();
+    }
+}

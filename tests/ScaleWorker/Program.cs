@@ -1,0 +1,3 @@
+using TorchBridge.Scale.Tests.Work;
+
+await WorkerProcess.Run(typeof(WorkerProcess).Assembly.Location, args);
