@@ -1,3 +1,4 @@
+using TorchBridge.Training.Data;
 using TorchBridge.Training.Initialization;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -9,11 +10,17 @@ namespace TorchBridge.Training.Networks;
 /// <summary>
 /// The lesson's network. Pictures [N, 3, H, W] to float32 logits [N, classes]: conv 3 to 64, norm, ReLU; three blocks
 /// that halve the picture and double the channels (conv stride 2, norm, ReLU, conv, norm), ReLU after each; global
-/// average pool; dropout; linear. Pictures may be bfloat16: then everything up to the pool is computed in it. Field
-/// names are state-dict keys: <c>conv1</c>, <c>bn1</c>, <c>res_block1.0</c> …, <c>shortcut1.0</c>, <c>fc</c>.
+/// average pool; dropout; linear. The pooled form: a convolution of 2x2 patches with whitening weights, activation;
+/// three blocks (conv, max-pool of 2, norm, activation, conv, norm, activation); global max-pool; dropout; linear,
+/// divided by 9. Its norms keep the scale 1, and learn the offset only. Pictures may be bfloat16: then everything up
+/// to the pool is computed in it. Field names are state-dict keys: <c>conv1</c>, <c>bn1</c>, <c>res_block1.0</c> …,
+/// <c>shortcut1.0</c>, <c>fc</c>.
 /// </summary>
+/// <remarks>Sources of the pooled form: Page 2019, "How to train your ResNet" (max-pools, whitened patches, scaled
+/// classifier); Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds" (this order of layers, GELU).</remarks>
 internal sealed class ModernCnn : ImageNetwork
 {
+    private const float PooledScale = 1f / 9;
     private readonly CastingConv2d conv1;
     private readonly nn.Module<Tensor, Tensor> bn1;
     private readonly Sequential res_block1;
@@ -29,6 +36,7 @@ internal sealed class ModernCnn : ImageNetwork
     private readonly Linear fc;
     private readonly ActivationKind activation;
     private readonly bool dropsChannels;
+    private readonly bool isPooled;
 
     /// <summary>Builds and initializes the network; torch's random state decides the weights.</summary>
     public ModernCnn(NetworkOptions options)
@@ -38,17 +46,39 @@ internal sealed class ModernCnn : ImageNetwork
             h = options.Height,
             w = options.Width;
         activation = options.Activation;
-        conv1 = new CastingConv2d(3, c, 3, padding: 1);
-        bn1 = NormLayer.Make(options.Norm, c, h, w);
-        (h, w) = Halve(h, w);
-        res_block1 = Block(options, c, 2 * c, h, w);
-        shortcut1 = Shortcut(options, c, 2 * c, h, w);
-        (h, w) = Halve(h, w);
-        res_block2 = Block(options, 2 * c, 4 * c, h, w);
-        shortcut2 = Shortcut(options, 2 * c, 4 * c, h, w);
-        (h, w) = Halve(h, w);
-        res_block3 = Block(options, 4 * c, 8 * c, h, w);
-        shortcut3 = Shortcut(options, 4 * c, 8 * c, h, w);
+        isPooled = options.Form == BlockForm.Pooled;
+        if (isPooled)
+        {
+            if (Math.Min(h, w) < SmallestPooled)
+                throw new UserException(
+                    FormattableString.Invariant(
+                        $"Pictures of {w}x{h} pixels are too small for the form 'pooled', which halves them three times; at least {SmallestPooled} are needed. Take another --form, or a larger --size."
+                    )
+                );
+            conv1 = new CastingConv2d(3, PatchWhitening.Filters, PatchWhitening.Side) { IsWhitening = true };
+            bn1 = nn.Identity();
+            (h, w) = ((h - 1) / 2, (w - 1) / 2);
+            res_block1 = PooledBlock(options, PatchWhitening.Filters, c, h, w);
+            (h, w) = (h / 2, w / 2);
+            res_block2 = PooledBlock(options, c, options.SecondChannels, h, w);
+            (h, w) = (h / 2, w / 2);
+            res_block3 = PooledBlock(options, options.SecondChannels, options.ThirdChannels, h, w);
+        }
+        else
+        {
+            conv1 = new CastingConv2d(3, c, 3, padding: 1);
+            bn1 = NormLayer.Make(options.Norm, c, h, w);
+            (h, w) = Halve(h, w);
+            res_block1 = Block(options, c, 2 * c, h, w);
+            shortcut1 = Shortcut(options, c, 2 * c, h, w);
+            (h, w) = Halve(h, w);
+            res_block2 = Block(options, 2 * c, 4 * c, h, w);
+            shortcut2 = Shortcut(options, 2 * c, 4 * c, h, w);
+            (h, w) = Halve(h, w);
+            res_block3 = Block(options, 4 * c, 8 * c, h, w);
+            shortcut3 = Shortcut(options, 4 * c, 8 * c, h, w);
+        }
+
         depth1 = new StochasticDepth(options.StochasticDepth / 3);
         depth2 = new StochasticDepth(options.StochasticDepth * 2 / 3);
         depth3 = new StochasticDepth(options.StochasticDepth);
@@ -60,10 +90,15 @@ internal sealed class ModernCnn : ImageNetwork
             DropoutKind.Alpha => nn.AlphaDropout(options.Dropout),
             _ => throw new ArgumentOutOfRangeException(nameof(options), options.DropoutKind, "unknown dropout"),
         };
-        fc = nn.Linear(8 * c, options.Classes);
+        fc = nn.Linear(isPooled ? options.ThirdChannels : 8 * c, options.Classes);
         RegisterComponents();
         Initializer.Apply(this, options.Initialization);
+        if (isPooled)
+            FixScales();
     }
+
+    /// <summary>Least height and width of the pooled form: 9 less 1, halved three times, is 1.</summary>
+    public const int SmallestPooled = 9;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> Stages =>
@@ -86,13 +121,68 @@ internal sealed class ModernCnn : ImageNetwork
     }
 
     /// <inheritdoc/>
-    public override Tensor Classify(Tensor features) =>
-        fc.forward(dropsChannels ? features : dropout.forward(features));
+    public override Tensor Classify(Tensor features) => isPooled ? Last(features) * PooledScale : Last(features);
+
+    private Tensor Last(Tensor features) => fc.forward(dropsChannels ? features : dropout.forward(features));
+
+    /// <inheritdoc/>
+    public override void StartFrom(PictureSet pictures, ChannelStatistics statistics)
+    {
+        if (!isPooled)
+            return;
+        using var noGrad = no_grad();
+        using var weights = PatchWhitening.Weights(pictures, statistics);
+        conv1.Weight.copy_(weights);
+    }
+
+    /// <inheritdoc/>
+    protected override float ClassifierScale => isPooled ? PooledScale : 1;
+
+    /// <inheritdoc/>
+    protected override Tensor Pool(Tensor maps) => isPooled ? F.adaptive_max_pool2d(maps, [1, 1]) : base.Pool(maps);
+
+    /// <summary>Of a max-pool, the places that hold the largest value, in equal shares.</summary>
+    protected override Tensor Shares(Tensor maps, Tensor pooled)
+    {
+        if (!isPooled)
+            return base.Shares(maps, pooled);
+        var isLargest = maps.eq(pooled).to(maps.dtype);
+        return maps * isLargest / isLargest.sum([2, 3], keepdim: true);
+    }
+
+    /// <summary>What a block's convolutions see is normalized, and what follows learns the scale: one scale
+    /// more a channel would only be another learning rate.</summary>
+    private void FixScales()
+    {
+        foreach (var block in (Sequential[])[res_block1, res_block2, res_block3])
+        {
+            foreach (var norm in block.children().Where(layer => layer is not CastingConv2d))
+            {
+                foreach (var (_, scale) in norm.named_parameters().Where(pair => pair.name == "weight"))
+                    scale.requires_grad = false;
+            }
+        }
+    }
 
     private static Tensor Join(Sequential block, Sequential? shortcut, StochasticDepth depth, Tensor x) =>
         shortcut is null ? block.forward(x) : depth.forward(block.forward(x)) + shortcut.forward(x);
 
-    private Tensor Activate(Tensor x) => activation == ActivationKind.Relu ? F.relu(x) : F.selu(x);
+    private Tensor Activate(Tensor x) =>
+        activation switch
+        {
+            ActivationKind.Relu => F.relu(x),
+            ActivationKind.Selu => F.selu(x),
+            _ => F.gelu(x),
+        };
+
+    private static nn.Module<Tensor, Tensor> Activation(ActivationKind kind) =>
+        kind switch
+        {
+            ActivationKind.Relu => nn.ReLU(inplace: true),
+            ActivationKind.Selu => nn.SELU(inplace: true),
+            ActivationKind.Gelu => nn.GELU(),
+            _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "unknown activation"),
+        };
 
     // A 3x3 convolution of stride 2 with padding 1 gives ceil(size / 2).
     private static (int Height, int Width) Halve(int height, int width) => ((height + 1) / 2, (width + 1) / 2);
@@ -101,10 +191,24 @@ internal sealed class ModernCnn : ImageNetwork
         nn.Sequential(
             ("0", new CastingConv2d(from, to, 3, stride: 2, padding: 1)),
             ("1", NormLayer.Make(options.Norm, to, height, width)),
-            ("2", options.Activation == ActivationKind.Relu ? nn.ReLU(inplace: true) : nn.SELU(inplace: true)),
+            ("2", Activation(options.Activation)),
             ("3", new CastingConv2d(to, to, 3, padding: 1)),
             ("4", NormLayer.Make(options.Norm, to, height, width))
         );
+
+    // The pool comes before norm and activation, which then have a quarter of the values to go over.
+    private static Sequential PooledBlock(NetworkOptions options, int from, int to, int height, int width)
+    {
+        var bias = options.Norm == NormKind.None;
+        return nn.Sequential(
+            ("0", new CastingConv2d(from, to, 3, padding: 1, bias: bias)),
+            ("1", nn.MaxPool2d(2)),
+            ("2", NormLayer.Make(options.Norm, to, height, width)),
+            ("3", Activation(options.Activation)),
+            ("4", new CastingConv2d(to, to, 3, padding: 1, bias: bias)),
+            ("5", NormLayer.Make(options.Norm, to, height, width))
+        );
+    }
 
     private static Sequential? Shortcut(NetworkOptions options, int from, int to, int height, int width) =>
         options.Form == BlockForm.Plain
