@@ -37,6 +37,10 @@ internal static class MetadataKeys
     /// <summary>Mean cross entropy on the test part.</summary>
     public const string TestLoss = "torchbridge.test_loss";
 
+    /// <summary>Which views of a picture the file's logits are the mean of; absent where it sees the picture as it
+    /// is.</summary>
+    public const string Views = "torchbridge.views";
+
     /// <summary>How a model was quantized, and how well it holds.</summary>
     public const string Quantization = "torchbridge.quantization";
 

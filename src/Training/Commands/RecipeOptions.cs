@@ -303,6 +303,12 @@ internal sealed class RecipeOptions
             throw new UserException(
                 "--window does not go with --norm layer, whose weights have the size of the whole picture."
             );
+        if (read.Network.Form == BlockForm.Pooled && read.Training.Window is > 0 and < ModernCnn.SmallestPooled)
+            throw new UserException(
+                FormattableString.Invariant(
+                    $"--window is {read.Training.Window}; allowed with --form pooled is {ModernCnn.SmallestPooled} or more."
+                )
+            );
         return read;
     }
 

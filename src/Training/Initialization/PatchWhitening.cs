@@ -22,8 +22,8 @@ internal static class PatchWhitening
     private const int Values = 3 * Side * Side;
     private const int PixelsOfAChunk = 1 << 19;
 
-    /// <summary>Of the largest variance; what varies less is not blown up to 1. Pictures without colour have such
-    /// directions.</summary>
+    /// <summary>Of normalized pixels, which vary by 1. What varies less is not blown up to 1: pictures without colour
+    /// have such directions.</summary>
     private const double LeastVariance = 1e-6;
 
     /// <summary>Weights [24, 3, 2, 2], float32. The caller disposes them.</summary>
@@ -34,8 +34,7 @@ internal static class PatchWhitening
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var (variances, directions) = linalg.eigh(Covariance(pictures, statistics));
-        var least = variances[^1] * LeastVariance;
-        var filters = (directions / variances.maximum(least).sqrt()).t().view(Values, 3, Side, Side);
+        var filters = (directions / variances.clamp(min: LeastVariance).sqrt()).t().view(Values, 3, Side, Side);
         return cat([filters, -filters]).to(ScalarType.Float32).DetachFromDisposeScope();
     }
 

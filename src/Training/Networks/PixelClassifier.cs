@@ -28,16 +28,21 @@ internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor
         RegisterComponents();
     }
 
+    /// <summary>Which views of a picture its logits are the mean of, in eval mode; an export has them in its
+    /// graph.</summary>
+    public ViewKind Views { get; set; }
+
     /// <summary>Where its tensors are.</summary>
     public Device Device => scale.device;
 
-    /// <summary>Normalizes pixels and runs the network: float32 logits [N, classes] only, for training.</summary>
+    /// <summary>Normalizes pixels and runs the network: float32 logits [N, classes] only.</summary>
     /// <param name="pixels">[N, 3, H, W], float32, 0 to 255.</param>
     /// <param name="compute">What the network computes in: float32, or bfloat16 for training.</param>
     public Tensor Logits(Tensor pixels, ScalarType compute = ScalarType.Float32)
     {
-        var normalized = (pixels * scale) + offset;
-        return network.forward(compute == ScalarType.Float32 ? normalized : normalized.to(compute));
+        if (training || Views == ViewKind.None)
+            return Single(pixels, compute);
+        return TestViews.Mean(Single(TestViews.Of(pixels, Views), compute), Views);
     }
 
     /// <summary>Normalizes pixels and gives what the network's classifier sees of them: float32 [N,
@@ -47,6 +52,12 @@ internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor
     /// <summary>Logits and the class-activation maps of all classes, float32: [N, classes] and [N, classes, h,
     /// w].</summary>
     public (Tensor Logits, Tensor Maps) Explain(Tensor pixels) => network.Explain((pixels * scale) + offset);
+
+    private Tensor Single(Tensor pixels, ScalarType compute)
+    {
+        var normalized = (pixels * scale) + offset;
+        return network.forward(compute == ScalarType.Float32 ? normalized : normalized.to(compute));
+    }
 
     /// <inheritdoc/>
     public override (Tensor Logits, Tensor Probabilities) forward(Tensor pixels)

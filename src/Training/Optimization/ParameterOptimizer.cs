@@ -96,7 +96,7 @@ internal sealed class ParameterOptimizer : IDisposable
         module
             .named_modules()
             .Where(pair => pair.module is CastingConv2d { IsWhitening: false })
-            .Select(pair => pair.name.Length == 0 ? "weight" : $"{pair.name}.weight")
+            .Select(pair => $"{pair.name}.weight")
             .ToHashSet(StringComparer.Ordinal);
 
     /// <summary>Names of the parameters of norms, by the kind of module: a LayerNorm over channel, height and width has

@@ -3,6 +3,7 @@
 // weights. Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3, 15 bins of equal width.
 using TorchBridge.Onnx.Compare;
 using TorchBridge.Training.Data;
+using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
 
 namespace TorchBridge.Training.Reports;
@@ -34,6 +35,9 @@ internal sealed record TestFigures(
 )
 {
     private const int BinCount = 15;
+
+    /// <summary>Which views of each picture these are figures of.</summary>
+    public ViewKind Views { get; init; }
 
     /// <summary>Computes them.</summary>
     public static TestFigures Of(Evaluation evaluation, PictureSet set, IReadOnlyList<string> classNames)
@@ -81,6 +85,9 @@ internal sealed record TestFigures(
             ],
             confusion,
             filled
-        );
+        )
+        {
+            Views = evaluation.Views,
+        };
     }
 }
