@@ -14,6 +14,7 @@ internal static class Subjects
             ["quantized"] = QuantizedSubject.Run,
             ["calibration"] = CalibrationSubject.Run,
             ["ingredients"] = IngredientsSubject.Run,
+            ["minutes-to-90"] = MinutesTo90Subject.Run,
             ["soak"] = SoakSubject.Run,
             ["serving"] = ServingSubject.Run,
         };
@@ -27,6 +28,7 @@ internal static class Subjects
                 KeyValuePair.Create<string, Func<string[], double[]>>(pair.Key, arguments => [pair.Value(arguments)])
             )
             .Concat(LoadPeer.Peers)
+            .Concat(MinutesTo90Subject.Peers)
             .Append(new("serve_stock", StockServer.Run))
             .ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
 }

@@ -15,10 +15,10 @@ internal sealed class RecipeOptions
     private readonly Option<string?> recipe = new("--recipe")
     {
         Description =
-            "Where the values below start from: lesson (default), fast, bare (no regularization: see "
-            + "what it is for), photos (a classifier on ImageNet's features, in a minute) or photos-all "
-            + "(all of that network, in minutes).",
-        HelpName = "lesson|fast|bare|photos|photos-all",
+            "Where the values below start from: lesson (default), fast, pooled (for small pictures, with the least "
+            + "arithmetic), bare (no regularization: see what it is for), photos (a classifier on ImageNet's features, "
+            + "in a minute) or photos-all (all of that network, in minutes).",
+        HelpName = "lesson|fast|pooled|bare|photos|photos-all",
     };
     private readonly Option<string?> config = new("--config")
     {
@@ -369,6 +369,8 @@ internal sealed class RecipeOptions
                 : asked.Norm != plain.Norm ? "--norm"
                 : asked.Activation != plain.Activation ? "--activation"
                 : asked.Channels != plain.Channels ? "--width"
+                : asked.SecondChannels != plain.SecondChannels ? "--width2"
+                : asked.ThirdChannels != plain.ThirdChannels ? "--width3"
                 : asked.StochasticDepth != 0 ? "--stochastic-depth"
                 : asked.DropoutKind != plain.DropoutKind ? "--dropout-kind"
                 : null;
@@ -378,6 +380,14 @@ internal sealed class RecipeOptions
                 );
         }
 
+        if (
+            read.Network.Form != BlockForm.Pooled
+            && (read.Network.SecondChannels, read.Network.ThirdChannels)
+                != (new NetworkOptions().SecondChannels, new NetworkOptions().ThirdChannels)
+        )
+            throw new UserException(
+                "--width2 and --width3 are of --form pooled; the blocks of the other forms double the channels of --width. Leave them out."
+            );
         if (read.Training.Tuning.What == TuneKind.None)
             return;
         if (read.Weights is null)
