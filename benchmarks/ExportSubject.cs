@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Benchmarks;
 
-/// <summary>How long an export takes, and how much memory: a ResNet-50 at 224 x 224 and the full-size ModernCNN,
-/// verified and not, beside one forward pass of ten pictures.</summary>
+/// <summary>How long an export takes, and how much memory: a ResNet-50 and a ViT-B/16 at 224 x 224 and the full-size
+/// ModernCNN, verified and not, beside one forward pass of ten pictures.</summary>
 internal static class ExportSubject
 {
     private const int Rounds = 3;
@@ -32,6 +32,8 @@ internal static class ExportSubject
             // Memory first, before anything else has made the process large.
             var weights = resnet.parameters().Sum(parameter => parameter.numel() * 4) / 1e6;
             var peak = PeakMegabytes(() => OnnxExporter.Export(resnet, large, path));
+            using var transformer = VisionTransformer.Base();
+            transformer.eval();
             return new Measurement("export")
                 .Rounds(
                     Rounds,
@@ -42,6 +44,9 @@ internal static class ExportSubject
                         Measurement.Seconds(() => OnnxExporter.Export(resnet, large, path))
                     ),
                     ("resnet50_forward_of_ten_seconds", () => Measurement.Seconds(() => Forward(resnet, ten))),
+                    ("vit_base_verified_seconds", () =>
+                        Measurement.Seconds(() => OnnxExporter.Export(transformer, large, path))
+                    ),
                     ("modern_cnn_seconds", () =>
                         Measurement.Seconds(() => OnnxExporter.Export(modern, small, path, unverified))
                     ),

@@ -99,10 +99,8 @@ internal static class FuzzDoors
                         session: new SessionSettings { Threads = 1 }
                     )
                     .Fit(rows);
-                foreach (
-                    var row in context.Data.CreateEnumerable<ScoredRow>(scorer.Transform(rows), reuseRowObject: false)
-                )
-                    GC.KeepAlive(row);
+                // Whatever the column is: a mutant may give a single number where the network gave a vector.
+                GC.KeepAlive(scorer.Transform(rows).Preview());
             }
         );
 
@@ -377,11 +375,5 @@ internal static class FuzzDoors
         [Microsoft.ML.Data.VectorType(3, 8, 8)]
         [Microsoft.ML.Data.ColumnName(ModelNames.Pixels)]
         public float[] Pixels { get; set; } = new float[192];
-    }
-
-    private sealed class ScoredRow
-    {
-        [Microsoft.ML.Data.ColumnName(ModelNames.Probabilities)]
-        public float[]? Probabilities { get; set; }
     }
 }

@@ -62,8 +62,12 @@ public sealed class ExportOptions
     /// </summary>
     public long ExternalDataThreshold { get; init; } = 1_800_000_000;
 
-    /// <summary>Seed of the random inputs of capture and verification. Default 0.</summary>
+    /// <summary>Seed of the random inputs of capture and verification, and of what <c>forward</c> draws where
+    /// <see cref="RandomNumbers"/> allows it. Default 0.</summary>
     public int Seed { get; init; }
+
+    /// <summary>What becomes of random numbers that <c>forward</c> draws in eval mode. Default: an error.</summary>
+    public RandomNumbers RandomNumbers { get; init; }
 
     /// <summary>Key-value pairs for the file's metadata.</summary>
     public IDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);

@@ -33,7 +33,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     {
         var plan = ForwardPlan.Find(model, examples.Length, options.Arguments.AsReadOnly());
         var inputs = NameInputs(plan);
-        using var tracer = new ModelTracer(model, plan, IsLeaf);
+        using var tracer = new ModelTracer(model, plan, IsLeaf, options.RandomNumbers, options.Seed);
         try
         {
             return RunIndependentOrTied(tracer, inputs);
@@ -133,12 +133,10 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     {
         // In eval mode, because lowerings may run a module to find an option that TorchSharp keeps to itself.
         using var mode = new EvalMode(new ModelMap(model).Paths.Keys);
-        var graph = new GraphBuilder(traced, options.Opset, options.ModuleOptions).Build(
-            OperatorTable.Default,
-            options.Lowerings.Modules,
-            options.Lowerings.Methods,
-            options.OutputNames
-        );
+        var graph = new GraphBuilder(traced, options.Opset, options.ModuleOptions)
+        {
+            DrawsNumbers = options.RandomNumbers == RandomNumbers.Drawn,
+        }.Build(OperatorTable.Default, options.Lowerings.Modules, options.Lowerings.Methods, options.OutputNames);
         ConstantFolding.Fold(graph);
         GraphCleaner.Clean(graph);
         return graph;
@@ -147,8 +145,11 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     private ExportReport WriteVerified(ModelTracer tracer, ModelCapture capture, TracedGraph traced, OnnxGraph unfolded)
     {
         var operations = new IsolatedOperations(tracer, traced);
+        var draws = RandomDraws.In(traced, unfolded);
+        // What draws cannot be compared: the same graph is, given the numbers that the module drew.
+        OnnxGraph Given(OnnxGraph graph) => draws.Count == 0 ? graph : RandomDraws.AsInputs(graph, traced, draws);
         using var verifier = options.Verify
-            ? Timed("verify", () => Verifier(tracer, capture, traced, operations, HasFormulas(unfolded)))
+            ? Timed("verify", () => Verifier(tracer, capture, traced, operations, draws, HasFormulas(unfolded)))
             : null;
         var twinIsVerified = false;
         while (true)
@@ -161,29 +162,36 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
             Timed("write", () => file.Write(options.Metadata.AsReadOnly()));
             if (verifier is not null)
             {
+                var compared = Given(graph);
+                using var copy =
+                    draws.Count == 0 ? null : new StagedModel($"{path}.given", compared, options.ExternalDataThreshold);
+                copy?.Write();
                 var check = Timed("verify", () => new InitializerCheck(ModuleTensors(), unfolded, graph, fold.Layers));
                 file.DropComputedTensors();
                 MemoryRelief.Release();
                 if (fold.Layers.Count > 0 && !twinIsVerified)
                 {
-                    // The twin first: ONNX Runtime folds it by itself when it optimizes, which takes the most memory
-                    // of all.
-                    Timed("verify", () => VerifyTwin(verifier, unfolded, fold));
+                    // The twin first: a tolerance that its layers need is the folded file's as well.
+                    Timed("verify", () => VerifyTwin(verifier, Given(unfolded), fold));
                     twinIsVerified = true;
                 }
 
-                if (!Timed("verify", () => HoldsFolded(verifier, unfolded, graph, fold, file.ModelPath, variant)))
+                var comparedPath = copy?.ModelPath ?? file.ModelPath;
+                if (!Timed("verify", () => Holds(verifier, Given(unfolded), compared, fold, comparedPath, variant)))
                     continue;
+                if (draws.Count > 0)
+                    Timed("verify", () => verifier.CheckShapes(file.ModelPath));
                 // Last: its float64 tensors would stand beside ONNX Runtime's copies of the weights.
                 MemoryRelief.Release();
                 Timed("verify", () => check.Check(file.ModelPath));
             }
 
-            var values = options.Explain
-                ? Timed("explain", () =>
-                    operations.Compare(graph, file.ModelPath, [.. traced.Inputs.Select(input => input.Example)])
-                )
-                : [];
+            var values =
+                options.Explain && draws.Count == 0
+                    ? Timed("explain", () =>
+                        operations.Compare(graph, file.ModelPath, [.. traced.Inputs.Select(input => input.Example)])
+                    )
+                    : [];
             var report = Report(tracer, capture, traced, graph, fold, file, verifier, values);
             // What was measured goes into the metadata only: the graph's bytes are those that were verified.
             file.Commit(options.LateMetadata?.Invoke(report));
@@ -206,10 +214,15 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         ModelCapture capture,
         TracedGraph traced,
         IsolatedOperations operations,
+        IReadOnlyList<(int Id, string Name)> draws,
         bool hasFormulas
     )
     {
-        var reference = new ReferenceModel(tracer, [.. traced.Inputs.Select(input => input.Name)]);
+        var reference = new ReferenceModel(
+            tracer,
+            [.. traced.Inputs.Select(input => input.Name)],
+            [.. draws.Select(draw => draw.Id)]
+        );
         return new ModelVerifier(reference, capture, traced, operations, options, hasFormulas);
     }
 
@@ -236,7 +249,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
 
     /// <summary>Verifies the final file. False where it misses what its twin meets, by roundings alone: then the
     /// BatchNorms to blame are kept from now on.</summary>
-    private bool HoldsFolded(
+    private bool Holds(
         ModelVerifier verifier,
         OnnxGraph unfolded,
         OnnxGraph graph,
@@ -336,7 +349,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
                         .Select(pair => $"{input.Name}[{pair.axis}] = {pair.symbol}")
                 ),
             ],
-            Notes = Notes(tracer, capture, traced),
+            Notes = Notes(tracer, capture, traced, options.RandomNumbers),
             Folded = fold.Folded,
             NotFolded = fold.Refused,
             Phases = phases,
@@ -344,7 +357,12 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
             Values = values,
         };
 
-    private static string[] Notes(ModelTracer tracer, ModelCapture capture, TracedGraph traced)
+    private static string[] Notes(
+        ModelTracer tracer,
+        ModelCapture capture,
+        TracedGraph traced,
+        RandomNumbers randomNumbers
+    )
     {
         const int shown = 5;
         var notes = new List<string>(traced.Symbols.Ties);
@@ -358,6 +376,11 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
                     + "Exported in eval mode; the model's own eval() and state dict do not reach them"
             );
         }
+
+        if (tracer.HasFixedDraws)
+            notes.Add("random numbers that forward draws are constants of the file, drawn with ExportOptions.Seed");
+        else if (randomNumbers == RandomNumbers.Drawn && traced.Ops.Any(op => RandomDraws.IsDraw(op.Method)))
+            notes.Add("the file draws random numbers at each run; it was compared given those that the module drew");
 
         foreach (var changed in capture.ChangedState.Take(shown))
             notes.Add($"forward writes into {changed}: the file starts from what stands there now, at every call");

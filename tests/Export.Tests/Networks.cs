@@ -457,18 +457,27 @@ internal sealed class PreNormBlock : nn.Module<Tensor, Tensor>
 
 internal sealed class VisionTransformer : nn.Module<Tensor, Tensor>
 {
-    private readonly Conv2d patches = nn.Conv2d(3, 24, 4, stride: 4);
-    private readonly Parameter classToken = nn.Parameter(randn(1, 1, 24));
-    private readonly Parameter position = nn.Parameter(randn(1, 17, 24));
-    private readonly ModuleList<PreNormBlock> blocks = new(
-        new PreNormBlock(24, 3, false),
-        new PreNormBlock(24, 3, false)
-    );
-    private readonly LayerNorm norm = nn.LayerNorm(24);
-    private readonly Linear head = nn.Linear(24, 10);
+    private readonly Conv2d patches;
+    private readonly Parameter classToken;
+    private readonly Parameter position;
+    private readonly ModuleList<PreNormBlock> blocks;
+    private readonly LayerNorm norm;
+    private readonly Linear head;
 
-    public VisionTransformer()
-        : base(nameof(VisionTransformer)) => RegisterComponents();
+    public VisionTransformer(int width = 24, int heads = 3, int depth = 2, int patch = 4, int size = 16)
+        : base(nameof(VisionTransformer))
+    {
+        patches = nn.Conv2d(3, width, patch, stride: patch);
+        classToken = nn.Parameter(randn(1, 1, width));
+        position = nn.Parameter(randn(1, 1 + (size / patch * (size / patch)), width));
+        blocks = new([.. Enumerable.Range(0, depth).Select(_ => new PreNormBlock(width, heads, false))]);
+        norm = nn.LayerNorm(width);
+        head = nn.Linear(width, 10);
+        RegisterComponents();
+    }
+
+    /// <summary>ViT-B/16 for pictures of 224 pixels: 86 million parameters (Dosovitskiy 2021, table 1).</summary>
+    public static VisionTransformer Base() => new(width: 768, heads: 12, depth: 12, patch: 16, size: 224);
 
     public override Tensor forward(Tensor x)
     {

@@ -559,6 +559,7 @@ public class OperationTests
         Assert.Equal(names.Length, names.Distinct(StringComparer.Ordinal).Count());
         var tested = All
             .Keys.Concat(Generators.OperationGenerator.Operations)
+            .Concat(Capture.RandomDraws.Names) // RandomDrawsTests
             .Select(name => name.Split(':')[0])
             .SelectMany(name => name.Split(", "))
             .ToHashSet(StringComparer.Ordinal);

@@ -299,7 +299,7 @@ public partial class YourModelTests
         public AddsNoise()
             : base(nameof(AddsNoise)) { }
 
-        public override Tensor forward(Tensor x) => x + randn_like(x); // refused
+        public override Tensor forward(Tensor x) => x + randn_like(x); // refused by default
     }
 
     private sealed class TakesNoise : nn.Module<Tensor, Tensor, Tensor>

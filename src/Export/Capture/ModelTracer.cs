@@ -18,6 +18,8 @@ internal sealed class ModelTracer : IDisposable
     private readonly WeightGuard guard;
     private readonly FieldGuard fields;
     private readonly ForwardPlan plan;
+    private readonly RandomNumbers draws;
+    private readonly int seed;
     private readonly BlockingCollection<Action> work = [];
     private long runs;
     private readonly Thread thread;
@@ -26,8 +28,18 @@ internal sealed class ModelTracer : IDisposable
     /// <param name="model">Any module.</param>
     /// <param name="plan">How its forward is called.</param>
     /// <param name="isLeaf">Whether a module has a lowering of its own.</param>
-    public ModelTracer(nn.Module model, ForwardPlan plan, Func<nn.Module, bool> isLeaf)
+    /// <param name="draws">What becomes of random numbers that forward draws.</param>
+    /// <param name="seed">Seed of these numbers, where they are allowed.</param>
+    public ModelTracer(
+        nn.Module model,
+        ForwardPlan plan,
+        Func<nn.Module, bool> isLeaf,
+        RandomNumbers draws = RandomNumbers.Refused,
+        int seed = 0
+    )
     {
+        this.draws = draws;
+        this.seed = seed;
         this.model = model;
         this.plan = plan;
         this.isLeaf = isLeaf;
@@ -49,7 +61,11 @@ internal sealed class ModelTracer : IDisposable
     /// <param name="inputs">Inputs with their names; they may be changed by forward.</param>
     public Trace Trace(IReadOnlyList<(string Name, Tensor Tensor)> inputs) =>
         Guarded(() =>
-            new Recorder(instrumenter, map, isLeaf) { OnExternalWrite = guard.Watch }.Run(model, plan, [.. inputs])
+            new Recorder(instrumenter, map, isLeaf)
+            {
+                OnExternalWrite = guard.Watch,
+                OnFixedDraw = draws == RandomNumbers.Fixed ? () => HasFixedDraws = true : null,
+            }.Run(model, plan, [.. inputs])
         );
 
     /// <summary>
@@ -71,6 +87,7 @@ internal sealed class ModelTracer : IDisposable
             {
                 OnLeaf = onLeaf,
                 OnExternalWrite = guard.Watch,
+                OnFixedDraw = draws == RandomNumbers.Fixed ? () => HasFixedDraws = true : null,
             };
             recorder.Run(model, plan, [.. inputs]);
             return Copies(recorder.OutputTensors);
@@ -89,6 +106,9 @@ internal sealed class ModelTracer : IDisposable
     /// <summary>Whether a run has changed anything that the next call finds: buffers, fields, tensors kept in
     /// them.</summary>
     public bool ChangesState => guard.HasRestored || fields.Changed.Count > 0;
+
+    /// <summary>Whether forward drew random numbers that stand in the file as constants.</summary>
+    public bool HasFixedDraws { get; private set; }
 
     /// <summary>Names of the fields that a run changed.</summary>
     public IReadOnlyCollection<string> ChangedFields => fields.Changed;
@@ -115,8 +135,17 @@ internal sealed class ModelTracer : IDisposable
         guard.Dispose();
     }
 
-    private Tensor[] Call(IReadOnlyList<Tensor> inputs) =>
-        Copies(ForwardResult.Flatten(plan.Call(model, inputs)).Select(pair => pair.Tensor));
+    private Tensor[] Call(IReadOnlyList<Tensor> inputs)
+    {
+        SeedDraws();
+        return Copies(ForwardResult.Flatten(plan.Call(model, inputs)).Select(pair => pair.Tensor));
+    }
+
+    /// <summary>
+    /// Other random numbers in each run (the global state is put back): what is random must not look like a constant.
+    /// Where forward may draw, the same in each: the runs of one model are compared with each other.
+    /// </summary>
+    private void SeedDraws() => random.manual_seed(draws == RandomNumbers.Refused ? ++runs : seed);
 
     private static Tensor[] Copies(IEnumerable<Tensor> tensors) =>
         [.. tensors.Select(tensor => tensor.detach().cpu().contiguous().clone().DetachFromDisposeScope())];
@@ -126,9 +155,7 @@ internal sealed class ModelTracer : IDisposable
         {
             using var mode = new EvalMode(map.Paths.Keys);
             using var noGrad = no_grad();
-            // Other random numbers in each run (the global state is put back): what is random must not look like a
-            // constant.
-            random.manual_seed(++runs);
+            SeedDraws();
             try
             {
                 return run();

@@ -58,6 +58,10 @@ internal sealed class Recorder
     /// <summary>Called with a tensor from outside before it is changed in place for the first time.</summary>
     public Action<Tensor>? OnExternalWrite { get; init; }
 
+    /// <summary>Called where forward draws random numbers that are to be constants, as numbers in its code are; null
+    /// where they are recorded.</summary>
+    public Action? OnFixedDraw { get; init; }
+
     /// <summary>The tensors that the model returned.</summary>
     public Tensor[] OutputTensors { get; private set; } = [];
 
@@ -102,7 +106,7 @@ internal sealed class Recorder
         var recorder = Current();
         var site = recorder.instrumenter.Site(siteIndex);
         handled = null;
-        switch (KindOf(site))
+        switch (recorder.KindOf(site))
         {
             case CallKind.Module:
                 var given = CallPolicy.IsArrow(site.Callee) ? [arguments[1], arguments[0]] : arguments;
@@ -141,7 +145,7 @@ internal sealed class Recorder
     {
         var recorder = current!;
         var site = recorder.instrumenter.Site(siteIndex);
-        switch (KindOf(site))
+        switch (recorder.KindOf(site))
         {
             case CallKind.SameValue:
                 recorder.PassThrough(arguments, result);
@@ -210,10 +214,15 @@ internal sealed class Recorder
                 + "Parallel, a lambda that was kept). Run it on one thread."
         );
 
-    private static CallKind KindOf(CallSite site) =>
-        site.Callee is ConstructorInfo constructor
-            ? CallPolicy.ClassifyConstruction(constructor)
-            : CallPolicy.Classify(site.Callee);
+    private CallKind KindOf(CallSite site)
+    {
+        if (site.Callee is ConstructorInfo constructor)
+            return CallPolicy.ClassifyConstruction(constructor);
+        if (OnFixedDraw is null || !RandomDraws.IsDraw(site.Callee))
+            return CallPolicy.Classify(site.Callee);
+        OnFixedDraw();
+        return CallKind.LeaveAlone;
+    }
 
     private ExportException Refuse(CallSite site, string reason, Exception? cause = null) =>
         new(Path, site.Place, reason, cause);

@@ -267,7 +267,8 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
                     "uses a tensor from outside that nothing recorded made and that differs between "
                     + "runs: it was computed from the input where the exporter does not see "
                     + "(another thread, a lambda inside a library), or it is random. Compute it in "
-                    + "forward, or make it a parameter or buffer.";
+                    + "forward, or make it a parameter or buffer. Random numbers whose shape follows a free axis: fix "
+                    + "the axis (ExportOptions.FreeAxes), or have the file draw them (RandomNumbers.Drawn).";
                 throw user is null
                     ? new ExportException("", null, "forward " + reason)
                     : user.Refuse($"{user.Site.CalleeName} {reason}");

@@ -47,6 +47,9 @@ internal sealed class GraphBuilder
 
     public IDictionary<string, ModuleOptions> ModuleOptions { get; }
 
+    /// <summary>Whether the file draws the random numbers that forward draws.</summary>
+    public bool DrawsNumbers { get; init; }
+
     /// <summary>Which part of complex values is read and defined: 0 for the real, 1 for the imaginary one.</summary>
     public int Part { get; set; }
 

@@ -54,6 +54,9 @@ public sealed class LoweringContext
     /// <summary>What the caller said of this module with <see cref="ExportOptions.ModuleOptions"/>.</summary>
     public ModuleOptions? Options => builder.ModuleOptions.TryGetValue(op.ModulePath, out var options) ? options : null;
 
+    /// <summary>Whether the file draws the random numbers that forward draws.</summary>
+    internal bool DrawsNumbers => builder.DrawsNumbers;
+
     /// <summary>Number of tensors that the operation returns.</summary>
     public int ResultCount => results.Length;
 

@@ -3,7 +3,8 @@ namespace TorchBridge.Export.Lowering;
 /// <summary>Why modules and operations of TorchSharp are refused, for those that are refused on purpose.</summary>
 internal static class Refusals
 {
-    private const string Random =
+    /// <summary>Of an operation that draws.</summary>
+    public const string Random =
         "It draws random numbers, which a file cannot repeat. Draw them outside and give them to forward "
         + "as an input, keep them in a buffer, or leave them out in eval mode.";
 
@@ -30,8 +31,7 @@ internal static class Refusals
         {
             (
                 Random,
-                "rand randn rand_like randn_like randint randint_like randperm normal bernoulli "
-                    + "multinomial uniform random exponential geometric cauchy log_normal poisson "
+                "randperm normal bernoulli multinomial uniform random exponential geometric cauchy log_normal poisson "
                     + "gumbel_softmax"
             ),
             (

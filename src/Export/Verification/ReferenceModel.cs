@@ -7,7 +7,8 @@ namespace TorchBridge.Export.Verification;
 /// <summary>What is right: the module in eval mode.</summary>
 /// <param name="tracer">Runs its instrumented forward.</param>
 /// <param name="names">Names of the inputs.</param>
-internal sealed class ReferenceModel(ModelTracer tracer, IReadOnlyList<string> names)
+/// <param name="draws">Numbers of the values that forward draws at random.</param>
+internal sealed class ReferenceModel(ModelTracer tracer, IReadOnlyList<string> names, IReadOnlyList<int> draws)
 {
     private const int Attempts = 5;
 
@@ -17,8 +18,10 @@ internal sealed class ReferenceModel(ModelTracer tracer, IReadOnlyList<string> n
     /// </summary>
     /// <param name="inputs">Its inputs; they stay as they are.</param>
     /// <param name="isOnce">Whether the run is too expensive to be repeated by forward itself.</param>
+    /// <returns>The outputs, and what forward drew, one tensor for each of <c>draws</c>; the caller disposes
+    /// them.</returns>
     /// <exception cref="ParityException">The module does not give the same result twice.</exception>
-    public Tensor[] Run(IReadOnlyList<Tensor> inputs, bool isOnce)
+    public (Tensor[] Outputs, Tensor[] Drawn) Run(IReadOnlyList<Tensor> inputs, bool isOnce)
     {
         // Twice, and the same to the last bit: TorchSharp frees a Scalar while native code reads it when the garbage
         // collector runs at the wrong moment, and an oracle that is wrong once in a million runs is none.
@@ -29,11 +32,11 @@ internal sealed class ReferenceModel(ModelTracer tracer, IReadOnlyList<string> n
                 return first;
             var second = RunItself(inputs);
             if (
-                first.Length == second.Length
-                && first.Zip(second).All(pair => pair.First.bytes.SequenceEqual(pair.Second.bytes))
+                first.Outputs.Length == second.Length
+                && first.Outputs.Zip(second).All(pair => pair.First.bytes.SequenceEqual(pair.Second.bytes))
             )
                 return first;
-            foreach (var tensor in first.Concat(second))
+            foreach (var tensor in first.Outputs.Concat(first.Drawn).Concat(second))
                 tensor.Dispose();
         }
 
@@ -43,11 +46,22 @@ internal sealed class ReferenceModel(ModelTracer tracer, IReadOnlyList<string> n
         );
     }
 
-    private Tensor[] RunInstrumented(IReadOnlyList<Tensor> inputs)
+    private (Tensor[] Outputs, Tensor[] Drawn) RunInstrumented(IReadOnlyList<Tensor> inputs)
     {
         using var scope = NewDisposeScope();
+        var drawn = new Dictionary<int, Tensor>();
         // Clones: a model with in-place operations may change what it is given.
-        return tracer.Run([.. inputs.Select((input, i) => (names[i], input.detach().clone()))]);
+        var outputs = tracer.Run(
+            [.. inputs.Select((input, i) => (names[i], input.detach().clone()))],
+            draws.Count == 0
+                ? null
+                : (id, tensor) =>
+                {
+                    if (draws.Contains(id))
+                        drawn[id] = TensorMemory.Keep(tensor.cpu());
+                }
+        );
+        return (outputs, [.. draws.Select(id => drawn[id])]);
     }
 
     private Tensor[] RunItself(IReadOnlyList<Tensor> inputs)

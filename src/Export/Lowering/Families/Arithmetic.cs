@@ -214,6 +214,9 @@ internal static class Arithmetic
             0L or 0.0 => Ones(x).Value,
             1L or 1.0 => x.Value,
             2L or 2.0 or 3L or 3.0 => x.Binary("Pow", exponent).Value,
+            // libtorch takes roots and reciprocals for these but in float16; of minus zero and minus infinity the sign
+            // differs.
+            0.5 or -0.5 when c.ResultType() == ScalarType.Float16 => x.Binary("Pow", exponent).Value,
             0.5 => x.Apply("Sqrt").Value,
             -0.5 => x.Apply("Sqrt").Apply("Reciprocal").Value,
             -1L or -1.0 => x.Apply("Reciprocal").Value,

@@ -55,6 +55,13 @@ internal static class Factories
         table.Operation("eye", "Range, Equal", Eye, "rows, columns; sizes that follow free axes");
         foreach (var (name, upper) in ((string, bool)[])[("tril_indices", false), ("triu_indices", true)])
             table.Operation(name, "(constant)", c => Triangle(c, upper), "row, col, offset");
+        foreach (var name in RandomDraws.Names)
+            table.Operation(
+                name,
+                name.StartsWith("randn", StringComparison.Ordinal) ? "RandomNormalLike" : "RandomUniformLike",
+                Draw,
+                "low, high; sizes that follow free axes; with ExportOptions.RandomNumbers only"
+            );
         table.Operation("clone", "(nothing)", c => c.Result(c.Tensor()));
         table.Operation("copy", "Expand", c =>
             c.Result(
@@ -79,6 +86,40 @@ internal static class Factories
                 [c.Operand(value, type), c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))]
             )
         );
+    }
+
+    /// <summary>Largest range of whole numbers: float32 tells no more apart.</summary>
+    private const double MostWhole = 1 << 24;
+
+    private static void Draw(LoweringContext c)
+    {
+        if (!c.DrawsNumbers)
+            throw c.Refuse(
+                $"{Refusals.Random} ExportOptions.RandomNumbers says whether the file repeats the numbers of one run "
+                    + "(Fixed), or draws new ones at each (Drawn)."
+            );
+        var type = c.ResultType();
+        var wide = is_floating_point(type) ? Kernels.Wide(type) : ScalarType.Float32;
+        var shape = c.Node(
+            "Expand",
+            wide,
+            c.ResultRank(),
+            [c.Scalar(0, wide), c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))]
+        );
+        var isNormal = c.Method.Name.StartsWith("randn", StringComparison.Ordinal);
+        var drawn = new Formula(c, c.Like(isNormal ? "RandomNormalLike" : "RandomUniformLike", [shape]));
+        if (!c.Method.Name.StartsWith("randint", StringComparison.Ordinal))
+        {
+            c.Result(drawn.To(type).Value);
+            return;
+        }
+
+        var (low, high) = (c.Number(0, "low"), c.Number(0, "high"));
+        if (high - low > MostWhole)
+            throw c.Refuse($"more than {MostWhole} different numbers, which float32 does not tell apart");
+        // Below the end: a uniform number next to 1 rounds to it when it is stretched.
+        var whole = (drawn * (high - low)).Apply("Floor");
+        c.Result((whole.Min(whole.Number(high - low - 1)) + low).To(type).Value);
     }
 
     private static void Arange(LoweringContext c)

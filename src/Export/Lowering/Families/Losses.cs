@@ -31,7 +31,7 @@ internal static class Losses
         Both<PoissonNLLLoss>(table, "poisson_nll_loss", "Exp, Log, Mul, Sub", Poisson, "log_input, full, eps");
         Both<GaussianNLLLoss>(table, "gaussian_nll_loss", "Max, Log, Div, Add", Gaussian, "full, eps");
         Both<SoftMarginLoss>(table, "soft_margin_loss", "Neg, Mul, Exp, Log", o =>
-            SpecialFunctions.Log1p((-o.T * o.X).Apply("Exp"))
+            SpecialFunctions.Log1p(o.Stored(o.Stored(-o.T * o.X).Apply("Exp")))
         );
         Both<HingeEmbeddingLoss>(table, "hinge_embedding_loss", "Sub, Max, Where", Hinge, "margin");
         Both<MarginRankingLoss>(table, "margin_ranking_loss", "Sub, Mul, Max", Ranking, "margin");
@@ -138,12 +138,15 @@ internal static class Losses
 
         public Formula Mean(Formula x) => Sum(x) / new Formula(c, c.Cast(Reductions.Count(c, x.Value, null), x.Type));
 
+        /// <summary>As TorchSharp keeps it between two operations: a float16 overflows there.</summary>
+        public Formula Stored(Formula x) => x.To(c.ResultType()).To(Type);
+
         public Formula Reduced(Formula elements) =>
             Reduction switch
             {
                 "None" => elements,
-                "Sum" => Sum(elements),
-                "Mean" => Mean(elements),
+                "Sum" => Sum(Stored(elements)),
+                "Mean" => Mean(Stored(elements)),
                 var other => throw c.Refuse($"reduction {other}"),
             };
     }
