@@ -86,7 +86,7 @@ public class RecipeTests
     [InlineData("--recipe", "slow", "lesson, fast, pooled, bare")]
     [InlineData("--width2", "128", "--form pooled")]
     [InlineData("--width3", "128", "--form pooled")]
-    [InlineData("--norm-bias-rate", "-1", "0 to 1000")]
+    [InlineData("--norm-bias-rate", "2000", "0 to 1000")]
     [InlineData("--lr-end", "1.5", "0 to 1")]
     [InlineData("--window", "5", "0, or 8 to 512")]
     public void What_is_out_of_range_is_refused_with_what_is_allowed(string option, string value, string expected) =>
