@@ -3,7 +3,10 @@ using System.Text;
 
 namespace TorchBridge.Export;
 
-/// <summary>Whether a module exports: for people (<see cref="ToString"/>) and for programs.</summary>
+/// <summary>
+/// Whether a module exports, for people (<see cref="ToString"/>) and for programs. <see
+/// cref="OnnxExporter.Check(TorchSharp.torch.nn.Module, TorchSharp.torch.Tensor[], ExportOptions)"/> makes it.
+/// </summary>
 /// <param name="Report">What the export did; null where it was refused. Its file is gone.</param>
 /// <param name="Refusals">Everything that stands in the way, each with module path, method and line, cause and way
 /// out.</param>
@@ -12,7 +15,11 @@ public sealed record ExportCheck(ExportReport? Report, IReadOnlyList<ExportExcep
     /// <summary>Whether it exports.</summary>
     public bool Exports => Report is not null;
 
-    /// <inheritdoc/>
+    /// <summary>
+    /// The finding as people read it: every reason where it does not export; else free axes, nodes, notes and what
+    /// was compared.
+    /// </summary>
+    /// <returns>Several lines.</returns>
     public override string ToString()
     {
         var text = new StringBuilder();

@@ -44,7 +44,9 @@ public class ExportException : Exception
     /// <summary>What was refused and why, without the place.</summary>
     public string? Reason { get; }
 
-    /// <summary>Everything that was refused, one by one, this first; itself alone where nothing else was found.</summary>
+    /// <summary>
+    /// Everything that was refused in one export, one by one, this first; itself alone where nothing else was found.
+    /// </summary>
     public IReadOnlyList<ExportException> All
     {
         get => field.Count == 0 ? [this] : field;

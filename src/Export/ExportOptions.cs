@@ -4,10 +4,16 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export;
 
-/// <summary>How a model is exported. The defaults are meant to be right.</summary>
+/// <summary>
+/// How a model is exported. The defaults are meant to be right: opset 17, a free batch axis, BatchNorm folded, the
+/// file compared with the module.
+/// </summary>
 public sealed class ExportOptions
 {
-    /// <summary>ONNX opset to write, 17 to 21. Default 17.</summary>
+    /// <summary>
+    /// ONNX opset to write, 17 to 21; another one is refused. Default 17, which every runtime of the last years
+    /// reads. The IR version follows it.
+    /// </summary>
     public int Opset { get; init; } = 17;
 
     /// <summary>
@@ -39,13 +45,21 @@ public sealed class ExportOptions
     public IDictionary<string, object?> Arguments { get; init; } =
         new Dictionary<string, object?>(StringComparer.Ordinal);
 
-    /// <summary>Names of the inputs; default: the parameter names of <c>forward</c>.</summary>
+    /// <summary>
+    /// Names of the inputs, one per example; null (the default) for the parameter names of <c>forward</c>.
+    /// </summary>
     public IReadOnlyList<string>? InputNames { get; init; }
 
-    /// <summary>Names of the outputs; default: <c>output</c>, or <c>output0</c>, <c>output1</c> …</summary>
+    /// <summary>
+    /// Names of the outputs, in the order in which forward returns them; null (the default) for <c>output</c>, or
+    /// <c>output0</c>, <c>output1</c> …, or a dictionary's keys.
+    /// </summary>
     public IReadOnlyList<string>? OutputNames { get; init; }
 
-    /// <summary>Whether BatchNorm is folded into the layers before it. Default true.</summary>
+    /// <summary>
+    /// Whether BatchNorm is folded into the layers around it. Default true; what cannot be folded without a loss
+    /// stays, and <see cref="ExportReport.NotFolded"/> says why.
+    /// </summary>
     public bool FoldBatchNorm { get; init; } = true;
 
     /// <summary>Whether the file is compared with the module before it is written. Default true; false is for
@@ -69,7 +83,9 @@ public sealed class ExportOptions
     /// <summary>What becomes of random numbers that <c>forward</c> draws in eval mode. Default: an error.</summary>
     public RandomNumbers RandomNumbers { get; init; }
 
-    /// <summary>Key-value pairs for the file's metadata.</summary>
+    /// <summary>
+    /// Key-value pairs for the file's metadata, written in the order of their keys. Default: none.
+    /// </summary>
     public IDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
     /// <summary>
@@ -92,16 +108,22 @@ public sealed class ExportOptions
     internal Action<OnnxGraph, OnnxGraph>? BeforeWriting { get; init; }
 }
 
-/// <summary>Lowerings of a user's own modules and methods.</summary>
+/// <summary>
+/// Lowerings of a user's own modules and of methods that the exporter does not know. They come before the built-in
+/// ones, so that one of these can be replaced too.
+/// </summary>
 public sealed class CustomLowerings
 {
+    /// <summary>Rules by the exact type of a module.</summary>
     internal Dictionary<Type, OperatorRow> Modules { get; } = [];
 
+    /// <summary>Rules by the full name of a method: <c>TorchSharp.torch+Tensor.relu</c>.</summary>
     internal Dictionary<string, OperatorRow> Methods { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Writes a module type as given, instead of following its forward.</summary>
     /// <typeparam name="TModule">The exact type.</typeparam>
     /// <param name="rule">Writes the nodes.</param>
+    /// <returns>This, for more calls.</returns>
     public CustomLowerings Add<TModule>(LoweringRule rule)
         where TModule : nn.Module
     {
@@ -113,6 +135,7 @@ public sealed class CustomLowerings
     /// <param name="declaringType">The class that declares it, <c>typeof(torch.Tensor)</c> say.</param>
     /// <param name="method">Its name.</param>
     /// <param name="rule">Writes the nodes.</param>
+    /// <returns>This, for more calls.</returns>
     public CustomLowerings Add(Type declaringType, string method, LoweringRule rule)
     {
         ArgumentNullException.ThrowIfNull(declaringType);
@@ -121,7 +144,10 @@ public sealed class CustomLowerings
     }
 }
 
-/// <summary>Options of a native module that TorchSharp keeps to itself.</summary>
-/// <param name="Heads">Number of attention heads.</param>
-/// <param name="Activation"><c>relu</c>, <c>gelu</c> or <c>tanh</c>.</param>
+/// <summary>
+/// Options of a native module that TorchSharp keeps to itself, where running the module does not tell them: see <see
+/// cref="ExportOptions.ModuleOptions"/>.
+/// </summary>
+/// <param name="Heads">Number of attention heads, 1 and up; null where it is not said.</param>
+/// <param name="Activation"><c>relu</c>, <c>gelu</c> or <c>tanh</c>; null where it is not said.</param>
 public sealed record ModuleOptions(long? Heads = null, string? Activation = null);

@@ -11,12 +11,13 @@ public sealed record FoldRefusal(string ModulePath, string Reason);
 
 /// <summary>How an output of the file compares with the module's, over all runs of the verification.</summary>
 /// <param name="Output">Name of the output.</param>
-/// <param name="LargestAbsolute">Largest absolute difference.</param>
+/// <param name="LargestAbsolute">Largest absolute difference between file and module.</param>
 /// <param name="LargestRelative">Largest difference relative to the module's value, for values above 1 % of the
 /// largest.</param>
-/// <param name="LargestValue">Largest absolute value of the module's output.</param>
+/// <param name="LargestValue">Largest absolute value of the module's output, which the differences are to be seen
+/// against.</param>
 /// <param name="Tolerance">What the absolute difference was allowed to be.</param>
-/// <param name="Rows">Rows (samples) compared.</param>
+/// <param name="Rows">Rows (samples along axis 0) compared, over all runs.</param>
 /// <param name="TopOneAgreement">Rows whose largest element is the same, for outputs of two axes; ties within the
 /// tolerance agree.</param>
 public sealed record OutputParity(
@@ -29,8 +30,8 @@ public sealed record OutputParity(
     long? TopOneAgreement
 );
 
-/// <summary>What the verification measured.</summary>
-/// <param name="Outputs">One entry an output.</param>
+/// <summary>What the verification measured, over all runs of the file beside the module.</summary>
+/// <param name="Outputs">One entry per output.</param>
 /// <param name="Runs">What was run: variant, optimization, sizes.</param>
 /// <param name="Environment">Operating system, processor, versions.</param>
 public sealed record ParityReport(IReadOnlyList<OutputParity> Outputs, IReadOnlyList<string> Runs, string Environment)
@@ -43,7 +44,9 @@ public sealed record ParityReport(IReadOnlyList<OutputParity> Outputs, IReadOnly
     public IReadOnlyList<string> Notes { get; init; } = [];
 }
 
-/// <summary>A value inside the model, in the file and in the module.</summary>
+/// <summary>
+/// A value inside the model, in the file and in the module: one line of <see cref="ExportOptions.Explain"/>.
+/// </summary>
 /// <param name="ModulePath">Path of the module that makes it.</param>
 /// <param name="Operation">The operation.</param>
 /// <param name="Place">Method and source line, where known.</param>
@@ -67,13 +70,18 @@ public sealed record ValueParity(
     string? Difference
 );
 
-/// <summary>What an export did, for people (<see cref="ToString"/>) and for programs.</summary>
+/// <summary>
+/// What an export did, for people (<see cref="ToString"/>) and for programs. It is there only if the file is, and is
+/// right.
+/// </summary>
 public sealed class ExportReport
 {
     /// <summary>Where the file was written.</summary>
     public required string Path { get; init; }
 
-    /// <summary>Operations captured in <c>forward</c>.</summary>
+    /// <summary>
+    /// Operations captured in <c>forward</c>, before lowering: a module with a lowering of its own counts once.
+    /// </summary>
     public required int CapturedOps { get; init; }
 
     /// <summary>Nodes in the file, by ONNX operator.</summary>
@@ -98,7 +106,9 @@ public sealed class ExportReport
     /// <summary>BatchNorms that were not folded, with the reason.</summary>
     public required IReadOnlyList<FoldRefusal> NotFolded { get; init; }
 
-    /// <summary>Time of each phase.</summary>
+    /// <summary>
+    /// Time of each phase, added up over its repetitions: capture, lower, fold, infer shapes, write, verify, explain.
+    /// </summary>
     public required IReadOnlyDictionary<string, TimeSpan> Phases { get; init; }
 
     /// <summary>What the verification measured; null where it was switched off.</summary>
@@ -108,7 +118,8 @@ public sealed class ExportReport
     /// otherwise.</summary>
     public IReadOnlyList<ValueParity> Values { get; init; } = [];
 
-    /// <inheritdoc/>
+    /// <summary>The report as people read it.</summary>
+    /// <returns>Several lines, one fact each.</returns>
     public override string ToString()
     {
         var text = new StringBuilder();

@@ -15,6 +15,10 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export;
 
 /// <summary>One export: capture, lower, fold, write under a temporary name, verify, rename.</summary>
+/// <param name="model">Any module; afterwards it is as it was.</param>
+/// <param name="examples">One tensor per tensor argument of forward.</param>
+/// <param name="path">Where to write.</param>
+/// <param name="options">How.</param>
 internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path, ExportOptions options)
 {
     private readonly Dictionary<string, TimeSpan> phases = new(StringComparer.Ordinal);
@@ -29,6 +33,11 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     /// usual.</summary>
     private double tolerance = Tolerance.Usual;
 
+    /// <summary>Does the whole export.</summary>
+    /// <returns>What was captured, folded and measured; the file is in its place then.</returns>
+    /// <exception cref="ExportException">Something in forward cannot be exported, or the file cannot be
+    /// written.</exception>
+    /// <exception cref="ParityException">The file would not compute what the module computes.</exception>
     public ExportReport Run()
     {
         var plan = ForwardPlan.Find(model, examples.Length, options.Arguments.AsReadOnly());
@@ -109,6 +118,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     }
 
     /// <summary>Whether a graph computes with sizes, beyond reading them.</summary>
+    /// <param name="graph">The lowered graph.</param>
     private static bool HasFormulas(OnnxGraph graph)
     {
         var sizes = new HashSet<string>(StringComparer.Ordinal);
@@ -126,9 +136,16 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return false;
     }
 
+    /// <summary>
+    /// Whether a module is recorded as one operation, by a lowering of the caller's or ours; else its forward is
+    /// entered.
+    /// </summary>
+    /// <param name="module">Any.</param>
     private bool IsLeaf(nn.Module module) =>
         options.Lowerings.Modules.ContainsKey(module.GetType()) || OperatorTable.Default.Find(module) is not null;
 
+    /// <summary>Writes the nodes of a captured graph, computes constants, and drops what nothing reads.</summary>
+    /// <param name="traced">What forward does at every size.</param>
     private OnnxGraph Lower(TracedGraph traced)
     {
         // In eval mode, because lowerings may run a module to find an option that TorchSharp keeps to itself.
@@ -142,6 +159,10 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return graph;
     }
 
+    /// <summary>
+    /// Folds, writes and verifies; where folding makes a layer inexact, once more without it. Only a verified file is
+    /// put into its place.
+    /// </summary>
     private ExportReport WriteVerified(ModelTracer tracer, ModelCapture capture, TracedGraph traced, OnnxGraph unfolded)
     {
         var operations = new IsolatedOperations(tracer, traced);
@@ -199,6 +220,8 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         }
     }
 
+    /// <summary>A folded copy of the graph, with what was folded and what was refused.</summary>
+    /// <param name="unfolded">The lowered graph; it is not changed.</param>
     private (OnnxGraph Graph, FoldResult Result) Fold(OnnxGraph unfolded)
     {
         var graph = unfolded.Copy();
@@ -209,6 +232,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return (graph, result);
     }
 
+    /// <summary>What compares files with the module.</summary>
     private ModelVerifier Verifier(
         ModelTracer tracer,
         ModelCapture capture,
@@ -227,6 +251,9 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     }
 
     /// <summary>Verifies the graph before folding, with the tolerance that its layers' condition needs.</summary>
+    /// <param name="verifier">Compares with TorchSharp.</param>
+    /// <param name="unfolded">The lowered graph.</param>
+    /// <param name="fold">What was folded.</param>
     private void VerifyTwin(ModelVerifier verifier, OnnxGraph unfolded, FoldResult fold)
     {
         using var twin = new StagedModel($"{path}.unfolded", unfolded, options.ExternalDataThreshold);
@@ -269,6 +296,9 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         }
     }
 
+    /// <summary>
+    /// How ill-conditioned the folded layers are; nothing where the graph does not run.
+    /// </summary>
     private static IReadOnlyList<LayerCondition> Conditions(OnnxGraph unfolded, FoldResult fold, ModelVerifier verifier)
     {
         try
@@ -283,8 +313,12 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         }
     }
 
-    /// <summary>Keeps the BatchNorms of the layers that folding makes worst; false where folding makes none
-    /// worse.</summary>
+    /// <summary>
+    /// Keeps the BatchNorms of the layers that folding makes worst; false where folding makes none worse.
+    /// </summary>
+    /// <param name="unfolded">The lowered graph.</param>
+    /// <param name="fold">What was folded.</param>
+    /// <param name="verifier">Compares with TorchSharp.</param>
     private bool KeepWorst(OnnxGraph unfolded, FoldResult fold, ModelVerifier verifier)
     {
         var conditions = Conditions(unfolded, fold, verifier);
@@ -311,6 +345,9 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return kept > 0;
     }
 
+    /// <summary>
+    /// Parameters and buffers by state-dict key: what the file's tensors are compared with, bit by bit.
+    /// </summary>
     private Dictionary<string, Tensor> ModuleTensors()
     {
         var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
@@ -357,6 +394,9 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
             Values = values,
         };
 
+    /// <summary>
+    /// What a user of the file should know: ties, fixed axes, unregistered modules, state that is not kept.
+    /// </summary>
     private static string[] Notes(
         ModelTracer tracer,
         ModelCapture capture,
@@ -387,6 +427,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return [.. notes];
     }
 
+    /// <summary>The examples with their names; refuses names and examples that cannot be.</summary>
     private (string Name, Tensor Tensor)[] NameInputs(ForwardPlan plan)
     {
         var names = options.InputNames ?? plan.Names;
@@ -418,6 +459,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return [.. names.Zip(examples)];
     }
 
+    /// <summary>Does some work, and adds its time to its phase.</summary>
     private T Timed<T>(string phase, Func<T> work)
     {
         var started = Stopwatch.GetTimestamp();
@@ -426,6 +468,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return result;
     }
 
+    /// <summary>Does some work, and adds its time to its phase.</summary>
     private void Timed(string phase, Action work) => Timed(phase, () =>
         {
             work();

@@ -12,6 +12,10 @@ public static class OnnxExporter
     /// </summary>
     private static readonly Lock Gate = new();
 
+    /// <summary>
+    /// Whether this flow of control is inside of an export already: one inside of forward would wait for itself for
+    /// ever.
+    /// </summary>
     private static readonly AsyncLocal<bool> IsExporting = new();
 
     /// <summary>
@@ -19,24 +23,30 @@ public static class OnnxExporter
     /// state are afterwards what they were. The file appears whole and verified, or not at all.
     /// </summary>
     /// <param name="model">Any module; its <c>forward</c> is captured by running an instrumented copy of it.</param>
-    /// <param name="example">An input as <c>forward</c> takes it; its axis 0 is free (<see cref="ExportOptions.FreeAxes"/>).</param>
+    /// <param name="example">An input as <c>forward</c> takes it; its axis 0 is free (<see
+    /// cref="ExportOptions.FreeAxes"/>).</param>
     /// <param name="path">Where to write; an existing file is replaced only by a verified one.</param>
     /// <param name="options">How; the defaults are meant to be right.</param>
     /// <returns>What was captured, folded and measured.</returns>
     /// <exception cref="ExportException">Something in forward cannot be exported; the message names the module path
     /// and the line.</exception>
     /// <exception cref="ParityException">The file would not compute what the module computes.</exception>
+    /// <exception cref="ArgumentNullException">The model or the example is null.</exception>
     public static ExportReport Export(nn.Module model, Tensor example, string path, ExportOptions? options = null) =>
         Export(model, [example], path, options);
 
-    /// <summary>Exports a module that takes several tensors.</summary>
+    /// <summary>
+    /// Exports a module that takes several tensors, in the order of forward's arguments. A list or tuple of tensors
+    /// takes as many of them as it has room for.
+    /// </summary>
     /// <param name="model">Any module.</param>
-    /// <param name="examples">One a tensor argument of <c>forward</c>.</param>
+    /// <param name="examples">One tensor per tensor argument of <c>forward</c>.</param>
     /// <param name="path">Where to write.</param>
     /// <param name="options">How.</param>
     /// <returns>What was captured, folded and measured.</returns>
     /// <exception cref="ExportException">Something in forward cannot be exported.</exception>
     /// <exception cref="ParityException">The file would not compute what the module computes.</exception>
+    /// <exception cref="ArgumentNullException">The model or the examples are null.</exception>
     public static ExportReport Export(nn.Module model, Tensor[] examples, string path, ExportOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -66,12 +76,12 @@ public static class OnnxExporter
     }
 
     /// <summary>
-    /// Tells whether a module exports, at which sizes and with which nodes, or everything that stands in the way. It is
-    /// exported and compared as by <see cref="Export(nn.Module, Tensor[], string, ExportOptions)"/>, and the file
+    /// Tells whether a module exports, at which sizes and with which nodes, or everything that stands in the way. It
+    /// is exported and compared as by <see cref="Export(nn.Module, Tensor[], string, ExportOptions)"/>, and the file
     /// removed again.
     /// </summary>
     /// <param name="model">Any module.</param>
-    /// <param name="examples">One a tensor argument of <c>forward</c>.</param>
+    /// <param name="examples">One tensor per tensor argument of <c>forward</c>.</param>
     /// <param name="options">How.</param>
     /// <returns>What was found; nothing that stands in the way is thrown.</returns>
     public static ExportCheck Check(nn.Module model, Tensor[] examples, ExportOptions? options = null)

@@ -45,6 +45,7 @@ public static class TrainEvalParity
 {
     /// <summary>The normalization layers with running statistics, by path.</summary>
     /// <param name="model">Any module.</param>
+    /// <returns>By path; layers without running statistics are not in it.</returns>
     public static IReadOnlyDictionary<string, NormBase> Layers(nn.Module model)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -53,10 +54,13 @@ public static class TrainEvalParity
             .ToDictionary(pair => pair.Value, pair => (NormBase)pair.Key, StringComparer.Ordinal);
     }
 
-    /// <summary>Measures, in eval mode, the statistics that each layer's input has over all of some data, against the
-    /// running ones.</summary>
+    /// <summary>
+    /// Measures, in eval mode, the statistics that each layer's input has over all of some data, against the running
+    /// ones.
+    /// </summary>
     /// <param name="model">The network, of one input; its modes are put back, nothing else is touched.</param>
     /// <param name="batches">What it is run over; each is read once, and stays the caller's.</param>
+    /// <returns>One entry per layer that the data reached, in the model's order.</returns>
     public static IReadOnlyList<NormalizationDrift> Drift(nn.Module model, IEnumerable<Tensor> batches)
     {
         ArgumentNullException.ThrowIfNull(batches);
@@ -90,8 +94,10 @@ public static class TrainEvalParity
     /// Runs work with the normalization layers in train mode (batch statistics) and everything else in eval mode (no
     /// dropout). Afterwards modes, running statistics and <c>num_batches_tracked</c> are what they were, bit by bit.
     /// </summary>
+    /// <typeparam name="T">What the work gives.</typeparam>
     /// <param name="model">The network.</param>
     /// <param name="work">What to do.</param>
+    /// <returns>What <paramref name="work"/> gave.</returns>
     public static T WithBatchStatistics<T>(nn.Module model, Func<T> work)
     {
         ArgumentNullException.ThrowIfNull(work);
@@ -147,6 +153,10 @@ public static class TrainEvalParity
         }
     }
 
+    /// <summary>
+    /// Runs work with the normalization layers in train mode and everything else in eval mode, without gradients;
+    /// puts every module's own mode back.
+    /// </summary>
     private static T InTraining<T>(nn.Module model, Func<T> work)
     {
         using var mode = new EvalMode(new ModelMap(model).Paths.Keys);
@@ -163,8 +173,10 @@ public static class TrainEvalParity
         private double[] sum = [],
             squares = [];
 
+        /// <summary>Numbers per channel so far.</summary>
         public double Count { get; private set; }
 
+        /// <summary>Adds a batch [N, C, ...].</summary>
         public void Add(Tensor input)
         {
             using var scope = NewDisposeScope();
@@ -173,30 +185,35 @@ public static class TrainEvalParity
                 q = values.square().sum(1).cpu().data<double>().ToArray();
             if (sum.Length == 0)
                 (sum, squares) = (new double[s.Length], new double[s.Length]);
-            for (var c = 0; c < s.Length; c++)
-                (sum[c], squares[c]) = (sum[c] + s[c], squares[c] + q[c]);
+            for (var channel = 0; channel < s.Length; channel++)
+                (sum[channel], squares[channel]) = (sum[channel] + s[channel], squares[channel] + q[channel]);
             Count += values.shape[1];
         }
 
+        /// <summary>The statistics of what was added against a layer's running ones.</summary>
         public NormalizationDrift Against(string path, NormBase layer)
         {
             using var scope = NewDisposeScope();
             double[] mean = Values(layer.running_mean!),
                 variance = Values(layer.running_var!);
             var (shift, ratio) = (new double[sum.Length], new double[sum.Length]);
-            for (var c = 0; c < sum.Length; c++)
+            for (var channel = 0; channel < sum.Length; channel++)
             {
-                var own = sum[c] / Count;
+                var own = sum[channel] / Count;
                 // Unbiased, as running_var is; a channel that is always the same has ratio eps / (running_var + eps),
                 // not zero.
-                var ownVariance = Math.Max(0, ((squares[c] / Count) - (own * own)) * Count / Math.Max(1, Count - 1));
-                shift[c] = (own - mean[c]) / Math.Sqrt(variance[c] + layer.eps);
-                ratio[c] = (ownVariance + layer.eps) / (variance[c] + layer.eps);
+                var ownVariance = Math.Max(
+                    0,
+                    ((squares[channel] / Count) - (own * own)) * Count / Math.Max(1, Count - 1)
+                );
+                shift[channel] = (own - mean[channel]) / Math.Sqrt(variance[channel] + layer.eps);
+                ratio[channel] = (ownVariance + layer.eps) / (variance[channel] + layer.eps);
             }
 
             return new NormalizationDrift(path, sum.Length, shift, ratio);
         }
 
+        /// <summary>A tensor's numbers in float64, on the processor.</summary>
         private static double[] Values(Tensor tensor) =>
             tensor.detach().cpu().to(ScalarType.Float64).data<double>().ToArray();
     }

@@ -6,18 +6,26 @@ using Microsoft.ML.Transforms.Onnx;
 
 namespace TorchBridge.Inference;
 
-/// <summary>Turns loaded chains into batched ones.</summary>
+/// <summary>
+/// Turns chains that ML.NET has loaded into chains that score in batches: the one line for a zip that somebody else
+/// saved.
+/// </summary>
 public static class BatchedModels
 {
     /// <summary>
     /// The same model, its ONNX stages scored in batches: for any chain that ML.NET has loaded, also one that
-    /// somebody else saved. Other stages stay as they are. The result takes over the stages of
-    /// <paramref name="model"/>; dispose it instead.
+    /// somebody else saved. Other stages stay as they are. The result takes over the stages of <paramref
+    /// name="model"/>; dispose it instead.
     /// </summary>
     /// <param name="model">A loaded model.</param>
     /// <param name="batchSize">Rows scored at once, 1 and up; null to find out on the first ones.</param>
     /// <param name="session">Threads and execution providers; null for the defaults.</param>
+    /// <returns>A chain of the same columns of the same types. Dispose it where the model was to be
+    /// disposed.</returns>
     /// <exception cref="ArgumentException">There is no ONNX stage in it.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="batchSize"/> is below 1.</exception>
+    /// <exception cref="InvalidDataException">An ONNX stage holds a model that ONNX Runtime does not
+    /// load.</exception>
     public static ITransformer Batched(this ITransformer model, int? batchSize = null, SessionSettings? session = null)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -52,7 +60,11 @@ public static class BatchedModels
         }
     }
 
-    /// <summary>The model's file: ML.NET does not give it out, but writes it into every zip.</summary>
+    /// <summary>
+    /// The model's file: ML.NET does not give it out, but writes it into every zip. So the stage is saved into
+    /// memory, and its entry read.
+    /// </summary>
+    /// <param name="transformer">A stock stage, which keeps its model to itself.</param>
     private static byte[] Bytes(OnnxTransformer transformer)
     {
         using var memory = new MemoryStream();

@@ -15,6 +15,17 @@ public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
     private readonly int? batchSize;
     private readonly SessionSettings session;
 
+    /// <summary>
+    /// Reads and opens the model once, for a clear error; the stock estimator beside it gives the schema.
+    /// </summary>
+    /// <param name="context">Whose catalog made it.</param>
+    /// <param name="modelPath">The ONNX file; a data file that it names stands beside it.</param>
+    /// <param name="inputs">Names of the inputs, and of the columns they are read from.</param>
+    /// <param name="outputs">Names of the outputs, and of the columns they are written to.</param>
+    /// <param name="batchSize">Rows scored at once; null to find out on the first ones.</param>
+    /// <param name="session">Threads and execution providers.</param>
+    /// <exception cref="InvalidDataException">The file is no model that ONNX Runtime and ML.NET can read.</exception>
+    /// <exception cref="NotSupportedException">One of the inputs is no tensor, or has a size of 0.</exception>
     internal BatchedOnnxEstimator(
         MLContext context,
         string modelPath,
@@ -67,6 +78,7 @@ public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
 
     /// <summary>Opens the model. Nothing is learned.</summary>
     /// <param name="input">Data with the columns that the model reads.</param>
+    /// <returns>A transformer that owns a session; dispose it.</returns>
     /// <exception cref="InvalidOperationException">A column is not of the length that the model's input has; of a
     /// column of no fixed length, its first row that is not.</exception>
     public BatchedOnnxTransformer Fit(IDataView input)

@@ -21,6 +21,18 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
     private readonly Action<ModelSaveContext> save;
     private readonly Lifetime lifetime;
 
+    /// <summary>
+    /// Takes over a stock stage, opens a session of its own beside it, and finds out whether rows may be put
+    /// together.
+    /// </summary>
+    /// <param name="stock">The fitted stage; it is disposed with this.</param>
+    /// <param name="onnx">The model's bytes, data files included.</param>
+    /// <param name="name">What to call the model in an error.</param>
+    /// <param name="inputs">Names of the inputs that are read; null for all of them.</param>
+    /// <param name="batchSize">Rows scored at once, 1 and up; null to find out.</param>
+    /// <param name="session">Threads and execution providers.</param>
+    /// <param name="save">Writes the stage as the stock one is written.</param>
+    /// <exception cref="ArgumentException">The model has no input of one of these names.</exception>
     internal BatchedOnnxTransformer(
         OnnxTransformer stock,
         byte[] onnx,
@@ -64,8 +76,10 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
         lifetime = new Lifetime(nameof(BatchedOnnxTransformer), Free);
     }
 
-    /// <summary>Why rows are scored one at a time, slower than in batches; null where they are scored
-    /// together.</summary>
+    /// <summary>
+    /// Why rows are scored one at a time, slower than in batches; null where they are scored together. It may be
+    /// found out on the first rows of the data only.
+    /// </summary>
     public string? RowByRow => stockOnly ?? scorer?.RowByRow;
 
     /// <inheritdoc/>
@@ -80,6 +94,8 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
 
     /// <summary>Adds the model's outputs; lazily, in batches, in the order of the rows.</summary>
     /// <param name="input">Data with the columns that the model reads; it is read once, a batch ahead.</param>
+    /// <returns>A lazy view; nothing is scored before a cursor is moved.</returns>
+    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -116,6 +132,7 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
         lifetime.Close();
     }
 
+    /// <summary>Saves the stock stage: the zip loads in programs without this assembly.</summary>
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
         using var visit = lifetime.Enter();
@@ -123,6 +140,7 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
     }
 
     /// <summary>What stock adds to the input, of the same types; tensors are ours.</summary>
+    /// <param name="input">The schema that rows have.</param>
     private ScoredSchema Columns(DataViewSchema input)
     {
         var whole = stock.GetOutputSchema(input);
@@ -131,8 +149,11 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
         );
     }
 
+    /// <summary>Frees the stock stage's session, when nobody reads a row any more.</summary>
     private void Free() => stock.Dispose();
 
+    /// <summary>Whether a tensor's elements are of a type that ML.NET has a column for.</summary>
+    /// <param name="output">An output of the model.</param>
     private static bool IsScored(Microsoft.ML.OnnxRuntime.NodeMetadata output) =>
         output.IsTensor
         && output.ElementDataType
@@ -150,6 +171,8 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
                 or TensorElementType.UInt64;
 
     /// <summary>Why the model's inputs cannot be put together of rows; null where they can.</summary>
+    /// <param name="session">The model.</param>
+    /// <param name="inputs">Its inputs that columns feed.</param>
     private static string? WhyStock(ModelSession session, IReadOnlyList<string> inputs)
     {
         if (inputs.Count == 0)
@@ -162,7 +185,7 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
                     nameof(inputs)
                 );
             if (!IsScored(info))
-                return $"its input '{name}' is no tensor of numbers, bool or text";
+                return $"its input '{name}' is not a tensor of numbers, bool or text";
             var dims = info.Dimensions;
             if (dims.Length == 0)
                 return $"its input '{name}' has no axis, or says nothing of its axes";
@@ -175,6 +198,9 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
         return null;
     }
 
+    /// <summary>The first input whose batch is fixed to one row; null where there is none.</summary>
+    /// <param name="session">The model.</param>
+    /// <param name="inputs">Its inputs that columns feed.</param>
     private static string? FixedTo(ModelSession session, IReadOnlyList<string> inputs) =>
         inputs.FirstOrDefault(name => session.Inputs[name].Dimensions[0] == 1);
 }

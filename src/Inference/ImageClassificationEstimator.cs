@@ -13,6 +13,15 @@ public sealed class ImageClassificationEstimator : IEstimator<ImageClassificatio
     private readonly string name;
     private readonly ImageClassificationOptions options;
 
+    /// <summary>
+    /// Reads the model and its card; whether it can run is found out by <see cref="Fit"/>.
+    /// </summary>
+    /// <param name="context">Whose catalog made it.</param>
+    /// <param name="modelPath">A classifier's ONNX file.</param>
+    /// <param name="options">Columns, batch size, and what happens to unreadable pictures.</param>
+    /// <exception cref="InvalidDataException">The file is no classifier of ours.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The batch size is below 1, or TopK is not from 1 to the number
+    /// of classes.</exception>
     internal ImageClassificationEstimator(MLContext context, string modelPath, ImageClassificationOptions options)
     {
         this.context = context;
@@ -33,6 +42,11 @@ public sealed class ImageClassificationEstimator : IEstimator<ImageClassificatio
 
     /// <summary>Opens the model. Nothing is learned: the data decide only whether the column fits.</summary>
     /// <param name="input">Data with the column of pictures.</param>
+    /// <returns>A transformer that owns a session; dispose it.</returns>
+    /// <exception cref="ArgumentException">There is no such column, or it holds nothing that can be
+    /// classified.</exception>
+    /// <exception cref="InvalidDataException">The network cannot be opened, or its metadata do not fit its
+    /// graph.</exception>
     public ImageClassificationTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -74,8 +88,11 @@ public sealed class ImageClassificationEstimator : IEstimator<ImageClassificatio
         return Shape(inputSchema);
     }
 
-    /// <summary>Shapes of columns cannot be made outside of ML.NET: a stock estimator that makes columns of the same
-    /// types has them.</summary>
+    /// <summary>
+    /// Shapes of columns cannot be made outside of ML.NET: a stock estimator that makes columns of the same types has
+    /// them.
+    /// </summary>
+    /// <param name="inputSchema">The shape that rows have.</param>
     private SchemaShape Shape(SchemaShape inputSchema)
     {
         var definition = SchemaDefinition.Create(typeof(Made));
@@ -107,25 +124,32 @@ public sealed class ImageClassificationEstimator : IEstimator<ImageClassificatio
             : shape;
     }
 
+    /// <summary>A row that the mapping reads no column of.</summary>
     private sealed class Nothing;
 
     /// <summary>One member a column; vectors have some known length, which shapes do not tell.</summary>
     private sealed class Made
     {
+        /// <summary>Probabilities, one for each class.</summary>
         [VectorType(1)]
         public float[]? Score { get; set; }
 
+        /// <summary>The most probable class.</summary>
         public string? Label { get; set; }
 
+        /// <summary>Logits, one for each class, where they are asked for.</summary>
         [VectorType(1)]
         public float[]? Logits { get; set; }
 
+        /// <summary>The most probable classes, where they are asked for.</summary>
         [VectorType(1)]
         public string[]? TopLabels { get; set; }
 
+        /// <summary>Their probabilities.</summary>
         [VectorType(1)]
         public float[]? TopScores { get; set; }
 
+        /// <summary>Whether the picture could be read, where bad rows are marked.</summary>
         public bool IsValid { get; set; }
     }
 }

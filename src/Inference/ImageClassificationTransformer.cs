@@ -22,6 +22,13 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
     private readonly InputKind fittedTo;
     private readonly Lifetime lifetime;
 
+    /// <summary>Takes over a classifier, which is disposed with this.</summary>
+    /// <param name="context">For the stock chain that is saved.</param>
+    /// <param name="onnx">The model's bytes, for the stock chain and for a session of one thread.</param>
+    /// <param name="name">What to call the model in an error.</param>
+    /// <param name="classifier">The opened model.</param>
+    /// <param name="options">How rows are read and written.</param>
+    /// <param name="fittedTo">What the column held that it was fitted to: the saved chain reads the same.</param>
     internal ImageClassificationTransformer(
         MLContext context,
         byte[] onnx,
@@ -51,11 +58,16 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
     /// <summary>Pictures that could not be read so far, by all cursors together.</summary>
     public long InvalidImages => scorer.InvalidImages;
 
-    /// <inheritdoc/>
+    /// <summary>
+    /// Whether each row gives one row: not where unreadable pictures are left out.
+    /// </summary>
     public bool IsRowToRowMapper => options.OnInvalidImage != OnInvalidImage.Skip;
 
     /// <summary>Runs the model's self-check on this machine.</summary>
+    /// <returns>Pictures, agreement and largest difference; <see cref="SelfCheckResult.Passed"/> says whether it is
+    /// fine.</returns>
     /// <exception cref="InvalidDataException">The model carries none.</exception>
+    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     public SelfCheckResult Verify()
     {
         using var visit = lifetime.Enter();
@@ -72,6 +84,10 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
 
     /// <summary>Adds the scored columns; lazily, in batches, in the order of the rows.</summary>
     /// <param name="input">Data with the column of pictures; it is read once, a batch ahead.</param>
+    /// <returns>A lazy view; nothing is scored before a cursor is moved.</returns>
+    /// <exception cref="ArgumentException">The column of pictures is missing, or holds nothing that can be
+    /// classified; or a column of keys numbers the classes otherwise than the model.</exception>
+    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -79,7 +95,10 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
         return new LookAheadDataView(input, scorer, Columns(input.Schema));
     }
 
-    /// <inheritdoc/>
+    /// <summary>A mapper of single rows, for PredictionEngine.</summary>
+    /// <param name="inputSchema">Columns of the rows that will come.</param>
+    /// <exception cref="InvalidOperationException">Unreadable pictures are left out, so no row maps to one
+    /// row.</exception>
     public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
@@ -94,12 +113,16 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
     /// <inheritdoc/>
     public void Dispose() => lifetime.Close();
 
+    /// <summary>
+    /// Saves the equivalent chain of stock stages; refuses where stock ML.NET would see other pixels or make other
+    /// columns.
+    /// </summary>
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
         using var visit = lifetime.Enter();
         if (options.WithoutStockTwin is { } option)
             throw new NotSupportedException(
-                $"{option} has no twin in stock ML.NET, and this cannot be saved. Save one without it, "
+                $"{option} has no equivalent in stock ML.NET, and this cannot be saved. Save one without it, "
                     + "and set it again after loading; or ship the .onnx file and ClassifyImages"
             );
         if (fittedTo != InputKind.Pixels && classifier.Card.Reading.WithoutStockTwin is { } reading)
@@ -129,9 +152,12 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
         ((ICanSaveModel)stock).Save(ctx);
     }
 
+    /// <summary>The input's columns and those that are made of them.</summary>
+    /// <param name="input">The schema that rows have.</param>
     private ScoredSchema Columns(DataViewSchema input) => new(input, scorer.OutputsFor(input));
 
     /// <summary>A view without rows, with the column that the stock chain reads.</summary>
+    /// <param name="kind">What the column of pictures holds.</param>
     private IDataView StockInput(InputKind kind)
     {
         var builder = new DataViewSchema.Builder();

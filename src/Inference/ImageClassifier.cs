@@ -19,12 +19,25 @@ namespace TorchBridge.Inference;
 public sealed class ImageClassifier : IDisposable
 {
     private const int DefaultBatch = 32;
+
+    /// <summary>The one input, in an array as the runtime takes names.</summary>
     private static readonly string[] InputNames = [ModelNames.Pixels];
+
+    /// <summary>The two outputs that are read.</summary>
     private static readonly string[] OutputNames = [ModelNames.Logits, ModelNames.Probabilities];
     private readonly ModelSession session;
     private readonly string name;
+
+    /// <summary>
+    /// Whether the model was seen to take no batches, so that pictures go one by one.
+    /// </summary>
     private volatile bool runsOneByOne;
 
+    /// <summary>Takes over a session, once card and graph are found to fit.</summary>
+    /// <param name="session">The loaded model, which this owns.</param>
+    /// <param name="card">Classes, size and reading.</param>
+    /// <param name="check">Pictures with their logits; null where the file has none.</param>
+    /// <param name="name">For errors.</param>
     private ImageClassifier(ModelSession session, ModelCard card, SelfCheck? check, string name)
     {
         this.session = session;
@@ -53,11 +66,13 @@ public sealed class ImageClassifier : IDisposable
     /// <summary>Whether the network takes one picture at a time; several are then run one after another.</summary>
     internal bool RunsOneByOne => runsOneByOne;
 
+    /// <summary>Numbers of one picture: 3 x height x width.</summary>
     private int Stride => Card.Stride;
 
     /// <summary>Loads a classifier.</summary>
     /// <param name="path">An ONNX file that the training program wrote.</param>
     /// <param name="settings">Threads and execution providers; null for the defaults.</param>
+    /// <returns>A classifier that owns a session; dispose it.</returns>
     /// <exception cref="InvalidDataException">The file is not an ONNX model, not a classifier of ours, or its
     /// metadata do not fit its graph.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
@@ -72,6 +87,7 @@ public sealed class ImageClassifier : IDisposable
     /// <param name="onnx">The bytes.</param>
     /// <param name="name">What to call it in an error.</param>
     /// <param name="settings">Threads and execution providers; null for the defaults.</param>
+    /// <returns>A classifier that owns a session; dispose it.</returns>
     /// <exception cref="InvalidDataException">It is not an ONNX model, not a classifier of ours, or its metadata do
     /// not fit its graph.</exception>
     /// <exception cref="NotSupportedException">The program has SkiaSharp 3.</exception>
@@ -96,8 +112,10 @@ public sealed class ImageClassifier : IDisposable
 
     /// <summary>Classifies a picture file.</summary>
     /// <param name="path">JPEG, PNG, BMP or WebP of any size.</param>
+    /// <returns>Label, probabilities and logits.</returns>
     /// <exception cref="InvalidPictureException">The file is no picture, or ends too early.</exception>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
+    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     public Prediction Classify(string path)
     {
         ArgumentNullException.ThrowIfNull(path);
@@ -107,8 +125,10 @@ public sealed class ImageClassifier : IDisposable
     /// <summary>Classifies an encoded picture.</summary>
     /// <param name="encoded">The bytes of a JPEG, PNG, BMP or WebP file.</param>
     /// <param name="name">What to call it in an error.</param>
+    /// <returns>Label, probabilities and logits.</returns>
     /// <exception cref="InvalidPictureException">It is no picture, or ends too early.</exception>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
+    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     public Prediction Classify(byte[] encoded, string name = "the picture")
     {
         ArgumentNullException.ThrowIfNull(encoded);
@@ -118,8 +138,10 @@ public sealed class ImageClassifier : IDisposable
     /// <summary>Classifies an encoded picture that is read to the end of a stream.</summary>
     /// <param name="encoded">The stream; it stays open.</param>
     /// <param name="name">What to call it in an error.</param>
+    /// <returns>Label, probabilities and logits.</returns>
     /// <exception cref="InvalidPictureException">It is no picture, or ends too early.</exception>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
+    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     public Prediction Classify(Stream encoded, string name = "the picture")
     {
         ArgumentNullException.ThrowIfNull(encoded);
@@ -127,8 +149,11 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>Classifies a picture in memory.</summary>
-    /// <param name="picture">Of any size.</param>
+    /// <param name="picture">Of any size, 32 bits per pixel, in BGRA or RGBA order.</param>
+    /// <returns>Label, probabilities and logits.</returns>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
+    /// <exception cref="InvalidPictureException">Its pixels are in another format.</exception>
+    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     public Prediction Classify(MLImage picture)
     {
         ArgumentNullException.ThrowIfNull(picture);
@@ -138,18 +163,26 @@ public sealed class ImageClassifier : IDisposable
     /// <summary>Classifies a picture file on a thread of the pool.</summary>
     /// <param name="path">JPEG, PNG, BMP or WebP of any size.</param>
     /// <param name="stop">Cancels before the work has begun.</param>
+    /// <returns>Label, probabilities and logits.</returns>
     /// <exception cref="InvalidPictureException">The file is no picture, or ends too early.</exception>
+    /// <exception cref="InvalidDataException">The network cannot run.</exception>
+    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     public Task<Prediction> ClassifyAsync(string path, CancellationToken stop = default)
     {
         ArgumentNullException.ThrowIfNull(path);
         return Task.Run(() => Classify(path), stop);
     }
 
-    /// <summary>Classifies picture files, in batches, in the order given. What stands before a bad picture is given
-    /// out before its error.</summary>
+    /// <summary>
+    /// Classifies picture files, in batches, in the order given. What stands before a bad picture is given out before
+    /// its error.
+    /// </summary>
     /// <param name="paths">Picture files; read as they are needed.</param>
-    /// <param name="batchSize">Pictures scored at once.</param>
+    /// <param name="batchSize">Pictures scored at once, 1 and up.</param>
+    /// <returns>One prediction per path, lazily.</returns>
     /// <exception cref="InvalidPictureException">A file is no picture, or ends too early.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="batchSize"/> is below 1.</exception>
+    /// <exception cref="InvalidDataException">The network cannot run.</exception>
     public IEnumerable<Prediction> ClassifyBatch(IEnumerable<string> paths, int batchSize = DefaultBatch)
     {
         ArgumentNullException.ThrowIfNull(paths);
@@ -168,13 +201,18 @@ public sealed class ImageClassifier : IDisposable
         }
     }
 
-    /// <summary>Classifies picture files as they come, in batches, in their order. No more than a few batches are
-    /// ahead of the reader.</summary>
+    /// <summary>
+    /// Classifies picture files as they come, in batches, in their order. No more than a few batches are ahead of the
+    /// reader.
+    /// </summary>
     /// <param name="paths">Picture files.</param>
-    /// <param name="batchSize">Pictures scored at once.</param>
+    /// <param name="batchSize">Pictures scored at once, 1 and up.</param>
     /// <param name="stop">Ends the stream.</param>
+    /// <returns>One prediction per path, in their order.</returns>
     /// <exception cref="InvalidPictureException">A file is no picture, or ends too early; what stands before it has
     /// been given out.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="stop"/> was cancelled.</exception>
+    /// <exception cref="InvalidDataException">The network cannot run.</exception>
     public IAsyncEnumerable<Prediction> ClassifyAsync(
         IAsyncEnumerable<string> paths,
         int batchSize = DefaultBatch,
@@ -190,7 +228,10 @@ public sealed class ImageClassifier : IDisposable
     /// <param name="planes">count x 3 x height x width bytes: the red plane of the first picture, the green, the
     /// blue, the next picture.</param>
     /// <param name="count">Number of pictures.</param>
+    /// <returns>One prediction per picture, in their order.</returns>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
+    /// <exception cref="ArgumentException">The number of bytes does not fit.</exception>
+    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     public Prediction[] ClassifyPlanes(ReadOnlySpan<byte> planes, int count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
@@ -204,19 +245,19 @@ public sealed class ImageClassifier : IDisposable
         var pixels = ArrayPool<float>.Shared.Rent(planes.Length);
         try
         {
-            for (var i = 0; i < planes.Length; i++)
-                pixels[i] = planes[i];
+            for (var index = 0; index < planes.Length; index++)
+                pixels[index] = planes[index];
             var classes = ClassNames.Count;
             var logits = new float[count * classes];
             var probabilities = new float[count * classes];
             Run(pixels.AsMemory(0, planes.Length), count, logits, probabilities);
             var predictions = new Prediction[count];
-            for (var i = 0; i < count; i++)
+            for (var index = 0; index < count; index++)
             {
-                var row = logits.AsMemory(i * classes, classes);
-                predictions[i] = new Prediction(
+                var row = logits.AsMemory(index * classes, classes);
+                predictions[index] = new Prediction(
                     LabelOf(row.Span),
-                    probabilities[(i * classes)..((i + 1) * classes)],
+                    probabilities[(index * classes)..((index + 1) * classes)],
                     row.ToArray()
                 );
             }
@@ -233,6 +274,8 @@ public sealed class ImageClassifier : IDisposable
     /// Runs the pictures that the model carries and compares with the logits that its maker's machine gave for them:
     /// the parity of training and serving, on the machine it runs on, without TorchSharp.
     /// </summary>
+    /// <returns>What was compared; <see cref="SelfCheckResult.Passed"/> says whether this machine computes what the
+    /// maker's did.</returns>
     /// <exception cref="InvalidDataException">The model carries no pictures, or cannot run.</exception>
     public SelfCheckResult Verify()
     {
@@ -257,11 +300,18 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>Index of the most probable class; null where a logit is NaN, which says nothing.</summary>
+    /// <param name="logits">One row, one number per class.</param>
     internal static int? BestClass(ReadOnlySpan<float> logits) =>
         HasNaN(logits) ? null : ArrayComparison.IndexOfLargest(logits);
 
-    /// <summary>Scores pixels [count, 3, height, width], 0 to 255; everything is read and written where it
-    /// is.</summary>
+    /// <summary>
+    /// Scores pixels [count, 3, height, width], 0 to 255; everything is read and written where it is. A network that
+    /// takes one picture only is found out here, and run picture by picture from then on.
+    /// </summary>
+    /// <param name="pixels">count x 3 x height x width numbers, pinned while it runs.</param>
+    /// <param name="count">Number of pictures, 1 and up.</param>
+    /// <param name="logits">Receives count x classes numbers.</param>
+    /// <param name="probabilities">Receives count x classes numbers.</param>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
     internal void Run(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
     {
@@ -286,7 +336,15 @@ public sealed class ImageClassifier : IDisposable
         runsOneByOne = true;
     }
 
-    /// <summary>Runs what <see cref="Bind"/> has bound to these arrays.</summary>
+    /// <summary>
+    /// Runs what <see cref="Bind"/> has bound to these arrays; where that fails, the pictures are run one by one, so
+    /// that the error is that of one of them.
+    /// </summary>
+    /// <param name="run">The binding.</param>
+    /// <param name="pixels">What was bound as input.</param>
+    /// <param name="count">Number of pictures.</param>
+    /// <param name="logits">What was bound as the first output.</param>
+    /// <param name="probabilities">What was bound as the second output.</param>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
     internal void Run(BoundRun run, Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
     {
@@ -300,8 +358,15 @@ public sealed class ImageClassifier : IDisposable
         }
     }
 
-    /// <summary>Binds arrays once, to be scored again and again without garbage. They must stay, and stay where they
-    /// are, until it is disposed.</summary>
+    /// <summary>
+    /// Binds arrays once, to be scored again and again without garbage. They must stay, and stay where they are,
+    /// until it is disposed.
+    /// </summary>
+    /// <param name="pixels">count x 3 x height x width numbers.</param>
+    /// <param name="count">Number of pictures.</param>
+    /// <param name="logits">Receives count x classes numbers in each run.</param>
+    /// <param name="probabilities">Receives count x classes numbers in each run.</param>
+    /// <returns>The binding; dispose it before the arrays go away.</returns>
     internal BoundRun Bind(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities) =>
         session.Bind(
             [(InputNames[0], pixels, [count, 3, Height, Width])],
@@ -314,8 +379,15 @@ public sealed class ImageClassifier : IDisposable
     /// <inheritdoc/>
     public void Dispose() => session.Dispose();
 
+    /// <summary>Reads one picture into 3 x height x width bytes.</summary>
+    /// <param name="planes">Receives 3 x height x width bytes.</param>
     private delegate void PlaneReader(Span<byte> planes);
 
+    /// <summary>One run of the network over all pictures.</summary>
+    /// <param name="pixels">count x 3 x height x width floats.</param>
+    /// <param name="count">Pictures.</param>
+    /// <param name="logits">Receives count x classes.</param>
+    /// <param name="probabilities">Receives count x classes.</param>
     private void RunTogether(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
     {
         var memory = OrtMemoryInfo.DefaultInstance;
@@ -329,17 +401,22 @@ public sealed class ImageClassifier : IDisposable
         session.Run(InputNames, [input], OutputNames, (IReadOnlyCollection<OrtValue>)[logitRows, probabilityRows]);
     }
 
+    /// <summary>One run for each picture.</summary>
+    /// <param name="pixels">count x 3 x height x width floats.</param>
+    /// <param name="count">Pictures.</param>
+    /// <param name="logits">Receives count x classes.</param>
+    /// <param name="probabilities">Receives count x classes.</param>
     private void RunAlone(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
     {
         var classes = ClassNames.Count;
         try
         {
-            for (var i = 0; i < count; i++)
+            for (var index = 0; index < count; index++)
                 RunTogether(
-                    pixels.Slice(i * Stride, Stride),
+                    pixels.Slice(index * Stride, Stride),
                     1,
-                    logits.Slice(i * classes, classes),
-                    probabilities.Slice(i * classes, classes)
+                    logits.Slice(index * classes, classes),
+                    probabilities.Slice(index * classes, classes)
                 );
         }
         catch (OnnxRuntimeException error)
@@ -348,9 +425,13 @@ public sealed class ImageClassifier : IDisposable
         }
     }
 
+    /// <summary>A refusal that names the model, for what ONNX Runtime says while running.</summary>
+    /// <param name="error">What the runtime said.</param>
     private InvalidDataException CannotRun(OnnxRuntimeException error) =>
         new($"{name} was loaded and cannot run: {error.Message}", error);
 
+    /// <summary>Whether a number among these is NaN.</summary>
+    /// <param name="values">Any number of them.</param>
     private static bool HasNaN(ReadOnlySpan<float> values)
     {
         foreach (var value in values)
@@ -362,8 +443,12 @@ public sealed class ImageClassifier : IDisposable
         return false;
     }
 
+    /// <summary>Name of the most probable class; empty where a logit is NaN.</summary>
+    /// <param name="logits">Of one picture.</param>
     private string LabelOf(ReadOnlySpan<float> logits) => BestClass(logits) is { } best ? ClassNames[best] : "";
 
+    /// <summary>Reads and classifies one picture, in a rented array.</summary>
+    /// <param name="read">Decodes the picture.</param>
     private Prediction ClassifyOne(PlaneReader read)
     {
         var planes = ArrayPool<byte>.Shared.Rent(Stride);
@@ -379,6 +464,8 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>Classifies what stands before the first bad picture, and gives its error along.</summary>
+    /// <param name="paths">A batch of files.</param>
+    /// <returns>Predictions up to the first file that could not be read, and why it could not.</returns>
     private (Prediction[] Predictions, ExceptionDispatchInfo? Error) ClassifyChunk(string[] paths)
     {
         // Pictures of a gigabyte together are as many as one array should hold; more are scored in several batches.
@@ -426,6 +513,10 @@ public sealed class ImageClassifier : IDisposable
         }
     }
 
+    /// <summary>
+    /// Gives out batches as the producer finishes them; a reader that leaves early stops the producer, and waits for
+    /// it.
+    /// </summary>
     private async IAsyncEnumerable<Prediction> Stream(
         IAsyncEnumerable<string> paths,
         int batchSize,
@@ -453,6 +544,9 @@ public sealed class ImageClassifier : IDisposable
         }
     }
 
+    /// <summary>
+    /// Collects paths into batches and classifies them, until the source ends, fails, or the reader leaves.
+    /// </summary>
     private async Task Produce(
         IAsyncEnumerable<string> paths,
         int batchSize,

@@ -20,10 +20,13 @@ internal enum InputKind
     Pixels,
 }
 
-/// <summary>Tells the kinds apart.</summary>
+/// <summary>Tells what a column of pictures holds by its type.</summary>
 internal static class InputKinds
 {
     /// <summary>What a column of this type holds.</summary>
+    /// <param name="column">Its name, for an error.</param>
+    /// <param name="type">Its type.</param>
+    /// <param name="card">Says how many pixels a vector must have.</param>
     /// <exception cref="ArgumentException">Nothing that can be classified.</exception>
     public static InputKind Of(string column, DataViewType type, ModelCard card) =>
         type switch

@@ -1,6 +1,6 @@
 namespace TorchBridge.Inference;
 
-/// <summary>What <c>PredictedLabel</c> holds.</summary>
+/// <summary>What the column <c>PredictedLabel</c> holds.</summary>
 public enum LabelKind
 {
     /// <summary>The class name.</summary>

@@ -14,6 +14,9 @@ public static class MlNetModel
     /// <summary>Name of the output with the most probable class's name.</summary>
     public const string PredictedLabel = "PredictedLabel";
 
+    /// <summary>
+    /// Operators of classical machine learning; ML.NET reads slot names out of a LabelEncoder of it.
+    /// </summary>
     private const string MlDomain = "ai.onnx.ml";
 
     /// <summary>
@@ -57,8 +60,11 @@ public static class MlNetModel
         return OnnxWriter.ToBytes(graph);
     }
 
-    /// <summary>ML.NET looks for a node of this name and takes its keys_strings for the slot names of Score; what it
-    /// computes is not used.</summary>
+    /// <summary>
+    /// ML.NET looks for a node of this name and takes its keys_strings for the slot names of Score; what it computes
+    /// is not used.
+    /// </summary>
+    /// <param name="classNames">In the model's order.</param>
     private static OnnxNode SlotNames(IReadOnlyList<string> classNames)
     {
         var numbers = Enumerable.Range(0, classNames.Count).Select(i => (long)i).ToArray();
@@ -75,6 +81,7 @@ public static class MlNetModel
         return names;
     }
 
+    /// <summary>A node of one output, with attributes.</summary>
     private static OnnxNode Node(
         string opType,
         string name,

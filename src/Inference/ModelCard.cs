@@ -46,6 +46,7 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
     /// <summary>Reads the metadata of a file.</summary>
     /// <param name="metadata">Key-value pairs of the ONNX file.</param>
     /// <param name="path">What to call the file in an error.</param>
+    /// <returns>Class names, picture size, and how pictures are read.</returns>
     /// <exception cref="InvalidDataException">The file is not one of our classifiers, or its metadata are
     /// damaged.</exception>
     public static ModelCard Read(IReadOnlyDictionary<string, string> metadata, string path)
@@ -58,6 +59,7 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
     }
 
     /// <summary>The metadata that <see cref="Read(IReadOnlyDictionary{string, string}, string)"/> reads.</summary>
+    /// <returns>Key-value pairs for <c>ExportOptions.Metadata</c>; flags that are off are left out.</returns>
     public IEnumerable<KeyValuePair<string, string>> ToMetadata() =>
         [
             new(ClassNamesKey, JsonSerializer.Serialize(ClassNames)),
@@ -71,6 +73,9 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
                 : Array.Empty<KeyValuePair<string, string>>(),
         ];
 
+    /// <summary>The class names: a JSON array of at least one text.</summary>
+    /// <param name="metadata">The file's.</param>
+    /// <param name="path">For an error.</param>
     private static string[] Names(IReadOnlyDictionary<string, string> metadata, string path)
     {
         var text = Value(metadata, ClassNamesKey, path);
@@ -89,6 +94,10 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
             : throw Refuse(path, ClassNamesKey, text, "a JSON array of at least one name");
     }
 
+    /// <summary>Width or height: 1 to 8,192 pixels.</summary>
+    /// <param name="metadata">The file's.</param>
+    /// <param name="key"><see cref="WidthKey"/> or <see cref="HeightKey"/>.</param>
+    /// <param name="path">For an error.</param>
     private static int Side(IReadOnlyDictionary<string, string> metadata, string key, string path)
     {
         var text = Value(metadata, key, path);
@@ -99,6 +108,10 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
             : throw Refuse(path, key, text, FormattableString.Invariant($"a number of pixels from 1 to {LargestSide}"));
     }
 
+    /// <summary>A flag, which may be left out: false then.</summary>
+    /// <param name="metadata">The file's.</param>
+    /// <param name="key">Of something that is off where the key is missing.</param>
+    /// <param name="path">For an error.</param>
     private static bool Flag(IReadOnlyDictionary<string, string> metadata, string key, string path)
     {
         if (!metadata.TryGetValue(key, out var text))
@@ -106,6 +119,10 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
         return bool.TryParse(text, out var flag) ? flag : throw Refuse(path, key, text, "true or false");
     }
 
+    /// <summary>A value that must be there.</summary>
+    /// <param name="metadata">The file's.</param>
+    /// <param name="key">One that must be there.</param>
+    /// <param name="path">For an error.</param>
     private static string Value(IReadOnlyDictionary<string, string> metadata, string key, string path) =>
         metadata.TryGetValue(key, out var text)
             ? text
@@ -113,6 +130,7 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
                 $"{path} is not a picture classifier of TorchBridge: its metadata has no {key}"
             );
 
+    /// <summary>A refusal that names file, key, value and what is allowed.</summary>
     private static InvalidDataException Refuse(
         string path,
         string key,

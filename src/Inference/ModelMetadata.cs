@@ -8,6 +8,7 @@ internal static class ModelMetadata
     /// <summary>Reads the metadata of a file's bytes.</summary>
     /// <param name="onnx">The bytes.</param>
     /// <param name="name">What to call the file in an error.</param>
+    /// <returns>By key.</returns>
     /// <exception cref="InvalidDataException">It is no ONNX file, or it says two things under one key: who would know
     /// which of them holds?</exception>
     public static IReadOnlyDictionary<string, string> Read(byte[] onnx, string name)

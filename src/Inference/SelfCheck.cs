@@ -6,7 +6,7 @@ using TorchBridge.Onnx.Contract;
 namespace TorchBridge.Inference;
 
 /// <summary>Pictures with the logits that they must give, as a model carries them in its metadata.</summary>
-/// <param name="Planes">count x 3 x height x width bytes.</param>
+/// <param name="Planes">count x 3 x height x width bytes: red, green and blue planes of each picture.</param>
 /// <param name="Logits">count x classes: TorchSharp's in eval mode; of a quantized model, its own on the machine that
 /// made it.</param>
 /// <param name="RelativeTolerance">Share of the largest of these logits by which they may differ: float sums in
@@ -23,9 +23,13 @@ public sealed record SelfCheck(byte[] Planes, float[] Logits, double RelativeTol
     public KeyValuePair<string, string> ToMetadata() =>
         new(Key, JsonSerializer.Serialize(new Stored(Convert.ToBase64String(Planes), Logits, RelativeTolerance)));
 
+    /// <summary>Number of pictures.</summary>
     internal int Count { get; private init; }
 
     /// <summary>Reads the self-check of a model; null where it carries none.</summary>
+    /// <param name="metadata">Key-value pairs of the ONNX file.</param>
+    /// <param name="card">Says how large pictures are, and how many classes there are.</param>
+    /// <param name="name">What to call the model in an error.</param>
     /// <exception cref="InvalidDataException">It is damaged, or does not fit to the model's card.</exception>
     internal static SelfCheck? Read(IReadOnlyDictionary<string, string> metadata, ModelCard card, string name)
     {
@@ -62,6 +66,10 @@ public sealed record SelfCheck(byte[] Planes, float[] Logits, double RelativeTol
         }
     }
 
+    /// <summary>Compares this machine's logits with those that the model carries.</summary>
+    /// <param name="actual">count x classes logits, as this machine computes them.</param>
+    /// <param name="classes">Number of classes.</param>
+    /// <returns>The result; NaN never passes.</returns>
     internal SelfCheckResult Compare(float[] actual, int classes)
     {
         var tolerance = RelativeTolerance * ArrayComparison.LargestMagnitude<float>(Logits);
@@ -76,5 +84,6 @@ public sealed record SelfCheck(byte[] Planes, float[] Logits, double RelativeTol
         );
     }
 
+    /// <summary>The JSON form.</summary>
     private sealed record Stored(string? Planes, float[]? Logits, double RelativeTolerance);
 }

@@ -5,7 +5,9 @@ using TorchBridge.Onnx.Runtime;
 
 namespace TorchBridge.Inference;
 
-/// <summary>How a session is opened.</summary>
+/// <summary>
+/// How a session of ONNX Runtime is opened: threads, and whatever else the runtime can be told.
+/// </summary>
 public sealed record SessionSettings
 {
     /// <summary>Threads of ONNX Runtime for one batch, 1 and up; null for one a core.</summary>
@@ -18,7 +20,7 @@ public sealed record SessionSettings
                 ? throw new ArgumentOutOfRangeException(
                     nameof(value),
                     value,
-                    $"{nameof(Threads)} is {value}; allowed is 1 and up, or null for one a core"
+                    $"{nameof(Threads)} is {value}; allowed is 1 and up, or null for one per core"
                 )
                 : value;
     }
@@ -27,16 +29,21 @@ public sealed record SessionSettings
     /// model is loaded.</summary>
     public Action<SessionOptions>? Configure { get; init; }
 
-    /// <summary>Threads that share a batch.</summary>
+    /// <summary>
+    /// Threads that share a batch: as many as were asked for, or one per processor.
+    /// </summary>
     internal int ThreadCount => Threads ?? Environment.ProcessorCount;
 
-    /// <summary>The same, for one thread.</summary>
+    /// <summary>
+    /// The same settings for a session of one thread, of which each part of a batch has its own run.
+    /// </summary>
     internal SessionSettings OneThreaded => this with { Threads = 1 };
 
     /// <summary>Opens a session.</summary>
     /// <param name="model">The file's bytes.</param>
     /// <param name="name">What to call it in an error.</param>
     /// <param name="owner">Name of the public type that the session belongs to.</param>
+    /// <returns>A session of the caller's, which may be disposed while others use it.</returns>
     /// <exception cref="InvalidDataException">It is no model that ONNX Runtime loads.</exception>
     /// <exception cref="InvalidOperationException"><see cref="Configure"/> asks for what this build of ONNX Runtime
     /// has not.</exception>
@@ -74,6 +81,8 @@ public sealed record SessionSettings
     }
 
     /// <summary>Reads a model whole, the data file beside it included.</summary>
+    /// <param name="path">The ONNX file.</param>
+    /// <returns>One array that holds everything.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">It says that its data are in a place that is not allowed.</exception>
     internal static byte[] ReadModel(string path)
@@ -83,6 +92,9 @@ public sealed record SessionSettings
         return EmbeddedModel.Read(path);
     }
 
+    /// <summary>
+    /// Calls the caller's settings; what this build of ONNX Runtime lacks is explained.
+    /// </summary>
     private static void Run(Action<SessionOptions>? configure, SessionOptions options)
     {
         try

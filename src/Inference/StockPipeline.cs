@@ -19,9 +19,11 @@ public static class StockPipeline
 
     /// <summary>Builds the chain and saves it as a zip that holds everything, the ONNX file included.</summary>
     /// <param name="onnxPath">A classifier's ONNX file.</param>
-    /// <param name="zipPath">Where to write.</param>
+    /// <param name="zipPath">Where to write; a file that is there is replaced, whole or not at all.</param>
     /// <exception cref="InvalidDataException">The file is no classifier of ours.</exception>
     /// <exception cref="NotSupportedException">It reads its pictures otherwise than stock ML.NET can.</exception>
+    /// <exception cref="FileNotFoundException">There is no ONNX file.</exception>
+    /// <exception cref="IOException">The zip cannot be written.</exception>
     public static void Save(string onnxPath, string zipPath)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(onnxPath);
@@ -47,9 +49,9 @@ public static class StockPipeline
     }
 
     /// <summary>Scores picture files with a saved chain, in the order given.</summary>
-    /// <param name="zipPath">The zip.</param>
-    /// <param name="files">Picture files.</param>
-    /// <returns>Label and scores of each.</returns>
+    /// <param name="zipPath">A zip that <see cref="Save"/> has written.</param>
+    /// <param name="files">Picture files; read as they are needed.</param>
+    /// <returns>Label and probabilities of each file, lazily. The model lives as long as it is enumerated.</returns>
     public static IEnumerable<(string Label, float[] Scores)> Score(string zipPath, IEnumerable<string> files)
     {
         var context = new MLContext(seed: 0);
@@ -62,7 +64,13 @@ public static class StockPipeline
             yield return (row.PredictedLabel![0], row.Score!);
     }
 
-    /// <summary>The stock stages that turn a column into pixels; null where the column holds pixels already.</summary>
+    /// <summary>
+    /// The stock stages that turn a column into pixels; null where the column holds pixels already.
+    /// </summary>
+    /// <param name="context">Whose catalog makes the stages.</param>
+    /// <param name="card">Says how large pictures are.</param>
+    /// <param name="column">The column of pictures.</param>
+    /// <param name="kind">What it holds.</param>
     internal static IEstimator<ITransformer>? Reading(MLContext context, ModelCard card, string column, InputKind kind)
     {
         const string image = "Image";
@@ -79,11 +87,13 @@ public static class StockPipeline
         };
     }
 
+    /// <summary>A row of the input: the path of a picture.</summary>
     private sealed class PictureFile
     {
         public string ImagePath { get; set; } = "";
     }
 
+    /// <summary>A row of the result, as stock ML.NET types it.</summary>
     private sealed class ScoredPicture
     {
         public string[]? PredictedLabel { get; set; }

@@ -1,6 +1,6 @@
 namespace TorchBridge.Quantization;
 
-/// <summary>The integer type of values between layers.</summary>
+/// <summary>The integer type of values between layers; weights are int8 in any case.</summary>
 public enum ActivationType
 {
     /// <summary>What the processor at hand multiplies best: uint8 on x64, int8 on ARM.</summary>

@@ -7,6 +7,7 @@ using TorchBridge.Quantization.Calibration;
 using TorchBridge.Quantization.Execution;
 using TorchBridge.Quantization.Plan;
 using TorchBridge.Quantization.Preparation;
+using TorchBridge.Quantization.Rewriting;
 using TorchBridge.Quantization.Verification;
 using TorchBridge.Quantization.Weights;
 
@@ -28,14 +29,17 @@ public static class OnnxQuantizer
     private const int MostReasons = 10;
 
     /// <summary>Quantizes a file.</summary>
-    /// <param name="modelPath">The float32 model.</param>
-    /// <param name="calibrationBatches">A few hundred typical inputs. Weight-only modes do not calibrate, and verify
-    /// with them.</param>
+    /// <param name="modelPath">The float32 model, of opset 11 or above; a data file that it names stands beside it.
+    /// It is not changed.</param>
+    /// <param name="calibrationBatches">A few hundred typical inputs, prepared as in serving. They are read again for
+    /// verification where nothing is held out, so a sequence that can be read only once will not do. Weight-only
+    /// modes do not calibrate, and verify with them.</param>
     /// <param name="outputPath">Where to write; a file that is there is replaced, once the new one holds.</param>
     /// <param name="options">How; null for the defaults.</param>
     /// <returns>What was quantized, how, and how well it holds.</returns>
     /// <exception cref="QuantizationException">The model or the batches do not fit, or the result misses the budget.
     /// No file is written.</exception>
+    /// <exception cref="ArgumentNullException">One of the first three is null.</exception>
     public static QuantizationReport Quantize(
         string modelPath,
         IEnumerable<QuantizationBatch> calibrationBatches,
@@ -61,7 +65,8 @@ public static class OnnxQuantizer
         return new Run(modelPath, original, reference, calibrationBatches, outputPath, options).Do();
     }
 
-    /// <summary>Refuses a place that cannot be written to before the work is done, not after.</summary>
+    /// <summary>Refuses a place that cannot be written to before the work is done, not after it.</summary>
+    /// <param name="path">Where the result goes.</param>
     private static void CheckPlace(string path)
     {
         if (string.IsNullOrWhiteSpace(path))
@@ -80,7 +85,9 @@ public static class OnnxQuantizer
         }
     }
 
-    /// <summary>One quantization.</summary>
+    /// <summary>
+    /// One quantization: what was given, what was decided so far, and how long each phase took.
+    /// </summary>
     private sealed class Run
     {
         private readonly OnnxGraph original;
@@ -94,6 +101,10 @@ public static class OnnxQuantizer
         private readonly Dictionary<string, double> seconds = new(StringComparer.Ordinal);
         private readonly Dictionary<string, string> keep = new(StringComparer.Ordinal);
 
+        /// <summary>
+        /// Prepares the model: the form that plans are made for, and the layers that stay in float32 before anything
+        /// is measured.
+        /// </summary>
         public Run(
             string path,
             OnnxGraph original,
@@ -119,10 +130,17 @@ public static class OnnxQuantizer
             KeepWhatIsAsked(path);
         }
 
+        /// <summary>
+        /// What the result is compared on: held-out batches, or those of calibration.
+        /// </summary>
         private IEnumerable<QuantizationBatch> Verification => options.HeldOut ?? calibration;
 
+        /// <summary>Quantizes, compares, and writes.</summary>
         public QuantizationReport Do() => options.Mode == QuantizationMode.Int8 ? InIntegers() : StoredSmaller();
 
+        /// <summary>
+        /// Weight-only: no calibration, no fallback. What misses the budget is refused.
+        /// </summary>
         private QuantizationReport StoredSmaller()
         {
             var smaller = model.Copy();
@@ -138,6 +156,10 @@ public static class OnnxQuantizer
             return Write(smaller, fidelity, tensors, [], [], [], 0);
         }
 
+        /// <summary>
+        /// Static int8: plans, calibrates, and verifies; where an output misses the budget, the costliest layer goes
+        /// back to float32 and it is tried again.
+        /// </summary>
         private QuantizationReport InIntegers()
         {
             var plan = QuantizationPlan.Of(model, keep);
@@ -203,9 +225,13 @@ public static class OnnxQuantizer
             }
         }
 
+        /// <summary>What one layer alone does to one output.</summary>
+        /// <param name="layer">What quantizing it alone cost.</param>
+        /// <param name="output">Which output.</param>
         private static double DecibelsOf(LayerSensitivity layer, string output) =>
             layer.Outputs.First(fidelity => fidelity.Name == output).Decibels;
 
+        /// <summary>A copy of the model with a plan written into it.</summary>
         private OnnxGraph Quantized(
             QuantizationPlan plan,
             CalibrationResult seen,
@@ -227,8 +253,11 @@ public static class OnnxQuantizer
             return copy;
         }
 
+        /// <summary>The result against the float model, on the batches that decide.</summary>
+        /// <param name="quantized">The model that would be written.</param>
         private Fidelity Verify(OnnxGraph quantized) => Compare(quantized, Verification, options.HeldOut is not null);
 
+        /// <summary>Runs both models over batches, reporting each.</summary>
         private Fidelity Compare(OnnxGraph quantized, IEnumerable<QuantizationBatch> batches, bool heldOut)
         {
             using var runner = new ModelRunner(quantized);
@@ -323,6 +352,9 @@ public static class OnnxQuantizer
                     .ToArray();
             });
 
+        /// <summary>
+        /// Writes report and metadata, then the file: under a temporary name, flushed, renamed.
+        /// </summary>
         private QuantizationReport Write(
             OnnxGraph result,
             Fidelity fidelity,
@@ -374,7 +406,9 @@ public static class OnnxQuantizer
             }
         }
 
-        /// <summary>Scales cannot be chosen for NaN and infinity.</summary>
+        /// <summary>
+        /// Keeps layers in float32 whose weights or biases hold NaN or infinity: no scale can be chosen for them.
+        /// </summary>
         private void KeepWhatIsNotFinite()
         {
             foreach (var node in QuantizationPlan.Of(model, keep).Layers.ToArray())
@@ -388,6 +422,8 @@ public static class OnnxQuantizer
             }
         }
 
+        /// <summary>Keeps the layers that the options name: by name, the first, the last.</summary>
+        /// <param name="path">The model, for an error.</param>
         private void KeepWhatIsAsked(string path)
         {
             var layers = QuantizationPlan.Of(model, keep).Layers.Select(layer => layer.Name).ToArray();
@@ -406,6 +442,7 @@ public static class OnnxQuantizer
                 keep[layers[^1]] = "the last layer, asked for";
         }
 
+        /// <summary>Does some work, and adds its time to its phase.</summary>
         private T Timed<T>(string phase, Func<T> work)
         {
             var started = Stopwatch.GetTimestamp();

@@ -1,6 +1,8 @@
 namespace TorchBridge.Quantization;
 
-/// <summary>An output of the quantized model against the float model's.</summary>
+/// <summary>
+/// One output of the quantized model against the float model's, over all batches together.
+/// </summary>
 /// <param name="Name">The output.</param>
 /// <param name="Decibels">Signal-to-noise ratio: 10 log10 of the float model's mean square over the error's; from
 /// -200 to 200.</param>

@@ -3,15 +3,20 @@ using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace TorchBridge.Quantization;
 
-/// <summary>Inputs of a model, for calibration or verification.</summary>
-/// <param name="Inputs">One value an input of the model, the batch along the first axis.</param>
-/// <param name="Labels">The right class of each row of the first output, where it is known.</param>
+/// <summary>
+/// Inputs of a model with the batch along the first axis, for calibration or verification.
+/// </summary>
+/// <param name="Inputs">One value per input of the model, of the type and sizes that it takes.</param>
+/// <param name="Labels">The right class of each row of the first output, from 0; null where it is not known.</param>
 public sealed record QuantizationBatch(IReadOnlyCollection<NamedOnnxValue> Inputs, IReadOnlyList<int>? Labels = null)
 {
     /// <summary>The size of the first axis of the first input that has one: inputs may be scalars. 1 where none
     /// has.</summary>
     internal int Rows => Inputs.Select(input => FirstAxis(input.Value)).FirstOrDefault(rows => rows is not null) ?? 1;
 
+    /// <summary>The size of a tensor's first axis; null for scalars, sequences and maps.</summary>
+    /// <param name="value">A tensor of any element type.</param>
+    /// <returns>Null for a scalar, and for what is no tensor.</returns>
     private static int? FirstAxis(object? value) =>
         value switch
         {
@@ -32,5 +37,8 @@ public sealed record QuantizationBatch(IReadOnlyCollection<NamedOnnxValue> Input
             _ => null,
         };
 
+    /// <summary>Size of axis 0.</summary>
+    /// <typeparam name="T">The elements' type.</typeparam>
+    /// <param name="tensor">Of any shape.</param>
     private static int? First<T>(Tensor<T> tensor) => tensor.Dimensions.Length == 0 ? null : tensor.Dimensions[0];
 }

@@ -1,6 +1,6 @@
 namespace TorchBridge.Quantization;
 
-/// <summary>What becomes of the weights and the values between the layers.</summary>
+/// <summary>What becomes of the weights, and of the values between the layers.</summary>
 public enum QuantizationMode
 {
     /// <summary>Weights and values in 8 bits, computed in integers: a quarter of the bytes, and several times the

@@ -3,10 +3,12 @@ using System.Text;
 
 namespace TorchBridge.Quantization;
 
-/// <summary>What was quantized, how, and how well it holds.</summary>
+/// <summary>
+/// What was quantized, how, and how well it holds. <see cref="ToString"/> is what the program prints.
+/// </summary>
 public sealed record QuantizationReport
 {
-    /// <summary>The file.</summary>
+    /// <summary>The file that was written, as the caller named it.</summary>
     public required string Path { get; init; }
 
     /// <summary>What became of weights and values.</summary>
@@ -15,26 +17,34 @@ public sealed record QuantizationReport
     /// <summary>How ranges were chosen.</summary>
     public required CalibrationMethod Method { get; init; }
 
-    /// <summary>Integer type of the values.</summary>
+    /// <summary>
+    /// Integer type of the values between layers: never <see cref="ActivationType.Auto"/>, but what that became.
+    /// </summary>
     public required ActivationType Activations { get; init; }
 
-    /// <summary>Bits of the weights.</summary>
+    /// <summary>Bits of the weights, 7 or 8.</summary>
     public required int WeightBits { get; init; }
 
-    /// <summary>Rows that calibration read.</summary>
+    /// <summary>Rows that calibration read; 0 in weight-only modes.</summary>
     public required long CalibrationRows { get; init; }
 
     /// <summary>Names of the nodes that compute in integers (or, weight-only, of the tensors that are stored
     /// smaller).</summary>
     public required IReadOnlyList<string> Quantized { get; init; }
 
-    /// <summary>What stays in float32.</summary>
+    /// <summary>
+    /// What stays in float32 of the layers that could have weights in integers, each with its reason.
+    /// </summary>
     public required IReadOnlyList<LeftInFloat> LeftInFloat { get; init; }
 
-    /// <summary>The values in 8 bits.</summary>
+    /// <summary>
+    /// The values that integer nodes make, with range, scale and what is left of them; empty in weight-only modes.
+    /// </summary>
     public required IReadOnlyList<QuantizedValue> Values { get; init; }
 
-    /// <summary>Each layer's own cost, the dearest first; empty where it was not needed.</summary>
+    /// <summary>
+    /// Each layer's own cost, the costliest first; empty where it was neither asked for nor needed.
+    /// </summary>
     public required IReadOnlyList<LayerSensitivity> Sensitivity { get; init; }
 
     /// <summary>The result against the float model.</summary>
@@ -46,13 +56,14 @@ public sealed record QuantizationReport
     /// <summary>Size of the float model in bytes, its data file included.</summary>
     public required long FloatBytes { get; init; }
 
-    /// <summary>Size of the result in bytes.</summary>
+    /// <summary>Size of the result in bytes, its data file included.</summary>
     public required long QuantizedBytes { get; init; }
 
     /// <summary>Seconds by phase.</summary>
     public required IReadOnlyDictionary<string, double> Seconds { get; init; }
 
     /// <summary>The report as people read it.</summary>
+    /// <returns>Several lines: sizes, method, what stays in float32, fidelity, times.</returns>
     public override string ToString()
     {
         var text = new StringBuilder();
@@ -66,7 +77,7 @@ public sealed record QuantizationReport
             text.AppendLine(
                 CultureInfo.InvariantCulture,
                 $"  {Method} ranges over {CalibrationRows:N0} rows, values {Activations}, weights int8 of "
-                    + $"{WeightBits} bits an output channel"
+                    + $"{WeightBits} bits, one scale per output channel"
             );
         foreach (var left in LeftInFloat)
             text.AppendLine($"  in float32: {left.Node} ({left.OpType}): {left.Reason}");
@@ -78,6 +89,10 @@ public sealed record QuantizationReport
         return text.ToString();
     }
 
+    /// <summary>
+    /// Fidelity in one line: rows, equal classes, accuracies, and each output's decibels or share of equal elements.
+    /// </summary>
+    /// <param name="fidelity">What a comparison gave.</param>
     internal static string Describe(Fidelity fidelity)
     {
         var parts = new List<string>();

@@ -16,6 +16,8 @@ public static class ModelServerEndpointExtensions
     /// document at <c>/openapi</c>.
     /// </summary>
     /// <param name="endpoints">The application.</param>
+    /// <returns>The application, for more calls.</returns>
+    /// <exception cref="InvalidOperationException">AddModelServer was not called before.</exception>
     public static IEndpointRouteBuilder MapOpenInference(this IEndpointRouteBuilder endpoints)
     {
         ArgumentNullException.ThrowIfNull(endpoints);
@@ -52,7 +54,9 @@ public static class ModelServerEndpointExtensions
 
     /// <summary>Maps the page on which a model is tried.</summary>
     /// <param name="endpoints">The application.</param>
-    /// <param name="pattern">Its address.</param>
+    /// <param name="pattern">Its address, the root by default.</param>
+    /// <returns>The application, for more calls.</returns>
+    /// <exception cref="InvalidOperationException">AddModelServer was not called before.</exception>
     public static IEndpointRouteBuilder MapModelPage(this IEndpointRouteBuilder endpoints, string pattern = "/")
     {
         ArgumentNullException.ThrowIfNull(endpoints);

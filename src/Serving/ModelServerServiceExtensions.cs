@@ -9,7 +9,9 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving;
 
-/// <summary>The model server in a user's own application.</summary>
+/// <summary>
+/// The model server in a user's own application: <c>builder.Services.AddModelServer()</c>.
+/// </summary>
 public static class ModelServerServiceExtensions
 {
     /// <summary>
@@ -19,6 +21,7 @@ public static class ModelServerServiceExtensions
     /// </summary>
     /// <param name="services">The services.</param>
     /// <param name="configure">Sets options; null for what the configuration says.</param>
+    /// <returns>The services, for more calls.</returns>
     public static IServiceCollection AddModelServer(
         this IServiceCollection services,
         Action<ModelServerOptions>? configure = null
@@ -71,6 +74,8 @@ public static class ModelServerServiceExtensions
         return services;
     }
 
+    /// <summary>The limits of a request that the protocol's readers check.</summary>
+    /// <param name="options">What the user allows.</param>
     private static ProtocolLimits LimitsOf(ModelServerOptions options) =>
         new()
         {

@@ -1,6 +1,8 @@
 namespace TorchBridge.Serving;
 
-/// <summary>Which models are first loaded in a process of their own.</summary>
+/// <summary>
+/// Which models are first loaded in a process of their own: a file may crash the runtime, and the server with it.
+/// </summary>
 public enum ProbeChoice
 {
     /// <summary>Those that are no classifiers of TorchBridge.</summary>

@@ -10,10 +10,15 @@ namespace TorchBridge.Serving;
 /// <summary>Serves a folder of models until it is told to stop.</summary>
 internal static class Program
 {
+    /// <summary>
+    /// Exit codes: something went wrong while running; the arguments or options make no sense.
+    /// </summary>
     private const int Failed = 1,
         Usage = 2;
 
     /// <summary>Runs the server.</summary>
+    /// <param name="args">The arguments; or those of the child process that tries a model out.</param>
+    /// <returns>0 where it ended as it was told to, 1 where it failed, 2 for a mistake in the arguments.</returns>
     public static async Task<int> Main(string[] args)
     {
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;

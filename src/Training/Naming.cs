@@ -6,6 +6,8 @@ namespace TorchBridge.Training;
 internal static class Naming
 {
     /// <summary><c>mobilenet_v3_small</c> for MobilenetV3Small.</summary>
+    /// <typeparam name="T">The enum.</typeparam>
+    /// <param name="value">A value of the enum.</param>
     public static string Of<T>(T value)
         where T : struct, Enum => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
 }

@@ -9,6 +9,9 @@ namespace TorchBridge.Training;
 /// <summary>Train, export, package, prove.</summary>
 internal static class Program
 {
+    /// <summary>Runs the command that the arguments name.</summary>
+    /// <param name="args">The command line.</param>
+    /// <returns>The exit code, as <see cref="Commands.ExitCodes"/> has them.</returns>
     public static async Task<int> Main(string[] args)
     {
         Optimization.NativeTuning.Apply();
@@ -39,6 +42,7 @@ internal static class Program
     }
 
     /// <summary>The commands; without one the program trains.</summary>
+    /// <returns>The root with every command; bare, it takes <c>train</c>'s options.</returns>
     internal static RootCommand Build()
     {
         var train = new TrainCommand();
@@ -63,9 +67,13 @@ internal static class Program
         root.Subcommands.Add(AblateCommand.Build());
         root.Subcommands.Add(AblateCommand.BuildRun());
         root.Subcommands.Add(OperatorsCommand.Build());
+        GroupedHelp.Use(root);
         return root;
     }
 
+    /// <summary>Ends the command in its own time, in place of the process.</summary>
+    /// <param name="signal">Ctrl-C, or a request to terminate.</param>
+    /// <param name="stop">What the command listens to.</param>
     private static void Stop(PosixSignalContext signal, CancellationTokenSource stop)
     {
         signal.Cancel = true;

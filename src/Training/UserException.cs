@@ -3,9 +3,14 @@ namespace TorchBridge.Training;
 /// <summary>Something the user can mend: told in one paragraph, without a stack trace, with a non-zero exit.</summary>
 internal class UserException : Exception
 {
+    /// <summary>With a message of its own.</summary>
+    /// <param name="message">One paragraph: what is wrong, and what to do.</param>
     public UserException(string message)
         : base(message) { }
 
+    /// <summary>With what was caught.</summary>
+    /// <param name="message">One paragraph: what is wrong, and what to do.</param>
+    /// <param name="innerException">The cause, for those who debug.</param>
     public UserException(string message, Exception innerException)
         : base(message, innerException) { }
 }

@@ -72,7 +72,7 @@ public sealed class ForeignModelTests : IDisposable
                 TestModels.Add(model, "Reshape", ["x", "shape"], ["y"]);
             })
         );
-        Same(path, "takes a row alone");
+        Same(path, "takes one row at a time");
     }
 
     public static TheoryData<string> Mixing => ["softmax", "norm", "sort", "quantize", "count"];

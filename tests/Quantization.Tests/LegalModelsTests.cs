@@ -2,6 +2,7 @@ using Microsoft.ML.OnnxRuntime;
 using TorchBridge.Onnx.Graph;
 using TorchBridge.Onnx.Proto;
 using TorchBridge.Quantization.Execution;
+using TorchBridge.Quantization.Weights;
 
 namespace TorchBridge.Quantization.Tests;
 
@@ -241,7 +242,7 @@ public class LegalModelsTests
             .Output("z")
             .Save(folder["model.onnx"]);
         var graph = TorchBridge.Onnx.Format.OnnxReader.Read(model);
-        Weights.RangeEqualization.Apply(graph);
+        RangeEqualization.Apply(graph);
         File.WriteAllBytes(folder["equalized.onnx"], TorchBridge.Onnx.Format.OnnxWriter.ToBytes(graph));
         Assert.Equal(200, FoundBatches.LeastDecibels(model, folder["equalized.onnx"]));
     }

@@ -304,7 +304,7 @@ public class OnnxQuantizerTests
         var error = Assert.Throws<QuantizationException>(() =>
             OnnxQuantizer.Quantize(model, batches, folder["int8.onnx"], options)
         );
-        Assert.Contains("dB of signal to noise; asked for are 30", error.Message, StringComparison.Ordinal);
+        Assert.Contains("dB of signal to noise; required are 30", error.Message, StringComparison.Ordinal);
         Assert.Equal("what was there", File.ReadAllText(folder["int8.onnx"]));
         Assert.Equal(["int8.onnx", "model.onnx"], folder.Files);
 

@@ -6,12 +6,19 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Turns the arguments of a call into plain values that three traces can be compared by.</summary>
+/// <summary>
+/// Turns the arguments of a call into plain values that several traces can be compared by: longs, doubles, booleans,
+/// texts, enums, arrays of these, and references to traced values.
+/// </summary>
 internal static class ArgumentConverter
 {
     private const BindingFlags Fields = BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public;
 
     /// <summary>Converts an argument; tensors become what <paramref name="onTensor"/> makes of them.</summary>
+    /// <param name="argument">Anything that a call of TorchSharp may be given.</param>
+    /// <param name="onTensor">What becomes of a tensor.</param>
+    /// <returns>A value with an equality of its own; what is nothing of the above becomes the name of its
+    /// type.</returns>
     public static object? Convert(object? argument, Func<Tensor, ValueRef> onTensor) =>
         argument switch
         {
@@ -37,8 +44,10 @@ internal static class ArgumentConverter
         };
 
     /// <summary>The tensor of an index that is one.</summary>
+    /// <param name="index">One index of <c>x[...]</c>.</param>
     public static Tensor? TensorOf(TensorIndex index) => Field(index, "tensor") as Tensor;
 
+    /// <summary>An index with its kind and numbers, which TorchSharp keeps to itself.</summary>
     private static IndexArgument FromIndex(TensorIndex index, Func<Tensor, ValueRef> onTensor) =>
         new(
             Field(index, "kind")!.ToString()!,
@@ -54,6 +63,7 @@ internal static class ArgumentConverter
             typeof(TensorIndex).GetField(name, Fields) ?? throw new MissingFieldException(nameof(TensorIndex), name)
         ).GetValue(index);
 
+    /// <summary>The number in a Scalar, whole or not as its own type is.</summary>
     private static object FromScalar(Scalar scalar) =>
         scalar.Type switch
         {

@@ -83,6 +83,7 @@ internal static class CallPolicy
         "storage_offset",
     };
 
+    /// <summary>Methods that return the tensor they are given, under another owner.</summary>
     private static readonly HashSet<string> Passing = new(StringComparer.Ordinal)
     {
         "MoveToOuterDisposeScope",
@@ -96,6 +97,7 @@ internal static class CallPolicy
     };
 
     /// <summary>Classifies a call to <paramref name="method"/>.</summary>
+    /// <param name="method">What is called: of TorchSharp, the framework, or the user.</param>
     public static CallKind Classify(MethodBase method)
     {
         var declaring = method.DeclaringType;
@@ -120,6 +122,7 @@ internal static class CallPolicy
     }
 
     /// <summary>Whether a call is <c>x --> module</c>, as F# writes a module's call.</summary>
+    /// <param name="method">What is called.</param>
     public static bool IsArrow(MethodBase method) =>
         method.Name == "op_MinusMinusGreater" && TorchTypes.IsTorch(method.DeclaringType);
 
@@ -145,6 +148,11 @@ internal static class CallPolicy
             : CallKind.LeaveAlone;
     }
 
+    /// <summary>
+    /// Classifies a method of TorchSharp by its signature: what gives tensors is an operation, what only describes
+    /// one is left alone, what reads its numbers is refused.
+    /// </summary>
+    /// <param name="method">A method of TorchSharp's assembly.</param>
     private static CallKind OfTorch(MethodInfo method)
     {
         if (method.Name is "Parameter" && method.IsStatic)
@@ -170,8 +178,10 @@ internal static class CallPolicy
         return Describing.Contains(method.Name) ? CallKind.LeaveAlone : CallKind.ReadsNumbers;
     }
 
-    /// <summary>Whether a method changes its receiver by its name: <c>relu_</c>, <c>add_</c>, <c>x[...] =
-    /// y</c>.</summary>
+    /// <summary>
+    /// Whether a method changes its receiver by its name: <c>relu_</c>, <c>add_</c>, <c>x[...] = y</c>.
+    /// </summary>
+    /// <param name="method">A method of TorchSharp.</param>
     public static bool IsInPlace(MethodBase method) =>
         method.Name is "set_Item" or "set_TensorItems"
         || (
@@ -180,6 +190,8 @@ internal static class CallPolicy
             && !method.Name.StartsWith("requires_grad", StringComparison.Ordinal)
         );
 
+    /// <summary>Whether a method takes or gives tensors.</summary>
+    /// <param name="method">Any method.</param>
     private static bool Touches(MethodInfo method) =>
         TorchTypes.CarriesTensors(method.ReturnType)
         || method.GetParameters().Any(parameter => TorchTypes.CarriesTensors(parameter.ParameterType));

@@ -28,9 +28,12 @@ using System.Runtime.CompilerServices;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Builds the wrapper of a call site.</summary>
+/// <summary>
+/// Builds the wrapper of a call site: a static method with the callee's stack effect that stands in for the call.
+/// </summary>
 internal static class CallWrapper
 {
+    /// <summary>What the wrappers call.</summary>
     private static readonly MethodInfo Intercept = typeof(Recorder).GetMethod(nameof(Recorder.Intercept))!;
     private static readonly MethodInfo Record = typeof(Recorder).GetMethod(nameof(Recorder.Record))!;
     private static readonly MethodInfo Enter = typeof(Recorder).GetMethod(nameof(Recorder.Enter))!;
@@ -44,6 +47,9 @@ internal static class CallWrapper
     /// <param name="site">The call.</param>
     /// <param name="index">Its number, by which the recorder knows it.</param>
     /// <param name="kind">What is done with it.</param>
+    /// <returns>A method that takes the receiver, if there is one, and the arguments.</returns>
+    /// <exception cref="NotSupportedException">The call passes or returns a span or reference that cannot be
+    /// kept.</exception>
     public static DynamicMethod Build(CallSite site, int index, CallKind kind)
     {
         var parameters = ParametersOf(site.Callee);
@@ -79,10 +85,12 @@ internal static class CallWrapper
     }
 
     /// <summary>Whether the framework may run the user's code through an argument of a method.</summary>
+    /// <param name="method">A method of the framework.</param>
     public static bool TakesCode(MethodBase method) =>
         method.GetParameters().Any(parameter => IsCode(parameter.ParameterType));
 
     /// <summary>The delegate type through which the copy of a user's method is called.</summary>
+    /// <param name="callee">A method, constructor or delegate's Invoke.</param>
     public static Type EntryType(MethodBase callee)
     {
         if (callee.DeclaringType is { } type && typeof(Delegate).IsAssignableFrom(type))
@@ -96,10 +104,17 @@ internal static class CallWrapper
         ]);
     }
 
+    /// <summary>
+    /// Whether an argument may hold the user's code: a delegate, or a sequence that is computed while it is read.
+    /// </summary>
+    /// <param name="type">Of a parameter.</param>
     private static bool IsCode(Type type) =>
         typeof(Delegate).IsAssignableFrom(type)
         || (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IEnumerable<>));
 
+    /// <summary>The types on the stack before the call, the receiver first.</summary>
+    /// <param name="callee">The method that is called.</param>
+    /// <returns>Its own object first, where it has one.</returns>
     private static List<Type> ParametersOf(MethodBase callee)
     {
         var parameters = callee.GetParameters().Select(parameter => parameter.ParameterType).ToList();
@@ -112,6 +127,10 @@ internal static class CallWrapper
         return parameters;
     }
 
+    /// <summary>Puts instrumented delegates and sequences in the place of those given.</summary>
+    /// <param name="il">The wrapper's code.</param>
+    /// <param name="callee">The method that is called.</param>
+    /// <param name="index">Of the call site.</param>
     private static void EmitArguments(ILGenerator il, MethodBase callee, int index)
     {
         var shift = callee.IsStatic || callee.IsConstructor ? 0 : 1;
@@ -125,6 +144,11 @@ internal static class CallWrapper
         }
     }
 
+    /// <summary>Calls the instrumented copy of a user's method, or the method itself where there is none.</summary>
+    /// <param name="il">The wrapper's code.</param>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="parameters">The wrapper's.</param>
+    /// <param name="index">Of the call site.</param>
     private static void EmitEntry(ILGenerator il, CallSite site, List<Type> parameters, int index)
     {
         var isDelegate = typeof(Delegate).IsAssignableFrom(site.Callee.DeclaringType);
@@ -141,14 +165,21 @@ internal static class CallWrapper
         il.Emit(OpCodes.Brfalse, realCall);
         il.Emit(OpCodes.Ldloc, entry);
         il.Emit(OpCodes.Castclass, site.EntryType!);
-        for (var i = isDelegate ? 1 : 0; i < parameters.Count; i++)
-            il.Emit(OpCodes.Ldarg, (short)i);
+        for (var position = isDelegate ? 1 : 0; position < parameters.Count; position++)
+            il.Emit(OpCodes.Ldarg, (short)position);
         il.Emit(OpCodes.Callvirt, site.EntryType!.GetMethod("Invoke")!);
         il.Emit(OpCodes.Ret);
         il.MarkLabel(realCall);
         EmitRealCall(il, site, parameters.Count);
     }
 
+    /// <summary>
+    /// Makes an object of the user's without running its constructor, and runs the instrumented copy of that.
+    /// </summary>
+    /// <param name="il">The wrapper's code.</param>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="parameters">The wrapper's.</param>
+    /// <param name="index">Of the call site.</param>
     private static void EmitConstruction(ILGenerator il, CallSite site, List<Type> parameters, int index)
     {
         var made = il.DeclareLocal(site.Callee.DeclaringType!);
@@ -162,12 +193,18 @@ internal static class CallWrapper
         il.Emit(OpCodes.Call, Enter);
         il.Emit(OpCodes.Castclass, site.EntryType!);
         il.Emit(OpCodes.Ldloc, made);
-        for (var i = 0; i < parameters.Count; i++)
-            il.Emit(OpCodes.Ldarg, (short)i);
+        for (var position = 0; position < parameters.Count; position++)
+            il.Emit(OpCodes.Ldarg, (short)position);
         il.Emit(OpCodes.Callvirt, site.EntryType!.GetMethod("Invoke")!);
         il.Emit(OpCodes.Ldloc, made);
     }
 
+    /// <summary>A call of TorchSharp between the recorder's Intercept and Record.</summary>
+    /// <param name="il">The wrapper's code.</param>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="parameters">The wrapper's.</param>
+    /// <param name="returns">What the callee gives.</param>
+    /// <param name="index">Of the call site.</param>
     private static void EmitRecorded(ILGenerator il, CallSite site, List<Type> parameters, Type returns, int index)
     {
         var arguments = il.DeclareLocal(typeof(object[]));
@@ -214,31 +251,43 @@ internal static class CallWrapper
             il.Emit(OpCodes.Ldloc, result);
     }
 
+    /// <summary>The call itself, with the arguments as they came.</summary>
+    /// <param name="il">The wrapper's code.</param>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="count">How many arguments are on the stack.</param>
     private static void EmitRealCall(ILGenerator il, CallSite site, int count)
     {
-        for (var i = 0; i < count; i++)
-            il.Emit(OpCodes.Ldarg, (short)i);
+        for (var index = 0; index < count; index++)
+            il.Emit(OpCodes.Ldarg, (short)index);
         if (site.Callee is ConstructorInfo constructor)
             il.Emit(OpCodes.Newobj, constructor);
         else
             il.Emit(site.IsVirtual ? OpCodes.Callvirt : OpCodes.Call, (MethodInfo)site.Callee);
     }
 
+    /// <summary>Puts the arguments into an array of objects.</summary>
+    /// <param name="il">The wrapper's code.</param>
+    /// <param name="parameters">The wrapper's.</param>
+    /// <param name="arguments">Receives the array.</param>
     private static void PackArguments(ILGenerator il, List<Type> parameters, LocalBuilder arguments)
     {
         il.Emit(OpCodes.Ldc_I4, parameters.Count);
         il.Emit(OpCodes.Newarr, typeof(object));
-        for (var i = 0; i < parameters.Count; i++)
+        for (var position = 0; position < parameters.Count; position++)
         {
             il.Emit(OpCodes.Dup);
-            il.Emit(OpCodes.Ldc_I4, i);
-            EmitBoxed(il, parameters[i], i);
+            il.Emit(OpCodes.Ldc_I4, position);
+            EmitBoxed(il, parameters[position], position);
             il.Emit(OpCodes.Stelem_Ref);
         }
 
         il.Emit(OpCodes.Stloc, arguments);
     }
 
+    /// <summary>One argument as an object: references are read, spans become arrays, value types are boxed.</summary>
+    /// <param name="il">The wrapper's code.</param>
+    /// <param name="type">Of the argument.</param>
+    /// <param name="position">Of the argument.</param>
     private static void EmitBoxed(ILGenerator il, Type type, int position)
     {
         if (type.IsByRef)

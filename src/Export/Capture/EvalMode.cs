@@ -3,8 +3,10 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Puts modules into eval mode until it is disposed, then each back into the mode it had; keeps the global
-/// random state.</summary>
+/// <summary>
+/// Puts modules into eval mode until it is disposed, then each back into the mode it had; keeps the global random
+/// state, which running a model may use.
+/// </summary>
 internal sealed class EvalMode : IDisposable
 {
     private readonly (nn.Module Module, bool Training)[] modes;

@@ -7,10 +7,15 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Puts the fields of the user's objects in a model back that a run of forward has changed, and what their
-/// lists and dictionaries hold.</summary>
+/// <summary>
+/// Puts the fields of the user's objects in a model back that a run of forward has changed, and what their lists and
+/// dictionaries hold, so that each run finds what the first one found.
+/// </summary>
 internal sealed class FieldGuard
 {
+    /// <summary>
+    /// Larger collections are left as they are: copying them at each run would take longer than the run.
+    /// </summary>
     private const int MostItems = 10_000;
     private readonly List<(object Owner, FieldInfo Field, object? Value)> fields = [];
 
@@ -61,18 +66,18 @@ internal sealed class FieldGuard
     /// <summary>Names of the fields that a run changed so far.</summary>
     public SortedSet<string> Changed { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>Puts back what is different.</summary>
+    /// <summary>Puts back what is different, and notes the names of what was.</summary>
     public void Restore()
     {
-        for (var i = 0; i < fields.Count; i++)
+        for (var index = 0; index < fields.Count; index++)
         {
-            var (owner, field, value) = fields[i];
+            var (owner, field, value) = fields[index];
             var now = field.GetValue(owner);
             if (value is Tensor { IsInvalid: true } disposed && aliases.Remove(disposed, out var alias))
             {
                 Changed.Add($"{owner.GetType().Name}.{field.Name}");
                 aliases.Add(alias, alias.alias().DetachFromDisposeScope());
-                fields[i] = (owner, field, alias);
+                fields[index] = (owner, field, alias);
                 field.SetValue(owner, alias);
                 continue;
             }
@@ -92,10 +97,16 @@ internal sealed class FieldGuard
         }
     }
 
+    /// <summary>Whether a collection holds the same objects in the same order.</summary>
+    /// <param name="collection">A list or an array that a field holds.</param>
+    /// <param name="items">What it held before the call.</param>
     private static bool IsUnchanged(object collection, object?[] items) =>
         ((ICollection)collection).Count == items.Length
         && ((IEnumerable)collection).Cast<object?>().Zip(items).All(pair => AreSame(pair.First, pair.Second));
 
+    /// <summary>Whether two items are the same: by value for numbers and texts, by identity for objects.</summary>
+    /// <param name="now">What is there.</param>
+    /// <param name="then">What was there.</param>
     private static bool AreSame(object? now, object? then) =>
         (now, then) switch
         {
@@ -105,6 +116,9 @@ internal sealed class FieldGuard
             _ => ReferenceEquals(now, then),
         };
 
+    /// <summary>Makes a collection hold some items again.</summary>
+    /// <param name="collection">A list or an array that a field holds.</param>
+    /// <param name="items">What it held before the call.</param>
     private static void Fill(object collection, object?[] items)
     {
         if (collection is Array array)

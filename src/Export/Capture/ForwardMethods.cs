@@ -8,9 +8,12 @@ namespace TorchBridge.Export.Capture;
 /// hide its base's.</summary>
 internal static class ForwardMethods
 {
-    /// <summary>Every public <c>forward</c> of a module's run-time type, the most derived first; an overridden one is
-    /// not repeated.</summary>
+    /// <summary>
+    /// Every public <c>forward</c> of a module's run-time type, the most derived first; an overridden one is not
+    /// repeated.
+    /// </summary>
     /// <param name="type">Type of the module.</param>
+    /// <returns>Methods with a body; none for a module of TorchSharp that has only a native one.</returns>
     public static IReadOnlyList<MethodInfo> Of(Type type)
     {
         var found = new List<MethodInfo>();
@@ -32,8 +35,11 @@ internal static class ForwardMethods
         return found;
     }
 
-    /// <summary>Whether a method fills the slot that TorchSharp's <c>call</c> reaches, so that it is what
-    /// <c>model.call(x)</c> runs.</summary>
+    /// <summary>
+    /// Whether a method fills the slot that TorchSharp's <c>call</c> reaches, so that it is what <c>model.call(x)</c>
+    /// runs.
+    /// </summary>
+    /// <param name="method">A <c>forward</c>.</param>
     public static bool IsReachedByCall(MethodInfo method) =>
         method.IsVirtual && TorchTypes.IsTorch(method.GetBaseDefinition().DeclaringType);
 
@@ -41,6 +47,7 @@ internal static class ForwardMethods
     /// <param name="site">Calls <c>call</c> or <c>forward</c>.</param>
     /// <param name="type">Run-time type of the module.</param>
     /// <param name="arguments">What is given, the module first.</param>
+    /// <returns>Null where no forward takes such arguments.</returns>
     public static MethodInfo? Reached(CallSite site, Type type, IReadOnlyList<object?> arguments)
     {
         var callee = (MethodInfo)site.Callee;
@@ -60,6 +67,7 @@ internal static class ForwardMethods
     /// <summary>The <c>forward</c> that takes some arguments, with as few others as possible.</summary>
     /// <param name="type">Run-time type of the module.</param>
     /// <param name="arguments">What is given, without the module.</param>
+    /// <returns>Null where no forward takes such arguments.</returns>
     public static MethodInfo? Fitting(Type type, IReadOnlyList<object?> arguments) =>
         Of(type)
             .Where(method => Takes(method.GetParameters(), arguments))
@@ -70,13 +78,18 @@ internal static class ForwardMethods
     /// <summary>Arguments with the defaults of the parameters that are not given.</summary>
     /// <param name="method">A <c>forward</c>.</param>
     /// <param name="arguments">What is given, the module first.</param>
+    /// <returns>As many as the method has parameters, the module first.</returns>
     public static object?[] WithDefaults(MethodInfo method, IReadOnlyList<object?> arguments) =>
         [.. arguments, .. method.GetParameters().Skip(arguments.Count - 1).Select(DefaultOf)];
 
     /// <summary>The default of a parameter, as reflection takes it.</summary>
+    /// <param name="parameter">Of a <c>forward</c>.</param>
     public static object? DefaultOf(ParameterInfo parameter) =>
         parameter.HasDefaultValue ? parameter.DefaultValue : null;
 
+    /// <summary>Whether parameters take some arguments, and have defaults for the rest.</summary>
+    /// <param name="parameters">Of a method.</param>
+    /// <param name="arguments">Those of the caller.</param>
     private static bool Takes(ParameterInfo[] parameters, IReadOnlyList<object?> arguments) =>
         arguments.Count <= parameters.Length
         && parameters.Skip(arguments.Count).All(parameter => parameter.HasDefaultValue)
@@ -88,6 +101,9 @@ internal static class ForwardMethods
                     : pair.First.ParameterType.IsInstanceOfType(pair.Second)
             );
 
+    /// <summary>Whether one method overrides or hides another.</summary>
+    /// <param name="one">A method.</param>
+    /// <param name="other">Another one.</param>
     private static bool HaveSameParameters(MethodInfo one, MethodInfo other) =>
         one.GetParameters()
             .Select(parameter => parameter.ParameterType)

@@ -13,6 +13,9 @@ internal sealed class ForwardPlan
 {
     private readonly Slot[] slots;
 
+    /// <summary>Plans a method whose every argument is known.</summary>
+    /// <param name="method">The forward that is called.</param>
+    /// <param name="slots">Where each of its arguments comes from.</param>
     private ForwardPlan(MethodInfo method, Slot[] slots)
     {
         Method = method;
@@ -20,6 +23,7 @@ internal sealed class ForwardPlan
         Names = [.. slots.SelectMany(slot => slot.Names)];
     }
 
+    /// <summary>What an argument is made of.</summary>
     private enum SlotKind
     {
         Constant,
@@ -34,11 +38,14 @@ internal sealed class ForwardPlan
     /// <summary>A name for each input tensor: the parameter's, numbered where the parameter takes several.</summary>
     public IReadOnlyList<string> Names { get; }
 
-    /// <summary>Finds the overload that takes the examples: the one that <c>call</c> reaches where it does, else the
-    /// one with the fewest other arguments.</summary>
+    /// <summary>
+    /// Finds the overload that takes the examples: the one that <c>call</c> reaches where it does, else the one with
+    /// the fewest other arguments.
+    /// </summary>
     /// <param name="module">The model.</param>
     /// <param name="examples">Number of input tensors.</param>
     /// <param name="constants">Values of arguments that are no inputs, by parameter name.</param>
+    /// <returns>The plan; its names are those of the file's inputs.</returns>
     /// <exception cref="ExportException">None takes them; the message says what is missing.</exception>
     public static ForwardPlan Find(
         nn.Module module,
@@ -85,6 +92,7 @@ internal sealed class ForwardPlan
 
     /// <summary>The arguments of the method, without the module.</summary>
     /// <param name="inputs">The input tensors.</param>
+    /// <returns>As reflection takes them.</returns>
     public object?[] Arguments(IReadOnlyList<Tensor> inputs)
     {
         var next = 0;
@@ -108,9 +116,14 @@ internal sealed class ForwardPlan
     /// <summary>Calls the method as it is, not instrumented.</summary>
     /// <param name="module">The model.</param>
     /// <param name="inputs">The input tensors.</param>
+    /// <returns>What forward returns.</returns>
     public object? Call(nn.Module module, IReadOnlyList<Tensor> inputs) =>
         Method.Invoke(module, BindingFlags.DoNotWrapExceptions, null, Arguments(inputs), null);
 
+    /// <summary>
+    /// Gives the examples to a method's parameters from left to right; what is left is constants and defaults, or a
+    /// problem.
+    /// </summary>
     private static Slot[] Fill(
         MethodInfo method,
         int examples,
@@ -122,12 +135,12 @@ internal sealed class ForwardPlan
         var slots = new List<Slot>();
         var parameters = method.GetParameters();
         var left = examples;
-        for (var i = 0; i < parameters.Length; i++)
+        for (var position = 0; position < parameters.Length; position++)
         {
-            var parameter = parameters[i];
+            var parameter = parameters[position];
             var type = Nullable.GetUnderlyingType(parameter.ParameterType) ?? parameter.ParameterType;
             var later = parameters
-                .Skip(i + 1)
+                .Skip(position + 1)
                 .Count(other =>
                     typeof(Tensor).IsAssignableFrom(other.ParameterType)
                     && !other.HasDefaultValue
@@ -195,6 +208,9 @@ internal sealed class ForwardPlan
         return [.. slots];
     }
 
+    /// <summary>
+    /// An argument with a value of the caller's, converted to the parameter's type.
+    /// </summary>
     private static Slot Constant(ParameterInfo parameter, Type type, object? value, ref string? problem)
     {
         try
@@ -227,11 +243,16 @@ internal sealed class ForwardPlan
         }
     }
 
+    /// <summary>Whether a parameter takes several tensors as an array or list.</summary>
+    /// <param name="type">Of a parameter.</param>
     private static bool IsSequence(Type type) =>
         type != typeof(string)
         && (type == typeof(Tensor[]) || type.IsAssignableFrom(typeof(List<Tensor>)))
         && typeof(IEnumerable).IsAssignableFrom(type);
 
+    /// <summary>Number of tensors in a tuple's type; 0 for any other.</summary>
+    /// <param name="type">Of a parameter.</param>
+    /// <returns>How many tensors the tuple holds; 0 where it is none of tensors.</returns>
     private static int TupleArity(Type type) =>
         typeof(ITuple).IsAssignableFrom(type)
         && type.IsGenericType
@@ -240,15 +261,24 @@ internal sealed class ForwardPlan
             ? items.Length
             : 0;
 
+    /// <summary>The tensors as the array or list that a parameter takes.</summary>
+    /// <param name="type">Of the parameter.</param>
+    /// <param name="tensors">Its elements.</param>
     private static object Sequence(Type type, Tensor[] tensors) =>
         type.IsAssignableFrom(typeof(List<Tensor>)) && type != typeof(Tensor[]) ? tensors.ToList() : tensors;
 
+    /// <summary>A forward as C# writes it, for an error.</summary>
+    /// <param name="method">A forward.</param>
     private static string Signature(MethodInfo method) =>
         $"forward({string.Join(", ", method.GetParameters().Select(Shown))})";
 
+    /// <summary>A parameter as C# writes it.</summary>
+    /// <param name="parameter">Of a forward.</param>
     private static string Shown(ParameterInfo parameter) =>
         $"{Shown(parameter.ParameterType)} {parameter.Name}{(parameter.HasDefaultValue ? " = …" : "")}";
 
+    /// <summary>A type as C# writes it.</summary>
+    /// <param name="type">Of a parameter.</param>
     private static string Shown(Type type)
     {
         if (Nullable.GetUnderlyingType(type) is { } inner)
@@ -271,5 +301,6 @@ internal sealed class ForwardPlan
         };
     }
 
+    /// <summary>What one argument of forward is made of.</summary>
     private sealed record Slot(SlotKind Kind, Type Type, object? Value, string[] Names);
 }

@@ -9,10 +9,13 @@ namespace TorchBridge.Export.Capture;
 /// tensors.</summary>
 internal static class ForwardResult
 {
-    /// <summary>The tensors in a result or argument, with the names that its structure gives them: <c>output</c>,
-    /// <c>output0</c>, a key.</summary>
+    /// <summary>
+    /// The tensors in a result or argument, with the names that its structure gives them: <c>output</c>,
+    /// <c>output0</c>, a key.
+    /// </summary>
     /// <param name="result">Anything.</param>
     /// <param name="name">The name of the whole.</param>
+    /// <returns>Tensors in the order of the structure; none for what holds no tensor.</returns>
     public static IEnumerable<(string Name, Tensor Tensor)> Flatten(object? result, string name = "output") =>
         result switch
         {

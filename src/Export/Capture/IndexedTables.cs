@@ -6,6 +6,9 @@ namespace TorchBridge.Export.Capture;
 /// of it.</summary>
 internal static class IndexedTables
 {
+    /// <summary>
+    /// Operations whose result holds the same numbers as their first tensor, in another shape.
+    /// </summary>
     private static readonly HashSet<string> KeepsNumbers = new(StringComparer.Ordinal)
     {
         "view",
@@ -44,6 +47,7 @@ internal static class IndexedTables
 
     /// <summary>The inputs, by their place, that are indices, with the number of rows that they index.</summary>
     /// <param name="trace">A run.</param>
+    /// <returns>Place of the input among the model's, and rows of the table that it indexes.</returns>
     public static IEnumerable<(int Input, long Rows)> Find(Trace trace)
     {
         // By value number: the input whose numbers it has, other shapes apart.
@@ -70,6 +74,12 @@ internal static class IndexedTables
         }
     }
 
+    /// <summary>
+    /// The indices and the rows of the table that an operation looks up; null for any other operation.
+    /// </summary>
+    /// <param name="trace">What the model did.</param>
+    /// <param name="op">A recorded call.</param>
+    /// <param name="tensors">Values that the call reads.</param>
     private static (int Indices, long Rows)? TableOf(Trace trace, TracedOp op, int[] tensors)
     {
         switch (op.Module)

@@ -27,14 +27,18 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
 {
     private readonly long[] tableRows = new long[examples.Count];
 
-    /// <summary>Where integers come from. Not all models take all of them, so the capture starts with the first and
-    /// goes on where forward throws.</summary>
+    /// <summary>
+    /// Where integers come from. Not all models take all kinds, so the capture starts with the first and goes on
+    /// where forward throws.
+    /// </summary>
     public IntegerSource Integers { get; set; }
 
     /// <summary>Whether any input is of integers.</summary>
     public bool HasIntegers => examples.Any(example => !is_floating_point(example) && example.dtype != ScalarType.Bool);
 
     /// <summary>Says that an input indexes a table of so many rows.</summary>
+    /// <param name="input">Place of the input.</param>
+    /// <param name="rows">Rows of the table; of several tables the smallest counts.</param>
     public void Indexes(int input, long rows) =>
         tableRows[input] = tableRows[input] == 0 ? rows : Math.Min(rows, tableRows[input]);
 
@@ -43,6 +47,7 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
     /// <param name="point">Their sizes.</param>
     /// <param name="random">Where the randomness comes from.</param>
     /// <param name="kind">What is in them.</param>
+    /// <returns>One tensor per input; the caller disposes them.</returns>
     public Tensor[] Make(SizeSymbols symbols, SizePoint point, Random random, InputKind kind = InputKind.Random) =>
         [
             .. symbols.Inputs.Select(
@@ -55,9 +60,16 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
     /// <param name="example">What it should look like.</param>
     /// <param name="shape">Sizes to make.</param>
     /// <param name="random">Where the randomness comes from.</param>
+    /// <returns>A tensor of the example's dtype; the caller disposes it.</returns>
     public static Tensor Like(Tensor example, long[] shape, Random random) =>
         new InputMaker([example]).Like(example, shape, random, InputKind.Random, 0);
 
+    /// <summary>One tensor of an example's dtype and range, on the processor.</summary>
+    /// <param name="example">What the caller gave.</param>
+    /// <param name="shape">Of the new tensor.</param>
+    /// <param name="random">Gives the numbers.</param>
+    /// <param name="kind">How they are drawn.</param>
+    /// <param name="rows">Rows of the table that integers index; 0 where none is known.</param>
     private Tensor Like(Tensor example, long[] shape, Random random, InputKind kind, long rows)
     {
         using var scope = NewDisposeScope();
@@ -80,6 +92,11 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
         return tensor(made, ScalarType.Float64).reshape(shape).to(example.dtype).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Floating-point numbers: all over the example's range, or what the kind asks for.</summary>
+    /// <param name="made">Receives the numbers.</param>
+    /// <param name="example">Numbers of the caller's tensor.</param>
+    /// <param name="random">Gives what is new.</param>
+    /// <param name="kind">How they are drawn.</param>
     private static void Fill(double[] made, double[] example, Random random, InputKind kind)
     {
         var finite = example.Where(double.IsFinite).DefaultIfEmpty(0).ToArray();
@@ -87,10 +104,10 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
             high = finite.Max();
         if (high - low < 1e-6)
             (low, high) = (low - 1, high + 1); // zeros or ones given as an example say nothing of the range
-        for (var i = 0; i < made.Length; i++)
+        for (var index = 0; index < made.Length; index++)
         {
             var drawn = low + (random.NextDouble() * (high - low));
-            made[i] = kind switch
+            made[index] = kind switch
             {
                 InputKind.Ties => Math.Round(drawn / Math.Max(high, -low) * 2) / 2 * Math.Max(high, -low),
                 InputKind.Zeros => random.Next(4) == 0 ? -0.0 : 0.0,
@@ -113,11 +130,16 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
             made[random.Next(made.Length)] = random.Next(2) == 0 ? double.PositiveInfinity : double.NegativeInfinity;
     }
 
+    /// <summary>Booleans as zeros and ones.</summary>
+    /// <param name="made">Receives zeros and ones.</param>
+    /// <param name="example">Numbers of the caller's tensor.</param>
+    /// <param name="random">Gives what is new.</param>
+    /// <param name="kind">How they are drawn.</param>
     private static void FillMask(double[] made, double[] example, Random random, InputKind kind)
     {
-        for (var i = 0; i < made.Length; i++)
+        for (var index = 0; index < made.Length; index++)
         {
-            made[i] = kind switch
+            made[index] = kind switch
             {
                 InputKind.Zeros => 0,
                 InputKind.Ones => 1,
@@ -127,12 +149,21 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
         }
     }
 
+    /// <summary>Indices into a table, or the example's own integers in any order.</summary>
+    /// <param name="made">Receives the numbers.</param>
+    /// <param name="example">Numbers of the caller's tensor.</param>
+    /// <param name="random">Gives what is new.</param>
+    /// <param name="rows">Rows of the table that they index; 0 where none is known.</param>
     private static void FillIntegers(double[] made, double[] example, Random random, long rows)
     {
-        for (var i = 0; i < made.Length; i++)
-            made[i] = rows > 0 ? random.NextInt64(rows) : example[random.Next(example.Length)];
+        for (var index = 0; index < made.Length; index++)
+            made[index] = rows > 0 ? random.NextInt64(rows) : example[random.Next(example.Length)];
     }
 
+    /// <summary>Integers of up to 40 bits (31 for int32), of both signs.</summary>
+    /// <param name="shape">Of the new tensor.</param>
+    /// <param name="random">Gives the numbers.</param>
+    /// <param name="type">Of its elements.</param>
     private static Tensor Large(long[] shape, Random random, ScalarType type)
     {
         var bits = type == ScalarType.Int64 ? 40 : 31;
@@ -146,6 +177,8 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
     }
 
     /// <summary>The example itself, cut or repeated along the axes that have another size.</summary>
+    /// <param name="example">What the caller gave.</param>
+    /// <param name="shape">Of the new tensor.</param>
     private static Tensor Rows(Tensor example, long[] shape)
     {
         var rows = example.detach().cpu();

@@ -35,6 +35,10 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
         return name;
     }
 
+    /// <summary>Gives a made module and its children their paths, and notes what they are.</summary>
+    /// <param name="module">What forward made.</param>
+    /// <param name="path">Its name.</param>
+    /// <param name="site">Where it was made.</param>
     private void Add(nn.Module module, string path, CallSite site)
     {
         if (!paths.TryAdd(module, path) || model.Paths.ContainsKey(module))
@@ -55,6 +59,8 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
             Add(child, ModelMap.Join(path, name), site);
     }
 
+    /// <summary>Whether a module of TorchSharp does something else in train mode.</summary>
+    /// <param name="module">Any.</param>
     private static bool DependsOnMode(nn.Module module)
     {
         var name = module.GetType().Name;
@@ -69,6 +75,7 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
     }
 
     /// <summary>Type, options and weights, so that two runs can be compared.</summary>
+    /// <param name="module">Any.</param>
     private static string Content(nn.Module module)
     {
         var text = new List<string> { module.GetType().FullName! };
@@ -94,6 +101,8 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
         return string.Join("; ", text.Where(line => !line.EndsWith('?')));
     }
 
+    /// <summary>An option as text; <c>?</c> for what cannot be compared.</summary>
+    /// <param name="value">Of an option.</param>
     private static string Shown(object? value) =>
         value switch
         {

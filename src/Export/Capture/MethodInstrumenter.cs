@@ -8,7 +8,9 @@ using System.Reflection.Emit;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Makes instrumented copies of methods, one a method, for the length of one export.</summary>
+/// <summary>
+/// Makes instrumented copies of methods, one per method, for the length of one export.
+/// </summary>
 internal sealed class MethodInstrumenter
 {
     private static readonly Dictionary<ushort, OpCode> OpCodesByValue = typeof(OpCodes)
@@ -24,10 +26,14 @@ internal sealed class MethodInstrumenter
     public IReadOnlyCollection<long> Constants => constants;
 
     /// <summary>The call site with a number that a wrapper carries.</summary>
+    /// <param name="index">What the wrapper was built with.</param>
     public CallSite Site(int index) => sites[index];
 
-    /// <summary>Returns the instrumented copy of a method; its first parameter is <c>this</c> where the method has
-    /// one.</summary>
+    /// <summary>
+    /// Returns the instrumented copy of a method; its first parameter is <c>this</c> where the method has one.
+    /// </summary>
+    /// <param name="method">A method or constructor with IL; it is not changed.</param>
+    /// <returns>The copy; the same one each time.</returns>
     /// <exception cref="NotSupportedException">The method has no IL, or IL that cannot be copied; the message says
     /// which.</exception>
     public DynamicMethod Instrument(MethodBase method)
@@ -65,14 +71,17 @@ internal sealed class MethodInstrumenter
         return copy;
     }
 
-    /// <summary>The type of a copy's first parameter: an object, so that one delegate type takes every class's
-    /// override.</summary>
+    /// <summary>
+    /// The type of a copy's first parameter: an object, so that one delegate type takes every class's override.
+    /// </summary>
+    /// <param name="method">An instance method or constructor.</param>
     public static Type ReceiverType(MethodBase method) =>
         method.DeclaringType!.IsValueType ? method.DeclaringType.MakeByRefType() : typeof(object);
 
     /// <summary>Makes the wrapper of a call.</summary>
     /// <param name="site">The call.</param>
     /// <param name="kind">What is done with it.</param>
+    /// <returns>A static method to call in place of the site's callee.</returns>
     public DynamicMethod Wrap(CallSite site, CallKind kind)
     {
         if (kind == CallKind.Enter)
@@ -81,11 +90,19 @@ internal sealed class MethodInstrumenter
         return CallWrapper.Build(site, sites.Count - 1, kind);
     }
 
+    /// <summary>Whether the compiler made a state machine of a method: it would go on elsewhere.</summary>
+    /// <param name="method">The user's.</param>
     private static bool IsAsync(MethodBase method) =>
         method
             .GetCustomAttributes(inherit: false)
             .Any(attribute => attribute.GetType().Name == "AsyncStateMachineAttribute");
 
+    /// <summary>
+    /// Goes through the IL and gives every token its meaning in the copy; calls that matter go to wrappers.
+    /// </summary>
+    /// <param name="method">The user's.</param>
+    /// <param name="code">Its instructions, changed in place.</param>
+    /// <param name="info">Receives the tokens.</param>
     private void Rewrite(MethodBase method, byte[] code, DynamicILInfo info)
     {
         var typeArguments = method.DeclaringType is { IsGenericType: true } generic
@@ -155,6 +172,9 @@ internal sealed class MethodInstrumenter
         }
     }
 
+    /// <summary>
+    /// Decides what is done with one call, and writes the token of the callee or of its wrapper.
+    /// </summary>
     private void RewriteCall(
         CallSite site,
         byte[] code,
@@ -210,6 +230,10 @@ internal sealed class MethodInstrumenter
         code[site.Offset] = (byte)OpCodes.Call.Value; // One byte, as callvirt and newobj are: the wrapper is static.
     }
 
+    /// <summary>The whole number that an instruction loads; null for any other instruction.</summary>
+    /// <param name="op">The instruction.</param>
+    /// <param name="operand">What stands behind it.</param>
+    /// <returns>Null where it loads no integer.</returns>
     private static long? ConstantOf(OpCode op, ReadOnlySpan<byte> operand)
     {
         if (op.Value is >= 0x16 and <= 0x1E)
@@ -226,10 +250,16 @@ internal sealed class MethodInstrumenter
         return number == Math.Floor(number) && Math.Abs(number) < 1e6 ? (long)number : null;
     }
 
+    /// <summary>The metadata token in an instruction's operand.</summary>
+    /// <param name="operand">Four bytes, little-endian.</param>
     private static int Token(ReadOnlySpan<byte> operand) => BinaryPrimitives.ReadInt32LittleEndian(operand);
 
+    /// <summary>Writes a token into an instruction's operand.</summary>
     private static void Write(Span<byte> operand, int token) => BinaryPrimitives.WriteInt32LittleEndian(operand, token);
 
+    /// <summary>The token of a type, field or method in the copy.</summary>
+    /// <param name="member">A method, field or type.</param>
+    /// <param name="info">The copy's.</param>
     private static int TokenFor(MemberInfo member, DynamicILInfo info) =>
         member switch
         {
@@ -243,6 +273,8 @@ internal sealed class MethodInstrumenter
             _ => throw new NotSupportedException($"it names {member.Name}, a {member.MemberType}"),
         };
 
+    /// <summary>The local variables' types, as metadata has them.</summary>
+    /// <param name="body">Of the user's method.</param>
     private static byte[] LocalSignature(MethodBody body)
     {
         var signature = SignatureHelper.GetLocalVarSigHelper();
@@ -251,6 +283,9 @@ internal sealed class MethodInstrumenter
         return signature.GetSignature();
     }
 
+    /// <summary>The exception clauses in the fat format of ECMA-335, II.25.4.6.</summary>
+    /// <param name="body">Of the user's method.</param>
+    /// <param name="info">The copy's.</param>
     private static byte[] Exceptions(MethodBody body, DynamicILInfo info)
     {
         const int clauseSize = 24;

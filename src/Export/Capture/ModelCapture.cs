@@ -4,8 +4,10 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Captures what a module's <c>forward</c> does: traces it at the sizes that tell formulas apart, and merges
-/// the traces.</summary>
+/// <summary>
+/// Captures what a module's <c>forward</c> does: traces it at the sizes that tell formulas apart, and merges the
+/// traces into one graph.
+/// </summary>
 internal sealed class ModelCapture
 {
     private readonly (string Name, Tensor Tensor)[] inputs;
@@ -49,6 +51,11 @@ internal sealed class ModelCapture
     /// <summary>The traces as one graph.</summary>
     /// <param name="takesFirst">Whether of several formulas that fit all traces the first one is taken, because
     /// further traces told nothing.</param>
+    /// <returns>Operations with sizes as formulas of the free axes.</returns>
+    /// <exception cref="ExportException">The traces differ in a way that a graph cannot express; the message names
+    /// the place.</exception>
+    /// <exception cref="UndecidedSizeException">Two formulas fit all traces; a further trace at its point
+    /// decides.</exception>
     public TracedGraph Merge(bool takesFirst) =>
         new TraceMerger(Exploration.Symbols, Exploration.Traces).Merge(
             tracer.CodeConstants,
@@ -92,6 +99,12 @@ internal sealed class ModelCapture
         );
     }
 
+    /// <summary>
+    /// Traces at some sizes with made inputs; integers that forward does not take are replaced by others.
+    /// </summary>
+    /// <param name="symbols">Names of the free sizes.</param>
+    /// <param name="point">Their values.</param>
+    /// <param name="run">Makes the numbers of each run others.</param>
     private Trace TraceAt(SizeSymbols symbols, SizePoint point, int run)
     {
         if (run == 0)
@@ -120,6 +133,8 @@ internal sealed class ModelCapture
         }
     }
 
+    /// <summary>Traces one run on copies of some tensors.</summary>
+    /// <param name="tensors">The inputs.</param>
     private Trace Trace(Tensor[] tensors)
     {
         using var scope = NewDisposeScope();
@@ -127,6 +142,8 @@ internal sealed class ModelCapture
         return tracer.Trace([.. inputs.Zip(tensors, (input, tensor) => (input.Name, tensor.detach().clone()))]);
     }
 
+    /// <summary>Traces a further example of the caller's, once its shapes and dtypes are found to fit.</summary>
+    /// <param name="example">Inputs of the caller.</param>
     private void AddExample(Tensor[] example)
     {
         var symbols = Exploration.Symbols;

@@ -4,7 +4,10 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Names of a model's modules, parameters and buffers. The first name of a shared one counts.</summary>
+/// <summary>
+/// Names of a model's modules, parameters and buffers. Of a shared one the first name counts. Modules that stand in
+/// fields without being registered are found too.
+/// </summary>
 internal sealed class ModelMap
 {
     private readonly List<string> unregistered = [];
@@ -12,6 +15,7 @@ internal sealed class ModelMap
     private readonly Dictionary<(nint, string), (string Name, Tensor Tensor)> parametersByMemory = [];
 
     /// <summary>Maps a model.</summary>
+    /// <param name="root">The model.</param>
     /// <exception cref="ExportException">The model has been disposed.</exception>
     public ModelMap(nn.Module root)
     {
@@ -53,8 +57,10 @@ internal sealed class ModelMap
     /// <summary>Every parameter and buffer with its state-dict key.</summary>
     public IReadOnlyDictionary<Tensor, string> Parameters => parameters;
 
-    /// <summary>The state-dict key of a parameter or buffer and the model's own object for it, or nulls for another
-    /// tensor.</summary>
+    /// <summary>
+    /// The state-dict key of a parameter or buffer and the model's own object for it, or nulls for another tensor.
+    /// </summary>
+    /// <param name="tensor">Any tensor of a trace.</param>
     public (string? Name, Tensor? Own) FindParameter(Tensor tensor)
     {
         if (parameters.TryGetValue(tensor, out var name))
@@ -110,6 +116,8 @@ internal sealed class ModelMap
             Paths.TryAdd(child, name);
     }
 
+    /// <summary>A field's name as the programmer knows it.</summary>
+    /// <param name="field">Also a property's own, whose name the compiler made.</param>
     private static string FieldName(FieldInfo field)
     {
         // <name>k__BackingField of an automatic property, <name>P of a primary constructor's parameter.
@@ -120,6 +128,9 @@ internal sealed class ModelMap
     }
 
     /// <summary>The modules and the user's objects in a value.</summary>
+    /// <param name="value">What a field holds.</param>
+    /// <param name="name">Of the field.</param>
+    /// <param name="depth">How many collections it lies in.</param>
     private static IEnumerable<(string Name, object Value)> Contents(object? value, string name, int depth)
     {
         const int deepest = 3;
@@ -150,15 +161,22 @@ internal sealed class ModelMap
         }
     }
 
+    /// <summary>Whether an array holds numbers, and so no modules.</summary>
+    /// <param name="type">Of a field.</param>
     private static bool IsPlain(Type type) => type.IsArray && type.GetElementType()!.IsPrimitive;
 
     /// <summary>Fields of the user's classes in a type's ancestry.</summary>
+    /// <param name="type">Of an object of the user's.</param>
     internal static IEnumerable<FieldInfo> UserFields(Type type) =>
         FieldsOf(
             type,
             BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly
         );
 
+    /// <summary>Whole numbers in a value, and in closures and settings inside of it.</summary>
+    /// <param name="value">What a field holds.</param>
+    /// <param name="depth">How many objects it lies in.</param>
+    /// <param name="seen">What was looked at already.</param>
     private static IEnumerable<long> Integers(object? value, int depth, HashSet<object> seen)
     {
         const BindingFlags fields =
@@ -190,6 +208,9 @@ internal sealed class ModelMap
         return FieldsOf(value.GetType(), fields).SelectMany(field => Integers(field.GetValue(value), depth + 1, seen));
     }
 
+    /// <summary>Fields of a type and its ancestors up to TorchSharp's own.</summary>
+    /// <param name="type">Of an object.</param>
+    /// <param name="flags">Which fields.</param>
     private static IEnumerable<FieldInfo> FieldsOf(Type type, BindingFlags flags)
     {
         for (var at = type; at is not null && at != typeof(object) && !TorchTypes.IsTorch(at); at = at.BaseType)
@@ -200,6 +221,9 @@ internal sealed class ModelMap
     }
 
     /// <summary>Refuses modules with hooks: they run inside TorchSharp, where the exporter does not see.</summary>
+    /// <param name="module">Any module.</param>
+    /// <param name="path">Its path, for the refusal.</param>
+    /// <exception cref="ExportException">A forward hook is registered on it.</exception>
     public static void RefuseHooks(nn.Module module, string path)
     {
         foreach (var field in HookFields(module.GetType()))
@@ -215,6 +239,7 @@ internal sealed class ModelMap
     }
 
     /// <summary>The fields in which TorchSharp keeps hooks. A test pins that there are some.</summary>
+    /// <param name="type">Of a module.</param>
     internal static IEnumerable<FieldInfo> HookFields(Type type)
     {
         for (var at = type; at is not null; at = at.BaseType)
@@ -233,6 +258,9 @@ internal sealed class ModelMap
         }
     }
 
+    /// <summary>All registered descendants of a module, with their paths.</summary>
+    /// <param name="module">Where to begin.</param>
+    /// <param name="path">Its own name.</param>
     private static IEnumerable<(string Name, nn.Module Module)> Modules(nn.Module module, string path)
     {
         foreach (var (name, child) in module.named_children())
@@ -245,14 +273,21 @@ internal sealed class ModelMap
     }
 
     /// <summary>Path of a part of a module.</summary>
+    /// <param name="path">The module's path; empty for the model itself.</param>
+    /// <param name="name">Of the part.</param>
     public static string Join(string path, string name) => path.Length == 0 ? name : $"{path}.{name}";
 
+    /// <summary>What tells two tensors apart that TorchSharp made several objects for.</summary>
+    /// <param name="tensor">A parameter or a buffer.</param>
     private static (nint, string) MemoryKey(Tensor tensor) =>
         (
             TensorMemory.Address(tensor),
             $"{tensor.dtype} {string.Join(',', tensor.shape)} {string.Join(',', tensor.stride())}"
         );
 
+    /// <summary>Adds a parameter or buffer under its key.</summary>
+    /// <param name="name">Of the tensor.</param>
+    /// <param name="tensor">A parameter, a buffer, or what a field holds.</param>
     private void Add(string name, Tensor tensor)
     {
         if (tensor is null)

@@ -59,6 +59,8 @@ internal sealed class ModelTracer : IDisposable
 
     /// <summary>Records one run.</summary>
     /// <param name="inputs">Inputs with their names; they may be changed by forward.</param>
+    /// <returns>Values and operations of the run.</returns>
+    /// <exception cref="ExportException">Forward does what a graph cannot.</exception>
     public Trace Trace(IReadOnlyList<(string Name, Tensor Tensor)> inputs) =>
         Guarded(() =>
             new Recorder(instrumenter, map, isLeaf)
@@ -76,6 +78,7 @@ internal sealed class ModelTracer : IDisposable
     /// <param name="onValue">Called with every value that an operation makes, by the number that a trace gives
     /// it.</param>
     /// <param name="onLeaf">Called with every module that has a lowering of its own, and its first tensor.</param>
+    /// <returns>Copies on the processor; the caller disposes them.</returns>
     public Tensor[] Run(
         IReadOnlyList<(string Name, Tensor Tensor)> inputs,
         Action<int, Tensor>? onValue = null,
@@ -95,6 +98,7 @@ internal sealed class ModelTracer : IDisposable
 
     /// <summary>Gives the outputs of forward itself, not instrumented.</summary>
     /// <param name="inputs">Inputs; they may be changed by forward.</param>
+    /// <returns>Copies on the processor; the caller disposes them.</returns>
     public Tensor[] RunItself(IReadOnlyList<Tensor> inputs) =>
         Guarded(() =>
         {
@@ -116,9 +120,12 @@ internal sealed class ModelTracer : IDisposable
     /// <summary>Paths of modules that are not registered.</summary>
     public IReadOnlyList<string> Unregistered => map.Unregistered;
 
-    /// <summary>Gives the outputs of several calls of forward itself, one after another, each finding what the one
-    /// before left.</summary>
+    /// <summary>
+    /// Gives the outputs of several calls of forward itself, one after another, each finding what the one before
+    /// left.
+    /// </summary>
     /// <param name="calls">Inputs of each call.</param>
+    /// <returns>The outputs of each call; the caller disposes them.</returns>
     public Tensor[][] RunInTurn(IReadOnlyList<IReadOnlyList<Tensor>> calls) =>
         Guarded(() =>
         {
@@ -135,6 +142,8 @@ internal sealed class ModelTracer : IDisposable
         guard.Dispose();
     }
 
+    /// <summary>One call of forward itself, with the numbers that it may draw.</summary>
+    /// <param name="inputs">For forward.</param>
     private Tensor[] Call(IReadOnlyList<Tensor> inputs)
     {
         SeedDraws();
@@ -147,9 +156,14 @@ internal sealed class ModelTracer : IDisposable
     /// </summary>
     private void SeedDraws() => random.manual_seed(draws == RandomNumbers.Refused ? ++runs : seed);
 
+    /// <summary>Copies on the processor, contiguous, that belong to no dispose scope.</summary>
+    /// <param name="tensors">What forward may change in place.</param>
     private static Tensor[] Copies(IEnumerable<Tensor> tensors) =>
         [.. tensors.Select(tensor => tensor.detach().cpu().contiguous().clone().DetachFromDisposeScope())];
 
+    /// <summary>
+    /// Runs work in eval mode without gradients, with random numbers of its own; then puts weights and fields back.
+    /// </summary>
     private T Guarded<T>(Func<T> run) =>
         OnThread(() =>
         {
@@ -167,6 +181,9 @@ internal sealed class ModelTracer : IDisposable
             }
         });
 
+    /// <summary>
+    /// Runs work on the tracer's thread and waits; what it throws is thrown here.
+    /// </summary>
     private T OnThread<T>(Func<T> run)
     {
         T? result = default;
@@ -192,6 +209,7 @@ internal sealed class ModelTracer : IDisposable
         return result!;
     }
 
+    /// <summary>What the thread does.</summary>
     private void Work()
     {
         foreach (var action in work.GetConsumingEnumerable())

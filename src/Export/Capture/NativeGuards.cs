@@ -63,12 +63,12 @@ internal static class NativeGuards
             padding = Option("padding", 0),
             dilation = Option("dilation", 1),
             more = Option("output_padding", 0);
-        for (var i = 0; i < kernel.Length; i++)
+        for (var index = 0; index < kernel.Length; index++)
         {
-            long At(long[] values) => values[Math.Min(i, values.Length - 1)];
-            var size = input.shape[input.dim() - kernel.Length + i];
+            long At(long[] values) => values[Math.Min(index, values.Length - 1)];
+            var size = input.shape[input.dim() - kernel.Length + index];
             var result =
-                ((size - 1) * At(stride)) - (2 * At(padding)) + (At(dilation) * (kernel[i] - 1)) + At(more) + 1;
+                ((size - 1) * At(stride)) - (2 * At(padding)) + (At(dilation) * (kernel[index] - 1)) + At(more) + 1;
             if (result <= 0)
                 throw new ArgumentException(
                     $"{module.GetType().Name}: an input of size {size} gives a result of size {result}"
@@ -76,6 +76,9 @@ internal static class NativeGuards
         }
     }
 
+    /// <summary>Inner sizes must be equal, and the batch axes broadcast.</summary>
+    /// <param name="left">The first factor.</param>
+    /// <param name="right">The second one.</param>
     private static void CheckMatmul(Tensor left, Tensor right)
     {
         if (left.dtype != right.dtype)
@@ -87,15 +90,19 @@ internal static class NativeGuards
         var rows = b.Length == 1 ? b[0] : b[^2];
         if (a[^1] != rows)
             throw new ArgumentException($"matmul: [{string.Join(", ", a)}] times [{string.Join(", ", b)}] do not fit");
-        for (var i = 3; i <= Math.Min(a.Length, b.Length); i++)
+        for (var index = 3; index <= Math.Min(a.Length, b.Length); index++)
         {
-            if (a[^i] != b[^i] && a[^i] != 1 && b[^i] != 1)
+            if (a[^index] != b[^index] && a[^index] != 1 && b[^index] != 1)
                 throw new ArgumentException(
                     $"matmul: [{string.Join(", ", a)}] times [{string.Join(", ", b)}] do not broadcast"
                 );
         }
     }
 
+    /// <summary>Axes must be there, each once, and the numbers floating-point.</summary>
+    /// <param name="method">The operation.</param>
+    /// <param name="tensor">What it is called on.</param>
+    /// <param name="arguments">All of its arguments.</param>
     private static void CheckAxes(MethodBase method, Tensor tensor, object?[] arguments)
     {
         if (!is_floating_point(tensor) && !is_complex(tensor))

@@ -12,6 +12,7 @@ namespace TorchBridge.Export.Capture;
 /// <summary>Records one trace. One recorder is current on a thread while the instrumented forward runs.</summary>
 internal sealed class Recorder
 {
+    /// <summary>The recorder of the forward that runs on this thread.</summary>
     [ThreadStatic]
     private static Recorder? current;
 
@@ -23,6 +24,10 @@ internal sealed class Recorder
     private readonly MadeModules made;
     private readonly Stack<string> path = new();
     private readonly Stack<(object?[] Arguments, object?[] Converted)> begun = new();
+
+    /// <summary>
+    /// Bytes of stack, and operations of a trace, beyond which forward calls itself without end.
+    /// </summary>
     private const long DeepestStack = 2 << 20;
     private const int MostOperations = 50_000;
     private readonly nint stackAtStart = StackAddress();
@@ -49,6 +54,7 @@ internal sealed class Recorder
         made = new MadeModules(model, Trace);
     }
 
+    /// <summary>What was recorded so far.</summary>
     public Trace Trace { get; } = new();
 
     /// <summary>Called with every module that has a lowering of its own, and its first tensor, before it
@@ -65,12 +71,14 @@ internal sealed class Recorder
     /// <summary>The tensors that the model returned.</summary>
     public Tensor[] OutputTensors { get; private set; } = [];
 
+    /// <summary>Path of the module whose forward runs now.</summary>
     private string Path => path.TryPeek(out var top) ? top : "";
 
     /// <summary>Runs the model's instrumented forward on the inputs and records it.</summary>
     /// <param name="root">The model.</param>
     /// <param name="plan">How its forward is called.</param>
     /// <param name="inputs">Input tensors with their names.</param>
+    /// <returns>The trace; its outputs are what forward returned.</returns>
     public Trace Run(nn.Module root, ForwardPlan plan, (string Name, Tensor Tensor)[] inputs)
     {
         foreach (var (name, tensor) in inputs)
@@ -99,8 +107,13 @@ internal sealed class Recorder
         }
     }
 
-    /// <summary>Called by a wrapper before a call of TorchSharp: either handles the call itself, or lets it be
-    /// made.</summary>
+    /// <summary>
+    /// Called by a wrapper before a call of TorchSharp: either handles the call itself, or lets it be made.
+    /// </summary>
+    /// <param name="siteIndex">Number of the call site.</param>
+    /// <param name="arguments">Receiver first.</param>
+    /// <param name="handled">The result where the call was handled.</param>
+    /// <returns>Whether the call was handled, and must not be made.</returns>
     public static bool Intercept(int siteIndex, object?[] arguments, out object? handled)
     {
         var recorder = Current();
@@ -141,6 +154,9 @@ internal sealed class Recorder
     }
 
     /// <summary>Called by a wrapper after a call of TorchSharp.</summary>
+    /// <param name="siteIndex">Number of the call site.</param>
+    /// <param name="arguments">The same array that <see cref="Intercept"/> got.</param>
+    /// <param name="result">What the call returned.</param>
     public static void Record(int siteIndex, object?[] arguments, object? result)
     {
         var recorder = current!;
@@ -166,8 +182,12 @@ internal sealed class Recorder
         }
     }
 
-    /// <summary>Called by a wrapper before a call of the user's code: the instrumented copy, or null where the code
-    /// is not the user's.</summary>
+    /// <summary>
+    /// Called by a wrapper before a call of the user's code: the instrumented copy, or null where the code is not the
+    /// user's.
+    /// </summary>
+    /// <param name="siteIndex">Number of the call site.</param>
+    /// <param name="receiver">The object, or null for a static method.</param>
     public static Delegate? Enter(int siteIndex, object? receiver)
     {
         var recorder = Current();
@@ -193,6 +213,9 @@ internal sealed class Recorder
     }
 
     /// <summary>Called by a wrapper with a delegate or sequence that the framework is given.</summary>
+    /// <param name="siteIndex">Number of the call site.</param>
+    /// <param name="argument">What the user's code gives.</param>
+    /// <returns>An instrumented one in its place, or itself.</returns>
     public static object? Argument(int siteIndex, object? argument)
     {
         var recorder = Current();
@@ -207,6 +230,7 @@ internal sealed class Recorder
         }
     }
 
+    /// <summary>The recorder of this thread; refuses parts of forward that run elsewhere.</summary>
     private static Recorder Current() =>
         current
         ?? throw new ExportException(
@@ -214,6 +238,8 @@ internal sealed class Recorder
                 + "Parallel, a lambda that was kept). Run it on one thread."
         );
 
+    /// <summary>What is done with a site's call; a draw of random numbers that become constants is left alone.</summary>
+    /// <param name="site">Where the call stands.</param>
     private CallKind KindOf(CallSite site)
     {
         if (site.Callee is ConstructorInfo constructor)
@@ -224,11 +250,23 @@ internal sealed class Recorder
         return CallKind.LeaveAlone;
     }
 
+    /// <summary>A refusal that names the module and the source line.</summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="reason">What cannot be exported, and what to do.</param>
+    /// <param name="cause">What was thrown; null for nothing.</param>
     private ExportException Refuse(CallSite site, string reason, Exception? cause = null) =>
         new(Path, site.Place, reason, cause);
 
     // ---- modules and methods -------------------------------------------------------------------------------------------------
 
+    /// <summary>
+    /// Calls a module: as one operation where it has a lowering, child by child where it is a Sequential, else by
+    /// entering its forward.
+    /// </summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="module">What is called.</param>
+    /// <param name="reached">The forward that the call reaches; null where it is not known.</param>
+    /// <param name="arguments">Those of the call.</param>
     private object? CallModule(CallSite site, nn.Module module, MethodInfo? reached, object?[] arguments)
     {
         CheckDepth(site);
@@ -261,6 +299,8 @@ internal sealed class Recorder
         }
     }
 
+    /// <summary>Whether a module is one of TorchSharp's typed Sequentials.</summary>
+    /// <param name="module">Any.</param>
     private static bool IsGenericSequential(nn.Module module)
     {
         for (var type = module.GetType(); type is not null; type = type.BaseType)
@@ -276,6 +316,10 @@ internal sealed class Recorder
         return false;
     }
 
+    /// <summary>Calls the children one after another, each with what the one before gave.</summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="module">A Sequential.</param>
+    /// <param name="arguments">Those of the call.</param>
     private object? RunSequential(CallSite site, nn.Module module, object?[] arguments)
     {
         var value = arguments[1..];
@@ -293,6 +337,9 @@ internal sealed class Recorder
         return value.Length == 1 ? value[0] : throw Refuse(site, "an empty Sequential with several inputs");
     }
 
+    /// <summary>
+    /// Runs a module with a lowering of its own, and records it as one operation.
+    /// </summary>
     private object? RunLeaf(
         CallSite site,
         nn.Module module,
@@ -314,10 +361,15 @@ internal sealed class Recorder
     }
 
     /// <summary>Whether a leaf changes its argument. Dropout is nothing in eval mode, in place or not.</summary>
+    /// <param name="module">Any.</param>
     private static bool IsInPlaceModule(nn.Module module) =>
         !module.GetType().Name.Contains("Dropout", StringComparison.Ordinal)
         && Lowering.ModuleFields.Bool(module, false, "inplace", "_inplace");
 
+    /// <summary>Runs the instrumented copy of a user's forward.</summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="forward">The user's.</param>
+    /// <param name="arguments">Those of the call.</param>
     private object? EnterForward(CallSite site, MethodInfo forward, object?[] arguments)
     {
         try
@@ -336,8 +388,12 @@ internal sealed class Recorder
         }
     }
 
-    /// <summary>The copy of a user's method; null for one that cannot be copied and has nothing to do with
-    /// tensors.</summary>
+    /// <summary>
+    /// The copy of a user's method; null for one that cannot be copied and has nothing to do with tensors.
+    /// </summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="method">The user's.</param>
+    /// <returns>Null where it has no code of its own.</returns>
     private DynamicMethod? Copy(CallSite site, MethodBase method)
     {
         try
@@ -355,6 +411,7 @@ internal sealed class Recorder
         }
     }
 
+    /// <summary>An address on this thread's stack.</summary>
     private static unsafe nint StackAddress()
     {
         var here = 0;
@@ -393,9 +450,9 @@ internal sealed class Recorder
             );
         var parameters = method.GetParameters();
         var shift = method.IsStatic ? 0 : 1;
-        for (var i = 0; i < parameters.Length && i + shift < arguments.Length; i++)
+        for (var position = 0; position < parameters.Length && position + shift < arguments.Length; position++)
         {
-            if (parameters[i].Name is "out" or "@out" && arguments[i + shift] is Tensor)
+            if (parameters[position].Name is "out" or "@out" && arguments[position + shift] is Tensor)
                 throw Refuse(
                     site,
                     $"{site.CalleeName} writes into its `out` argument. Use the returned tensor instead."
@@ -416,6 +473,8 @@ internal sealed class Recorder
     }
 
     /// <summary>What the model has registered is not disposed: nothing could put it back.</summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="target">What is disposed.</param>
     private void CheckDispose(CallSite site, Tensor target)
     {
         if (model.FindParameter(target) is ({ } name, { } own) && ReferenceEquals(own, target))
@@ -426,8 +485,12 @@ internal sealed class Recorder
             );
     }
 
-    /// <summary>What a graph cannot keep is not changed: parameters. Buffers may be written: whether that means
-    /// anything is found out later.</summary>
+    /// <summary>
+    /// What a graph cannot keep is not changed: parameters. Buffers may be written: whether that means anything is
+    /// found out later.
+    /// </summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="target">What is written into.</param>
     private void CheckWrite(CallSite site, Tensor target)
     {
         if (states.ExternalRoot(target) is not { } root || !root.Tensor.TryGetTarget(out var tensor))
@@ -448,6 +511,12 @@ internal sealed class Recorder
             Trace.ChangedState.Add(what);
     }
 
+    /// <summary>
+    /// The tensor that a method changes: its receiver, or the argument of a function with <c>inplace: true</c>; null
+    /// for none.
+    /// </summary>
+    /// <param name="method">The operation.</param>
+    /// <param name="arguments">Those of the call.</param>
     private static Tensor? InPlaceTarget(MethodBase method, object?[] arguments)
     {
         var first = arguments.OfType<Tensor>().FirstOrDefault();
@@ -463,6 +532,9 @@ internal sealed class Recorder
             : null;
     }
 
+    /// <summary>Results that are the arguments keep their values.</summary>
+    /// <param name="arguments">Those of the call.</param>
+    /// <param name="result">What it gave.</param>
     private void PassThrough(object?[] arguments, object? result)
     {
         // The dispose-scope helpers return their argument, or several of them, in order.
@@ -470,6 +542,8 @@ internal sealed class Recorder
             states.Same(returned.Tensor, (TensorState)given!);
     }
 
+    /// <summary>What <see cref="Begin"/> noted for a call.</summary>
+    /// <param name="arguments">Those of the call.</param>
     private object?[] Begun(object?[] arguments)
     {
         // What was begun later threw, and forward caught it.
@@ -478,9 +552,12 @@ internal sealed class Recorder
         return begun.Pop().Converted;
     }
 
+    /// <summary>All tensors among some arguments, also in lists and indices.</summary>
+    /// <param name="arguments">Those of the call, lists and tuples included.</param>
     private static Tensor[] TensorsOf(object?[] arguments) =>
         [.. arguments.SelectMany(argument => ForwardResult.Flatten(argument).Select(pair => pair.Tensor))];
 
+    /// <summary>Adds an operation to the trace, with values for its results.</summary>
     private void End(
         CallSite site,
         MethodBase method,
@@ -522,6 +599,8 @@ internal sealed class Recorder
     }
 
     /// <summary>The tensors of a leaf that forward computed and put there: normalized weights.</summary>
+    /// <param name="module">A module whose parameters forward may have replaced.</param>
+    /// <param name="site">Where the call stands.</param>
     private IReadOnlyDictionary<string, ValueRef> ComputedTensors(nn.Module module, CallSite site)
     {
         // By the properties: a module that is given another weight still names the old one.
@@ -543,8 +622,12 @@ internal sealed class Recorder
             );
     }
 
-    /// <summary>Multiply-adds of an operation, roughly: each number of the result is a sum over a row of the weight
-    /// or matrix.</summary>
+    /// <summary>
+    /// Multiply-adds of an operation, roughly: each number of the result is a sum over a row of the weight or matrix.
+    /// </summary>
+    /// <param name="module">What is called; null for an operation.</param>
+    /// <param name="inputs">What it reads.</param>
+    /// <param name="results">What it gives.</param>
     private double WorkOf(nn.Module? module, Tensor[] inputs, IEnumerable<Tensor> results)
     {
         var weights = module is null
@@ -564,6 +647,8 @@ internal sealed class Recorder
         return results.Sum(result => result.numel() * (1 + terms));
     }
 
+    /// <summary>Runs the garbage collector once enough native memory has been left behind.</summary>
+    /// <param name="results">Of the last call.</param>
     private void CollectNowAndThen(Tensor[] results)
     {
         // Native memory is invisible to the collector: without this a large network keeps every intermediate tensor

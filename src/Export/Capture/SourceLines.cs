@@ -12,6 +12,8 @@ internal static class SourceLines
     private static readonly ConcurrentDictionary<string, MetadataReaderProvider?> Symbols = new(StringComparer.Ordinal);
 
     /// <summary>Returns <c>, line 42 of Blocks.cs</c>, or an empty text where no symbols say.</summary>
+    /// <param name="method">The method whose code it is.</param>
+    /// <param name="offset">IL offset of an instruction.</param>
     public static string Find(MethodBase method, int offset)
     {
         var location = method.Module.Assembly.Location;
@@ -40,6 +42,7 @@ internal static class SourceLines
         }
     }
 
+    /// <summary>The symbols beside an assembly; null where there are none.</summary>
     private static MetadataReaderProvider? Open(string assembly)
     {
         var path = Path.ChangeExtension(assembly, ".pdb");

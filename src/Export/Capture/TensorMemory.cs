@@ -15,9 +15,13 @@ internal static class TensorMemory
         .CreateDelegate<Func<nint, nint>>();
 
     /// <summary>Address of the first element.</summary>
+    /// <param name="tensor">A live, dense tensor.</param>
     public static nint Address(Tensor tensor) => DataPointer(tensor.Handle);
 
     /// <summary>Whether two live tensors overlap in memory.</summary>
+    /// <param name="a">Any tensor.</param>
+    /// <param name="b">Any tensor.</param>
+    /// <returns>False where one is disposed, sparse or empty.</returns>
     public static bool Shares(Tensor a, Tensor b)
     {
         if (ReferenceEquals(a, b))
@@ -30,6 +34,8 @@ internal static class TensorMemory
     }
 
     /// <summary>Whether two tensors that share memory also see it the same way.</summary>
+    /// <param name="a">A live tensor.</param>
+    /// <param name="b">A live tensor.</param>
     public static bool SameGeometry(Tensor a, Tensor b) =>
         Address(a) == Address(b)
         && a.dtype == b.dtype
@@ -37,8 +43,10 @@ internal static class TensorMemory
         && a.stride().AsSpan().SequenceEqual(b.stride());
 
     /// <summary>A copy that belongs to no dispose scope of the caller.</summary>
+    /// <param name="tensor">Any live tensor.</param>
     public static Tensor Keep(Tensor tensor) => tensor.detach().clone().DetachFromDisposeScope();
 
+    /// <summary>First byte, and one past the last, that a tensor sees.</summary>
     private static (nint Start, nint End) Extent(Tensor tensor)
     {
         var start = Address(tensor);

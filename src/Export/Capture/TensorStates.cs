@@ -28,6 +28,8 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     public Action<int, Tensor>? OnValue { get; init; }
 
     /// <summary>Adds an input of the model.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="tensor">Its tensor in this run.</param>
     public void AddInput(string name, Tensor tensor)
     {
         var state = NewState(
@@ -41,19 +43,24 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     }
 
     /// <summary>What a tensor stands for, if anything recorded made it or read it.</summary>
+    /// <param name="tensor">Any tensor.</param>
     public TensorState? Find(Tensor tensor) =>
         states.TryGetValue(tensor, out var state) ? state : externals.GetValueOrDefault(tensor);
 
     /// <summary>Whether the numbers of a tensor follow the model's inputs.</summary>
+    /// <param name="tensor">Any tensor.</param>
     public bool IsFromInput(Tensor tensor) => Find(tensor) is { IsFromInput: true };
 
     /// <summary>A tensor object is a tensor that is known, from now on.</summary>
+    /// <param name="tensor">The object.</param>
+    /// <param name="known">What it stands for.</param>
     public void Same(Tensor tensor, TensorState known) => states.AddOrUpdate(tensor, known);
 
     /// <summary>The value of a tensor that is read now.</summary>
     /// <param name="tensor">Any tensor.</param>
     /// <param name="site">Who reads it, for a refusal.</param>
     /// <param name="path">Path of the module that reads it.</param>
+    /// <returns>Its value, after all writes into its memory so far.</returns>
     public TracedValue Read(Tensor tensor, CallSite site, string path)
     {
         var state = StateOf(tensor, site, path);
@@ -78,21 +85,21 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     {
         var shapes = results.Select(result => (result.shape, result.dtype)).ToArray();
         var isFromInput = inputs.Any(IsFromInput) && !MakesOwnNumbers(op);
-        for (var i = 0; i < results.Count; i++)
+        for (var position = 0; position < results.Count; position++)
         {
-            var link = LinkOf(op, inputs, results[i], i, shapes);
+            var link = LinkOf(op, inputs, results[position], position, shapes);
             TracedValue? value = null;
             if (op.Parts is null || link is null)
             {
-                value = NewValue(ValueKind.Result, "", results[i].shape, results[i].dtype);
-                op.Results[i] = value.Id;
-                OnValue?.Invoke(value.Id, results[i]);
+                value = NewValue(ValueKind.Result, "", results[position].shape, results[position].dtype);
+                op.Results[position] = value.Id;
+                OnValue?.Invoke(value.Id, results[position]);
             }
 
             var memory = link?.Source.Memory ?? new SharedMemory { IsExternal = false };
-            var state = NewState(results[i], value, memory, link);
+            var state = NewState(results[position], value, memory, link);
             state.IsFromInput = isFromInput;
-            states.AddOrUpdate(results[i], state);
+            states.AddOrUpdate(results[position], state);
         }
     }
 
@@ -116,6 +123,7 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     }
 
     /// <summary>The tensor from outside that a tensor is, or is a view of; null where forward made it.</summary>
+    /// <param name="tensor">Any tensor.</param>
     public TensorState? ExternalRoot(Tensor tensor)
     {
         if (Find(tensor) is not { Memory.IsExternal: true } state)
@@ -125,6 +133,8 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         return state;
     }
 
+    /// <summary>Whether an operation takes shape and dtype from its input, and not its numbers.</summary>
+    /// <param name="op">A recorded call.</param>
     private static bool MakesOwnNumbers(TracedOp op) =>
         op.Method.Name
             is "zeros_like"
@@ -138,6 +148,7 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
                 or "rand_like"
                 or "randn_like";
 
+    /// <summary>A state that knows of all writes so far.</summary>
     private static TensorState NewState(Tensor tensor, TracedValue? value, SharedMemory memory, ViewLink? link) =>
         new()
         {
@@ -148,6 +159,9 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
             Tensor = new(tensor),
         };
 
+    /// <summary>
+    /// The link of a result to the input whose memory it sees; null where it has its own.
+    /// </summary>
     private ViewLink? LinkOf(
         TracedOp op,
         IReadOnlyList<Tensor> inputs,
@@ -172,6 +186,10 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     }
 
     /// <summary>What a tensor stands for; one that nothing recorded made becomes a parameter or a constant.</summary>
+    /// <param name="tensor">Any tensor.</param>
+    /// <param name="site">Who reads it, for a refusal.</param>
+    /// <param name="path">Path of the module that reads it.</param>
+    /// <exception cref="ExportException">It has been disposed.</exception>
     public TensorState StateOf(Tensor tensor, CallSite site, string path)
     {
         if (Find(tensor) is { } known)
@@ -207,6 +225,7 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         return state;
     }
 
+    /// <summary>Adds a value to the trace.</summary>
     private TracedValue NewValue(ValueKind kind, string name, long[] shape, ScalarType type)
     {
         var value = new TracedValue
@@ -223,6 +242,10 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
 
     // ---- memory that is seen several times -----------------------------------------------------------------------------------
 
+    /// <summary>Brings a tensor up to date with the writes into its memory.</summary>
+    /// <param name="state">What is about to be read.</param>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="path">Of the module.</param>
     private void Refresh(TensorState state, CallSite site, string path)
     {
         var memory = state.Memory;
@@ -239,6 +262,9 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     }
 
     /// <summary>Brings the tensors that a written view is a view of up to date.</summary>
+    /// <param name="written">What was changed in place.</param>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="path">Of the module.</param>
     private void WriteBack(TensorState written, CallSite site, string path)
     {
         for (var at = written; at.Link is { } link; at = link.Source)
@@ -310,6 +336,9 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         state.Version = version;
     }
 
+    /// <summary>
+    /// Adds an operation that makes a value up to date, in the name of the one that made it first.
+    /// </summary>
     private TracedValue Emit(
         TracedOp like,
         System.Reflection.MethodBase method,
@@ -343,6 +372,10 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         return values[index]!;
     }
 
+    /// <summary>An argument with one value in the place of another.</summary>
+    /// <param name="argument">Of a recorded call.</param>
+    /// <param name="old">A value's number.</param>
+    /// <param name="current">The number that stands for it now.</param>
     private static object? Replace(object? argument, int old, int current) =>
         argument switch
         {

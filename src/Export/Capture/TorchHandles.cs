@@ -18,8 +18,11 @@ internal static class TorchHandles
         BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public
     ) ?? throw new MissingFieldException("torch.nn.Module", "_internal_params");
 
-    /// <summary>Whether a module's native part is gone, or a parameter's: TorchSharp leaves disposed parameters out
-    /// of named_parameters in silence.</summary>
+    /// <summary>
+    /// Whether a module's native part is gone, or a parameter's: TorchSharp leaves disposed parameters out of
+    /// named_parameters in silence.
+    /// </summary>
+    /// <param name="module">Any module.</param>
     public static bool IsDisposed(nn.Module module)
     {
         if (Handle.GetValue(module) is SafeHandle { IsClosed: true })

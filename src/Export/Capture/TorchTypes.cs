@@ -8,17 +8,20 @@ namespace TorchBridge.Export.Capture;
 /// which carry tensors.</summary>
 internal static class TorchTypes
 {
+    /// <summary>TorchSharp's own assembly.</summary>
     public static readonly Assembly TorchSharp = typeof(torch).Assembly;
 
     private static readonly System.Collections.Concurrent.ConcurrentDictionary<Assembly, bool> IsUserAssembly = [];
 
     /// <summary>Whether a type is declared by TorchSharp.</summary>
+    /// <param name="type">Any type, or null for none.</param>
     public static bool IsTorch(Type? type) => type?.Assembly == TorchSharp;
 
     /// <summary>
     /// Whether a type is the user's: of an assembly that uses TorchSharp, or of F#'s library, which runs the user's
     /// closures. Other libraries are run as they are.
     /// </summary>
+    /// <param name="type">Any type, or null for none.</param>
     public static bool IsUser(Type? type) =>
         type is not null
         && IsUserAssembly.GetOrAdd(type.Assembly, assembly =>
@@ -31,8 +34,11 @@ internal static class TorchTypes
             )
         );
 
-    /// <summary>Whether values of a type are or hold tensors: Tensor, Tensor[], IList of Tensor, (Tensor, Tensor),
-    /// Func of Tensor …</summary>
+    /// <summary>
+    /// Whether values of a type are or hold tensors: Tensor, Tensor[], IList of Tensor, (Tensor, Tensor), Func of
+    /// Tensor …
+    /// </summary>
+    /// <param name="type">Of a parameter or result.</param>
     public static bool CarriesTensors(Type type)
     {
         if (type.IsByRef || type.IsPointer || type.IsArray)
@@ -44,17 +50,21 @@ internal static class TorchTypes
             && type.GetGenericArguments().Any(CarriesTensors);
     }
 
-    /// <summary>Whether a method is <c>call</c> or <c>forward</c> of a module, through the class or through
-    /// <c>IModule</c>.</summary>
+    /// <summary>
+    /// Whether a method is <c>call</c> or <c>forward</c> of a module, through the class or through <c>IModule</c>.
+    /// </summary>
+    /// <param name="method">What is called.</param>
     public static bool IsModuleCall(MethodBase method) =>
         method.Name is "call" or "forward" && method.DeclaringType is { } type && IsModule(type);
 
     /// <summary>Whether a type is a module, or the interface of one.</summary>
+    /// <param name="type">Any type.</param>
     public static bool IsModule(Type type) =>
         typeof(nn.Module).IsAssignableFrom(type)
         || (IsTorch(type) && type.IsInterface && type.Name.StartsWith("IModule", StringComparison.Ordinal));
 
     /// <summary>The type that a method returns; for a constructor the type it makes.</summary>
+    /// <param name="method">A method or constructor.</param>
     public static Type ReturnType(MethodBase method) =>
         method is MethodInfo info ? info.ReturnType : method.DeclaringType!;
 }

@@ -11,18 +11,23 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
 {
     private IReadOnlyList<(SizePoint Point, Trace Trace)> traces = [.. all];
 
+    /// <summary>The trace of the example: the others are compared with it.</summary>
     private Trace First => traces[0].Trace;
 
     /// <summary>Merges them.</summary>
     /// <param name="codeConstants">Whole numbers in the model's code.</param>
     /// <param name="mayBeTried">Whether a point is one where forward might still be traced.</param>
     /// <param name="isVerified">Whether the file will be compared with the model.</param>
+    /// <returns>One graph; what differs between the traces is a <see cref="VaryingInteger"/> or <see
+    /// cref="VaryingNumber"/>.</returns>
+    /// <exception cref="ExportException">The traces differ in operations, dtypes, ranks, or tensors from
+    /// outside.</exception>
     public TracedGraph Merge(IReadOnlyList<long> codeConstants, Func<SizePoint, bool> mayBeTried, bool isVerified)
     {
         IReadOnlyList<(SizePoint, ExportException)> shortcuts = isVerified ? LeaveShortcutsOut() : [];
         var ops = new List<TracedOp>();
-        for (var i = 0; i < traces.Max(one => one.Trace.Ops.Count); i++)
-            ops.Add(MergeOp(i));
+        for (var index = 0; index < traces.Max(one => one.Trace.Ops.Count); index++)
+            ops.Add(MergeOp(index));
         CheckConstants();
         CheckRanks();
         CheckMadeModules();
@@ -68,8 +73,8 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
             traces = [all[0], one];
             try
             {
-                for (var i = 0; i < Math.Max(First.Ops.Count, one.Trace.Ops.Count); i++)
-                    MergeOp(i);
+                for (var index = 0; index < Math.Max(First.Ops.Count, one.Trace.Ops.Count); index++)
+                    MergeOp(index);
             }
             catch (ExportException refusal)
             {
@@ -81,14 +86,20 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         return shortcuts;
     }
 
+    /// <summary>Whether a trace has the same operations as the first.</summary>
+    /// <param name="trace">At another point.</param>
     private bool IsSamePath(Trace trace) =>
         trace.Ops.Count == First.Ops.Count && trace.Ops.Zip(First.Ops).All(pair => IsSame(pair.Second, pair.First));
 
+    /// <summary>Two points as people read them, for a refusal.</summary>
+    /// <param name="point">Sizes of a trace.</param>
     private string Compared(SizePoint point) =>
         symbols.Names.Count == 0
             ? "with other data"
             : $"at {symbols.Describe(traces[0].Point)} and at {symbols.Describe(point)}";
 
+    /// <summary>Merges one operation of all traces, or refuses with what the two that differ did.</summary>
+    /// <param name="index">Of the call in every trace.</param>
     private TracedOp MergeOp(int index)
     {
         var same = traces.Select(one => index < one.Trace.Ops.Count ? one.Trace.Ops[index] : null).ToArray();
@@ -107,8 +118,8 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         }
 
         var merged = new object?[one.Arguments.Length];
-        for (var i = 0; i < merged.Length; i++)
-            merged[i] = MergeArgument([.. same.Select(op => op!.Arguments[i])], one);
+        for (var position = 0; position < merged.Length; position++)
+            merged[position] = MergeArgument([.. same.Select(op => op!.Arguments[position])], one);
         return new TracedOp
         {
             Site = one.Site,
@@ -123,6 +134,9 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         };
     }
 
+    /// <summary>Whether two operations are the same but for their arguments' numbers.</summary>
+    /// <param name="a">A call, or nothing.</param>
+    /// <param name="b">A call of another trace.</param>
     private static bool IsSame(TracedOp? a, TracedOp? b) =>
         a is not null
         && b is not null
@@ -132,14 +146,21 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         && (a.Parts is not null || a.Results.Length == b.Results.Length)
         && a.ModuleTensors.OrderBy(pair => pair.Key).SequenceEqual(b.ModuleTensors.OrderBy(pair => pair.Key));
 
+    /// <summary>The results that something reads, with their places.</summary>
+    /// <param name="op">A recorded call.</param>
     private static IEnumerable<(int Result, int At)> Used(TracedOp op) =>
         op.Results.Select((result, at) => (result, at)).Where(pair => pair.result != TracedOp.Unused);
 
+    /// <summary>An operation and its place, for a refusal.</summary>
+    /// <param name="op">A call, or nothing.</param>
     private static string Named(TracedOp? op) =>
         op is null
             ? "nothing more"
             : $"{op.Site.CalleeName} at {op.Site.Place}{(op.Results.Length == 1 ? "" : $" with {op.Results.Length} results")}";
 
+    /// <summary>Merges one argument of all traces: equal values stay, numbers that differ vary.</summary>
+    /// <param name="values">The argument in each trace.</param>
+    /// <param name="op">The call.</param>
     private object? MergeArgument(object?[] values, TracedOp op)
     {
         var one = values[0];
@@ -177,6 +198,8 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         );
     }
 
+    /// <summary>An argument for a refusal.</summary>
+    /// <param name="value">An argument.</param>
     private static string Shown(object? value) =>
         value switch
         {
@@ -186,6 +209,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
             _ => value.ToString()!,
         };
 
+    /// <summary>Every value must have one rank and dtype in all traces: ONNX values do.</summary>
     private void CheckRanks()
     {
         foreach (var (point, trace) in traces)
@@ -213,6 +237,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         }
     }
 
+    /// <summary>The options that fix all free axes, for a refusal.</summary>
     private string FixAxes() =>
         string.Join(
             ", ",
@@ -221,6 +246,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
                 .Select(input => $"FreeAxes[\"{input.Name}\"] = []")
         );
 
+    /// <summary>Modules that forward makes must be the same in all traces.</summary>
     private void CheckMadeModules()
     {
         foreach (var (point, trace) in traces.Skip(1))
@@ -243,6 +269,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         }
     }
 
+    /// <summary>Tensors from outside must be the same in all traces, bit by bit.</summary>
     private void CheckConstants()
     {
         var expected = Constants(First);
@@ -256,12 +283,12 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
                     $"forward uses other tensors from outside in another run ({Compared(point)}). Make "
                         + "them parameters or buffers (register_buffer)."
                 );
-            for (var i = 0; i < constants.Length; i++)
+            for (var index = 0; index < constants.Length; index++)
             {
-                if (constants[i].Id == expected[i].Id && AreEqual(constants[i], expected[i]))
+                if (constants[index].Id == expected[index].Id && AreEqual(constants[index], expected[index]))
                     continue;
                 var user = First.Ops.FirstOrDefault(op =>
-                    ValueRef.In(op.Arguments).Any(reference => reference.Id == expected[i].Id)
+                    ValueRef.In(op.Arguments).Any(reference => reference.Id == expected[index].Id)
                 );
                 const string reason =
                     "uses a tensor from outside that nothing recorded made and that differs between "
@@ -276,9 +303,14 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         }
     }
 
+    /// <summary>The tensors of a trace that nothing recorded made.</summary>
+    /// <param name="trace">What the model did.</param>
     private static TracedValue[] Constants(Trace trace) =>
         [.. trace.Values.Where(value => value.Kind == ValueKind.Constant)];
 
+    /// <summary>Whether two tensors are equal in dtype, sizes and every bit.</summary>
+    /// <param name="a">A constant.</param>
+    /// <param name="b">A constant of another trace.</param>
     private static bool AreEqual(TracedValue a, TracedValue b)
     {
         if (a.Type != b.Type || !a.Shape.AsSpan().SequenceEqual(b.Shape))

@@ -24,13 +24,16 @@ internal enum ValueKind
 /// <summary>A tensor value of a trace. In-place operations make new values: each is written once.</summary>
 internal sealed record TracedValue
 {
+    /// <summary>Its number: the index among the trace's values.</summary>
     public required int Id { get; init; }
 
+    /// <summary>Where it comes from.</summary>
     public required ValueKind Kind { get; init; }
 
     /// <summary>Name of an input, state-dict key of a parameter; empty for others.</summary>
     public required string Name { get; init; }
 
+    /// <summary>Element type.</summary>
     public required ScalarType Type { get; init; }
 
     /// <summary>Sizes in this trace.</summary>
@@ -45,6 +48,7 @@ internal sealed record TracedValue
 internal sealed record ValueRef(int Id)
 {
     /// <summary>All tensors in an argument.</summary>
+    /// <param name="argument">An argument as <see cref="ArgumentConverter"/> gives it.</param>
     public static IEnumerable<ValueRef> In(object? argument) =>
         argument switch
         {
@@ -56,11 +60,11 @@ internal sealed record ValueRef(int Id)
 }
 
 /// <summary>An integer that follows the free axes: its value in each of the traces.</summary>
-/// <param name="Values">One a trace.</param>
+/// <param name="Values">One per trace.</param>
 internal sealed record VaryingInteger(long[] Values);
 
 /// <summary>A number that is no integer and differs between the traces.</summary>
-/// <param name="Values">One a trace.</param>
+/// <param name="Values">One per trace.</param>
 internal sealed record VaryingNumber(double[] Values);
 
 /// <summary>One index of <c>x[...]</c>. <paramref name="Start"/>, <paramref name="Stop"/> and <paramref name="Step"/>
@@ -75,6 +79,7 @@ internal sealed record IndexArgument(string Kind, object? Start, object? Stop, o
 /// <summary>An operation of a trace, or of all merged.</summary>
 internal sealed class TracedOp
 {
+    /// <summary>Who called what, and where that stands in the source.</summary>
     public required CallSite Site { get; init; }
 
     /// <summary>The method that was called; for a module its <c>forward</c>.</summary>
@@ -106,6 +111,7 @@ internal sealed class TracedOp
     public static IReadOnlyDictionary<string, ValueRef> NoTensors { get; } = new Dictionary<string, ValueRef>();
 
     /// <summary>Whether the number of an operation's results may follow a size.</summary>
+    /// <param name="method">A method of TorchSharp.</param>
     public static bool HasParts(MethodBase method) =>
         method.Name
             is "chunk"
@@ -118,14 +124,17 @@ internal sealed class TracedOp
                 or "dsplit";
 
     /// <summary>Makes an exception that names this operation's place.</summary>
+    /// <param name="reason">What was refused, why, and what to do instead.</param>
     public ExportException Refuse(string reason) => new(ModulePath, Site.Place, reason);
 }
 
 /// <summary>What one run of the instrumented forward did.</summary>
 internal sealed class Trace
 {
+    /// <summary>Values by their number.</summary>
     public List<TracedValue> Values { get; } = [];
 
+    /// <summary>Operations in the order in which they ran.</summary>
     public List<TracedOp> Ops { get; } = [];
 
     /// <summary>Multiply-adds of this run, roughly: for deciding how many further runs are affordable.</summary>
@@ -149,11 +158,13 @@ internal sealed class Trace
 /// <summary>All traces, merged: what <c>forward</c> does at any size of the free axes.</summary>
 internal sealed class TracedGraph
 {
+    /// <summary>Values by their number, with the tensors and sizes of the example's run.</summary>
     public required IReadOnlyList<TracedValue> Values { get; init; }
 
     /// <summary>By value number: the sizes in each trace.</summary>
     public required IReadOnlyList<long[][]> Shapes { get; init; }
 
+    /// <summary>Operations in the order in which they ran.</summary>
     public required IReadOnlyList<TracedOp> Ops { get; init; }
 
     /// <summary>The free axes.</summary>
@@ -218,7 +229,7 @@ internal sealed class TracedGraph
                 yield return Points[0].With(symbol, size);
         }
 
-        for (var i = 0; i < 2000; i++)
+        for (var index = 0; index < 2000; index++)
             yield return new SizePoint([.. Symbols.Names.Select(_ => random.NextInt64(1, (2 * largest) + 16))]);
     }
 }

@@ -16,11 +16,17 @@ namespace TorchBridge.Export.Folding;
 /// <param name="Tensors">Its constants, in the node's order.</param>
 internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Affine, IReadOnlyList<string> Tensors)
 {
+    /// <summary>The value that it makes.</summary>
     public string Output => Node.Outputs[0];
 
+    /// <summary>Whether it is a BatchNormalization, and not arithmetic with a constant.</summary>
     public bool IsBatchNorm => Node.OpType == "BatchNormalization";
 
     /// <summary>Reads a node, or says with null that it is none.</summary>
+    /// <param name="graph">Whose constants and ranks decide.</param>
+    /// <param name="node">Any node.</param>
+    /// <returns>Null for every other operator, for statistics that are computed, and for constants that do not stand
+    /// one per channel.</returns>
     public static AffineNode? Read(OnnxGraph graph, OnnxNode node) =>
         node.OpType switch
         {
@@ -29,6 +35,7 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
             _ => null,
         };
 
+    /// <summary>A BatchNormalization whose four tensors stand in the file.</summary>
     private static AffineNode? OfBatchNorm(OnnxGraph graph, OnnxNode node)
     {
         var parameters = node.Inputs.Skip(1).Select(graph.Initializers.GetValueOrDefault).ToArray();
@@ -43,6 +50,9 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
         );
     }
 
+    /// <summary>
+    /// x * k, x + k, x - k, k - x, x / k with a constant k that has one value per channel, or one for all.
+    /// </summary>
     private static AffineNode? OfArithmetic(OnnxGraph graph, OnnxNode node)
     {
         var constantFirst = graph.Initializers.ContainsKey(node.Inputs[0]);
@@ -57,19 +67,25 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
             return null;
         if (tensor.Count > 1 && ChannelsOf(graph, input) != tensor.Count)
             return null;
-        var k = TensorBytes.ToDoubles(tensor);
+        var numbers = TensorBytes.ToDoubles(tensor);
         var affine = (node.OpType, constantFirst) switch
         {
-            ("Mul", _) => new ChannelAffine(k, [0]),
-            ("Add", _) => new ChannelAffine([1], k),
-            ("Sub", false) => new ChannelAffine([1], [.. k.Select(value => -value)]),
-            ("Sub", true) => new ChannelAffine([-1], k),
-            ("Div", false) when k.All(value => value != 0) => new ChannelAffine([.. k.Select(value => 1 / value)], [0]),
+            ("Mul", _) => new ChannelAffine(numbers, [0]),
+            ("Add", _) => new ChannelAffine([1], numbers),
+            ("Sub", false) => new ChannelAffine([1], [.. numbers.Select(value => -value)]),
+            ("Sub", true) => new ChannelAffine([-1], numbers),
+            ("Div", false) when numbers.All(value => value != 0) => new ChannelAffine(
+                [.. numbers.Select(value => 1 / value)],
+                [0]
+            ),
             _ => null,
         };
         return affine is null ? null : new AffineNode(node, input, affine, [constant]);
     }
 
+    /// <summary>
+    /// Whether a constant's only axis above 1 is the channels' when it broadcasts to a rank.
+    /// </summary>
     private static bool IsPerChannel(long[] dims, int rank)
     {
         if (dims.Length > rank)
@@ -78,15 +94,18 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
         return dims.Select((size, axis) => axis == channelAxis || size == 1).All(fits => fits);
     }
 
+    /// <summary>Number of axes of a value, as far as lowering knows.</summary>
     private static int? RankOf(OnnxGraph graph, string name) =>
         DimsOf(graph, name)?.Length ?? (graph.Ranks.TryGetValue(name, out var known) ? known.Rank : null);
 
     /// <summary>Size of axis 1; null where it is free or unknown.</summary>
     private static long? ChannelsOf(OnnxGraph graph, string name) => DimsOf(graph, name)?[1] as long?;
 
+    /// <summary>Sizes of a value, as far as they are known.</summary>
     private static object[]? DimsOf(OnnxGraph graph, string name) =>
         graph.Inputs.FirstOrDefault(input => input.Name == name)?.Dims ?? graph.Infos.GetValueOrDefault(name)?.Dims;
 
+    /// <summary>Whether a constant's elements may be scaled and shifted.</summary>
     private static bool IsFloat(ElementType type) =>
         type is ElementType.Float32 or ElementType.Float64 or ElementType.Float16;
 }

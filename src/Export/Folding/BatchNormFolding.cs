@@ -21,10 +21,14 @@ internal sealed record FoldResult(
     IReadOnlyList<LinearLayer> Layers
 )
 {
+    /// <summary>Nothing was folded, because nobody asked for it.</summary>
     public static FoldResult None { get; } = new([], [], []);
 }
 
-/// <summary>Folds what can be folded, in place.</summary>
+/// <summary>
+/// Folds everything that scales and shifts channels into the layers beside it, in place. What cannot be folded
+/// without another result is left, with the reason.
+/// </summary>
 internal sealed class BatchNormFolding
 {
     private const string NoLayerAfter = "no layer after it reads it alone";
@@ -35,15 +39,20 @@ internal sealed class BatchNormFolding
     private readonly List<string> folded = [];
     private readonly Dictionary<OnnxNode, string> reasons = [];
 
+    /// <summary>Prepares one folding of a graph.</summary>
     private BatchNormFolding(OnnxGraph graph, IReadOnlyDictionary<string, string> keep) =>
         (this.graph, this.keep) = (graph, keep);
 
     /// <summary>Folds a graph in topological order.</summary>
     /// <param name="graph">Is changed.</param>
     /// <param name="keep">Names of BatchNormalization nodes that are to stay, with the reason.</param>
+    /// <returns>What was folded, what was not and why, and the layers whose weights changed.</returns>
     public static FoldResult Fold(OnnxGraph graph, IReadOnlyDictionary<string, string>? keep = null) =>
         new BatchNormFolding(graph, keep ?? new Dictionary<string, string>()).Run();
 
+    /// <summary>
+    /// Goes through the graph forwards, then backwards; writes the weights once, when all is known.
+    /// </summary>
     private FoldResult Run()
     {
         foreach (var node in graph.Nodes.ToArray())
@@ -62,6 +71,7 @@ internal sealed class BatchNormFolding
         return new FoldResult(folded, refused, [.. layers.Values.Where(layer => layer.Steps.Count > 0)]);
     }
 
+    /// <summary>Tries to fold one node, and keeps the reason where it stays.</summary>
     private void Try(OnnxNode node, Func<AffineNode, string?> fold)
     {
         var isNorm = node.OpType == "BatchNormalization";
@@ -87,7 +97,7 @@ internal sealed class BatchNormFolding
             folded.Add(node.ModulePath);
     }
 
-    /// <summary>Into the node before it.</summary>
+    /// <summary>Into the node before it. Gives the reason where that is not exact.</summary>
     private string? FoldBackward(AffineNode affine)
     {
         var producer = graph.Producer(affine.Input);
@@ -118,7 +128,7 @@ internal sealed class BatchNormFolding
         return null;
     }
 
-    /// <summary>Into the layer after it.</summary>
+    /// <summary>Into the layer after it. Gives the reason where that is not exact.</summary>
     private string? FoldForward(AffineNode affine)
     {
         if (graph.IsOutput(affine.Output))
@@ -143,6 +153,9 @@ internal sealed class BatchNormFolding
         return null;
     }
 
+    /// <summary>
+    /// A layer as it is read once, with what has been folded into it so far; or the reason why it takes nothing.
+    /// </summary>
     private (LinearLayer? Layer, string? Reason) LayerOf(OnnxNode node)
     {
         if (layers.TryGetValue(node, out var known))
@@ -160,8 +173,11 @@ internal sealed class BatchNormFolding
             bias = graph.Initializers[norm.Inputs[2]];
         double[] g = TensorBytes.ToDoubles(weight),
             b = TensorBytes.ToDoubles(bias);
-        for (var c = 0; c < g.Length; c++)
-            (g[c], b[c]) = (after.ScaleOf(c) * g[c], (after.ScaleOf(c) * b[c]) + after.ShiftOf(c));
+        for (var channel = 0; channel < g.Length; channel++)
+            (g[channel], b[channel]) = (
+                after.ScaleOf(channel) * g[channel],
+                (after.ScaleOf(channel) * b[channel]) + after.ShiftOf(channel)
+            );
         foreach (
             var (at, name, values) in ((int, string, double[])[])
                 [(1, $"{norm.Name}.weight:chain", g), (2, $"{norm.Name}.bias:chain", b)]

@@ -11,10 +11,15 @@ internal sealed record ChannelAffine(double[] Scale, double[] Shift)
     /// <summary>Channels that it was made for; 1 where it is the same for all.</summary>
     public int Channels => Math.Max(Scale.Length, Shift.Length);
 
+    /// <summary>Whether every shift is zero: then zeros of a padding stay zeros.</summary>
     public bool ShiftsNothing => Shift.All(value => value == 0);
 
+    /// <summary>The factor of a channel.</summary>
+    /// <param name="channel">From 0.</param>
     public double ScaleOf(int channel) => Scale[Scale.Length == 1 ? 0 : channel];
 
+    /// <summary>The summand of a channel.</summary>
+    /// <param name="channel">From 0.</param>
     public double ShiftOf(int channel) => Shift[Shift.Length == 1 ? 0 : channel];
 
     /// <summary>What a BatchNorm is in eval mode: scale = g / sqrt(v + eps), shift = b - m scale.</summary>
@@ -27,25 +32,27 @@ internal sealed record ChannelAffine(double[] Scale, double[] Shift)
     {
         var scale = new double[g.Length];
         var shift = new double[g.Length];
-        for (var i = 0; i < g.Length; i++)
+        for (var index = 0; index < g.Length; index++)
         {
-            scale[i] = g[i] / Math.Sqrt(v[i] + eps);
-            shift[i] = b[i] - (m[i] * scale[i]);
+            scale[index] = g[index] / Math.Sqrt(v[index] + eps);
+            shift[index] = b[index] - (m[index] * scale[index]);
         }
 
         return new ChannelAffine(scale, shift);
     }
 
     /// <summary>This one first, then the next.</summary>
+    /// <param name="next">What is done to the result of this one.</param>
+    /// <returns>The composition; one element per channel where either has as many.</returns>
     public ChannelAffine Then(ChannelAffine next)
     {
         var channels = Math.Max(Channels, next.Channels);
         var scale = new double[channels];
         var shift = new double[channels];
-        for (var c = 0; c < channels; c++)
+        for (var channel = 0; channel < channels; channel++)
         {
-            scale[c] = next.ScaleOf(c) * ScaleOf(c);
-            shift[c] = (next.ScaleOf(c) * ShiftOf(c)) + next.ShiftOf(c);
+            scale[channel] = next.ScaleOf(channel) * ScaleOf(channel);
+            shift[channel] = (next.ScaleOf(channel) * ShiftOf(channel)) + next.ShiftOf(channel);
         }
 
         return new ChannelAffine(scale, shift);

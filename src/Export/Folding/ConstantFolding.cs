@@ -16,6 +16,8 @@ internal static class ConstantFolding
     private const long Growth = 64 << 10;
 
     /// <summary>Folds in place.</summary>
+    /// <param name="graph">Changed in place. Results that would make the file much larger are left to be
+    /// computed.</param>
     public static void Fold(OnnxGraph graph)
     {
         var constants = graph.Initializers.Keys.ToHashSet(StringComparer.Ordinal);
@@ -50,6 +52,9 @@ internal static class ConstantFolding
         }
     }
 
+    /// <summary>
+    /// Runs the constant nodes in ONNX Runtime, and keeps the results that are worth it.
+    /// </summary>
     private static List<(string Name, Initializer Tensor)> Compute(
         OnnxGraph graph,
         List<OnnxNode> nodes,

@@ -7,6 +7,7 @@ namespace TorchBridge.Export.Folding;
 internal static class GraphCleaner
 {
     /// <summary>Cleans a graph in place.</summary>
+    /// <param name="graph">Changed in place; what it computes stays the same.</param>
     public static void Clean(OnnxGraph graph)
     {
         RemoveIdentities(graph);
@@ -14,6 +15,10 @@ internal static class GraphCleaner
         RemoveDead(graph);
     }
 
+    /// <summary>
+    /// Takes Identity nodes out. An output takes over the name of the value that it is, unless that has a name of its
+    /// own to keep.
+    /// </summary>
     private static void RemoveIdentities(OnnxGraph graph)
     {
         foreach (var identity in graph.Nodes.Where(node => node.OpType == "Identity").ToArray())
@@ -38,6 +43,7 @@ internal static class GraphCleaner
         }
     }
 
+    /// <summary>Makes one tensor of those that are equal in type, sizes and every byte.</summary>
     private static void MergeEqualInitializers(OnnxGraph graph)
     {
         var groups = graph.Initializers.Values.GroupBy(tensor => (tensor.Type, string.Join(',', tensor.Dims)));
@@ -59,16 +65,17 @@ internal static class GraphCleaner
         }
     }
 
+    /// <summary>Removes nodes and tensors that no output depends on.</summary>
     private static void RemoveDead(OnnxGraph graph)
     {
         var needed = graph.Outputs.Select(output => output.Name).ToHashSet(StringComparer.Ordinal);
-        for (var i = graph.Nodes.Count - 1; i >= 0; i--)
+        for (var index = graph.Nodes.Count - 1; index >= 0; index--)
         {
-            var node = graph.Nodes[i];
+            var node = graph.Nodes[index];
             if (node.Outputs.Any(needed.Contains))
                 needed.UnionWith(node.Inputs);
             else
-                graph.Nodes.RemoveAt(i);
+                graph.Nodes.RemoveAt(index);
         }
 
         foreach (var name in graph.Initializers.Keys.Where(name => !needed.Contains(name)).ToArray())

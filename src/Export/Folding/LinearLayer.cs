@@ -28,6 +28,7 @@ internal sealed class LinearLayer
 
     private readonly bool isBiasShared;
 
+    /// <summary>A layer with nothing folded into it yet.</summary>
     private LinearLayer(OnnxNode node, Initializer weight, Initializer? bias, bool isBiasShared)
     {
         Node = node;
@@ -37,6 +38,7 @@ internal sealed class LinearLayer
         groups = node.Int("group", 1);
     }
 
+    /// <summary>The Conv, ConvTranspose or Gemm.</summary>
     public OnnxNode Node { get; }
 
     /// <summary>Name of its own weight, before folding.</summary>
@@ -45,9 +47,11 @@ internal sealed class LinearLayer
     /// <summary>Name of its own bias, or null.</summary>
     public string? OwnBiasName => bias?.Name;
 
+    /// <summary>Name of the weight that folding makes; the own one may be shared.</summary>
     public string FoldedWeightName => $"{weight.Name}:folded";
 
     // Equal biases are one tensor of the file (zeros, say), and each layer folds into its own.
+    /// <summary>Name of the bias that folding makes.</summary>
     public string FoldedBiasName => $"{(bias is null || isBiasShared ? BiasName(weight.Name) : bias.Name)}:folded";
 
     /// <summary>What happens to its input.</summary>
@@ -59,13 +63,19 @@ internal sealed class LinearLayer
     /// <summary>Where <see cref="Before"/> and <see cref="After"/> come from, for the verification.</summary>
     public List<FoldStep> Steps { get; } = [];
 
+    /// <summary>Channels of the result.</summary>
     private int OutputChannels => (int)(Node.OpType == "ConvTranspose" ? weight.Dims[1] * groups : weight.Dims[0]);
 
+    /// <summary>Channels of the input.</summary>
     private int InputChannels => (int)(Node.OpType == "ConvTranspose" ? weight.Dims[0] : weight.Dims[1] * groups);
 
+    /// <summary>Whether a node is of one of the three operators.</summary>
+    /// <param name="node">Any node.</param>
     public static bool Is(OnnxNode node) => node.OpType is "Conv" or "ConvTranspose" or "Gemm";
 
     /// <summary>Reads a layer, or says why nothing can be folded into it.</summary>
+    /// <param name="graph">Whose constants the weights must be.</param>
+    /// <param name="node">A Conv, ConvTranspose or Gemm.</param>
     public static (LinearLayer? Layer, string? Reason) Read(OnnxGraph graph, OnnxNode node)
     {
         if (!graph.Initializers.TryGetValue(node.Inputs[1], out var weight))
@@ -92,6 +102,8 @@ internal sealed class LinearLayer
     }
 
     /// <summary>Takes a function of the layer's output, or says why not.</summary>
+    /// <param name="affine">What reads the layer's result.</param>
+    /// <returns>Null where it was taken.</returns>
     public string? FoldAfter(AffineNode affine)
     {
         if (affine.Affine.Channels != 1 && affine.Affine.Channels != OutputChannels)
@@ -102,6 +114,8 @@ internal sealed class LinearLayer
     }
 
     /// <summary>Takes a function of the layer's input, or says why not.</summary>
+    /// <param name="affine">What makes the layer's input.</param>
+    /// <returns>Null where it was taken.</returns>
     public string? FoldBefore(AffineNode affine)
     {
         if (affine.Affine.Channels != 1 && affine.Affine.Channels != InputChannels)
@@ -120,6 +134,7 @@ internal sealed class LinearLayer
     }
 
     /// <summary>Weight and bias with everything that was folded in, rounded once.</summary>
+    /// <returns>The weight, and the bias where one is needed, under their new names.</returns>
     public Initializer[] Folded() =>
         [
             Weight() with
@@ -131,6 +146,7 @@ internal sealed class LinearLayer
         ];
 
     /// <summary>Writes them into the graph.</summary>
+    /// <param name="graph">Changed in place.</param>
     public void Write(OnnxGraph graph)
     {
         var tensors = Folded();
@@ -140,6 +156,9 @@ internal sealed class LinearLayer
         Node.Inputs.AddRange(tensors.Select(tensor => tensor.Name));
     }
 
+    /// <summary>
+    /// The weight with both scales, each element computed in float64 and rounded once.
+    /// </summary>
     private Initializer Weight()
     {
         if (weight.Type == ElementType.Float32)
@@ -148,41 +167,46 @@ internal sealed class LinearLayer
             var from = MemoryMarshal.Cast<byte, float>(weight.Data.Span);
             var bytes = new byte[weight.Data.Length];
             var to = MemoryMarshal.Cast<byte, float>(bytes.AsSpan());
-            for (var i = 0; i < from.Length; i++)
-                to[i] = (float)Scaled(from[i], i);
+            for (var index = 0; index < from.Length; index++)
+                to[index] = (float)Scaled(from[index], index);
             return weight with { Data = bytes };
         }
 
         var values = TensorBytes.ToDoubles(weight);
-        for (var i = 0; i < values.Length; i++)
-            values[i] = Scaled(values[i], i);
+        for (var index = 0; index < values.Length; index++)
+            values[index] = Scaled(values[index], index);
         return TensorBytes.FromDoubles(weight.Name, weight.Type, weight.Dims, values);
     }
 
+    /// <summary>S[o] W s[i] of one element.</summary>
     private double Scaled(double value, int index)
     {
         var (output, input) = ChannelsOf(index);
         return After.ScaleOf(output) * value * Before.ScaleOf(input);
     }
 
+    /// <summary>S (c + sum over i of W t[i]) + T, in float64.</summary>
     private double[] Bias()
     {
         var sums = bias is null ? new double[OutputChannels] : TensorBytes.ToDoubles(bias);
         if (!Before.ShiftsNothing)
         {
             var values = TensorBytes.ToDoubles(weight);
-            for (var i = 0; i < values.Length; i++)
+            for (var index = 0; index < values.Length; index++)
             {
-                var (output, input) = ChannelsOf(i);
-                sums[output] += values[i] * Before.ShiftOf(input);
+                var (output, input) = ChannelsOf(index);
+                sums[output] += values[index] * Before.ShiftOf(input);
             }
         }
 
-        for (var o = 0; o < sums.Length; o++)
-            sums[o] = (After.ScaleOf(o) * sums[o]) + After.ShiftOf(o);
+        for (var channel = 0; channel < sums.Length; channel++)
+            sums[channel] = (After.ScaleOf(channel) * sums[channel]) + After.ShiftOf(channel);
         return sums;
     }
 
+    /// <summary>
+    /// Output and input channel of an element of the weight, by its place in C order.
+    /// </summary>
     private (int Output, int Input) ChannelsOf(int index)
     {
         long kernel = 1;
@@ -195,6 +219,7 @@ internal sealed class LinearLayer
         return Node.OpType == "ConvTranspose" ? ((int)other, (int)first) : ((int)first, (int)other);
     }
 
+    /// <summary><c>conv1.bias</c> of <c>conv1.weight</c>.</summary>
     private static string BiasName(string weight) =>
         weight.EndsWith(".weight", StringComparison.Ordinal) ? $"{weight[..^".weight".Length]}.bias" : $"{weight}.bias";
 }

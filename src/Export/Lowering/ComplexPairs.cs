@@ -55,6 +55,7 @@ internal static class ComplexPairs
     };
 
     /// <summary>The dtype of the parts; of a real dtype itself.</summary>
+    /// <param name="type">Any dtype.</param>
     public static ScalarType PartOf(ScalarType type) =>
         type switch
         {
@@ -64,6 +65,7 @@ internal static class ComplexPairs
         };
 
     /// <summary>Whether a dtype is complex.</summary>
+    /// <param name="type">Any dtype.</param>
     public static bool IsComplex(ScalarType type) => PartOf(type) != type;
 
     /// <summary>Lowers an operation that reads or makes complex numbers.</summary>

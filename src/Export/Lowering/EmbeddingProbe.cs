@@ -8,11 +8,13 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Lowering;
 
 /// <summary>How rows of an embedding are renormalized.</summary>
-/// <param name="Limit">max_norm.</param>
-/// <param name="Order">norm_type.</param>
+/// <param name="Limit">max_norm: the largest norm of a row.</param>
+/// <param name="Order">norm_type: the p of that norm.</param>
 internal sealed record RowNorm(double Limit, double Order)
 {
     /// <summary>The table after all rows were looked up.</summary>
+    /// <param name="table">Rows by index, [rows, width].</param>
+    /// <returns>A tensor of its own, as the table would be after every row was looked up.</returns>
     public Tensor Apply(Tensor table)
     {
         using var noGrad = no_grad();
@@ -114,6 +116,9 @@ internal static class EmbeddingProbe
         }
     }
 
+    /// <summary>
+    /// Finds mode and padding index by rows that count in units too small to be renormalized.
+    /// </summary>
     private static (EmbeddingBagMode Mode, long Padding) ModeAndPadding(Func<Tensor, Tensor> lookUp, Tensor table)
     {
         // Rows 1, 2, 3 … in units that no renormalization touches. A bag of the padding alone is empty, and gives 0.

@@ -22,6 +22,10 @@ internal sealed class GraphBuilder
     ];
     private SizeSolver? inputSolver;
 
+    /// <summary>Begins a graph with the traced inputs.</summary>
+    /// <param name="traced">The merged traces.</param>
+    /// <param name="opset">Version of the standard operators to write.</param>
+    /// <param name="moduleOptions">What the caller says of native modules, by path.</param>
     public GraphBuilder(TracedGraph traced, int opset, IDictionary<string, ModuleOptions> moduleOptions)
     {
         this.traced = traced;
@@ -41,10 +45,13 @@ internal sealed class GraphBuilder
         }
     }
 
+    /// <summary>The graph so far.</summary>
     public OnnxGraph Graph { get; }
 
+    /// <summary>The traces that it is made of.</summary>
     public TracedGraph Traced => traced;
 
+    /// <summary>What the caller says of native modules, by path.</summary>
     public IDictionary<string, ModuleOptions> ModuleOptions { get; }
 
     /// <summary>Whether the file draws the random numbers that forward draws.</summary>
@@ -57,6 +64,12 @@ internal sealed class GraphBuilder
     public bool IsComplex(int id) => ComplexPairs.IsComplex(traced.Values[id].Type);
 
     /// <summary>Lowers every operation and names the outputs.</summary>
+    /// <param name="table">The built-in rules.</param>
+    /// <param name="custom">The caller's rules for modules, which come first.</param>
+    /// <param name="customMethods">The caller's rules for methods, which come first.</param>
+    /// <param name="outputNames">Names of the outputs, or null for those of the trace.</param>
+    /// <exception cref="ExportException">Something has no rule, or its rule refuses; all that was refused is
+    /// listed.</exception>
     public OnnxGraph Build(
         OperatorTable table,
         IReadOnlyDictionary<Type, OperatorRow> custom,
@@ -89,6 +102,7 @@ internal sealed class GraphBuilder
         return Graph;
     }
 
+    /// <summary>Lowers one operation by the rule that it has.</summary>
     private void Lower(
         TracedOp op,
         OperatorTable table,
@@ -123,6 +137,9 @@ internal sealed class GraphBuilder
         context.CheckResults();
     }
 
+    /// <summary>
+    /// Gives the results of a refused operation stand-ins, so that further refusals are found too.
+    /// </summary>
     private void StandIn(TracedOp op)
     {
         foreach (var id in op.Results.Where(id => id != TracedOp.Unused && !values.ContainsKey(id)))
@@ -136,6 +153,7 @@ internal sealed class GraphBuilder
             );
     }
 
+    /// <summary>One exception for everything that was refused.</summary>
     private static ExportException Together(List<ExportException> refusals)
     {
         const int shown = 20;
@@ -159,8 +177,10 @@ internal sealed class GraphBuilder
 
     // ---- values --------------------------------------------------------------------------------------------------------------
 
-    /// <summary>The graph's value for a traced one; parameters and constants become initializers at their first
-    /// use.</summary>
+    /// <summary>
+    /// The graph's value for a traced one; parameters and constants become initializers at their first use.
+    /// </summary>
+    /// <param name="id">Number of a traced value that is defined already, or comes from outside.</param>
     public GraphValue Value(int id)
     {
         if (IsComplex(id))
@@ -176,6 +196,7 @@ internal sealed class GraphBuilder
         return Define(id, new GraphValue(name, value.Type, value.Shape.Length));
     }
 
+    /// <summary>The real or imaginary part of a complex value.</summary>
     private GraphValue PartOf(int id)
     {
         if (parts[Part].TryGetValue(id, out var known))
@@ -191,6 +212,9 @@ internal sealed class GraphBuilder
         return Define(id, new GraphValue(name, ComplexPairs.PartOf(value.Type), value.Shape.Length));
     }
 
+    /// <summary>Notes which value of the graph a traced one is.</summary>
+    /// <param name="id">Number of the traced value.</param>
+    /// <param name="value">The graph's value.</param>
     public GraphValue Define(int id, GraphValue value)
     {
         (IsComplex(id) ? parts[Part] : values)[id] = value;
@@ -206,6 +230,8 @@ internal sealed class GraphBuilder
     }
 
     /// <summary>An initializer for a tensor of a module: one for a shared parameter, whoever uses it.</summary>
+    /// <param name="tensor">A tensor of a module.</param>
+    /// <param name="path">Its state-dict key, for one that forward does not use directly.</param>
     public GraphValue Parameter(Tensor tensor, string path)
     {
         for (var id = 0; id < traced.Values.Count; id++)
@@ -223,14 +249,18 @@ internal sealed class GraphBuilder
         return new GraphValue(path, tensor.dtype, (int)tensor.dim());
     }
 
+    /// <summary>Adds a tensor to the file.</summary>
+    /// <param name="tensor">Its name must be free.</param>
     public GraphValue Add(Initializer tensor)
     {
         Graph.Initializers.Add(tensor.Name, tensor);
         return new GraphValue(tensor.Name, tensor.Type.ToTorch(), tensor.Dims.Length);
     }
 
-    /// <summary>The number of the traced value that a graph value stands for, or -1 for one that lowering
-    /// made.</summary>
+    /// <summary>
+    /// The number of the traced value that a graph value stands for, or -1 for one that lowering made.
+    /// </summary>
+    /// <param name="value">A value of the graph.</param>
     public int IdOf(GraphValue value) => Graph.Origins.GetValueOrDefault(value.Name, -1);
 
     // ---- sizes ---------------------------------------------------------------------------------------------------------------
@@ -250,6 +280,7 @@ internal sealed class GraphBuilder
             traced.CodeConstants
         );
 
+    /// <summary>The sizes of a traced value, each with its numbers in all traces.</summary>
     private IEnumerable<SizeLeaf> LeavesOf(int id) =>
         Enumerable
             .Range(0, traced.Shapes[id][0].Length)
@@ -259,12 +290,14 @@ internal sealed class GraphBuilder
             ));
 
     /// <summary>The symbol of an axis, where it is an input's free one; -1 otherwise.</summary>
+    /// <param name="axis">A size of a traced value.</param>
     public int SymbolOf(SizeExpression.Axis axis) =>
         axis.Value < traced.Inputs.Count && traced.Inputs[axis.Value].Symbols[axis.Dimension] is { } symbol
             ? traced.Symbols.IndexOf(symbol)
             : -1;
 
     /// <summary>Emits the nodes that compute a size: an int64 vector of one element.</summary>
+    /// <param name="expression">A formula of sizes; the same formula is computed once.</param>
     public GraphValue Size(SizeExpression expression)
     {
         var key = expression.Text(axis => $"{Value(axis.Value).Name}[{axis.Dimension}]");
@@ -285,6 +318,7 @@ internal sealed class GraphBuilder
     }
 
     /// <summary>Emits the nodes that compute a number: a float64 vector of one element.</summary>
+    /// <param name="number">A formula of sizes.</param>
     public GraphValue Number(NumberExpression number)
     {
         var value = AsDouble(Size(number.Numerator));
@@ -304,30 +338,37 @@ internal sealed class GraphBuilder
         return number.Offset == 0 ? value : Node("Add", [value, DoubleConstant(number.Offset)]);
     }
 
+    /// <summary>The size of one axis: Shape and Gather.</summary>
     private GraphValue AxisSize(SizeExpression.Axis axis)
     {
         var shape = SizeNode("Shape", [Value(axis.Value)], []);
         return SizeNode("Gather", [shape, Add(TensorBytes.Of(Unique($"axis_{axis.Dimension}"), [axis.Dimension]))], []);
     }
 
+    /// <summary>A node that computes with sizes, int64 [1].</summary>
     private GraphValue SizeNode(string opType, GraphValue[] inputs, (string Name, object Value)[] attributes) =>
         Emit(opType, opType == "Shape" ? "shape" : "size", "", inputs, ScalarType.Int64, 1, attributes);
 
+    /// <summary>A node that computes with numbers, float64 [1].</summary>
     private GraphValue Node(string opType, GraphValue[] inputs) =>
         Emit(opType, "number", "", inputs, ScalarType.Float64, 1);
 
+    /// <summary>A size as float64.</summary>
     private GraphValue AsDouble(GraphValue size) =>
         Emit("Cast", "number", "", [size], ScalarType.Float64, 1, ("to", (long)ElementType.Float64));
 
+    /// <summary>A number as int64.</summary>
     private GraphValue Whole(GraphValue number) =>
         Emit("Cast", "size", "", [number], ScalarType.Int64, 1, ("to", (long)ElementType.Int64));
 
+    /// <summary>A constant float64 [1].</summary>
     private GraphValue DoubleConstant(double value)
     {
         using var scope = NewDisposeScope();
         return Add(TensorBytes.ToInitializer(Unique("number"), tensor([value], ScalarType.Float64)));
     }
 
+    /// <summary>The ONNX operator of an operation on sizes.</summary>
     private static string OperatorOf(SizeOperator operation) =>
         operation switch
         {
@@ -353,6 +394,7 @@ internal sealed class GraphBuilder
         ];
     }
 
+    /// <summary>One dimension: a number, a symbol, a formula, or a name of its own.</summary>
     private object Dim(long[] perTrace, int id, int axis)
     {
         if (perTrace.All(size => size == perTrace[0]))
@@ -369,6 +411,14 @@ internal sealed class GraphBuilder
 
     // ---- nodes and names -----------------------------------------------------------------------------------------------------
 
+    /// <summary>Adds a node of one output.</summary>
+    /// <param name="opType">ONNX operator.</param>
+    /// <param name="name">What the node is called below its module.</param>
+    /// <param name="path">Path of the module.</param>
+    /// <param name="inputs">Values that it reads.</param>
+    /// <param name="type">Dtype of the output.</param>
+    /// <param name="rank">Axes of the output.</param>
+    /// <param name="attributes">Its attributes.</param>
     public GraphValue Emit(
         string opType,
         string name,
@@ -383,6 +433,13 @@ internal sealed class GraphBuilder
         return values[0];
     }
 
+    /// <summary>Adds a node of several outputs.</summary>
+    /// <param name="opType">ONNX operator.</param>
+    /// <param name="name">What the node is called below its module.</param>
+    /// <param name="path">Path of the module.</param>
+    /// <param name="inputs">Values that it reads.</param>
+    /// <param name="outputs">Dtype and rank of each output.</param>
+    /// <param name="attributes">Its attributes.</param>
     public GraphValue[] EmitMany(
         string opType,
         string name,
@@ -426,6 +483,8 @@ internal sealed class GraphBuilder
         return made;
     }
 
+    /// <summary>A name that nothing in the graph has.</summary>
+    /// <param name="wanted">What it should be called.</param>
     public string Unique(string wanted)
     {
         if (names.TryAdd(wanted, 1))
@@ -436,8 +495,10 @@ internal sealed class GraphBuilder
         return candidate;
     }
 
+    /// <summary>Keeps a name for an input.</summary>
     private void Reserve(string name) => names.TryAdd(name, 1);
 
+    /// <summary>Gives the outputs the caller's names, or those of the trace.</summary>
     private void NameOutputs(IReadOnlyList<string>? outputNames)
     {
         if (outputNames is not null && outputNames.Count != traced.Outputs.Count)
@@ -447,21 +508,21 @@ internal sealed class GraphBuilder
                 $"OutputNames has {outputNames.Count} names, and forward returns {traced.Outputs.Count} "
                     + $"tensors ({string.Join(", ", traced.Outputs.Select(output => output.Name))})"
             );
-        for (var i = 0; i < traced.Outputs.Count; i++)
+        for (var position = 0; position < traced.Outputs.Count; position++)
         {
-            var (defaultName, id) = traced.Outputs[i];
+            var (defaultName, id) = traced.Outputs[position];
             if (IsComplex(id))
                 throw new ExportException(
                     "",
                     null,
-                    $"the output '{outputNames?[i] ?? defaultName}' is of complex numbers, which ONNX Runtime has none of. "
+                    $"the output '{outputNames?[position] ?? defaultName}' is of complex numbers, which ONNX Runtime has none of. "
                         + "Return view_as_real(…) of it."
                 );
             bool IsTaken(string candidate) =>
                 Graph.Inputs.Any(input => input.Name == candidate)
                 || Graph.Outputs.Any(output => output.Name == candidate)
                 || Graph.Initializers.ContainsKey(candidate);
-            var name = outputNames?[i] ?? defaultName;
+            var name = outputNames?[position] ?? defaultName;
             if (outputNames is not null && IsTaken(name))
                 throw new ExportException(
                     "",

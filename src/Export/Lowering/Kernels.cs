@@ -89,9 +89,11 @@ internal static class Kernels
     internal static IReadOnlyDictionary<string, string> Known => Types;
 
     /// <summary>Whether an operator's results have the dtype of its operands.</summary>
+    /// <param name="opType">ONNX operator.</param>
     public static bool KeepsType(string opType) => !GiveBooleans.Contains(opType);
 
     /// <summary>Position of the first operand whose dtype chooses the kernel.</summary>
+    /// <param name="opType">ONNX operator.</param>
     public static int FirstOperand(string opType) =>
         opType switch
         {
@@ -100,8 +102,12 @@ internal static class Kernels
             _ => 0,
         };
 
-    /// <summary>The dtype in which an operator is computed for operands of a dtype: their own where it has a kernel;
-    /// null where there is none that gives the same.</summary>
+    /// <summary>
+    /// The dtype in which an operator is computed for operands of a dtype: their own where it has a kernel; null
+    /// where there is none that gives the same.
+    /// </summary>
+    /// <param name="opType">ONNX operator.</param>
+    /// <param name="type">Dtype of the operands.</param>
     public static ScalarType? TypeFor(string opType, ScalarType type)
     {
         if (
@@ -127,12 +133,17 @@ internal static class Kernels
         return null;
     }
 
-    /// <summary>The dtype in which TorchSharp computes functions of a dtype: float32 for float16 and bfloat16,
-    /// rounded once at the end.</summary>
+    /// <summary>
+    /// The dtype in which TorchSharp computes functions of a dtype: float32 for float16 and bfloat16, rounded once at
+    /// the end.
+    /// </summary>
+    /// <param name="type">Any dtype.</param>
     public static ScalarType Wide(ScalarType type) =>
         type is ScalarType.Float16 or ScalarType.BFloat16 ? ScalarType.Float32 : type;
 
     /// <summary>A number as a dtype holds it: TorchSharp rounds some options before it computes.</summary>
+    /// <param name="number">Any number.</param>
+    /// <param name="type">A floating dtype; for others the number stays.</param>
     public static double Round(double number, ScalarType type) =>
         type switch
         {
@@ -142,6 +153,7 @@ internal static class Kernels
             _ => number,
         };
 
+    /// <summary>The nearest bfloat16, ties to even.</summary>
     private static double RoundToBFloat16(float number)
     {
         if (!float.IsFinite(number))
@@ -151,6 +163,7 @@ internal static class Kernels
         return BitConverter.Int32BitsToSingle((bits + 0x7FFF + ((bits >> 16) & 1)) & ~0xFFFF);
     }
 
+    /// <summary>The table, from rows of dtypes and the operators that have them.</summary>
     private static Dictionary<string, string> Table(params (string Types, string Operators)[] rows) =>
         rows.SelectMany(row => row.Operators.Split(' ').Select(name => (name, row.Types)))
             .ToDictionary(pair => pair.name, pair => pair.Types, StringComparer.Ordinal);

@@ -22,6 +22,10 @@ public sealed class LoweringContext
     private readonly Lazy<SizeSolver> solver;
     private bool readAll;
 
+    /// <summary>Prepares an operation for its rule.</summary>
+    /// <param name="builder">Of the graph.</param>
+    /// <param name="op">The captured operation.</param>
+    /// <param name="rowName">Name of its row in the table, for refusals and node names.</param>
     internal LoweringContext(GraphBuilder builder, TracedOp op, string rowName)
     {
         this.builder = builder;
@@ -38,8 +42,8 @@ public sealed class LoweringContext
         var shift = op.Method.IsStatic ? 0 : 1;
         if (shift == 1)
             arguments["self"] = op.Arguments[0];
-        for (var i = 0; i < parameters.Length && i + shift < op.Arguments.Length; i++)
-            arguments[parameters[i].Name!] = op.Arguments[i + shift];
+        for (var position = 0; position < parameters.Length && position + shift < op.Arguments.Length; position++)
+            arguments[parameters[position].Name!] = op.Arguments[position + shift];
     }
 
     /// <summary>The opset that is written.</summary>
@@ -63,6 +67,9 @@ public sealed class LoweringContext
     /// <summary>The method that was called.</summary>
     internal MethodBase Method => op.Method;
 
+    /// <summary>
+    /// All arguments in their order, the receiver first; reading it counts as having looked at every argument.
+    /// </summary>
     internal IReadOnlyList<object?> Positional => ReadAll(op.Arguments);
 
     /// <summary>Makes the exception that refuses this operation; the message gets the module path and the source
@@ -74,10 +81,13 @@ public sealed class LoweringContext
 
     /// <summary>Whether the method has a parameter of one of these names that is not null.</summary>
     /// <param name="names">Parameter names; <c>self</c> is the receiver.</param>
+    /// <returns>Whether the argument is there.</returns>
     public bool Has(params string[] names) => Raw(names) is not null;
 
     /// <summary>The n-th tensor among the arguments (the receiver is first).</summary>
     /// <param name="position">0 for the first.</param>
+    /// <returns>The graph's value of it.</returns>
+    /// <exception cref="ExportException">There are fewer tensors.</exception>
     public GraphValue Tensor(int position = 0)
     {
         var references = ValueRef.In(op.Arguments).ToArray();
@@ -88,11 +98,14 @@ public sealed class LoweringContext
 
     /// <summary>A tensor argument by parameter name, or none.</summary>
     /// <param name="names">Parameter names, the first that is there counts.</param>
+    /// <returns>The graph's value of it; null where it is missing or null.</returns>
     public GraphValue? OptionalTensor(params string[] names) =>
         Raw(names) is ValueRef reference ? builder.Value(reference.Id) : null;
 
     /// <summary>All tensors of an array argument.</summary>
-    /// <param name="names">Parameter names, the first that is there counts; without one, all tensor arguments.</param>
+    /// <param name="names">Parameter names, the first that is there counts; without one, all tensor
+    /// arguments.</param>
+    /// <returns>The graph's values, in their order.</returns>
     public GraphValue[] Tensors(params string[] names) =>
         [
             .. ValueRef
@@ -100,10 +113,13 @@ public sealed class LoweringContext
                 .Select(reference => builder.Value(reference.Id)),
         ];
 
-    /// <summary>An integer that is the same at every size, or the fallback where the argument is missing or
-    /// null.</summary>
+    /// <summary>
+    /// An integer that is the same at every size, or the fallback where the argument is missing or null.
+    /// </summary>
     /// <param name="fallback">Value for a missing argument.</param>
     /// <param name="names">Parameter names, the first that is there counts.</param>
+    /// <returns>The integer.</returns>
+    /// <exception cref="ExportException">It follows a free axis, or is no integer.</exception>
     public long Integer(long fallback, params string[] names) =>
         Raw(names) switch
         {
@@ -118,9 +134,13 @@ public sealed class LoweringContext
             var other => throw Refuse($"'{names[0]}' is {other}, expected an integer"),
         };
 
-    /// <summary>Integers that are the same at every size, or null where the argument is missing or null. A single
-    /// integer is a list of one.</summary>
+    /// <summary>
+    /// Integers that are the same at every size, or null where the argument is missing or null. A single integer is a
+    /// list of one.
+    /// </summary>
     /// <param name="names">Parameter names, the first that is there counts.</param>
+    /// <returns>The integers, or null.</returns>
+    /// <exception cref="ExportException">One of them follows a free axis.</exception>
     public long[]? Integers(params string[] names) =>
         Raw(names) switch
         {
@@ -138,6 +158,8 @@ public sealed class LoweringContext
     /// <summary>A number, or the fallback where the argument is missing or null.</summary>
     /// <param name="fallback">Value for a missing argument.</param>
     /// <param name="names">Parameter names, the first that is there counts.</param>
+    /// <returns>The number.</returns>
+    /// <exception cref="ExportException">It follows a free axis, or is no number.</exception>
     public double Number(double fallback, params string[] names) =>
         Raw(names) switch
         {
@@ -154,6 +176,8 @@ public sealed class LoweringContext
     /// <summary>A truth value, or the fallback where the argument is missing or null.</summary>
     /// <param name="fallback">Value for a missing argument.</param>
     /// <param name="names">Parameter names, the first that is there counts.</param>
+    /// <returns>The truth value.</returns>
+    /// <exception cref="ExportException">It is none.</exception>
     public bool Flag(bool fallback, params string[] names) =>
         Raw(names) switch
         {
@@ -165,8 +189,14 @@ public sealed class LoweringContext
 
     /// <summary>A text or the name of an enum's member, or null.</summary>
     /// <param name="names">Parameter names, the first that is there counts.</param>
+    /// <returns>The text, or null.</returns>
     public string? Text(params string[] names) => Raw(names)?.ToString();
 
+    /// <summary>
+    /// An argument as it was captured: a number, text, enum, list, or reference to a tensor; null where it is missing
+    /// or null.
+    /// </summary>
+    /// <param name="names">Parameter names, the first that is there counts.</param>
     internal object? Raw(params string[] names)
     {
         read.UnionWith(names);
@@ -176,6 +206,7 @@ public sealed class LoweringContext
     /// <summary>An axis, counted from the front.</summary>
     /// <param name="axis">May be negative.</param>
     /// <param name="rank">Number of axes that it counts in.</param>
+    /// <returns>0 to the rank less one.</returns>
     public long Axis(long axis, int rank) =>
         axis >= -Math.Max(rank, 1) && axis < Math.Max(rank, 1)
             ? (axis < 0 ? axis + Math.Max(rank, 1) : axis)
@@ -185,15 +216,18 @@ public sealed class LoweringContext
 
     /// <summary>The dtype of a result in TorchSharp.</summary>
     /// <param name="index">Which result.</param>
+    /// <returns>The dtype that the declared value will be cast to.</returns>
     public ScalarType ResultType(int index = 0) =>
         IsUsed(index) ? ComplexPairs.PartOf(builder.Traced.Values[op.Results[index]].Type) : Tensor().Type;
 
     /// <summary>The rank of a result.</summary>
     /// <param name="index">Which result.</param>
+    /// <returns>Number of axes.</returns>
     public int ResultRank(int index = 0) =>
         IsUsed(index) ? builder.Traced.Values[op.Results[index]].Shape.Length : op.Parts![0][index].Length;
 
     /// <summary>Whether anything reads a result.</summary>
+    /// <param name="index">Which result.</param>
     internal bool IsUsed(int index) => op.Results[index] != TracedOp.Unused;
 
     /// <summary>Whether the operation has another number of results at another size.</summary>
@@ -212,16 +246,22 @@ public sealed class LoweringContext
     public long? FixedResultSize(int index, int axis) => Fixed(ResultSizes(index), axis);
 
     // Sizes that the result shows were decided by the arguments, all of them.
+    /// <summary>The sizes of a result in each trace.</summary>
+    /// <param name="index">Which result.</param>
     internal long[][] ResultSizes(int index = 0) =>
         ReadAll(
             op.Parts is { } parts ? [.. parts.Select(part => part[index])] : builder.Traced.Shapes[op.Results[index]]
         );
 
+    /// <summary>The sizes of an argument or earlier result in each trace.</summary>
+    /// <param name="value">The value.</param>
+    /// <exception cref="ExportException">It is an intermediate value of a lowering.</exception>
     internal long[][] SizesOf(GraphValue value) =>
         builder.IdOf(value) is >= 0 and var id
             ? builder.Traced.Shapes[id]
             : throw Refuse("the shape of an intermediate value is not known");
 
+    /// <summary>The size of an axis where all traces agree.</summary>
     private static long? Fixed(long[][] shapes, int axis) =>
         shapes.All(shape => shape[axis] == shapes[0][axis]) ? shapes[0][axis] : null;
 
@@ -235,6 +275,9 @@ public sealed class LoweringContext
             _ => throw Refuse($"{size} is no size"),
         };
 
+    /// <summary>The formula of the sizes so far that an integer is.</summary>
+    /// <param name="values">One per trace.</param>
+    /// <exception cref="ExportException">No formula is found.</exception>
     internal SizeExpression Solve(long[] values)
     {
         var found = solver.Value.Solve(values);
@@ -252,6 +295,7 @@ public sealed class LoweringContext
         return found[0];
     }
 
+    /// <summary>The formula of the sizes so far that a number is.</summary>
     private NumberExpression Solve(double[] values) =>
         NumberSolver.Solve(values, solver.Value)
         ?? throw Refuse(
@@ -327,6 +371,7 @@ public sealed class LoweringContext
     /// <param name="rank">Rank of the output.</param>
     /// <param name="inputs">Inputs; <see cref="GraphValue.None"/> leaves an optional one out.</param>
     /// <param name="attributes">Values are long, float, string or arrays of these.</param>
+    /// <returns>The output.</returns>
     public GraphValue Node(
         string opType,
         ScalarType type,
@@ -339,6 +384,7 @@ public sealed class LoweringContext
     /// <param name="opType">ONNX operator.</param>
     /// <param name="inputs">Inputs.</param>
     /// <param name="attributes">Values are long, float, string or arrays of these.</param>
+    /// <returns>The output.</returns>
     public GraphValue Like(string opType, GraphValue[] inputs, params (string Name, object Value)[] attributes) =>
         Node(opType, inputs[0].Type, inputs[0].Rank, inputs, attributes);
 
@@ -347,9 +393,12 @@ public sealed class LoweringContext
     /// <param name="outputs">Type and rank of each.</param>
     /// <param name="inputs">Inputs.</param>
     /// <param name="attributes">Values are long, float, string or arrays of these.</param>
-    /// <remarks>Where ONNX Runtime has no kernel for the operands' dtype, they are cast to one that gives the same,
-    /// and the results back; see <see cref="Kernels"/>.</remarks>
+    /// <returns>The outputs, in their order.</returns>
     /// <exception cref="ExportException">There is no such dtype.</exception>
+    /// <remarks>
+    /// Where ONNX Runtime has no kernel for the operands' dtype, they are cast to one that gives the same, and the
+    /// results back; see <see cref="Kernels"/>.
+    /// </remarks>
     public GraphValue[] Nodes(
         string opType,
         (ScalarType Type, int Rank)[] outputs,
@@ -485,6 +534,7 @@ public sealed class LoweringContext
             var other => throw Refuse($"{other ?? "null"} is neither a tensor nor a number"),
         };
 
+    /// <summary>An integer of rank 0 in a dtype, exactly.</summary>
     private GraphValue ScalarOf(long number, ScalarType type)
     {
         if (type == ScalarType.Int64)
@@ -524,10 +574,10 @@ public sealed class LoweringContext
             }
         }
 
-        for (var i = 0; i < results.Length; i++)
+        for (var position = 0; position < results.Length; position++)
         {
-            if (results[i] is null)
-                throw Refuse($"the lowering gave no value for result {i}");
+            if (results[position] is null)
+                throw Refuse($"the lowering gave no value for result {position}");
         }
     }
 
@@ -557,6 +607,7 @@ public sealed class LoweringContext
         "scale_grad_by_freq",
     };
 
+    /// <summary>Notes that every argument was looked at.</summary>
     private T ReadAll<T>(T value)
     {
         readAll = true;
@@ -565,6 +616,7 @@ public sealed class LoweringContext
 
     // A module's main node is named by its path alone, so that a viewer shows `layer1.0.conv1`; the nodes of
     // functions add theirs.
+    /// <summary>What a node is called below its module.</summary>
     private string NodeName(string opType) =>
         op.Module is not null
         && opType

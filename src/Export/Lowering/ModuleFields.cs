@@ -12,8 +12,11 @@ internal static class ModuleFields
     private const BindingFlags Any =
         BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
 
-    /// <summary>The value of the first member of one of these names, or null where the module has none of
-    /// them.</summary>
+    /// <summary>
+    /// The value of the first member of one of these names, or null where the module has none of them.
+    /// </summary>
+    /// <param name="module">Any module.</param>
+    /// <param name="names">Names of fields or properties, public or not.</param>
     public static object? Find(nn.Module module, params string[] names)
     {
         foreach (var name in names)
@@ -31,6 +34,9 @@ internal static class ModuleFields
     }
 
     /// <summary>The value of a member that must be there.</summary>
+    /// <param name="module">Any module.</param>
+    /// <param name="names">Names of fields or properties, public or not.</param>
+    /// <exception cref="ExportException">The module has none of them: another version of TorchSharp.</exception>
     public static object Get(nn.Module module, params string[] names) =>
         Find(module, names)
         ?? throw new ExportException(
@@ -38,6 +44,9 @@ internal static class ModuleFields
                 + "not the one the exporter was written for (0.107.0)"
         );
 
+    /// <summary>An option of one or several integers.</summary>
+    /// <param name="module">Any module.</param>
+    /// <param name="names">Names of fields or properties.</param>
     public static long[] Longs(nn.Module module, params string[] names) =>
         Get(module, names) switch
         {
@@ -56,15 +65,30 @@ internal static class ModuleFields
             var other => throw new ExportException($"{module.GetType().Name}.{names[0]} is {other}, expected integers"),
         };
 
+    /// <summary>An option of one or several integers, or null.</summary>
+    /// <param name="module">Any module.</param>
+    /// <param name="names">Names of fields or properties.</param>
     public static long[]? OptionalLongs(nn.Module module, params string[] names) =>
         Find(module, names) is null ? null : Longs(module, names);
 
+    /// <summary>A number, or the fallback where the module has none.</summary>
+    /// <param name="module">Any module.</param>
+    /// <param name="fallback">Where there is none.</param>
+    /// <param name="names">Names of fields or properties.</param>
     public static double Double(nn.Module module, double fallback, params string[] names) =>
         Find(module, names) is { } value ? Convert.ToDouble(value, CultureInfo.InvariantCulture) : fallback;
 
+    /// <summary>An integer, or the fallback where the module has none.</summary>
+    /// <param name="module">Any module.</param>
+    /// <param name="fallback">Where there is none.</param>
+    /// <param name="names">Names of fields or properties.</param>
     public static long Long(nn.Module module, long fallback, params string[] names) =>
         Find(module, names) is { } value ? Convert.ToInt64(value, CultureInfo.InvariantCulture) : fallback;
 
+    /// <summary>A truth value, or the fallback where the module has none.</summary>
+    /// <param name="module">Any module.</param>
+    /// <param name="fallback">Where there is none.</param>
+    /// <param name="names">Names of fields or properties.</param>
     public static bool Bool(nn.Module module, bool fallback, params string[] names) =>
         Find(module, names) as bool? ?? fallback;
 }

@@ -9,6 +9,7 @@ public static class OperatorDocument
 {
     /// <summary>Writes the table as Markdown.</summary>
     /// <param name="table">The table.</param>
+    /// <returns>The whole document, lines ending with a line feed.</returns>
     public static string Markdown(OperatorTable table)
     {
         ArgumentNullException.ThrowIfNull(table);
@@ -17,8 +18,13 @@ public static class OperatorDocument
             .AppendLine()
             .AppendLine(
                 "Written by `dotnet run --project src/Training -- operators`. `add` is `torch.add`, "
-                    + "`Tensor.add`, `add_` and `+`; the same holds for every operation."
+                    + "`Tensor.add`, `add_` and `+`; the same holds for every operation. The names at a glance; "
+                    + "each has a row with its options further down:"
             )
+            .AppendLine()
+            .AppendLine("<!-- operators -->")
+            .Append(Names(table))
+            .AppendLine("<!-- /operators -->")
             .AppendLine();
         Section(text, "Modules", [.. table.Modules]);
         Section(text, "Operations", [.. table.Operations]);
@@ -36,8 +42,9 @@ public static class OperatorDocument
         return text.ToString().ReplaceLineEndings("\n").TrimEnd() + "\n";
     }
 
-    /// <summary>The names alone, for the README.</summary>
+    /// <summary>The names alone: what stands at the head of the document.</summary>
     /// <param name="table">The table.</param>
+    /// <returns>A table of two rows: modules and operations.</returns>
     public static string Names(OperatorTable table)
     {
         ArgumentNullException.ThrowIfNull(table);
@@ -65,6 +72,7 @@ public static class OperatorDocument
             + "float32 or int32, and rounded to their dtype after each operation.",
     ];
 
+    /// <summary>One table of rows.</summary>
     private static void Section(StringBuilder text, string title, OperatorRow[] rows)
     {
         text.AppendLine(CultureInfo.InvariantCulture, $"## {title} ({rows.Length})")

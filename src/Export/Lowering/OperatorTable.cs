@@ -33,23 +33,31 @@ public sealed class OperatorTable
     /// <summary>Rows for operations, by name.</summary>
     public IEnumerable<OperatorRow> Operations => operations.Values.OrderBy(row => row.Name, StringComparer.Ordinal);
 
+    /// <summary>Rows by the exact type of the module.</summary>
     internal IReadOnlyDictionary<Type, OperatorRow> ModuleRows => modules;
 
+    /// <summary>Enters a module; entering it twice is an error.</summary>
     internal void Module<TModule>(string onnx, LoweringRule rule, string options = "", int opset = 17)
         where TModule : nn.Module =>
         modules.Add(typeof(TModule), new OperatorRow(typeof(TModule).Name, onnx, options, opset, rule));
 
+    /// <summary>Enters an operation; entering it twice is an error.</summary>
     internal void Operation(string name, string onnx, LoweringRule rule, string options = "", int opset = 17) =>
         operations.Add(name, new OperatorRow(name, onnx, options, opset, rule));
 
     /// <summary>The row of a module's exact type, or null.</summary>
+    /// <param name="module">Any module.</param>
     internal OperatorRow? Find(nn.Module module) => modules.GetValueOrDefault(module.GetType());
 
     /// <summary>The row of a method of TorchSharp, or null.</summary>
+    /// <param name="method">Of TorchSharp.</param>
     internal OperatorRow? Find(MethodBase method) => operations.GetValueOrDefault(NameOf(method));
 
-    /// <summary>The operation that a method is: operators, methods with and without underscore, and functions of the
-    /// same meaning share one name.</summary>
+    /// <summary>
+    /// The operation that a method is: operators, methods with and without underscore, and functions of the same
+    /// meaning share one name.
+    /// </summary>
+    /// <param name="method">Of TorchSharp.</param>
     internal static string NameOf(MethodBase method)
     {
         var name = method.Name switch
@@ -139,6 +147,7 @@ public sealed class OperatorTable
         "logit",
     };
 
+    /// <summary>Lets every family enter its rows.</summary>
     private static OperatorTable Build()
     {
         var table = new OperatorTable();

@@ -46,12 +46,14 @@ internal static class Refusals
             .ToDictionary(pair => pair.name, pair => pair.Reason, StringComparer.Ordinal);
 
     /// <summary>The reason for a type, or what to do about one that is merely unknown.</summary>
+    /// <param name="type">Of a module.</param>
     public static string ReasonFor(Type type) =>
         Modules.TryGetValue(type.Name, out var reason)
             ? reason
             : "Write its forward with supported operations, or add a lowering with ExportOptions.Lowerings.";
 
     /// <summary>The reason for an operation, or what to do about one that is merely unknown.</summary>
+    /// <param name="operation">Name in the operator table.</param>
     public static string ReasonFor(string operation) =>
         Operations.TryGetValue(operation, out var reason)
             ? reason

@@ -17,12 +17,20 @@ namespace TorchBridge.Export.Native;
 /// <summary>Rewrites one symbol version of an ELF shared library, in a copy, or says why it must not.</summary>
 internal static class ElfMender
 {
+    /// <summary>The symbol that only newer libraries have.</summary>
     internal const string NewSymbol = "_ZSt21ios_base_library_initv";
+
+    /// <summary>The symbol of the same meaning that all have.</summary>
     internal const string OldSymbol = "_ZNSt8ios_base4InitC1Ev";
+
+    /// <summary>The version that the new symbol is asked for in.</summary>
     internal const string NewVersion = "GLIBCXX_3.4.32";
+
+    /// <summary>The version that the old symbol is asked for in.</summary>
     internal const string OldVersion = "GLIBCXX_3.4";
 
     /// <summary>Returns a mended copy of <paramref name="library"/>.</summary>
+    /// <param name="library">The bytes of libLibTorchSharp.so; they are not changed.</param>
     /// <exception cref="InvalidDataException">The bytes are not the library this was written for.</exception>
     public static byte[] Mend(ReadOnlySpan<byte> library)
     {
@@ -34,6 +42,9 @@ internal static class ElfMender
         return mended;
     }
 
+    /// <summary>
+    /// Finds the string table and the list of needed versions by the section headers.
+    /// </summary>
     private static (Range Strings, Range Needs) FindSections(ReadOnlySpan<byte> elf)
     {
         ReadOnlySpan<byte> elf64LittleEndian = [0x7F, (byte)'E', (byte)'L', (byte)'F', 2, 1];
@@ -50,9 +61,9 @@ internal static class ElfMender
         var names = Section(elf, table + (namesIndex * entrySize));
         Range? strings = null,
             needs = null;
-        for (var i = 0; i < count; i++)
+        for (var index = 0; index < count; index++)
         {
-            var header = table + (i * entrySize);
+            var header = table + (index * entrySize);
             var nameOffset = BinaryPrimitives.ReadInt32LittleEndian(elf[header..]);
             var all = elf[names];
             if (nameOffset < 0 || nameOffset >= all.Length)
@@ -70,11 +81,13 @@ internal static class ElfMender
         );
     }
 
+    /// <summary>Whether a text of the string table is a name, up to its NUL.</summary>
     private static bool IsName(ReadOnlySpan<byte> text, string name) =>
         text.Length > name.Length
         && text[name.Length] == 0
         && text[..name.Length].SequenceEqual(Encoding.ASCII.GetBytes(name));
 
+    /// <summary>The bytes of a section, which must lie within the file.</summary>
     private static Range Section(ReadOnlySpan<byte> elf, int header)
     {
         int offset = ReadOffset(elf, header + 0x18),
@@ -84,6 +97,7 @@ internal static class ElfMender
         return offset..(offset + size);
     }
 
+    /// <summary>A 64-bit offset, which must lie within the file.</summary>
     private static int ReadOffset(ReadOnlySpan<byte> elf, int at)
     {
         var value = BinaryPrimitives.ReadUInt64LittleEndian(elf[at..]);
@@ -92,6 +106,7 @@ internal static class ElfMender
             : throw new InvalidDataException("an offset lies beyond the end of the file (truncated?)");
     }
 
+    /// <summary>Replaces a name that stands once in the string table by a shorter one.</summary>
     private static void Replace(Span<byte> strings, string from, string to)
     {
         // With the NUL before and after: a name that merely ends or begins like this one is another name.
@@ -107,6 +122,7 @@ internal static class ElfMender
         replacement.CopyTo(place);
     }
 
+    /// <summary>Replaces the hash of a version in the list of needed ones.</summary>
     private static void ReplaceHash(Span<byte> needs, uint from, uint to)
     {
         // Walk the list: Verneed { version, cnt: u16, file, aux, next: u32 }, each with its Vernaux { hash: u32,
@@ -116,7 +132,7 @@ internal static class ElfMender
         {
             int count = BinaryPrimitives.ReadUInt16LittleEndian(Slice(needs, need + 2, 2));
             var aux = need + BinaryPrimitives.ReadInt32LittleEndian(Slice(needs, need + 8, 4));
-            for (var i = 0; i < count; i++)
+            for (var index = 0; index < count; index++)
             {
                 var hash = Slice(needs, aux, 4);
                 if (BinaryPrimitives.ReadUInt32LittleEndian(hash) == from)
@@ -137,18 +153,20 @@ internal static class ElfMender
             throw new InvalidDataException($"{NewVersion} is needed {replaced} times, expected once");
     }
 
+    /// <summary>Some bytes of the list, or a refusal where it leaves its section.</summary>
     private static Span<byte> Slice(Span<byte> bytes, int at, int length) =>
         at >= 0 && at <= bytes.Length - length
             ? bytes.Slice(at, length)
             : throw new InvalidDataException("the version list leaves its section");
 
     /// <summary>The System V ABI hash of a symbol (or version) name.</summary>
+    /// <param name="name">Of a symbol or version.</param>
     internal static uint ElfHash(string name)
     {
         uint hash = 0;
-        foreach (var c in name)
+        foreach (var letter in name)
         {
-            hash = (hash << 4) + c;
+            hash = (hash << 4) + letter;
             var high = hash & 0xF000_0000;
             hash = (hash ^ (high >> 24)) & ~high;
         }

@@ -8,6 +8,7 @@ namespace TorchBridge.Export.Native;
 /// <summary>Gives freed memory back to the system between the phases of an export.</summary>
 internal static partial class MemoryRelief
 {
+    /// <summary>Collects garbage, compacts, and lets glibc give back what it keeps.</summary>
     public static void Release()
     {
         GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
@@ -24,6 +25,7 @@ internal static partial class MemoryRelief
         }
     }
 
+    /// <summary>glibc's malloc_trim.</summary>
     [LibraryImport("libc", EntryPoint = "malloc_trim")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int MallocTrim(nuint pad);

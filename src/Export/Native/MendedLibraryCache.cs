@@ -10,8 +10,12 @@ internal static class MendedLibraryCache
     /// <summary>Where mended libraries are kept: <c>~/.cache/torchbridge/native</c> on Linux.</summary>
     public static string DefaultFolder => UserCache.Folder("native");
 
-    /// <summary>Returns the path of a mended copy of <paramref name="library"/>, writing it if it is not there, or is
-    /// not what it should be.</summary>
+    /// <summary>
+    /// Returns the path of a mended copy of <paramref name="library"/>, writing it if it is not there, or is not what
+    /// it should be.
+    /// </summary>
+    /// <param name="library">The library that does not load.</param>
+    /// <param name="folder">Where mended copies are kept; made where it is not there.</param>
     /// <exception cref="InvalidDataException">The library is not the one that can be mended.</exception>
     /// <exception cref="IOException">The folder cannot be written.</exception>
     public static string GetOrAdd(string library, string folder)
@@ -29,6 +33,7 @@ internal static class MendedLibraryCache
         return path;
     }
 
+    /// <summary>Whether a cached copy is what it should be, byte by byte.</summary>
     private static bool IsIntact(string path, byte[] mended) =>
         File.Exists(path)
         && new FileInfo(path).Length == mended.Length

@@ -28,6 +28,9 @@ public static class TorchSharpLoader
         AssemblyLoadContext.Default.ResolvingUnmanagedDll += Resolve;
     }
 
+    /// <summary>
+    /// What the runtime asks where it has not found a native library; 0 leaves it to others.
+    /// </summary>
     private static nint Resolve(Assembly assembly, string name)
     {
         // The runtime asks for several spellings; only TorchSharp's own library is our business.
@@ -54,8 +57,13 @@ public static class TorchSharpLoader
         return Load(library, libtorch, MendedLibraryCache.DefaultFolder);
     }
 
-    /// <summary>Loads a mended copy of <paramref name="library"/> beside the libtorch that the process already
-    /// holds.</summary>
+    /// <summary>
+    /// Loads a mended copy of <paramref name="library"/> beside the libtorch that the process already holds.
+    /// </summary>
+    /// <param name="library">The library that does not load.</param>
+    /// <param name="libtorch">The libtorch that belongs to it.</param>
+    /// <param name="cache">Where mended copies are kept.</param>
+    /// <returns>The handle of the loaded copy.</returns>
     /// <exception cref="DllNotFoundException">The library is not the expected one; the message says what to
     /// install.</exception>
     internal static nint Load(string library, string libtorch, string cache)
@@ -79,6 +87,9 @@ public static class TorchSharpLoader
         }
     }
 
+    /// <summary>
+    /// Loads a mended copy, from a folder of this process where the user's cannot be written.
+    /// </summary>
     private static nint LoadMended(string library, string libtorch, string cache)
     {
         string mended;
@@ -118,6 +129,7 @@ public static class TorchSharpLoader
             Path.Combine(Path.GetTempPath(), $"torchbridge-no-fallback-{Guid.NewGuid():N}")
         );
 
+    /// <summary>Where the native library may be.</summary>
     private static IEnumerable<string> SearchFolders(Assembly torchSharp)
     {
         yield return AppContext.BaseDirectory;
@@ -131,6 +143,7 @@ public static class TorchSharpLoader
         }
     }
 
+    /// <summary>The first of the folders' files that is there.</summary>
     private static string? Find(IEnumerable<string> folders, string file) =>
         folders.Select(folder => Path.Combine(folder, file)).FirstOrDefault(File.Exists);
 }

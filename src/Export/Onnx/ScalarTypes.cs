@@ -21,6 +21,7 @@ internal static class ScalarTypes
     ];
 
     /// <summary>The ONNX element type of a TorchSharp dtype.</summary>
+    /// <param name="type">TorchSharp's dtype.</param>
     /// <exception cref="ExportException">It has none.</exception>
     public static ElementType ToOnnx(this ScalarType type)
     {
@@ -34,5 +35,6 @@ internal static class ScalarTypes
     }
 
     /// <summary>The TorchSharp dtype of an ONNX element type that the exporter writes.</summary>
+    /// <param name="type">ONNX's element type.</param>
     public static ScalarType ToTorch(this ElementType type) => Pairs.First(pair => pair.Onnx == type).Torch;
 }

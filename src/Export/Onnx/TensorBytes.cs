@@ -6,10 +6,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Onnx;
 
-/// <summary>Copies between tensors and bytes.</summary>
+/// <summary>Turns tensors into the bytes of initializers, and back into numbers.</summary>
 internal static class TensorBytes
 {
     /// <summary>A tensor's elements in C order, little-endian.</summary>
+    /// <param name="tensor">On any device, of any layout.</param>
     public static byte[] Of(Tensor tensor)
     {
         using var scope = NewDisposeScope();
@@ -19,6 +20,10 @@ internal static class TensorBytes
     }
 
     /// <summary>An initializer that holds a tensor's elements.</summary>
+    /// <param name="name">Unique name.</param>
+    /// <param name="tensor">A contiguous one of some size on the processor is not copied: its memory must stay as
+    /// long as the initializer.</param>
+    /// <param name="source">The state-dict key whose bytes these are; null for computed ones.</param>
     /// <exception cref="ExportException">It is larger than 2 GB, or of a dtype that ONNX has not.</exception>
     public static Initializer ToInitializer(string name, Tensor tensor, string? source = null)
     {
@@ -35,15 +40,21 @@ internal static class TensorBytes
         return new Initializer(name, tensor.dtype.ToOnnx(), tensor.shape, data) { Source = source };
     }
 
+    /// <summary>Whether a tensor's memory can be written as it stands.</summary>
     private static bool IsPlain(Tensor tensor) =>
         tensor.device_type == DeviceType.CPU && tensor.is_contiguous() && tensor.numel() is > 0 and < 1 << 28;
 
     /// <summary>An initializer of 64-bit integers.</summary>
+    /// <param name="name">Unique name.</param>
+    /// <param name="values">The elements.</param>
+    /// <param name="isScalar">Whether it has no axes.</param>
     public static Initializer Of(string name, long[] values, bool isScalar = false) =>
         new(name, ElementType.Int64, isScalar ? [] : [values.Length], MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
 
-    /// <summary>Reads floating-point elements as float64; a conversion from float16, bfloat16, float32 or float64 is
-    /// exact.</summary>
+    /// <summary>
+    /// Reads floating-point elements as float64; a conversion from float16, bfloat16, float32 or float64 is exact.
+    /// </summary>
+    /// <param name="tensor">Of a floating-point type.</param>
     public static double[] ToDoubles(Initializer tensor)
     {
         var bytes = tensor.Data.Span;
@@ -65,6 +76,10 @@ internal static class TensorBytes
     }
 
     /// <summary>Rounds float64 elements once, to nearest even, to a floating-point type.</summary>
+    /// <param name="name">Unique name.</param>
+    /// <param name="type">float16, bfloat16, float32 or float64.</param>
+    /// <param name="dims">Sizes.</param>
+    /// <param name="values">The elements in C order.</param>
     public static Initializer FromDoubles(string name, ElementType type, long[] dims, double[] values) =>
         type switch
         {
@@ -84,12 +99,13 @@ internal static class TensorBytes
             _ => throw new ArgumentException($"cannot write {type} from float64"),
         };
 
+    /// <summary>Converts elements one by one.</summary>
     private static double[] Convert<T>(ReadOnlySpan<T> values, Func<T, double> convert)
         where T : struct
     {
         var result = new double[values.Length];
-        for (var i = 0; i < values.Length; i++)
-            result[i] = convert(values[i]);
+        for (var index = 0; index < values.Length; index++)
+            result[index] = convert(values[index]);
         return result;
     }
 }

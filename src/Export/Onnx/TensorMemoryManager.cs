@@ -5,8 +5,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Onnx;
 
-/// <summary>A contiguous CPU tensor's own memory as <see cref="Memory{T}"/>: a model's weights are written from where
-/// they stand, without a copy.</summary>
+/// <summary>
+/// A contiguous CPU tensor's own memory as <see cref="Memory{T}"/>: a model's weights are written from where they
+/// stand, without a copy.
+/// </summary>
+/// <param name="tensor">Contiguous, on the processor; it must outlive whoever reads this.</param>
 internal sealed unsafe class TensorMemoryManager(Tensor tensor) : MemoryManager<byte>
 {
     private readonly int length = checked((int)(tensor.numel() * tensor.element_size()));

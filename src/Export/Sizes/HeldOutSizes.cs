@@ -4,6 +4,8 @@
 namespace TorchBridge.Export.Sizes;
 
 /// <summary>Where a file is compared with its module.</summary>
+/// <param name="exploration">Knows what was traced and what forward takes.</param>
+/// <param name="seed">Decides the sizes.</param>
 internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
 {
     private readonly Random random = new(seed ^ 0x5EED);
@@ -40,7 +42,7 @@ internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
 
         if (!isCheap)
             yield break;
-        for (var i = 0; i < (hasFormulas ? 40 : 6); i++)
+        for (var index = 0; index < (hasFormulas ? 40 : 6); index++)
             yield return
             [
                 .. Enumerable.Range(0, 4).Select(_ => Point(random.NextInt64(1, 40), 0.1 + (2 * random.NextDouble()))),
@@ -74,6 +76,7 @@ internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
         return new SizePoint(sizes);
     }
 
+    /// <summary>A size near a wished one that no trace had and no axis before has.</summary>
     private long Untraced(int symbol, double wished, long[] others)
     {
         var domain = exploration.Domain(symbol);

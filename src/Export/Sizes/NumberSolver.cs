@@ -59,6 +59,7 @@ internal static class NumberSolver
         return null;
     }
 
+    /// <summary>The number that a function gave another one for.</summary>
     private static double Undo(NumberFunction function, double value) =>
         function switch
         {
@@ -69,23 +70,25 @@ internal static class NumberSolver
             _ => throw new ArgumentOutOfRangeException(nameof(function)),
         };
 
+    /// <summary>Numbers that are whole but for roundings; null where one is not.</summary>
     private static long[]? Integers(double[] values, double precision)
     {
         var whole = new long[values.Length];
-        for (var i = 0; i < whole.Length; i++)
+        for (var index = 0; index < whole.Length; index++)
         {
-            var rounded = Math.Round(values[i]);
+            var rounded = Math.Round(values[index]);
             if (
                 !(Math.Abs(rounded) < 1e9)
-                || Math.Abs(rounded - values[i]) > 4 * precision * Math.Max(1, Math.Abs(rounded))
+                || Math.Abs(rounded - values[index]) > 4 * precision * Math.Max(1, Math.Abs(rounded))
             )
                 return null;
-            whole[i] = (long)rounded;
+            whole[index] = (long)rounded;
         }
 
         return whole;
     }
 
+    /// <summary>scale F(size) + offset.</summary>
     private static NumberExpression? Scaled(
         double[] values,
         (long[] Values, Func<SizeExpression> Make)[] integers,
@@ -111,6 +114,7 @@ internal static class NumberSolver
         return null;
     }
 
+    /// <summary>scale F(size / size).</summary>
     private static NumberExpression? Quotients(
         double[] values,
         (long[] Values, Func<SizeExpression> Make)[] integers,
@@ -144,6 +148,8 @@ internal static class NumberSolver
     }
 
     /// <summary>The value of a function at a number.</summary>
+    /// <param name="function">Which.</param>
+    /// <param name="value">Its argument.</param>
     public static double Apply(NumberFunction function, double value) =>
         function switch
         {
@@ -155,6 +161,7 @@ internal static class NumberSolver
             _ => throw new ArgumentOutOfRangeException(nameof(function)),
         };
 
+    /// <summary>Scale and offset that make all arguments the values; null where none do.</summary>
     private static (double Scale, double Offset)? Fit(
         double[] values,
         double[] arguments,
@@ -174,12 +181,12 @@ internal static class NumberSolver
         if (withOffset)
             (scale, offset) = (Rounded(scale), Rounded(offset));
         var largest = values.Max(Math.Abs);
-        for (var i = 0; i < values.Length; i++)
+        for (var index = 0; index < values.Length; index++)
         {
             if (
                 !(
-                    Math.Abs((scale * arguments[i]) + offset - values[i])
-                    <= precision * Math.Max(Math.Abs(values[i]), withOffset ? largest : 0)
+                    Math.Abs((scale * arguments[index]) + offset - values[index])
+                    <= precision * Math.Max(Math.Abs(values[index]), withOffset ? largest : 0)
                 )
             )
                 return null;

@@ -9,6 +9,7 @@ namespace TorchBridge.Export.Sizes;
 internal sealed record SizeDomain(long Start, long Step, long Low, long High)
 {
     /// <summary>Whether a size is in it.</summary>
+    /// <param name="size">Any size.</param>
     public bool Contains(long size) => size >= Low && size <= High && (size - Start) % Step == 0;
 
     /// <summary>The size in it that is nearest to a wished one, with an even or odd number of steps.</summary>

@@ -78,19 +78,24 @@ internal sealed class SizeExploration
     /// <summary>Multiply-adds of one run of the example, with what recording costs.</summary>
     public double Work => Traces[0].Trace.Work + (Traces[0].Trace.Ops.Count * WorkOfAnOperation);
 
+    /// <summary>Whether many more traces are affordable.</summary>
     private bool IsCheap => Work * 20 < WorkOfFurtherTraces;
 
     /// <summary>Whether a point has been traced.</summary>
+    /// <param name="point">Any point.</param>
     public bool IsTraced(SizePoint point) => Traces.Any(one => one.Point.Equals(point));
 
     /// <summary>Whether forward may take a point, as far as is known.</summary>
+    /// <param name="point">Any point.</param>
     public bool MayRun(SizePoint point) =>
         domains.Select((domain, symbol) => domain.Contains(point[symbol])).All(contained => contained);
 
     /// <summary>
-    /// Whether an operation may make more numbers at a point than there should be. Attention over the places of a picture
-    /// grows with the fourth power of its sides: as long as runs have not shown how forward grows, it is taken for that.
+    /// Whether an operation may make more numbers at a point than there should be. Attention over the places of a
+    /// picture grows with the fourth power of its sides: as long as runs have not shown how forward grows, it is
+    /// taken for that.
     /// </summary>
+    /// <param name="point">Any point.</param>
     public bool IsTooLarge(SizePoint point)
     {
         var example = Traces[0];
@@ -107,8 +112,10 @@ internal sealed class SizeExploration
         return example.Trace.LargestResult * rows * Math.Pow(Math.Max(1, grown), Math.Max(1, power)) > LargestResult;
     }
 
-    /// <summary>How many times the example's numbers a row of the inputs has at a point, and how many times its
-    /// rows.</summary>
+    /// <summary>
+    /// How many times the example's numbers a row of the inputs has at a point, and how many times its rows.
+    /// </summary>
+    /// <param name="point">Sizes.</param>
     private (double PerRow, double Rows) Growth(SizePoint point)
     {
         double Numbers(SizePoint at) =>
@@ -124,15 +131,19 @@ internal sealed class SizeExploration
     }
 
     /// <summary>Whether a point may still decide something: forward may take it, and it has not been tried.</summary>
+    /// <param name="point">Any point.</param>
     public bool MayBeTried(SizePoint point) => !tried.Contains(point) && MayRun(point);
 
     /// <summary>The largest size of a symbol in any trace.</summary>
+    /// <param name="symbol">Its number.</param>
     public long LargestTraced(int symbol) => Traces.Max(one => one.Point[symbol]);
 
     /// <summary>What is known of the sizes that a symbol takes.</summary>
+    /// <param name="symbol">Its number.</param>
     public SizeDomain Domain(int symbol) => domains[symbol];
 
     /// <summary>Traces the example.</summary>
+    /// <exception cref="ExportException">Forward throws on the example itself.</exception>
     public void RunExample()
     {
         try
@@ -151,6 +162,8 @@ internal sealed class SizeExploration
     /// <summary>Traces at other sizes.</summary>
     /// <param name="mayFix">Whether axes may stay fixed where forward takes no other size, because the caller named
     /// none.</param>
+    /// <exception cref="ExportException">An axis that the caller freed moves neither alone nor with
+    /// others.</exception>
     public void Explore(bool mayFix)
     {
         if (Symbols.Names.Count == 0)
@@ -179,6 +192,8 @@ internal sealed class SizeExploration
     }
 
     /// <summary>Traces an example more of the caller's, whatever its sizes.</summary>
+    /// <param name="point">Its sizes.</param>
+    /// <param name="traceExample">Runs it.</param>
     public void AddExample(SizePoint point, Func<Trace> traceExample)
     {
         tried.Add(point);
@@ -198,7 +213,10 @@ internal sealed class SizeExploration
         return false;
     }
 
-    /// <summary>Traces a point, if forward takes it. False where it throws there, or where it has been tried.</summary>
+    /// <summary>
+    /// Traces a point, if forward takes it. False where it throws there, or where it has been tried.
+    /// </summary>
+    /// <param name="point">Where to trace.</param>
     public bool Try(SizePoint point)
     {
         if (!tried.Add(point) || point.Sizes.Any(size => size < 0) || IsTooLarge(point))
@@ -216,6 +234,8 @@ internal sealed class SizeExploration
     }
 
     /// <summary>Notes that forward does not take a point.</summary>
+    /// <param name="point">Where forward threw.</param>
+    /// <param name="error">What it threw.</param>
     public void LeaveOut(SizePoint point, Exception error)
     {
         lastFailure = error;
@@ -223,21 +243,27 @@ internal sealed class SizeExploration
     }
 
     /// <summary>The first line of what an exception says: libtorch adds a stack of native frames.</summary>
+    /// <param name="error">Anything that forward threw.</param>
     public static string FirstLine(Exception error) => error.Message.Split('\n')[0].Trim();
 
+    /// <summary>How many more traces may be made.</summary>
     private int Affordable() => Math.Clamp((int)(WorkOfFurtherTraces / Work), 0, MostTraces);
 
     // ---- points at which every axis has another size -------------------------------------------------------------------------
 
     /// <summary>Traces points at which all axes move, until three run; gives how many did.</summary>
+    /// <param name="mostTries">After so many it gives up.</param>
+    /// <returns>How many points ran.</returns>
     private int TrySpread(int mostTries)
     {
         var ran = 0;
-        for (var k = 0; k < mostTries && ran < 3; k++)
-            ran += Try(SpreadPoint(k)) ? 1 : 0;
+        for (var position = 0; position < mostTries && ran < 3; position++)
+            ran += Try(SpreadPoint(position)) ? 1 : 0;
         return ran;
     }
 
+    /// <summary>A point at which every axis has another size, as large as is affordable.</summary>
+    /// <param name="k">Number of the try.</param>
     private SizePoint SpreadPoint(int k)
     {
         // What would be too large is tried smaller.
@@ -247,6 +273,9 @@ internal sealed class SizeExploration
         return point;
     }
 
+    /// <summary>A point at which every axis has another size, at a share of what is wished.</summary>
+    /// <param name="k">Number of the try.</param>
+    /// <param name="share">How far from the example, 0 to 1.</param>
     private SizePoint SpreadPoint(int k, double share)
     {
         var sizes = new long[Symbols.Names.Count];
@@ -267,6 +296,7 @@ internal sealed class SizeExploration
     }
 
     /// <summary>Where the sizes of a symbol should lie, in the order of use.</summary>
+    /// <param name="symbol">A free size.</param>
     private IReadOnlyList<double> Wishes(int symbol)
     {
         var size = Symbols.Example[symbol];
@@ -286,8 +316,12 @@ internal sealed class SizeExploration
             : [size + 3, up, Math.Max(1, size - 2), far, (2 * size) + 1, size + 12];
     }
 
-    /// <summary>A size at least a step away from all sizes that other symbols have at this point or had in the first
-    /// traces.</summary>
+    /// <summary>
+    /// A size at least a step away from all sizes that other symbols have at this point or had in the first traces.
+    /// </summary>
+    /// <param name="symbol">A free size.</param>
+    /// <param name="size">What is wished for.</param>
+    /// <param name="others">Sizes that it must differ from.</param>
     private long Apart(int symbol, long size, long[] others)
     {
         var domain = domains[symbol];
@@ -310,6 +344,8 @@ internal sealed class SizeExploration
 
     // ---- what an axis takes --------------------------------------------------------------------------------------------------
 
+    /// <summary>Learns of each axis what sizes it takes, alone or tied to others.</summary>
+    /// <param name="mayFix">Whether a size that does not move may become fixed.</param>
     private void LearnDomains(bool mayFix)
     {
         for (var symbol = 0; symbol < Symbols.Names.Count; symbol++)
@@ -328,8 +364,10 @@ internal sealed class SizeExploration
         }
     }
 
-    /// <summary>Moves some symbols of one size together, others at the example's; null where nothing but the example
-    /// works.</summary>
+    /// <summary>
+    /// Moves some symbols of one size together, others at the example's; null where nothing but the example works.
+    /// </summary>
+    /// <param name="together">Symbols that move as one.</param>
     private SizeDomain? Learn(IReadOnlyList<int> together)
     {
         var size = Symbols.Example[together[0]];
@@ -372,6 +410,10 @@ internal sealed class SizeExploration
         }
     }
 
+    /// <summary>The largest size that works above the example's; no limit where none was found.</summary>
+    /// <param name="size">One that works.</param>
+    /// <param name="step">Between sizes that are tried.</param>
+    /// <param name="moves">Whether a size works.</param>
     private long HighestAbove(long size, long step, Func<long, bool> moves)
     {
         var works = size + step;
@@ -386,6 +428,10 @@ internal sealed class SizeExploration
         return NoLimit;
     }
 
+    /// <summary>The smallest size that works below the example's.</summary>
+    /// <param name="size">One that works.</param>
+    /// <param name="step">Between sizes that are tried.</param>
+    /// <param name="moves">Whether a size works.</param>
     private static long LowestBelow(long size, long step, Func<long, bool> moves)
     {
         var near = size % step == 0 ? step : size % step;
@@ -395,6 +441,10 @@ internal sealed class SizeExploration
     }
 
     /// <summary>The last size that works between one that does and one that does not, by halving.</summary>
+    /// <param name="works">A size that works.</param>
+    /// <param name="fails">One that does not.</param>
+    /// <param name="step">Between sizes that are tried.</param>
+    /// <param name="moves">Whether a size works.</param>
     private static long Boundary(long works, long fails, long step, Func<long, bool> moves)
     {
         while (Math.Abs(fails - works) > Math.Abs(step))
@@ -411,8 +461,10 @@ internal sealed class SizeExploration
         return works;
     }
 
-    /// <summary>Moves a stuck symbol with others of its size: of other inputs first, then of its own, then all of
-    /// them.</summary>
+    /// <summary>
+    /// Moves a stuck symbol with others of its size: of other inputs first, then of its own, then all of them.
+    /// </summary>
+    /// <param name="symbol">One that does not move alone.</param>
     private bool TryTies(int symbol)
     {
         var alike = Enumerable
@@ -437,6 +489,9 @@ internal sealed class SizeExploration
         return false;
     }
 
+    /// <summary>Fixes an axis that does not move, or refuses where the caller freed it.</summary>
+    /// <param name="symbol">One that does not move.</param>
+    /// <param name="mayFix">Whether it may become fixed.</param>
     private void FixOrRefuse(int symbol, bool mayFix)
     {
         var reason =
@@ -465,6 +520,8 @@ internal sealed class SizeExploration
         }
     }
 
+    /// <summary>Begins again with other symbols; the example's trace stays.</summary>
+    /// <param name="symbols">Those that are still free.</param>
     private void Restart(SizeSymbols symbols)
     {
         Symbols = symbols;
@@ -475,6 +532,8 @@ internal sealed class SizeExploration
         domains = [.. Symbols.Example.Sizes.Select(size => new SizeDomain(size, 1, 1, NoLimit))];
     }
 
+    /// <summary>Fixes or refuses axes that have one size in all traces.</summary>
+    /// <param name="mayFix">Whether one that did not may become fixed.</param>
     private void CheckEverySymbolMoved(bool mayFix)
     {
         for (var symbol = 0; symbol < Symbols.Names.Count; symbol++)
@@ -486,6 +545,7 @@ internal sealed class SizeExploration
 
     // ---- further points ------------------------------------------------------------------------------------------------------
 
+    /// <summary>Points that tell more formulas apart, without end.</summary>
     private IEnumerable<SizePoint> FurtherPoints()
     {
         var symbols = Enumerable.Range(0, Symbols.Names.Count).ToArray();
@@ -519,6 +579,9 @@ internal sealed class SizeExploration
         }
     }
 
+    /// <summary>The n-th smallest size of an axis.</summary>
+    /// <param name="symbol">A free size.</param>
+    /// <param name="round">Of the search.</param>
     private long? SmallSize(int symbol, int round)
     {
         var domain = domains[symbol];
@@ -527,6 +590,8 @@ internal sealed class SizeExploration
         return round < 12 && domain.Contains(size) ? size : null;
     }
 
+    /// <summary>A point at which axes are equal as far as they may be.</summary>
+    /// <param name="round">Of the search.</param>
     private SizePoint EqualPoint(int round)
     {
         var size = Symbols.Example.Sizes.Max() + round;
@@ -538,6 +603,7 @@ internal sealed class SizeExploration
     }
 
     /// <summary>Sizes drawn evenly by their logarithms, so that a small one meets a large one.</summary>
+    /// <param name="round">Of the search.</param>
     private SizePoint RandomPoint(int round) =>
         new([
             .. Enumerable
@@ -554,6 +620,7 @@ internal sealed class SizeExploration
         ]);
 
     /// <summary>Some axes small, the others large, by turns.</summary>
+    /// <param name="round">Of the search.</param>
     private SizePoint CornerPoint(int round) =>
         new([
             .. Enumerable

@@ -40,8 +40,10 @@ internal abstract record SizeExpression
             _ => [],
         };
 
-    /// <summary>Its value, with the sizes that <paramref name="sizeOf"/> gives; <see cref="Undefined"/> where it has
-    /// none.</summary>
+    /// <summary>
+    /// Its value, with the sizes that <paramref name="sizeOf"/> gives; <see cref="Undefined"/> where it has none.
+    /// </summary>
+    /// <param name="sizeOf">The size of each axis.</param>
     public long Evaluate(Func<Axis, long> sizeOf) =>
         this switch
         {
@@ -53,6 +55,10 @@ internal abstract record SizeExpression
         };
 
     /// <summary>One operation on two integers.</summary>
+    /// <param name="operation">Which.</param>
+    /// <param name="left">The first operand.</param>
+    /// <param name="right">The second operand.</param>
+    /// <returns><see cref="Undefined"/> where there is no result, or it is beyond what sizes are.</returns>
     public static long Apply(SizeOperator operation, long left, long right)
     {
         // Sizes are far below these limits, so that nothing overflows; what is above is no formula of sizes.
@@ -73,6 +79,7 @@ internal abstract record SizeExpression
     }
 
     /// <summary>The square root, rounded down; <see cref="Undefined"/> below zero.</summary>
+    /// <param name="value">Any integer.</param>
     public static long Root(long value) => value < 0 ? Undefined : (long)Math.Sqrt(value);
 
     /// <summary>The formula for people.</summary>
@@ -92,11 +99,13 @@ internal abstract record SizeExpression
             _ => throw new InvalidOperationException(),
         };
 
+    /// <summary>A part of a formula, in brackets where it needs them.</summary>
     private static string Bracketed(SizeExpression part, Func<Axis, string> nameOf) =>
         part is Binary { Operator: not (SizeOperator.Min or SizeOperator.Max) }
             ? $"({part.Text(nameOf)})"
             : part.Text(nameOf);
 
+    /// <summary>An operator as people write it.</summary>
     private static string Sign(SizeOperator operation) =>
         operation switch
         {

@@ -8,9 +8,12 @@ internal sealed class SizePoint(params long[] sizes) : IEquatable<SizePoint>
     public IReadOnlyList<long> Sizes => sizes;
 
     /// <summary>The size of a symbol.</summary>
+    /// <param name="symbol">Its number.</param>
     public long this[int symbol] => sizes[symbol];
 
     /// <summary>This point with another size of one symbol.</summary>
+    /// <param name="symbol">Its number.</param>
+    /// <param name="size">The other size.</param>
     public SizePoint With(int symbol, long size)
     {
         var changed = sizes.ToArray();

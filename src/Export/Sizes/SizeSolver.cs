@@ -73,6 +73,7 @@ internal sealed class SizeSolver
         ];
     }
 
+    /// <summary>Sizes that differ between traces, each vector of values once.</summary>
     private static SizeLeaf[] Distinct(IEnumerable<SizeLeaf> candidates)
     {
         var seen = new HashSet<long[]>(VectorComparer.Instance);
@@ -122,6 +123,8 @@ internal sealed class SizeSolver
 
     // ---- one size and a constant ---------------------------------------------------------------------------------------------
 
+    /// <summary>Level 1: products, exact quotients, sums and differences of a size and a number.</summary>
+    /// <param name="values">What is looked for, in each trace.</param>
     private IEnumerable<SizeExpression> Exact(long[] values)
     {
         foreach (var leaf in leaves)
@@ -147,17 +150,27 @@ internal sealed class SizeSolver
         }
     }
 
+    /// <summary>Whether a size divided by a number gives the values without a rest.</summary>
+    /// <param name="leaf">An axis with its sizes.</param>
+    /// <param name="values">What is looked for, in each trace.</param>
+    /// <param name="divisor">At least 1.</param>
     private static bool IsExact(SizeLeaf leaf, long[] values, long divisor) =>
         divisor > 1
         && leaf.Sizes.Zip(values).All(pair => pair.First % divisor == 0 && pair.First / divisor == pair.Second);
 
+    /// <summary>A size and a number under one operation, where it fits all traces.</summary>
+    /// <param name="operation">Between axis and constant.</param>
+    /// <param name="leaf">An axis with its sizes.</param>
+    /// <param name="constant">The number.</param>
+    /// <param name="values">What is looked for, in each trace.</param>
+    /// <returns>Null where it does not fit every trace.</returns>
     private static SizeExpression? WithConstant(SizeOperator operation, SizeLeaf leaf, long constant, long[] values)
     {
         if (constant == 0)
             return null;
-        for (var i = 0; i < values.Length; i++)
+        for (var index = 0; index < values.Length; index++)
         {
-            if (SizeExpression.Apply(operation, leaf.Sizes[i], constant) != values[i])
+            if (SizeExpression.Apply(operation, leaf.Sizes[index], constant) != values[index])
                 return null;
         }
 
@@ -166,6 +179,8 @@ internal sealed class SizeSolver
             : Binary(operation, leaf.Axis, constant);
     }
 
+    /// <summary>Level 2: quotients rounded down or up, remainders, smaller, larger, square roots.</summary>
+    /// <param name="values">What is looked for, in each trace.</param>
     private IEnumerable<SizeExpression> Rounded(long[] values)
     {
         foreach (var leaf in leaves)
@@ -193,6 +208,8 @@ internal sealed class SizeSolver
     }
 
     /// <summary>The divisors by which the trace with the largest quotient may have come about.</summary>
+    /// <param name="sizes">Of an axis, in each trace.</param>
+    /// <param name="values">What is looked for, in each trace.</param>
     private static IEnumerable<long> Divisors(long[] sizes, long[] values)
     {
         var at = Array.IndexOf(values, values.Max());
@@ -208,28 +225,32 @@ internal sealed class SizeSolver
 
     // ---- two sizes -----------------------------------------------------------------------------------------------------------
 
+    /// <summary>Level 3: two sizes under one operation.</summary>
+    /// <param name="values">What is looked for, in each trace.</param>
     private IEnumerable<SizeExpression> Pairs(long[] values)
     {
         var some = leaves.Take(LeavesOfPairs).Select(leaf => new Formula(leaf.Sizes, () => leaf.Axis)).ToArray();
         return Combined(values, some, some);
     }
 
+    /// <summary>Every formula of one list with every one of another.</summary>
     private static IEnumerable<SizeExpression> Combined(
         long[] values,
         IReadOnlyList<Formula> left,
         IReadOnlyList<Formula> right
     )
     {
-        foreach (var a in left)
+        foreach (var one in left)
         {
-            foreach (var b in right)
+            foreach (var other in right)
             {
-                foreach (var found in Combined(values, a, b))
+                foreach (var found in Combined(values, one, other))
                     yield return found;
             }
         }
     }
 
+    /// <summary>Two formulas under every operation that fits.</summary>
     private static IEnumerable<SizeExpression> Combined(long[] values, Formula a, Formula b)
     {
         // The first trace rules nearly all out; only then the others are looked at.
@@ -265,12 +286,15 @@ internal sealed class SizeSolver
             );
     }
 
+    /// <summary>An order of vectors, so that a sum is found once and not from both sides.</summary>
+    /// <param name="a">Numbers.</param>
+    /// <param name="b">As many numbers.</param>
     private static bool Precedes(long[] a, long[] b)
     {
-        for (var i = 0; i < a.Length; i++)
+        for (var index = 0; index < a.Length; index++)
         {
-            if (a[i] != b[i])
-                return a[i] < b[i];
+            if (a[index] != b[index])
+                return a[index] < b[index];
         }
 
         return true;
@@ -278,6 +302,10 @@ internal sealed class SizeSolver
 
     // ---- formulas of several steps -------------------------------------------------------------------------------------------
 
+    /// <summary>
+    /// Levels 4 and 5: formulas of several steps, where there are traces enough to tell them from chance.
+    /// </summary>
+    /// <param name="values">What is looked for, in each trace.</param>
     private IEnumerable<SizeExpression> Deep(long[] values)
     {
         if (traces < TracesForDeepFormulas)
@@ -289,23 +317,24 @@ internal sealed class SizeSolver
     }
 
     /// <summary>Two of the pool, added, subtracted or multiplied: the second is looked up.</summary>
+    /// <param name="values">What is looked for, in each trace.</param>
     private IEnumerable<SizeExpression> PoolWithPool(long[] values)
     {
         var hasZeros = values.Contains(0);
-        foreach (var a in Pool())
+        foreach (var one in Pool())
         {
             Formula?[] others =
             [
-                hasZeros ? Factor(values, a) : null,
-                Find(a, x => x.Value - x.Known),
-                Find(a, x => x.Known - x.Value),
-                Find(a, x => x.Known != 0 && x.Value % x.Known == 0 ? x.Value / x.Known : SizeExpression.Undefined),
+                hasZeros ? Factor(values, one) : null,
+                Find(one, x => x.Value - x.Known),
+                Find(one, x => x.Known - x.Value),
+                Find(one, x => x.Known != 0 && x.Value % x.Known == 0 ? x.Value / x.Known : SizeExpression.Undefined),
             ];
             foreach (var (operation, other) in Together.Zip(others))
             {
                 if (other is null)
                     continue;
-                foreach (var left in a.All())
+                foreach (var left in one.All())
                 foreach (var right in other.All())
                     yield return Binary(operation, left, right);
             }
@@ -314,10 +343,10 @@ internal sealed class SizeSolver
         Formula? Find(Formula known, Func<(long Known, long Value), long> other)
         {
             var wanted = new long[values.Length];
-            for (var i = 0; i < wanted.Length; i++)
+            for (var index = 0; index < wanted.Length; index++)
             {
-                wanted[i] = other((known.Values[i], values[i]));
-                if (wanted[i] == SizeExpression.Undefined)
+                wanted[index] = other((known.Values[index], values[index]));
+                if (wanted[index] == SizeExpression.Undefined)
                     return null;
             }
 
@@ -325,13 +354,17 @@ internal sealed class SizeSolver
         }
     }
 
-    /// <summary>The factor that makes a product of a formula, where the product is zero in some traces: there the
-    /// factor may be anything.</summary>
+    /// <summary>
+    /// The factor that makes a product of a formula, where the product is zero in some traces: there the factor may
+    /// be anything.
+    /// </summary>
+    /// <param name="values">What is looked for, in each trace.</param>
+    /// <param name="a">A formula that may divide it.</param>
     private Formula? Factor(long[] values, Formula a)
     {
-        for (var i = 0; i < values.Length; i++)
+        for (var index = 0; index < values.Length; index++)
         {
-            if (a.Values[i] == 0 ? values[i] != 0 : values[i] % a.Values[i] != 0)
+            if (a.Values[index] == 0 ? values[index] != 0 : values[index] % a.Values[index] != 0)
                 return null;
         }
 
@@ -339,39 +372,48 @@ internal sealed class SizeSolver
     }
 
     /// <summary>Two of the pool, divided, or the smaller or larger of them.</summary>
+    /// <param name="values">What is looked for, in each trace.</param>
     private IEnumerable<SizeExpression> QuotientsOfPool(long[] values)
     {
         var formulas = Pool();
         var first = formulas.Select(formula => formula.Values[0]).ToArray();
         var second = formulas.Select(formula => formula.Values[1]).ToArray();
-        for (var i = 0; i < formulas.Count; i++)
+        for (var index = 0; index < formulas.Count; index++)
         {
-            for (var j = 0; j < formulas.Count; j++)
+            for (var other = 0; other < formulas.Count; other++)
             {
                 // Two traces rule nearly all out without a look at the formulas.
                 var mayFit =
-                    (Math.Min(first[i], first[j]) == values[0] && Math.Min(second[i], second[j]) == values[1])
-                    || (Math.Max(first[i], first[j]) == values[0] && Math.Max(second[i], second[j]) == values[1])
-                    || (
-                        first[j] > 0
-                        && second[j] > 0
-                        && first[i] / first[j] == values[0]
-                        && second[i] / second[j] == values[1]
+                    (
+                        Math.Min(first[index], first[other]) == values[0]
+                        && Math.Min(second[index], second[other]) == values[1]
                     )
                     || (
-                        first[j] > 0
-                        && second[j] > 0
-                        && first[i] % first[j] == values[0]
-                        && second[i] % second[j] == values[1]
+                        Math.Max(first[index], first[other]) == values[0]
+                        && Math.Max(second[index], second[other]) == values[1]
+                    )
+                    || (
+                        first[other] > 0
+                        && second[other] > 0
+                        && first[index] / first[other] == values[0]
+                        && second[index] / second[other] == values[1]
+                    )
+                    || (
+                        first[other] > 0
+                        && second[other] > 0
+                        && first[index] % first[other] == values[0]
+                        && second[index] % second[other] == values[1]
                     );
                 if (!mayFit)
                     continue;
-                foreach (var found in Combined(values, formulas[i], formulas[j]))
+                foreach (var found in Combined(values, formulas[index], formulas[other]))
                     yield return found;
             }
         }
     }
 
+    /// <summary>A formula of the pool and a number.</summary>
+    /// <param name="values">What is looked for, in each trace.</param>
     private IEnumerable<SizeExpression> PoolWithConstant(long[] values)
     {
         foreach (var formula in Pool())
@@ -400,6 +442,7 @@ internal sealed class SizeSolver
     }
 
     /// <summary>What is missing to a multiple: (c - u % c) % c.</summary>
+    /// <param name="values">What is looked for, in each trace.</param>
     private IEnumerable<SizeExpression> Padding(long[] values)
     {
         foreach (var leaf in leavesOfPool)
@@ -416,6 +459,8 @@ internal sealed class SizeSolver
         }
     }
 
+    /// <summary>Level 6: the last step undone, and the rest found.</summary>
+    /// <param name="values">What is looked for, in each trace.</param>
     private IEnumerable<SizeExpression> Undone(long[] values)
     {
         if (traces < TracesForDeepFormulas)
@@ -427,6 +472,8 @@ internal sealed class SizeSolver
         }
     }
 
+    /// <summary>The vectors that one more step would make these values of, with that step.</summary>
+    /// <param name="values">What is looked for, in each trace.</param>
     private IEnumerable<(long[] Before, Func<SizeExpression, SizeExpression> Redo)> Undo(long[] values)
     {
         foreach (var constant in constants)
@@ -522,51 +569,65 @@ internal sealed class SizeSolver
 
     // ---- small things --------------------------------------------------------------------------------------------------------
 
+    /// <summary>Whether a formula gives the values in all traces.</summary>
+    /// <param name="values">What is looked for, in each trace.</param>
+    /// <param name="formula">Its value in a trace.</param>
     private static bool Fits(long[] values, Func<int, long> formula)
     {
-        for (var i = 0; i < values.Length; i++)
+        for (var index = 0; index < values.Length; index++)
         {
-            if (formula(i) != values[i])
+            if (formula(index) != values[index])
                 return false;
         }
 
         return true;
     }
 
+    /// <summary>Whether two formulas under an operation give the values in all traces.</summary>
     private static bool Fits(long[] values, Formula a, Formula b, SizeOperator operation)
     {
-        for (var i = 0; i < values.Length; i++)
+        for (var index = 0; index < values.Length; index++)
         {
-            if (SizeExpression.Apply(operation, a.Values[i], b.Values[i]) != values[i])
+            if (SizeExpression.Apply(operation, a.Values[index], b.Values[index]) != values[index])
                 return false;
         }
 
         return true;
     }
 
+    /// <summary>
+    /// Whether a formula and a number under an operation give the values in all traces.
+    /// </summary>
     private static bool Fits(long[] values, Formula formula, long constant, SizeOperator operation)
     {
-        for (var i = 0; i < values.Length; i++)
+        for (var index = 0; index < values.Length; index++)
         {
-            if (SizeExpression.Apply(operation, formula.Values[i], constant) != values[i])
+            if (SizeExpression.Apply(operation, formula.Values[index], constant) != values[index])
                 return false;
         }
 
         return true;
     }
 
+    /// <summary>A quotient rounded up: (u + c - 1) / c.</summary>
+    /// <param name="operand">What is divided.</param>
+    /// <param name="divisor">At least 1.</param>
     private static SizeExpression.Binary Ceiling(SizeExpression operand, long divisor) =>
         Binary(SizeOperator.Divide, Binary(SizeOperator.Add, operand, divisor - 1), divisor);
 
+    /// <summary>A formula of two formulas.</summary>
     private static SizeExpression.Binary Binary(SizeOperator operation, SizeExpression left, SizeExpression right) =>
         new(operation, left, right);
 
+    /// <summary>A formula and a number.</summary>
     private static SizeExpression.Binary Binary(SizeOperator operation, SizeExpression left, long right) =>
         new(operation, left, new SizeExpression.Constant(right));
 
+    /// <summary>A number and a formula.</summary>
     private static SizeExpression.Binary Binary(SizeOperator operation, long left, SizeExpression right) =>
         new(operation, new SizeExpression.Constant(left), right);
 
+    /// <summary>Compares vectors of values element by element.</summary>
     private sealed class VectorComparer : IEqualityComparer<long[]>
     {
         public static VectorComparer Instance { get; } = new();

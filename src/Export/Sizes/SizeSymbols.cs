@@ -11,6 +11,7 @@ internal sealed class SizeSymbols
 
     private readonly long[] example;
 
+    /// <summary>Notes the symbols and the example's sizes.</summary>
     private SizeSymbols(IReadOnlyList<FreeInput> inputs, IReadOnlyList<string> ties)
     {
         Inputs = inputs;
@@ -38,6 +39,7 @@ internal sealed class SizeSymbols
     /// <param name="inputs">Examples with their names.</param>
     /// <param name="freeAxes">Free axes by input name, see <see cref="ExportOptions.FreeAxes"/>.</param>
     /// <param name="axisNames">Names of axes, see <see cref="ExportOptions.AxisNames"/>.</param>
+    /// <exception cref="ExportException">An axis is not there, or axes of one name have several sizes.</exception>
     public static SizeSymbols Name(
         IReadOnlyList<(string Name, Tensor Tensor)> inputs,
         IReadOnlyDictionary<string, int[]> freeAxes,
@@ -74,6 +76,8 @@ internal sealed class SizeSymbols
     }
 
     /// <summary>The shape of an input at a point.</summary>
+    /// <param name="input">One of the inputs.</param>
+    /// <param name="point">Sizes of the symbols.</param>
     public long[] ShapeOf(FreeInput input, SizePoint point) =>
         [
             .. input.Example.shape.Select(
@@ -82,12 +86,13 @@ internal sealed class SizeSymbols
         ];
 
     /// <summary>The place of a symbol in <see cref="Names"/>.</summary>
+    /// <param name="symbol">One of the symbols.</param>
     public int IndexOf(string symbol)
     {
-        for (var i = 0; i < Names.Count; i++)
+        for (var index = 0; index < Names.Count; index++)
         {
-            if (Names[i] == symbol)
-                return i;
+            if (Names[index] == symbol)
+                return index;
         }
 
         throw new ArgumentException($"no symbol {symbol}");
@@ -147,6 +152,7 @@ internal sealed class SizeSymbols
     }
 
     /// <summary>The same inputs with the axes of some symbols fixed at the example's sizes.</summary>
+    /// <param name="symbols">Their numbers.</param>
     public SizeSymbols Fix(IReadOnlyCollection<int> symbols)
     {
         var gone = symbols.Select(symbol => Names[symbol]).ToHashSet(StringComparer.Ordinal);
@@ -179,6 +185,7 @@ internal sealed class SizeSymbols
             yield return symbols => symbols.FreeAll(size);
     }
 
+    /// <summary>Frees the first and second axes of one size, all under one symbol.</summary>
     private SizeSymbols FreeAll(long size)
     {
         var (first, axis) = Inputs
@@ -207,6 +214,7 @@ internal sealed class SizeSymbols
     }
 
     /// <summary>The axes of a symbol, <c>x[2]</c>.</summary>
+    /// <param name="symbol">Its number.</param>
     public IEnumerable<string> AxesOf(int symbol) =>
         Inputs.SelectMany(input =>
             input
@@ -216,14 +224,17 @@ internal sealed class SizeSymbols
         );
 
     /// <summary>Whether a symbol stands for axis 0 of an input only.</summary>
+    /// <param name="symbol">Its number.</param>
     public bool IsRows(int symbol) =>
         Inputs.All(input =>
             input.Symbols.Select((name, axis) => (name, axis)).All(pair => pair.name != Names[symbol] || pair.axis == 0)
         );
 
     /// <summary>A point for people: <c>batch = 2, x_2 = 48</c>.</summary>
+    /// <param name="point">Sizes of the symbols.</param>
     public string Describe(SizePoint point) => string.Join(", ", Names.Select((name, i) => $"{name} = {point[i]}"));
 
+    /// <summary>The free axes of one input: the caller's, or the batch.</summary>
     private static IEnumerable<int> FreeAxesOf(
         string name,
         long[] shape,
@@ -245,12 +256,14 @@ internal sealed class SizeSymbols
         return chosen.Select(axis => axis < 0 ? axis + shape.Length : axis).Distinct();
     }
 
+    /// <summary>The size of a symbol in the example.</summary>
     private long ExampleSize(string symbol)
     {
         var input = Inputs.First(input => input.Symbols.Contains(symbol));
         return input.Example.shape[Array.IndexOf(input.Symbols, symbol)];
     }
 
+    /// <summary>Refuses axes of one name that have several sizes in the example.</summary>
     private SizeSymbols CheckNamesakes()
     {
         foreach (var input in Inputs)

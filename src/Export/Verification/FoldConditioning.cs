@@ -32,6 +32,9 @@ internal static class FoldConditioning
     private const double LargestTolerance = 1e-2;
 
     /// <summary>The tolerance that a network with these layers needs, relative to its largest output.</summary>
+    /// <param name="usual">What float32 needs without ill-conditioned layers.</param>
+    /// <param name="layers">What was measured.</param>
+    /// <returns>At most 1 %.</returns>
     public static double Tolerance(double usual, IEnumerable<LayerCondition> layers) =>
         Math.Min(
             LargestTolerance,
@@ -42,6 +45,7 @@ internal static class FoldConditioning
     /// <param name="unfolded">The graph before folding.</param>
     /// <param name="layers">Layers that changed.</param>
     /// <param name="inputs">An input of the model.</param>
+    /// <returns>One entry per layer, in their order.</returns>
     public static IReadOnlyList<LayerCondition> Measure(
         OnnxGraph unfolded,
         IReadOnlyList<LinearLayer> layers,
@@ -70,6 +74,7 @@ internal static class FoldConditioning
         ];
     }
 
+    /// <summary>Measures one layer on its input x and its unfolded result z.</summary>
     private static LayerCondition Measure(int opset, LinearLayer layer, Tensor x, Tensor z)
     {
         using var scope = NewDisposeScope();
@@ -79,6 +84,7 @@ internal static class FoldConditioning
         return new LayerCondition(layer, magnitude, error);
     }
 
+    /// <summary>A tensor in float64 with zeros for NaN and infinities.</summary>
     private static Tensor Finite(Tensor tensor) => tensor.to(ScalarType.Float64).nan_to_num(0, 0, 0);
 
     /// <summary>The folded layer by itself, its tensors changed by a function.</summary>
@@ -97,6 +103,7 @@ internal static class FoldConditioning
         return model.Run([x])[0].to(ScalarType.Float64);
     }
 
+    /// <summary>A tensor of absolute values.</summary>
     private static Initializer Absolute(Initializer tensor) =>
         TensorBytes.FromDoubles(
             tensor.Name,

@@ -53,6 +53,7 @@ internal sealed class InitializerCheck
     }
 
     /// <summary>Reads a file and compares.</summary>
+    /// <param name="path">The file that was written.</param>
     /// <exception cref="ParityException">A tensor is another one; the message names it.</exception>
     public void Check(string path)
     {
@@ -91,6 +92,9 @@ internal sealed class InitializerCheck
             );
     }
 
+    /// <summary>
+    /// Compares bytes with a tensor; the message names the first element that differs.
+    /// </summary>
     private static void Compare(
         Initializer tensor,
         ReadOnlySpan<byte> bytes,
@@ -116,15 +120,22 @@ internal sealed class InitializerCheck
     }
 
     /// <summary>A float64 sum in another order may round to the neighbouring float32.</summary>
+    /// <param name="a">Bytes of a tensor.</param>
+    /// <param name="b">Bytes of another one.</param>
+    /// <param name="type">Of their elements; only float32 may differ.</param>
     private static bool OneRoundingApart(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b, ScalarType type)
     {
         if (type != ScalarType.Float32 || a.Length != b.Length)
             return false;
-        var x = MemoryMarshal.Cast<byte, float>(a);
-        var y = MemoryMarshal.Cast<byte, float>(b);
-        for (var i = 0; i < x.Length; i++)
+        var first = MemoryMarshal.Cast<byte, float>(a);
+        var second = MemoryMarshal.Cast<byte, float>(b);
+        for (var index = 0; index < first.Length; index++)
         {
-            if (x[i] != y[i] && x[i] != MathF.BitIncrement(y[i]) && x[i] != MathF.BitDecrement(y[i]))
+            if (
+                first[index] != second[index]
+                && first[index] != MathF.BitIncrement(second[index])
+                && first[index] != MathF.BitDecrement(second[index])
+            )
                 return false;
         }
 
@@ -133,26 +144,32 @@ internal sealed class InitializerCheck
 
     // ---- the second computation, in float64 -----------------------------------------------------------------------------------
 
+    /// <summary>The folded weight by TorchSharp's own operations, from the module's tensors.</summary>
+    /// <param name="layer">A folded layer.</param>
     private Tensor Weight(LinearLayer layer)
     {
         // A copy of its own, changed in place: a large layer's weight stands in memory twice, not four times.
-        var w = Double(layer.WeightName).clone();
+        var weight = Double(layer.WeightName).clone();
         var (before, after) = Affines(layer);
-        w.mul_(Expand(after.Scale, layer, isOutput: true));
-        return w.mul_(Expand(before.Scale, layer, isOutput: false))
+        weight.mul_(Expand(after.Scale, layer, isOutput: true));
+        return weight
+            .mul_(Expand(before.Scale, layer, isOutput: false))
             .to(module.TryGetValue(layer.WeightName, out var own) ? own.dtype : ScalarType.Float32);
     }
 
+    /// <summary>The folded bias by TorchSharp's own operations, from the module's tensors.</summary>
+    /// <param name="layer">A folded layer.</param>
     private Tensor Bias(LinearLayer layer)
     {
-        var w = Double(layer.WeightName);
+        var weight = Double(layer.WeightName);
         var (before, after) = Affines(layer);
-        var outputs = layer.Node.OpType == "ConvTranspose" ? w.shape[1] * layer.Node.Int("group", 1) : w.shape[0];
-        var c = layer.OwnBiasName is { } bias ? Double(bias) : zeros(outputs, ScalarType.Float64);
-        var axes = Enumerable.Range(1, (int)w.dim() - 1).Select(axis => (long)axis).ToArray();
+        var outputs =
+            layer.Node.OpType == "ConvTranspose" ? weight.shape[1] * layer.Node.Int("group", 1) : weight.shape[0];
+        var ownBias = layer.OwnBiasName is { } bias ? Double(bias) : zeros(outputs, ScalarType.Float64);
+        var axes = Enumerable.Range(1, (int)weight.dim() - 1).Select(axis => (long)axis).ToArray();
         if (before.Shift.count_nonzero().item<long>() > 0)
-            c = c + (w * Expand(before.Shift, layer, isOutput: false)).sum(axes);
-        return ((after.Scale * c) + after.Shift).to(
+            ownBias = ownBias + (weight * Expand(before.Shift, layer, isOutput: false)).sum(axes);
+        return ((after.Scale * ownBias) + after.Shift).to(
             module.TryGetValue(layer.WeightName, out var own) ? own.dtype : ScalarType.Float32
         );
     }
@@ -174,6 +191,8 @@ internal sealed class InitializerCheck
         return (before, after);
     }
 
+    /// <summary>Scale and shift of one folded node, from its tensors.</summary>
+    /// <param name="affine">A norm or a constant that was folded.</param>
     private (Tensor Scale, Tensor Shift) Affine(AffineNode affine)
     {
         var tensors = affine.Tensors.Select(name => Double(name).flatten()).ToArray();
@@ -198,6 +217,9 @@ internal sealed class InitializerCheck
     }
 
     /// <summary>One value a channel, in the shape in which it multiplies the layer's weight.</summary>
+    /// <param name="perChannel">A number a channel.</param>
+    /// <param name="layer">The layer.</param>
+    /// <param name="isOutput">Whether channels are those of the output.</param>
     private Tensor Expand(Tensor perChannel, LinearLayer layer, bool isOutput)
     {
         if (perChannel.numel() == 1)
@@ -216,6 +238,7 @@ internal sealed class InitializerCheck
     }
 
     /// <summary>A tensor by name in float64: the module's own, or a constant of the graph.</summary>
+    /// <param name="name">A tensor of the module.</param>
     private Tensor Double(string name)
     {
         var initializer = unfolded.Initializers[name];
@@ -224,6 +247,7 @@ internal sealed class InitializerCheck
         return tensor(TensorBytes.ToDoubles(initializer)).reshape(initializer.Dims);
     }
 
+    /// <summary>A float32 of some bytes, for an error.</summary>
     private static string ShortFloat(ReadOnlySpan<byte> bytes, int at) =>
         Numbers.Short(MemoryMarshal.Cast<byte, float>(bytes)[at], 9);
 }

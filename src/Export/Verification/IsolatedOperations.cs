@@ -25,6 +25,7 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
     /// <param name="graph">The graph that was written.</param>
     /// <param name="file">The file.</param>
     /// <param name="inputs">The model's inputs.</param>
+    /// <returns>One entry per value that both sides have.</returns>
     public IReadOnlyList<ValueParity> Compare(OnnxGraph graph, string file, IReadOnlyList<Tensor> inputs)
     {
         using var scope = NewDisposeScope();
@@ -62,6 +63,8 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
     }
 
     /// <summary>The ONNX operators that an operation became.</summary>
+    /// <param name="graph">The graph that was written.</param>
+    /// <param name="value">A value of it.</param>
     public static IReadOnlySet<string> OperatorsOf(OnnxGraph graph, string value)
     {
         var makers = graph
@@ -123,6 +126,7 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
         return found;
     }
 
+    /// <summary>A value that an operation reads, with sizes and statistics.</summary>
     private string Describe(int id, Dictionary<int, string> statistics)
     {
         var value = traced.Values[id];
@@ -144,12 +148,12 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
         var made = new List<string>();
         foreach (var node in proto.Graph.Node)
         {
-            for (var i = 0; i < node.Output.Count; i++)
+            for (var position = 0; position < node.Output.Count; position++)
             {
-                if (!fed.ContainsKey(node.Output[i]))
+                if (!fed.ContainsKey(node.Output[position]))
                     continue;
-                made.Add(node.Output[i]);
-                node.Output[i] += Suffix;
+                made.Add(node.Output[position]);
+                node.Output[position] += Suffix;
             }
         }
 
@@ -182,6 +186,7 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
         }
     }
 
+    /// <summary>Smallest, mean and largest element.</summary>
     private static string Statistics(Tensor tensor)
     {
         using var scope = NewDisposeScope();

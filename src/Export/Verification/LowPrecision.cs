@@ -12,6 +12,7 @@ internal sealed class LowPrecision
     private LowPrecision(ScalarType?[] lowest) => this.lowest = lowest;
 
     /// <summary>Follows low precision through a trace.</summary>
+    /// <param name="traced">The merged traces.</param>
     public static LowPrecision Find(TracedGraph traced)
     {
         var lowest = new ScalarType?[traced.Values.Count];
@@ -44,6 +45,7 @@ internal sealed class LowPrecision
             _ => usual,
         };
 
+    /// <summary>The less precise of two dtypes; null for float32 and better.</summary>
     private static ScalarType? Lower(ScalarType? a, ScalarType? b) =>
         a == ScalarType.BFloat16 || b == ScalarType.BFloat16 ? ScalarType.BFloat16 : a ?? b;
 }

@@ -197,6 +197,7 @@ internal sealed class ModelVerifier : IDisposable
 
     // ---- cases ---------------------------------------------------------------------------------------------------------------
 
+    /// <summary>The caller's example, and the further ones.</summary>
     private void AddExamples(ExportOptions options)
     {
         var symbols = capture.Exploration.Symbols;
@@ -206,6 +207,7 @@ internal sealed class ModelVerifier : IDisposable
             Add($"example {i + 2}", point, InputKind.Random, example);
     }
 
+    /// <summary>The first of some points that forward takes, with random inputs.</summary>
     private void AddFirstThatRuns(IReadOnlyList<SizePoint> alternatives, Random random)
     {
         foreach (var point in alternatives.Distinct())
@@ -224,6 +226,9 @@ internal sealed class ModelVerifier : IDisposable
         }
     }
 
+    /// <summary>
+    /// NaN, infinities, zeros, ties, masks that hide everything, large integers: each kind once.
+    /// </summary>
     private void AddSpecialValues(Random random)
     {
         var symbols = capture.Exploration.Symbols;
@@ -244,6 +249,7 @@ internal sealed class ModelVerifier : IDisposable
             TryAdd(symbols.Example.With(rows, 0), random, InputKind.Random, (_, _) => { });
     }
 
+    /// <summary>Adds a case with made inputs, where forward takes them.</summary>
     private bool TryAdd(SizePoint point, Random random, InputKind kind, Action<SizePoint, Exception> leaveOut)
     {
         if (capture.Exploration.IsTooLarge(point))
@@ -262,6 +268,7 @@ internal sealed class ModelVerifier : IDisposable
         }
     }
 
+    /// <summary>A case's name for the report.</summary>
     private string NameOf(SizePoint point, InputKind kind)
     {
         var content = kind switch
@@ -274,6 +281,7 @@ internal sealed class ModelVerifier : IDisposable
         return point.Sizes.Count == 0 ? content : $"{content}, {capture.Exploration.Symbols.Describe(point)}";
     }
 
+    /// <summary>Runs the module on inputs and keeps what it gave.</summary>
     private void Add(string name, SizePoint point, InputKind kind, Tensor[] inputs)
     {
         var work = WorkAt(point);
@@ -306,6 +314,7 @@ internal sealed class ModelVerifier : IDisposable
 
     // ---- comparing -----------------------------------------------------------------------------------------------------------
 
+    /// <summary>Loads a file; what ONNX Runtime refuses is a difference too.</summary>
     private static OrtModel Load(string path, bool optimize, bool isLarge, string variant)
     {
         try
@@ -318,6 +327,7 @@ internal sealed class ModelVerifier : IDisposable
         }
     }
 
+    /// <summary>Compares one case; a difference that is the runtime's own becomes a note.</summary>
     private void Compare(
         string run,
         OrtModel ort,
@@ -361,6 +371,7 @@ internal sealed class ModelVerifier : IDisposable
             || error.Message.Contains("out of data bounds", StringComparison.Ordinal)
         );
 
+    /// <summary>What differs in one case; null where all outputs hold.</summary>
     private ParityException? Difference(string run, OrtModel ort, VerificationCase one, double relativeTolerance)
     {
         Tensor[] actual;
@@ -375,17 +386,17 @@ internal sealed class ModelVerifier : IDisposable
 
         try
         {
-            for (var i = 0; i < one.Expected.Length; i++)
+            for (var index = 0; index < one.Expected.Length; index++)
             {
-                var allowed = Math.Max(relativeTolerance, precisions[i]);
-                var comparison = TensorComparer.Compare(actual[i], one.Expected[i], allowed);
+                var allowed = Math.Max(relativeTolerance, precisions[index]);
+                var comparison = TensorComparer.Compare(actual[index], one.Expected[index], allowed);
                 if (comparison.Difference is not null)
                     return new ParityException(
                         "the exported graph does not compute what the module computes. Output "
-                            + $"'{ort.OutputNames[i]}', {run}: {comparison.Difference}. {Environment}"
+                            + $"'{ort.OutputNames[index]}', {run}: {comparison.Difference}. {Environment}"
                     );
                 if (!one.IsSpecial)
-                    Merge(ort.OutputNames[i], comparison, allowed);
+                    Merge(ort.OutputNames[index], comparison, allowed);
             }
 
             return null;
@@ -436,6 +447,9 @@ internal sealed class ModelVerifier : IDisposable
             );
     }
 
+    /// <summary>
+    /// The first operation that differs, for a message; nothing where none does by itself.
+    /// </summary>
     private string FirstThatDiffers(OnnxGraph graph, string path, IReadOnlyList<Tensor> inputs)
     {
         try
@@ -457,8 +471,11 @@ internal sealed class ModelVerifier : IDisposable
         }
     }
 
-    /// <summary>Whether every operation of a file agrees with the module's when it is given the module's own
-    /// values.</summary>
+    /// <summary>
+    /// Whether every operation of a file agrees with the module's when it is given the module's own values.
+    /// </summary>
+    /// <param name="graph">The graph that was written.</param>
+    /// <param name="path">The file.</param>
     public bool AgreesByOperation(OnnxGraph graph, string path)
     {
         try
@@ -471,6 +488,7 @@ internal sealed class ModelVerifier : IDisposable
         }
     }
 
+    /// <summary>Takes a comparison into the figures of an output.</summary>
     private void Merge(string output, Comparison comparison, double tolerance)
     {
         var known = parity.GetValueOrDefault(output)

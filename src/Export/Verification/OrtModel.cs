@@ -24,8 +24,12 @@ internal sealed class OrtModel : IDisposable
         session = Settings(optimize, oneLayout).Open(path);
 
     /// <summary>Loads a model from memory; ONNX Runtime leaves its graph as it is.</summary>
+    /// <param name="model">The file's bytes.</param>
     public OrtModel(byte[] model) => session = Settings(optimize: false, oneLayout: false).Open(model);
 
+    /// <summary>
+    /// Without an arena: a few runs at different sizes would each leave their largest.
+    /// </summary>
     private static OrtSession Settings(bool optimize, bool oneLayout) =>
         OrtSession.Quiet with
         {
@@ -67,6 +71,7 @@ internal sealed class OrtModel : IDisposable
         session.Dispose();
     }
 
+    /// <summary>A tensor in ONNX Runtime's memory.</summary>
     private static OrtValue ToOrt(Tensor tensor)
     {
         using var scope = NewDisposeScope();
@@ -81,6 +86,7 @@ internal sealed class OrtModel : IDisposable
         return value;
     }
 
+    /// <summary>A result as a tensor of its own.</summary>
     private static Tensor FromOrt(OrtValue value)
     {
         var info = value.GetTensorTypeAndShape();

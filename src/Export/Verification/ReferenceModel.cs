@@ -46,6 +46,7 @@ internal sealed class ReferenceModel(ModelTracer tracer, IReadOnlyList<string> n
         );
     }
 
+    /// <summary>The outputs of the instrumented forward, and the random numbers that it drew.</summary>
     private (Tensor[] Outputs, Tensor[] Drawn) RunInstrumented(IReadOnlyList<Tensor> inputs)
     {
         using var scope = NewDisposeScope();
@@ -64,6 +65,7 @@ internal sealed class ReferenceModel(ModelTracer tracer, IReadOnlyList<string> n
         return (outputs, [.. draws.Select(id => drawn[id])]);
     }
 
+    /// <summary>The outputs of forward itself.</summary>
     private Tensor[] RunItself(IReadOnlyList<Tensor> inputs)
     {
         using var scope = NewDisposeScope();

@@ -48,6 +48,7 @@ internal static class TensorComparer
             : CompareIntegers(actual, expected);
     }
 
+    /// <summary>Compares floating-point numbers, each by its own tolerance.</summary>
     private static Comparison CompareNumbers(Tensor actual, Tensor expected, Tolerance tolerance)
     {
         double[] got = Values(actual),
@@ -55,18 +56,20 @@ internal static class TensorComparer
         double largest = 0,
             relative = 0;
         string? difference = null;
-        for (var i = 0; i < want.Length; i++)
+        for (var index = 0; index < want.Length; index++)
         {
-            var isSpecial = !double.IsFinite(want[i]) || !double.IsFinite(got[i]);
-            var error = isSpecial ? (Same(got[i], want[i]) ? 0 : double.PositiveInfinity) : Math.Abs(got[i] - want[i]);
+            var isSpecial = !double.IsFinite(want[index]) || !double.IsFinite(got[index]);
+            var error = isSpecial
+                ? (Same(got[index], want[index]) ? 0 : double.PositiveInfinity)
+                : Math.Abs(got[index] - want[index]);
             if (error > largest)
                 largest = error;
             if (error == 0)
                 continue;
-            if (Math.Abs(want[i]) > 0.01 * tolerance.Largest)
-                relative = Math.Max(relative, error / Math.Abs(want[i]));
-            if (difference is null && error > tolerance.At(i))
-                difference = Describe(i, expected.shape, got[i], want[i], error, tolerance.At(i));
+            if (Math.Abs(want[index]) > 0.01 * tolerance.Largest)
+                relative = Math.Max(relative, error / Math.Abs(want[index]));
+            if (difference is null && error > tolerance.At(index))
+                difference = Describe(index, expected.shape, got[index], want[index], error, tolerance.At(index));
         }
 
         return new Comparison(
@@ -79,6 +82,7 @@ internal static class TensorComparer
         );
     }
 
+    /// <summary>Compares integers and booleans, which must be equal.</summary>
     private static Comparison CompareIntegers(Tensor actual, Tensor expected)
     {
         using var scope = NewDisposeScope();
@@ -88,18 +92,19 @@ internal static class TensorComparer
         double largest = 0;
         var largestValue = 0.0;
         string? difference = null;
-        for (var i = 0L; i < want.Count; i++)
+        for (var index = 0L; index < want.Count; index++)
         {
-            largestValue = Math.Max(largestValue, Math.Abs((double)want[i]));
-            if (got[i] == want[i])
+            largestValue = Math.Max(largestValue, Math.Abs((double)want[index]));
+            if (got[index] == want[index])
                 continue;
-            largest = Math.Max(largest, Math.Max(1, Math.Abs((double)got[i] - want[i])));
-            difference ??= $"element [{Index(i, expected.shape)}] is {got[i]}, expected {want[i]}";
+            largest = Math.Max(largest, Math.Max(1, Math.Abs((double)got[index] - want[index])));
+            difference ??= $"element [{Index(index, expected.shape)}] is {got[index]}, expected {want[index]}";
         }
 
         return new Comparison(largest, 0, largestValue, RowsOf(expected), null, difference);
     }
 
+    /// <summary>The first element that differs, for a message.</summary>
     private static string Describe(long at, long[] shape, double got, double want, double error, double allowed) =>
         string.Create(
             CultureInfo.InvariantCulture,
@@ -107,19 +112,26 @@ internal static class TensorComparer
                 + $"(difference {Numbers.Short(error)}, allowed {Numbers.Short(allowed)})"
         );
 
+    /// <summary>Size of axis 0; 1 for a tensor without axes.</summary>
     private static long RowsOf(Tensor tensor) => tensor.dim() == 0 ? 1 : tensor.shape[0];
 
+    /// <summary>A comparison that fails before a number is looked at.</summary>
     private static Comparison Wrong(string difference) =>
         new(double.PositiveInfinity, double.PositiveInfinity, 0, 0, null, difference);
 
+    /// <summary>Equality in which NaN equals NaN.</summary>
     private static bool Same(double a, double b) => double.IsNaN(a) ? double.IsNaN(b) : a == b;
 
+    /// <summary>The elements in float64.</summary>
     private static double[] Values(Tensor tensor)
     {
         using var scope = NewDisposeScope();
         return tensor.detach().cpu().to(ScalarType.Float64).contiguous().flatten().data<double>().ToArray();
     }
 
+    /// <summary>
+    /// Rows whose largest element is the same, ties within the tolerance included; null for other shapes.
+    /// </summary>
     private static long? TopOne(double[] got, double[] want, long[] shape, Tolerance tolerance)
     {
         if (shape.Length != 2 || shape[1] < 2)
@@ -130,12 +142,12 @@ internal static class TensorComparer
         {
             int best = 0,
                 bestGot = 0;
-            for (var i = 1; i < width; i++)
+            for (var index = 1; index < width; index++)
             {
-                if (want[(row * width) + i] > want[(row * width) + best])
-                    best = i;
-                if (got[(row * width) + i] > got[(row * width) + bestGot])
-                    bestGot = i;
+                if (want[(row * width) + index] > want[(row * width) + best])
+                    best = index;
+                if (got[(row * width) + index] > got[(row * width) + bestGot])
+                    bestGot = index;
             }
 
             if (
@@ -148,6 +160,7 @@ internal static class TensorComparer
         return equal;
     }
 
+    /// <summary>A place in C order as an index of each axis.</summary>
     private static string Index(long flat, long[] shape)
     {
         var index = new long[shape.Length];

@@ -37,6 +37,7 @@ internal sealed class Tolerance
     private readonly double[]?[] scales;
     private readonly double relative;
 
+    /// <summary>Notes the scales of an output's slices.</summary>
     private Tolerance(long[] shape, double[]?[] scales, double largest, double relative)
     {
         this.shape = shape;
@@ -54,6 +55,7 @@ internal sealed class Tolerance
     /// <summary>The tolerance of an output.</summary>
     /// <param name="expected">What the module computes.</param>
     /// <param name="relative">Share of the scale; 0 for integers and booleans.</param>
+    /// <returns>The tolerance of each element.</returns>
     public static Tolerance Of(Tensor expected, double relative)
     {
         if (!is_floating_point(expected) || expected.numel() == 0)

@@ -19,8 +19,16 @@ public sealed class ImageClassifierService : IDisposable
     private readonly ITimer timer;
     private readonly Lock loading = new();
     private readonly Lock gate = new();
+
+    /// <summary>The model that requests get; null before the first load.</summary>
     private Model? current;
+
+    /// <summary>Whether the service has ended; it then loads nothing any more.</summary>
     private bool isDisposed;
+
+    /// <summary>
+    /// Whether the last look failed for a reason that may pass, so that the same content is tried again.
+    /// </summary>
     private bool isRetryDue;
 
     /// <summary>Loads the model.</summary>
@@ -32,6 +40,12 @@ public sealed class ImageClassifierService : IDisposable
     public ImageClassifierService(string path, SessionSettings? settings = null, TimeProvider? clock = null)
         : this(path, settings, clock, needsModel: true) { }
 
+    /// <summary>Loads the model, or waits for it.</summary>
+    /// <param name="path">A classifier's ONNX file.</param>
+    /// <param name="settings">Threads and execution providers; null for the defaults.</param>
+    /// <param name="clock">Says when to look at the file again; null for the system's.</param>
+    /// <param name="needsModel">Whether a missing or bad model is an error now; else the service begins without
+    /// one.</param>
     internal ImageClassifierService(string path, SessionSettings? settings, TimeProvider? clock, bool needsModel)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
@@ -55,10 +69,10 @@ public sealed class ImageClassifierService : IDisposable
         timer = clock.CreateTimer(_ => RefreshUnlessBusy(), null, CheckInterval, CheckInterval);
     }
 
-    /// <summary>How often the file is looked at.</summary>
+    /// <summary>How often the file is looked at: once a second.</summary>
     public static TimeSpan CheckInterval { get; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How often the model was loaded anew.</summary>
+    /// <summary>How often the model was replaced since the service began.</summary>
     public int Reloads { get; private set; }
 
     /// <summary>Why the last change of the file was not taken; null where it was.</summary>
@@ -70,6 +84,7 @@ public sealed class ImageClassifierService : IDisposable
     /// <summary>Classifies an encoded picture from a stream.</summary>
     /// <param name="encoded">The stream; it stays open.</param>
     /// <param name="name">What to call it in an error.</param>
+    /// <returns>Label, probabilities and logits.</returns>
     /// <exception cref="Pictures.InvalidPictureException">It is no picture, or ends too early.</exception>
     /// <exception cref="ModelUnavailableException">There is no model yet.</exception>
     public Prediction Classify(Stream encoded, string name = "the picture") =>
@@ -77,17 +92,21 @@ public sealed class ImageClassifierService : IDisposable
 
     /// <summary>Classifies a picture file.</summary>
     /// <param name="file">JPEG, PNG, BMP or WebP of any size.</param>
+    /// <returns>Label, probabilities and logits.</returns>
     /// <exception cref="Pictures.InvalidPictureException">The file is no picture, or ends too early.</exception>
     /// <exception cref="ModelUnavailableException">There is no model yet.</exception>
     public Prediction Classify(string file) => Use(classifier => classifier.Classify(file));
 
     /// <summary>Classifies a picture in memory.</summary>
     /// <param name="picture">Of any size.</param>
+    /// <returns>Label, probabilities and logits.</returns>
     /// <exception cref="ModelUnavailableException">There is no model yet.</exception>
     public Prediction Classify(MLImage picture) => Use(classifier => classifier.Classify(picture));
 
     /// <summary>Works with the model of now; it lives at least as long as the work.</summary>
+    /// <typeparam name="T">What the work gives.</typeparam>
     /// <param name="work">What to do; it must not keep the classifier.</param>
+    /// <returns>What <paramref name="work"/> gave.</returns>
     /// <exception cref="ModelUnavailableException">There is no model yet.</exception>
     /// <exception cref="ObjectDisposedException">The service has been disposed.</exception>
     public T Use<T>(Func<ImageClassifier, T> work)
@@ -157,6 +176,7 @@ public sealed class ImageClassifierService : IDisposable
         }
     }
 
+    /// <summary>Loads, checks and takes the file where its content is another one.</summary>
     private bool TakeIfChanged()
     {
         if (!isRetryDue && !file.HasChanged())
@@ -174,6 +194,7 @@ public sealed class ImageClassifierService : IDisposable
         return true;
     }
 
+    /// <summary>Enters the model of now; who calls must leave it.</summary>
     private Model Take()
     {
         lock (gate)
@@ -189,6 +210,8 @@ public sealed class ImageClassifierService : IDisposable
         }
     }
 
+    /// <summary>Puts a model into use; the one before it is freed when its last request is done.</summary>
+    /// <param name="fresh">A model that has passed its check.</param>
     private void Take(ImageClassifier fresh)
     {
         Model? old;
@@ -205,6 +228,11 @@ public sealed class ImageClassifierService : IDisposable
         old?.Lifetime.Retire(); // freed when the last request that has it is done
     }
 
+    /// <summary>
+    /// Loads and tries out a model; one that computes something else here is refused where it must pass.
+    /// </summary>
+    /// <param name="onnx">The file's content.</param>
+    /// <param name="mustPass">Whether a failed self-check refuses the model.</param>
     private ImageClassifier Load(byte[] onnx, bool mustPass)
     {
         var classifier = ImageClassifier.Load(onnx, path, settings);
@@ -222,6 +250,7 @@ public sealed class ImageClassifierService : IDisposable
     }
 
     /// <summary>A self-check as the health check says it.</summary>
+    /// <param name="check">What the self-check found.</param>
     internal static string Describe(SelfCheckResult check) =>
         string.Create(
             CultureInfo.InvariantCulture,
@@ -229,6 +258,11 @@ public sealed class ImageClassifierService : IDisposable
                 + $"{Numbers.Short(check.LargestDifference)}, allowed {Numbers.Short(check.Tolerance)}"
         );
 
+    /// <summary>
+    /// Whether a service may begin without a model after this error: a file that is not there yet, half-copied, or
+    /// wrong.
+    /// </summary>
+    /// <param name="error">What loading threw.</param>
     private static bool IsTheFilesFault(Exception error) =>
         error
             is IOException
@@ -237,20 +271,27 @@ public sealed class ImageClassifierService : IDisposable
                 or OnnxRuntimeException
                 or OutOfMemoryException;
 
-    /// <summary>Whether the same file may be good the next time.</summary>
+    /// <summary>
+    /// Whether the same file may be good the next time: a lock or a lack of memory passes, damage does not.
+    /// </summary>
+    /// <param name="error">What loading threw.</param>
     private static bool IsPassing(Exception error) => error is not InvalidDataException;
 
     /// <summary>A classifier and who uses it.</summary>
     private sealed class Model
     {
+        /// <summary>Takes a classifier over.</summary>
+        /// <param name="classifier">It is disposed when the last request has given it back.</param>
         public Model(ImageClassifier classifier)
         {
             Classifier = classifier;
             Lifetime = new Lifetime(nameof(ImageClassifierService), classifier.Dispose);
         }
 
+        /// <summary>What requests classify with.</summary>
         public ImageClassifier Classifier { get; }
 
+        /// <summary>Who uses it still.</summary>
         public Lifetime Lifetime { get; }
     }
 }

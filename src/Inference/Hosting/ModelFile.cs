@@ -14,19 +14,28 @@ internal sealed class ModelFile(string path, TimeProvider clock)
     /// <summary>Bytes hashed a second on average: a hundredth of what a core hashes.</summary>
     private const double HashedBytesASecond = 20e6;
 
+    /// <summary>The file when it was last looked at.</summary>
     private Stamp seen;
+
+    /// <summary>Hash of what it held then.</summary>
     private byte[] content = [];
+
+    /// <summary>Hash of what was last loaded.</summary>
     private byte[] taken = [];
+
+    /// <summary>When the content was last hashed, whatever the stamp says.</summary>
     private long hashedAt;
 
-    /// <summary>Whether what was read last is what is in use.</summary>
+    /// <summary>Whether what was read last is what is in use, by content.</summary>
     public bool IsTaken => content.AsSpan().SequenceEqual(taken);
 
-    /// <summary>What was read last is in use now.</summary>
+    /// <summary>Notes that what was read last is in use now.</summary>
     public void Take() => taken = content;
 
-    /// <summary>Reads the file's bytes. Stamped and hashed before: what changes while it is read is seen the next
-    /// time.</summary>
+    /// <summary>
+    /// Reads the file's bytes. Stamped and hashed before: what changes while it is read is seen the next time.
+    /// </summary>
+    /// <returns>The model's bytes, data files included.</returns>
     /// <exception cref="FileNotFoundException">It is not there.</exception>
     /// <exception cref="InvalidDataException">Its data file cannot be used.</exception>
     public byte[] Read()
@@ -50,6 +59,7 @@ internal sealed class ModelFile(string path, TimeProvider clock)
         return !isSame;
     }
 
+    /// <summary>SHA-256 of the content, and when it was taken.</summary>
     private byte[] Hash()
     {
         hashedAt = clock.GetTimestamp();
@@ -57,8 +67,11 @@ internal sealed class ModelFile(string path, TimeProvider clock)
         return SHA256.HashData(stream);
     }
 
+    /// <summary>What can be told of a file without reading it.</summary>
     private readonly record struct Stamp(string Target, DateTime Written, long Length)
     {
+        /// <summary>Looks at the file behind all links.</summary>
+        /// <param name="path">The file, links followed.</param>
         public static Stamp Of(string path)
         {
             var info = new FileInfo(path);

@@ -3,7 +3,10 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace TorchBridge.Inference.Hosting;
 
-/// <summary>TorchBridge in ASP.NET and worker services.</summary>
+/// <summary>
+/// TorchBridge in ASP.NET and worker services: one classifier per process, or several by name, each with a health
+/// check.
+/// </summary>
 public static class ServiceCollectionExtensions
 {
     /// <summary>Name of the health check; that of a named classifier is <c>image_classifier_NAME</c>.</summary>
@@ -17,6 +20,7 @@ public static class ServiceCollectionExtensions
     /// <param name="services">The services.</param>
     /// <param name="path">A classifier's ONNX file; it is loaded anew when its content changes.</param>
     /// <param name="settings">Threads and execution providers; null for the defaults.</param>
+    /// <returns>The services, for more calls.</returns>
     /// <exception cref="ArgumentException">There is one already; a second one needs a name.</exception>
     public static IServiceCollection AddImageClassifier(
         this IServiceCollection services,
@@ -44,6 +48,7 @@ public static class ServiceCollectionExtensions
     /// <param name="name">Its key; its health check is <c>image_classifier_NAME</c>.</param>
     /// <param name="path">A classifier's ONNX file; it is loaded anew when its content changes.</param>
     /// <param name="settings">Threads and execution providers; null for the defaults.</param>
+    /// <returns>The services, for more calls.</returns>
     /// <exception cref="ArgumentException">There is one of this name already.</exception>
     public static IServiceCollection AddImageClassifier(
         this IServiceCollection services,
@@ -72,6 +77,10 @@ public static class ServiceCollectionExtensions
         return services;
     }
 
+    /// <summary>Adds a health check, whose failure is unhealthy.</summary>
+    /// <param name="services">The application's.</param>
+    /// <param name="name">Of the health check.</param>
+    /// <param name="service">What gives the classifier's service.</param>
     private static void AddCheck(
         IServiceCollection services,
         string name,

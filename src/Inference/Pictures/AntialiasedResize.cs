@@ -8,10 +8,17 @@ using SkiaSharp;
 
 namespace TorchBridge.Inference.Pictures;
 
-/// <summary>Resizes with a triangle filter.</summary>
+/// <summary>
+/// Resizes with a triangle filter as wide as the step, as Pillow and torchvision do with antialiasing: every source
+/// pixel counts.
+/// </summary>
 internal static class AntialiasedResize
 {
-    /// <summary>Writes planes of red, green and blue.</summary>
+    /// <summary>Writes planes of red, green and blue of the picture's middle, scaled.</summary>
+    /// <param name="source">A decoded picture, four bytes per pixel in BGRA or RGBA order.</param>
+    /// <param name="width">Width of the result in pixels.</param>
+    /// <param name="height">Height of the result in pixels.</param>
+    /// <param name="planes">Receives 3 x height x width bytes.</param>
     public static void Write(SKBitmap source, int width, int height, Span<byte> planes)
     {
         var scale = Math.Min((double)source.Width / width, (double)source.Height / height);
@@ -21,13 +28,14 @@ internal static class AntialiasedResize
         // picture has millions.
         var band = new Band(source, columns, rows.Max(row => row.Weights.Length));
         var line = new float[3 * width];
-        for (var y = 0; y < height; y++)
+        for (var targetRow = 0; targetRow < height; targetRow++)
         {
-            band.Sum(rows[y].First, rows[y].Weights, line);
-            for (var x = 0; x < width; x++)
+            band.Sum(rows[targetRow].First, rows[targetRow].Weights, line);
+            for (var column = 0; column < width; column++)
             {
-                for (var c = 0; c < 3; c++)
-                    planes[(((c * height) + y) * width) + x] = (byte)Math.Clamp(MathF.Round(line[(3 * x) + c]), 0, 255);
+                for (var channel = 0; channel < 3; channel++)
+                    planes[(((channel * height) + targetRow) * width) + column] = (byte)
+                        Math.Clamp(MathF.Round(line[(3 * column) + channel]), 0, 255);
             }
         }
     }
@@ -36,23 +44,31 @@ internal static class AntialiasedResize
     private sealed class Band(SKBitmap source, (int First, float[] Weights)[] columns, int height)
     {
         private readonly float[][] ring = new float[height][];
+
+        /// <summary>The source row that is to be made narrow next.</summary>
         private int next;
 
         /// <summary>The weighted sum of source rows. Rows are asked for from top to bottom.</summary>
+        /// <param name="first">First source row.</param>
+        /// <param name="weights">One weight per source row; they add up to one.</param>
+        /// <param name="line">Receives 3 x width sums, red, green and blue of each pixel.</param>
         public void Sum(int first, float[] weights, float[] line)
         {
             next = Math.Max(next, first);
             for (; next < first + weights.Length; next++)
                 Narrow(next, ring[next % height] ??= new float[line.Length]);
             Array.Clear(line);
-            for (var k = 0; k < weights.Length; k++)
+            for (var tap = 0; tap < weights.Length; tap++)
             {
-                var (weight, row) = (weights[k], ring[(first + k) % height]);
-                for (var i = 0; i < line.Length; i++)
-                    line[i] += weight * row[i];
+                var (weight, row) = (weights[tap], ring[(first + tap) % height]);
+                for (var index = 0; index < line.Length; index++)
+                    line[index] += weight * row[index];
             }
         }
 
+        /// <summary>
+        /// Makes one source row as narrow as the result: the weighted mean of its pixels, in float32.
+        /// </summary>
         private void Narrow(int y, float[] narrow)
         {
             var pixels = source.GetPixels() + (nint)((long)y * source.RowBytes);
@@ -63,35 +79,43 @@ internal static class AntialiasedResize
             }
 
             var (red, blue) = source.ColorType == SKColorType.Bgra8888 ? (2, 0) : (0, 2);
-            for (var x = 0; x < columns.Length; x++)
+            for (var column = 0; column < columns.Length; column++)
             {
-                var (first, weights) = columns[x];
-                float r = 0,
-                    g = 0,
-                    b = 0;
-                for (var k = 0; k < weights.Length; k++)
+                var (first, weights) = columns[column];
+                float redSum = 0,
+                    greenSum = 0,
+                    blueSum = 0;
+                for (var tap = 0; tap < weights.Length; tap++)
                 {
-                    var at = 4 * (first + k);
-                    r += weights[k] * line[at + red];
-                    g += weights[k] * line[at + 1];
-                    b += weights[k] * line[at + blue];
+                    var at = 4 * (first + tap);
+                    redSum += weights[tap] * line[at + red];
+                    greenSum += weights[tap] * line[at + 1];
+                    blueSum += weights[tap] * line[at + blue];
                 }
 
-                narrow[3 * x] = r;
-                narrow[(3 * x) + 1] = g;
-                narrow[(3 * x) + 2] = b;
+                narrow[3 * column] = redSum;
+                narrow[(3 * column) + 1] = greenSum;
+                narrow[(3 * column) + 2] = blueSum;
             }
         }
     }
 
+    /// <summary>
+    /// The source pixels that each pixel of the result is made of, with weights that add up to one.
+    /// </summary>
+    /// <param name="source">Pixels of the source along the axis.</param>
+    /// <param name="target">Pixels of the result along it.</param>
+    /// <param name="scale">Source pixels for one of the result.</param>
+    /// <returns>For each pixel of the result the first source pixel and the weights from there on, which sum to
+    /// 1.</returns>
     private static (int First, float[] Weights)[] Taps(int source, int target, double scale)
     {
         var start = (source - (target * scale)) / 2;
         var reach = Math.Max(1, scale);
         var taps = new (int, float[])[target];
-        for (var i = 0; i < target; i++)
+        for (var index = 0; index < target; index++)
         {
-            var centre = start + ((i + 0.5) * scale);
+            var centre = start + ((index + 0.5) * scale);
             int first = Math.Max(0, (int)Math.Floor(centre - reach)),
                 last = Math.Min(source - 1, (int)Math.Ceiling(centre + reach));
             var weights = Enumerable
@@ -99,7 +123,7 @@ internal static class AntialiasedResize
                 .Select(j => Math.Max(0, 1 - (Math.Abs(j + 0.5 - centre) / reach)))
                 .ToArray();
             var sum = weights.Sum();
-            taps[i] = (first, Array.ConvertAll(weights, weight => (float)(weight / sum)));
+            taps[index] = (first, Array.ConvertAll(weights, weight => (float)(weight / sum)));
         }
 
         return taps;

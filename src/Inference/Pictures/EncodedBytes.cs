@@ -7,6 +7,9 @@ internal static class EncodedBytes
     public const int Largest = 1 << 28;
 
     /// <summary>Reads a stream to its end.</summary>
+    /// <param name="stream">Read from where it stands to its end; it stays open.</param>
+    /// <param name="name">What to call it in an error.</param>
+    /// <returns>The bytes.</returns>
     /// <exception cref="InvalidPictureException">It is longer than <see cref="Largest"/>.</exception>
     public static byte[] Read(Stream stream, string name)
     {

@@ -18,9 +18,13 @@ namespace TorchBridge.Inference.Pictures;
 /// <summary>Reads pictures as planes of red, green and blue.</summary>
 public static class PictureReader
 {
+    /// <summary>
+    /// Where a PNG file states its width and height, and the largest side that its decoder takes.
+    /// </summary>
     private const int PngSizes = 16,
         LargestPngSide = 1_000_000;
 
+    /// <summary>How a PNG begins.</summary>
     private static ReadOnlySpan<byte> PngSignature => [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A];
 
     /// <summary>File name endings that are read.</summary>
@@ -82,6 +86,7 @@ public static class PictureReader
     /// <param name="planes">Receives 3 x height x width bytes.</param>
     /// <param name="reading">What the model says of resizing and orientation; null for stock ML.NET's way.</param>
     /// <exception cref="InvalidPictureException">It is not there, is no picture, or ends too early.</exception>
+    /// <exception cref="ArgumentException"><paramref name="planes"/> has another length.</exception>
     public static void ReadFile(string path, int width, int height, Span<byte> planes, PictureReading? reading = null)
     {
         ArgumentNullException.ThrowIfNull(path);
@@ -111,6 +116,8 @@ public static class PictureReader
     /// <param name="planes">Receives 3 x height x width bytes.</param>
     /// <param name="reading">What the model says of resizing; null for stock ML.NET's way. Who made the picture has
     /// turned it, or not.</param>
+    /// <exception cref="InvalidPictureException">Its pixels are in another format.</exception>
+    /// <exception cref="ArgumentException"><paramref name="planes"/> has another length.</exception>
     public static void Read(MLImage picture, int width, int height, Span<byte> planes, PictureReading? reading = null)
     {
         ArgumentNullException.ThrowIfNull(picture);
@@ -136,6 +143,9 @@ public static class PictureReader
         Write(bitmap, width, height, planes, reading);
     }
 
+    /// <summary>Why a picture cannot be decoded at all: too large for a PNG decoder, or no picture.</summary>
+    /// <param name="encoded">The file's bytes.</param>
+    /// <param name="name">What to call it.</param>
     private static InvalidPictureException NotRead(ReadOnlySpan<byte> encoded, string name)
     {
         // Its decoder refuses sides of more than a million pixels, with the same silence as what is no picture.
@@ -157,6 +167,12 @@ public static class PictureReader
         );
     }
 
+    /// <summary>Writes a decoded picture as planes, resized in the way that the model says.</summary>
+    /// <param name="picture">Decoded and upright.</param>
+    /// <param name="width">Of the result.</param>
+    /// <param name="height">Of the result.</param>
+    /// <param name="planes">Receives 3 x height x width bytes.</param>
+    /// <param name="reading">How it is resized; null as stock ML.NET does.</param>
     private static void Write(SKBitmap picture, int width, int height, Span<byte> planes, PictureReading? reading)
     {
         if (reading is { Antialias: true } && (picture.Width != width || picture.Height != height))
@@ -169,6 +185,11 @@ public static class PictureReader
         Extract(resized, planes);
     }
 
+    /// <summary>Refuses sizes below 1 and a target of another length.</summary>
+    /// <param name="width">Of the result.</param>
+    /// <param name="height">Of the result.</param>
+    /// <param name="planes">What receives it.</param>
+    /// <exception cref="ArgumentException">It has another length.</exception>
     private static void CheckSize(int width, int height, Span<byte> planes)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
@@ -177,8 +198,11 @@ public static class PictureReader
             throw new ArgumentException($"{planes.Length} bytes for 3 x {height} x {width} pixels", nameof(planes));
     }
 
-    /// <summary>Bytes of all buffers together that stand in memory at once while a picture is decoded, turned and
-    /// resized.</summary>
+    /// <summary>
+    /// Bytes of all buffers together that stand in memory at once while a picture is decoded, turned and resized.
+    /// </summary>
+    /// <param name="info">The picture's size and format.</param>
+    /// <param name="turns">Whether it is turned, which needs a copy.</param>
     private static long BytesToRead(SKImageInfo info, bool turns)
     {
         const int four = 4;
@@ -188,6 +212,12 @@ public static class PictureReader
         return (long)(Math.Max(Math.Max(decoding, turning), resizing) * info.Width * info.Height);
     }
 
+    /// <summary>Decodes, turns where it is asked to, and refuses what ends too early or is damaged.</summary>
+    /// <param name="codec">The opened picture.</param>
+    /// <param name="info">Size and format that are decoded to.</param>
+    /// <param name="length">Bytes of the file, for an error.</param>
+    /// <param name="name">What to call it.</param>
+    /// <param name="turns">Whether it is turned afterwards.</param>
     private static SKBitmap Decode(SKCodec codec, SKImageInfo info, int length, string name, bool turns)
     {
         if (info.AlphaType == SKAlphaType.Unpremul)
@@ -210,6 +240,9 @@ public static class PictureReader
     /// sharp edges. The fraction must give whole pixels: else the last row or column stands for less than the others,
     /// and the picture would be shifted.
     /// </summary>
+    /// <param name="codec">The opened picture.</param>
+    /// <param name="info">Its own size.</param>
+    /// <param name="side">The shorter side that is needed.</param>
     private static SKImageInfo Reduced(SKCodec codec, SKImageInfo info, int side)
     {
         const int parts = 8;
@@ -229,6 +262,8 @@ public static class PictureReader
         return info;
     }
 
+    /// <summary>The picture with four bytes per pixel; grey and 16-bit ones are converted.</summary>
+    /// <param name="bitmap">Of any format; it is disposed where it is converted.</param>
     private static SKBitmap InFourBytes(SKBitmap bitmap)
     {
         if (bitmap.ColorType is SKColorType.Bgra8888 or SKColorType.Rgba8888)
@@ -237,6 +272,12 @@ public static class PictureReader
             return bitmap.Copy(SKColorType.Bgra8888);
     }
 
+    /// <summary>
+    /// Resizes as stock ML.NET's ResizeImages with IsoCrop: the smaller overhang fits, the rest is cut on both sides.
+    /// </summary>
+    /// <param name="source">Decoded.</param>
+    /// <param name="width">Of the result.</param>
+    /// <param name="height">Of the result.</param>
     private static SKBitmap Resize(SKBitmap source, int width, int height)
     {
         if (source.Width == width && source.Height == height)
@@ -267,16 +308,19 @@ public static class PictureReader
         return target;
     }
 
+    /// <summary>Takes a bitmap apart into planes of red, green and blue.</summary>
+    /// <param name="bitmap">Four bytes a pixel.</param>
+    /// <param name="planes">Receives 3 x height x width bytes.</param>
     private static void Extract(SKBitmap bitmap, Span<byte> planes)
     {
         var pixels = bitmap.GetPixelSpan();
         var (red, blue) = bitmap.ColorType == SKColorType.Bgra8888 ? (2, 0) : (0, 2);
         var count = bitmap.Width * bitmap.Height;
-        for (var i = 0; i < count; i++)
+        for (var index = 0; index < count; index++)
         {
-            planes[i] = pixels[(4 * i) + red];
-            planes[count + i] = pixels[(4 * i) + 1];
-            planes[(2 * count) + i] = pixels[(4 * i) + blue];
+            planes[index] = pixels[(4 * index) + red];
+            planes[count + index] = pixels[(4 * index) + 1];
+            planes[(2 * count) + index] = pixels[(4 * index) + blue];
         }
     }
 }

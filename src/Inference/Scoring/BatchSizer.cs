@@ -31,7 +31,9 @@ internal sealed class BatchSizer
         found = asked is { } rows && rowBytes > 0 ? (int)Math.Clamp(MostBytes / rowBytes, 1, rows) : asked ?? 0;
     }
 
-    /// <summary>Rows of the next batch.</summary>
+    /// <summary>
+    /// Rows of the next batch: what was asked for, what was found, or the next size to try.
+    /// </summary>
     public int Next
     {
         get
@@ -42,6 +44,10 @@ internal sealed class BatchSizer
     }
 
     /// <summary>Runs a batch, and learns from it where it is full.</summary>
+    /// <typeparam name="T">What the run gives.</typeparam>
+    /// <param name="rows">Rows of the batch; a last, smaller one says nothing of speed.</param>
+    /// <param name="run">Scores it.</param>
+    /// <returns>What <paramref name="run"/> gave.</returns>
     public T Timed<T>(int rows, Func<T> run)
     {
         var started = Stopwatch.GetTimestamp();

@@ -11,6 +11,8 @@ internal sealed class BoundRuns : IDisposable
     private float[]? logits;
 
     /// <summary>Forgets what was bound to other arrays than these.</summary>
+    /// <param name="pixelArray">Where pictures are read from now.</param>
+    /// <param name="logitArray">Where logits are written to now.</param>
     public void Renew(float[] pixelArray, float[] logitArray)
     {
         if (pixels == pixelArray && logits == logitArray)
@@ -21,6 +23,12 @@ internal sealed class BoundRuns : IDisposable
     }
 
     /// <summary>Runs a part, from several threads at once.</summary>
+    /// <param name="classifier">Runs the part.</param>
+    /// <param name="start">First row of the part.</param>
+    /// <param name="rows">Rows of the part.</param>
+    /// <param name="stride">Numbers of a picture.</param>
+    /// <param name="probabilities">Where probabilities are written to; it changes together with the logits'
+    /// array.</param>
     public void Run(ImageClassifier classifier, int start, int rows, int stride, float[] probabilities)
     {
         var classes = classifier.ClassNames.Count;

@@ -10,6 +10,8 @@ namespace TorchBridge.Inference.Scoring;
 internal static class ClassKeys
 {
     /// <summary>Checks columns of keys whose names are the model's classes.</summary>
+    /// <param name="input">Columns of the data.</param>
+    /// <param name="classNames">The model's classes, in the order of its scores.</param>
     /// <exception cref="ArgumentException">One numbers them otherwise.</exception>
     public static void Check(DataViewSchema input, IReadOnlyList<string> classNames)
     {
@@ -29,6 +31,9 @@ internal static class ClassKeys
         }
     }
 
+    /// <summary>
+    /// The names of a column's keys, in their order; none where it has no such annotation.
+    /// </summary>
     private static string[] Names(DataViewSchema.Column column)
     {
         if (
@@ -41,6 +46,7 @@ internal static class ClassKeys
         return [.. values.DenseValues().Select(value => value.ToString())];
     }
 
+    /// <summary>The first ten names, for an error.</summary>
     private static string Text(IReadOnlyList<string> names) =>
         names.Count <= 10 ? string.Join(", ", names) : $"{string.Join(", ", names.Take(10))}, …";
 }

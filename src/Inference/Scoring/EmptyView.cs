@@ -4,6 +4,7 @@ using Microsoft.ML.Data;
 namespace TorchBridge.Inference.Scoring;
 
 /// <summary>Columns without rows: stages of ML.NET are fitted to it for their schema alone.</summary>
+/// <param name="schema">Its columns.</param>
 internal sealed class EmptyView(DataViewSchema schema) : IDataView
 {
     public DataViewSchema Schema => schema;

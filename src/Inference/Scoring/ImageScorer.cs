@@ -6,8 +6,14 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>Classifies pictures, in batches. Single rows go through a session whose threads share a picture; batches
-/// through one whose threads have a part each.</summary>
+/// <summary>
+/// Classifies pictures, in batches. Single rows go through a session whose threads share a picture; batches through
+/// one whose threads have a part each.
+/// </summary>
+/// <param name="classifier">Runs single pictures and small batches; disposed with this.</param>
+/// <param name="openOneThreaded">Opens a classifier of one thread, for parts of batches, when the first large one
+/// comes.</param>
+/// <param name="options">Columns, batch size, and what happens to unreadable pictures.</param>
 internal sealed class ImageScorer(
     ImageClassifier classifier,
     Func<ImageClassifier> openOneThreaded,
@@ -20,16 +26,21 @@ internal sealed class ImageScorer(
     private bool isDisposed;
     private long invalid;
 
+    /// <summary>The column of pictures.</summary>
     public override IReadOnlyList<string> InputColumns { get; } = [options.ImageColumn];
 
+    /// <summary>How many pictures at once, with the size of a picture in mind.</summary>
     public override BatchSizer Sizer { get; } = new(options.BatchSize, (long)sizeof(float) * classifier.Card.Stride);
 
+    /// <summary>Whether rows with unreadable pictures are left out.</summary>
     public override bool SkipsRows => options.OnInvalidImage == OnInvalidImage.Skip;
 
     /// <summary>Pictures that could not be read so far.</summary>
     public long InvalidImages => Interlocked.Read(ref invalid);
 
     /// <summary>The columns that are made of an input.</summary>
+    /// <param name="input">Columns of the data.</param>
+    /// <returns>Scores, label, and what the options ask for beside these, in this order.</returns>
     /// <exception cref="ArgumentException">A column is missing, or has a type that cannot be scored.</exception>
     public IReadOnlyList<ScoredColumn> OutputsFor(DataViewSchema input)
     {
@@ -65,6 +76,7 @@ internal sealed class ImageScorer(
         return columns;
     }
 
+    /// <summary>Starts reading pictures from a cursor or a row.</summary>
     public override BatchBuilder Open(
         DataViewRow row,
         IReadOnlyList<ScoredColumn> columns,
@@ -83,6 +95,7 @@ internal sealed class ImageScorer(
         classifier.Dispose();
     }
 
+    /// <summary>The classifier of one thread, opened when it is needed.</summary>
     private ImageClassifier OneThreaded()
     {
         lock (gate)
@@ -92,6 +105,9 @@ internal sealed class ImageScorer(
         }
     }
 
+    /// <summary>
+    /// Runs a batch whole or in parts, over arrays that stay bound from batch to batch.
+    /// </summary>
     private void Run(BoundRuns bound, float[] pixels, int stride, int count, float[] logits, float[] probabilities)
     {
         bound.Renew(pixels, logits);
@@ -103,6 +119,7 @@ internal sealed class ImageScorer(
         );
     }
 
+    /// <summary>The column of labels: text, or keys with the class names as values.</summary>
     private ScoredColumn Label()
     {
         if (options.Label == LabelKind.Text)
@@ -120,14 +137,18 @@ internal sealed class ImageScorer(
         );
     }
 
+    /// <summary>The class names as ML.NET's annotations take them.</summary>
     private void Names(ref VBuffer<ReadOnlyMemory<char>> target)
     {
         var editor = VBufferEditor.Create(ref target, classifier.ClassNames.Count);
-        for (var i = 0; i < classifier.ClassNames.Count; i++)
-            editor.Values[i] = classifier.ClassNames[i].AsMemory();
+        for (var index = 0; index < classifier.ClassNames.Count; index++)
+            editor.Values[index] = classifier.ClassNames[index].AsMemory();
         target = editor.Commit();
     }
 
+    /// <summary>
+    /// Collects pictures as pixels in one array, which grows to a batch and is used again.
+    /// </summary>
     private sealed class Builder : BatchBuilder
     {
         private readonly ImageScorer scorer;
@@ -331,6 +352,7 @@ internal sealed class ImageScorer(
         private int? Best(int row) =>
             ImageClassifier.BestClass(logits.AsSpan(row * ClassNames.Count, ClassNames.Count));
 
+        /// <summary>The most probable classes of a row, the most probable first.</summary>
         private IEnumerable<int> Top(int row) =>
             Enumerable
                 .Range(0, ClassNames.Count)

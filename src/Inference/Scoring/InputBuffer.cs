@@ -4,7 +4,9 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>Rows of one input column, one after another.</summary>
+/// <summary>
+/// Rows of one input column, one after another in one array, as a tensor wants them.
+/// </summary>
 internal abstract class InputBuffer
 {
     /// <summary>Whether the row just read is as long as those kept.</summary>
@@ -21,9 +23,17 @@ internal abstract class InputBuffer
     public abstract void Clear();
 
     /// <summary>Some of the kept rows as a tensor.</summary>
+    /// <param name="start">First row.</param>
+    /// <param name="rows">Number of rows.</param>
+    /// <returns>A tensor over the buffer's own memory; the caller disposes it before more rows are read.</returns>
     public abstract OrtValue ToOrt(int start, int rows);
 
-    /// <summary>A buffer of the type that a column has; null where rows of this type cannot be put together.</summary>
+    /// <summary>
+    /// A buffer of the type that a column has; null where rows of this type cannot be put together.
+    /// </summary>
+    /// <param name="row">Where the column is read.</param>
+    /// <param name="column">The column.</param>
+    /// <param name="dimensions">Sizes of the model's input; the batch first, free ones 0 or below.</param>
     public static InputBuffer? For(DataViewRow row, DataViewSchema.Column column, int[] dimensions)
     {
         var vector = column.Type as VectorDataViewType;
@@ -58,6 +68,7 @@ internal abstract class InputBuffer
             where T : unmanaged => new NumberBuffer<T>(row, column, dimensions, vector is not null);
     }
 
+    /// <summary>Numbers and booleans: the tensor lies over the array itself.</summary>
     private sealed class NumberBuffer<T>(DataViewRow row, DataViewSchema.Column column, int[] dimensions, bool isVector)
         : InputBuffer<T>(row, column, dimensions, isVector)
         where T : unmanaged
@@ -66,20 +77,23 @@ internal abstract class InputBuffer
             OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, values, shape);
     }
 
+    /// <summary>
+    /// Text: ONNX Runtime keeps strings in a form of its own, so they are copied.
+    /// </summary>
     private sealed class TextBuffer(DataViewRow row, DataViewSchema.Column column, int[] dimensions, bool isVector)
         : InputBuffer<ReadOnlyMemory<char>>(row, column, dimensions, isVector)
     {
         protected override OrtValue ToOrt(Memory<ReadOnlyMemory<char>> values, long[] shape)
         {
             var tensor = OrtValue.CreateTensorWithEmptyStrings(OrtAllocator.DefaultInstance, shape);
-            for (var i = 0; i < values.Length; i++)
-                tensor.StringTensorSetElementAt(values.Span[i].Span, i);
+            for (var index = 0; index < values.Length; index++)
+                tensor.StringTensorSetElementAt(values.Span[index].Span, index);
             return tensor;
         }
     }
 }
 
-/// <summary>Rows of one input column.</summary>
+/// <summary>Rows of one input column, of one element type.</summary>
 internal abstract class InputBuffer<T> : InputBuffer
 {
     private readonly string name;
@@ -91,6 +105,7 @@ internal abstract class InputBuffer<T> : InputBuffer
     private int length;
     private int keptLength;
 
+    /// <summary>Prepares to read a column of single values or of vectors.</summary>
     protected InputBuffer(DataViewRow row, DataViewSchema.Column column, int[] dimensions, bool isVector)
     {
         name = column.Name;
@@ -144,8 +159,12 @@ internal abstract class InputBuffer<T> : InputBuffer
     public override OrtValue ToOrt(int start, int rows) =>
         ToOrt(kept.AsMemory(start * keptLength, rows * keptLength), Shape(rows, keptLength));
 
+    /// <summary>Makes a tensor of some elements.</summary>
     protected abstract OrtValue ToOrt(Memory<T> values, long[] shape);
 
+    /// <summary>
+    /// The tensor's sizes; one free axis beside the batch takes what the row's length leaves.
+    /// </summary>
     private long[] Shape(int rows, int rowLength)
     {
         var known = dimensions.Skip(1).Where(size => size > 0).Aggregate(1L, (product, size) => product * size);

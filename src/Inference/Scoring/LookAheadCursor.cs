@@ -27,6 +27,14 @@ internal sealed class LookAheadCursor : DataViewRowCursor
     private bool inputWaits;
     private bool isOver;
 
+    /// <summary>
+    /// Opens builder and passing columns on the input's cursor, which it takes over.
+    /// </summary>
+    /// <param name="input">The input's cursor; disposed with this.</param>
+    /// <param name="passing">Columns that pass through and are asked for.</param>
+    /// <param name="scorer">Scores.</param>
+    /// <param name="columns">All columns.</param>
+    /// <param name="needed">Indices of the columns that are asked for.</param>
     public LookAheadCursor(
         DataViewRowCursor input,
         IEnumerable<DataViewSchema.Column> passing,
@@ -108,6 +116,7 @@ internal sealed class LookAheadCursor : DataViewRowCursor
         base.Dispose(disposing);
     }
 
+    /// <summary>The row of the batch that the cursor stands on.</summary>
     private int Current() =>
         position >= 0
             ? row
@@ -145,6 +154,10 @@ internal sealed class LookAheadCursor : DataViewRowCursor
         }
     }
 
+    /// <summary>
+    /// Reads rows until a batch is full, or what passes through has become many bytes, or a row must begin the next
+    /// batch.
+    /// </summary>
     private void Collect(int most)
     {
         long bytes = 0;

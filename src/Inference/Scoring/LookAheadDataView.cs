@@ -3,8 +3,12 @@ using Microsoft.ML.Data;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>An input with scored columns. Lazy: a cursor that is asked for no scored column is the input's
-/// own.</summary>
+/// <summary>
+/// An input with scored columns. Lazy: a cursor that is asked for no scored column is the input's own.
+/// </summary>
+/// <param name="input">The data.</param>
+/// <param name="scorer">Scores.</param>
+/// <param name="columns">All columns.</param>
 internal sealed class LookAheadDataView(IDataView input, BatchScorer scorer, ScoredSchema columns) : IDataView
 {
     public DataViewSchema Schema => columns.Schema;

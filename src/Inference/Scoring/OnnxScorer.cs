@@ -22,6 +22,9 @@ internal sealed class OnnxScorer(
     int? batchSize
 ) : BatchScorer
 {
+    /// <summary>
+    /// Rows of the data that are run together and alone before a batch is trusted.
+    /// </summary>
     private const int ProvenRows = 3;
     private readonly Lock gate = new();
     private ModelSession? oneThreaded;
@@ -44,6 +47,7 @@ internal sealed class OnnxScorer(
     ) => new Builder(this, row, columns, active);
 
     /// <summary>From now on, rows are scored one at a time.</summary>
+    /// <param name="reason">Why, for <see cref="RowByRow"/> and the trace; the first one stays.</param>
     public void ScoreRowByRow(string reason)
     {
         if (rowByRow is not null)
@@ -65,6 +69,7 @@ internal sealed class OnnxScorer(
         session.Dispose();
     }
 
+    /// <summary>The session of one thread, opened when it is needed.</summary>
     private ModelSession OneThreaded()
     {
         lock (gate)
@@ -74,6 +79,10 @@ internal sealed class OnnxScorer(
         }
     }
 
+    /// <summary>
+    /// Scores rows together, or alone where they must be; where a batch fails, each row alone tells whose fault it
+    /// is.
+    /// </summary>
     private ScoredBatch Run(IReadOnlyList<InputBuffer> buffers, int rows, string[] outputs)
     {
         if (rows == 1 || rowByRow is not null)
@@ -90,7 +99,7 @@ internal sealed class OnnxScorer(
             // One row's fault, or the batch's: each row alone tells.
             var alone = Alone(buffers, rows, outputs);
             if (alone.Error is null)
-                ScoreRowByRow("a size inside of it is fixed: it takes a row alone, and not several");
+                ScoreRowByRow("a size inside it is fixed: it takes one row at a time");
             return alone;
         }
 
@@ -106,6 +115,9 @@ internal sealed class OnnxScorer(
         isProven = true;
     }
 
+    /// <summary>
+    /// Scores rows in one run or in parts, and puts the parts' outputs one after another.
+    /// </summary>
     private ScoredBatch Together(IReadOnlyList<InputBuffer> buffers, int rows, string[] outputs)
     {
         var results = new List<(int Start, OutputRows?[] Outputs)>();
@@ -122,11 +134,11 @@ internal sealed class OnnxScorer(
             (start, count) => Keep(start, Run(OneThreaded(), buffers, start, count, outputs))
         );
         var inOrder = results.OrderBy(part => part.Start).Select(part => part.Outputs).ToArray();
-        for (var i = 0; i < outputs.Length; i++)
+        for (var position = 0; position < outputs.Length; position++)
         {
-            if (inOrder.All(part => part[i] is not null))
+            if (inOrder.All(part => part[position] is not null))
                 continue;
-            ScoreRowByRow($"axis 0 of its output '{outputs[i]}' is not the batch");
+            ScoreRowByRow($"axis 0 of its output '{outputs[position]}' is not the batch");
             return Alone(buffers, rows, outputs);
         }
 
@@ -144,6 +156,7 @@ internal sealed class OnnxScorer(
         );
     }
 
+    /// <summary>Scores rows one at a time, up to the first that fails.</summary>
     private RowBatch Alone(IReadOnlyList<InputBuffer> buffers, int rows, string[] outputs)
     {
         var scored = new List<OutputRows[]>(rows);
@@ -159,6 +172,9 @@ internal sealed class OnnxScorer(
         }
     }
 
+    /// <summary>
+    /// One run of the model over some rows; an entry is null where axis 0 of that output is not the batch.
+    /// </summary>
     private OutputRows?[] Run(
         ModelSession running,
         IReadOnlyList<InputBuffer> buffers,
@@ -183,6 +199,7 @@ internal sealed class OnnxScorer(
         }
     }
 
+    /// <summary>Collects rows into one buffer per input.</summary>
     private sealed class Builder : BatchBuilder
     {
         private readonly OnnxScorer scorer;
@@ -250,6 +267,7 @@ internal sealed class OnnxScorer(
         public override void Dispose() => Clear();
     }
 
+    /// <summary>Sizes of an input; free ones are below 1.</summary>
     private int[] DimensionsOf(string input) => session.Inputs[input].Dimensions;
 
     /// <summary>Rows that were scored together.</summary>

@@ -5,20 +5,30 @@ using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>One output of some rows.</summary>
+/// <summary>One output of some rows, copied out of native memory.</summary>
 internal abstract class OutputRows
 {
     /// <summary>Reads a row's value.</summary>
+    /// <typeparam name="TValue">What the reader wants.</typeparam>
+    /// <param name="row">The row.</param>
+    /// <param name="value">Receives the value.</param>
     /// <exception cref="InvalidOperationException">The column has another type.</exception>
     public abstract void Read<TValue>(int row, ref TValue value);
 
     /// <summary>These rows and then others, of the same output.</summary>
+    /// <param name="others">The same output of the parts that follow, in their order.</param>
     public abstract OutputRows With(IEnumerable<OutputRows> others);
 
     /// <summary>Whether a row is what another run gave for it, but for roundings.</summary>
+    /// <param name="row">The row here.</param>
+    /// <param name="other">Another run's output.</param>
+    /// <param name="otherRow">The row there.</param>
     public abstract bool Agrees(int row, OutputRows other, int otherRow);
 
     /// <summary>Copies an output. Null where its axis 0 is not the batch; a single row may have any shape.</summary>
+    /// <param name="value">What the model gave.</param>
+    /// <param name="rows">Rows that it was given.</param>
+    /// <param name="name">Of the output, for an error.</param>
     /// <exception cref="NotSupportedException">ML.NET has no such type.</exception>
     public static OutputRows? Of(OrtValue value, int rows, string name)
     {
@@ -49,6 +59,7 @@ internal abstract class OutputRows
         };
     }
 
+    /// <summary>Copies the elements of a tensor of numbers.</summary>
     private static OutputRows<T> Copy<T>(OrtValue value, int width)
         where T : unmanaged => new(value.GetTensorDataAsSpan<T>().ToArray(), width);
 }
@@ -76,12 +87,12 @@ internal sealed class OutputRows<T>(T[] values, int width) : OutputRows
             return Close(ours, theirs, value => Unsafe.As<T, float>(ref value));
         if (typeof(T) == typeof(double))
             return Close(ours, theirs, value => Unsafe.As<T, double>(ref value));
-        for (var i = 0; i < ownWidth; i++)
+        for (var index = 0; index < ownWidth; index++)
         {
             if (
                 typeof(T) == typeof(ReadOnlyMemory<char>)
-                    ? ours[i]!.ToString() != theirs[i]!.ToString()
-                    : !EqualityComparer<T>.Default.Equals(ours[i], theirs[i])
+                    ? ours[index]!.ToString() != theirs[index]!.ToString()
+                    : !EqualityComparer<T>.Default.Equals(ours[index], theirs[index])
             )
                 return false;
         }
@@ -107,6 +118,10 @@ internal sealed class OutputRows<T>(T[] values, int width) : OutputRows
         }
     }
 
+    /// <summary>
+    /// Whether two rows of numbers are the same but for roundings, by the largest value of the expected one. NaN
+    /// agrees with NaN only.
+    /// </summary>
     private static bool Close(ReadOnlySpan<T> ours, ReadOnlySpan<T> theirs, Func<T, double> number)
     {
         double largest = 0;
@@ -117,9 +132,14 @@ internal sealed class OutputRows<T>(T[] values, int width) : OutputRows
                 largest = Math.Max(largest, magnitude);
         }
 
-        for (var i = 0; i < ours.Length; i++)
+        for (var index = 0; index < ours.Length; index++)
         {
-            if (!(Onnx.Compare.ArrayComparison.Difference(number(ours[i]), number(theirs[i])) <= Rounding * largest))
+            if (
+                !(
+                    Onnx.Compare.ArrayComparison.Difference(number(ours[index]), number(theirs[index]))
+                    <= Rounding * largest
+                )
+            )
                 return false;
         }
 

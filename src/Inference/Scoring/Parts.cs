@@ -9,12 +9,14 @@ namespace TorchBridge.Inference.Scoring;
 /// </summary>
 internal static class Parts
 {
+    /// <summary>Rows of each thread below which a batch is run whole.</summary>
     private const int WorthSharing = 8;
 
-    /// <summary>Runs a batch in parts, or whole. Where parts fail, the error of the first of them is thrown, as it
-    /// is.</summary>
-    /// <param name="rows">Rows of the batch.</param>
-    /// <param name="parts">Threads.</param>
+    /// <summary>
+    /// Runs a batch in parts, or whole. Where parts fail, the error of the first of them is thrown, as it is.
+    /// </summary>
+    /// <param name="rows">Rows of the batch, 1 and up.</param>
+    /// <param name="parts">Threads that may share it, the caller's among them.</param>
     /// <param name="whole">Runs it whole.</param>
     /// <param name="part">Runs a part: first row, number of rows.</param>
     public static void Run(int rows, int parts, Action whole, Action<int, int> part)
@@ -27,11 +29,11 @@ internal static class Parts
 
         // The caller's thread has the first part; Parallel.For would allocate more for a batch than all else.
         var others = new Task[parts - 1];
-        for (var i = 1; i < parts; i++)
+        for (var index = 1; index < parts; index++)
         {
-            int start = (int)((long)rows * i / parts),
-                end = (int)((long)rows * (i + 1) / parts);
-            others[i - 1] = Task.Run(() => part(start, end - start));
+            int start = (int)((long)rows * index / parts),
+                end = (int)((long)rows * (index + 1) / parts);
+            others[index - 1] = Task.Run(() => part(start, end - start));
         }
 
         Exception? error = null;
@@ -46,11 +48,17 @@ internal static class Parts
 
         // All are waited for, whoever failed: they write into the caller's arrays.
         foreach (var other in others)
-            error ??= ErrorOf(other);
+        {
+            // Not behind ??=, which would not wait where an error is known already.
+            var failed = ErrorOf(other);
+            error ??= failed;
+        }
+
         if (error is not null)
             ExceptionDispatchInfo.Throw(error);
     }
 
+    /// <summary>Waits for a task, and gives its error instead of throwing it.</summary>
     private static Exception? ErrorOf(Task task)
     {
         try

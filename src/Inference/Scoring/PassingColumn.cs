@@ -34,6 +34,10 @@ internal abstract class PassingColumn
     public abstract long Bytes { get; }
 
     /// <summary>A column of the type that it has.</summary>
+    /// <param name="row">Where it is read.</param>
+    /// <param name="column">The column.</param>
+    /// <returns>One that keeps values by the rules of their type: vectors are copied, sequences read to their end,
+    /// pictures handed on.</returns>
     public static PassingColumn Of(DataViewRow row, DataViewSchema.Column column)
     {
         var type = column.Type.RawType;
@@ -56,6 +60,8 @@ internal abstract class PassingColumn
     public abstract void Read(int slot);
 
     /// <summary>A getter of the row that <paramref name="slot"/> says.</summary>
+    /// <typeparam name="TValue">What the reader wants; it must be the column's own type.</typeparam>
+    /// <param name="slot">Says the row's place in the batch.</param>
     /// <exception cref="InvalidOperationException">The column has another type.</exception>
     public abstract ValueGetter<TValue> Getter<TValue>(Func<int> slot);
 
@@ -70,6 +76,7 @@ internal abstract class PassingColumn
     private static SequenceColumn<T> MakeSequence<T>(DataViewRow row, DataViewSchema.Column column) =>
         new(row.GetGetter<IEnumerable<T>>(column));
 
+    /// <summary>Values that may be copied as they are: numbers, text, ids.</summary>
     private class Column<T>(ValueGetter<T> source) : PassingColumn
     {
         private T[] values = [];
@@ -119,6 +126,7 @@ internal abstract class PassingColumn
         protected virtual void Give(int slot, ref T kept, ref T value) => value = kept;
     }
 
+    /// <summary>Vectors: their buffers are copied, so that the reader may change its own.</summary>
     private sealed class VectorColumn<T>(ValueGetter<VBuffer<T>> source) : Column<VBuffer<T>>(source)
     {
         private long bytes;
@@ -131,11 +139,15 @@ internal abstract class PassingColumn
         protected override void Give(int slot, ref VBuffer<T> kept, ref VBuffer<T> value) => kept.CopyTo(ref value);
     }
 
+    /// <summary>Sequences: read to their end while their row is there.</summary>
     private sealed class SequenceColumn<T>(ValueGetter<IEnumerable<T>> source) : Column<IEnumerable<T>>(source)
     {
         protected override void Keep(int slot, ref IEnumerable<T> value) => value = value is null ? null! : [.. value];
     }
 
+    /// <summary>
+    /// Objects that somebody disposes, pictures above all: handed to the reader, and back to the source.
+    /// </summary>
     private sealed class OwnedColumn<T>(ValueGetter<T> source) : Column<T>(source)
         where T : class, IDisposable
     {

@@ -3,7 +3,12 @@ using Microsoft.ML.Data;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>The input's cursor under the larger schema.</summary>
+/// <summary>
+/// The input's cursor under the larger schema: for readers that ask for no scored column.
+/// </summary>
+/// <param name="inner">The input's cursor; disposed with this.</param>
+/// <param name="columns">All columns.</param>
+/// <param name="needed">Indices of the columns that are asked for.</param>
 internal sealed class PassingCursor(DataViewRowCursor inner, ScoredSchema columns, HashSet<int> needed)
     : DataViewRowCursor
 {

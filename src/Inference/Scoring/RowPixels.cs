@@ -4,7 +4,9 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>Reads one row's picture as pixels.</summary>
+/// <summary>
+/// Reads one row's picture as pixels, whatever the column holds: a path, a picture, encoded bytes, or pixels.
+/// </summary>
 internal sealed class RowPixels
 {
     private readonly Action<byte[]>? readBytes;
@@ -13,6 +15,11 @@ internal sealed class RowPixels
     private byte[] planes = [];
     private VBuffer<float> vector;
 
+    /// <summary>Prepares to read a column.</summary>
+    /// <param name="row">Where it is read.</param>
+    /// <param name="column">The column.</param>
+    /// <param name="card">Says how large pictures are, and how they are read.</param>
+    /// <exception cref="ArgumentException">The column holds nothing that can be classified.</exception>
     public RowPixels(DataViewRow row, DataViewSchema.Column column, ModelCard card)
     {
         stride = card.Stride;
@@ -65,6 +72,7 @@ internal sealed class RowPixels
     }
 
     /// <summary>Reads the row's picture: planes of red, green and blue, 0 to 255.</summary>
+    /// <param name="target">Receives 3 x height x width numbers.</param>
     /// <exception cref="InvalidPictureException">It cannot be read.</exception>
     public void Read(Span<float> target)
     {
@@ -82,7 +90,7 @@ internal sealed class RowPixels
         if (planes.Length == 0)
             planes = new byte[stride];
         readBytes!(planes);
-        for (var i = 0; i < planes.Length; i++)
-            target[i] = planes[i];
+        for (var index = 0; index < planes.Length; index++)
+            target[index] = planes[index];
     }
 }

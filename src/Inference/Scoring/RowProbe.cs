@@ -18,6 +18,9 @@ internal static class RowProbe
     private static readonly double[] RowScales = [1, 30, 0.01];
 
     /// <summary>Why rows cannot be scored together; null where they can, or where made-up rows do not tell.</summary>
+    /// <param name="session">The opened model.</param>
+    /// <param name="inputs">Names of the inputs that are read.</param>
+    /// <param name="outputs">Names of the outputs that are scored.</param>
     public static string? Find(ModelSession session, IReadOnlyList<string> inputs, IReadOnlyList<string> outputs)
     {
         foreach (
@@ -47,20 +50,23 @@ internal static class RowProbe
         IReadOnlyList<string> outputs
     )
     {
-        for (var i = 0; i < outputs.Count; i++)
+        for (var position = 0; position < outputs.Count; position++)
         {
-            if (together[i] is not { } rows)
-                return $"axis 0 of its output '{outputs[i]}' is not the batch";
+            if (together[position] is not { } rows)
+                return $"axis 0 of its output '{outputs[position]}' is not the batch";
             for (var row = 0; row < alone.Count; row++)
             {
-                if (!rows.Agrees(row, alone[row][i], 0))
-                    return $"its rows depend on each other: the output '{outputs[i]}' of a row is another one in a batch";
+                if (!rows.Agrees(row, alone[row][position], 0))
+                    return $"its rows depend on each other: the output '{outputs[position]}' of a row changes with the rows beside it";
             }
         }
 
         return null;
     }
 
+    /// <summary>
+    /// Tries rows of one made-up size; false where the network takes none of them, which says nothing.
+    /// </summary>
     private static bool Try(
         ModelSession session,
         IReadOnlyList<string> inputs,
@@ -98,12 +104,13 @@ internal static class RowProbe
         }
         catch (OnnxRuntimeException)
         {
-            reason = "a size inside of it is fixed: it takes a row alone, and not several";
+            reason = "a size inside it is fixed: it takes one row at a time";
         }
 
         return true;
     }
 
+    /// <summary>One run of the model over made-up rows.</summary>
     private static OutputRows[] Run(
         ModelSession session,
         IReadOnlyList<string> inputs,
@@ -132,6 +139,9 @@ internal static class RowProbe
     {
         private readonly int width = (int)shape.Aggregate(1L, (product, dim) => product * dim);
 
+        /// <summary>Some of the rows as a tensor; the caller disposes it.</summary>
+        /// <param name="start">First row.</param>
+        /// <param name="rows">Number of rows.</param>
         public OrtValue ToOrt(int start, int rows)
         {
             long[] dims = [rows, .. shape];
@@ -178,7 +188,7 @@ internal static class RowProbe
             for (var row = start; row < start + rows; row++)
             {
                 var random = new Random((seed * Rows) + row + 1);
-                for (var i = 0; i < width; i++)
+                for (var index = 0; index < width; index++)
                     yield return isSmall ? random.NextDouble() - 0.5 : RowScales[row] * ((2 * random.NextDouble()) - 1);
             }
         }

@@ -44,6 +44,9 @@ internal sealed class ScoredRowMapper(
         return new Row(row, passing ?? row, scorer, columns, active);
     }
 
+    /// <summary>
+    /// A row whose scored columns are computed when the first of them is read, once per position.
+    /// </summary>
     private sealed class Row : DataViewRow
     {
         private readonly DataViewRow source;
@@ -99,6 +102,7 @@ internal sealed class ScoredRowMapper(
             base.Dispose(disposing);
         }
 
+        /// <summary>The scores of the row where the source stands.</summary>
         private ScoredBatch Current()
         {
             if (scored is not null && scoredAt == source.Position)

@@ -2,13 +2,18 @@ using Microsoft.ML;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>The input's columns first, at their own places; then what is made of them.</summary>
+/// <summary>
+/// The input's columns first, at their own places; then what is made of them. Says of each column whether it is
+/// scored or passes through.
+/// </summary>
 internal sealed class ScoredSchema
 {
     private const int Passing = -1;
     private readonly int[] places;
 
     /// <summary>All columns that are made are scored.</summary>
+    /// <param name="input">Columns of the data.</param>
+    /// <param name="scored">Columns that are made of them.</param>
     public ScoredSchema(DataViewSchema input, IReadOnlyList<ScoredColumn> scored)
     {
         Scored = scored;
@@ -21,6 +26,8 @@ internal sealed class ScoredSchema
     }
 
     /// <summary>Some columns of a view are scored, the others pass through.</summary>
+    /// <param name="whole">All columns.</param>
+    /// <param name="isScored">Which of them are scored.</param>
     public ScoredSchema(DataViewSchema whole, Func<DataViewSchema.Column, bool> isScored)
     {
         Schema = whole;
@@ -36,11 +43,14 @@ internal sealed class ScoredSchema
     public IReadOnlyList<ScoredColumn> Scored { get; }
 
     /// <summary>Whether a column is scored, and does not pass through.</summary>
+    /// <param name="index">A column's index in <see cref="Schema"/>.</param>
     public bool IsScored(int index) => places[index] != Passing;
 
     /// <summary>Which of the scored columns it is.</summary>
+    /// <param name="index">Index in <see cref="Schema"/> of a column that is scored.</param>
     public int ScoredIndex(int index) => places[index];
 
     /// <summary>Which of the scored columns are among these.</summary>
+    /// <param name="indices">Indices in <see cref="Schema"/>; those of passing columns are left out.</param>
     public HashSet<int> ScoredOf(IEnumerable<int> indices) => [.. indices.Where(IsScored).Select(ScoredIndex)];
 }

@@ -10,6 +10,11 @@ internal sealed class BoundRun : IDisposable
     private readonly OrtIoBinding binding;
     private readonly List<OrtValue> values = [];
 
+    /// <summary>Makes native tensors over the arrays, and binds them.</summary>
+    /// <param name="session">Runs it; frees it when it ends itself.</param>
+    /// <param name="binding">Is taken over.</param>
+    /// <param name="inputs">Name, numbers and sizes of each input.</param>
+    /// <param name="outputs">Name, room and sizes of each output.</param>
     internal BoundRun(
         ModelSession session,
         OrtIoBinding binding,
@@ -25,8 +30,9 @@ internal sealed class BoundRun : IDisposable
             binding.BindOutput(name, Value(data, shape));
     }
 
-    /// <summary>Runs.</summary>
+    /// <summary>Runs the network over what the arrays hold now.</summary>
     /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
+    /// <exception cref="OnnxRuntimeException">The network cannot be run on these values.</exception>
     public void Run() => session.Run(binding);
 
     /// <inheritdoc/>
@@ -40,6 +46,7 @@ internal sealed class BoundRun : IDisposable
             value.Dispose();
     }
 
+    /// <summary>A native tensor over an array, which is pinned as long as it lives.</summary>
     private OrtValue Value(Memory<float> data, long[] shape)
     {
         values.Add(OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, data, shape));

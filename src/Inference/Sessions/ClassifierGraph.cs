@@ -11,6 +11,10 @@ internal static class ClassifierGraph
     private const int Free = -1;
 
     /// <summary>Checks, and says whether the graph takes one picture at a time only.</summary>
+    /// <param name="session">The opened model.</param>
+    /// <param name="card">What its metadata say.</param>
+    /// <param name="name">What to call the model in an error.</param>
+    /// <returns>Whether the batch axis is fixed to 1.</returns>
     /// <exception cref="InvalidDataException">They do not fit.</exception>
     public static bool TakesOnePicture(ModelSession session, ModelCard card, string name)
     {
@@ -31,6 +35,7 @@ internal static class ClassifierGraph
         throw Refuse(name, $"its graph takes {pixels[0]} pictures at a time; allowed are a free batch axis, and 1");
     }
 
+    /// <summary>The sizes of an input or output, which must be a tensor of float32.</summary>
     private static int[] Tensor(
         IReadOnlyDictionary<string, NodeMetadata> values,
         string value,
@@ -60,9 +65,11 @@ internal static class ClassifierGraph
             );
     }
 
+    /// <summary>Sizes for an error; free ones as N.</summary>
     private static string Text(int[] dims) =>
         string.Join(", ", dims.Select(size => size > 0 ? FormattableString.Invariant($"{size}") : "N"));
 
+    /// <summary>A refusal that names the model.</summary>
     private static InvalidDataException Refuse(string name, string reason) =>
         new($"{name} is not a picture classifier of TorchBridge that can run: {reason}");
 }

@@ -3,8 +3,11 @@ using Microsoft.ML.Data;
 
 namespace TorchBridge.Inference.Sessions;
 
-/// <summary>A view of a stage that owns native memory: whoever moves or reads it is inside of the stage's
-/// lifetime.</summary>
+/// <summary>
+/// A view of a stage that owns native memory: whoever moves or reads it is inside of the stage's lifetime.
+/// </summary>
+/// <param name="inner">The stage's own view.</param>
+/// <param name="lifetime">The stage's.</param>
 internal sealed class LeasedView(IDataView inner, Lifetime lifetime) : IDataView
 {
     public DataViewSchema Schema => inner.Schema;
@@ -30,6 +33,9 @@ internal sealed class LeasedView(IDataView inner, Lifetime lifetime) : IDataView
     }
 
     /// <summary>A getter that is inside while it reads.</summary>
+    /// <typeparam name="TValue">The column's type.</typeparam>
+    /// <param name="getter">Reads native memory of the stage.</param>
+    /// <param name="lifetime">The stage's.</param>
     public static ValueGetter<TValue> Leased<TValue>(ValueGetter<TValue> getter, Lifetime lifetime) =>
         (ref TValue value) =>
         {
@@ -37,6 +43,7 @@ internal sealed class LeasedView(IDataView inner, Lifetime lifetime) : IDataView
             getter(ref value);
         };
 
+    /// <summary>A cursor that is inside of the stage's lifetime while it moves or reads.</summary>
     private sealed class Cursor(DataViewRowCursor inner, Lifetime lifetime) : DataViewRowCursor
     {
         public override DataViewSchema Schema => inner.Schema;

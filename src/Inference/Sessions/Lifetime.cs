@@ -14,10 +14,12 @@ internal sealed class Lifetime(string owner, Action free)
     private bool isFreed;
 
     /// <summary>Comes inside: native memory stays until the visit is disposed, on the same thread.</summary>
+    /// <returns>The visit; dispose it on the same thread.</returns>
     /// <exception cref="ObjectDisposedException">The owner has been disposed.</exception>
     public Visit Enter() => TryEnter() ? new Visit(this) : throw new ObjectDisposedException(owner);
 
     /// <summary>Comes inside, or says that it is too late.</summary>
+    /// <returns>Whether the caller is inside now, and must <see cref="Leave"/>.</returns>
     public bool TryEnter()
     {
         lock (gate)
@@ -62,6 +64,9 @@ internal sealed class Lifetime(string owner, Action free)
         }
     }
 
+    /// <summary>
+    /// Frees once, when it is closed and nobody is inside; wakes who waits in <see cref="Close"/>.
+    /// </summary>
     private void FreeIfUnused()
     {
         if (!isClosed || isFreed || threadsInside.Count > 0)

@@ -28,6 +28,12 @@ internal sealed class ModelSession : IDisposable
     public IReadOnlyDictionary<string, NodeMetadata> Outputs { get; }
 
     /// <summary>Runs, and reads what came out before it is freed.</summary>
+    /// <typeparam name="T">What is read from the results.</typeparam>
+    /// <param name="inputNames">Names of the inputs.</param>
+    /// <param name="inputs">One tensor each; they stay the caller's.</param>
+    /// <param name="outputNames">Names of the outputs.</param>
+    /// <param name="read">Reads the outputs, in the order of their names; they are freed when it returns.</param>
+    /// <returns>What <paramref name="read"/> gave.</returns>
     /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     /// <exception cref="OnnxRuntimeException">The network cannot be run on these values.</exception>
     public T Run<T>(
@@ -43,6 +49,10 @@ internal sealed class ModelSession : IDisposable
     }
 
     /// <summary>Runs into values that the caller has.</summary>
+    /// <param name="inputNames">Names of the inputs.</param>
+    /// <param name="inputs">One tensor each; they stay the caller's.</param>
+    /// <param name="outputNames">Names of the outputs.</param>
+    /// <param name="outputs">Receives one output each, in this order; they stay the caller's.</param>
     /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     /// <exception cref="OnnxRuntimeException">The network cannot be run on these values.</exception>
     public void Run(
@@ -56,8 +66,13 @@ internal sealed class ModelSession : IDisposable
         session.Run(options, inputNames, inputs, outputNames, outputs);
     }
 
-    /// <summary>Binds arrays once, to be run again and again without garbage. They must stay where they are until it
-    /// is disposed.</summary>
+    /// <summary>
+    /// Binds arrays once, to be run again and again without garbage. They must stay where they are until it is
+    /// disposed.
+    /// </summary>
+    /// <param name="inputs">Name, numbers and sizes of each input.</param>
+    /// <param name="outputs">Name, room and sizes of each output.</param>
+    /// <returns>The binding; dispose it, or let the session free it when it ends.</returns>
     /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
     public BoundRun Bind(
         (string Name, Memory<float> Data, long[] Shape)[] inputs,
@@ -72,14 +87,17 @@ internal sealed class ModelSession : IDisposable
     }
 
     /// <summary>Runs what is bound.</summary>
+    /// <param name="binding">Of this session.</param>
     internal void Run(OrtIoBinding binding)
     {
         using var visit = lifetime.Enter();
         session.RunWithBinding(options, binding);
     }
 
-    /// <summary>Frees a binding, unless the session has done so already: a binding must not outlive its
-    /// session.</summary>
+    /// <summary>
+    /// Frees a binding, unless the session has done so already: a binding must not outlive its session.
+    /// </summary>
+    /// <param name="run">A binding of this session.</param>
     internal void Release(BoundRun run)
     {
         lock (bound)
@@ -92,6 +110,7 @@ internal sealed class ModelSession : IDisposable
     /// <inheritdoc/>
     public void Dispose() => lifetime.Close();
 
+    /// <summary>Frees bindings first, then the session: a binding must not outlive it.</summary>
     private void Free()
     {
         lock (bound)

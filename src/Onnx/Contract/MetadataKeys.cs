@@ -1,7 +1,9 @@
 namespace TorchBridge.Onnx.Contract;
 
-/// <summary>Keys of what TorchBridge writes into the metadata of its files: ONNX and, for settings and checkpoints,
-/// safetensors.</summary>
+/// <summary>
+/// Keys of what TorchBridge writes into the metadata of its files: ONNX and, for settings and checkpoints,
+/// safetensors. Each is spelled here once; who writes and who reads cannot drift apart.
+/// </summary>
 internal static class MetadataKeys
 {
     /// <summary>Names of the classes, in the order of the logits: a JSON array.</summary>
@@ -19,13 +21,19 @@ internal static class MetadataKeys
     /// <summary><c>true</c> where pictures are turned as their EXIF orientation says.</summary>
     public const string ApplyOrientation = "torchbridge.apply_orientation";
 
-    /// <summary>Pictures with their logits, by which a model checks itself: JSON.</summary>
+    /// <summary>
+    /// Pictures with their logits, by which a model checks itself on another machine: JSON with base64 planes, logits
+    /// and a relative tolerance.
+    /// </summary>
     public const string SelfCheck = "torchbridge.self_check";
 
     /// <summary>What the export's verification measured: JSON.</summary>
     public const string Parity = "torchbridge.parity";
 
-    /// <summary>How the network was made and trained: JSON.</summary>
+    /// <summary>
+    /// How the network was made and trained (network, recipe, data, seed): JSON. <c>evaluate</c>, <c>export</c> and
+    /// <c>parity</c> rebuild the network from it.
+    /// </summary>
     public const string Settings = "torchbridge.settings";
 
     /// <summary>Versions and machine: JSON.</summary>
@@ -41,7 +49,10 @@ internal static class MetadataKeys
     /// is.</summary>
     public const string Views = "torchbridge.views";
 
-    /// <summary>How a model was quantized, and how well it holds.</summary>
+    /// <summary>
+    /// How a model was quantized (mode, calibration method, bits, rows) and how well it holds, as one line for
+    /// people. Its presence says that the file is no float32 model any more.
+    /// </summary>
     public const string Quantization = "torchbridge.quantization";
 
     /// <summary>The quantized model against the float model on the test part: JSON.</summary>

@@ -1,6 +1,9 @@
 namespace TorchBridge.Onnx.Contract;
 
-/// <summary>Names of a picture classifier's input and outputs.</summary>
+/// <summary>
+/// Names of a picture classifier's input and outputs. They are part of the file format: renaming one would make every
+/// older model unreadable.
+/// </summary>
 internal static class ModelNames
 {
     /// <summary>The input: float32 [N, 3, H, W], RGB, 0 to 255.</summary>

@@ -10,6 +10,7 @@ namespace TorchBridge.Onnx.Files;
 /// </summary>
 internal static partial class AtomicFile
 {
+    /// <summary>What a temporary file's name ends with, behind 32 hexadecimal digits.</summary>
     private const string Ending = ".tmp";
 
     /// <summary>Called with the final path between a file that is written and its rename; tests die there.</summary>
@@ -46,7 +47,7 @@ internal static partial class AtomicFile
         FlushFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
-    /// <summary>Writes a text file, in UTF-8 without a mark at its beginning.</summary>
+    /// <summary>Writes a text file in UTF-8, without a byte order mark.</summary>
     /// <param name="path">Its name; a file that is there is replaced.</param>
     /// <param name="text">The content.</param>
     /// <exception cref="IOException">The place cannot be written; the file that was there is as it was.</exception>
@@ -54,22 +55,33 @@ internal static partial class AtomicFile
     public static void Text(string path, string text) =>
         Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 
-    /// <summary>Gives a whole file, on the same disk, its final name. The caller flushes the folder when all are
-    /// renamed.</summary>
+    /// <summary>
+    /// Gives a whole file its final name, on the same disk: one step of the file system, so that readers see the old
+    /// content or the new one. The caller flushes the folder when all are renamed.
+    /// </summary>
+    /// <param name="from">The whole, flushed file.</param>
+    /// <param name="path">Its final name; a file that is there is replaced.</param>
     internal static void Rename(string from, string path)
     {
         BeforeRename?.Invoke(path);
         File.Move(from, path, overwrite: true);
     }
 
-    /// <summary>Flushes a file's content to the disk.</summary>
+    /// <summary>
+    /// Flushes a file's content to the disk, so that a rename that follows cannot outlive it.
+    /// </summary>
+    /// <param name="path">A file that is closed by who wrote it.</param>
     internal static void Flush(string path)
     {
         using var stream = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.Read);
         stream.Flush(flushToDisk: true);
     }
 
-    /// <summary>Deletes temporary files in a folder whose writers are gone.</summary>
+    /// <summary>
+    /// Deletes temporary files in a folder whose writers are gone: a process that was killed between creating and
+    /// renaming. Files that a living process holds open are left.
+    /// </summary>
+    /// <param name="folder">Where to look; not in folders inside.</param>
     internal static void RemoveLeftovers(string folder)
     {
         foreach (
@@ -81,7 +93,12 @@ internal static partial class AtomicFile
         }
     }
 
-    /// <summary>Whether no process holds a file open.</summary>
+    /// <summary>
+    /// Whether no process holds a file open. Writers hold theirs until it has its final name, so such a file was left
+    /// behind.
+    /// </summary>
+    /// <param name="path">The file.</param>
+    /// <returns>False too where the file is gone, or belongs to somebody else.</returns>
     internal static bool IsAbandoned(string path)
     {
         try
@@ -95,7 +112,11 @@ internal static partial class AtomicFile
         }
     }
 
-    /// <summary>Writes a folder's names to the disk. Windows does that by itself.</summary>
+    /// <summary>
+    /// Writes a folder's names to the disk (fsync of the folder), without which a rename may be lost with the power.
+    /// Windows does that by itself.
+    /// </summary>
+    /// <param name="folder">The folder; where it cannot be opened or synced nothing happens.</param>
     internal static void FlushFolder(string folder)
     {
         if (OperatingSystem.IsWindows())
@@ -111,14 +132,17 @@ internal static partial class AtomicFile
     [GeneratedRegex(@"\.[0-9a-f]{32}\.tmp$")]
     private static partial Regex TemporaryName();
 
+    /// <summary>POSIX <c>open</c>: .NET has no way to open a folder.</summary>
     [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int Open(string path, int flags);
 
+    /// <summary>POSIX <c>fsync</c>.</summary>
     [LibraryImport("libc", EntryPoint = "fsync")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int FSync(int descriptor);
 
+    /// <summary>POSIX <c>close</c>.</summary>
     [LibraryImport("libc", EntryPoint = "close")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int Close(int descriptor);

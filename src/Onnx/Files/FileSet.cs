@@ -20,6 +20,9 @@ internal sealed class FileSet : IDisposable
     private readonly string target;
     private readonly FileStream held;
 
+    /// <summary>
+    /// Locks first, and makes the folder then: from its first moment the folder belongs to a living process.
+    /// </summary>
     private FileSet(string target)
     {
         this.target = target;
@@ -31,13 +34,17 @@ internal sealed class FileSet : IDisposable
     /// <summary>Where the new files are made, under their final names. What else is made here is thrown away.</summary>
     public string Folder { get; }
 
-    /// <summary>Whether no other set is being made for the same folder.</summary>
+    /// <summary>
+    /// Whether no other set is being made for the same folder: files that nothing seems to need may belong to such a
+    /// set.
+    /// </summary>
     public bool IsAlone =>
         Directory
             .EnumerateFiles(target, $"{Prefix}*{LockEnding}")
             .All(file => Path.GetFullPath(file) == Path.GetFullPath(held.Name));
 
-    /// <summary>The path of a new file.</summary>
+    /// <summary>The path under which a new file is made.</summary>
+    /// <param name="name">Its final name, without a folder.</param>
     public string this[string name] => Path.Combine(Folder, name);
 
     /// <summary>Begins a set, once sets that killed processes have left in the folder are completed or thrown
@@ -107,6 +114,9 @@ internal sealed class FileSet : IDisposable
             File.Delete(Folder + LockEnding);
     }
 
+    /// <summary>
+    /// Completes a set whose maker was killed: with a manifest it was decided, without one it never was.
+    /// </summary>
     private static void Finish(string target, string folder)
     {
         if (!Directory.Exists(folder))
@@ -117,6 +127,10 @@ internal sealed class FileSet : IDisposable
             Directory.Delete(folder, recursive: true);
     }
 
+    /// <summary>
+    /// Moves the files that have not moved yet, deletes those of the old set, and takes the staging folder away.
+    /// Repeating it is harmless: that is what makes the set whole after a crash at any point.
+    /// </summary>
     private static void Complete(string target, string folder, Manifest manifest)
     {
         foreach (var file in manifest.Files)
@@ -134,6 +148,9 @@ internal sealed class FileSet : IDisposable
         Directory.Delete(folder, recursive: true);
     }
 
+    /// <summary>
+    /// The manifest of a set; null where there is none, or where it is not one of ours.
+    /// </summary>
     private static Manifest? ReadManifest(string path)
     {
         if (!File.Exists(path))
@@ -154,8 +171,12 @@ internal sealed class FileSet : IDisposable
         }
     }
 
+    /// <summary>Whether a text is the plain name of a file, and no way out of the folder.</summary>
     private static bool IsName(string name) =>
         name is not (null or "" or "." or "..") && Path.GetFileName(name) == name;
 
+    /// <summary>What a set consists of, as JSON in the staging folder.</summary>
+    /// <param name="Files">Names of the new files, in the order in which they move.</param>
+    /// <param name="Removed">Names of files of the old set that the new one does not have.</param>
     private sealed record Manifest(string[] Files, string[] Removed);
 }

@@ -9,9 +9,12 @@ namespace TorchBridge.Onnx.Format;
 /// <summary>Reads a model as one array of bytes, the data files beside it included.</summary>
 internal static class EmbeddedModel
 {
-    /// <summary>The file's own bytes where it is whole; else a copy with its data inside. What is no model is given
-    /// back as it is.</summary>
-    /// <param name="path">The file.</param>
+    /// <summary>
+    /// A model's bytes: the file's own where it is whole, else those of a copy that holds the data files' tensors
+    /// itself. What is no model is given back as it is, for who opens it to report.
+    /// </summary>
+    /// <param name="path">The model's file; its data files stand beside it.</param>
+    /// <returns>Bytes of one protobuf message, below 2 GB.</returns>
     /// <exception cref="InvalidDataException">A tensor is stored in a place that is not allowed, or all are beyond 2
     /// GB.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
@@ -54,6 +57,7 @@ internal static class EmbeddedModel
             );
     }
 
+    /// <summary>Every tensor that may stand outside the file, in subgraphs too.</summary>
     private static IEnumerable<TensorProto> Tensors(ModelProto model) => model.Graph is { } graph ? Tensors(graph) : [];
 
     private static IEnumerable<TensorProto> Tensors(GraphProto graph) =>

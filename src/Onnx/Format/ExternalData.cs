@@ -16,13 +16,22 @@ internal static class ExternalData
         OffsetKey = "offset",
         LengthKey = "length";
 
-    /// <summary>Whether a tensor stands outside the file.</summary>
+    /// <summary>
+    /// Whether a tensor's elements stand in a data file, and not in the model's message.
+    /// </summary>
+    /// <param name="tensor">A message of the model.</param>
     public static bool IsExternal(TensorProto tensor) => tensor.DataLocation == TensorProto.Types.DataLocation.External;
 
-    /// <summary>Names of the files that a tensor's data are in.</summary>
+    /// <summary>Name of the data file that a tensor's elements are in.</summary>
+    /// <param name="tensor">A message of the model.</param>
+    /// <returns>Null where the tensor stands in the message itself, or its place is not named.</returns>
     public static string? Location(TensorProto tensor) => IsExternal(tensor) ? Entry(tensor, LocationKey) : null;
 
-    /// <summary>Says where a tensor's data are.</summary>
+    /// <summary>Says where a tensor's data are; the message itself then holds none.</summary>
+    /// <param name="tensor">Is changed.</param>
+    /// <param name="location">Plain name of the data file, beside the model.</param>
+    /// <param name="offset">First byte in it.</param>
+    /// <param name="length">Number of bytes.</param>
     public static void Describe(TensorProto tensor, string location, long offset, long length)
     {
         tensor.DataLocation = TensorProto.Types.DataLocation.External;
@@ -48,6 +57,11 @@ internal static class ExternalData
         tensor.ExternalData.Clear();
     }
 
+    /// <summary>
+    /// Reads a tensor's bytes, once place, length and sizes were found to fit each other: memory is taken only then.
+    /// </summary>
+    /// <param name="tensor">Says where its bytes are.</param>
+    /// <param name="modelPath">The file that it stands in.</param>
     private static byte[] Read(TensorProto tensor, string modelPath)
     {
         var file = FileOf(tensor, modelPath);
@@ -77,6 +91,8 @@ internal static class ExternalData
     }
 
     /// <summary>The data file: a plain file beside the model.</summary>
+    /// <param name="tensor">Says where its bytes are.</param>
+    /// <param name="modelPath">The file that it stands in.</param>
     private static FileInfo FileOf(TensorProto tensor, string modelPath)
     {
         var location = Entry(tensor, LocationKey)
@@ -98,6 +114,9 @@ internal static class ExternalData
         return file;
     }
 
+    /// <summary>A number of the tensor's external entries, from 0; null where the entry is missing.</summary>
+    /// <param name="tensor">A tensor outside.</param>
+    /// <param name="key"><c>offset</c> or <c>length</c>.</param>
     private static long? Number(TensorProto tensor, string key)
     {
         if (Entry(tensor, key) is not { } text)
@@ -107,12 +126,21 @@ internal static class ExternalData
             : throw Refuse(tensor, $"has the {key} '{text}'; allowed is a whole number from 0");
     }
 
+    /// <summary>An entry of the tensor's external data by its key; the first where a writer put several.</summary>
+    /// <param name="tensor">A tensor outside.</param>
+    /// <param name="key"><c>location</c>, <c>offset</c> or <c>length</c>.</param>
     private static string? Entry(TensorProto tensor, string key) =>
         tensor.ExternalData.FirstOrDefault(entry => entry.Key == key)?.Value;
 
+    /// <summary>A refusal that names the tensor, with its numbers in the invariant culture.</summary>
+    /// <param name="tensor">What is wrong.</param>
+    /// <param name="reason">Why, in any culture alike.</param>
     private static InvalidDataException Refuse(TensorProto tensor, FormattableString reason) =>
         new($"tensor '{tensor.Name}' {FormattableString.Invariant(reason)}");
 
+    /// <summary>A refusal that names the tensor.</summary>
+    /// <param name="tensor">What is wrong.</param>
+    /// <param name="reason">Why.</param>
     private static InvalidDataException Refuse(TensorProto tensor, string reason) =>
         new($"tensor '{tensor.Name}' {reason}");
 }

@@ -19,6 +19,9 @@ internal sealed class ExternalLayout
     private static readonly SearchValues<char> HexDigits = SearchValues.Create("0123456789abcdef");
     private readonly Dictionary<string, (long Offset, int Length)> places = new(StringComparer.Ordinal);
 
+    /// <summary>
+    /// Lays the tensors out one after another, and names the file by their SHA-256.
+    /// </summary>
     private ExternalLayout(string modelName, IEnumerable<Initializer> tensors)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -37,9 +40,10 @@ internal sealed class ExternalLayout
     public string FileName { get; }
 
     /// <summary>Writes a graph's large tensors into a folder.</summary>
-    /// <param name="graph">Whose tensors.</param>
-    /// <param name="folder">Where the data file is made.</param>
-    /// <param name="modelName">Name of the model's file.</param>
+    /// <param name="graph">Whose tensors; those below a kilobyte stay in the model's message.</param>
+    /// <param name="folder">Where the data file is made; the caller moves it beside the model.</param>
+    /// <param name="modelName">Name of the model's file, which the data file's name begins with.</param>
+    /// <returns>Where each tensor stands, for the messages that refer to it.</returns>
     public static ExternalLayout Write(OnnxGraph graph, string folder, string modelName)
     {
         var large = graph.Initializers.Values.Where(IsLarge).ToArray();
@@ -56,7 +60,12 @@ internal sealed class ExternalLayout
         return layout;
     }
 
-    /// <summary>Whether a file is called as a data file of a model.</summary>
+    /// <summary>
+    /// Whether a file is named as a data file of a model: <c>NAME.16 hexadecimal digits.data</c>. Files of other
+    /// tools are not, and are never touched.
+    /// </summary>
+    /// <param name="modelName">Name of the model's file.</param>
+    /// <param name="fileName">Name of the other file.</param>
     public static bool IsDataFileOf(string modelName, string fileName) =>
         fileName.Length == modelName.Length + HashDigits + ".".Length + ".data".Length
         && fileName.StartsWith($"{modelName}.", StringComparison.Ordinal)
@@ -64,9 +73,13 @@ internal sealed class ExternalLayout
         && fileName.AsSpan(modelName.Length + 1, HashDigits).IndexOfAnyExcept(HexDigits) < 0;
 
     /// <summary>Whether a tensor is in the data file.</summary>
+    /// <param name="tensor">A tensor of the graph that was written.</param>
     public bool Holds(Initializer tensor) => places.ContainsKey(tensor.Name);
 
-    /// <summary>A tensor's message, which says where the data are.</summary>
+    /// <summary>
+    /// A tensor's message: name, type, sizes, and where in the data file its elements are.
+    /// </summary>
+    /// <param name="tensor">One that <see cref="Holds"/> is true for.</param>
     public TensorProto Describe(Initializer tensor)
     {
         var proto = new TensorProto
@@ -79,7 +92,10 @@ internal sealed class ExternalLayout
         return proto;
     }
 
-    /// <summary>Whether a tensor is worth a place in a data file.</summary>
+    /// <summary>
+    /// Whether a tensor is worth a place in a data file: of numbers, and of a kilobyte or more.
+    /// </summary>
+    /// <param name="tensor">Any tensor of a graph.</param>
     public static bool IsLarge(Initializer tensor) =>
         ElementTypes.SizeOf(tensor.Type) is not null && tensor.Data.Length >= LeastBytes;
 }

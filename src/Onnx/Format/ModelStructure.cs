@@ -12,7 +12,11 @@ internal static class ModelStructure
     /// <summary>Nodes that functions may unfold to: a function that calls another twice, forty deep, is 2^40.</summary>
     private const long MostNodes = 1_000_000;
 
-    /// <summary>Every tensor of a model: of its graph, of graphs and attributes inside, of functions.</summary>
+    /// <summary>
+    /// Every tensor of a model: of its graph, of graphs and attributes inside, of functions and of training
+    /// information. Each may hide a size or a place that must not be trusted.
+    /// </summary>
+    /// <param name="model">A parsed model with a graph.</param>
     public static IEnumerable<TensorProto> Tensors(ModelProto model) =>
         Tensors(model.Graph)
             .Concat(
@@ -26,13 +30,21 @@ internal static class ModelStructure
                     .SelectMany(Tensors)
             );
 
-    /// <summary>What a node calls, with the default domain under one name.</summary>
+    /// <summary>
+    /// What a node calls: its domain, with the standard one under one name, and the operator.
+    /// </summary>
+    /// <param name="node">A node of the graph or of a function.</param>
     public static (string Domain, string Name) Key(NodeProto node) => (Domain(node.Domain), node.OpType);
 
-    /// <summary>What a function is called by.</summary>
+    /// <summary>What a function is called by, to be looked up with a node's key.</summary>
+    /// <param name="function">A function of the file.</param>
     public static (string Domain, string Name) Key(FunctionProto function) => (Domain(function.Domain), function.Name);
 
-    /// <summary>Checks a model.</summary>
+    /// <summary>
+    /// Checks a model: tensors hold as many elements as they say, sparse ones unpack below 2 GB, every value is made
+    /// once and before it is read, functions end.
+    /// </summary>
+    /// <param name="model">A parsed model with a graph. It is not changed.</param>
     /// <exception cref="InvalidDataException">Something does not fit; the message says what.</exception>
     public static void Check(ModelProto model)
     {
@@ -56,19 +68,20 @@ internal static class ModelStructure
     }
 
     /// <summary>Values are made once, and nodes stand behind what they read.</summary>
+    /// <param name="graph">The main graph.</param>
     private static void CheckNames(GraphProto graph)
     {
         var makers = new Dictionary<string, int>(StringComparer.Ordinal);
-        for (var i = 0; i < graph.Node.Count; i++)
+        for (var index = 0; index < graph.Node.Count; index++)
         {
-            var node = graph.Node[i];
+            var node = graph.Node[index];
             if (node.OpType.Length == 0)
                 throw new InvalidDataException(
-                    FormattableString.Invariant($"node {i} ('{node.Name}') names no operator")
+                    FormattableString.Invariant($"node {index} ('{node.Name}') names no operator")
                 );
             foreach (var output in node.Output.Where(output => output.Length > 0))
             {
-                if (!makers.TryAdd(output, i))
+                if (!makers.TryAdd(output, index))
                     throw new InvalidDataException(
                         $"the value '{output}' is made by two nodes; each value is made once"
                     );
@@ -85,20 +98,21 @@ internal static class ModelStructure
                 );
         }
 
-        for (var i = 0; i < graph.Node.Count; i++)
+        for (var index = 0; index < graph.Node.Count; index++)
         {
             var reads = graph
-                .Node[i]
-                .Input.Concat(graph.Node[i].Attribute.SelectMany(Subgraphs.Of).SelectMany(Subgraphs.OuterReads));
-            if (reads.FirstOrDefault(name => makers.TryGetValue(name, out var maker) && maker >= i) is { } early)
+                .Node[index]
+                .Input.Concat(graph.Node[index].Attribute.SelectMany(Subgraphs.Of).SelectMany(Subgraphs.OuterReads));
+            if (reads.FirstOrDefault(name => makers.TryGetValue(name, out var maker) && maker >= index) is { } early)
                 throw new InvalidDataException(
-                    $"node '{graph.Node[i].Name}' ({graph.Node[i].OpType}) reads '{early}' before it is "
+                    $"node '{graph.Node[index].Name}' ({graph.Node[index].OpType}) reads '{early}' before it is "
                         + "made; nodes must stand in topological order"
                 );
         }
     }
 
     /// <summary>Functions must end: none calls itself, and what they unfold to is bounded.</summary>
+    /// <param name="model">The whole message.</param>
     private static void CheckFunctions(ModelProto model)
     {
         var functions = new Dictionary<(string, string), FunctionProto>();
@@ -139,11 +153,17 @@ internal static class ModelStructure
         }
     }
 
+    /// <summary>Every stored tensor of a graph and of the graphs inside of it.</summary>
+    /// <param name="graph">Any graph.</param>
     private static IEnumerable<TensorProto> Tensors(GraphProto graph) =>
         graph.Initializer.Concat(graph.SparseInitializer.SelectMany(Tensors)).Concat(graph.Node.SelectMany(Tensors));
 
+    /// <summary>Tensors in a node's attributes.</summary>
+    /// <param name="node">Any node.</param>
     private static IEnumerable<TensorProto> Tensors(NodeProto node) => node.Attribute.SelectMany(Tensors);
 
+    /// <summary>Tensors in an attribute: one, a list, sparse ones, and those of graphs.</summary>
+    /// <param name="attribute">Any attribute.</param>
     private static IEnumerable<TensorProto> Tensors(AttributeProto attribute) =>
         (attribute.T is null ? attribute.Tensors : attribute.Tensors.Prepend(attribute.T))
             .Concat(
@@ -155,8 +175,12 @@ internal static class ModelStructure
             )
             .Concat(Subgraphs.Of(attribute).SelectMany(Tensors));
 
+    /// <summary>The two dense tensors that a sparse one consists of.</summary>
+    /// <param name="sparse">Values with their places.</param>
     private static IEnumerable<TensorProto> Tensors(SparseTensorProto sparse) =>
         new[] { sparse.Values, sparse.Indices }.OfType<TensorProto>();
 
+    /// <summary>The standard operators' domain has two spellings; the empty one is used here.</summary>
+    /// <param name="domain">As the file has it.</param>
     private static string Domain(string domain) => domain is "ai.onnx" ? "" : domain;
 }

@@ -5,11 +5,17 @@ using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Onnx.Format;
 
-/// <summary>Reads ONNX files, with the data files beside them.</summary>
+/// <summary>
+/// Reads ONNX files, with the data files beside them: whole, for rewriting; or in parts (metadata, one tensor at a
+/// time) where the whole would stand in memory for nothing. Every way checks structure and sizes before memory is
+/// taken.
+/// </summary>
 internal static class OnnxReader
 {
     /// <summary>Reads a model whole: its tensors then stand in memory.</summary>
     /// <param name="path">The file.</param>
+    /// <returns>A graph with every tensor in memory. What the graph class does not hold (functions, other domains) is
+    /// kept for writing.</returns>
     /// <exception cref="InvalidDataException">It is no ONNX model, or a damaged one; the message names the
     /// file.</exception>
     /// <exception cref="IOException">It, or its data file, cannot be read.</exception>
@@ -31,6 +37,7 @@ internal static class OnnxReader
     /// <summary>Reads a model from a file's bytes. Tensors that are stored outside the file stay there.</summary>
     /// <param name="onnx">The bytes.</param>
     /// <param name="name">What to call it in an error.</param>
+    /// <returns>The graph; tensors that were read are views into <paramref name="onnx"/>'s message.</returns>
     /// <exception cref="InvalidDataException">It is no ONNX model, or a damaged one.</exception>
     public static OnnxGraph Read(byte[] onnx, string name)
     {
@@ -44,10 +51,12 @@ internal static class OnnxReader
         }
     }
 
-    /// <summary>The metadata of a file's bytes, in their order; a key may stand twice. Tensors are passed
-    /// over.</summary>
+    /// <summary>
+    /// The metadata of a file's bytes, in their order; a key may stand twice. Tensors are passed over.
+    /// </summary>
     /// <param name="onnx">The bytes.</param>
     /// <param name="name">What to call it in an error.</param>
+    /// <returns>Key-value pairs in the file's order. The caller decides what a repeated key means.</returns>
     /// <exception cref="InvalidDataException">It is no ONNX model.</exception>
     public static IReadOnlyList<KeyValuePair<string, string>> MetadataEntries(byte[] onnx, string name)
     {
@@ -77,6 +86,9 @@ internal static class OnnxReader
     }
 
     /// <summary>The tensors of a file, one at a time: all at once they would stand in memory a second time.</summary>
+    /// <param name="path">The model's file.</param>
+    /// <returns>Tensors of the outer graph, in the file's order, lazily; each may be forgotten before the next is
+    /// read.</returns>
     /// <exception cref="InvalidDataException">A tensor is damaged, or stored in a place that is not
     /// allowed.</exception>
     public static IEnumerable<Initializer> Initializers(string path)
@@ -105,10 +117,16 @@ internal static class OnnxReader
         }
     }
 
-    /// <summary>Names of the data files that a model's tensors are in.</summary>
+    /// <summary>
+    /// Names of the data files that a model's tensors are in; empty for a model that is whole. Tensors are passed
+    /// over, not read.
+    /// </summary>
+    /// <param name="path">The model's file.</param>
     public static IReadOnlySet<string> DataFiles(string path) =>
         StoredTensors(path).Select(ExternalData.Location).OfType<string>().ToHashSet(StringComparer.Ordinal);
 
+    /// <summary>The tensors of a file's outer graph as messages, read field by field from a stream.</summary>
+    /// <param name="path">The file.</param>
     private static IEnumerable<TensorProto> StoredTensors(string path)
     {
         using var stream = File.OpenRead(path);
@@ -137,7 +155,10 @@ internal static class OnnxReader
         }
     }
 
-    /// <summary>Parses a file as it stands.</summary>
+    /// <summary>Parses a file as it stands: tensors in data files stay there.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="InvalidDataException">It is larger than 2 GB, is no ONNX model, or holds no
+    /// graph.</exception>
     internal static ModelProto ParseFile(string path)
     {
         using var stream = File.OpenRead(path);
@@ -150,6 +171,8 @@ internal static class OnnxReader
         return Parse(() => ModelProto.Parser.ParseFrom(stream));
     }
 
+    /// <summary>Parses, with protobuf's own error as a refusal that readers of this room throw.</summary>
+    /// <param name="parse">Reads the message.</param>
     private static ModelProto Parse(Func<ModelProto> parse)
     {
         try
@@ -163,6 +186,8 @@ internal static class OnnxReader
         }
     }
 
+    /// <summary>The metadata by key; of a repeated key the last entry counts.</summary>
+    /// <param name="model">The message.</param>
     private static Dictionary<string, string> Metadata(ModelProto model)
     {
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -172,6 +197,7 @@ internal static class OnnxReader
     }
 
     /// <summary>Takes a message apart; what the graph does not hold stays in it.</summary>
+    /// <param name="model">The message; it is kept for what the graph does not know.</param>
     private static OnnxGraph ToGraph(ModelProto model)
     {
         ModelStructure.Check(model);
@@ -205,8 +231,12 @@ internal static class OnnxReader
         return graph;
     }
 
-    /// <summary>Files of other makers may leave names out: reports and options need them. Constants may share one,
-    /// even with a layer: ONNX Runtime makes tensors of them before it looks at names.</summary>
+    /// <summary>
+    /// Files of other makers may leave names out: reports and options need them. Constants may share one, even with a
+    /// layer: ONNX Runtime makes tensors of them before it looks at names.
+    /// </summary>
+    /// <param name="graph">The main graph.</param>
+    /// <param name="functions">Names of the model's own functions.</param>
     private static IEnumerable<OnnxNode> NamedNodes(GraphProto graph, HashSet<(string Domain, string Name)> functions)
     {
         var taken = graph.Node.Select(node => node.Name).ToHashSet(StringComparer.Ordinal);
@@ -227,6 +257,13 @@ internal static class OnnxReader
         }
     }
 
+    /// <summary>
+    /// Takes a node's message apart. What the node class does not hold (doc string, fields of newer versions) stays
+    /// in the message, and is written again.
+    /// </summary>
+    /// <param name="stored">As the file has it.</param>
+    /// <param name="name">Its name, or one that was made for it.</param>
+    /// <param name="isFunction">Whether its operator is one of the model's functions.</param>
     private static OnnxNode ToNode(NodeProto stored, string name, bool isFunction)
     {
         var node = new OnnxNode
@@ -247,6 +284,8 @@ internal static class OnnxReader
         return node;
     }
 
+    /// <summary>Name, type and sizes of a value; of a sequence or a map the message alone, with no type.</summary>
+    /// <param name="stored">As the file has it.</param>
     private static ValueInfo ToInfo(ValueInfoProto stored)
     {
         var tensor = stored.Type?.TensorType;
@@ -261,6 +300,10 @@ internal static class OnnxReader
     }
 
     /// <summary>A size, or the name of a free one; a name is made up where there is none.</summary>
+    /// <param name="dim">The size as the file states it.</param>
+    /// <param name="value">The value that it belongs to, for a made-up name.</param>
+    /// <param name="axis">Its axis, from 0.</param>
+    /// <returns>A long for a known size, a text for a free one.</returns>
     internal static object Dim(TensorShapeProto.Types.Dimension dim, string value, int axis)
     {
         if (dim.ValueCase == TensorShapeProto.Types.Dimension.ValueOneofCase.DimValue)

@@ -18,6 +18,7 @@ internal static class OnnxWriter
     /// <param name="metadata">Key-value pairs, written in the order of the keys; null for those that the graph was
     /// read with, as they stood.</param>
     /// <param name="external">Which tensors stand in a data file; null to have all in the message.</param>
+    /// <returns>A message of its own; the graph's tensors are referred to, not copied.</returns>
     /// <exception cref="InvalidDataException">The message would be larger than 2 GB, where protobuf ends.</exception>
     public static ModelProto ToProto(
         OnnxGraph graph,
@@ -49,10 +50,15 @@ internal static class OnnxWriter
     }
 
     /// <summary>The file's bytes.</summary>
+    /// <param name="graph">What to write, with the metadata that it was read with.</param>
+    /// <returns>The same bytes for the same graph.</returns>
     /// <exception cref="InvalidDataException">They would be more than 2 GB.</exception>
     public static byte[] ToBytes(OnnxGraph graph) => ToProto(graph).ToByteArray();
 
     /// <summary>The bytes of the graph with more of its values as outputs: ONNX Runtime gives no others.</summary>
+    /// <param name="graph">The graph; it is not changed.</param>
+    /// <param name="values">Names of intermediate values. Those that are outputs already are not repeated.</param>
+    /// <returns>The bytes of a model whose sessions can be asked for these values.</returns>
     /// <exception cref="InvalidDataException">They would be more than 2 GB.</exception>
     public static byte[] WithOutputs(OnnxGraph graph, IEnumerable<string> values)
     {
@@ -61,8 +67,13 @@ internal static class OnnxWriter
         return model.ToByteArray();
     }
 
-    /// <summary>Writes what <see cref="WithOutputs"/> gives as a file, with the large tensors in a data file beside
-    /// it.</summary>
+    /// <summary>
+    /// Writes what <see cref="WithOutputs"/> gives as a file, with the large tensors in a data file beside it: for
+    /// models beyond 2 GB.
+    /// </summary>
+    /// <param name="graph">The graph; it is not changed.</param>
+    /// <param name="values">Names of intermediate values to add as outputs.</param>
+    /// <param name="path">Where to write; a temporary place, for it is not written atomically.</param>
     public static void WriteWithOutputs(OnnxGraph graph, IEnumerable<string> values, string path)
     {
         var layout = ExternalLayout.Write(graph, Path.GetDirectoryName(path)!, Path.GetFileName(path));
@@ -72,10 +83,14 @@ internal static class OnnxWriter
         model.WriteTo(stream);
     }
 
-    /// <summary>Bytes of all tensors.</summary>
+    /// <summary>Bytes of all tensors as the file would hold them.</summary>
+    /// <param name="graph">The graph.</param>
     public static long TensorBytes(OnnxGraph graph) => graph.Initializers.Values.Sum(tensor => (long)Size(tensor));
 
-    /// <summary>Bytes of the file; of the tensors alone where they are too many for one.</summary>
+    /// <summary>
+    /// Bytes of the file that a graph makes; of the tensors alone where they are too many for one message.
+    /// </summary>
+    /// <param name="graph">The graph; nothing is written.</param>
     public static long FileBytes(OnnxGraph graph) =>
         TensorBytes(graph) is var bytes && bytes > int.MaxValue - Spare ? bytes : ToProto(graph).CalculateSize();
 
@@ -114,6 +129,8 @@ internal static class OnnxWriter
         model.WriteTo(whole);
     }
 
+    /// <summary>An empty model of ours. The IR version is the one that came with the operator set.</summary>
+    /// <param name="opset">Of the standard operators; the version of the format goes with it.</param>
     private static ModelProto NewModel(int opset)
     {
         var model = new ModelProto
@@ -132,6 +149,9 @@ internal static class OnnxWriter
         return model;
     }
 
+    /// <summary>Adds values as outputs without type and shape: ONNX Runtime infers both.</summary>
+    /// <param name="model">The message, changed in place.</param>
+    /// <param name="values">Names; what is an output already stays one.</param>
     private static void AddOutputs(ModelProto model, IEnumerable<string> values)
     {
         var outputs = model.Graph.Output.Select(output => output.Name).ToHashSet(StringComparer.Ordinal);
@@ -139,6 +159,9 @@ internal static class OnnxWriter
             model.Graph.Output.Add(new ValueInfoProto { Name = name });
     }
 
+    /// <summary>Replaces the metadata of a message.</summary>
+    /// <param name="model">The message, changed in place.</param>
+    /// <param name="metadata">In the order in which it is written.</param>
     private static void SetMetadata(ModelProto model, IEnumerable<KeyValuePair<string, string>> metadata)
     {
         model.MetadataProps.Clear();
@@ -147,6 +170,8 @@ internal static class OnnxWriter
         );
     }
 
+    /// <summary>A node's message; what a file said of it beyond this class is written again.</summary>
+    /// <param name="node">A node of the graph.</param>
     private static NodeProto ToProto(OnnxNode node)
     {
         var proto = node.Rest?.Clone() ?? new NodeProto();
@@ -159,6 +184,9 @@ internal static class OnnxWriter
         return proto;
     }
 
+    /// <summary>An attribute's message by the type of its value.</summary>
+    /// <param name="name">The attribute's.</param>
+    /// <param name="value">Its value.</param>
     private static AttributeProto ToProto(string name, object value) =>
         value switch
         {
@@ -210,6 +238,12 @@ internal static class OnnxWriter
             ),
         };
 
+    /// <summary>
+    /// A tensor's message: where its data are in a data file, or the elements themselves, which are referred to and
+    /// not copied.
+    /// </summary>
+    /// <param name="tensor">A tensor of the graph.</param>
+    /// <param name="external">Where its bytes are, if not in the message.</param>
     private static TensorProto ToProto(Initializer tensor, ExternalLayout? external)
     {
         if (external?.Holds(tensor) == true)
@@ -221,8 +255,12 @@ internal static class OnnxWriter
         return proto;
     }
 
+    /// <summary>Bytes that a tensor takes in a message: raw bytes, or the fields that older writers fill.</summary>
+    /// <param name="tensor">A tensor of the graph.</param>
     private static int Size(Initializer tensor) => tensor.Stored?.CalculateSize() ?? tensor.Data.Length;
 
+    /// <summary>The message of a value's type and shape; one that was read is written as it stood.</summary>
+    /// <param name="info">Type and axes of a value.</param>
     private static ValueInfoProto ToProto(ValueInfo info)
     {
         if (info.Stored is { } stored)

@@ -16,7 +16,11 @@ internal sealed class StagedModel : IDisposable
     private readonly string name;
     private readonly bool isExternal;
     private readonly FileSet files;
+
+    /// <summary>Keys of the metadata that the staged file has.</summary>
     private string[] keys = [];
+
+    /// <summary>Name of the file of tensors beside it; null where it holds them itself.</summary>
     private string? dataFile;
 
     /// <summary>Begins a file.</summary>
@@ -40,12 +44,18 @@ internal sealed class StagedModel : IDisposable
     /// <summary>Bytes of the files, once they are written.</summary>
     public long FileBytes { get; private set; }
 
-    /// <summary>The model until it is committed: a whole file, under its final name in a folder of its own.</summary>
+    /// <summary>
+    /// The model until it is committed: a whole file, under its final name in a folder of its own. Verification opens
+    /// it there.
+    /// </summary>
     public string ModelPath => files[name];
 
-    /// <summary>Writes the files.</summary>
+    /// <summary>
+    /// Writes model and data file into the staging folder; nothing is visible yet.
+    /// </summary>
     /// <param name="metadata">Key-value pairs; null for those that the graph was read with.</param>
     /// <exception cref="InvalidDataException">The message would be larger than 2 GB.</exception>
+    /// <exception cref="IOException">The disk is full, or the place cannot be written.</exception>
     public void Write(IReadOnlyDictionary<string, string>? metadata = null)
     {
         metadata ??= graph.Metadata;
@@ -57,17 +67,23 @@ internal sealed class StagedModel : IDisposable
         FileBytes = new FileInfo(ModelPath).Length + (dataFile is null ? 0 : new FileInfo(files[dataFile]).Length);
     }
 
-    /// <summary>Forgets the tensors that the exporter computed: the file holds them now, and verification needs the
-    /// memory.</summary>
+    /// <summary>
+    /// Forgets the tensors that the exporter computed (folded weights, constants): the file holds them now, and
+    /// verification needs the memory. Those that are the module's own memory cost nothing, and stay.
+    /// </summary>
     public void DropComputedTensors()
     {
         foreach (var tensor in graph.Initializers.Values.Where(tensor => tensor.Source is null).ToArray())
             graph.Initializers[tensor.Name] = tensor with { Data = default };
     }
 
-    /// <summary>Puts the model where it belongs, with metadata that is known only now, and takes data files of older
-    /// ones away.</summary>
+    /// <summary>
+    /// Puts the model where it belongs, with metadata that is known only now, and takes data files of older ones
+    /// away.
+    /// </summary>
     /// <param name="late">Replaces or joins what <see cref="Write"/> has written.</param>
+    /// <exception cref="IOException">The model could not be put in place; the one that was there is as it was, or the
+    /// set is completed at the next start.</exception>
     public void Commit(IEnumerable<KeyValuePair<string, string>>? late = null)
     {
         var added = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -91,8 +107,11 @@ internal sealed class StagedModel : IDisposable
     /// <inheritdoc/>
     public void Dispose() => files.Dispose();
 
-    /// <summary>Data files of models that had this one's name; none where a copy of such a model is still there, or
-    /// another is being made.</summary>
+    /// <summary>
+    /// Data files of models that had this one's name; none where a copy of such a model is still there, or another is
+    /// being made.
+    /// </summary>
+    /// <returns>File names in the target folder.</returns>
     private IEnumerable<string> StaleDataFiles()
     {
         var stale = Directory

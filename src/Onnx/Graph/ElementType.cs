@@ -58,8 +58,11 @@ internal enum ElementType
 /// <summary>Sizes of element types.</summary>
 internal static class ElementTypes
 {
-    /// <summary>Bytes of an element; null for text, and for the types of newer versions that pack several into a
-    /// byte.</summary>
+    /// <summary>
+    /// Bytes of an element; null for text, and for the types of newer versions that pack several into a byte.
+    /// </summary>
+    /// <param name="type">Any type, also one that this enumeration does not name.</param>
+    /// <returns>1 to 16.</returns>
     public static int? SizeOf(ElementType type) =>
         type switch
         {

@@ -16,6 +16,8 @@ internal static class GraphText
     private const int Spelled = 16;
 
     /// <summary>The text of a graph. Lines end with a line feed; numbers are invariant.</summary>
+    /// <param name="graph">Any graph, built or read.</param>
+    /// <returns>Lines for the operator set, inputs, nodes in their order, and outputs.</returns>
     public static string Of(OnnxGraph graph)
     {
         var text = new StringBuilder();
@@ -41,13 +43,25 @@ internal static class GraphText
         return text.ToString();
     }
 
+    /// <summary>The operator, with its domain where that is not the standard one.</summary>
+    /// <param name="node">A node.</param>
     private static string Operator(OnnxNode node) => node.Domain is "" ? node.OpType : $"{node.Domain}.{node.OpType}";
 
+    /// <summary>Name, type and sizes of an input or output.</summary>
+    /// <param name="info">An input or an output.</param>
     private static string Info(ValueInfo info) => $"{info.Name}: {info.Type}{Shape(info.Dims)}";
 
+    /// <summary>A value that a node makes, with its sizes where they are known.</summary>
+    /// <param name="graph">The graph.</param>
+    /// <param name="name">A value that a node makes.</param>
     private static string Output(OnnxGraph graph, string name) =>
         graph.Infos.TryGetValue(name, out var info) ? $"{name}:{Shape(info.Dims)}" : name;
 
+    /// <summary>
+    /// A value that a node reads: a name, the numbers of a small constant, or type and shape of a tensor.
+    /// </summary>
+    /// <param name="graph">The graph.</param>
+    /// <param name="name">A value that a node reads.</param>
     private static string Input(OnnxGraph graph, string name)
     {
         if (!graph.Initializers.TryGetValue(name, out var tensor))
@@ -57,6 +71,11 @@ internal static class GraphText
             : $"{name}: {tensor.Type}{Shape(tensor.Dims)}";
     }
 
+    /// <summary>
+    /// The elements of a small computed constant; null for weights, which change from run to run and say nothing of
+    /// the structure.
+    /// </summary>
+    /// <param name="tensor">A small tensor of numbers.</param>
     private static string? Values(Initializer tensor)
     {
         if (tensor.Count > Spelled || tensor.Source is not null)
@@ -74,10 +93,13 @@ internal static class GraphText
         };
     }
 
+    /// <summary><c>name=value</c>.</summary>
+    /// <param name="attribute">Name and value.</param>
     private static string Attribute(KeyValuePair<string, object> attribute) =>
         $"{attribute.Key}={Text(attribute.Value is AttributeProto stored ? Value(stored) : attribute.Value)}";
 
     /// <summary>What a message of a file holds.</summary>
+    /// <param name="stored">An attribute as the file has it.</param>
     private static object Value(AttributeProto stored) =>
         stored.Type switch
         {
@@ -91,6 +113,8 @@ internal static class GraphText
             var other => other,
         };
 
+    /// <summary>A value as text; null for what has no short one.</summary>
+    /// <param name="value">Of an attribute.</param>
     private static string? Text(object value) =>
         value switch
         {
@@ -101,8 +125,14 @@ internal static class GraphText
             var other => Convert.ToString(other, CultureInfo.InvariantCulture),
         };
 
+    /// <summary>Axes in brackets.</summary>
+    /// <typeparam name="T">Numbers or objects.</typeparam>
+    /// <param name="dims">Sizes or names.</param>
     private static string Shape<T>(IEnumerable<T> dims) => $"[{Join(dims)}]";
 
+    /// <summary>Values with commas between them, in the invariant culture.</summary>
+    /// <typeparam name="T">Their type.</typeparam>
+    /// <param name="values">Any.</param>
     private static string Join<T>(IEnumerable<T> values) =>
         string.Join(", ", values.Select(value => Convert.ToString(value, CultureInfo.InvariantCulture)));
 }

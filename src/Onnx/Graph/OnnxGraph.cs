@@ -9,7 +9,9 @@ namespace TorchBridge.Onnx.Graph;
 /// </summary>
 internal sealed class OnnxGraph
 {
-    /// <summary>Version of the standard operators.</summary>
+    /// <summary>
+    /// Version of the standard operators, <c>ai.onnx</c>: 17 to 21 for graphs that are built here.
+    /// </summary>
     public required int Opset { get; init; }
 
     /// <summary>Nodes in topological order.</summary>
@@ -48,9 +50,11 @@ internal sealed class OnnxGraph
     public IEnumerable<string> OutputNames => Outputs.Select(output => output.Name);
 
     /// <summary>The tensor of the file that a value is; null for inputs and for what nodes make.</summary>
+    /// <param name="value">Name of a value.</param>
     public Initializer? Tensor(string value) => Initializers.GetValueOrDefault(value);
 
     /// <summary>Adds a tensor.</summary>
+    /// <param name="tensor">Its name is that of no other tensor.</param>
     /// <exception cref="ArgumentException">There is one of its name.</exception>
     public void Add(Initializer tensor) => Initializers.Add(tensor.Name, tensor);
 
@@ -59,12 +63,15 @@ internal sealed class OnnxGraph
     public GraphIndex Index() => new(this);
 
     /// <summary>The node that makes a value now; null for inputs and tensors of the file.</summary>
+    /// <param name="value">Name of a value.</param>
     public OnnxNode? Producer(string value) => Nodes.FirstOrDefault(node => node.Outputs.Contains(value));
 
     /// <summary>The nodes that read a value now, themselves or in their subgraphs, in their order.</summary>
+    /// <param name="value">Name of a value.</param>
     public IEnumerable<OnnxNode> Readers(string value) => Nodes.Where(node => node.Reads.Contains(value));
 
     /// <summary>How often each value is used; being an output of the graph is a use.</summary>
+    /// <returns>By name of the value; values that nobody uses are not in it.</returns>
     public Dictionary<string, int> Uses()
     {
         var uses = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -74,9 +81,13 @@ internal sealed class OnnxGraph
     }
 
     /// <summary>Whether a value is an output of the graph.</summary>
+    /// <param name="name">Name of a value.</param>
     public bool IsOutput(string name) => Outputs.Any(output => output.Name == name);
 
-    /// <summary>Every name of the file, of values and of nodes, in subgraphs too: a new one must be another.</summary>
+    /// <summary>
+    /// Every name of the file, of values and of nodes, in subgraphs too: a new one must be another.
+    /// </summary>
+    /// <returns>A set of the caller's own.</returns>
     public HashSet<string> Names()
     {
         var names = new HashSet<string>(StringComparer.Ordinal);
@@ -94,30 +105,36 @@ internal sealed class OnnxGraph
         return names;
     }
 
-    /// <summary>Makes every node that reads a value read another one; subgraphs are left, and graphs that are built
-    /// here have none.</summary>
+    /// <summary>
+    /// Makes every node that reads a value read another one; subgraphs are left, and graphs that are built here have
+    /// none.
+    /// </summary>
+    /// <param name="from">The value that is read now.</param>
+    /// <param name="to">The value that is read afterwards; it must be made before the readers.</param>
     public void ReplaceUses(string from, string to)
     {
         foreach (var node in Nodes)
         {
-            for (var i = 0; i < node.Inputs.Count; i++)
+            for (var position = 0; position < node.Inputs.Count; position++)
             {
-                if (node.Inputs[i] == from)
-                    node.Inputs[i] = to;
+                if (node.Inputs[position] == from)
+                    node.Inputs[position] = to;
             }
         }
     }
 
     /// <summary>Gives a value another name, with who makes it and who reads it.</summary>
+    /// <param name="from">Its name now.</param>
+    /// <param name="to">Its new name, which no other value has.</param>
     public void Rename(string from, string to)
     {
         ReplaceUses(from, to);
         foreach (var node in Nodes)
         {
-            for (var i = 0; i < node.Outputs.Count; i++)
+            for (var position = 0; position < node.Outputs.Count; position++)
             {
-                if (node.Outputs[i] == from)
-                    node.Outputs[i] = to;
+                if (node.Outputs[position] == from)
+                    node.Outputs[position] = to;
             }
         }
     }
@@ -133,10 +150,12 @@ internal sealed class OnnxGraph
     /// <summary>A copy whose nodes can be rewritten; tensors are shared.</summary>
     public OnnxGraph Copy() => CopyOf(Opset, Rest);
 
-    /// <summary>A copy that states another version of the standard operators. Its nodes are the caller's to
-    /// convert.</summary>
+    /// <summary>
+    /// A copy that states another version of the standard operators. Its nodes are the caller's to convert.
+    /// </summary>
     /// <param name="opset">The version.</param>
     /// <param name="leastIr">Least version of the file format.</param>
+    /// <returns>A copy whose nodes can be rewritten; tensors are shared.</returns>
     public OnnxGraph Copy(int opset, long leastIr)
     {
         var rest = Rest?.Clone();
@@ -150,6 +169,9 @@ internal sealed class OnnxGraph
         return CopyOf(opset, rest);
     }
 
+    /// <summary>Copies lists and nodes; records and tensors, which never change, are shared.</summary>
+    /// <param name="opset">Of the copy.</param>
+    /// <param name="rest">What the copy is written into.</param>
     private OnnxGraph CopyOf(int opset, ModelProto? rest) =>
         new()
         {

@@ -8,7 +8,9 @@ namespace TorchBridge.Onnx.Graph;
 /// </summary>
 internal sealed class OnnxNode
 {
-    /// <summary>The operator.</summary>
+    /// <summary>
+    /// The operator: <c>Conv</c>, <c>Gemm</c>, a function of the file, one of another domain.
+    /// </summary>
     public required string OpType { get; init; }
 
     /// <summary>Unique name.</summary>
@@ -26,7 +28,10 @@ internal sealed class OnnxNode
     /// <summary>Attributes by name.</summary>
     public SortedDictionary<string, object> Attributes { get; init; } = new(StringComparer.Ordinal);
 
-    /// <summary>Path of the module it comes from.</summary>
+    /// <summary>
+    /// Path of the module it comes from, <c>features.3.conv</c>, for reports and errors; empty in graphs that were
+    /// read from a file.
+    /// </summary>
     public string ModulePath { get; init; } = "";
 
     /// <summary>What else a file said of the node: its doc string, fields of newer versions.</summary>
@@ -49,6 +54,8 @@ internal sealed class OnnxNode
         Inputs.Concat(SubgraphReads).Where(name => name.Length > 0).Distinct(StringComparer.Ordinal);
 
     /// <summary>An integer attribute.</summary>
+    /// <param name="name">The attribute.</param>
+    /// <param name="fallback">What holds where it is not there: ONNX's own default.</param>
     public long Int(string name, long fallback) =>
         Attributes.GetValueOrDefault(name) switch
         {
@@ -58,6 +65,8 @@ internal sealed class OnnxNode
         };
 
     /// <summary>A float attribute.</summary>
+    /// <param name="name">The attribute.</param>
+    /// <param name="fallback">What holds where it is not there: ONNX's own default.</param>
     public float Float(string name, float fallback) =>
         Attributes.GetValueOrDefault(name) switch
         {
@@ -67,6 +76,8 @@ internal sealed class OnnxNode
         };
 
     /// <summary>A text attribute.</summary>
+    /// <param name="name">The attribute.</param>
+    /// <param name="fallback">What holds where it is not there: ONNX's own default.</param>
     public string Text(string name, string fallback) =>
         Attributes.GetValueOrDefault(name) switch
         {
@@ -76,6 +87,7 @@ internal sealed class OnnxNode
         };
 
     /// <summary>An attribute of several integers; empty where it is not there.</summary>
+    /// <param name="name">The attribute.</param>
     public IReadOnlyList<long> Ints(string name) =>
         Attributes.GetValueOrDefault(name) switch
         {
@@ -85,6 +97,7 @@ internal sealed class OnnxNode
         };
 
     /// <summary>A copy whose inputs, outputs and attributes can be changed.</summary>
+    /// <returns>A node of its own; attribute values are shared, for they never change.</returns>
     public OnnxNode Copy() =>
         new()
         {

@@ -7,10 +7,14 @@ namespace TorchBridge.Onnx.Graph;
 internal static class Subgraphs
 {
     /// <summary>The graphs that an attribute holds.</summary>
+    /// <param name="attribute">An attribute of a node.</param>
+    /// <returns>None for attributes of numbers, text and tensors.</returns>
     public static IEnumerable<GraphProto> Of(AttributeProto attribute) =>
         attribute.G is null ? attribute.Graphs : attribute.Graphs.Prepend(attribute.G);
 
     /// <summary>Names that a graph, or one inside of it, reads and does not define.</summary>
+    /// <param name="graph">A body of If, Loop or Scan.</param>
+    /// <returns>Names of values of the graph around it.</returns>
     public static IEnumerable<string> OuterReads(GraphProto graph)
     {
         var read = graph.Node.SelectMany(node =>
@@ -22,6 +26,7 @@ internal static class Subgraphs
     }
 
     /// <summary>Every name that stands in a graph, or in one inside of it: of values and of nodes.</summary>
+    /// <param name="graph">A body of If, Loop or Scan.</param>
     public static IEnumerable<string> Names(GraphProto graph) =>
         Defined(graph)
             .Concat(
@@ -31,9 +36,13 @@ internal static class Subgraphs
             );
 
     /// <summary>The nodes of a graph and of those inside of it.</summary>
+    /// <param name="nodes">Nodes of a graph or of a function.</param>
+    /// <returns>Each node, and behind it those of its own graphs, however deep.</returns>
     public static IEnumerable<NodeProto> Nodes(IEnumerable<NodeProto> nodes) =>
         nodes.SelectMany(node => Nodes(node.Attribute.SelectMany(Of).SelectMany(graph => graph.Node)).Prepend(node));
 
+    /// <summary>Names that a graph gives to values itself: inputs, tensors, results of nodes.</summary>
+    /// <param name="graph">A graph inside of a node.</param>
     private static IEnumerable<string> Defined(GraphProto graph) =>
         graph
             .Input.Select(input => input.Name)

@@ -8,6 +8,9 @@ namespace TorchBridge.Onnx.Graph;
 internal static class TensorFields
 {
     /// <summary>The elements, little-endian in C order; not copied where the message has them so.</summary>
+    /// <param name="tensor">A message whose data are not in a data file.</param>
+    /// <returns>As many bytes as the fields hold; <see cref="Check"/> says whether that is what the sizes ask
+    /// for.</returns>
     /// <exception cref="InvalidDataException">The type is text, or one that packs several elements into a
     /// byte.</exception>
     public static ReadOnlyMemory<byte> Bytes(TensorProto tensor) =>
@@ -34,6 +37,7 @@ internal static class TensorFields
             };
 
     /// <summary>Checks that a tensor holds as many elements as its sizes say.</summary>
+    /// <param name="tensor">A message whose data are not in a data file.</param>
     /// <exception cref="InvalidDataException">It does not, or its sizes are negative or too large.</exception>
     public static void Check(TensorProto tensor)
     {
@@ -54,6 +58,9 @@ internal static class TensorFields
     }
 
     /// <summary>The bytes that a tensor's sizes ask for; null beyond 2 GB.</summary>
+    /// <param name="tensor">Its sizes count; its elements are not looked at.</param>
+    /// <param name="elementSize">Bytes of an element.</param>
+    /// <returns>0 where one of the sizes is 0.</returns>
     public static long? ByteCount(TensorProto tensor, int elementSize)
     {
         Int128 count = elementSize;
@@ -68,14 +75,19 @@ internal static class TensorFields
         return count <= int.MaxValue ? (long)count : null;
     }
 
+    /// <summary>The sizes, for an error.</summary>
+    /// <param name="tensor">For an error.</param>
     private static string Shape(TensorProto tensor) => string.Join(", ", tensor.Dims);
 
+    /// <summary>
+    /// The bytes of a typed field, each element converted to what the file's type is.
+    /// </summary>
     private static ReadOnlyMemory<byte> Copy<TFrom, TTo>(RepeatedField<TFrom> field, Func<TFrom, TTo> convert)
         where TTo : unmanaged
     {
         var values = new TTo[field.Count];
-        for (var i = 0; i < values.Length; i++)
-            values[i] = convert(field[i]);
+        for (var index = 0; index < values.Length; index++)
+            values[index] = convert(field[index]);
         return MemoryMarshal.AsBytes(values.AsSpan()).ToArray();
     }
 }

@@ -2,7 +2,10 @@ using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Onnx.Graph;
 
-/// <summary>Name, type and shape of a graph's input, output or intermediate value.</summary>
+/// <summary>
+/// Name, type and shape of a graph's input, output or intermediate value. A free size is a name, and the same name in
+/// two shapes means the same size.
+/// </summary>
 /// <param name="Name">The value.</param>
 /// <param name="Type">Element type.</param>
 /// <param name="Dims">A dimension is a long, or a text where it is free.</param>

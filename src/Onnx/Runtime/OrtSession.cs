@@ -2,7 +2,10 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace TorchBridge.Onnx.Runtime;
 
-/// <summary>How a session is opened. The defaults are ONNX Runtime's own, but that it reports errors only.</summary>
+/// <summary>
+/// How a session is opened: the only place that makes SessionOptions. The defaults are ONNX Runtime's own, but that
+/// it reports errors only.
+/// </summary>
 internal sealed record OrtSession
 {
     /// <summary>For looking at models rather than serving them: failures are the caller's to report, and the log
@@ -29,7 +32,7 @@ internal sealed record OrtSession
     /// overflow.</summary>
     public bool ExactInt8 { get; init; }
 
-    /// <summary>Threads of one run; null for one a core.</summary>
+    /// <summary>Threads of one run, 1 and up; null for one per core.</summary>
     public int? Threads { get; init; }
 
     /// <summary>Where to write the graph as it was rewritten; null for nowhere.</summary>
@@ -40,6 +43,7 @@ internal sealed record OrtSession
 
     /// <summary>Opens a model in memory.</summary>
     /// <param name="model">The file's bytes.</param>
+    /// <returns>A session of the caller's, to be disposed.</returns>
     /// <exception cref="OnnxRuntimeException">ONNX Runtime does not load it.</exception>
     public InferenceSession Open(byte[] model)
     {
@@ -49,6 +53,7 @@ internal sealed record OrtSession
 
     /// <summary>Opens a file, and the data file beside it.</summary>
     /// <param name="path">The file.</param>
+    /// <returns>A session of the caller's, to be disposed.</returns>
     /// <exception cref="OnnxRuntimeException">ONNX Runtime does not load it.</exception>
     public InferenceSession Open(string path)
     {
@@ -56,6 +61,9 @@ internal sealed record OrtSession
         return new InferenceSession(path, options);
     }
 
+    /// <summary>
+    /// The native options; they are the caller's to dispose, once the session is open.
+    /// </summary>
     private SessionOptions Options()
     {
         var options = new SessionOptions

@@ -2,7 +2,10 @@ using System.Runtime.Intrinsics.X86;
 
 namespace TorchBridge.Onnx.Runtime;
 
-/// <summary>What the processor at hand multiplies 8-bit integers with.</summary>
+/// <summary>
+/// What the processor at hand multiplies 8-bit integers with. It decides the integer type of activations and whether
+/// weights need a spare bit.
+/// </summary>
 internal static class Processor
 {
     private const int Avx512VnniBit = 1 << 11; // CPUID leaf 7, sub-leaf 0, ECX

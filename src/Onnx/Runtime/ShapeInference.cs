@@ -53,8 +53,10 @@ internal static class ShapeInference
         }
     }
 
-    /// <summary>Where sizes are computed from data, inference stops: the rank is known, the sizes get names of their
-    /// own.</summary>
+    /// <summary>
+    /// Where sizes are computed from data, inference stops: the rank is known, the sizes get names of their own.
+    /// </summary>
+    /// <param name="graph">The graph, changed in place.</param>
     private static void AddRanks(OnnxGraph graph)
     {
         foreach (
@@ -72,6 +74,12 @@ internal static class ShapeInference
         }
     }
 
+    /// <summary>
+    /// Takes what ONNX Runtime found of a value, unless the traces know it already or it is no tensor of a known
+    /// type.
+    /// </summary>
+    /// <param name="graph">The graph, changed in place.</param>
+    /// <param name="info">Type and axes that were inferred.</param>
     private static void Add(OnnxGraph graph, ValueInfoProto info)
     {
         if (graph.Infos.ContainsKey(info.Name) || info.Type?.TensorType is not { Shape: { } shape } type)

@@ -6,7 +6,7 @@ using TorchBridge.Quantization.Plan;
 
 namespace TorchBridge.Quantization.Calibration;
 
-/// <summary>What calibration saw.</summary>
+/// <summary>What calibration saw of the float model's values.</summary>
 /// <param name="Histograms">By name of the value.</param>
 /// <param name="Means">By name of a layer's input and the axis that the layer takes for its channels: mean of each
 /// channel.</param>
@@ -21,11 +21,12 @@ internal sealed record CalibrationResult(
 /// grow with the batches.</summary>
 internal static class Calibrator
 {
-    /// <summary>Watches.</summary>
+    /// <summary>Runs the float model over batches and watches the planned values.</summary>
     /// <param name="model">The float model.</param>
     /// <param name="plan">Which values.</param>
     /// <param name="batches">What to run.</param>
-    /// <param name="progress">Hears of each batch.</param>
+    /// <param name="progress">Called after each batch; null for nobody.</param>
+    /// <returns>Histograms, channel means, and the number of rows.</returns>
     /// <exception cref="QuantizationException">There is no batch, or a value is not finite.</exception>
     public static CalibrationResult Watch(
         OnnxGraph model,
@@ -81,11 +82,16 @@ internal static class Calibrator
         return new CalibrationResult(seen, means.ToDictionary(pair => pair.Key, pair => pair.Value.Means()), rows);
     }
 
+    /// <summary>
+    /// Sums of one value by channel, along the axis that its layer takes for its channels.
+    /// </summary>
     private sealed class ChannelMean(int axis)
     {
         private double[] sums = [];
         private long count;
 
+        /// <summary>Adds a batch; an empty one counts nothing.</summary>
+        /// <param name="tensor">Float32, with the channels along the axis.</param>
         public void Add(DenseTensor<float> tensor)
         {
             var dims = tensor.Dimensions;
@@ -93,20 +99,20 @@ internal static class Calibrator
             if (tensor.Length == 0)
                 return;
             var inner = 1;
-            for (var i = at + 1; i < dims.Length; i++)
-                inner *= dims[i];
+            for (var index = at + 1; index < dims.Length; index++)
+                inner *= dims[index];
             var channels = dims[at];
             if (sums.Length == 0)
                 sums = new double[channels];
             var values = tensor.Buffer.Span;
             for (
-                int i = 0, channel = 0;
-                i < values.Length;
-                i += inner, channel = channel + 1 == channels ? 0 : channel + 1
+                int position = 0, channel = 0;
+                position < values.Length;
+                position += inner, channel = channel + 1 == channels ? 0 : channel + 1
             )
             {
                 double sum = 0;
-                foreach (var value in values.Slice(i, inner))
+                foreach (var value in values.Slice(position, inner))
                     sum += value;
                 sums[channel] += sum;
             }
@@ -114,6 +120,7 @@ internal static class Calibrator
             count += values.Length / channels;
         }
 
+        /// <summary>The mean of each channel; empty where nothing was seen.</summary>
         public double[] Means() => Array.ConvertAll(sums, sum => sum / count); // empty where nothing was seen
     }
 }

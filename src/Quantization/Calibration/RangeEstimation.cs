@@ -9,15 +9,21 @@ using TorchBridge.Quantization.Plan;
 
 namespace TorchBridge.Quantization.Calibration;
 
-/// <summary>Chooses ranges.</summary>
+/// <summary>
+/// Chooses the range of a value from its histogram, by one of four methods. Every range holds zero.
+/// </summary>
 internal static class RangeEstimation
 {
     /// <summary>Share of the numbers that the percentile method leaves out.</summary>
     public const double LeftOut = 1e-4;
 
+    /// <summary>Places that each end of a range is tried at.</summary>
     private const int Candidates = 64;
 
-    /// <summary>The range of a value.</summary>
+    /// <summary>The range of a value; (0, 0) where nothing but zeros was seen.</summary>
+    /// <param name="seen">Its histogram.</param>
+    /// <param name="method">How to choose.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The method is none of the four.</exception>
     public static (double Low, double High) Of(ValueHistogram seen, CalibrationMethod method)
     {
         double low = Math.Min(seen.Low, 0),
@@ -35,6 +41,7 @@ internal static class RangeEstimation
         };
     }
 
+    /// <summary>Passes over a share of the numbers, from the outermost bins inwards.</summary>
     private static (double Low, double High) Percentile(
         (double Middle, long Count)[] bins,
         ValueHistogram seen,
@@ -66,6 +73,10 @@ internal static class RangeEstimation
     }
 
     /// <summary>Moves the ends in, one after the other, to where the cost is least.</summary>
+    /// <param name="low">The least number that was seen.</param>
+    /// <param name="high">The greatest.</param>
+    /// <param name="cost">What a range costs; the least is looked for.</param>
+    /// <returns>A range within what was seen.</returns>
     private static (double Low, double High) Search(double low, double high, Func<double, double, double> cost)
     {
         double bestLow = low,
@@ -74,22 +85,25 @@ internal static class RangeEstimation
         // Two rounds: the best place of one end depends a little on the other.
         for (var round = 0; round < 2; round++)
         {
-            for (var i = 1; i <= Candidates && high > 0; i++)
-                Try(bestLow, high * i / Candidates);
-            for (var i = 1; i <= Candidates && low < 0; i++)
-                Try(low * i / Candidates, bestHigh);
+            for (var index = 1; index <= Candidates && high > 0; index++)
+                Try(bestLow, high * index / Candidates);
+            for (var index = 1; index <= Candidates && low < 0; index++)
+                Try(low * index / Candidates, bestHigh);
         }
 
         return (bestLow, bestHigh);
 
         void Try(double l, double h)
         {
-            var c = cost(l, h);
-            if (c < best)
-                (best, bestLow, bestHigh) = (c, l, h);
+            var error = cost(l, h);
+            if (error < best)
+                (best, bestLow, bestHigh) = (error, l, h);
         }
     }
 
+    /// <summary>
+    /// Expected squared error of a range: step² / 12 inside, the squared distance to the nearer end outside.
+    /// </summary>
     private static double SquaredError((double Middle, long Count)[] bins, double low, double high)
     {
         var step = (high - low) / AffineScale.Steps;
@@ -108,6 +122,10 @@ internal static class RangeEstimation
         return sum;
     }
 
+    /// <summary>
+    /// Kullback-Leibler divergence between the clipped histogram and its 256 levels; infinity where there are too few
+    /// bins for it to say anything.
+    /// </summary>
     private static double Divergence((double Middle, long Count)[] bins, double width, double low, double high)
     {
         const int levels = AffineScale.Steps + 1;
@@ -139,11 +157,11 @@ internal static class RangeEstimation
         unclipped[0] -= clippedLow;
         unclipped[^1] -= clippedHigh;
         kept = unclipped.Sum();
-        for (var i = 0; i < inside.Length; i++)
+        for (var index = 0; index < inside.Length; index++)
         {
-            var (middle, count) = inside[i];
+            var (middle, count) = inside[index];
             var level = Level(middle);
-            var p = (count + (i == 0 ? clippedLow : 0) + (i == inside.Length - 1 ? clippedHigh : 0)) / total;
+            var p = (count + (index == 0 ? clippedLow : 0) + (index == inside.Length - 1 ? clippedHigh : 0)) / total;
             var q = unclipped[level] / filled[level] / kept;
             sum += p * Math.Log(p / q);
         }

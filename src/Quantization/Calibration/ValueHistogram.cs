@@ -4,22 +4,30 @@
 //   Zeros are counted apart: half of what a ReLU gives is exactly zero, and zero is exact in every scale.
 namespace TorchBridge.Quantization.Calibration;
 
-/// <summary>What was seen of one value of the graph.</summary>
+/// <summary>
+/// What was seen of one value of the graph: 8,192 bins of one width, a power of two, on both sides of zero, whatever
+/// the number of batches.
+/// </summary>
 internal sealed class ValueHistogram
 {
     /// <summary>Bins on both sides of zero together.</summary>
     private const int Bins = 8192;
 
+    /// <summary>How many numbers lie in each bin; the bin of zero is in the middle.</summary>
     private long[] counts = new long[Bins];
+
+    /// <summary>
+    /// The bins' width is two to this; the least integer before a number other than zero was seen.
+    /// </summary>
     private int exponent = int.MinValue;
 
-    /// <summary>The least number seen.</summary>
+    /// <summary>The least number seen; infinity where nothing was.</summary>
     public double Low { get; private set; } = double.PositiveInfinity;
 
-    /// <summary>The greatest number seen.</summary>
+    /// <summary>The greatest number seen; negative infinity where nothing was.</summary>
     public double High { get; private set; } = double.NegativeInfinity;
 
-    /// <summary>Numbers seen.</summary>
+    /// <summary>Numbers seen, zeros among them.</summary>
     public long Count { get; private set; }
 
     /// <summary>The middle of each bin that holds something, with its count, ascending; without the exact
@@ -27,17 +35,18 @@ internal sealed class ValueHistogram
     public IEnumerable<(double Middle, long Count)> Filled()
     {
         var width = Math.ScaleB(1, exponent);
-        for (var i = 0; i < Bins; i++)
+        for (var bin = 0; bin < Bins; bin++)
         {
-            if (counts[i] > 0)
-                yield return ((i - (Bins / 2) + 0.5) * width, counts[i]);
+            if (counts[bin] > 0)
+                yield return ((bin - (Bins / 2) + 0.5) * width, counts[bin]);
         }
     }
 
-    /// <summary>The width of a bin.</summary>
+    /// <summary>The width of a bin: the finest that the numbers seen so far fit in.</summary>
     public double BinWidth => Math.ScaleB(1, exponent);
 
     /// <summary>Adds numbers.</summary>
+    /// <param name="values">A batch's values, in any order.</param>
     /// <returns>Whether all of them were finite; nothing is added where one is not.</returns>
     public bool Add(ReadOnlySpan<float> values)
     {
@@ -70,6 +79,7 @@ internal sealed class ValueHistogram
     }
 
     /// <summary>Makes the bins wide enough for a magnitude.</summary>
+    /// <param name="magnitude">What must lie inside.</param>
     private void Widen(double magnitude)
     {
         if (magnitude == 0)
@@ -81,8 +91,8 @@ internal sealed class ValueHistogram
         for (; exponent < needed; exponent++)
         {
             var wider = new long[Bins];
-            for (var i = 0; i < Bins; i++)
-                wider[(i / 2) + (Bins / 4)] += counts[i];
+            for (var bin = 0; bin < Bins; bin++)
+                wider[(bin / 2) + (Bins / 4)] += counts[bin];
             counts = wider;
         }
     }

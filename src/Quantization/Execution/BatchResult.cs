@@ -3,7 +3,9 @@ using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace TorchBridge.Quantization.Execution;
 
-/// <summary>What a batch gave.</summary>
+/// <summary>
+/// What a batch gave. The tensors are native memory: they live until this is disposed.
+/// </summary>
 internal sealed class BatchResult(IDisposableReadOnlyCollection<DisposableNamedOnnxValue>? results) : IDisposable
 {
     /// <summary>The float32 values; those of other types are left out.</summary>
@@ -23,6 +25,9 @@ internal sealed class BatchResult(IDisposableReadOnlyCollection<DisposableNamedO
     /// <inheritdoc/>
     public void Dispose() => results?.Dispose();
 
+    /// <summary>A map as its values in the order of the keys; a sequence as its items; a tensor as itself.</summary>
+    /// <param name="name">The output's; parts of a sequence or map have a place behind it.</param>
+    /// <param name="value">What the runtime gave.</param>
     private static IEnumerable<OutputValue> Flatten(string name, NamedOnnxValue value)
     {
         switch (value.Value)
@@ -52,6 +57,10 @@ internal sealed class BatchResult(IDisposableReadOnlyCollection<DisposableNamedO
         }
     }
 
+    /// <summary>A tensor's elements in one of four forms: float32, float64, exact integers, text.</summary>
+    /// <param name="name">The output's.</param>
+    /// <param name="value">A tensor of the runtime.</param>
+    /// <exception cref="QuantizationException">Its elements cannot be compared.</exception>
     private static OutputValue Tensor(string name, object? value) =>
         value switch
         {
@@ -80,6 +89,11 @@ internal sealed class BatchResult(IDisposableReadOnlyCollection<DisposableNamedO
             ),
         };
 
+    /// <summary>A tensor of integers, each exactly: no integer type of ONNX is larger than 64 bits.</summary>
+    /// <typeparam name="T">The elements' type.</typeparam>
+    /// <param name="name">The output's.</param>
+    /// <param name="tensor">Of integers or booleans.</param>
+    /// <param name="convert">An element as a wide integer, without loss.</param>
     private static OutputValue Integers<T>(string name, Tensor<T> tensor, Func<T, Int128> convert) =>
         new(name, tensor.Dimensions.ToArray()) { Integers = [.. tensor.Select(convert)] };
 }

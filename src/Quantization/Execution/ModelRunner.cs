@@ -5,7 +5,9 @@ using TorchBridge.Onnx.Runtime;
 
 namespace TorchBridge.Quantization.Execution;
 
-/// <summary>Runs a model on batches.</summary>
+/// <summary>
+/// Runs a model on batches, in one session without a memory arena. Values inside the graph can be asked for, too.
+/// </summary>
 internal sealed class ModelRunner : IDisposable
 {
     /// <summary>Bytes of tensors above which a model goes to ONNX Runtime through files: protobuf ends at 2
@@ -65,6 +67,8 @@ internal sealed class ModelRunner : IDisposable
     }
 
     /// <summary>Runs a batch. The caller disposes the results.</summary>
+    /// <param name="batch">Inputs by name, as the model takes them.</param>
+    /// <returns>The values that were asked for; the caller disposes them.</returns>
     /// <exception cref="QuantizationException">The batch does not fit.</exception>
     public BatchResult Run(QuantizationBatch batch)
     {
@@ -90,6 +94,7 @@ internal sealed class ModelRunner : IDisposable
         RemoveFolder();
     }
 
+    /// <summary>Removes the temporary folder of a model that was too large for memory.</summary>
     private void RemoveFolder()
     {
         if (folder is not null)

@@ -1,6 +1,6 @@
 namespace TorchBridge.Quantization.Execution;
 
-/// <summary>A tensor that a model gave, in one of four forms.</summary>
+/// <summary>A tensor that a model gave, in one of four forms; the others are null.</summary>
 /// <param name="Name">The output; of a sequence, each item has the sequence's.</param>
 /// <param name="Shape">Its sizes.</param>
 internal sealed record OutputValue(string Name, int[] Shape)

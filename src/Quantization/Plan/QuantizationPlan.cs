@@ -48,6 +48,8 @@ internal sealed class QuantizationPlan
     private readonly List<LeftInFloat> left = [];
     private readonly Dictionary<string, PlannedValue> values = new(StringComparer.Ordinal);
 
+    /// <summary>An empty plan of a model.</summary>
+    /// <param name="model">Prepared: norms folded, weights constant, opset 13 or later.</param>
     private QuantizationPlan(OnnxGraph model)
     {
         this.model = model;
@@ -70,6 +72,7 @@ internal sealed class QuantizationPlan
     /// <summary>Plans a model.</summary>
     /// <param name="model">The float model.</param>
     /// <param name="keep">Nodes that stay in float32, with the reason.</param>
+    /// <returns>The plan; where no layer can be quantized its <see cref="Values"/> are empty.</returns>
     public static QuantizationPlan Of(OnnxGraph model, IReadOnlyDictionary<string, string> keep)
     {
         var plan = new QuantizationPlan(model);
@@ -81,6 +84,8 @@ internal sealed class QuantizationPlan
     }
 
     /// <summary>Why a layer has no integer form; null where it has one.</summary>
+    /// <param name="model">The float model.</param>
+    /// <param name="node">Any node of it.</param>
     public static string? Refusal(OnnxGraph model, OnnxNode node)
     {
         switch (node.StandardType)
@@ -108,6 +113,11 @@ internal sealed class QuantizationPlan
         }
     }
 
+    /// <summary>Why a layer's bias has no integer form; null where it has one, or there is no bias.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="node">A layer.</param>
+    /// <param name="weight">Its weight.</param>
+    /// <returns>Null where the bias can be an integer, or there is none.</returns>
     private static string? BiasRefusal(OnnxGraph model, OnnxNode node, Initializer weight)
     {
         if (node.Inputs.Count < 3 || node.Inputs[2].Length == 0)
@@ -117,12 +127,18 @@ internal sealed class QuantizationPlan
         if (bias.Type != ElementType.Float32)
             return $"its bias is {bias.Type}, not float32";
         var channels = weight.Dims[node.StandardType == "Conv" || node.Int("transB", 0) != 0 ? 0 : 1];
-        return bias.Dims is [var size] && size == channels ? null : "its bias is not one number an output channel";
+        return bias.Dims is [var size] && size == channels
+            ? null
+            : "its bias does not have one number per output channel";
     }
 
     /// <summary>The value that a node gives once a Relu or Clip behind it is done: what its integers hold.</summary>
+    /// <param name="node">A node that the plan gives a role.</param>
     public string ResultOf(OnnxNode node) => Absorbed(node)?.Outputs[0] ?? node.Outputs[0];
 
+    /// <summary>The Relu, or Clip from zero, that alone reads what a node gives; null where there is none.</summary>
+    /// <param name="node">A layer, a join or what else has a role.</param>
+    /// <returns>The activation, or null.</returns>
     private OnnxNode? Absorbed(OnnxNode node)
     {
         var value = node.Outputs[0];
@@ -131,12 +147,19 @@ internal sealed class QuantizationPlan
         return next.StandardType == "Relu" || IsClipFromZero(next) ? next : null;
     }
 
+    /// <summary>Whether a node is a Clip whose lower end is 0: ReLU6, say.</summary>
+    /// <param name="node">Any node.</param>
     private bool IsClipFromZero(OnnxNode node) =>
         node.StandardType == "Clip"
         && node.Inputs.Count > 1
         && model.Tensor(node.Inputs[1]) is { Type: ElementType.Float32 } low
         && low.Floats() is [0f];
 
+    /// <summary>
+    /// Goes through the graph once, in order: layers pay for quantizing their input, other nodes compute in integers
+    /// only where what they read is in integers anyway.
+    /// </summary>
+    /// <param name="keep">Names of nodes that stay in float, with the reason.</param>
     private void AssignRoles(IReadOnlyDictionary<string, string> keep)
     {
         var inIntegers = new HashSet<string>(StringComparer.Ordinal);
@@ -190,6 +213,11 @@ internal sealed class QuantizationPlan
         static string Name(NodeProto node) => node.Name.Length > 0 ? node.Name : node.Output.FirstOrDefault() ?? "";
     }
 
+    /// <summary>
+    /// The role of a node that has no weights; null where ONNX Runtime has no integer kernel for it.
+    /// </summary>
+    /// <param name="node">Any node.</param>
+    /// <returns>Null where it stays in float.</returns>
     private static Role? RoleOf(OnnxNode node) =>
         node.StandardType switch
         {
@@ -202,21 +230,29 @@ internal sealed class QuantizationPlan
         };
 
     /// <summary>The inputs of a node that are held in 8 bits; shapes, axes and sizes are not.</summary>
+    /// <param name="node">A node.</param>
+    /// <param name="role">Its role.</param>
     public static IEnumerable<string> Activations(OnnxNode node, Role role) =>
         role == Role.Join ? node.Inputs : node.Inputs.Take(1);
 
     /// <summary>The value that a layer reads, and the axis of its channels there; -1 is the last.</summary>
+    /// <param name="layer">A node with the role of a layer.</param>
     public static (string Value, int Axis) Channels(OnnxNode layer) =>
         (layer.Inputs[0], layer.StandardType == "Conv" ? 1 : -1);
 
-    /// <summary>A BatchNormalization that could not be folded: values would go to float32 and back between it and its
-    /// layer.</summary>
+    /// <summary>
+    /// A BatchNormalization that could not be folded: values would go to float32 and back between it and its layer.
+    /// </summary>
+    /// <param name="layer">A layer.</param>
+    /// <returns>The reason as the report has it; null where no norm follows.</returns>
     private string? UnfoldedNorm(OnnxNode layer) =>
         index.Readers(layer.Outputs[0]).FirstOrDefault(node => node.StandardType == "BatchNormalization") is { } norm
             ? $"BatchNormalization '{norm.Name}' behind it cannot be folded into it: its statistics or the "
                 + "layer's weights are not of the file, or someone else reads between them"
             : null;
 
+    /// <summary>Whether some node that computes in integers takes this value as one of its activations.</summary>
+    /// <param name="value">A value of the graph.</param>
     private bool IsReadInIntegers(string value) =>
         index
             .Readers(value)
@@ -238,6 +274,7 @@ internal sealed class QuantizationPlan
             roles.Remove(node.Name);
     }
 
+    /// <summary>Names the values in 8 bits: what integer nodes read, and what they give.</summary>
     private void CollectValues()
     {
         foreach (var node in model.Nodes.Where(node => roles.ContainsKey(node.Name)))
@@ -254,7 +291,8 @@ internal sealed class QuantizationPlan
     }
 
     /// <summary>Values that share one scale: what moves elements, and concatenations of values of one sign.</summary>
-    /// <param name="ranges">Ranges of the values.</param>
+    /// <param name="ranges">Ranges of the values, by name.</param>
+    /// <returns>The same names; values that share a scale have the union of their ranges.</returns>
     public IReadOnlyDictionary<string, (double Low, double High)> Shared(
         IReadOnlyDictionary<string, (double Low, double High)> ranges
     )

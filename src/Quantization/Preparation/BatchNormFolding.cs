@@ -5,10 +5,15 @@ using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Quantization.Preparation;
 
-/// <summary>Folds what an exporter left unfolded.</summary>
+/// <summary>
+/// Folds the BatchNormalization that an exporter left unfolded into the Conv or Gemm before it: else values would go
+/// to float32 and back between the two.
+/// </summary>
 internal static class BatchNormFolding
 {
     /// <summary>Rewrites a model in place.</summary>
+    /// <param name="model">Changed in place. A norm in training mode, or whose layer's result somebody else reads,
+    /// stays.</param>
     public static void Apply(OnnxGraph model)
     {
         var names = new FreshNames(model);
@@ -37,6 +42,11 @@ internal static class BatchNormFolding
         model.RemoveUnreadInitializers();
     }
 
+    /// <summary>Writes the folded weight and bias under new names: the layer's own may be shared.</summary>
+    /// <param name="model">The graph, changed in place.</param>
+    /// <param name="names">For the two new tensors.</param>
+    /// <param name="layer">The Conv or Gemm before the norm.</param>
+    /// <param name="norm">The norm, which the caller removes.</param>
     private static void Fold(OnnxGraph model, FreshNames names, OnnxNode layer, OnnxNode norm)
     {
         var weight = model.Initializers[layer.Inputs[1]];
@@ -54,14 +64,14 @@ internal static class BatchNormFolding
                 : new float[channels];
         double epsilon = norm.Float("epsilon", 1e-5f);
         var scales = new double[channels];
-        for (var c = 0; c < channels; c++)
+        for (var channel = 0; channel < channels; channel++)
         {
-            scales[c] = gamma[c] / Math.Sqrt(variance[c] + epsilon);
-            bias[c] = (float)(((bias[c] - (double)mean[c]) * scales[c]) + beta[c]);
+            scales[channel] = gamma[channel] / Math.Sqrt(variance[channel] + epsilon);
+            bias[channel] = (float)(((bias[channel] - (double)mean[channel]) * scales[channel]) + beta[channel]);
         }
 
-        for (var i = 0; i < weights.Length; i++)
-            weights[i] = (float)(weights[i] * scales[i / inner % channels]);
+        for (var index = 0; index < weights.Length; index++)
+            weights[index] = (float)(weights[index] * scales[index / inner % channels]);
         var folded = Initializer.Of(names.Take($"{layer.Name}:folded"), weights, weight.Dims);
         var foldedBias = Initializer.Of(names.Take($"{layer.Name}:folded_bias"), bias, channels);
         model.Add(folded);

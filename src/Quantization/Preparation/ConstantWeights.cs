@@ -9,6 +9,7 @@ namespace TorchBridge.Quantization.Preparation;
 /// </summary>
 internal static class ConstantWeights
 {
+    /// <summary>Operators that give other numbers at each run, whatever they read.</summary>
     private static readonly HashSet<string> Random =
     [
         "RandomNormal",
@@ -20,6 +21,8 @@ internal static class ConstantWeights
     ];
 
     /// <summary>Rewrites a model in place.</summary>
+    /// <param name="model">Changed in place. What does not run apart stays computed, and the plan gives that as the
+    /// reason.</param>
     public static void Apply(OnnxGraph model)
     {
         var read = model.Nodes.SelectMany(Weights).Distinct(StringComparer.Ordinal).ToArray();
@@ -39,6 +42,7 @@ internal static class ConstantWeights
     }
 
     /// <summary>The inputs of a node that are weights or biases of a layer.</summary>
+    /// <param name="node">Any node.</param>
     private static IEnumerable<string> Weights(OnnxNode node) =>
         node.StandardType switch
         {
@@ -49,6 +53,7 @@ internal static class ConstantWeights
         };
 
     /// <summary>Every value that depends on no input and on no chance.</summary>
+    /// <param name="model">The graph, in topological order.</param>
     private static HashSet<string> Constants(OnnxGraph model)
     {
         var constants = model.Initializers.Keys.ToHashSet(StringComparer.Ordinal);
@@ -64,6 +69,10 @@ internal static class ConstantWeights
         return constants;
     }
 
+    /// <summary>The nodes that some values depend on, in the graph's order.</summary>
+    /// <param name="model">The graph.</param>
+    /// <param name="values">Values that are to be computed.</param>
+    /// <returns>In topological order.</returns>
     private static List<OnnxNode> Needed(OnnxGraph model, IEnumerable<string> values)
     {
         var wanted = values.ToHashSet(StringComparer.Ordinal);
@@ -78,6 +87,13 @@ internal static class ConstantWeights
         return nodes;
     }
 
+    /// <summary>
+    /// Runs the nodes alone, without inputs; none where ONNX Runtime does not take them apart from their graph.
+    /// </summary>
+    /// <param name="model">The graph; it is not changed.</param>
+    /// <param name="nodes">What computes the values.</param>
+    /// <param name="values">Their names.</param>
+    /// <returns>Empty where ONNX Runtime does not run the part by itself.</returns>
     private static Initializer[] Compute(OnnxGraph model, List<OnnxNode> nodes, string[] values)
     {
         var part = model.Copy();
@@ -111,15 +127,17 @@ internal static class ConstantWeights
     }
 
     /// <summary>Takes away the nodes that made what is a tensor now, and those that nothing needs any more.</summary>
+    /// <param name="model">The graph, which has the tensors already.</param>
+    /// <param name="nodes">What computed them.</param>
     private static void RemoveComputed(OnnxGraph model, List<OnnxNode> nodes)
     {
         var names = new FreshNames(model);
         foreach (var node in nodes)
         {
-            for (var i = 0; i < node.Outputs.Count; i++)
+            for (var position = 0; position < node.Outputs.Count; position++)
             {
-                if (model.Initializers.ContainsKey(node.Outputs[i]))
-                    node.Outputs[i] = names.Take($"{node.Outputs[i]}:computed");
+                if (model.Initializers.ContainsKey(node.Outputs[position]))
+                    node.Outputs[position] = names.Take($"{node.Outputs[position]}:computed");
             }
         }
 

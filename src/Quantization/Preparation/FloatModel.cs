@@ -4,14 +4,18 @@ using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Quantization.Preparation;
 
-/// <summary>Reads the model that is to be quantized, and brings it into the form that plans are made for. It computes
-/// the same then.</summary>
+/// <summary>
+/// Reads the model that is to be quantized, and brings it into the form that plans are made for. It computes the same
+/// in that form.
+/// </summary>
 internal static class FloatModel
 {
     /// <summary>Files of this version of the format and above tell tensors from inputs.</summary>
     private const int LeastIr = 4;
 
     /// <summary>Reads a model.</summary>
+    /// <param name="path">The file; a data file that it names stands beside it.</param>
+    /// <returns>A graph with at least one node, every tensor in memory.</returns>
     /// <exception cref="QuantizationException">It cannot be read, or is none that can be quantized.</exception>
     public static OnnxGraph Load(string path)
     {
@@ -34,6 +38,8 @@ internal static class FloatModel
     }
 
     /// <summary>Refuses what is quantized already, and what is no legal model.</summary>
+    /// <param name="model">The model that was read.</param>
+    /// <param name="path">What to call it in an error.</param>
     /// <exception cref="QuantizationException">It is refused; the message says what to do.</exception>
     public static void Refuse(OnnxGraph model, string path)
     {
@@ -59,6 +65,8 @@ internal static class FloatModel
     }
 
     /// <summary>A copy in the form that plans are made for; ONNX Runtime has loaded the model before.</summary>
+    /// <param name="original">Is not changed.</param>
+    /// <returns>Opset 13 or above, weights as tensors of the file, Gemm in one form, norms folded.</returns>
     public static OnnxGraph Prepare(OnnxGraph original)
     {
         var model = OpsetConversion.Apply(original);
@@ -75,6 +83,10 @@ internal static class FloatModel
         return model;
     }
 
+    /// <summary>
+    /// Whether a node is one of a quantized model: QuantizeLinear, QLinearConv, MatMulInteger and their like.
+    /// </summary>
+    /// <param name="node">Any node.</param>
     private static bool IsInteger(OnnxNode node) =>
         !node.IsFunction
         && (

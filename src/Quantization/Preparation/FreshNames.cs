@@ -10,6 +10,8 @@ internal sealed class FreshNames(OnnxGraph model)
     private readonly HashSet<string> taken = model.Names();
 
     /// <summary>A name; the one that is wanted, unless it is taken.</summary>
+    /// <param name="wanted">What it should be called.</param>
+    /// <returns>The name, or the name with <c>_2</c>, <c>_3</c> and so on; it is taken from now on.</returns>
     public string Take(string wanted)
     {
         var name = wanted;

@@ -7,16 +7,20 @@ using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Quantization.Preparation;
 
-/// <summary>Brings Gemm nodes into one form.</summary>
+/// <summary>
+/// Brings Gemm nodes into the one form that integer kernels have: no factors, and a bias of one number per column or
+/// none.
+/// </summary>
 internal static class GemmForm
 {
     /// <summary>Rewrites a model in place.</summary>
+    /// <param name="model">Changed in place. A bias of another shape is added behind the product, in float32.</param>
     public static void Apply(OnnxGraph model)
     {
         var names = new FreshNames(model);
-        for (var i = 0; i < model.Nodes.Count; i++)
+        for (var index = 0; index < model.Nodes.Count; index++)
         {
-            var node = model.Nodes[i];
+            var node = model.Nodes[index];
             if (
                 node.StandardType != "Gemm"
                 || node.Inputs.Count < 2
@@ -51,10 +55,19 @@ internal static class GemmForm
             };
             node.Outputs[0] = sum.Inputs[0];
             node.Inputs.RemoveAt(2);
-            model.Nodes.Insert(++i, sum);
+            model.Nodes.Insert(++index, sum);
         }
     }
 
+    /// <summary>
+    /// Multiplies a factor into a tensor, and takes the attribute away; the tensor itself where the factor is 1.
+    /// </summary>
+    /// <param name="model">The graph; it gets the new tensor.</param>
+    /// <param name="names">For the new tensor.</param>
+    /// <param name="node">The Gemm, which loses the attribute.</param>
+    /// <param name="attribute"><c>alpha</c> or <c>beta</c>.</param>
+    /// <param name="tensor">What it multiplies.</param>
+    /// <returns>Name of the tensor to read.</returns>
     private static string Scaled(OnnxGraph model, FreshNames names, OnnxNode node, string attribute, Initializer tensor)
     {
         var factor = node.Float(attribute, 1);
@@ -65,6 +78,9 @@ internal static class GemmForm
     }
 
     /// <summary>One number a column; null where rows have numbers of their own.</summary>
+    /// <param name="bias">Of any shape.</param>
+    /// <param name="columns">Of the product.</param>
+    /// <returns>A number for each column, or null where rows differ.</returns>
     private static float[]? OfColumns(Initializer bias, long columns)
     {
         if (bias.Dims.Length > 2 || (bias.Dims.Length == 2 && bias.Dims[0] != 1))
@@ -75,6 +91,13 @@ internal static class GemmForm
         return values.Length == 1 ? [.. Enumerable.Repeat(values[0], (int)columns)] : null;
     }
 
+    /// <summary>Adds a tensor under a name that is free.</summary>
+    /// <param name="model">The graph.</param>
+    /// <param name="names">For the tensor.</param>
+    /// <param name="node">The Gemm that it belongs to.</param>
+    /// <param name="values">Its numbers.</param>
+    /// <param name="dims">Its shape.</param>
+    /// <returns>Its name.</returns>
     private static string Add(OnnxGraph model, FreshNames names, OnnxNode node, float[] values, params long[] dims)
     {
         var tensor = Initializer.Of(names.Take($"{node.Name}:constant"), values, dims);

@@ -11,7 +11,7 @@ using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Quantization.Preparation;
 
-/// <summary>Converts models of older operator sets.</summary>
+/// <summary>States models of opset 11 and 12 in 13, the first with one scale per channel.</summary>
 internal static class OpsetConversion
 {
     private const int Opset = 13;
@@ -20,6 +20,7 @@ internal static class OpsetConversion
     /// <summary>The version of the file format that came with opset 13.</summary>
     private const int IrOfOpset = 7;
 
+    /// <summary>Operators that mean something else from opset 13 on.</summary>
     private static readonly HashSet<string> Changed =
     [
         "Squeeze",
@@ -33,6 +34,8 @@ internal static class OpsetConversion
     ];
 
     /// <summary>Refuses a model that cannot be converted.</summary>
+    /// <param name="model">The model that was read.</param>
+    /// <param name="path">What to call it in an error.</param>
     /// <exception cref="QuantizationException">It is refused; the message says how to convert it.</exception>
     public static void Refuse(OnnxGraph model, string path)
     {
@@ -40,7 +43,7 @@ internal static class OpsetConversion
             return;
         const string how =
             "Convert it with onnx.version_converter.convert_version(model, 13) of Python's onnx package, "
-            + "or export it anew: ours writes 17 to 21.";
+            + "or export it again: TorchBridge writes 17 to 21.";
         if (model.Opset < Oldest)
         {
             throw new QuantizationException(
@@ -72,6 +75,7 @@ internal static class OpsetConversion
     }
 
     /// <summary>A copy in opset 13; where the model is of that or a later one already, of the same.</summary>
+    /// <param name="original">Is not changed.</param>
     public static OnnxGraph Apply(OnnxGraph original)
     {
         if (original.Opset >= Opset)
@@ -104,6 +108,13 @@ internal static class OpsetConversion
         return model;
     }
 
+    /// <summary>
+    /// Makes an input of an attribute of integers; an attribute that is not there, or empty, stays out.
+    /// </summary>
+    /// <param name="model">The graph; it gets the tensor.</param>
+    /// <param name="names">For the tensor.</param>
+    /// <param name="node">The node, changed in place.</param>
+    /// <param name="attribute">A list of integers.</param>
     private static void ToInput(OnnxGraph model, FreshNames names, OnnxNode node, string attribute)
     {
         var values = node.Ints(attribute).ToArray();
@@ -120,6 +131,13 @@ internal static class OpsetConversion
         node.Inputs.Add(tensor.Name);
     }
 
+    /// <summary>
+    /// Softmax as opset 11 means it, over all axes from one on: Shape, Flatten, the node along the last axis, Reshape
+    /// back.
+    /// </summary>
+    /// <param name="names">For the new nodes and values.</param>
+    /// <param name="node">The softmax, changed in place.</param>
+    /// <returns>The nodes that stand for it, in order.</returns>
     private static OnnxNode[] Flattened(FreshNames names, OnnxNode node)
     {
         string input = node.Inputs[0],

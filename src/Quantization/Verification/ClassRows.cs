@@ -11,10 +11,19 @@ namespace TorchBridge.Quantization.Verification;
 /// <param name="isClassifier">Whether the first output's columns are classes; null where only labels tell.</param>
 internal sealed class ClassRows(bool? isClassifier)
 {
+    /// <summary>Rows that were compared.</summary>
     private long rows;
+
+    /// <summary>Rows of one class in both models.</summary>
     private long agree;
+
+    /// <summary>Rows with a label.</summary>
     private long labelled;
+
+    /// <summary>Labelled rows that the float model gets right.</summary>
     private long floatRight;
+
+    /// <summary>Labelled rows that the quantized model gets right.</summary>
     private long quantizedRight;
 
     /// <summary>Share of rows with the same class; null where there are none.</summary>
@@ -26,8 +35,11 @@ internal sealed class ClassRows(bool? isClassifier)
     /// <summary>Accuracy of the quantized model; null without labels.</summary>
     public double? QuantizedAccuracy => Share(quantizedRight, labelled);
 
-    /// <summary>Whether the columns of a model's first output are classes, as far as the file tells; null where it
-    /// does not.</summary>
+    /// <summary>
+    /// Whether the columns of a model's first output are classes, as far as the file tells; null where it does not.
+    /// </summary>
+    /// <param name="model">The float model.</param>
+    /// <returns>True where names, metadata, or a Softmax or ArgMax beside the output say so; never false.</returns>
     public static bool? Of(OnnxGraph model)
     {
         if (model.Outputs.Count == 0)
@@ -43,7 +55,7 @@ internal sealed class ClassRows(bool? isClassifier)
         return isNamed || isSoftmax ? true : null;
     }
 
-    /// <summary>Adds a batch.</summary>
+    /// <summary>Adds a batch: nothing where the output has no rows of classes.</summary>
     /// <param name="expected">The float model's first output.</param>
     /// <param name="actual">The other's.</param>
     /// <param name="labels">The right classes; null where they are not known.</param>
@@ -68,7 +80,7 @@ internal sealed class ClassRows(bool? isClassifier)
                 string.Create(
                     CultureInfo.InvariantCulture,
                     $"batch {number} has {labels.Count} labels, and output '{expected.Name}' gives "
-                        + $"{before.Length} rows; give one label a row"
+                        + $"{before.Length} rows; give one label per row"
                 )
             );
         labelled += labels.Count;
@@ -77,6 +89,9 @@ internal sealed class ClassRows(bool? isClassifier)
     }
 
     /// <summary>The class of each row; null for an output that has no rows of classes.</summary>
+    /// <param name="output">An output.</param>
+    /// <returns>The largest column of each row; null where the output is no table of floats with two columns at
+    /// least.</returns>
     private static int[]? Classes(OutputValue output)
     {
         if (output.Shape is not [var rows, var columns and > 1])
@@ -86,6 +101,7 @@ internal sealed class ClassRows(bool? isClassifier)
         return output.Doubles is { } doubles ? Largest<double>(rows, columns, doubles) : null;
     }
 
+    /// <summary>Index of the largest element of each row.</summary>
     private static int[] Largest<T>(int rows, int columns, ReadOnlySpan<T> values)
         where T : System.Numerics.IBinaryFloatingPointIeee754<T>
     {
@@ -95,5 +111,9 @@ internal sealed class ClassRows(bool? isClassifier)
         return result;
     }
 
+    /// <summary>A part of a whole, 0 to 1; null where the whole is nothing.</summary>
+    /// <param name="part">How many.</param>
+    /// <param name="whole">Of how many.</param>
+    /// <returns>0 to 1; null of nothing.</returns>
     private static double? Share(long part, long whole) => whole > 0 ? (double)part / whole : null;
 }

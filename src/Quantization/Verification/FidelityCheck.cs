@@ -7,12 +7,13 @@ namespace TorchBridge.Quantization.Verification;
 /// <param name="isClassifier">Whether the first output's columns are classes; null where only labels tell.</param>
 internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
 {
-    /// <summary>Compares all outputs.</summary>
+    /// <summary>Runs both models over batches and compares all outputs.</summary>
     /// <param name="quantized">The other model.</param>
     /// <param name="batches">What to run.</param>
     /// <param name="heldOut">Whether calibration has not seen them.</param>
-    /// <param name="rows">Rows to stop after.</param>
-    /// <param name="report">Hears of each batch.</param>
+    /// <param name="rows">Rows to stop after; the batch that reaches them is compared whole.</param>
+    /// <param name="report">Called after each batch, with its number from 1; null for nobody.</param>
+    /// <returns>Sums over all batches; batches count by their elements, not each the same.</returns>
     /// <exception cref="QuantizationException">There is no batch, or nothing that can be compared.</exception>
     public Fidelity Compare(
         ModelRunner quantized,
@@ -39,10 +40,10 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
                     got = [.. right.Where(value => value.Name == name)];
                 if (!noise.TryGetValue(name, out var sum))
                     noise[name] = sum = new Noise();
-                for (var i = 0; i < Math.Max(wanted.Length, got.Length); i++)
+                for (var index = 0; index < Math.Max(wanted.Length, got.Length); index++)
                 {
                     var missing = new OutputValue(name, [-1]);
-                    sum.Add(i < wanted.Length ? wanted[i] : missing, i < got.Length ? got[i] : missing);
+                    sum.Add(index < wanted.Length ? wanted[index] : missing, index < got.Length ? got[index] : missing);
                 }
             }
 
@@ -76,6 +77,8 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
     }
 
     /// <summary>What the budget misses; null where it holds. NaN never holds.</summary>
+    /// <param name="fidelity">What a comparison gave.</param>
+    /// <param name="budget">What is allowed.</param>
     public static BudgetMiss? Miss(Fidelity fidelity, AccuracyBudget budget)
     {
         var first = fidelity.Outputs[0].Name;
@@ -90,21 +93,21 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
         if (fidelity.Agreement is { } agreement && !(agreement >= budget.Agreement))
             return Missed(
                 first,
-                $"the class is the same in {agreement:P2} of the rows; asked for are {budget.Agreement:P2}"
+                $"the class is the same in {agreement:P2} of the rows; required are {budget.Agreement:P2}"
             );
         foreach (var output in fidelity.Outputs)
         {
             if (output.OtherShapes > 0)
                 return Missed(
                     output.Name,
-                    $"output '{output.Name}' has another shape than the float model's in {output.OtherShapes} batches"
+                    $"output '{output.Name}' differs in shape from the float model's in {output.OtherShapes} batches"
                 );
             if (output.Equal is { } equal)
             {
                 if (!(equal >= budget.Agreement))
                     return Missed(
                         output.Name,
-                        $"output '{output.Name}' is the same in {equal:P2} of its elements; asked for are {budget.Agreement:P2}"
+                        $"output '{output.Name}' is the same in {equal:P2} of its elements; required are {budget.Agreement:P2}"
                     );
             }
             else if (double.IsInfinity(output.LargestAbsolute))
@@ -118,7 +121,7 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
             {
                 return Missed(
                     output.Name,
-                    $"output '{output.Name}' has {output.Decibels:F1} dB of signal to noise; asked for are {budget.Decibels:F1}"
+                    $"output '{output.Name}' has {output.Decibels:F1} dB of signal to noise; required are {budget.Decibels:F1}"
                 );
             }
         }
@@ -126,9 +129,15 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
         return null;
     }
 
+    /// <summary>A miss, with its numbers in the invariant culture.</summary>
+    /// <param name="output">The output.</param>
+    /// <param name="text">What was allowed and what is.</param>
     private static BudgetMiss Missed(string output, FormattableString text) =>
         new(FormattableString.Invariant(text), output);
 
+    /// <summary>What the sums of one output come to.</summary>
+    /// <param name="name">The output.</param>
+    /// <param name="noise">All of its batches.</param>
     private static OutputFidelity Summary(string name, Noise noise) =>
         new(name, noise.Decibels, noise.Largest, noise.LargestValue)
         {

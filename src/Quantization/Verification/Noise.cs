@@ -10,8 +10,13 @@ internal sealed class Noise
     /// for a number.</summary>
     public const double Exact = 200;
 
+    /// <summary>Sum of the squares of what was expected.</summary>
     private double signal;
+
+    /// <summary>Sum of the squares of the differences.</summary>
     private double error;
+
+    /// <summary>Elements without any difference.</summary>
     private long equal;
 
     /// <summary>Elements compared.</summary>
@@ -46,6 +51,8 @@ internal sealed class Noise
     }
 
     /// <summary>Adds an output of a batch.</summary>
+    /// <param name="expected">The float model's.</param>
+    /// <param name="actual">The other model's. Another shape counts as nothing but error.</param>
     public void Add(OutputValue expected, OutputValue actual)
     {
         IsExact = expected.IsExact;
@@ -68,29 +75,41 @@ internal sealed class Noise
     }
 
     /// <summary>Adds numbers.</summary>
+    /// <typeparam name="T">float or double.</typeparam>
+    /// <param name="expected">The float model's elements.</param>
+    /// <param name="actual">As many of the other model's.</param>
     public void Add<T>(ReadOnlySpan<T> expected, ReadOnlySpan<T> actual)
         where T : System.Numerics.IBinaryFloatingPointIeee754<T>
     {
-        for (var i = 0; i < expected.Length; i++)
+        for (var index = 0; index < expected.Length; index++)
         {
-            var value = double.CreateChecked(expected[i]);
-            Add(value, ArrayComparison.Difference(double.CreateChecked(actual[i]), value));
+            var value = double.CreateChecked(expected[index]);
+            Add(value, ArrayComparison.Difference(double.CreateChecked(actual[index]), value));
         }
     }
 
+    /// <summary>Compares integers, without going through float64.</summary>
+    /// <param name="expected">What the float model gave.</param>
+    /// <param name="actual">What the quantized one gave, of the same length.</param>
     private void Add(Int128[] expected, Int128[] actual)
     {
         // Compared as integers: float64 would take 2^53 + 1 for 2^53.
-        for (var i = 0; i < expected.Length; i++)
-            Add((double)expected[i], Math.Abs((double)(actual[i] - expected[i])));
+        for (var index = 0; index < expected.Length; index++)
+            Add((double)expected[index], Math.Abs((double)(actual[index] - expected[index])));
     }
 
+    /// <summary>Compares texts: an element differs by 1, or not at all.</summary>
+    /// <param name="expected">What the float model gave.</param>
+    /// <param name="actual">What the quantized one gave, of the same length.</param>
     private void Add(string[] expected, string[] actual)
     {
-        for (var i = 0; i < expected.Length; i++)
-            Add(1, expected[i] == actual[i] ? 0 : 1);
+        for (var index = 0; index < expected.Length; index++)
+            Add(1, expected[index] == actual[index] ? 0 : 1);
     }
 
+    /// <summary>Adds one element: its signal, its error, and whether the two are the same.</summary>
+    /// <param name="value">What was expected.</param>
+    /// <param name="difference">Magnitude of the difference; infinite where only one side is a number.</param>
     private void Add(double value, double difference)
     {
         Count++;

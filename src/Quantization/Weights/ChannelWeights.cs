@@ -9,35 +9,48 @@ namespace TorchBridge.Quantization.Weights;
 /// <param name="inner">Values from one channel to the next: the product of the axes behind.</param>
 internal sealed class ChannelWeights(float[] values, int channels, int inner)
 {
+    /// <summary>The weights, in C order.</summary>
     public IReadOnlyList<float> Values => values;
 
     /// <summary>The channel of a value.</summary>
+    /// <param name="index">Index of a value, in C order.</param>
     public int Channel(int index) => index / inner % channels;
 
-    /// <summary>One scale a channel; 1 where the weights are too small for any.</summary>
-    /// <param name="largest">The largest integer.</param>
+    /// <summary>
+    /// One scale per channel: its largest magnitude over the largest integer; 1 where the weights are too small for
+    /// any.
+    /// </summary>
+    /// <param name="largest">The largest integer: 127, or 63 for 7 bits.</param>
     /// <param name="least">Least scale of each channel; null for none.</param>
     public float[] Scales(int largest, Func<int, float>? least = null)
     {
         var most = new float[channels];
-        for (var i = 0; i < values.Length; i++)
-            most[Channel(i)] = Math.Max(most[Channel(i)], Math.Abs(values[i]));
-        for (var c = 0; c < channels; c++)
+        for (var index = 0; index < values.Length; index++)
+            most[Channel(index)] = Math.Max(most[Channel(index)], Math.Abs(values[index]));
+        for (var channel = 0; channel < channels; channel++)
         {
-            var scale = Math.Max(most[c] / largest, least?.Invoke(c) ?? 0);
-            most[c] = float.IsNormal(scale) ? scale : 1;
+            var scale = Math.Max(most[channel] / largest, least?.Invoke(channel) ?? 0);
+            most[channel] = float.IsNormal(scale) ? scale : 1;
         }
 
         return most;
     }
 
-    /// <summary>The integers.</summary>
+    /// <summary>
+    /// The integers: weights over their channel's scale, rounded half to even, saturated at both ends.
+    /// </summary>
+    /// <param name="scales">One scale per channel.</param>
+    /// <param name="largest">The largest integer; the least is its negative.</param>
     public sbyte[] Round(float[] scales, int largest)
     {
         var integers = new sbyte[values.Length];
-        for (var i = 0; i < values.Length; i++)
-            integers[i] = (sbyte)
-                Math.Clamp(MathF.Round(values[i] / scales[Channel(i)], MidpointRounding.ToEven), -largest, largest);
+        for (var index = 0; index < values.Length; index++)
+            integers[index] = (sbyte)
+                Math.Clamp(
+                    MathF.Round(values[index] / scales[Channel(index)], MidpointRounding.ToEven),
+                    -largest,
+                    largest
+                );
         return integers;
     }
 }

@@ -15,7 +15,10 @@ internal sealed class LayerWeights
     private readonly float[]? bias;
     private readonly int groups;
 
-    /// <summary>Reads a layer's weights.</summary>
+    /// <summary>Reads a layer's weights and bias.</summary>
+    /// <param name="model">The float model.</param>
+    /// <param name="layer">A Conv, Gemm or MatMul whose weight, and bias if it has one, are float32 tensors of the
+    /// file.</param>
     public LayerWeights(OnnxGraph model, OnnxNode layer)
     {
         var tensor = model.Initializers[layer.Inputs[1]];
@@ -38,7 +41,7 @@ internal sealed class LayerWeights
     /// <summary>Output channels.</summary>
     public int Channels { get; }
 
-    /// <summary>One scale a channel, once <see cref="Quantize"/> has run.</summary>
+    /// <summary>One scale per output channel, once <see cref="Quantize"/> has run.</summary>
     public float[] Scales { get; private set; } = [];
 
     /// <summary>Quantizes weights and bias.</summary>
@@ -67,22 +70,24 @@ internal sealed class LayerWeights
         if (bias is null && inputMeans is null)
             return (tensor, null);
         var shifted = new double[Channels];
-        for (var c = 0; c < Channels; c++)
-            shifted[c] = bias?[c] ?? 0;
+        for (var channel = 0; channel < Channels; channel++)
+            shifted[channel] = bias?[channel] ?? 0;
         if (inputMeans is not null)
         {
-            for (var i = 0; i < integers.Length; i++)
+            for (var index = 0; index < integers.Length; index++)
             {
-                var c = weights.Channel(i);
-                shifted[c] += (weights.Values[i] - (integers[i] * (double)Scales[c])) * inputMeans[InputChannel(i, c)];
+                var output = weights.Channel(index);
+                shifted[output] +=
+                    (weights.Values[index] - (integers[index] * (double)Scales[output]))
+                    * inputMeans[InputChannel(index, output)];
             }
         }
 
         var biases = new int[Channels];
-        for (var c = 0; c < Channels; c++)
-            biases[c] = (int)
+        for (var channel = 0; channel < Channels; channel++)
+            biases[channel] = (int)
                 Math.Clamp(
-                    Math.Round(shifted[c] / ((double)inputScale * Scales[c]), MidpointRounding.ToEven),
+                    Math.Round(shifted[channel] / ((double)inputScale * Scales[channel]), MidpointRounding.ToEven),
                     int.MinValue,
                     int.MaxValue
                 );

@@ -8,13 +8,18 @@ using TorchBridge.Quantization.Plan;
 
 namespace TorchBridge.Quantization.Weights;
 
-/// <summary>Equalizes the ranges of channels across neighbouring convolutions.</summary>
+/// <summary>
+/// Equalizes the ranges of channels across neighbouring convolutions, so that one wide channel does not cost the
+/// others their steps. The model computes the same, but for roundings.
+/// </summary>
 internal static class RangeEqualization
 {
     /// <summary>A change of one pair moves its neighbours; they settle in a few rounds.</summary>
     private const int Rounds = 10;
 
     /// <summary>Rewrites the weights in place.</summary>
+    /// <param name="model">Changed in place: weights of pairs of convolutions with nothing but ReLU, LeakyReLU or
+    /// pooling between them.</param>
     public static void Apply(OnnxGraph model)
     {
         var index = model.Index();
@@ -30,6 +35,10 @@ internal static class RangeEqualization
         }
     }
 
+    /// <summary>Whether a node is a convolution whose weight and bias nobody else reads.</summary>
+    /// <param name="model">The graph.</param>
+    /// <param name="index">Its index.</param>
+    /// <param name="node">Any node.</param>
     private static bool IsPlain(OnnxGraph model, GraphIndex index, OnnxNode node) =>
         node.StandardType == "Conv"
         && QuantizationPlan.Refusal(model, node) is null
@@ -37,8 +46,13 @@ internal static class RangeEqualization
             .Where(input => input.Length > 0)
             .All(input => !index.IsOutput(input) && index.Readers(input).Count() == 1);
 
-    /// <summary>The convolution that alone reads what another gives, through nothing but steps that a factor passes
-    /// through.</summary>
+    /// <summary>
+    /// The convolution that alone reads what another gives, through nothing but steps that a factor passes through.
+    /// </summary>
+    /// <param name="model">The graph.</param>
+    /// <param name="index">Its index.</param>
+    /// <param name="first">A plain convolution.</param>
+    /// <returns>The next plain convolution, or null.</returns>
     private static OnnxNode? Next(OnnxGraph model, GraphIndex index, OnnxNode first)
     {
         var value = first.Outputs[0];
@@ -61,6 +75,10 @@ internal static class RangeEqualization
         return null;
     }
 
+    /// <summary>Scales the channels between two convolutions; channels of zeros are left.</summary>
+    /// <param name="model">The graph, whose tensors are replaced.</param>
+    /// <param name="first">The convolution whose outputs are divided.</param>
+    /// <param name="second">The convolution whose inputs are multiplied.</param>
     private static void Equalize(OnnxGraph model, OnnxNode first, OnnxNode second)
     {
         Initializer firstTensor = model.Initializers[first.Inputs[1]],
@@ -78,26 +96,26 @@ internal static class RangeEqualization
         int perFirst = w1.Length / channels,
             outputs = isDepthwise ? 1 : (int)secondTensor.Dims[0],
             window = w2.Length / (channels * outputs);
-        for (var c = 0; c < channels; c++)
+        for (var channel = 0; channel < channels; channel++)
         {
             float most1 = 0,
                 most2 = 0;
-            for (var k = 0; k < perFirst; k++)
-                most1 = Math.Max(most1, Math.Abs(w1[(c * perFirst) + k]));
-            for (var i = 0; i < outputs * window; i++)
-                most2 = Math.Max(most2, Math.Abs(w2[At(i)]));
+            for (var position = 0; position < perFirst; position++)
+                most1 = Math.Max(most1, Math.Abs(w1[(channel * perFirst) + position]));
+            for (var position = 0; position < outputs * window; position++)
+                most2 = Math.Max(most2, Math.Abs(w2[At(position)]));
             var factor = MathF.Sqrt(most1 / most2);
             // A channel of zeros; or a bias that float32 would not hold any more.
-            if (!float.IsNormal(factor) || (bias.Length > 0 && !float.IsFinite(bias[c] / factor)))
+            if (!float.IsNormal(factor) || (bias.Length > 0 && !float.IsFinite(bias[channel] / factor)))
                 continue;
-            for (var k = 0; k < perFirst; k++)
-                w1[(c * perFirst) + k] /= factor;
+            for (var position = 0; position < perFirst; position++)
+                w1[(channel * perFirst) + position] /= factor;
             if (bias.Length > 0)
-                bias[c] /= factor;
-            for (var i = 0; i < outputs * window; i++)
-                w2[At(i)] *= factor;
+                bias[channel] /= factor;
+            for (var position = 0; position < outputs * window; position++)
+                w2[At(position)] *= factor;
 
-            int At(int i) => ((((i / window) * channels) + c) * window) + (i % window);
+            int At(int i) => ((((i / window) * channels) + channel) * window) + (i % window);
         }
 
         model.Initializers[firstTensor.Name] = Initializer.Of(firstTensor.Name, w1, firstTensor.Dims);

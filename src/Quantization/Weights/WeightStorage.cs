@@ -7,15 +7,20 @@ using TorchBridge.Quantization.Preparation;
 
 namespace TorchBridge.Quantization.Weights;
 
-/// <summary>Weight-only compression.</summary>
+/// <summary>
+/// Weight-only compression: weights stored in int8 or float16, everything computed in float32 as before.
+/// </summary>
 internal static class WeightStorage
 {
     /// <summary>Smaller tensors are left: their nodes would outweigh what they save.</summary>
     private const int LeastElements = 256;
 
+    /// <summary>The largest finite float16.</summary>
     private const float LargestHalf = 65504;
 
     /// <summary>Rewrites a model in place.</summary>
+    /// <param name="model">Changed in place: nodes that make the weights again stand at its beginning.</param>
+    /// <param name="mode">int8 or float16.</param>
     /// <returns>Names of the tensors that are stored smaller.</returns>
     public static IReadOnlyList<string> Apply(OnnxGraph model, QuantizationMode mode)
     {
@@ -51,6 +56,8 @@ internal static class WeightStorage
     }
 
     /// <summary>The axis of the output channels; null for a tensor that is no layer's weight.</summary>
+    /// <param name="index">The graph's.</param>
+    /// <param name="tensor">A weight.</param>
     private static int? ChannelAxis(GraphIndex index, Initializer tensor)
     {
         if (tensor.Dims.Length < 2)
@@ -75,6 +82,10 @@ internal static class WeightStorage
         return null;
     }
 
+    /// <summary>A constant of float16 and its Cast; null where a weight is beyond what float16 holds.</summary>
+    /// <param name="tensor">A weight.</param>
+    /// <param name="names">For the new values.</param>
+    /// <returns>Null where a number is beyond what float16 holds.</returns>
     private static OnnxNode[]? Half(Initializer tensor, FreshNames names)
     {
         var values = tensor.Floats();
@@ -97,6 +108,11 @@ internal static class WeightStorage
         return [constant, Cast(name, tensor.Name, names)];
     }
 
+    /// <summary>Integers, their Cast to float32, and a Mul with one scale per output channel.</summary>
+    /// <param name="model">The graph; it gets the stored tensors.</param>
+    /// <param name="tensor">A weight.</param>
+    /// <param name="axis">Of its output channels.</param>
+    /// <param name="names">For the new values.</param>
     private static OnnxNode[] Int8(OnnxGraph model, Initializer tensor, int axis, FreshNames names)
     {
         int channels = (int)tensor.Dims[axis],
@@ -121,6 +137,10 @@ internal static class WeightStorage
         return [Cast(integers, unscaled, names), product];
     }
 
+    /// <summary>A Cast to float32.</summary>
+    /// <param name="from">A float16 value.</param>
+    /// <param name="to">The float32 value.</param>
+    /// <param name="names">For the node.</param>
     private static OnnxNode Cast(string from, string to, FreshNames names)
     {
         var cast = new OnnxNode

@@ -1,6 +1,6 @@
 namespace TorchBridge.Serving.Batching;
 
-/// <summary>Figures of a model version.</summary>
+/// <summary>Figures of a model version since it was loaded, for <c>/stats</c>.</summary>
 /// <param name="Rows">Rows computed.</param>
 /// <param name="Runs">Runs that computed them.</param>
 /// <param name="Failures">Runs that failed.</param>

@@ -5,7 +5,9 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Batching;
 
-/// <summary>Requests that wait, and which of them run next.</summary>
+/// <summary>
+/// Requests that wait for one model version, and which of them run next. All members may be called from any thread.
+/// </summary>
 /// <param name="settings">Sizes and delay.</param>
 /// <param name="clock">What measures the delay and the deadlines.</param>
 internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
@@ -13,6 +15,8 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     private readonly object gate = new();
     private readonly LinkedList<PendingRequest> waiting = new();
     private readonly Dictionary<PendingRequest, LinkedListNode<PendingRequest>> places = [];
+
+    /// <summary>Whether nothing is taken any more; what waits is still run.</summary>
     private bool isClosed;
 
     /// <summary>How many wait.</summary>
@@ -26,6 +30,8 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     }
 
     /// <summary>Puts a request at the end; false where the queue is full or closed.</summary>
+    /// <param name="request">Its time of arrival is set.</param>
+    /// <returns>Whether it waits now.</returns>
     public bool TryAdd(PendingRequest request)
     {
         lock (gate)
@@ -42,6 +48,7 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     }
 
     /// <summary>Takes a request out before it runs; false where it runs already or is done.</summary>
+    /// <param name="request">A request that was added.</param>
     public bool Remove(PendingRequest request)
     {
         lock (gate)
@@ -54,6 +61,7 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     }
 
     /// <summary>Waits for the next batch; null when the queue is closed and empty.</summary>
+    /// <returns>Requests of one key whose rows fit into one batch, oldest first; they are out of the queue.</returns>
     public List<PendingRequest>? Take()
     {
         lock (gate)
@@ -95,6 +103,7 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
         }
     }
 
+    /// <summary>Lets a worker look again, when a delay is over.</summary>
     private void Wake()
     {
         lock (gate)
@@ -105,6 +114,7 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     /// The requests that run with the oldest: the first that fit together. Those of other shapes wait for the next
     /// worker.
     /// </summary>
+    /// <param name="oldest">The request whose shapes decide what goes with it.</param>
     private (List<PendingRequest> Batch, bool IsFull) Collect(PendingRequest oldest)
     {
         var batch = new List<PendingRequest>();
@@ -124,6 +134,9 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
         return (batch, false);
     }
 
+    /// <summary>
+    /// Refuses the requests that have waited longer than they may: nobody waits for them any more.
+    /// </summary>
     private void DropExpired()
     {
         var now = clock.GetTimestamp();

@@ -5,12 +5,23 @@ internal sealed class BatchStatistics
 {
     private readonly Lock gate = new();
     private readonly SortedDictionary<int, long> runsBySize = [];
+
+    /// <summary>Rows that were run.</summary>
     private long rows;
+
+    /// <summary>Runs that failed.</summary>
     private long failures;
+
+    /// <summary>Time that requests waited, all together.</summary>
     private TimeSpan queued;
+
+    /// <summary>Time that runs took, all together.</summary>
     private TimeSpan computed;
 
     /// <summary>Counts a run.</summary>
+    /// <param name="batchRows">Rows of the batch.</param>
+    /// <param name="run">How long the run took.</param>
+    /// <param name="queuedInAll">How long its requests had waited, added up.</param>
     public void Add(int batchRows, TimeSpan run, TimeSpan queuedInAll)
     {
         lock (gate)

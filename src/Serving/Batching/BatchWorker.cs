@@ -13,6 +13,11 @@ internal sealed class BatchWorker
     private readonly Thread thread;
 
     /// <summary>Starts a worker; it ends when the queue is closed and empty.</summary>
+    /// <param name="session">Runs the model; shared with the other workers of the version.</param>
+    /// <param name="queue">Where batches come from.</param>
+    /// <param name="clock">Measures runs and waits.</param>
+    /// <param name="observer">Is told of each run.</param>
+    /// <param name="name">The thread's name.</param>
     public BatchWorker(
         RuntimeSession session,
         BatchQueue queue,
@@ -29,9 +34,10 @@ internal sealed class BatchWorker
         thread.Start();
     }
 
-    /// <summary>Waits for the end.</summary>
+    /// <summary>Waits until the queue is closed and its last batch has run.</summary>
     public void Join() => thread.Join();
 
+    /// <summary>What the thread does: one batch after another, in memory of its own.</summary>
     private void Work()
     {
         using var memory = new RunMemory();
@@ -39,6 +45,12 @@ internal sealed class BatchWorker
             Execute(memory, batch);
     }
 
+    /// <summary>
+    /// Runs a batch and gives each request its outputs; where it fails, each request alone finds out whose fault it
+    /// is.
+    /// </summary>
+    /// <param name="memory">Of this worker alone.</param>
+    /// <param name="batch">Requests of one shape; each is completed, with its part or with the error.</param>
     private void Execute(RunMemory memory, List<PendingRequest> batch)
     {
         var started = clock.GetTimestamp();
@@ -50,13 +62,13 @@ internal sealed class BatchWorker
             var run = clock.GetElapsedTime(started);
             var rows = batch.Sum(request => request.Rows);
             observer.Ran(rows, run, [.. batch.Select(request => clock.GetElapsedTime(request.EnqueuedAt, started))]);
-            for (var i = 0; i < batch.Count; i++)
+            for (var index = 0; index < batch.Count; index++)
             {
-                var result = results[i];
-                Tensor[] wanted = [.. batch[i].Outputs.Select(output => result[Array.IndexOf(outputs, output)])];
-                batch[i]
+                var result = results[index];
+                Tensor[] wanted = [.. batch[index].Outputs.Select(output => result[Array.IndexOf(outputs, output)])];
+                batch[index]
                     .Complete(
-                        new ComputedOutputs(wanted, clock.GetElapsedTime(batch[i].EnqueuedAt, started), run, rows)
+                        new ComputedOutputs(wanted, clock.GetElapsedTime(batch[index].EnqueuedAt, started), run, rows)
                     );
             }
         }

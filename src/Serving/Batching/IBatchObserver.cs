@@ -1,6 +1,6 @@
 namespace TorchBridge.Serving.Batching;
 
-/// <summary>Is told of runs.</summary>
+/// <summary>Is told of runs, on the worker's thread: statistics and metrics.</summary>
 internal interface IBatchObserver
 {
     /// <summary>A batch was run.</summary>
@@ -10,5 +10,6 @@ internal interface IBatchObserver
     void Ran(int rows, TimeSpan run, IReadOnlyList<TimeSpan> queued);
 
     /// <summary>A run failed.</summary>
+    /// <param name="error">What the run threw.</param>
     void Failed(Exception error);
 }

@@ -26,7 +26,7 @@ internal sealed class PendingRequest(IReadOnlyList<Tensor> inputs, IReadOnlyList
     /// <summary>Timestamp after which nobody waits for it any more.</summary>
     public long Deadline => deadline;
 
-    /// <summary>When it came into the queue.</summary>
+    /// <summary>When it came into the queue: a timestamp of the queue's clock.</summary>
     public long EnqueuedAt { get; set; }
 
     /// <summary>Requests of the same key may run together: all their axes but the first agree.</summary>
@@ -36,11 +36,14 @@ internal sealed class PendingRequest(IReadOnlyList<Tensor> inputs, IReadOnlyList
     public Task<ComputedOutputs> Completion => completion.Task;
 
     /// <summary>Gives it its outputs.</summary>
+    /// <param name="result">Its outputs, and what the run took.</param>
     public void Complete(ComputedOutputs result) => completion.TrySetResult(result);
 
     /// <summary>Ends it with an error.</summary>
+    /// <param name="error">What its caller gets.</param>
     public void Fail(Exception error) => completion.TrySetException(error);
 
     /// <summary>Ends it because nobody waits for it.</summary>
+    /// <param name="stop">Whose cancellation it was.</param>
     public void Cancel(CancellationToken stop) => completion.TrySetCanceled(stop);
 }

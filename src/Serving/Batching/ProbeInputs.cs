@@ -5,15 +5,19 @@ using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Batching;
 
-/// <summary>Inputs to try a model with.</summary>
+/// <summary>
+/// Random inputs to try a model with before its first request: whether it runs, and whether its rows are independent.
+/// </summary>
 internal static class ProbeInputs
 {
-    /// <summary>Random inputs: floats from 0 to at most 1.1, whole numbers 0 and 1, which are valid indices of most
-    /// tables.</summary>
+    /// <summary>
+    /// Random inputs: floats from 0 to at most 1.1, whole numbers 0 and 1, which are valid indices of most tables.
+    /// </summary>
     /// <param name="signature">What the model takes.</param>
     /// <param name="random">Where they come from.</param>
     /// <param name="freeSize">Size of the free axes beside axis 0.</param>
     /// <param name="rows">Size of axis 0, where it is free.</param>
+    /// <returns>One tensor per input, in the signature's order.</returns>
     public static Tensor[] Random(ModelSignature signature, Random random, int freeSize, int rows) =>
         [
             .. signature.Inputs.Select(input =>
@@ -32,6 +36,10 @@ internal static class ProbeInputs
             ),
         ];
 
+    /// <summary>A tensor of random elements that most models take.</summary>
+    /// <param name="input">Name and element type.</param>
+    /// <param name="random">Gives the numbers.</param>
+    /// <param name="shape">Without free axes.</param>
     private static Tensor Fill(TensorSpec input, Random random, long[] shape)
     {
         var count = checked((int)shape.Aggregate(1L, (product, axis) => product * axis));
@@ -64,14 +72,15 @@ internal static class ProbeInputs
                 break;
             // Little-endian: the lowest byte of each element.
             default:
-                for (var i = 0; i < data.Length; i += input.Type.SizeOf())
-                    data[i] = (byte)random.Next(2);
+                for (var index = 0; index < data.Length; index += input.Type.SizeOf())
+                    data[index] = (byte)random.Next(2);
                 break;
         }
 
         return new Tensor(input.Name, input.Type, shape) { Data = data };
     }
 
+    /// <summary>Fills bytes with elements of one type.</summary>
     private static void Each<T>(byte[] data, Func<T> next)
         where T : unmanaged
     {

@@ -17,9 +17,13 @@ internal static class RowIndependence
     public const double Tolerance = 1e-4;
 
     private const int Rows = 3;
+
+    /// <summary>What is tried for a free axis, one after another, until the model runs.</summary>
     private static readonly int[] FreeSizes = [8, 32, 224, 1];
 
     /// <summary>Tries it out.</summary>
+    /// <param name="session">The opened model.</param>
+    /// <param name="seed">Decides the random rows, so that a model is judged the same each time it is loaded.</param>
     /// <returns>Null where rows may run together; else why not.</returns>
     public static string? Check(RuntimeSession session, int seed)
     {
@@ -57,7 +61,7 @@ internal static class RowIndependence
             }
             catch (ModelRunException error)
             {
-                return $"it runs a row, and not {Rows} together: {error.Message}";
+                return $"it runs one row, but not {Rows} together: {error.Message}";
             }
         }
 
@@ -65,6 +69,8 @@ internal static class RowIndependence
     }
 
     /// <summary>How two tensors differ by more than <see cref="Tolerance"/>; null where they do not.</summary>
+    /// <param name="alone">An output of one row by itself.</param>
+    /// <param name="together">The same row of a batch.</param>
     public static string? Difference(Tensor alone, Tensor together)
     {
         if (!alone.Shape.SequenceEqual(together.Shape))

@@ -8,7 +8,9 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Grpc;
 
-/// <summary>The gRPC half of the protocol.</summary>
+/// <summary>
+/// The gRPC half of the protocol: the same models, queue, limits and refusals as REST.
+/// </summary>
 internal sealed class InferenceService(
     ModelRegistry registry,
     InferenceEngine engine,
@@ -111,6 +113,8 @@ internal sealed class InferenceService(
             }
         });
 
+    /// <summary>An input or output as gRPC describes it.</summary>
+    /// <param name="spec">An input or an output.</param>
     private static ModelMetadataResponse.Types.TensorMetadata Describe(TensorSpec spec)
     {
         var metadata = new ModelMetadataResponse.Types.TensorMetadata
@@ -122,7 +126,7 @@ internal sealed class InferenceService(
         return metadata;
     }
 
-    /// <summary>What every call stands behind: the key, the room in the house, and the translation of what goes
+    /// <summary>What every call stands behind: the key, the room that is left, and the translation of what goes
     /// wrong.</summary>
     private async Task<T> Guarded<T>(ServerCallContext context, Func<Task<T>> work)
     {
@@ -158,6 +162,8 @@ internal sealed class InferenceService(
         }
     }
 
+    /// <summary>The gRPC status of a refusal.</summary>
+    /// <param name="kind">Why a request was refused.</param>
     private static StatusCode StatusOf(RefusalKind kind) =>
         kind switch
         {

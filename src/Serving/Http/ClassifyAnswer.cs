@@ -5,7 +5,9 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Http;
 
-/// <summary>What <c>/classify</c> answers.</summary>
+/// <summary>
+/// What <c>/classify</c> answers, as JSON in snake case; members that are null are left out.
+/// </summary>
 /// <param name="Model">Name of the model.</param>
 /// <param name="Version">The version that computed it.</param>
 /// <param name="Label">Name of the most probable class.</param>
@@ -29,6 +31,11 @@ internal sealed record ClassifyAnswer(
     public double[][]? ActivationMap { get; init; }
 
     /// <summary>Makes an answer.</summary>
+    /// <param name="model">A classifier of ours.</param>
+    /// <param name="result">What it computed for one picture.</param>
+    /// <param name="top">How many classes, 1 and up.</param>
+    /// <param name="details">Whether times, the seen picture and the activation map are added.</param>
+    /// <param name="total">Time from the request's first byte.</param>
     public static ClassifyAnswer Of(ModelVersion model, InferenceResult result, int top, bool details, TimeSpan total)
     {
         var labels = model.Identity.Card!.ClassNames;
@@ -67,8 +74,10 @@ internal sealed record ClassifyAnswer(
         };
     }
 
-    /// <summary>A model that computes NaN says nothing: JSON has no word for it, and zero is the honest
-    /// probability.</summary>
+    /// <summary>
+    /// A model that computes NaN says nothing: JSON has no word for it, and zero is the honest probability.
+    /// </summary>
+    /// <param name="value">NaN and the infinities, which JSON has not, become 0.</param>
     private static double Finite(double value) => double.IsFinite(value) ? value : 0;
 }
 
@@ -87,7 +96,7 @@ internal sealed record ClassScore(int Rank, string Label, int Index, double Prob
 /// <param name="BatchRows">Pictures in the batch that it ran in.</param>
 internal sealed record ClassifyTimes(double Decode, double Queue, double Run, double Total, int BatchRows);
 
-/// <summary>Writes the answer.</summary>
+/// <summary>Writes the answer, by code that is generated at build time.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull

@@ -22,9 +22,11 @@ internal sealed class ClassifyEndpoint(
     /// <summary>Classes that are told where nobody says how many.</summary>
     public const int DefaultTop = 5;
 
+    /// <summary>Most classes that a request may ask for.</summary>
     private const int MostTop = 1000;
 
     /// <summary>Answers a request.</summary>
+    /// <param name="context">The request, whose query says model, number of classes and details.</param>
     public async Task Handle(HttpContext context)
     {
         var query = context.Request.Query;
@@ -39,6 +41,10 @@ internal sealed class ClassifyEndpoint(
     }
 
     /// <summary>Classifies the picture of a request.</summary>
+    /// <param name="context">The request, whose body or form holds a picture.</param>
+    /// <param name="name">The model's name; empty for what the form says, or the first classifier.</param>
+    /// <param name="top">How many classes.</param>
+    /// <param name="details">Whether times, the seen picture and the activation map are added.</param>
     /// <exception cref="RequestRefusedException">There is no classifier, no picture, or no room.</exception>
     public async Task<ClassifyAnswer> AnswerAsync(HttpContext context, string name, int top, bool details)
     {
@@ -72,6 +78,12 @@ internal sealed class ClassifyEndpoint(
         }
     }
 
+    /// <summary>
+    /// Keeps a classifier of ours for the request; others are refused with the address that takes them.
+    /// </summary>
+    /// <param name="name">As the request has it; empty for the first classifier that is served.</param>
+    /// <exception cref="RequestRefusedException">There is none of the name, or it is no picture classifier of
+    /// ours.</exception>
     private ModelLease AcquireClassifier(string name)
     {
         if (name.Length == 0)
@@ -88,11 +100,13 @@ internal sealed class ClassifyEndpoint(
             return lease;
         lease.Dispose();
         throw RequestRefusedException.Invalid(
-            $"model '{name}' is no picture classifier of TorchBridge; POST /v2/models/{name}/infer takes its tensors"
+            $"model '{name}' is not a picture classifier of TorchBridge; POST /v2/models/{name}/infer takes its tensors"
         );
     }
 
     /// <summary>The model's own picture whose number a form names.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="model">The model, which brings example pictures.</param>
     private static Tensor ExampleOf(HttpContext context, ModelVersion model)
     {
         var text = UploadedPictures.IsForm(context.Request) ? context.Request.Form["example"].ToString() : "";
@@ -106,6 +120,8 @@ internal sealed class ClassifyEndpoint(
             : throw RequestRefusedException.Invalid("the model has no such picture");
     }
 
+    /// <summary>How many classes a query asks for; five where it does not say.</summary>
+    /// <param name="text">The query's <c>top</c>.</param>
     private static int TopOf(string text)
     {
         if (text.Length == 0)

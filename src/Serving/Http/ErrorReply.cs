@@ -7,6 +7,7 @@ namespace TorchBridge.Serving.Http;
 /// <summary>Answers <c>{"error": …}</c>, as the protocol wants every refusal.</summary>
 internal static class ErrorReply
 {
+    /// <summary>When a client that met a full server should come again.</summary>
     private const string RetryAfterSeconds = "1";
 
     /// <summary>Quotes and letters as they are: it is JSON, and says so (nosniff).</summary>
@@ -16,6 +17,7 @@ internal static class ErrorReply
     };
 
     /// <summary>The status of a refusal.</summary>
+    /// <param name="kind">Why the request is not answered.</param>
     public static int StatusOf(RefusalKind kind) =>
         kind switch
         {
@@ -29,6 +31,9 @@ internal static class ErrorReply
         };
 
     /// <summary>Writes a refusal; where the answer has begun already, the connection is cut.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="status">The HTTP status.</param>
+    /// <param name="message">What is wrong, for the client.</param>
     public static async Task WriteAsync(HttpContext context, int status, string message)
     {
         if (context.Response.HasStarted)

@@ -4,15 +4,20 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Http;
 
-/// <summary>What every handler stands behind: the key, the room in the house, and the translation of what goes
+/// <summary>What every handler stands behind: the key, the room that is left, and the translation of what goes
 /// wrong.</summary>
 internal sealed class GuardedHandler(ApiKey key, RequestGate gate, ServerState state, ILogger<GuardedHandler> log)
 {
+    /// <summary>
+    /// The status that proxies log where the client has gone; nobody receives it.
+    /// </summary>
     private const int ClientClosedRequest = 499;
 
     /// <summary>Wraps a handler.</summary>
     /// <param name="handler">Does the work.</param>
     /// <param name="isOpen">Whether it needs no key and always has room: liveness and readiness.</param>
+    /// <returns>The guarded handler: every exception becomes an answer in the protocol's words, and no trace leaves
+    /// the server.</returns>
     public RequestDelegate Guard(RequestDelegate handler, bool isOpen = false) =>
         async context =>
         {

@@ -18,6 +18,7 @@ internal sealed class InferEndpoint(
 )
 {
     /// <summary>Answers a request.</summary>
+    /// <param name="context">The request; its route names model and version.</param>
     public async Task Handle(HttpContext context)
     {
         var started = Stopwatch.GetTimestamp();
@@ -53,6 +54,12 @@ internal sealed class InferEndpoint(
         }
     }
 
+    /// <summary>
+    /// Reads a body in the form that its header says: JSON, JSON and binary tensors, or one raw tensor.
+    /// </summary>
+    /// <param name="context">The request, whose headers say where JSON ends.</param>
+    /// <param name="body">All of its bytes.</param>
+    /// <param name="model">What is asked.</param>
     private InferenceRequest Parse(HttpContext context, ReadOnlyMemory<byte> body, ModelVersion model)
     {
         var header = context.Request.Headers[BinaryBody.LengthHeader];
@@ -64,6 +71,9 @@ internal sealed class InferEndpoint(
         };
     }
 
+    /// <summary>Writes the reply, with the length of its JSON where binary tensors follow.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="reply">What was computed.</param>
     private static async Task SendAsync(HttpContext context, InferenceReply reply)
     {
         var target = new ArrayBufferWriter<byte>();

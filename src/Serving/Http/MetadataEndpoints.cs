@@ -7,7 +7,8 @@ namespace TorchBridge.Serving.Http;
 /// <summary>What the server and its models are, whether they answer, and what they have done.</summary>
 internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState state)
 {
-    /// <summary>GET /v2</summary>
+    /// <summary>GET /v2: name, version and extensions of the server.</summary>
+    /// <param name="context">The request.</param>
     public static Task Server(HttpContext context) =>
         context.Response.WriteAsJsonAsync(
             new
@@ -18,11 +19,14 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
             }
         );
 
-    /// <summary>GET /v2/health/live</summary>
+    /// <summary>GET /v2/health/live: 200 as long as the process answers at all.</summary>
+    /// <param name="context">The request.</param>
     public static Task Live(HttpContext context) => context.Response.WriteAsJsonAsync(new { live = true });
 
-    /// <summary>GET /v2/health/ready: 200, or 503 where a model does not answer or the server is about to
-    /// stop.</summary>
+    /// <summary>
+    /// GET /v2/health/ready: 200, or 503 where a model does not answer or the server is about to stop.
+    /// </summary>
+    /// <param name="context">The request; 503 while the server starts or ends.</param>
     public Task Ready(HttpContext context)
     {
         if (!state.IsReady)
@@ -30,7 +34,10 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
         return context.Response.WriteAsJsonAsync(new { ready = state.IsReady });
     }
 
-    /// <summary>GET /v2/models/M[/versions/V]/ready</summary>
+    /// <summary>
+    /// GET /v2/models/M[/versions/V]/ready: 200, or 503 where it is known and not loaded; 404 where there is none.
+    /// </summary>
+    /// <param name="context">The request, whose path names model and version.</param>
     public Task ModelReady(HttpContext context)
     {
         var name = RouteOf(context, "model");
@@ -50,7 +57,10 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
         return context.Response.WriteAsJsonAsync(new { name, ready = isReady });
     }
 
-    /// <summary>GET /v2/models/M[/versions/V]</summary>
+    /// <summary>
+    /// GET /v2/models/M[/versions/V]: inputs, outputs, versions, and what the protocol has no place for.
+    /// </summary>
+    /// <param name="context">The request, whose path names model and version.</param>
     public Task Model(HttpContext context)
     {
         using var lease = registry.Acquire(RouteOf(context, "model"), RouteOf(context, "version"));
@@ -74,6 +84,7 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
     /// GET /v2/models/M[/versions/V]/stats: what was computed since the version was loaded, in the words of the
     /// statistics extension.
     /// </summary>
+    /// <param name="context">The request, whose path may name a model.</param>
     public Task Statistics(HttpContext context)
     {
         using var lease = registry.Acquire(RouteOf(context, "model"), RouteOf(context, "version"));
@@ -107,8 +118,12 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
     }
 
     /// <summary>A value of the route; empty where it has none.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="name">Of the value.</param>
     public static string RouteOf(HttpContext context, string name) => context.Request.RouteValues[name] as string ?? "";
 
+    /// <summary>An input or output as REST describes it.</summary>
+    /// <param name="spec">An input or an output.</param>
     private static object Describe(TensorSpec spec) =>
         new
         {
@@ -117,5 +132,7 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
             shape = spec.Shape,
         };
 
+    /// <summary>Time as Triton's statistics have it.</summary>
+    /// <param name="time">Any.</param>
     private static long Nanoseconds(TimeSpan time) => time.Ticks * TimeSpan.NanosecondsPerTick;
 }

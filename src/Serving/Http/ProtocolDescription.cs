@@ -18,6 +18,9 @@ internal static class ProtocolDescription
     public static IReadOnlyList<string> Extensions { get; } = ["binary_tensor_data", "classification", "statistics"];
 
     /// <summary>Facts of a version that the protocol has no place for.</summary>
+    /// <param name="version">A loaded version.</param>
+    /// <returns>Hash, batch size, why it is not batched, outputs that are left out, and how pictures are
+    /// sent.</returns>
     public static Dictionary<string, string> Properties(ModelVersion version)
     {
         var properties = new Dictionary<string, string>(StringComparer.Ordinal)

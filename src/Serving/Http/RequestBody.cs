@@ -9,12 +9,22 @@ namespace TorchBridge.Serving.Http;
 /// <summary>A body in memory. Memory is taken as bytes come, never for what a header claims.</summary>
 internal sealed class RequestBody : IDisposable
 {
+    /// <summary>
+    /// What is taken at first where nobody says how much comes, and the most that a header is believed.
+    /// </summary>
     private const int FirstBytes = 16 << 10,
         TrustedBytes = 1 << 20;
     private readonly RequestGate gate;
+
+    /// <summary>Rented; given back when the body is disposed.</summary>
     private byte[] buffer;
+
+    /// <summary>How much of it is filled.</summary>
     private int length;
 
+    /// <summary>Takes memory for what is announced.</summary>
+    /// <param name="gate">Counts the bytes of all requests.</param>
+    /// <param name="firstBytes">As many as the length that was told, or a first piece where none was.</param>
     private RequestBody(RequestGate gate, int firstBytes)
     {
         this.gate = gate;
@@ -26,9 +36,14 @@ internal sealed class RequestBody : IDisposable
     /// <summary>What it holds.</summary>
     public ReadOnlyMemory<byte> Bytes => buffer.AsMemory(0, length);
 
+    /// <summary>Bytes that this body holds of the server's room.</summary>
     private long Reserved { get; set; }
 
     /// <summary>Reads a request's body to its end, unpacked where it is packed.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="gate">Bounds the memory of all bodies together.</param>
+    /// <param name="options">Limits of size and time.</param>
+    /// <returns>The body; the caller disposes it when nothing refers to its bytes any more.</returns>
     /// <exception cref="RequestRefusedException">It is too large, comes too slowly, or is packed in an unknown
     /// way.</exception>
     public static async Task<RequestBody> ReadAsync(HttpContext context, RequestGate gate, ModelServerOptions options)
@@ -88,6 +103,10 @@ internal sealed class RequestBody : IDisposable
         gate.Give(Reserved);
     }
 
+    /// <summary>Reads until the stream ends or the body is too large.</summary>
+    /// <param name="source">The body, unpacked.</param>
+    /// <param name="options">What is allowed.</param>
+    /// <param name="stop">Where the client goes away.</param>
     private async Task FillAsync(Stream source, ModelServerOptions options, CancellationToken stop)
     {
         while (true)
@@ -103,6 +122,7 @@ internal sealed class RequestBody : IDisposable
         }
     }
 
+    /// <summary>Doubles the buffer, once the gate has room for it.</summary>
     private void Grow()
     {
         var more = (long)buffer.Length;
@@ -114,6 +134,9 @@ internal sealed class RequestBody : IDisposable
         buffer = larger;
     }
 
+    /// <summary>Puts our limits in place of the web server's own, for this request.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="options">What is allowed.</param>
     private static void SetLimits(HttpContext context, ModelServerOptions options)
     {
         // Our own count answers in the protocol's words; the web server's limit would be its 30 MB.
@@ -127,6 +150,8 @@ internal sealed class RequestBody : IDisposable
                 options.MinBytesPerSecond == 0 ? null : new(options.MinBytesPerSecond, TimeSpan.FromSeconds(5));
     }
 
+    /// <summary>The body's stream, unpacked as its header says.</summary>
+    /// <param name="request">Its Content-Encoding says how it is packed.</param>
     private static Stream Unpack(HttpRequest request)
     {
         var encodings = request.Headers.ContentEncoding;
@@ -140,11 +165,13 @@ internal sealed class RequestBody : IDisposable
             "BR" => new BrotliStream(request.Body, CompressionMode.Decompress, leaveOpen: true),
             _ => throw new RequestRefusedException(
                 RefusalKind.Unsupported,
-                "the Content-Encoding is none of gzip, deflate and br"
+                "the Content-Encoding is not supported; gzip, deflate and br are"
             ),
         };
     }
 
+    /// <summary>A refusal that names the limit.</summary>
+    /// <param name="options">What is allowed.</param>
     private static RequestRefusedException TooLarge(ModelServerOptions options) =>
         new(RefusalKind.TooLarge, $"the body is larger than {options.MaxRequestBytes} bytes");
 }

@@ -16,11 +16,16 @@ internal static class UploadedPictures
     public static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpContext context, RequestBody body) =>
         IsForm(context.Request) ? await FromFormAsync(context, body).ConfigureAwait(false) : body.Bytes;
 
-    /// <summary>Whether the body is a form with files. What curl calls a form where nobody says otherwise is a
-    /// body.</summary>
+    /// <summary>
+    /// Whether the body is a form with files. What curl calls a form where nobody says otherwise is a body.
+    /// </summary>
+    /// <param name="request">The request, by its content type.</param>
     public static bool IsForm(HttpRequest request) =>
         request.ContentType?.StartsWith("multipart/form-data", StringComparison.OrdinalIgnoreCase) == true;
 
+    /// <summary>The file of a form; empty where the form has none, or an empty one.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="body">A multipart form.</param>
     private static async Task<ReadOnlyMemory<byte>> FromFormAsync(HttpContext context, RequestBody body)
     {
         // The form is read from the bytes at hand: limits are kept already, and no temporary file is made.

@@ -12,6 +12,7 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
     /// <summary>The argument that such a process is started with; the file's path and hash follow.</summary>
     public const string Argument = "--probe-model";
 
+    /// <summary>How often time and memory of the process are looked at.</summary>
     private const int LookMilliseconds = 20;
 
     /// <inheritdoc/>
@@ -47,6 +48,8 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
         );
     }
 
+    /// <summary>Starts this assembly's probe under the same runtime.</summary>
+    /// <param name="source">The model that is tried.</param>
     private static Process Start(ModelSource source)
     {
         var assembly = typeof(ChildProcessProbe).Assembly.Location;
@@ -87,12 +90,21 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
         }
     }
 
+    /// <summary>
+    /// An option of the host for a file beside the entry program; none where the file is not there.
+    /// </summary>
+    /// <param name="option">Name of an option of <c>dotnet exec</c>.</param>
+    /// <param name="entry">The program's assembly.</param>
+    /// <param name="ending">Of the file beside it: <c>.deps.json</c>.</param>
     private static string[] Setting(string option, string entry, string ending)
     {
         var file = Path.ChangeExtension(entry, null) + ending;
         return File.Exists(file) ? [option, file] : [];
     }
 
+    /// <summary>Bytes that a process has in memory; 0 where it has just ended.</summary>
+    /// <param name="process">The child.</param>
+    /// <returns>Bytes; 0 where it has ended meanwhile.</returns>
     private static long Memory(Process process)
     {
         process.Refresh();

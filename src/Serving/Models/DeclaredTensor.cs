@@ -15,16 +15,18 @@ internal sealed record DeclaredTensor(
 )
 {
     /// <summary>Reads a declaration.</summary>
+    /// <param name="text">A message <c>input</c> or <c>output</c>.</param>
+    /// <param name="isInput">Which of the two.</param>
     /// <exception cref="FormatException">It has no name, or asks for what this server has not.</exception>
     public static DeclaredTensor Read(TextMessage text, bool isInput)
     {
         if (text.Message("reshape") is not null)
-            throw new FormatException("`reshape` is not something that this server does");
+            throw new FormatException("`reshape` is not supported by this server");
         if (text.Text("allow_ragged_batch") == "true")
-            throw new FormatException("`allow_ragged_batch` is not something that this server does");
+            throw new FormatException("`allow_ragged_batch` is not supported by this server");
         var labels = text.Text("label_filename");
         if (labels is not null && labels.AsSpan().IndexOfAny('/', '\\', ':') >= 0)
-            throw new FormatException($"label_filename is '{labels}', which is no plain file name");
+            throw new FormatException($"label_filename is '{labels}', which is not a plain file name");
         return new DeclaredTensor(
             isInput,
             text.Text("name") ?? throw new FormatException("an input or output has no name"),

@@ -11,8 +11,10 @@ internal sealed record FileStamp(DateTime Written, long Length, string Sample)
     private const int Pieces = 16,
         PieceBytes = 4096;
 
-    /// <summary>Looks at a file; links are followed, also those of the folders above. Null where there is
-    /// none.</summary>
+    /// <summary>
+    /// Looks at a file; links are followed, also those of the folders above. Null where there is none.
+    /// </summary>
+    /// <param name="path">The file.</param>
     public static FileStamp? Of(string path)
     {
         try
@@ -26,9 +28,9 @@ internal sealed record FileStamp(DateTime Written, long Length, string Sample)
             var length = RandomAccess.GetLength(handle);
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             Span<byte> piece = stackalloc byte[PieceBytes];
-            for (var i = 0; i < Pieces; i++)
+            for (var index = 0; index < Pieces; index++)
             {
-                var offset = Math.Max(0, length - PieceBytes) * i / (Pieces - 1);
+                var offset = Math.Max(0, length - PieceBytes) * index / (Pieces - 1);
                 hash.AppendData(piece[..RandomAccess.Read(handle, piece, offset)]);
                 if (length <= PieceBytes)
                     break;

@@ -6,6 +6,7 @@ namespace TorchBridge.Serving.Models;
 internal interface IModelProbe
 {
     /// <summary>Loads and runs it.</summary>
+    /// <param name="source">The file's bytes and path.</param>
     /// <exception cref="ModelLoadException">It does not load, crashes, takes too long or too much memory.</exception>
     void Try(ModelSource source);
 }

@@ -20,6 +20,7 @@ internal sealed class InferenceEngine(
     /// <param name="model">The version that answers; the caller keeps it until this is done.</param>
     /// <param name="request">The request. Its memory is read until this is done, also when it is cancelled.</param>
     /// <param name="stop">The client has gone.</param>
+    /// <returns>The reply, the tensors that were run, and what took how long.</returns>
     /// <exception cref="RequestRefusedException">It is not answered, and why.</exception>
     public async Task<InferenceResult> RunAsync(ModelVersion model, InferenceRequest request, CancellationToken stop)
     {
@@ -47,6 +48,9 @@ internal sealed class InferenceEngine(
         );
     }
 
+    /// <summary>How long a request may take: the shortest of the server's, the model's and its own.</summary>
+    /// <param name="request">May have a timeout of its own.</param>
+    /// <param name="model">May have one in its configuration.</param>
     private TimeSpan TimeoutOf(InferenceRequest request, ModelVersion model)
     {
         var most = TimeSpan.FromMilliseconds(options.RequestTimeoutMilliseconds);
@@ -59,6 +63,9 @@ internal sealed class InferenceEngine(
         return (long)asked > 0 && (long)asked < most.TotalMicroseconds ? TimeSpan.FromMicroseconds((long)asked) : most;
     }
 
+    /// <summary>
+    /// Decodes encoded pictures to pixels where a classifier of ours gets them; else the request as it is.
+    /// </summary>
     private async Task<(InferenceRequest Request, TimeSpan Time)> ReadPicturesAsync(
         ModelVersion model,
         InferenceRequest request,
@@ -76,6 +83,12 @@ internal sealed class InferenceEngine(
         return (request with { Inputs = [read] }, clock.GetElapsedTime(started));
     }
 
+    /// <summary>
+    /// Waits for the run; a request that expires or is cancelled leaves the queue at once, unless it runs already.
+    /// </summary>
+    /// <param name="model">Where it is queued.</param>
+    /// <param name="pending">The queued request.</param>
+    /// <param name="stop">Where the client goes away: what has not begun is taken out of the queue.</param>
     private async Task<ComputedOutputs> WaitAsync(ModelVersion model, PendingRequest pending, CancellationToken stop)
     {
         var left = TimeSpan.FromSeconds((double)(pending.Deadline - clock.GetTimestamp()) / clock.TimestampFrequency);
@@ -109,6 +122,9 @@ internal sealed class InferenceEngine(
         }
     }
 
+    /// <summary>Waits for a run that cannot be stopped any more.</summary>
+    /// <param name="model">Where it was queued.</param>
+    /// <param name="pending">The request.</param>
     private async Task<ComputedOutputs> FinishAsync(ModelVersion model, PendingRequest pending)
     {
         try
@@ -121,6 +137,9 @@ internal sealed class InferenceEngine(
         }
     }
 
+    /// <summary>What a client learns of a failed run; the log has the runtime's own words.</summary>
+    /// <param name="model">The model whose run failed.</param>
+    /// <param name="error">What it threw.</param>
     private RequestRefusedException Refusal(ModelVersion model, Exception error)
     {
         // ONNX Runtime's own text names its source files; what the client may know is that its inputs do not fit each
@@ -133,16 +152,22 @@ internal sealed class InferenceEngine(
         );
     }
 
+    /// <summary>
+    /// Puts the reply together: outputs or their classes, binary or not, and the parameters that are given back.
+    /// </summary>
+    /// <param name="model">The model.</param>
+    /// <param name="request">Which outputs are asked for, and how.</param>
+    /// <param name="computed">All that was computed.</param>
     private static InferenceReply Reply(ModelVersion model, InferenceRequest request, ComputedOutputs computed)
     {
         var outputs = new (Tensor, bool)[computed.Outputs.Count];
-        for (var i = 0; i < outputs.Length; i++)
+        for (var position = 0; position < outputs.Length; position++)
         {
-            var asked = request.Outputs.Count == 0 ? null : request.Outputs[i];
-            var tensor = computed.Outputs[i];
+            var asked = request.Outputs.Count == 0 ? null : request.Outputs[position];
+            var tensor = computed.Outputs[position];
             if (asked?.Classes is { } classes)
                 tensor = Classification.Of(tensor, classes, model.LabelsOf(tensor.Name), model.IsBatched);
-            outputs[i] = (tensor, asked?.Binary ?? request.BinaryByDefault);
+            outputs[position] = (tensor, asked?.Binary ?? request.BinaryByDefault);
         }
 
         var given = request

@@ -23,6 +23,10 @@ internal sealed record ModelConfig
         "response_cache",
     ];
 
+    /// <summary>
+    /// Fields that this server acts on. Any other than these and the unused ones is refused: it would change the
+    /// answer elsewhere.
+    /// </summary>
     private static readonly string[] Used =
     [
         "name",
@@ -41,22 +45,24 @@ internal sealed record ModelConfig
     /// <summary>The model's name.</summary>
     public string? Name { get; private init; }
 
-    /// <summary>Rows of the largest batch; 0 where axis 0 is no batch.</summary>
+    /// <summary>Rows of the largest batch, 0 to 4,096; 0 where axis 0 is no batch.</summary>
     public int? MaxBatchSize { get; private init; }
 
-    /// <summary>How long an incomplete batch waits.</summary>
+    /// <summary>How long an incomplete batch waits for more requests.</summary>
     public TimeSpan? Delay { get; private init; }
 
-    /// <summary>Requests that may wait.</summary>
+    /// <summary>Requests that may wait, 1 and up.</summary>
     public int? QueueCapacity { get; private init; }
 
     /// <summary>How long a request may wait.</summary>
     public TimeSpan? Timeout { get; private init; }
 
-    /// <summary>Batches that run at the same time.</summary>
+    /// <summary>Batches that run at the same time: the instances of all groups together.</summary>
     public int? Sessions { get; private init; }
 
-    /// <summary>Threads of a batch.</summary>
+    /// <summary>
+    /// Threads of a batch, from the parameter <c>intra_op_thread_count</c>; 0 for one per core.
+    /// </summary>
     public int? Threads { get; private init; }
 
     /// <summary>Name of the file in a version's folder.</summary>
@@ -72,6 +78,7 @@ internal sealed record ModelConfig
     public IReadOnlyList<DeclaredTensor> Tensors { get; private init; } = [];
 
     /// <summary>Reads a configuration.</summary>
+    /// <param name="path">The configuration's file, at most a megabyte.</param>
     /// <exception cref="ModelLoadException">It cannot be read, or asks for what this server has not.</exception>
     public static ModelConfig Read(string path)
     {
@@ -89,6 +96,8 @@ internal sealed record ModelConfig
     }
 
     /// <summary>Compares the configuration with the file that it belongs to.</summary>
+    /// <param name="signature">What the file's model takes and gives.</param>
+    /// <param name="path">What to call the configuration in an error.</param>
     /// <exception cref="ModelLoadException">They contradict each other.</exception>
     public void Check(ModelSignature signature, string path)
     {
@@ -120,11 +129,13 @@ internal sealed record ModelConfig
         }
     }
 
+    /// <summary>Takes a message apart; refuses fields and values that this server cannot honour.</summary>
+    /// <param name="text">The file's fields.</param>
     private static ModelConfig Of(TextMessage text)
     {
         if (text.Names.FirstOrDefault(name => !Used.Contains(name) && !Unused.Contains(name)) is { } unknown)
             throw new FormatException(
-                $"`{unknown}` is not something that this server does; it acts on {string.Join(", ", Used)}"
+                $"`{unknown}` is not supported by this server; supported are {string.Join(", ", Used)}"
             );
         if (text.Text("backend") is not (null or "onnxruntime"))
             throw new FormatException($"the backend is '{text.Text("backend")}'; only onnxruntime is there");
@@ -135,7 +146,7 @@ internal sealed record ModelConfig
         var policy = text.Message("version_policy");
         var file = text.Text("default_model_filename") is { Length: > 0 } name ? name : "model.onnx";
         if (file is "." or ".." || file.AsSpan().IndexOfAny('/', '\\', ':') >= 0)
-            throw new FormatException($"default_model_filename is '{file}', which is no plain file name");
+            throw new FormatException($"default_model_filename is '{file}', which is not a plain file name");
         return new ModelConfig
         {
             Name = text.Text("name"),
@@ -172,6 +183,10 @@ internal sealed record ModelConfig
         };
     }
 
+    /// <summary>
+    /// Instances of all groups together; null where there is no group. A group on a GPU is refused.
+    /// </summary>
+    /// <param name="text">The file's fields.</param>
     private static int? SessionsOf(TextMessage text)
     {
         if (text.Messages("instance_group").FirstOrDefault(group => group.Text("kind") is "KIND_GPU") is not null)
@@ -180,6 +195,8 @@ internal sealed record ModelConfig
         return count == 0 ? null : Limited(count, "instance_group's count", 1, 64);
     }
 
+    /// <summary>The parameter that sets threads; null where it is not there.</summary>
+    /// <param name="text">The file's fields.</param>
     private static int? ThreadsOf(TextMessage text) =>
         text.Messages("parameters")
             .FirstOrDefault(item => item.Text("key") == "intra_op_thread_count")
@@ -192,6 +209,11 @@ internal sealed record ModelConfig
                 : throw new FormatException($"intra_op_thread_count is '{threads}'")
             : null;
 
+    /// <summary>A number in its range, or null; else a refusal that names the range.</summary>
+    /// <param name="value">As the file has it; null where it is not there.</param>
+    /// <param name="name">Of the field, for an error.</param>
+    /// <param name="least">The least that is allowed.</param>
+    /// <param name="most">The most that is allowed.</param>
     private static int? Limited(long? value, string name, int least, int most) =>
         value is null || (value >= least && value <= most)
             ? (int?)value

@@ -3,10 +3,10 @@ using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>What a loaded version is.</summary>
+/// <summary>What a loaded version is. It does not change as long as the version lives.</summary>
 /// <param name="Model">The model's name.</param>
-/// <param name="Version">Its version.</param>
-/// <param name="Digest">Hash of its file.</param>
+/// <param name="Version">Its version, 1 and up.</param>
+/// <param name="Digest">Hash of its file, hexadecimal.</param>
 /// <param name="IsBatched">Whether axis 0 is a batch.</param>
 /// <param name="WhyAlone">Why its requests do not run together; null where they do.</param>
 /// <param name="Labels">Names of the classes by output.</param>

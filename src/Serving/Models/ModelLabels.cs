@@ -9,6 +9,11 @@ namespace TorchBridge.Serving.Models;
 internal static class ModelLabels
 {
     /// <summary>Labels by output.</summary>
+    /// <param name="source">The file, which carries the names where it is a classifier of ours.</param>
+    /// <param name="config">Its configuration, which may name label files.</param>
+    /// <param name="signature">Its outputs.</param>
+    /// <param name="entry">Where the label files are.</param>
+    /// <returns>By name of the output; outputs without names of classes are not in it.</returns>
     /// <exception cref="ModelLoadException">A label file cannot be read.</exception>
     public static IReadOnlyDictionary<string, IReadOnlyList<string>> Of(
         ModelSource source,

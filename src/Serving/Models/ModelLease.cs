@@ -4,6 +4,7 @@ namespace TorchBridge.Serving.Models;
 /// <param name="version">It has been acquired already.</param>
 internal sealed class ModelLease(ModelVersion version) : IDisposable
 {
+    /// <summary>1 once it has been given back: a second time counts nothing.</summary>
     private int isReturned;
 
     /// <summary>The version.</summary>

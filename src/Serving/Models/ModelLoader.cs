@@ -16,9 +16,13 @@ internal sealed partial class ModelLoader(
     ILogger<ModelLoader> log
 )
 {
+    /// <summary>Decides the random rows that a model is tried with.</summary>
     private const int IndependenceSeed = 1;
 
     /// <summary>Loads a version.</summary>
+    /// <param name="entry">The files.</param>
+    /// <param name="version">The number to give it.</param>
+    /// <returns>A version that may answer at once.</returns>
     /// <exception cref="ModelLoadException">It is not taken; the message says why.</exception>
     public ModelVersion Load(ModelFileEntry entry, long version)
     {
@@ -41,6 +45,9 @@ internal sealed partial class ModelLoader(
         }
     }
 
+    /// <summary>
+    /// Checks an opened model, finds out how it is batched, warms it, and starts its workers.
+    /// </summary>
     private ModelVersion Start(
         ModelFileEntry entry,
         long version,
@@ -118,14 +125,14 @@ internal sealed partial class ModelLoader(
             return;
         using var memory = new RunMemory();
         var logits = new List<float>();
-        for (var i = 0; i < pictures.Count; i++)
+        for (var index = 0; index < pictures.Count; index++)
         {
             try
             {
                 var result = session.Run(
                     memory,
                     [
-                        [pictures.Pixels(i, signature.Inputs[0].Name, card)],
+                        [pictures.Pixels(index, signature.Inputs[0].Name, card)],
                     ],
                     [signature.OutputIndex("logits")]
                 );
@@ -141,6 +148,7 @@ internal sealed partial class ModelLoader(
             throw new ModelLoadException($"{path} does not compute here what it computed in training: {difference}");
     }
 
+    /// <summary>Says that a foreign model's requests run one by one, and why.</summary>
     [LoggerMessage(LogLevel.Warning, "{Model} version {Version}: requests run one by one, for {Reason}")]
     private partial void LogAlone(string model, long version, string reason);
 }

@@ -12,12 +12,15 @@ internal static class ModelNames
     /// Whether a file or folder name is a model's name: letters, digits, dot, underscore and hyphen, and none of the
     /// dots alone.
     /// </summary>
+    /// <param name="name">A file's name without its ending, or a folder's.</param>
     public static bool IsValid(string name) =>
         name.Length is > 0 and <= MostCharacters
         && name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' or '-')
         && name.Any(letter => letter != '.');
 
     /// <summary>Whether a folder's name is a version: a whole number that does not begin with 0.</summary>
+    /// <param name="name">A folder's name.</param>
+    /// <param name="version">The number; 0 where it is none.</param>
     public static bool TryVersion(string name, out long version)
     {
         version = 0;

@@ -13,6 +13,10 @@ internal static class ModelProbeProgram
     public const int Refused = 3;
 
     /// <summary>Loads and runs a model.</summary>
+    /// <param name="path">The model's file.</param>
+    /// <param name="digest">Its hash as the server read it.</param>
+    /// <returns>0 where it loads and runs, <see cref="Refused"/> where it does not; whatever the system says where it
+    /// crashes.</returns>
     public static int Run(string path, string digest)
     {
         try

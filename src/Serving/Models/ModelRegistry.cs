@@ -4,10 +4,15 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>The table of loaded models, and the only place where a request's model name is looked up.</summary>
+/// <summary>
+/// The table of loaded models, and the only place where a request's model name is looked up. Readers take no lock:
+/// each change puts a new table in place of the old one.
+/// </summary>
 internal sealed class ModelRegistry
 {
     private readonly Lock gate = new();
+
+    /// <summary>What is served, replaced as a whole: a request reads it without a lock.</summary>
     private ImmutableSortedDictionary<string, ServedModel> table = ImmutableSortedDictionary.Create<
         string,
         ServedModel
@@ -26,6 +31,7 @@ internal sealed class ModelRegistry
     /// <summary>Keeps a version for a request.</summary>
     /// <param name="name">The model's name.</param>
     /// <param name="version">Its version; empty for the latest.</param>
+    /// <returns>The version; disposing of it gives it back.</returns>
     /// <exception cref="RequestRefusedException">There is no such model or version, or it is not ready.</exception>
     public ModelLease Acquire(string name, string? version)
     {
@@ -39,6 +45,7 @@ internal sealed class ModelRegistry
     }
 
     /// <summary>The model of a name; null where there is none.</summary>
+    /// <param name="name">The model's name.</param>
     public ServedModel? Find(string name) => Volatile.Read(ref table).TryGetValue(name, out var model) ? model : null;
 
     /// <summary>Puts a new state of a model in the place of the old one. Versions that are not in it any more are
@@ -61,7 +68,7 @@ internal sealed class ModelRegistry
             version.Release();
     }
 
-    /// <summary>Retires all.</summary>
+    /// <summary>Retires all versions, and waits until their memory is free.</summary>
     public async Task CloseAsync()
     {
         var versions = Models.SelectMany(model => model.Versions.Values).ToArray();
@@ -70,6 +77,10 @@ internal sealed class ModelRegistry
         await Task.WhenAll(versions.Select(version => version.Closed)).ConfigureAwait(false);
     }
 
+    /// <summary>The version of a name and number; the latest where no number is given.</summary>
+    /// <param name="name">The model.</param>
+    /// <param name="version">As the request has it; null or empty for the newest.</param>
+    /// <exception cref="RequestRefusedException">There is none.</exception>
     private ModelVersion Find(string name, string? version)
     {
         var model = Find(name)

@@ -5,7 +5,7 @@ using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>Keeps the loaded models in step with the folder.</summary>
+/// <summary>Keeps the loaded models in step with the folder. Of one thread at a time.</summary>
 internal sealed partial class ModelRepository(
     string folder,
     ModelLoader loader,
@@ -17,9 +17,21 @@ internal sealed partial class ModelRepository(
     private readonly Dictionary<string, (string Stamp, string Problem)> failures = new(StringComparer.Ordinal);
     private readonly HashSet<string> told = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> plainVersions = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Stamps of the files at the last look: a file that still changes is left for the next one.
+    /// </summary>
     private Dictionary<string, string> lastLook = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Models that were not there at the last look; a second time they are retired.
+    /// </summary>
     private HashSet<string> missing = new(StringComparer.Ordinal);
+
+    /// <summary>At the start nobody is still copying: files are taken as they are.</summary>
     private bool isFirstLook = true;
+
+    /// <summary>What was last said of the folder itself, so that it is said once.</summary>
     private string? folderProblem;
 
     /// <summary>Looks into the folder, and acts on what has changed.</summary>
@@ -58,6 +70,10 @@ internal sealed partial class ModelRepository(
         registry.IsFirstLoadDone = true;
     }
 
+    /// <summary>Loads what is new or changed of one model, and retires versions that have gone.</summary>
+    /// <param name="model">Its name.</param>
+    /// <param name="entries">Its versions as they are now.</param>
+    /// <param name="problem">What is wrong with its folder; null for nothing.</param>
     private void Update(string model, ModelFileEntry[] entries, string? problem)
     {
         var wanted = new HashSet<long>();
@@ -83,9 +99,14 @@ internal sealed partial class ModelRepository(
     }
 
     /// <summary>Whether a file is as it was at the last look: it is not being written.</summary>
+    /// <param name="entry">A version's file.</param>
     private bool IsSettled(ModelFileEntry entry) =>
         isFirstLook || lastLook.GetValueOrDefault(entry.Path) == entry.Stamp;
 
+    /// <summary>Loads one file; a failure is remembered by the file's stamp, and not repeated every second.</summary>
+    /// <param name="entry">A version's file.</param>
+    /// <param name="version">Its number.</param>
+    /// <param name="problem">Receives why it cannot be loaded.</param>
     private bool TryLoad(ModelFileEntry entry, long version, ref string? problem)
     {
         if (failures.TryGetValue(entry.Path, out var failure) && failure.Stamp == entry.Stamp)
@@ -120,12 +141,17 @@ internal sealed partial class ModelRepository(
         }
     }
 
+    /// <summary>Logs a problem of the folder the first time that it is seen.</summary>
+    /// <param name="problem">What is wrong.</param>
     private void LogOnce(string problem)
     {
         if (told.Add(problem))
             LogRefused(problem, "what was loaded before goes on serving");
     }
 
+    /// <summary>Takes versions out of the table; requests that have them finish.</summary>
+    /// <param name="model">Its name.</param>
+    /// <param name="versions">Those that are not there any more.</param>
     private void Retire(string model, IEnumerable<long> versions)
     {
         long[] gone = [.. versions];
@@ -138,6 +164,8 @@ internal sealed partial class ModelRepository(
             LogRetired(model, version);
     }
 
+    /// <summary>Removes models that two looks in a row have not found.</summary>
+    /// <param name="models">Those whose folders are not there any more.</param>
     private void Remove(HashSet<string> models)
     {
         var gone = registry
@@ -153,18 +181,31 @@ internal sealed partial class ModelRepository(
         missing = gone;
     }
 
+    /// <summary>Says that a version is served.</summary>
+    /// <param name="model">Its name.</param>
+    /// <param name="version">Its number.</param>
+    /// <param name="maxRows">Rows that one run takes.</param>
+    /// <param name="digest">Of the file, so that logs tell one content from another.</param>
     [LoggerMessage(
         LogLevel.Information,
         "{Model} version {Version} answers, in batches of up to {MaxRows} (sha256 {Digest}…)"
     )]
     private partial void LogLoaded(string model, long version, int maxRows, string digest);
 
+    /// <summary>A version takes no more requests.</summary>
+    /// <param name="model">Its name.</param>
+    /// <param name="version">Its number.</param>
     [LoggerMessage(LogLevel.Information, "{Model} version {Version} takes no more requests")]
     private partial void LogRetired(string model, long version);
 
+    /// <summary>A file is not taken, and what that means for who asks.</summary>
+    /// <param name="problem">Why it is not served.</param>
+    /// <param name="consequence">What is served in its place.</param>
     [LoggerMessage(LogLevel.Error, "{Problem}; {Consequence}")]
     private partial void LogRefused(string problem, string consequence);
 
+    /// <summary>The folder itself cannot be read.</summary>
+    /// <param name="problem">What is wrong with the folder.</param>
     [LoggerMessage(LogLevel.Error, "{Problem}")]
     private partial void LogFolder(string problem);
 }

@@ -14,9 +14,19 @@ internal sealed class ModelVersion
     private readonly RuntimeSession session;
     private readonly BatchWorker[] workers;
     private readonly TaskCompletionSource closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>
+    /// Who holds it: itself, and each request. The last one to let go disposes it.
+    /// </summary>
     private int users = 1; // itself
 
     /// <summary>Starts the workers of a session, which is disposed with the version.</summary>
+    /// <param name="identity">What it is.</param>
+    /// <param name="session">The opened model.</param>
+    /// <param name="settings">How its requests are put together.</param>
+    /// <param name="sessions">Workers: batches that run at the same time.</param>
+    /// <param name="clock">Measures waits and runs.</param>
+    /// <param name="observer">Makes what is told of runs.</param>
     public ModelVersion(
         ModelIdentity identity,
         RuntimeSession session,
@@ -66,7 +76,10 @@ internal sealed class ModelVersion
     /// <summary>Ends when it has been retired and its memory is free.</summary>
     public Task Closed => closed.Task;
 
-    /// <summary>Keeps it for a request; false where it is gone already.</summary>
+    /// <summary>
+    /// Keeps it for a request; false where it is gone already. Every success must be followed by one <see
+    /// cref="Release"/>.
+    /// </summary>
     public bool TryAcquire()
     {
         var now = Volatile.Read(ref users);
@@ -81,7 +94,7 @@ internal sealed class ModelVersion
         return false;
     }
 
-    /// <summary>Gives it back.</summary>
+    /// <summary>Gives it back; the last to do so, after it was retired, closes it.</summary>
     public void Release()
     {
         if (Interlocked.Decrement(ref users) > 0)
@@ -101,6 +114,7 @@ internal sealed class ModelVersion
     public TensorSpec? PixelInput => Identity.Card is null ? null : Signature.Inputs[0];
 
     /// <summary>Names of the classes of an output; none where it has none.</summary>
+    /// <param name="output">Name of the output.</param>
     public IReadOnlyList<string> LabelsOf(string output) =>
         Identity.Labels.TryGetValue(output, out var labels) ? labels : [];
 }

@@ -7,10 +7,15 @@ namespace TorchBridge.Serving.Models;
 internal static class ModelWarmUp
 {
     private const int Seed = 2;
+
+    /// <summary>What is tried for a free axis, one after another, until the model runs.</summary>
     private static readonly int[] FreeSizes = [8, 32, 224, 1];
 
-    /// <summary>Runs batches of 1, 2, 4 … up to the largest. A model that does not run over random inputs is left
-    /// cold.</summary>
+    /// <summary>
+    /// Runs batches of 1, 2, 4 … up to the largest. A model that does not run over random inputs is left cold.
+    /// </summary>
+    /// <param name="session">The opened model.</param>
+    /// <param name="maxRows">Rows of its largest batch.</param>
     public static void Run(RuntimeSession session, int maxRows)
     {
         using var memory = new RunMemory();

@@ -36,6 +36,8 @@ internal sealed partial class ModelWatcher(
         await registry.CloseAsync().WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
+    /// <summary>One look, on the pool; whatever goes wrong is logged, and what serves goes on serving.</summary>
+    /// <param name="stop">Where the server ends.</param>
     private async Task LookAsync(CancellationToken stop)
     {
         try
@@ -50,6 +52,8 @@ internal sealed partial class ModelWatcher(
         }
     }
 
+    /// <summary>A look failed in a way that nobody expected.</summary>
+    /// <param name="error">What a look threw; the next one is made all the same.</param>
     [LoggerMessage(LogLevel.Error, "the models' folder could not be looked at; what was loaded goes on serving")]
     private partial void LogFailed(Exception error);
 }

@@ -19,6 +19,7 @@ internal sealed class PictureDoor(ModelServerOptions options) : IDisposable
     /// <param name="pictures">A BYTES tensor, one picture an element; base64 where it came as JSON text.</param>
     /// <param name="model">The classifier.</param>
     /// <param name="stop">Ends the wait for a free core.</param>
+    /// <returns>A tensor FP32 [pictures, 3, height, width], 0 to 255.</returns>
     /// <exception cref="RequestRefusedException">An element is no picture, is too large, or is damaged.</exception>
     public async Task<Tensor> ReadAsync(Tensor pictures, ModelVersion model, CancellationToken stop)
     {
@@ -33,12 +34,12 @@ internal sealed class PictureDoor(ModelServerOptions options) : IDisposable
         await decoders.WaitAsync(stop).ConfigureAwait(false);
         try
         {
-            for (var i = 0; i < pictures.Strings.Count; i++)
+            for (var index = 0; index < pictures.Strings.Count; index++)
                 Read(
-                    pictures.IsText ? FromBase64(pictures.Strings[i], i) : pictures.Strings[i],
-                    $"picture {i}",
+                    pictures.IsText ? FromBase64(pictures.Strings[index], index) : pictures.Strings[index],
+                    $"picture {index}",
                     card,
-                    planes.AsSpan(i * size, size)
+                    planes.AsSpan(index * size, size)
                 );
         }
         finally
@@ -52,6 +53,11 @@ internal sealed class PictureDoor(ModelServerOptions options) : IDisposable
     /// <inheritdoc/>
     public void Dispose() => decoders.Dispose();
 
+    /// <summary>Checks format and size by the first bytes, then decodes as in training.</summary>
+    /// <param name="encoded">JPEG, PNG, BMP or WebP.</param>
+    /// <param name="name">What to call it.</param>
+    /// <param name="card">Size and reading.</param>
+    /// <param name="planes">Receives 3 x height x width bytes.</param>
     private void Read(ReadOnlyMemory<byte> encoded, string name, ModelCard card, Span<byte> planes)
     {
         if (!IsKnown(encoded.Span))
@@ -80,6 +86,9 @@ internal sealed class PictureDoor(ModelServerOptions options) : IDisposable
         }
     }
 
+    /// <summary>The bytes of a picture that came as JSON text.</summary>
+    /// <param name="text">Characters of base64.</param>
+    /// <param name="index">Of the picture, for an error.</param>
     private static ReadOnlyMemory<byte> FromBase64(ReadOnlyMemory<byte> text, int index)
     {
         var bytes = new byte[Base64.GetMaxDecodedFromUtf8Length(text.Length)];
@@ -91,6 +100,8 @@ internal sealed class PictureDoor(ModelServerOptions options) : IDisposable
             : throw RequestRefusedException.Invalid($"picture {index} is not base64, which a picture in JSON must be");
     }
 
+    /// <summary>Whether the first bytes are of JPEG, PNG, BMP or WebP.</summary>
+    /// <param name="bytes">The beginning of a picture.</param>
     private static bool IsKnown(ReadOnlySpan<byte> bytes) =>
         bytes.StartsWith<byte>([0xFF, 0xD8, 0xFF])
         || bytes.StartsWith<byte>([0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A])

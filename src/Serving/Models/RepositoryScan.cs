@@ -10,7 +10,10 @@ internal sealed record RepositoryScan(
     IReadOnlyDictionary<string, string> Problems
 )
 {
-    /// <summary>Looks into the folder: NAME.onnx, and NAME/VERSION/model.onnx. Everything else is left alone.</summary>
+    /// <summary>
+    /// Looks into the folder: NAME.onnx, and NAME/VERSION/model.onnx. Everything else is left alone.
+    /// </summary>
+    /// <param name="folder">The folder of the models.</param>
     /// <exception cref="ModelLoadException">The folder cannot be read.</exception>
     public static RepositoryScan Of(string folder)
     {
@@ -31,6 +34,10 @@ internal sealed record RepositoryScan(
         return new RepositoryScan(entries, problems);
     }
 
+    /// <summary>Adds NAME.onnx.</summary>
+    /// <param name="path">A file that ends in .onnx.</param>
+    /// <param name="entries">Receives what is found.</param>
+    /// <param name="problems">Receives what is wrong, by model.</param>
     private static void AddPlain(string path, List<ModelFileEntry> entries, Dictionary<string, string> problems)
     {
         var name = Path.GetFileNameWithoutExtension(path);
@@ -40,6 +47,10 @@ internal sealed record RepositoryScan(
             entries.Add(new ModelFileEntry(name, null, path, null, stamp.ToString()));
     }
 
+    /// <summary>Adds the versions of NAME/, where it has any; its configuration says which.</summary>
+    /// <param name="folder">A folder of a model.</param>
+    /// <param name="entries">Receives what is found.</param>
+    /// <param name="problems">Receives what is wrong, by model.</param>
     private static void AddFolder(string folder, List<ModelFileEntry> entries, Dictionary<string, string> problems)
     {
         var name = Path.GetFileName(folder);
@@ -82,6 +93,9 @@ internal sealed record RepositoryScan(
         }
     }
 
+    /// <summary>The versions' folders that are served, the latest first.</summary>
+    /// <param name="versions">Folders named by numbers.</param>
+    /// <param name="config">What its version policy says.</param>
     private static IEnumerable<string> Served(string[] versions, ModelConfig config)
     {
         static long Number(string path) => ModelNames.TryVersion(Path.GetFileName(path), out var version) ? version : 0;
@@ -91,6 +105,7 @@ internal sealed record RepositoryScan(
         return config.LatestVersions is { } count ? latestFirst.Take(count) : latestFirst;
     }
 
+    /// <summary>A version as it lies in its folder; null where its file is not there.</summary>
     private static ModelFileEntry? Entry(
         string name,
         string folder,

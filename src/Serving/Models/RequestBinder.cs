@@ -12,6 +12,10 @@ internal static class RequestBinder
     public const string PictureInput = "image";
 
     /// <summary>Makes what the queue takes.</summary>
+    /// <param name="request">What the client sent.</param>
+    /// <param name="model">The version that answers.</param>
+    /// <param name="deadline">Timestamp after which nobody waits for it.</param>
+    /// <returns>What the queue takes: tensors in the model's order, positions of the outputs, rows.</returns>
     /// <exception cref="RequestRefusedException">Request and model do not fit.</exception>
     public static PendingRequest Bind(InferenceRequest request, ModelVersion model, long deadline)
     {
@@ -25,7 +29,7 @@ internal static class RequestBinder
                     $"the model has no input '{JsonText.Short(tensor.Name)}'; it takes {Names(signature.Inputs)}"
                 );
             if (inputs[index] is not null)
-                throw Invalid($"input '{tensor.Name}' is there twice");
+                throw Invalid($"input '{tensor.Name}' is given twice");
             Check(tensor, signature.Inputs[index]);
             inputs[index] = tensor;
         }
@@ -37,6 +41,10 @@ internal static class RequestBinder
         return new PendingRequest(inputs, OutputsOf(request, model), RowsOf(inputs, model), deadline);
     }
 
+    /// <summary>Positions of the outputs that a request wants; all where it names none.</summary>
+    /// <param name="request">May name outputs.</param>
+    /// <param name="model">The model.</param>
+    /// <returns>Places in the model's own order, in the order that was asked for.</returns>
     private static int[] OutputsOf(InferenceRequest request, ModelVersion model)
     {
         var signature = model.Signature;
@@ -51,13 +59,16 @@ internal static class RequestBinder
                     $"the model has no output '{JsonText.Short(output.Name)}'; it gives {Names(signature.Outputs)}"
                 );
             if (outputs.Contains(index))
-                throw Invalid($"output '{output.Name}' is asked for twice");
+                throw Invalid($"output '{output.Name}' is requested twice");
             outputs.Add(index);
         }
 
         return [.. outputs];
     }
 
+    /// <summary>Rows that all inputs agree on; 1 where axis 0 is no batch.</summary>
+    /// <param name="inputs">In the model's order.</param>
+    /// <param name="model">The model.</param>
     private static int RowsOf(Tensor[] inputs, ModelVersion model)
     {
         if (!model.IsBatched)
@@ -72,6 +83,9 @@ internal static class RequestBinder
             : throw Invalid($"the request has {rows} rows; the model takes up to {model.Settings.MaxRows} at once");
     }
 
+    /// <summary>Refuses a tensor of another datatype or shape than the model takes.</summary>
+    /// <param name="tensor">What was sent.</param>
+    /// <param name="spec">What the model takes.</param>
     private static void Check(Tensor tensor, TensorSpec spec)
     {
         if (tensor.Type != spec.Type)
@@ -85,6 +99,8 @@ internal static class RequestBinder
             );
     }
 
+    /// <summary>Names for an error.</summary>
+    /// <param name="specs">Inputs or outputs.</param>
     private static string Names(IEnumerable<TensorSpec> specs) =>
         string.Join(", ", specs.Select(spec => $"'{spec.Name}'"));
 }

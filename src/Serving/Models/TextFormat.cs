@@ -5,16 +5,23 @@ using System.Text;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>A message in text format: field names with their values, texts and messages, in their order.</summary>
+/// <summary>
+/// Reads a message in protobuf's text format: field names with their values, texts and messages, in their order.
+/// </summary>
 internal sealed class TextFormat
 {
     private const int MostLevels = 32;
     private readonly string text;
+
+    /// <summary>The character that is read next.</summary>
     private int at;
 
+    /// <summary>Begins at the start of a text.</summary>
+    /// <param name="text">All of the file.</param>
     private TextFormat(string text) => this.text = text;
 
     /// <summary>Reads a message.</summary>
+    /// <param name="text">The whole file.</param>
     /// <exception cref="FormatException">It is none; the message says at which line.</exception>
     public static TextMessage Read(string text)
     {
@@ -23,6 +30,9 @@ internal sealed class TextFormat
         return reader.at == text.Length ? message : throw reader.Error("something that is no field");
     }
 
+    /// <summary>Fields up to the closing bracket, or to the end of the text.</summary>
+    /// <param name="end">What ends the message: a brace, or the text's end.</param>
+    /// <param name="level">How deep it lies.</param>
     private TextMessage ReadFields(char end, int level)
     {
         if (level > MostLevels)
@@ -52,6 +62,10 @@ internal sealed class TextFormat
         }
     }
 
+    /// <summary>A field's values in square brackets.</summary>
+    /// <param name="message">Receives each of its values.</param>
+    /// <param name="name">The field.</param>
+    /// <param name="level">How deep it lies.</param>
     private void ReadList(TextMessage message, string name, int level)
     {
         Advance();
@@ -67,6 +81,9 @@ internal sealed class TextFormat
         Advance();
     }
 
+    /// <summary>A text, a word or number, or a message.</summary>
+    /// <param name="level">How deep it lies.</param>
+    /// <param name="hasColon">Whether a colon stood before it; only a message may do without.</param>
     private object ReadValue(int level, bool hasColon)
     {
         if (at == text.Length)
@@ -89,6 +106,8 @@ internal sealed class TextFormat
         }
     }
 
+    /// <summary>A name, number or word.</summary>
+    /// <param name="what">What is expected, for an error.</param>
     private string ReadWord(string what)
     {
         var start = at;
@@ -101,6 +120,8 @@ internal sealed class TextFormat
         return word;
     }
 
+    /// <summary>A quoted piece of a string.</summary>
+    /// <param name="target">Receives the text between the quotes.</param>
     private void ReadString(StringBuilder target)
     {
         var quote = text[at++];
@@ -124,6 +145,9 @@ internal sealed class TextFormat
         Advance();
     }
 
+    /// <summary>
+    /// A character behind a backslash: a letter of C's, or an octal or hexadecimal number.
+    /// </summary>
     private char ReadEscape()
     {
         var letter = text[at++];
@@ -145,14 +169,18 @@ internal sealed class TextFormat
         return count > 0 ? (char)value : throw Error($"the escape '\\{letter}'");
     }
 
+    /// <summary>A hexadecimal digit's value; -1 for what is none.</summary>
+    /// <param name="letter">Any.</param>
     private static int Digit(char letter) => char.IsAsciiHexDigit(letter) ? Convert.ToInt32(letter.ToString(), 16) : -1;
 
+    /// <summary>Goes over one character, and the space behind it.</summary>
     private void Advance()
     {
         at++;
         SkipSpace();
     }
 
+    /// <summary>Goes over space and comments.</summary>
     private void SkipSpace()
     {
         while (at < text.Length)
@@ -167,6 +195,8 @@ internal sealed class TextFormat
         }
     }
 
+    /// <summary>A refusal that names the line.</summary>
+    /// <param name="what">What is wrong, at the place where reading stands.</param>
     private FormatException Error(string what) =>
         new($"line {text.AsSpan(0, Math.Min(at, text.Length)).Count('\n') + 1}: {what}");
 }

@@ -3,7 +3,9 @@ using System.Text;
 
 namespace TorchBridge.Serving.Operation;
 
-/// <summary>Compares keys in a time that does not depend on them.</summary>
+/// <summary>
+/// Compares keys in a time that does not depend on them: both sides are hashed first.
+/// </summary>
 internal sealed class ApiKey(ModelServerOptions options)
 {
     private readonly byte[]? expected = string.IsNullOrEmpty(options.ApiKey)
@@ -26,6 +28,8 @@ internal sealed class ApiKey(ModelServerOptions options)
             && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(given)), expected);
     }
 
+    /// <summary>The key in a header Authorization; null where it holds none.</summary>
+    /// <param name="header">The value of Authorization.</param>
     private static string? FromAuthorization(string header)
     {
         const string bearer = "Bearer ",

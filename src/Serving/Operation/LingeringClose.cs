@@ -15,6 +15,7 @@ internal static class LingeringClose
     public static readonly TimeSpan Time = TimeSpan.FromMilliseconds(250);
 
     /// <summary>Adds it to an endpoint's connections.</summary>
+    /// <param name="listen">The endpoint.</param>
     public static void UseLingeringClose(this ListenOptions listen) =>
         listen.Use(next =>
             async connection =>
@@ -31,12 +32,15 @@ internal static class LingeringClose
             }
         );
 
+    /// <summary>Passes the order to close on a little later than it comes.</summary>
     private sealed class LateNotification : IConnectionLifetimeNotificationFeature, IDisposable
     {
         private readonly IConnectionLifetimeNotificationFeature told;
         private readonly CancellationTokenSource later = new();
         private readonly CancellationTokenRegistration registration;
 
+        /// <summary>Stands in front of Kestrel's own notification.</summary>
+        /// <param name="told">What Kestrel tells of.</param>
         public LateNotification(IConnectionLifetimeNotificationFeature told)
         {
             this.told = told;
@@ -44,10 +48,15 @@ internal static class LingeringClose
             registration = told.ConnectionClosedRequested.Register(() => later.CancelAfter(Time));
         }
 
+        /// <summary>
+        /// What the connection's requests listen to: cancelled a while after Kestrel asked for it.
+        /// </summary>
         public CancellationToken ConnectionClosedRequested { get; set; }
 
+        /// <summary>Passes the wish on.</summary>
         public void RequestClose() => told.RequestClose();
 
+        /// <summary>Stops listening to Kestrel's notification.</summary>
         public void Dispose()
         {
             registration.Dispose();

@@ -32,6 +32,7 @@ internal sealed record ListenAddresses(
     /// Reads them from the configuration; null where its section Kestrel:Endpoints says where to listen, certificates
     /// and all.
     /// </summary>
+    /// <param name="configuration">Arguments, environment and appsettings.json together.</param>
     /// <exception cref="UsageException">One is no address.</exception>
     public static ListenAddresses? Read(IConfiguration configuration)
     {
@@ -49,6 +50,7 @@ internal sealed record ListenAddresses(
     }
 
     /// <summary>Opens them.</summary>
+    /// <param name="kestrel">The web server's options.</param>
     public void Listen(KestrelServerOptions kestrel)
     {
         foreach (var address in Rest)
@@ -60,12 +62,18 @@ internal sealed record ListenAddresses(
     }
 
     /// <summary>Whether only this machine reaches an address.</summary>
+    /// <param name="address">An address that is listened at.</param>
     public static bool IsLoopback(BindingAddress address) =>
         address.Host == "localhost"
         || (IPAddress.TryParse(address.Host.Trim('[', ']'), out var ip) && IPAddress.IsLoopback(ip));
 
+    /// <summary>An address, or null for <c>none</c>.</summary>
+    /// <param name="text">An address, or <c>none</c>.</param>
     private static BindingAddress? Optional(string text) => text is None or "" ? null : Parse(text);
 
+    /// <summary>An address of http; TLS and names of hosts are refused with a way out.</summary>
+    /// <param name="text">An address.</param>
+    /// <exception cref="UsageException">It is none that can be listened at.</exception>
     private static BindingAddress Parse(string text)
     {
         BindingAddress address;
@@ -91,6 +99,10 @@ internal sealed record ListenAddresses(
         return address;
     }
 
+    /// <summary>Opens one address for one protocol.</summary>
+    /// <param name="kestrel">The web server.</param>
+    /// <param name="address">Where.</param>
+    /// <param name="protocols">HTTP/1.1 or HTTP/2.</param>
     private static void Listen(KestrelServerOptions kestrel, BindingAddress address, HttpProtocols protocols)
     {
         if (address.Host is "*" or "+")

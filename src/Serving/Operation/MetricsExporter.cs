@@ -10,10 +10,13 @@ namespace TorchBridge.Serving.Operation;
 internal sealed class MetricsExporter : IDisposable
 {
     // csharpier-ignore
+    /// <summary>Bounds of the histograms of times, in seconds.</summary>
     private static readonly double[] Seconds =
     [
         0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
     ];
+
+    /// <summary>Bounds of the histogram of batch sizes.</summary>
     private static readonly double[] Rows = [1, 2, 4, 8, 16, 32, 64, 128, 256];
     private readonly CollectorRegistry registry = Metrics.NewCustomRegistry();
     private readonly MetricFactory factory;
@@ -39,6 +42,8 @@ internal sealed class MetricsExporter : IDisposable
     }
 
     /// <summary>Writes what was measured, in Prometheus' text format.</summary>
+    /// <param name="target">Where to write.</param>
+    /// <param name="stop">Ends the writing.</param>
     public async Task WriteAsync(Stream target, CancellationToken stop)
     {
         listener.RecordObservableInstruments();
@@ -48,14 +53,18 @@ internal sealed class MetricsExporter : IDisposable
     /// <inheritdoc/>
     public void Dispose() => listener.Dispose();
 
+    /// <summary>Takes one measurement to the metric of its instrument's kind.</summary>
+    /// <param name="instrument">What was measured.</param>
+    /// <param name="value">The measurement.</param>
+    /// <param name="labels">Of the series.</param>
     private void Record(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> labels)
     {
         string[] names = new string[labels.Length],
             values = new string[labels.Length];
-        for (var i = 0; i < labels.Length; i++)
+        for (var index = 0; index < labels.Length; index++)
         {
-            names[i] = labels[i].Key;
-            values[i] = $"{labels[i].Value}";
+            names[index] = labels[index].Key;
+            values[index] = $"{labels[index].Value}";
         }
 
         // The factory gives back what it has made before.

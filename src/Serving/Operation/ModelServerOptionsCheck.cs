@@ -2,7 +2,7 @@ using Microsoft.Extensions.Options;
 
 namespace TorchBridge.Serving.Operation;
 
-/// <summary>Checks options against each other and the machine.</summary>
+/// <summary>Checks options against each other and the machine, beyond the range of each.</summary>
 internal sealed class ModelServerOptionsCheck : IValidateOptions<ModelServerOptions>
 {
     private const int LeastKeyLength = 16;
@@ -28,13 +28,16 @@ internal sealed class ModelServerOptionsCheck : IValidateOptions<ModelServerOpti
                 || uri.Scheme is not ("http" or "https")
                 || uri.GetLeftPart(UriPartial.Authority) != origin.TrimEnd('/')
             )
-                errors.Add($"AllowedOrigins: '{origin}' is no origin such as https://example.org; '*' is not taken.");
+                errors.Add(
+                    $"AllowedOrigins: '{origin}' is not an origin such as https://example.org; '*' is not accepted."
+                );
         }
 
         return errors.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(errors);
     }
 
     /// <summary>The origins that are named.</summary>
+    /// <param name="options">The server's options.</param>
     public static string[] OriginsOf(ModelServerOptions options) =>
         options.AllowedOrigins?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
         ?? [];

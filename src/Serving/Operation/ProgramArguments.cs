@@ -52,6 +52,7 @@ internal static class ProgramArguments
         }
     }
 
+    /// <summary>The server's options by their names on the command line.</summary>
     private static IEnumerable<(string Name, PropertyInfo Property)> Options =>
         typeof(ModelServerOptions)
             .GetProperties()
@@ -59,6 +60,7 @@ internal static class ProgramArguments
             .Select(property => (KebabCase(property.Name), property));
 
     /// <summary>Reads arguments to configuration keys and values; null where help is asked for.</summary>
+    /// <param name="args">The arguments: <c>--name value</c> or <c>--name=value</c>.</param>
     /// <exception cref="UsageException">An argument is unknown, there twice, or has no value.</exception>
     public static Dictionary<string, string?>? Read(string[] args)
     {
@@ -66,24 +68,26 @@ internal static class ProgramArguments
         foreach (var (name, property) in Options)
             keys[name] = $"{ModelServerOptions.Section}:{property.Name}";
         var settings = new Dictionary<string, string?>(StringComparer.Ordinal);
-        for (var i = 0; i < args.Length; i++)
+        for (var index = 0; index < args.Length; index++)
         {
-            if (args[i] is "--help" or "-h" or "-?")
+            if (args[index] is "--help" or "-h" or "-?")
                 return null;
-            var (name, value) = args[i].IndexOf('=', StringComparison.Ordinal) is > 0 and var equals
-                ? (args[i][..equals], args[i][(equals + 1)..])
-                : (args[i], null);
+            var (name, value) = args[index].IndexOf('=', StringComparison.Ordinal) is > 0 and var equals
+                ? (args[index][..equals], args[index][(equals + 1)..])
+                : (args[index], null);
             if (!name.StartsWith("--", StringComparison.Ordinal) || !keys.TryGetValue(name[2..], out var key))
                 throw new UsageException($"{name} is not an option; `--help` lists what there is.");
-            if (value is null && ++i == args.Length)
+            if (value is null && ++index == args.Length)
                 throw new UsageException($"{name} needs a value.");
-            if (!settings.TryAdd(key, value ?? args[i]))
+            if (!settings.TryAdd(key, value ?? args[index]))
                 throw new UsageException($"{name} is there twice.");
         }
 
         return settings;
     }
 
+    /// <summary><c>max-batch-size</c> of MaxBatchSize.</summary>
+    /// <param name="name">Of a property.</param>
     private static string KebabCase(string name) =>
         string.Concat(
             name.Select(

@@ -15,6 +15,7 @@ internal static partial class ServerApplication
 
     /// <summary>Builds it.</summary>
     /// <param name="settings">The arguments, as configuration.</param>
+    /// <returns>The application, ready to run.</returns>
     public static WebApplication Build(IReadOnlyDictionary<string, string?> settings)
     {
         var builder = WebApplication.CreateBuilder(
@@ -65,6 +66,7 @@ internal static partial class ServerApplication
         return app;
     }
 
+    /// <summary>The web server's limits, and where it listens.</summary>
     private static void Configure(
         Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions kestrel,
         ListenAddresses? addresses
@@ -83,8 +85,10 @@ internal static partial class ServerApplication
         addresses?.Listen(kestrel);
     }
 
-    /// <summary>Traces go where the environment says (OTEL_EXPORTER_OTLP_ENDPOINT); without it nothing is
-    /// collected.</summary>
+    /// <summary>
+    /// Traces go where the environment says (OTEL_EXPORTER_OTLP_ENDPOINT); without it nothing is collected.
+    /// </summary>
+    /// <param name="builder">The application; traces are exported where the environment names a collector.</param>
     private static void AddTraces(WebApplicationBuilder builder)
     {
         if (string.IsNullOrEmpty(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]))
@@ -95,6 +99,8 @@ internal static partial class ServerApplication
     }
 
     /// <summary>Metrics have a port of their own: who may ask for answers need not see how many others ask.</summary>
+    /// <param name="app">The application.</param>
+    /// <param name="addresses">Metrics answer at their own address only.</param>
     private static void MapMetrics(WebApplication app, ListenAddresses addresses)
     {
         var guard = app.Services.GetRequiredService<GuardedHandler>();
@@ -125,7 +131,8 @@ internal static partial class ServerApplication
         );
     }
 
-    /// <summary>Says where it listens.</summary>
+    /// <summary>Says where it listens, and warns of addresses that others reach.</summary>
+    /// <param name="app">The running application.</param>
     public static void Announce(WebApplication app)
     {
         var options = app.Services.GetRequiredService<ModelServerOptions>();
@@ -135,8 +142,8 @@ internal static partial class ServerApplication
             return;
         var log = app.Services.GetRequiredService<ILogger<ModelServerOptions>>();
         var urls = UrlsOf(app);
-        for (var i = 0; i < addresses.Rest.Count; i++)
-            Console.WriteLine($"  page {urls[i]}/  REST {urls[i]}/v2");
+        for (var index = 0; index < addresses.Rest.Count; index++)
+            Console.WriteLine($"  page {urls[index]}/  REST {urls[index]}/v2");
         if (addresses.Grpc is not null)
             Console.WriteLine($"  gRPC {urls[addresses.Rest.Count]}");
         if (addresses.Metrics is not null)
@@ -145,11 +152,20 @@ internal static partial class ServerApplication
             LogOpen(log, address.ToString(), options.ApiKey is null ? "without a key" : "with a key");
     }
 
+    /// <summary>The addresses as they were opened: a port of 0 has become a real one.</summary>
+    /// <param name="app">Started.</param>
     private static string[] UrlsOf(WebApplication app) =>
         [.. app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses];
 
+    /// <summary>The port of an address by its place in the list.</summary>
+    /// <param name="app">Started.</param>
+    /// <param name="index">Of the address.</param>
     private static int PortOf(WebApplication app, int index) => BindingAddress.Parse(UrlsOf(app)[index]).Port;
 
+    /// <summary>An address is open to other machines.</summary>
+    /// <param name="log">The application's.</param>
+    /// <param name="address">Reached from other machines.</param>
+    /// <param name="key">Whether a key is asked for there.</param>
     [LoggerMessage(LogLevel.Warning, "{Address} is open to other machines, {Key}; put a gateway with TLS before it")]
     private static partial void LogOpen(ILogger log, string address, string key);
 }

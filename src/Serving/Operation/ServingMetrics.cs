@@ -23,6 +23,9 @@ internal sealed class ServingMetrics : IDisposable
     private readonly ILogger<ServingMetrics> log;
 
     /// <summary>Makes the instruments.</summary>
+    /// <param name="meters">Makes the meter, of this application only.</param>
+    /// <param name="registry">Models whose queues and states are observed.</param>
+    /// <param name="log">Gets the failures.</param>
     public ServingMetrics(IMeterFactory meters, ModelRegistry registry, ILogger<ServingMetrics> log)
     {
         this.log = log;
@@ -82,21 +85,31 @@ internal sealed class ServingMetrics : IDisposable
         );
 
     /// <summary>What a version's workers tell their runs to.</summary>
+    /// <param name="version">A loaded version.</param>
     public IBatchObserver ObserverOf(ModelVersion version) => new Observer(this, version);
 
     /// <inheritdoc/>
     public void Dispose() => meter.Dispose();
 
+    /// <summary>All loaded versions.</summary>
+    /// <param name="registry">What is served.</param>
     private static IEnumerable<ModelVersion> Versions(ModelRegistry registry) =>
         registry.Models.SelectMany(model => model.Versions.Values);
 
+    /// <summary>A version's labels.</summary>
+    /// <param name="version">Whose series it is.</param>
     private static TagList Labels(ModelVersion version) =>
         new() { { "model", version.Identity.Model }, { "version", version.Identity.VersionText } };
 
+    /// <summary>Takes the runs of one version to statistics, metrics and the log.</summary>
     private sealed class Observer(ServingMetrics metrics, ModelVersion version) : IBatchObserver
     {
         private readonly TagList labels = Labels(version);
 
+        /// <summary>Counts a run, its rows and its times.</summary>
+        /// <param name="rows">Of the batch.</param>
+        /// <param name="run">How long it took.</param>
+        /// <param name="queued">How long each request waited.</param>
         public void Ran(int rows, TimeSpan run, IReadOnlyList<TimeSpan> queued)
         {
             version.Statistics.Add(rows, run, queued.Aggregate(TimeSpan.Zero, (sum, item) => sum + item));
@@ -106,6 +119,8 @@ internal sealed class ServingMetrics : IDisposable
                 metrics.queueTime.Record(item.TotalSeconds, labels);
         }
 
+        /// <summary>Counts a run that failed.</summary>
+        /// <param name="error">What was thrown.</param>
         public void Failed(Exception error)
         {
             version.Statistics.AddFailure();

@@ -11,8 +11,12 @@ internal static class ActivationMap
     /// <summary>Name of the output.</summary>
     public const string Output = "activation_map";
 
-    /// <summary>The first row's map of a class, scaled to 0 to 1; null where the model has none, or it holds
-    /// NaN.</summary>
+    /// <summary>
+    /// The first row's map of a class, scaled to 0 to 1; null where the model has none, or it holds NaN.
+    /// </summary>
+    /// <param name="reply">The model's reply.</param>
+    /// <param name="classIndex">The class whose map is wanted, where there is one for each.</param>
+    /// <returns>Rows of values from 0 (least) to 1 (most), rounded to four decimals.</returns>
     public static double[][]? Of(InferenceReply reply, int classIndex)
     {
         if (

@@ -13,10 +13,12 @@ internal sealed class PageEndpoint(ModelRegistry registry, ClassifyEndpoint clas
 {
     private readonly PageTemplate template = new(options.MaxRequestBytes);
 
-    /// <summary>The page.</summary>
+    /// <summary>The page with the models and their example pictures.</summary>
+    /// <param name="context">The request.</param>
     public Task Get(HttpContext context) => SendAsync(context, "", "", "");
 
     /// <summary>The page with the result of a form: a file, or the number of an example.</summary>
+    /// <param name="context">The request, with a form.</param>
     public async Task Post(HttpContext context)
     {
         try
@@ -33,7 +35,8 @@ internal sealed class PageEndpoint(ModelRegistry registry, ClassifyEndpoint clas
         }
     }
 
-    /// <summary>A picture that a model carries.</summary>
+    /// <summary>A picture that a model carries, as PNG.</summary>
+    /// <param name="context">The request; its route names model and number.</param>
     public Task Example(HttpContext context)
     {
         using var lease = registry.Acquire(MetadataEndpoints.RouteOf(context, "model"), null);
@@ -50,6 +53,11 @@ internal sealed class PageEndpoint(ModelRegistry registry, ClassifyEndpoint clas
         return context.Response.Body.WriteAsync(png, context.RequestAborted).AsTask();
     }
 
+    /// <summary>Renders the page, with headers that let nothing foreign run in it.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="selected">The chosen model.</param>
+    /// <param name="result">HTML of the answer; empty for none.</param>
+    /// <param name="problem">What was wrong; empty for nothing.</param>
     private Task SendAsync(HttpContext context, string selected, string result, string problem)
     {
         ModelVersion[] classifiers =

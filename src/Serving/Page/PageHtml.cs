@@ -12,7 +12,9 @@ internal static class PageHtml
     /// <summary>How many of a model's own pictures are offered.</summary>
     public const int Examples = 8;
 
-    /// <summary>The choice of models.</summary>
+    /// <summary>The choice of models, as options of a select element.</summary>
+    /// <param name="classifiers">Versions that take pictures.</param>
+    /// <param name="selected">Name of the chosen one.</param>
     public static string Models(IReadOnlyList<ModelVersion> classifiers, string selected)
     {
         if (classifiers.Count == 0)
@@ -27,6 +29,9 @@ internal static class PageHtml
     }
 
     /// <summary>The models' own pictures as buttons.</summary>
+    /// <param name="classifiers">Versions that take pictures.</param>
+    /// <param name="selected">Name of the chosen model; the others' pictures are hidden.</param>
+    /// <param name="pathBase">Where the application is mounted.</param>
     public static string ExamplesOf(IReadOnlyList<ModelVersion> classifiers, string selected, string pathBase)
     {
         var text = new StringBuilder();
@@ -44,16 +49,16 @@ internal static class PageHtml
                     + $"data-model=\"{Encode(identity.Model)}\"{(isHidden ? " hidden disabled" : "")}"
                     + $"><legend>Or one of the model's test pictures</legend><ul>"
             );
-            for (var i = 0; i < count; i++)
+            for (var index = 0; index < count; index++)
             {
                 text.Append(
                         CultureInfo.InvariantCulture,
-                        $"<li><button type=\"submit\" name=\"example\" value=\"{i}\">"
+                        $"<li><button type=\"submit\" name=\"example\" value=\"{index}\">"
                     )
                     .Append(
                         CultureInfo.InvariantCulture,
-                        $"<img src=\"{Encode(pathBase)}/examples/{Encode(identity.Model)}/{i}\" "
-                            + $"alt=\"Test picture {i + 1} of {count}\" width=\"56\" "
+                        $"<img src=\"{Encode(pathBase)}/examples/{Encode(identity.Model)}/{index}\" "
+                            + $"alt=\"Test picture {index + 1} of {count}\" width=\"56\" "
                             + $"height=\"56\"></button></li>"
                     );
             }
@@ -65,6 +70,7 @@ internal static class PageHtml
     }
 
     /// <summary>A result, for browsers without script: the same table as the script makes.</summary>
+    /// <param name="answer">What the model said, with details.</param>
     public static string Result(ClassifyAnswer answer)
     {
         var text = new StringBuilder()
@@ -108,6 +114,8 @@ internal static class PageHtml
             .ToString();
     }
 
+    /// <summary>A probability with one decimal.</summary>
+    /// <param name="probability">0 to 1.</param>
     private static string Percent(double probability) =>
         string.Create(CultureInfo.InvariantCulture, $"{100 * probability:F1} %");
 }

@@ -34,7 +34,9 @@ internal sealed class PageTemplate
             + "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     }
 
-    /// <summary>The header of that name.</summary>
+    /// <summary>
+    /// The header of that name: it names the hashes of this style and this script, and nothing else may run.
+    /// </summary>
     public string ContentSecurityPolicy { get; }
 
     /// <summary>The page.</summary>
@@ -59,11 +61,16 @@ internal sealed class PageTemplate
     }
 
     /// <summary>A text as HTML.</summary>
+    /// <param name="text">Any text.</param>
     public static string Encode(string text) => WebUtility.HtmlEncode(text);
 
+    /// <summary>A hash as the header names it.</summary>
+    /// <param name="text">A script or a style, as it stands between its tags.</param>
     private static string HashOf(string text) =>
         $"sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(text)))}";
 
+    /// <summary>A part of the page from the assembly.</summary>
+    /// <param name="name">Of a file in the assembly.</param>
     private static string Resource(string name)
     {
         using var stream = typeof(PageTemplate).Assembly.GetManifestResourceStream(name)!;

@@ -5,6 +5,7 @@ namespace TorchBridge.Serving.Protocol;
 internal readonly record struct BFloat16Bits(ushort Bits)
 {
     /// <summary>Rounds a float that is not NaN; the largest ones become infinite.</summary>
+    /// <param name="value">Any float but NaN.</param>
     public static BFloat16Bits From(float value)
     {
         var bits = BitConverter.SingleToUInt32Bits(value);

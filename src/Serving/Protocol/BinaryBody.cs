@@ -13,6 +13,7 @@ internal static class BinaryBody
     /// <param name="values">Its values; none where the header is not there.</param>
     /// <param name="bodyLength">Bytes of the body.</param>
     /// <returns>Bytes of the JSON part: 0 for a raw request, null for a body that is JSON as a whole.</returns>
+    /// <exception cref="RequestRefusedException">It is no number of bytes, or more than the body has.</exception>
     public static int? ReadLength(IReadOnlyList<string?> values, int bodyLength)
     {
         if (values.Count == 0)
@@ -34,6 +35,8 @@ internal static class BinaryBody
     /// <param name="inputs">What the model takes: one input with at most one free axis beside the batch.</param>
     /// <param name="isBatched">Whether axis 0 is a batch, which is one here.</param>
     /// <param name="limits">What is too large.</param>
+    /// <exception cref="RequestRefusedException">The model takes several inputs, or the bytes fit none of its
+    /// shapes.</exception>
     public static InferenceRequest ReadRaw(
         ReadOnlyMemory<byte> body,
         IReadOnlyList<TensorSpec> inputs,
@@ -51,6 +54,9 @@ internal static class BinaryBody
         return new InferenceRequest(null, InferenceRequest.NoParameters, [tensor], []) { BinaryByDefault = true };
     }
 
+    /// <summary>A body of BYTES: one element, without its length before it.</summary>
+    /// <param name="body">All of it is one element.</param>
+    /// <param name="input">The model's one input.</param>
     private static Tensor RawString(ReadOnlyMemory<byte> body, TensorSpec input)
     {
         if (input.Shape.Any(axis => axis is not (1 or TensorSpec.Free)))
@@ -58,6 +64,10 @@ internal static class BinaryBody
         return Tensor.OfStrings(input.Name, [.. input.Shape.Select(_ => 1L)], [body]);
     }
 
+    /// <summary>The shape that the body's length leaves for the one free axis.</summary>
+    /// <param name="length">Bytes of the body.</param>
+    /// <param name="input">The model's one input.</param>
+    /// <param name="isBatched">Whether axis 0 is the batch.</param>
     private static long[] RawShape(int length, TensorSpec input, bool isBatched)
     {
         var shape = input.Shape.ToArray();

@@ -16,6 +16,8 @@ internal static class Classification
     /// <param name="classes">How many are wanted; fewer where there are fewer.</param>
     /// <param name="labels">Names of the classes; empty where the model has none.</param>
     /// <param name="isBatched">Whether axis 0 is a batch.</param>
+    /// <returns>BYTES [rows, classes], or [classes] where axis 0 is no batch.</returns>
+    /// <exception cref="RequestRefusedException">The output holds no numbers.</exception>
     public static Tensor Of(Tensor scores, int classes, IReadOnlyList<string> labels, bool isBatched)
     {
         var values = Numbers(scores);
@@ -35,6 +37,7 @@ internal static class Classification
     }
 
     /// <summary>The elements of a tensor as doubles.</summary>
+    /// <param name="tensor">Of any datatype but BYTES and BOOL.</param>
     public static double[] Numbers(Tensor tensor)
     {
         var data = tensor.Data.Span;
@@ -56,19 +59,29 @@ internal static class Classification
         };
     }
 
+    /// <summary>
+    /// Converts elements one by one; 64-bit integers beyond 2^53 lose their last digits, which a ranking bears.
+    /// </summary>
     private static double[] Convert<T>(ReadOnlySpan<byte> data, Func<T, double> convert)
         where T : unmanaged
     {
         var items = MemoryMarshal.Cast<byte, T>(data);
         var numbers = new double[items.Length];
-        for (var i = 0; i < numbers.Length; i++)
-            numbers[i] = convert(items[i]);
+        for (var index = 0; index < numbers.Length; index++)
+            numbers[index] = convert(items[index]);
         return numbers;
     }
 
+    /// <summary>Whether a datatype has no fractions.</summary>
+    /// <param name="type">Of the output.</param>
     private static bool IsWhole(TensorType type) =>
         type is not (TensorType.FP16 or TensorType.BF16 or TensorType.FP32 or TensorType.FP64);
 
+    /// <summary><c>value:index</c>, with the label behind it where the class has one.</summary>
+    /// <param name="value">The score.</param>
+    /// <param name="index">Of the class.</param>
+    /// <param name="labels">Names, perhaps fewer than classes.</param>
+    /// <param name="isWhole">Whether the score is an integer.</param>
     private static string Text(double value, int index, IReadOnlyList<string> labels, bool isWhole)
     {
         var number = value.ToString(isWhole ? "F0" : "F6", CultureInfo.InvariantCulture);

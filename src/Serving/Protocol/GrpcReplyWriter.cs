@@ -7,6 +7,8 @@ namespace TorchBridge.Serving.Protocol;
 internal static class GrpcReplyWriter
 {
     /// <summary>Makes the message. It refers to the reply's memory.</summary>
+    /// <param name="reply">What the model answered.</param>
+    /// <returns>The message, which refers to the reply's memory.</returns>
     public static ModelInferResponse Write(InferenceReply reply)
     {
         var response = new ModelInferResponse
@@ -32,6 +34,8 @@ internal static class GrpcReplyWriter
         return response;
     }
 
+    /// <summary>A parameter in gRPC's union of types.</summary>
+    /// <param name="value">A boolean, an integer, a text or a number.</param>
     private static InferParameter Parameter(object value) =>
         value switch
         {

@@ -9,6 +9,8 @@ namespace TorchBridge.Serving.Protocol;
 internal static class GrpcRequestReader
 {
     /// <summary>Reads a request.</summary>
+    /// <param name="request">The message; its bytes are referred to, not copied.</param>
+    /// <param name="limits">What is too large.</param>
     /// <exception cref="RequestRefusedException">It contradicts itself or a limit.</exception>
     public static InferenceRequest Read(ModelInferRequest request, ProtocolLimits limits)
     {
@@ -21,14 +23,14 @@ internal static class GrpcRequestReader
             );
         var tensors = new Tensor[request.Inputs.Count];
         long bytes = 0;
-        for (var i = 0; i < tensors.Length; i++)
+        for (var index = 0; index < tensors.Length; index++)
         {
-            tensors[i] = ReadInput(
-                request.Inputs[i],
-                isRaw ? request.RawInputContents[i].Memory : (ReadOnlyMemory<byte>?)null,
+            tensors[index] = ReadInput(
+                request.Inputs[index],
+                isRaw ? request.RawInputContents[index].Memory : (ReadOnlyMemory<byte>?)null,
                 limits
             );
-            bytes += RawTensorWriter.SizeOf(tensors[i]);
+            bytes += RawTensorWriter.SizeOf(tensors[index]);
             if (bytes > limits.Bytes)
                 throw new RequestRefusedException(
                     RefusalKind.TooLarge,
@@ -48,6 +50,10 @@ internal static class GrpcRequestReader
         );
     }
 
+    /// <summary>Refuses more inputs or outputs than are read.</summary>
+    /// <param name="count">How many there are.</param>
+    /// <param name="what">Of what, for an error.</param>
+    /// <param name="limits">How many may be.</param>
     private static void CheckCount(int count, string what, ProtocolLimits limits)
     {
         if (count > limits.Tensors)
@@ -57,6 +63,7 @@ internal static class GrpcRequestReader
             );
     }
 
+    /// <summary>One input: raw or typed contents, never both.</summary>
     private static Tensor ReadInput(
         ModelInferRequest.Types.InferInputTensor input,
         ReadOnlyMemory<byte>? raw,
@@ -65,7 +72,7 @@ internal static class GrpcRequestReader
     {
         limits.CheckText(input.Name, "the name of an input");
         var type = TensorTypes.Find(input.Datatype)
-            ?? throw Invalid($"input '{input.Name}' has an unknown datatype; there are {TensorTypes.AllNames}");
+            ?? throw Invalid($"input '{input.Name}' has an unknown datatype; known are {TensorTypes.AllNames}");
         if (input.Parameters.ContainsKey("shared_memory_region"))
             throw Invalid($"input '{input.Name}' is in shared memory, which this server does not read");
         long[] shape = [.. input.Shape];
@@ -76,6 +83,7 @@ internal static class GrpcRequestReader
         return RawTensorReader.Read(input.Name, type, shape, bytes, limits);
     }
 
+    /// <summary>One input of typed contents, converted to the datatype that it names.</summary>
     private static Tensor ReadTyped(
         ModelInferRequest.Types.InferInputTensor input,
         TensorType type,
@@ -117,14 +125,14 @@ internal static class GrpcRequestReader
             var target = MemoryMarshal.Cast<byte, T>(bytes.AsSpan());
             try
             {
-                for (var i = 0; i < items.Count; i++)
-                    target[i] = convert(items[i]);
+                for (var index = 0; index < items.Count; index++)
+                    target[index] = convert(items[index]);
             }
             catch (OverflowException error)
             {
                 throw new RequestRefusedException(
                     RefusalKind.Invalid,
-                    $"input '{input.Name}' holds a value that is no {type.NameOf()}",
+                    $"input '{input.Name}' holds a value that is not {type.NameOf()}",
                     error
                 );
             }
@@ -133,6 +141,9 @@ internal static class GrpcRequestReader
         }
     }
 
+    /// <summary>
+    /// The contents of one datatype, as many as the shape says, and no others beside them.
+    /// </summary>
     private static RepeatedField<T> Counted<T>(
         RepeatedField<T> items,
         long count,
@@ -156,6 +167,7 @@ internal static class GrpcRequestReader
         return all == count ? items : throw Invalid($"input '{name}' has contents of more than one datatype");
     }
 
+    /// <summary>Parameters by name, in number and length bounded.</summary>
     private static IReadOnlyDictionary<string, object> ReadParameters(
         MapField<string, InferParameter> parameters,
         string owner,
@@ -176,6 +188,10 @@ internal static class GrpcRequestReader
         );
     }
 
+    /// <summary>A parameter's value as this server holds it.</summary>
+    /// <param name="name">Of the parameter.</param>
+    /// <param name="parameter">As it was sent.</param>
+    /// <param name="limits">How long a text may be.</param>
     private static object Value(string name, InferParameter parameter, ProtocolLimits limits) =>
         parameter.ParameterChoiceCase switch
         {

@@ -1,6 +1,6 @@
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>What a model answered.</summary>
+/// <summary>What a model answered, before it becomes JSON, binary or gRPC.</summary>
 /// <param name="ModelName">Name of the model.</param>
 /// <param name="ModelVersion">The version that computed it.</param>
 /// <param name="Id">The request's own name, given back.</param>

@@ -7,9 +7,18 @@ namespace TorchBridge.Serving.Protocol;
 /// JSON.</summary>
 internal sealed class JsonInput
 {
+    /// <summary>The input's datatype, once it was read.</summary>
     private TensorType type;
+
+    /// <summary>Its sizes, once they were read.</summary>
     private long[] shape = [];
+
+    /// <summary>Its values, where they came after datatype and shape.</summary>
     private Tensor? tensor;
+
+    /// <summary>
+    /// Where the values lie that came before datatype or shape: they are read when both are known.
+    /// </summary>
     private (int Start, int Length)? skipped;
 
     /// <summary>Its name.</summary>
@@ -19,6 +28,11 @@ internal sealed class JsonInput
     public long? BinarySize { get; private set; }
 
     /// <summary>Reads the object at which the reader stands.</summary>
+    /// <param name="reader">Stands at the opening brace.</param>
+    /// <param name="json">The whole JSON.</param>
+    /// <param name="limits">What is too large.</param>
+    /// <returns>The input; <see cref="Resolve"/> gives its tensor.</returns>
+    /// <exception cref="RequestRefusedException">A part is missing, or contradicts another.</exception>
     public static JsonInput Read(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, ProtocolLimits limits)
     {
         var input = new JsonInput();
@@ -38,7 +52,7 @@ internal sealed class JsonInput
                     break;
                 case "datatype":
                     datatype = TensorTypes.Find(JsonText.String(ref reader, "a datatype"))
-                        ?? throw Invalid($"input '{name}' has an unknown datatype; there are {TensorTypes.AllNames}");
+                        ?? throw Invalid($"input '{name}' has an unknown datatype; known are {TensorTypes.AllNames}");
                     break;
                 case "shape":
                     axes = ReadShape(ref reader, limits);
@@ -48,7 +62,7 @@ internal sealed class JsonInput
                     if (parameters.TryGetValue("binary_data_size", out var size))
                         input.BinarySize = size is long and >= 0
                             ? (long)size
-                            : throw Invalid($"input '{name}': binary_data_size is no length");
+                            : throw Invalid($"input '{name}': binary_data_size is not a length");
                     if (parameters.ContainsKey("shared_memory_region"))
                         throw Invalid($"input '{name}' is in shared memory, which this server does not read");
                     break;
@@ -95,6 +109,11 @@ internal sealed class JsonInput
         return JsonTensorReader.Read(ref reader, slice, Name, type, shape, limits);
     }
 
+    /// <summary>
+    /// The axes, each a whole number of 64 bits; whether they are sizes is checked where they are multiplied.
+    /// </summary>
+    /// <param name="reader">At the array.</param>
+    /// <param name="limits">How many axes may be.</param>
     private static long[] ReadShape(ref Utf8JsonReader reader, ProtocolLimits limits)
     {
         if (reader.TokenType != JsonTokenType.StartArray)

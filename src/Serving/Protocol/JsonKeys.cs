@@ -3,8 +3,11 @@ using static TorchBridge.Serving.Protocol.RequestRefusedException;
 
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>Goes through the keys of an object, each of which may stand there once: two readers could take different
-/// ones of two.</summary>
+/// <summary>
+/// Goes through the keys of an object, each of which may stand there once: two readers could take different ones of
+/// two.
+/// </summary>
+/// <param name="owner">Whose keys, for an error.</param>
 internal struct JsonKeys(string owner)
 {
     private const int MostKeys = 256;
@@ -14,6 +17,8 @@ internal struct JsonKeys(string owner)
     public string Current { get; private set; } = "";
 
     /// <summary>Goes to the next key; false at the object's end.</summary>
+    /// <param name="reader">Stands at the opening brace, or at the last value's end.</param>
+    /// <exception cref="RequestRefusedException">A key is there twice, or there are too many.</exception>
     public bool Next(ref Utf8JsonReader reader)
     {
         if (!reader.Read() || reader.TokenType == JsonTokenType.EndObject)

@@ -7,6 +7,10 @@ namespace TorchBridge.Serving.Protocol;
 internal static class JsonParameters
 {
     /// <summary>Reads the object at which the reader stands.</summary>
+    /// <param name="reader">Stands at the opening brace.</param>
+    /// <param name="owner">Whose parameters, for an error.</param>
+    /// <param name="limits">What is too large.</param>
+    /// <returns>Texts, booleans, longs and doubles by name.</returns>
     public static Dictionary<string, object> Read(ref Utf8JsonReader reader, string owner, ProtocolLimits limits)
     {
         if (reader.TokenType != JsonTokenType.StartObject)
@@ -28,6 +32,9 @@ internal static class JsonParameters
     }
 
     /// <summary>A parameter that is true or false; null where it is not there.</summary>
+    /// <param name="parameters">The parameters.</param>
+    /// <param name="name">Which one.</param>
+    /// <param name="owner">Whose, for an error.</param>
     public static bool? Flag(IReadOnlyDictionary<string, object> parameters, string name, string owner)
     {
         if (!parameters.TryGetValue(name, out var value))
@@ -35,6 +42,10 @@ internal static class JsonParameters
         return value as bool? ?? throw Invalid($"the parameter {name} of {owner} is neither true nor false");
     }
 
+    /// <summary>A parameter's value; numbers that fit are whole.</summary>
+    /// <param name="reader">At the value.</param>
+    /// <param name="name">The parameter.</param>
+    /// <param name="limits">How long a text may be.</param>
     private static object Value(ref Utf8JsonReader reader, string name, ProtocolLimits limits) =>
         reader.TokenType switch
         {

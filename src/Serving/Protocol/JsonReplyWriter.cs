@@ -9,6 +9,7 @@ namespace TorchBridge.Serving.Protocol;
 /// <summary>Writes a reply: JSON, with the binary tensors behind it.</summary>
 internal static class JsonReplyWriter
 {
+    /// <summary>Compact; validation is skipped, because the nesting here is always right.</summary>
     private static readonly JsonWriterOptions Options = new()
     {
         Encoder = JavaScriptEncoder.Default,
@@ -16,6 +17,8 @@ internal static class JsonReplyWriter
     };
 
     /// <summary>Writes a reply.</summary>
+    /// <param name="reply">What the model answered.</param>
+    /// <param name="target">Receives the JSON, and the binary tensors behind it.</param>
     /// <returns>Bytes of the JSON part; null where there is nothing behind it.</returns>
     /// <exception cref="RequestRefusedException">A value cannot be written as JSON: NaN, infinity, bytes that are no
     /// text.</exception>
@@ -33,6 +36,9 @@ internal static class JsonReplyWriter
         return reply.Outputs.Any(output => output.Binary) ? length : null;
     }
 
+    /// <summary>The JSON object.</summary>
+    /// <param name="writer">The JSON.</param>
+    /// <param name="reply">What was computed.</param>
     private static void WriteObject(Utf8JsonWriter writer, InferenceReply reply)
     {
         writer.WriteStartObject();
@@ -72,6 +78,9 @@ internal static class JsonReplyWriter
         writer.WriteEndObject();
     }
 
+    /// <summary>The parameters that are given back.</summary>
+    /// <param name="writer">The JSON.</param>
+    /// <param name="parameters">Nothing is written where there are none.</param>
     private static void WriteParameters(Utf8JsonWriter writer, IReadOnlyDictionary<string, object> parameters)
     {
         writer.WriteStartObject("parameters"u8);
@@ -101,6 +110,9 @@ internal static class JsonReplyWriter
         writer.WriteEndObject();
     }
 
+    /// <summary>The elements of a tensor, as numbers, booleans or texts.</summary>
+    /// <param name="writer">The JSON.</param>
+    /// <param name="tensor">An output that is not sent as binary.</param>
     private static void WriteData(Utf8JsonWriter writer, Tensor tensor)
     {
         var data = tensor.Data.Span;
@@ -165,16 +177,26 @@ internal static class JsonReplyWriter
         }
     }
 
+    /// <summary>A number that JSON can say, or a refusal that names the way out.</summary>
+    /// <param name="value">A number of the tensor.</param>
+    /// <param name="tensor">For an error.</param>
     private static float Finite(float value, Tensor tensor) =>
         float.IsFinite(value)
             ? value
             : throw NoJson(tensor, value.ToString(System.Globalization.CultureInfo.InvariantCulture));
 
+    /// <summary>A number that JSON can say, or a refusal that names the way out.</summary>
+    /// <param name="value">A number of the tensor.</param>
+    /// <param name="tensor">For an error.</param>
     private static double Finite(double value, Tensor tensor) =>
         double.IsFinite(value)
             ? value
             : throw NoJson(tensor, value.ToString(System.Globalization.CultureInfo.InvariantCulture));
 
+    /// <summary>A text, where the bytes are UTF-8.</summary>
+    /// <param name="writer">The JSON.</param>
+    /// <param name="text">Bytes that should be UTF-8.</param>
+    /// <param name="tensor">For an error.</param>
     private static void WriteText(Utf8JsonWriter writer, ReadOnlySpan<byte> text, Tensor tensor)
     {
         if (!System.Text.Unicode.Utf8.IsValid(text))
@@ -182,6 +204,9 @@ internal static class JsonReplyWriter
         writer.WriteStringValue(text);
     }
 
+    /// <summary>A refusal of a value that JSON has no word for.</summary>
+    /// <param name="tensor">An output.</param>
+    /// <param name="what">What of it JSON cannot say.</param>
     private static RequestRefusedException NoJson(Tensor tensor, string what) =>
         Invalid(
             $"output '{tensor.Name}' holds {what}, which JSON cannot say; ask for it with the parameter binary_data, or over gRPC"

@@ -30,6 +30,9 @@ internal static class JsonRequestReader
         }
     }
 
+    /// <summary>
+    /// The request's object; keys that the protocol does not name are passed over.
+    /// </summary>
     private static InferenceRequest ReadObject(
         ref Utf8JsonReader reader,
         ReadOnlyMemory<byte> json,
@@ -84,8 +87,10 @@ internal static class JsonRequestReader
         };
     }
 
+    /// <summary>Reads one object of a list.</summary>
     private delegate T ItemReader<T>(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, ProtocolLimits limits);
 
+    /// <summary>A list of objects, in number bounded.</summary>
     private static List<T> ReadList<T>(
         ref Utf8JsonReader reader,
         string name,
@@ -123,17 +128,17 @@ internal static class JsonRequestReader
         long bytes = 0;
         var at = 0;
         var tensors = new Tensor[inputs.Count];
-        for (var i = 0; i < tensors.Length; i++)
+        for (var index = 0; index < tensors.Length; index++)
         {
-            var input = inputs[i];
+            var input = inputs[index];
             var size = input.BinarySize ?? 0;
             if (size > blobs.Length - at)
                 throw Invalid(
-                    $"input '{input.Name}' claims {size} bytes of binary data, and {blobs.Length - at} are left behind the JSON"
+                    $"input '{input.Name}' claims {size} bytes of binary data, and {blobs.Length - at} follow the JSON"
                 );
-            tensors[i] = input.Resolve(json, blobs.Slice(at, (int)size), limits);
+            tensors[index] = input.Resolve(json, blobs.Slice(at, (int)size), limits);
             at += (int)size;
-            bytes += RawTensorWriter.SizeOf(tensors[i]);
+            bytes += RawTensorWriter.SizeOf(tensors[index]);
             if (bytes > limits.Bytes)
                 throw new RequestRefusedException(
                     RefusalKind.TooLarge,
@@ -146,6 +151,9 @@ internal static class JsonRequestReader
             : throw Invalid($"{blobs.Length - at} bytes behind the JSON belong to no input");
     }
 
+    /// <summary>An output that the request names, with its parameters.</summary>
+    /// <param name="reader">At the object.</param>
+    /// <param name="limits">How long names may be.</param>
     private static RequestedOutput ReadOutput(ref Utf8JsonReader reader, ProtocolLimits limits)
     {
         string? name = null;

@@ -86,6 +86,7 @@ internal static class JsonTensorReader
         return new Tensor(name, type, shape) { Data = data };
     }
 
+    /// <summary>Reads all elements into bytes of one datatype.</summary>
     private static void Fill<T>(ref Utf8JsonReader reader, ref JsonArrayWalk walk, TensorType type, byte[] data)
         where T : unmanaged
     {
@@ -97,6 +98,9 @@ internal static class JsonTensorReader
         }
     }
 
+    /// <summary>
+    /// Reads the element at which the reader stands; false where it is none of the datatype.
+    /// </summary>
     private static bool TryRead<T>(ref Utf8JsonReader reader, out T value)
         where T : unmanaged
     {
@@ -123,6 +127,7 @@ internal static class JsonTensorReader
         return TryReadInteger(ref reader, out value);
     }
 
+    /// <summary>A number of a floating datatype that it does not overflow.</summary>
     private static bool TryReadFloating<T>(ref Utf8JsonReader reader, out T value)
         where T : unmanaged
     {
@@ -147,6 +152,7 @@ internal static class JsonTensorReader
         return float.IsFinite(bits.ToSingle());
     }
 
+    /// <summary>A whole number within the range of the datatype.</summary>
     private static bool TryReadInteger<T>(ref Utf8JsonReader reader, out T value)
         where T : unmanaged
     {
@@ -182,6 +188,8 @@ internal static class JsonTensorReader
     }
 
     /// <summary>A whole number that is written as <c>2.0</c> or <c>1e3</c>, exact up to 2^53.</summary>
+    /// <param name="reader">At the number.</param>
+    /// <param name="number">Receives it.</param>
     private static bool TryGetWhole(ref Utf8JsonReader reader, out long number)
     {
         var read = reader.TryGetDouble(out var real) && Math.Floor(real) == real && Math.Abs(real) <= 1L << 53;
@@ -189,6 +197,7 @@ internal static class JsonTensorReader
         return read;
     }
 
+    /// <summary>The bytes of a string; a copy only where it has escapes.</summary>
     private static ReadOnlyMemory<byte> ReadString(
         ref Utf8JsonReader reader,
         ReadOnlyMemory<byte> json,
@@ -209,6 +218,7 @@ internal static class JsonTensorReader
     }
 
     /// <summary>A token in a message: short, and nothing but printable ASCII.</summary>
+    /// <param name="reader">At the value.</param>
     private static string Shown(ref Utf8JsonReader reader)
     {
         const int most = 24;

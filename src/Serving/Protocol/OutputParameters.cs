@@ -6,6 +6,10 @@ namespace TorchBridge.Serving.Protocol;
 internal static class OutputParameters
 {
     /// <summary>Reads them.</summary>
+    /// <param name="name">The output.</param>
+    /// <param name="parameters">Its parameters.</param>
+    /// <exception cref="RequestRefusedException">One has a value that it cannot have, or asks for shared
+    /// memory.</exception>
     public static RequestedOutput Read(string name, IReadOnlyDictionary<string, object> parameters)
     {
         int? classes = null;

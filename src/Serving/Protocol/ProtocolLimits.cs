@@ -22,6 +22,10 @@ internal sealed record ProtocolLimits
     public int Parameters { get; init; } = 64;
 
     /// <summary>Refuses a text that is too long.</summary>
+    /// <param name="text">A text of the client's.</param>
+    /// <param name="what">What it is, for an error.</param>
+    /// <returns>The text.</returns>
+    /// <exception cref="RequestRefusedException">It has more characters than are read.</exception>
     public string CheckText(string text, string what) =>
         text.Length <= TextLength
             ? text

@@ -9,6 +9,11 @@ namespace TorchBridge.Serving.Protocol;
 internal static class RawTensorReader
 {
     /// <summary>Reads a tensor.</summary>
+    /// <param name="name">Name of the input.</param>
+    /// <param name="type">Its datatype.</param>
+    /// <param name="shape">Its shape.</param>
+    /// <param name="raw">Its bytes; the tensor refers to them.</param>
+    /// <param name="limits">What is too large.</param>
     /// <exception cref="RequestRefusedException">The bytes are not what shape and datatype say.</exception>
     public static Tensor Read(
         string name,
@@ -32,21 +37,24 @@ internal static class RawTensorReader
     }
 
     /// <summary>Splits elements of BYTES.</summary>
+    /// <param name="raw">Lengths of four bytes, each before its text.</param>
+    /// <param name="count">Elements that the shape has.</param>
+    /// <param name="tensor">For an error.</param>
     private static ReadOnlyMemory<byte>[] ReadStrings(ReadOnlyMemory<byte> raw, long count, string tensor)
     {
         if (count > raw.Length / sizeof(uint))
             throw Invalid($"{tensor} has {raw.Length} bytes, too few for {count} elements of BYTES");
         var strings = new ReadOnlyMemory<byte>[count];
         var at = 0;
-        for (var i = 0; i < strings.Length; i++)
+        for (var index = 0; index < strings.Length; index++)
         {
             if (raw.Length - at < sizeof(uint))
-                throw Invalid($"{tensor} ends before the length of element {i}");
+                throw Invalid($"{tensor} ends before the length of element {index}");
             var length = BinaryPrimitives.ReadUInt32LittleEndian(raw.Span[at..]);
             at += sizeof(uint);
             if (length > raw.Length - at)
-                throw Invalid($"{tensor}: element {i} claims {length} bytes, and {raw.Length - at} are left");
-            strings[i] = raw.Slice(at, (int)length);
+                throw Invalid($"{tensor}: element {index} claims {length} bytes, and {raw.Length - at} are left");
+            strings[index] = raw.Slice(at, (int)length);
             at += (int)length;
         }
 

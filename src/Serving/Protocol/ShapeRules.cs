@@ -2,10 +2,15 @@ using static TorchBridge.Serving.Protocol.RequestRefusedException;
 
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>Checks of shapes that come from outside.</summary>
+/// <summary>Checks of shapes that come from outside, before memory is taken for them.</summary>
 internal static class ShapeRules
 {
     /// <summary>Elements of a shape, by checked multiplication.</summary>
+    /// <param name="shape">Sizes of the axes.</param>
+    /// <param name="type">Datatype of the elements.</param>
+    /// <param name="limits">Most axes and bytes.</param>
+    /// <param name="tensor">What to call it in an error.</param>
+    /// <returns>Elements; 0 where an axis is 0.</returns>
     /// <exception cref="RequestRefusedException">An axis is negative, there are too many, or the tensor is larger
     /// than the limit.</exception>
     public static long Count(IReadOnlyList<long> shape, TensorType type, ProtocolLimits limits, string tensor)
@@ -40,5 +45,7 @@ internal static class ShapeRules
     }
 
     /// <summary>A shape as people read it.</summary>
+    /// <param name="shape">Sizes of the axes.</param>
+    /// <returns><c>[1, 3, 32, 32]</c>.</returns>
     public static string Text(IEnumerable<long> shape) => FormattableString.Invariant($"[{string.Join(", ", shape)}]");
 }

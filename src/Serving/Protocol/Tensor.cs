@@ -16,6 +16,9 @@ internal sealed record Tensor(string Name, TensorType Type, long[] Shape)
     public bool IsText { get; init; }
 
     /// <summary>A tensor of BYTES.</summary>
+    /// <param name="name">Name of the model's input or output.</param>
+    /// <param name="shape">Sizes of the axes.</param>
+    /// <param name="strings">As many elements as the shape says.</param>
     public static Tensor OfStrings(string name, long[] shape, IReadOnlyList<ReadOnlyMemory<byte>> strings) =>
         new(name, TensorType.Bytes, shape) { Strings = strings };
 }

@@ -15,6 +15,7 @@ internal static class TensorTypes
         type == TensorType.Bytes ? "TYPE_STRING" : $"TYPE_{type.NameOf()}";
 
     /// <summary>Reads a name; null where there is no such datatype.</summary>
+    /// <param name="name">The protocol's name.</param>
     public static TensorType? Find(string name) => ByName.TryGetValue(name, out var type) ? type : null;
 
     /// <summary>Bytes of one element; 0 for BYTES, whose elements have lengths of their own.</summary>

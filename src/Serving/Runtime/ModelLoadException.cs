@@ -5,10 +5,13 @@ namespace TorchBridge.Serving.Runtime;
 internal sealed class ModelLoadException : Exception
 {
     /// <summary>Makes a refusal.</summary>
+    /// <param name="message">Which file, and why it is not taken.</param>
     public ModelLoadException(string message)
         : base(message) { }
 
     /// <summary>Makes a refusal with its cause.</summary>
+    /// <param name="message">Which file, and why it is not taken.</param>
+    /// <param name="innerException">The cause.</param>
     public ModelLoadException(string message, Exception innerException)
         : base(message, innerException) { }
 }

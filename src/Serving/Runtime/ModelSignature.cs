@@ -21,17 +21,23 @@ internal sealed record ModelSignature(
     public bool HasFreeAxes => Inputs.Any(input => input.Shape.Skip(1).Contains(TensorSpec.Free));
 
     /// <summary>Position of an input; -1 where there is none of the name.</summary>
+    /// <param name="name">Of the input.</param>
     public int InputIndex(string name) => IndexOf(Inputs, name);
 
     /// <summary>Position of an output; -1 where there is none of the name.</summary>
+    /// <param name="name">Of the output.</param>
     public int OutputIndex(string name) => IndexOf(Outputs, name);
 
+    /// <summary>The place of a tensor.</summary>
+    /// <param name="specs">Inputs or outputs.</param>
+    /// <param name="name">The tensor.</param>
+    /// <returns>-1 where there is none.</returns>
     private static int IndexOf(IReadOnlyList<TensorSpec> specs, string name)
     {
-        for (var i = 0; i < specs.Count; i++)
+        for (var index = 0; index < specs.Count; index++)
         {
-            if (specs[i].Name == name)
-                return i;
+            if (specs[index].Name == name)
+                return index;
         }
 
         return -1;

@@ -17,6 +17,8 @@ internal sealed record ModelSource(string Path, byte[] Bytes, OnnxScan Scan)
     public ModelCard? Card { get; } = ReadCard(Scan, Path);
 
     /// <summary>Reads a file.</summary>
+    /// <param name="path">The ONNX file.</param>
+    /// <returns>Its bytes, and what they say before they are loaded.</returns>
     /// <exception cref="ModelLoadException">It cannot be read, is no ONNX file, or keeps tensors where they are not
     /// read.</exception>
     public static ModelSource Read(string path)
@@ -36,6 +38,9 @@ internal sealed record ModelSource(string Path, byte[] Bytes, OnnxScan Scan)
         }
     }
 
+    /// <summary>The card of a classifier of ours; null where the metadata name no classes.</summary>
+    /// <param name="scan">What the file says of itself.</param>
+    /// <param name="path">For an error.</param>
     private static ModelCard? ReadCard(OnnxScan scan, string path)
     {
         if (!scan.Metadata.ContainsKey(ModelCard.ClassNamesKey))

@@ -14,6 +14,7 @@ internal sealed record OnnxScan(
     long Opset
 )
 {
+    /// <summary>Levels of graphs in graphs that are walked.</summary>
     private const int MostLevels = 64;
 
     /// <summary>Which fields of a message lead on to others.</summary>
@@ -65,6 +66,8 @@ internal sealed record OnnxScan(
     }
 
     /// <summary>Reads a file's bytes.</summary>
+    /// <param name="onnx">The file's bytes.</param>
+    /// <param name="name">What to call it in an error.</param>
     /// <exception cref="ModelLoadException">They are no ONNX file.</exception>
     public static OnnxScan Of(byte[] onnx, string name)
     {
@@ -85,6 +88,7 @@ internal sealed record OnnxScan(
     /// Refuses tensors in other files unless those are plain siblings: a name without a folder, no link, in the
     /// model's own folder.
     /// </summary>
+    /// <param name="path">The model's file.</param>
     /// <exception cref="ModelLoadException">A tensor lies elsewhere, or its file is missing.</exception>
     public void CheckExternalFiles(string path)
     {
@@ -109,9 +113,16 @@ internal sealed record OnnxScan(
         }
     }
 
+    /// <summary>The file behind all links.</summary>
+    /// <param name="path">A file, or a link to one.</param>
     private static string ResolvedPath(string path) =>
         new FileInfo(path).ResolveLinkTarget(true)?.FullName ?? Path.GetFullPath(path);
 
+    /// <summary>Goes through a message and those inside that can hold tensors, metadata or operator sets.</summary>
+    /// <param name="bytes">A message.</param>
+    /// <param name="message">Its kind.</param>
+    /// <param name="found">Receives what is looked for.</param>
+    /// <param name="level">How deep it lies.</param>
     private static void Walk(ReadOnlySpan<byte> bytes, Message message, Found found, int level)
     {
         if (level > MostLevels)
@@ -142,10 +153,13 @@ internal sealed record OnnxScan(
 
     private sealed class Found
     {
+        /// <summary>The metadata, by key.</summary>
         public Dictionary<string, string> Metadata { get; } = new(StringComparer.Ordinal);
 
+        /// <summary>Files of tensors beside the model, as it names them.</summary>
         public HashSet<string> Files { get; } = new(StringComparer.Ordinal);
 
+        /// <summary>Version of the standard operators.</summary>
         public long Opset { get; set; }
     }
 }

@@ -6,6 +6,7 @@ namespace TorchBridge.Serving.Runtime;
 /// <summary>The datatypes of ONNX Runtime in the protocol's names, and back.</summary>
 internal static class OnnxTypes
 {
+    /// <summary>Every type of the protocol with the one of ONNX.</summary>
     private static readonly (TensorType Protocol, TensorElementType Onnx)[] Pairs =
     [
         (TensorType.Bool, TensorElementType.Bool),
@@ -25,6 +26,7 @@ internal static class OnnxTypes
     ];
 
     /// <summary>The protocol's datatype; null where it has none (complex numbers, 4 bits, 8-bit floats).</summary>
+    /// <param name="type">ONNX Runtime's datatype.</param>
     public static TensorType? Find(TensorElementType type)
     {
         foreach (var (protocol, onnx) in Pairs)
@@ -37,5 +39,6 @@ internal static class OnnxTypes
     }
 
     /// <summary>ONNX Runtime's datatype.</summary>
+    /// <param name="type">The protocol's datatype; every one has a counterpart.</param>
     public static TensorElementType ToOnnx(this TensorType type) => Pairs.First(pair => pair.Protocol == type).Onnx;
 }

@@ -11,6 +11,7 @@ internal sealed class RunMemory : IDisposable
 
     /// <summary>Puts an input of several requests together along axis 0.</summary>
     /// <param name="parts">The same input of each request; all but axis 0 agree.</param>
+    /// <returns>A tensor over this memory; the caller disposes it before the next run.</returns>
     public OrtValue Join(IReadOnlyList<Tensor> parts)
     {
         var first = parts[0];
@@ -46,6 +47,9 @@ internal sealed class RunMemory : IDisposable
         buffers.Clear();
     }
 
+    /// <summary>BYTES of several requests together; ONNX Runtime copies them.</summary>
+    /// <param name="parts">One for each request.</param>
+    /// <param name="shape">Of all together.</param>
     private static OrtValue JoinStrings(IReadOnlyList<Tensor> parts, long[] shape)
     {
         var value = OrtValue.CreateTensorWithEmptyStrings(OrtAllocator.DefaultInstance, shape);

@@ -16,6 +16,9 @@ internal sealed class RuntimeSession : IDisposable
     private readonly string[] inputNames;
     private readonly string[] outputNames;
 
+    /// <summary>Takes a session over.</summary>
+    /// <param name="session">It is disposed with this.</param>
+    /// <param name="signature">What it takes and gives.</param>
     private RuntimeSession(InferenceSession session, ModelSignature signature)
     {
         this.session = session;
@@ -28,6 +31,9 @@ internal sealed class RuntimeSession : IDisposable
     public ModelSignature Signature { get; }
 
     /// <summary>Opens a model.</summary>
+    /// <param name="source">The file as it was read; with data files it is opened by its path.</param>
+    /// <param name="settings">Threads, and what the caller sets.</param>
+    /// <returns>An open model; dispose it.</returns>
     /// <exception cref="ModelLoadException">ONNX Runtime does not load it, or it takes what the protocol cannot
     /// carry.</exception>
     public static RuntimeSession Open(ModelSource source, RuntimeSettings settings)
@@ -79,8 +85,8 @@ internal sealed class RuntimeSession : IDisposable
         var inputs = new List<OrtValue>(inputNames.Length);
         try
         {
-            for (var i = 0; i < inputNames.Length; i++)
-                inputs.Add(memory.Join([.. requests.Select(request => request[i])]));
+            for (var index = 0; index < inputNames.Length; index++)
+                inputs.Add(memory.Join([.. requests.Select(request => request[index])]));
             using var values = session.Run(
                 runOptions,
                 inputNames,
@@ -116,6 +122,9 @@ internal sealed class RuntimeSession : IDisposable
         session.Dispose();
     }
 
+    /// <summary>Inputs and outputs as the protocol names them; outputs that it cannot carry are left out.</summary>
+    /// <param name="session">The loaded model.</param>
+    /// <param name="path">For an error.</param>
     private static ModelSignature ReadSignature(InferenceSession session, string path)
     {
         var inputs = session
@@ -142,11 +151,16 @@ internal sealed class RuntimeSession : IDisposable
             );
     }
 
+    /// <summary>An input or output; null where the protocol has no datatype for it.</summary>
+    /// <param name="name">Of an input or output.</param>
+    /// <param name="metadata">What the runtime says of it.</param>
     private static TensorSpec? Describe(string name, NodeMetadata metadata) =>
         metadata.IsTensor && OnnxTypes.Find(metadata.ElementDataType) is { } type
             ? new TensorSpec(name, type, [.. metadata.Dimensions.Select(axis => axis < 0 ? TensorSpec.Free : axis)])
             : null;
 
+    /// <summary>What an input or output is, for an error.</summary>
+    /// <param name="metadata">What the runtime says of it.</param>
     private static string Kind(NodeMetadata metadata) =>
         metadata.IsTensor ? $"a tensor of {metadata.ElementDataType}" : $"{metadata.OnnxValueType}";
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using TorchBridge.Inference;
@@ -12,12 +13,14 @@ namespace TorchBridge.Serving.Runtime;
 /// <param name="RelativeTolerance">Share of the largest logit by which a run may differ.</param>
 internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double RelativeTolerance)
 {
+    /// <summary>A key that comes twice is an error, not a choice.</summary>
     private static readonly JsonSerializerOptions Options = new() { AllowDuplicateProperties = false };
 
     /// <summary>How many.</summary>
     public int Count { get; private init; }
 
     /// <summary>Reads them from a file's metadata; null where it has none.</summary>
+    /// <param name="source">The file as it was read.</param>
     /// <exception cref="ModelLoadException">They do not fit the model.</exception>
     public static SelfCheckPictures? Read(ModelSource source)
     {
@@ -50,23 +53,33 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
     }
 
     /// <summary>One picture as the model takes it: [1, 3, height, width], 0 to 255.</summary>
+    /// <param name="index">Number of the picture, from 0.</param>
+    /// <param name="input">Name of the model's input.</param>
+    /// <param name="card">Says how large pictures are.</param>
     public Tensor Pixels(int index, string input, ModelCard card) => ToPixels(Plane(index, card), input, card);
 
     /// <summary>Planes of one picture.</summary>
+    /// <param name="index">Number of the picture, from 0.</param>
+    /// <param name="card">Says how large pictures are.</param>
+    /// <returns>3 x height x width bytes.</returns>
     public ReadOnlySpan<byte> Plane(int index, ModelCard card) =>
         Planes.AsSpan(index * 3 * card.Width * card.Height, 3 * card.Width * card.Height);
 
-    /// <summary>Compares what a run gave with what the trained network gave; null where they agree. NaN never
-    /// does.</summary>
+    /// <summary>
+    /// Compares what a run gave with what the trained network gave; null where they agree. NaN never does.
+    /// </summary>
+    /// <param name="logits">As many as the model carries.</param>
     public string? Compare(ReadOnlySpan<float> logits)
     {
         var tolerance = RelativeTolerance * Logits.Max(Math.Abs);
-        for (var i = 0; i < Logits.Length; i++)
+        for (var index = 0; index < Logits.Length; index++)
         {
-            if (Math.Abs((double)logits[i] - Logits[i]) <= tolerance)
+            if (Math.Abs((double)logits[index] - Logits[index]) <= tolerance)
                 continue;
-            return FormattableString.Invariant(
-                $"logit {i} of the self-check is {logits[i]:G9}, in training it was {Logits[i]:G9} (allowed difference {tolerance:G3})"
+            return string.Create(
+                CultureInfo.InvariantCulture,
+                $"logit {index} of the self-check is {logits[index]:G9}, in training it was {Logits[index]:G9} "
+                    + $"(allowed difference {tolerance:G3})"
             );
         }
 
@@ -74,12 +87,15 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
     }
 
     /// <summary>Planes of bytes as a tensor of floats.</summary>
+    /// <param name="planes">count x 3 x height x width bytes.</param>
+    /// <param name="input">Name of the model's input.</param>
+    /// <param name="card">Says how large pictures are.</param>
     public static Tensor ToPixels(ReadOnlySpan<byte> planes, string input, ModelCard card)
     {
         var data = new byte[planes.Length * sizeof(float)];
         var target = MemoryMarshal.Cast<byte, float>(data.AsSpan());
-        for (var i = 0; i < planes.Length; i++)
-            target[i] = planes[i];
+        for (var index = 0; index < planes.Length; index++)
+            target[index] = planes[index];
         var count = planes.Length / (3 * card.Width * card.Height);
         return new Tensor(input, TensorType.FP32, [count, 3, card.Height, card.Width]) { Data = data };
     }

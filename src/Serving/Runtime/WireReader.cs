@@ -3,8 +3,10 @@
 namespace TorchBridge.Serving.Runtime;
 
 /// <summary>Goes through the fields of a message without building it.</summary>
+/// <param name="message">The message's bytes.</param>
 internal ref struct WireReader(ReadOnlySpan<byte> message)
 {
+    /// <summary>What is not read yet.</summary>
     private ReadOnlySpan<byte> rest = message;
 
     /// <summary>Number of the field.</summary>
@@ -52,6 +54,7 @@ internal ref struct WireReader(ReadOnlySpan<byte> message)
         return true;
     }
 
+    /// <summary>A number of seven bits per byte, lowest first.</summary>
     private ulong Varint()
     {
         ulong value = 0;
@@ -69,6 +72,9 @@ internal ref struct WireReader(ReadOnlySpan<byte> message)
         throw new FormatException("a number does not end");
     }
 
+    /// <summary>Goes over some bytes, and gives them.</summary>
+    /// <param name="length">Bytes of the field.</param>
+    /// <exception cref="FormatException">The message ends before.</exception>
     private ReadOnlySpan<byte> Skip(ulong length)
     {
         if (length > (ulong)rest.Length)

@@ -67,6 +67,9 @@ internal static class AblationReport
     }
 
     /// <summary>The table for a terminal.</summary>
+    /// <param name="rows">The variants, references first.</param>
+    /// <returns>A table of the console library: a row a variant, shares in percent with their standard deviation over
+    /// seeds.</returns>
     public static Table Table(IReadOnlyList<AblationRow> rows)
     {
         var table = new Table().AddColumns(Head);
@@ -76,6 +79,9 @@ internal static class AblationReport
     }
 
     /// <summary>What may be said, in sentences.</summary>
+    /// <param name="rows">The variants with their effects.</param>
+    /// <returns>Sentences on accuracy, gap and calibration: what is significant, what is not, what did not help, what
+    /// diverged.</returns>
     public static string Findings(IReadOnlyList<AblationRow> rows)
     {
         var compared = rows.Where(row => row.Effect is not null).ToArray();
@@ -130,6 +136,9 @@ internal static class AblationReport
     }
 
     /// <summary>What the picture shows, in three sentences.</summary>
+    /// <param name="rows">The variants with their effects.</param>
+    /// <returns>Three sentences: what certainly helped, what certainly harmed, and in how many comparisons the
+    /// interval holds zero.</returns>
     public static string Summary(IReadOnlyList<AblationRow> rows)
     {
         var compared = rows.Where(row => row.Effect is not null).OrderByDescending(row => row.Effect!.Mean).ToArray();
@@ -151,6 +160,9 @@ internal static class AblationReport
     }
 
     /// <summary>The parts of the page.</summary>
+    /// <param name="rows">The variants with their effects.</param>
+    /// <returns>The sections in their order: the ranked effects with three sentences, then all figures and
+    /// settings.</returns>
     public static IReadOnlyList<LabPage> Pages(IReadOnlyList<AblationRow> rows) =>
         [
             new LabPage("result", "What each technique brought", Summary(rows))
@@ -217,11 +229,20 @@ internal static class AblationReport
             ),
         ];
 
+    /// <summary>
+    /// The configuration of a variant as one line of JSON, for the page; a variant that was not run says so.
+    /// </summary>
+    /// <param name="rows">The table.</param>
+    /// <param name="name">The variant.</param>
     private static string Settings(IReadOnlyList<AblationRow> rows, string name) =>
         rows.FirstOrDefault(row => row.Variant == name) is { } row
             ? Json.Text(row.Configuration).ReplaceLineEndings(" ")
             : "not run.";
 
+    /// <summary>
+    /// Height of the ranked plot in pixels: 24 for each bar, for four bars at least, and 120 for axes and title.
+    /// </summary>
+    /// <param name="rows">The table; only rows with an effect have a bar.</param>
     private static int PlotHeight(IReadOnlyList<AblationRow> rows) =>
         120 + (24 * Math.Max(4, rows.Count(row => row.Effect is not null)));
 
@@ -260,6 +281,9 @@ internal static class AblationReport
         return plot;
     }
 
+    /// <summary>The cells of a row in the order of the table's head.</summary>
+    /// <param name="row">A variant.</param>
+    /// <returns>Texts, shares in percent.</returns>
     private static string[] Cells(AblationRow row) =>
         [
             row.Variant,
@@ -277,6 +301,10 @@ internal static class AblationReport
             row.Verdict + (row.Diverged > 0 ? $" (diverged: {row.Diverged})" : ""),
         ];
 
+    /// <summary>
+    /// The second table: what each technique does to test accuracy, to the gap and to calibration, with intervals.
+    /// </summary>
+    /// <param name="rows">The table; references have no effect and no row.</param>
     private static string[][] Effects(IReadOnlyList<AblationRow> rows) =>
         [
             .. rows.Where(row => row.Effect is not null)
@@ -286,6 +314,10 @@ internal static class AblationReport
                 ),
         ];
 
+    /// <summary>
+    /// An effect in points of percent with its 95 % interval; a star where the interval leaves zero out.
+    /// </summary>
+    /// <param name="effect">The effect; the interval is left out where one seed alone was run.</param>
     private static string Interval(Effect effect) =>
         Points(effect.Mean)
         + (
@@ -295,6 +327,9 @@ internal static class AblationReport
                     + $"{Points(effect.Mean + effect.HalfWidth)}){(effect.IsSignificant ? " *" : "")}"
         );
 
+    /// <summary>The report for a README: findings, the table, the effects.</summary>
+    /// <param name="subtitle">Data, pictures, network, epochs and seeds.</param>
+    /// <param name="rows">The table.</param>
     private static string Markdown(string subtitle, IReadOnlyList<AblationRow> rows)
     {
         var text = new StringBuilder();
@@ -315,6 +350,11 @@ internal static class AblationReport
         }
     }
 
+    /// <summary>
+    /// The table for other programs: a column a number, shares from 0 to 1, a point for decimals, empty where there
+    /// is none.
+    /// </summary>
+    /// <param name="rows">The table.</param>
     private static string Csv(IReadOnlyList<AblationRow> rows)
     {
         var text = new StringBuilder(
@@ -340,8 +380,14 @@ internal static class AblationReport
 
     private static string N(int value) => value.ToString(CultureInfo.InvariantCulture);
 
+    /// <summary>
+    /// A share in percent, one decimal, with its standard deviation over the seeds.
+    /// </summary>
+    /// <param name="spread">The share's mean and deviation, 0 to 1.</param>
     private static string P(Spread spread) =>
         string.Create(CultureInfo.InvariantCulture, $"{100 * spread.Mean:F1} ± {100 * spread.Deviation:F1}");
 
+    /// <summary>A difference of shares in points of percent, always with its sign.</summary>
+    /// <param name="share">The difference, -1 to 1.</param>
     private static string Points(double share) => (100 * share).ToString("+0.0;-0.0;0.0", CultureInfo.InvariantCulture);
 }

@@ -63,6 +63,13 @@ internal static class AblationRun
     private const int DrawnTest = 1000;
 
     /// <summary>Trains and evaluates.</summary>
+    /// <param name="request">What decides the run.</param>
+    /// <param name="stop">Ends it between two steps.</param>
+    /// <returns>The figures of the weights that training kept; a run that diverges has the accuracy of guessing, and
+    /// is marked.</returns>
+    /// <exception cref="UserException">The data is not there, or its pictures are not those that were asked
+    /// for.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static RunResult Do(RunRequest request, CancellationToken stop)
     {
         var started = System.Diagnostics.Stopwatch.GetTimestamp();
@@ -115,6 +122,11 @@ internal static class AblationRun
         double Seconds() => System.Diagnostics.Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
 
+    /// <summary>
+    /// The pictures of a run, checked against the hash that the request holds: a child process must not train on
+    /// others.
+    /// </summary>
+    /// <param name="request">The run.</param>
     private static PictureData Load(RunRequest request)
     {
         if (request.Data == DataSource.Drawn)

@@ -9,6 +9,10 @@ namespace TorchBridge.Training.Ablation;
 /// <summary>Mean and standard deviation (n - 1) of some runs.</summary>
 internal sealed record Spread(double Mean, double Deviation)
 {
+    /// <summary>Of some figures.</summary>
+    /// <param name="values">One for each seed, at least one.</param>
+    /// <returns>The mean, and the sample's standard deviation (n - 1 in the denominator); 0 where there is one
+    /// value.</returns>
     public static Spread Of(IReadOnlyCollection<double> values)
     {
         var mean = values.Average();
@@ -34,13 +38,20 @@ internal sealed record Effect(double Mean, double HalfWidth)
     /// <summary>Whether the interval leaves zero out.</summary>
     public bool IsSignificant => Math.Abs(Mean) > HalfWidth;
 
+    /// <summary>
+    /// The mean of paired differences with its 95 % interval, from Student's t with n - 1 degrees of freedom.
+    /// </summary>
+    /// <param name="differences">Variant minus reference, one for each seed, at least one.</param>
+    /// <returns>The effect; its half width is NaN where there is one difference.</returns>
     public static Effect Of(IReadOnlyCollection<double> differences)
     {
         var spread = Spread.Of(differences);
-        var n = differences.Count;
+        var pairs = differences.Count;
         return new Effect(
             spread.Mean,
-            n < 2 ? double.NaN : Student[Math.Min(n - 2, Student.Length - 1)] * spread.Deviation / Math.Sqrt(n)
+            pairs < 2
+                ? double.NaN
+                : Student[Math.Min(pairs - 2, Student.Length - 1)] * spread.Deviation / Math.Sqrt(pairs)
         );
     }
 }
@@ -50,11 +61,18 @@ internal sealed record Effect(double Mean, double HalfWidth)
 /// <param name="Reference">What it is compared with; null for the references.</param>
 /// <param name="Runs">Seeds.</param>
 /// <param name="Diverged">Runs whose loss was not a number any more.</param>
+/// <param name="Training">Accuracy on the training pictures as they are.</param>
+/// <param name="Validation">Accuracy on the validation part.</param>
+/// <param name="Gap">Training less validation accuracy.</param>
+/// <param name="Test">Accuracy on the test part.</param>
+/// <param name="Calibration">Expected calibration error on the test part.</param>
+/// <param name="BestEpoch">The epoch whose weights were kept, from 1.</param>
 /// <param name="Effect">What the technique brought to test accuracy where it stood; null for the references.</param>
 /// <param name="GapEffect">What it did to the gap between training and validation accuracy: below zero, it overfits
 /// less.</param>
 /// <param name="CalibrationEffect">What it did to the expected calibration error.</param>
 /// <param name="ValidationCurve">Mean validation accuracy by epoch, over the runs that were still training.</param>
+/// <param name="Configuration">What was trained.</param>
 internal sealed record AblationRow(
     string Variant,
     string? Reference,
@@ -95,6 +113,10 @@ internal sealed record AblationRow(
 internal static class AblationSummary
 {
     /// <summary>Makes the rows of what has finished; a variant without runs has none.</summary>
+    /// <param name="variants">What was to be compared, in the order of the table.</param>
+    /// <param name="results">What has finished, by variant and seed.</param>
+    /// <returns>A row for each variant with a finished run. Effects pair the seeds that both the variant and its
+    /// reference have.</returns>
     public static IReadOnlyList<AblationRow> Of(
         IReadOnlyList<Variant> variants,
         IReadOnlyDictionary<(string Variant, int Seed), RunResult> results
@@ -142,6 +164,15 @@ internal static class AblationSummary
         return rows;
     }
 
+    /// <summary>
+    /// The effect of a technique on one figure, over the seeds that both sides have finished.
+    /// </summary>
+    /// <param name="name">The variant's name; <c>without ...</c> turns the sign, so that the effect is always the
+    /// technique's.</param>
+    /// <param name="runs">The variant's runs by seed.</param>
+    /// <param name="reference">The reference's runs by seed.</param>
+    /// <param name="figure">Which figure is compared.</param>
+    /// <returns>The effect, or null where no seed has both.</returns>
     private static Effect? EffectOf(
         string name,
         Dictionary<int, RunResult> runs,
@@ -157,6 +188,10 @@ internal static class AblationSummary
         return differences.Length == 0 ? null : Effect.Of(differences);
     }
 
+    /// <summary>
+    /// The mean of several runs' curves, epoch by epoch, over the runs that have come so far.
+    /// </summary>
+    /// <param name="curves">A curve a run; early stopping makes them differ in length.</param>
     private static double[] Curve(IReadOnlyList<double>[] curves) =>
         [
             .. Enumerable

@@ -9,6 +9,11 @@ internal sealed class AblationWork
     private readonly IRunScheduler scheduler;
     private readonly Dictionary<string, RunResult> results = new(StringComparer.Ordinal);
 
+    /// <summary>Looks for what is already stored.</summary>
+    /// <param name="variants">What is compared.</param>
+    /// <param name="requests">All runs, by variant and seed.</param>
+    /// <param name="store">Where finished runs are.</param>
+    /// <param name="scheduler">Who does the missing ones.</param>
     public AblationWork(
         IReadOnlyList<Variant> variants,
         IReadOnlyList<(string Variant, RunRequest Request)> requests,
@@ -37,6 +42,7 @@ internal sealed class AblationWork
     public string? NotUsed { get; }
 
     /// <summary>The table of what is finished.</summary>
+    /// <returns>A row for each variant with at least one finished run; it may be asked for at any time.</returns>
     public IReadOnlyList<AblationRow> Rows() =>
         AblationSummary.Of(
             variants,
@@ -48,6 +54,8 @@ internal sealed class AblationWork
     /// <summary>Does what is missing.</summary>
     /// <param name="finished">Hears of each run, with the number that is done.</param>
     /// <param name="stop">Ends it; what is finished is stored.</param>
+    /// <returns>When all are done and stored.</returns>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public async Task Do(Action<(string Variant, RunResult Result), int> finished, CancellationToken stop)
     {
         // Two variants may be the same run: it is done once.

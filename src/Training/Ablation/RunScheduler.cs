@@ -80,12 +80,20 @@ internal sealed class ProcessScheduler(int parallel) : IRunScheduler
     }
 
     /// <summary>The child: reads the request, does it, writes the result.</summary>
+    /// <param name="requestFile">JSON of a <see cref="RunRequest"/>.</param>
+    /// <param name="resultFile">Where the JSON of the <see cref="RunResult"/> goes, whole or not at all.</param>
+    /// <param name="stop">Ends it; then there is no result file.</param>
     public static void Serve(string requestFile, string resultFile, CancellationToken stop)
     {
         var request = JsonSerializer.Deserialize<RunRequest>(File.ReadAllText(requestFile), Json.Options)!;
         AtomicWrite.Text(resultFile, Json.Text(AblationRun.Do(request, stop)));
     }
 
+    /// <summary>Starts a process of this program for one run and waits for its result.</summary>
+    /// <param name="request">The run.</param>
+    /// <param name="folder">Where its two files go.</param>
+    /// <param name="stop">Kills the process.</param>
+    /// <exception cref="UserException">The process failed; its last lines are in the message.</exception>
     private static async Task<RunResult> Child(RunRequest request, string folder, CancellationToken stop)
     {
         string requestFile = Path.Combine(folder, $"{request.Key}.request.json"),

@@ -10,6 +10,7 @@ namespace TorchBridge.Training.Ablation;
 internal sealed class RunStore(string folder)
 {
     /// <summary>The stored result of a request; null where there is none, or where the file is broken.</summary>
+    /// <param name="request">All that decides a run, the program's version and the pictures among it.</param>
     public RunResult? Find(RunRequest request)
     {
         // A file of that name that holds another run was put there by hand.
@@ -18,6 +19,10 @@ internal sealed class RunStore(string folder)
             : null;
     }
 
+    /// <summary>
+    /// A stored result; null where the file is missing, or is no JSON of ours, and the run is then done again.
+    /// </summary>
+    /// <param name="path">The file.</param>
     private static RunResult? Read(string path)
     {
         try
@@ -35,8 +40,12 @@ internal sealed class RunStore(string folder)
     /// <summary>What is asked for, whatever the pictures and the program.</summary>
     private static string Plain(RunRequest request) => Json.Text(request with { Content = null, Program = "" });
 
-    /// <summary>How stored runs that are asked for in all but their pictures or their program differ, for people; null
-    /// where there are none. They are not used.</summary>
+    /// <summary>
+    /// How stored runs that are asked for in all but their pictures or their program differ, for people; null where
+    /// there are none. They are not used.
+    /// </summary>
+    /// <param name="requests">What is asked for now.</param>
+    /// <returns>One sentence with their number and the reason, or null.</returns>
     public string? OtherThan(IReadOnlyList<RunRequest> requests)
     {
         if (!Directory.Exists(folder))
@@ -71,11 +80,15 @@ internal sealed class RunStore(string folder)
     }
 
     /// <summary>Stores a result.</summary>
+    /// <param name="result">A finished run, with its request: the two decide the file's name and its text.</param>
+    /// <exception cref="UserException">The folder cannot be written.</exception>
     public void Add(RunResult result)
     {
         Directory.CreateDirectory(folder);
         AtomicWrite.Text(PathOf(result.Request), Json.Text(result) + "\n");
     }
 
+    /// <summary>The file of a request: named by the hash of all of it.</summary>
+    /// <param name="request">The run.</param>
     private string PathOf(RunRequest request) => Path.Combine(folder, $"{request.Key}.json");
 }

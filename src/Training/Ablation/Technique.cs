@@ -20,13 +20,18 @@ internal sealed record Variant(string Name, string? Reference, RunConfiguration 
 /// <summary>The variants of an ablation.</summary>
 internal static class AblationPlan
 {
+    /// <summary>Name of the reference that has every technique.</summary>
     public const string Full = "full";
+
+    /// <summary>Name of the reference that has none.</summary>
     public const string Bare = "bare";
 
     /// <summary>How the name of a variant begins that lacks a technique.</summary>
     public const string Without = "without ";
 
     /// <summary>Everything: each batch draws one of mixup, CutMix and cutout.</summary>
+    /// <param name="epochs">Passes over the training part.</param>
+    /// <param name="width">Channels of the first convolution.</param>
     public static RunConfiguration FullStack(int epochs, int width) =>
         new(
             "the full regularization stack",
@@ -53,6 +58,8 @@ internal static class AblationPlan
         );
 
     /// <summary>Nothing: a plain network, constant learning rate, all epochs.</summary>
+    /// <param name="epochs">Passes over the training part.</param>
+    /// <param name="width">Channels of the first convolution.</param>
     public static RunConfiguration BareNetwork(int epochs, int width) =>
         new(
             "no regularization at all",
@@ -151,15 +158,27 @@ internal static class AblationPlan
         return variants;
     }
 
+    /// <summary>
+    /// Norms that take BatchNorm's place, in the full stack and in the bare network.
+    /// </summary>
     private static IReadOnlyList<(string Name, NormKind Kind)> OtherNorms { get; } =
     [("LayerNorm", NormKind.Layer), ("GroupNorm", NormKind.Group), ("InstanceNorm", NormKind.Instance)];
 
+    /// <summary>
+    /// What <c>--only</c> takes: every technique and every norm in BatchNorm's place.
+    /// </summary>
     private static IEnumerable<string> Names =>
         Techniques.Select(technique => technique.Name).Concat(OtherNorms.Select(norm => norm.Name));
 
+    /// <summary>A technique that is part of the network's shape.</summary>
+    /// <param name="name">In tables.</param>
+    /// <param name="copy">Takes the technique's setting from the first options into the second.</param>
     private static Technique Network(string name, Func<NetworkOptions, NetworkOptions, NetworkOptions> copy) =>
         new(name, (from, to) => to with { Network = copy(from.Network, to.Network) });
 
+    /// <summary>A technique that is part of the recipe.</summary>
+    /// <param name="name">In tables.</param>
+    /// <param name="copy">Takes the technique's setting from the first recipe into the second.</param>
     private static Technique Training(string name, Func<Recipe, Recipe, Recipe> copy) =>
         new(name, (from, to) => to with { Training = copy(from.Training, to.Training) });
 }

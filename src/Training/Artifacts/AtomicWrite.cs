@@ -6,6 +6,8 @@ namespace TorchBridge.Training.Artifacts;
 internal static class AtomicWrite
 {
     /// <summary>Writes a file.</summary>
+    /// <param name="path">Where it stands when it is whole; what was there before is replaced.</param>
+    /// <param name="write">Writes the content; where it throws, the old file stays.</param>
     /// <exception cref="UserException">The place cannot be written.</exception>
     public static void File(string path, Action<Stream> write)
     {
@@ -20,6 +22,9 @@ internal static class AtomicWrite
     }
 
     /// <summary>Writes a text file.</summary>
+    /// <param name="path">Where it stands when it is whole.</param>
+    /// <param name="text">Its content, as UTF-8 without a mark.</param>
+    /// <exception cref="UserException">The place cannot be written.</exception>
     public static void Text(string path, string text) =>
         File(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
 }

@@ -12,6 +12,8 @@ internal sealed class CacheFolder(string name, long largestBytes)
     public string Folder { get; init; } = UserCache.Folder(name);
 
     /// <summary>The file of a key, or null.</summary>
+    /// <param name="key">The hash of what the file was made from.</param>
+    /// <returns>Its path; who reads it must bear that it goes meanwhile.</returns>
     public string? Find(string key)
     {
         var path = Path.Combine(Folder, key);
@@ -35,6 +37,10 @@ internal sealed class CacheFolder(string name, long largestBytes)
         }
     }
 
+    /// <summary>
+    /// Removes the files that were written longest ago until the folder is small enough; the one just added stays.
+    /// </summary>
+    /// <param name="added">Its name.</param>
     private void Prune(string added)
     {
         var total = 0L;

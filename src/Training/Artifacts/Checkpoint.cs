@@ -29,6 +29,9 @@ internal sealed class Checkpoint : IDisposable
     public int Epochs => facts.History.Count;
 
     /// <summary>Writes the state of a run.</summary>
+    /// <param name="path">The file, replaced as a whole.</param>
+    /// <param name="settings">How the run was set up.</param>
+    /// <param name="state">Weights, optimizer, average, generator and history after a whole epoch.</param>
     /// <exception cref="UserException">The disk is full, say; the previous checkpoint is intact.</exception>
     public static void Write(string path, ModelSettings settings, TrainingState state)
     {
@@ -51,6 +54,8 @@ internal sealed class Checkpoint : IDisposable
     }
 
     /// <summary>Reads a checkpoint.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>The checkpoint with its tensors in memory; the caller disposes it.</returns>
     /// <exception cref="UserException">It is missing, broken, or something else.</exception>
     public static Checkpoint Read(string path)
     {
@@ -121,6 +126,8 @@ internal sealed class Checkpoint : IDisposable
     }
 
     /// <summary>Puts a run's state back, bit by bit.</summary>
+    /// <param name="state">A run that was set up anew with the same settings.</param>
+    /// <exception cref="UserException">A tensor is missing, or has another shape or type.</exception>
     public void RestoreInto(TrainingState state)
     {
         using var noGrad = no_grad();
@@ -157,6 +164,13 @@ internal sealed class Checkpoint : IDisposable
             tensor.Dispose();
     }
 
+    /// <summary>What the file's JSON holds beside the tensors.</summary>
+    /// <param name="Settings">How the run was set up.</param>
+    /// <param name="History">A record for each epoch done.</param>
+    /// <param name="BestEpoch">From 1; 0 where no epoch was the best yet.</param>
+    /// <param name="BestLoss">Validation loss of that epoch.</param>
+    /// <param name="EpochsWithout">Epochs without improvement since then.</param>
+    /// <param name="Steps">Optimizer's steps done, on which the learning rate depends.</param>
     private sealed record Facts(
         ModelSettings Settings,
         IReadOnlyList<EpochRecord> History,

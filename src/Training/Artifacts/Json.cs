@@ -8,6 +8,10 @@ namespace TorchBridge.Training.Artifacts;
 /// <summary>How this program writes JSON: indented, snake_case, enums as texts, numbers as people write them.</summary>
 internal static class Json
 {
+    /// <summary>
+    /// The settings of all JSON that the program writes and reads; unknown names in a file are refused by who reads
+    /// it.
+    /// </summary>
     public static JsonSerializerOptions Options { get; } =
         new()
         {
@@ -19,9 +23,13 @@ internal static class Json
             NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
         };
 
+    /// <summary>For NaN and the infinities, which JSON writes as texts.</summary>
     private static JsonSerializerOptions Named { get; } =
         new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
 
+    /// <summary>A value as indented JSON, without a line's end.</summary>
+    /// <typeparam name="T">Its type.</typeparam>
+    /// <param name="value">A record of this program.</param>
     public static string Text<T>(T value) => JsonSerializer.Serialize(value, Options);
 
     /// <summary>Writes 9.5e-7 where the library writes 9.5E-07: reports show these texts to people.</summary>

@@ -33,9 +33,14 @@ internal static class ModelFileSet
     }
 
     /// <summary>Makes a folder inside a staged one for files that are needed on the way.</summary>
+    /// <param name="staged">The folder in which the files are made; it goes with all that is in it.</param>
+    /// <returns>The path of the new folder.</returns>
     public static string Scratch(ModelFolder staged) =>
         Directory.CreateDirectory(Path.Combine(staged.Path, "scratch")).FullName;
 
+    /// <summary>Turns errors of the disk into one sentence for people.</summary>
+    /// <param name="folder">Named in it.</param>
+    /// <param name="work">Writes files.</param>
     private static T Guarded<T>(ModelFolder folder, Func<T> work)
     {
         try

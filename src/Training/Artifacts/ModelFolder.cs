@@ -10,26 +10,44 @@ internal sealed record ModelFolder(string Path)
 {
     private string Name { get; init; } = "modern-cnn";
 
-    /// <summary>Names of a model made from this one: <c>modern-cnn.int8.onnx</c>, <c>modern-cnn.int8.zip</c>.</summary>
+    /// <summary>
+    /// Names of a model made from this one: <c>modern-cnn.int8.onnx</c>, <c>modern-cnn.int8.zip</c>.
+    /// </summary>
+    /// <param name="name">What was done to it: <c>int8</c>.</param>
     public ModelFolder Variant(string name) => this with { Name = $"{Name}.{name}" };
 
+    /// <summary>
+    /// <c>modern-cnn.safetensors</c>: weights and settings, which Python opens too.
+    /// </summary>
     public string Weights => File(".safetensors");
 
+    /// <summary>
+    /// <c>modern-cnn.onnx</c>: the exported model, with labels, sizes and self-check in its metadata.
+    /// </summary>
     public string Onnx => File(".onnx");
 
+    /// <summary>
+    /// <c>modern-cnn.zip</c>: the chain of stock ML.NET transforms around the ONNX model.
+    /// </summary>
     public string Zip => File(".zip");
 
     /// <summary>The unfinished run, after its last whole epoch.</summary>
     public string Checkpoint => File(".checkpoint.safetensors");
 
+    /// <summary>
+    /// <c>modern-cnn.card.json</c>: data, settings, versions and figures for other programs.
+    /// </summary>
     public string Card => File(".card.json");
 
+    /// <summary><c>modern-cnn.report.html</c>: one page that stands alone.</summary>
     public string Report => File(".report.html");
 
     /// <summary>Path of a picture, without its ending (<c>.svg</c>, <c>.png</c>).</summary>
+    /// <param name="name">What it shows: <c>curves</c>, <c>confusion</c>.</param>
     public string Picture(string name) => File($".{name}");
 
     /// <summary>Writes a picture as SVG and PNG.</summary>
+    /// <param name="figure">The picture; its own name is part of the files' names.</param>
     public void Write(Figure figure) => figure.Write(Picture(figure.Name));
 
     /// <summary>Names of the files that may have been quantized from this model.</summary>
@@ -66,5 +84,7 @@ internal sealed record ModelFolder(string Path)
         }
     }
 
+    /// <summary>A file of this model in this folder.</summary>
+    /// <param name="ending">What stands behind the model's name, with its dot.</param>
     private string File(string ending) => System.IO.Path.Combine(Path, Name + ending);
 }

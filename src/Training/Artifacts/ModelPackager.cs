@@ -17,6 +17,7 @@ namespace TorchBridge.Training.Artifacts;
 /// <summary>What packaging made and proved.</summary>
 internal sealed record PackagingResult(ExportReport Export, IReadOnlyList<ParityRow> Parity)
 {
+    /// <summary>Whether every way of running the model said what TorchSharp says.</summary>
     public bool Passed => Parity.All(row => row.Passed);
 }
 
@@ -79,6 +80,10 @@ internal static class ModelPackager
             throw new UserException($"The file fails its own self-check, and is not left behind: {failed}");
     }
 
+    /// <summary>
+    /// Exports the model into the staged folder, and packages it for ML.NET where stock transforms read pictures as
+    /// it does.
+    /// </summary>
     private static ExportReport Write(
         TrainedModel model,
         ModelFolder staged,
@@ -133,6 +138,8 @@ internal static class ModelPackager
     }
 
     /// <summary>A row as people read it.</summary>
+    /// <param name="row">A comparison over the test pictures.</param>
+    /// <returns>Name, agreement of classes, largest difference of logits beside what is allowed.</returns>
     public static string Describe(ParityRow row) =>
         string.Create(
             CultureInfo.InvariantCulture,
@@ -143,6 +150,10 @@ internal static class ModelPackager
                 + $"{Numbers.Short(row.Tolerance)}), relative {Numbers.Short(row.LargestRelative)}"
         );
 
+    /// <summary>
+    /// Exports the network with its preprocessing: <c>pixels</c> [batch, 3, height, width] float32 from 0 to 255, to
+    /// <c>logits</c> and <c>probabilities</c> [batch, classes].
+    /// </summary>
     private static ExportReport Export(
         TrainedModel model,
         string path,
@@ -205,8 +216,15 @@ internal static class ModelPackager
         return new SelfCheck(pictures.Select(chosen).Pixels, logits, SelfCheck.Float32Tolerance * share);
     }
 
+    /// <summary>Largest magnitude among logits: what tolerances are shares of.</summary>
+    /// <param name="logits">count x classes.</param>
     private static double Largest(float[] logits) => ArrayComparison.LargestMagnitude<float>(logits);
 
+    /// <summary>
+    /// What the ONNX file's metadata says of the training: settings, versions, test accuracy.
+    /// </summary>
+    /// <param name="model">The trained model.</param>
+    /// <param name="test">Its figures on the test part.</param>
     private static IEnumerable<KeyValuePair<string, string>> TrainingFacts(TrainedModel model, Evaluation test) =>
         [
             new(MetadataKeys.Settings, Json.Text(model.Settings)),
@@ -235,6 +253,9 @@ internal static class ModelPackager
     }
 
     /// <summary>Writes the test pictures as files, in their order.</summary>
+    /// <param name="data">The test part is encoded without loss.</param>
+    /// <param name="folder">Made where it is missing.</param>
+    /// <returns>The paths, in the order of the test part.</returns>
     public static string[] WriteFiles(LoadedData data, string folder)
     {
         Directory.CreateDirectory(folder);

@@ -96,6 +96,8 @@ internal static class QuantizedPackager
     }
 
     /// <summary>What a mode's files are called.</summary>
+    /// <param name="mode">What is stored in fewer bits.</param>
+    /// <returns><c>int8</c>, <c>weights-int8</c> or <c>float16</c>: part of the files' names.</returns>
     public static string VariantName(QuantizationMode mode) =>
         mode switch
         {
@@ -105,6 +107,8 @@ internal static class QuantizedPackager
         };
 
     /// <summary>Pictures as the model's one input takes them: float32 [N, 3, H, W], 0 to 255.</summary>
+    /// <param name="set">The pictures, in their order.</param>
+    /// <returns>Batches of 32 and a rest, each made when it is asked for, with the pictures' labels.</returns>
     public static IEnumerable<QuantizationBatch> Batches(PictureSet set)
     {
         for (var start = 0; start < set.Count; start += BatchSize)
@@ -122,6 +126,9 @@ internal static class QuantizedPackager
         }
     }
 
+    /// <summary>The self-check pictures in an exported file; null where it carries none.</summary>
+    /// <param name="onnx">The float model.</param>
+    /// <exception cref="UserException">The file is missing.</exception>
     private static SelfCheck? SelfCheckOf(string onnx)
     {
         if (!File.Exists(onnx))
@@ -130,6 +137,10 @@ internal static class QuantizedPackager
         return classifier.SelfCheck;
     }
 
+    /// <summary>
+    /// What the quantized file's metadata says: its own test accuracy and how far it is from the float model.
+    /// </summary>
+    /// <param name="report">The result with its test part.</param>
     private static IEnumerable<KeyValuePair<string, string>> Metadata(QuantizationReport report)
     {
         var test = report.Test!;
@@ -142,6 +153,8 @@ internal static class QuantizedPackager
     /// Puts the float model's pictures into the file, with the logits that the quantized model gives for them here:
     /// the float model's would hide an error as large as the quantization's.
     /// </summary>
+    /// <param name="onnx">The quantized file, changed in place.</param>
+    /// <param name="pictures">The float model's self-check.</param>
     internal static void AddSelfCheck(string onnx, SelfCheck pictures)
     {
         float[] logits;
@@ -162,6 +175,9 @@ internal static class QuantizedPackager
     }
 
     /// <summary>The file passes its own self-check, and the stock zip says what the classifier says.</summary>
+    /// <param name="staged">The folder in which the files were made.</param>
+    /// <param name="data">Its test pictures go through the zip.</param>
+    /// <exception cref="UserException">Something disagrees; nothing is then put in place.</exception>
     private static void Check(ModelFolder staged, LoadedData data)
     {
         using var classifier = ImageClassifier.Load(staged.Onnx);

@@ -20,6 +20,8 @@ internal static class RandomStates
         Count = 624;
 
     /// <summary>Whether a tensor is a state that the generator can be set to.</summary>
+    /// <param name="state">As a checkpoint holds it.</param>
+    /// <returns>Whether type, length and every word that must be small agree with the layout above.</returns>
     public static bool IsValid(Tensor state)
     {
         if (state.dtype != ScalarType.Byte || state.dim() != 1 || state.numel() != Length)
@@ -32,9 +34,9 @@ internal static class RandomStates
             return false;
         if (BinaryPrimitives.ReadUInt64LittleEndian(bytes[Next..]) > Count)
             return false;
-        for (var i = 0; i < Count; i++)
+        for (var index = 0; index < Count; index++)
         {
-            if (BinaryPrimitives.ReadUInt64LittleEndian(bytes[(Words + (8 * i))..]) > uint.MaxValue)
+            if (BinaryPrimitives.ReadUInt64LittleEndian(bytes[(Words + (8 * index))..]) > uint.MaxValue)
                 return false;
         }
 

@@ -10,6 +10,8 @@ internal sealed class RunLock : IDisposable
     private RunLock(FileStream held) => this.held = held;
 
     /// <summary>Takes a folder.</summary>
+    /// <param name="folder">The run's folder, which exists.</param>
+    /// <returns>The lock; it is given back when this is disposed, and by the system when the process ends.</returns>
     /// <exception cref="UserException">Another run has it.</exception>
     /// <exception cref="IOException">The folder cannot be written.</exception>
     public static RunLock Take(string folder)

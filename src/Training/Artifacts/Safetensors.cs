@@ -27,6 +27,11 @@ internal static class Safetensors
     ];
 
     /// <summary>Writes tensors and texts, whole or not at all.</summary>
+    /// <param name="path">The file, replaced as a whole.</param>
+    /// <param name="tensors">By name; of any device, written in C order.</param>
+    /// <param name="metadata">Texts of the header.</param>
+    /// <exception cref="UserException">The place cannot be written.</exception>
+    /// <exception cref="ArgumentException">A tensor's type has no name in the format.</exception>
     public static void Write(
         string path,
         IReadOnlyDictionary<string, Tensor> tensors,
@@ -62,7 +67,7 @@ internal static class Safetensors
             BinaryPrimitives.WriteInt64LittleEndian(length, padded);
             stream.Write(length);
             stream.Write(json);
-            for (var i = json.Length; i < padded; i++)
+            for (var index = json.Length; index < padded; index++)
                 stream.WriteByte((byte)' ');
             foreach (var (_, value) in order)
             {
@@ -75,6 +80,8 @@ internal static class Safetensors
     }
 
     /// <summary>Reads a file; the caller disposes the tensors.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>The tensors on the CPU, each with memory of its own, and the header's texts.</returns>
     /// <exception cref="UserException">The file is missing, cut short or no safetensors file.</exception>
     public static (Dictionary<string, Tensor> Tensors, Dictionary<string, string> Metadata) Read(string path)
     {
@@ -113,6 +120,11 @@ internal static class Safetensors
         }
     }
 
+    /// <summary>
+    /// Reads the header and the tensors behind it; every offset is checked against the file's length first.
+    /// </summary>
+    /// <param name="bytes">The whole file.</param>
+    /// <exception cref="FormatException">A length, an offset or a name is wrong.</exception>
     private static (Dictionary<string, Tensor>, Dictionary<string, string>) Parse(byte[] bytes)
     {
         if (bytes.Length < 8)
@@ -141,6 +153,11 @@ internal static class Safetensors
         }
     }
 
+    /// <summary>One tensor of the file.</summary>
+    /// <param name="name">For an error.</param>
+    /// <param name="node"><c>dtype</c>, <c>shape</c> and <c>data_offsets</c>.</param>
+    /// <param name="data">All bytes behind the header.</param>
+    /// <exception cref="FormatException">The shape and the offsets do not agree.</exception>
     private static Tensor ToTensor(string name, JsonNode node, ReadOnlySpan<byte> data)
     {
         var (type, _, size) = Types.First(known => known.Name == node["dtype"]!.GetValue<string>());

@@ -7,10 +7,12 @@ namespace TorchBridge.Training.Artifacts;
 internal static class TemporaryFolder
 {
     /// <summary>Makes a folder, which the caller removes.</summary>
+    /// <param name="prefix">How its name begins.</param>
     /// <exception cref="UserException">It cannot be made.</exception>
     public static DirectoryInfo Create(string prefix) => Guarded(() => Directory.CreateTempSubdirectory(prefix));
 
     /// <summary>Opens a new file that goes when it is closed, or with the process.</summary>
+    /// <returns>A file that nobody else can open by its name.</returns>
     /// <exception cref="UserException">It cannot be made.</exception>
     public static SafeFileHandle OpenFile() =>
         Guarded(() =>
@@ -30,6 +32,7 @@ internal static class TemporaryFolder
         });
 
     /// <summary>Works in the folder.</summary>
+    /// <param name="work">Reads or writes there.</param>
     /// <exception cref="UserException">It is missing, full or read-only.</exception>
     public static void Guarded(Action work) =>
         Guarded(() =>
@@ -38,6 +41,10 @@ internal static class TemporaryFolder
             return true;
         });
 
+    /// <summary>
+    /// Turns errors of the disk into one sentence that names the folder and the way out.
+    /// </summary>
+    /// <param name="work">Reads or writes there.</param>
     private static T Guarded<T>(Func<T> work)
     {
         try

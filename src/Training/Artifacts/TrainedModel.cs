@@ -89,6 +89,8 @@ internal sealed class TrainedModel : IDisposable
     private readonly ImageNetwork network;
 
     /// <summary>Makes a new network; the seed decides its weights.</summary>
+    /// <param name="settings">Shape of the network, statistics, class names and seed; the same settings give the same
+    /// weights.</param>
     public TrainedModel(ModelSettings settings)
     {
         Settings = settings;
@@ -100,6 +102,7 @@ internal sealed class TrainedModel : IDisposable
         ChannelsLast.Convert(Classifier);
     }
 
+    /// <summary>How the model was set up.</summary>
     public ModelSettings Settings { get; }
 
     /// <summary>The network with its preprocessing.</summary>
@@ -119,6 +122,8 @@ internal sealed class TrainedModel : IDisposable
         new(Settings.ClassNames, Settings.Network.Width, Settings.Network.Height) { Reading = Settings.Reading };
 
     /// <summary>Reads a model.</summary>
+    /// <param name="path">The safetensors file.</param>
+    /// <returns>The model in eval mode; the caller disposes it.</returns>
     /// <exception cref="UserException">The file is missing, broken, or another program's.</exception>
     public static TrainedModel Load(string path)
     {
@@ -154,6 +159,8 @@ internal sealed class TrainedModel : IDisposable
     }
 
     /// <summary>Writes weights and settings.</summary>
+    /// <param name="path">The safetensors file, replaced as a whole.</param>
+    /// <exception cref="UserException">The place cannot be written.</exception>
     public void Save(string path) =>
         Safetensors.Write(
             path,
@@ -171,6 +178,10 @@ internal sealed class TrainedModel : IDisposable
         network.Dispose();
     }
 
+    /// <summary>Copies tensors into the network.</summary>
+    /// <param name="path">For an error.</param>
+    /// <param name="tensors">By the names of the state dict; all of them, and of their shapes.</param>
+    /// <exception cref="UserException">A tensor is missing, is one too many, or has another shape.</exception>
     private void SetWeights(string path, Dictionary<string, Tensor> tensors)
     {
         using var noGrad = no_grad();

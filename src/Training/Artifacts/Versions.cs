@@ -14,6 +14,10 @@ internal static class Versions
         typeof(Versions).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
         ?? typeof(Versions).Assembly.GetName().Version!.ToString();
 
+    /// <summary>
+    /// Versions of this program, of its libraries, of .NET and of the system, by the names that the card has them
+    /// under.
+    /// </summary>
     public static IReadOnlyDictionary<string, string> All { get; } =
         new Dictionary<string, string>(StringComparer.Ordinal)
         {
@@ -27,6 +31,8 @@ internal static class Versions
             ["processors"] = Environment.ProcessorCount.ToString(System.Globalization.CultureInfo.InvariantCulture),
         };
 
+    /// <summary>A library's version without its commit.</summary>
+    /// <param name="type">Any type of the library.</param>
     private static string Of(Type type) =>
         type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0]
         ?? type.Assembly.GetName().Version!.ToString();

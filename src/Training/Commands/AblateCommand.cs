@@ -12,6 +12,8 @@ namespace TorchBridge.Training.Commands;
 /// <summary><c>ablate</c>: with and without each technique, honestly repeated.</summary>
 internal static class AblateCommand
 {
+    /// <summary>The command with its options.</summary>
+    /// <returns>For the program's root command.</returns>
     public static Command Build()
     {
         var data = CommonOptions.DataSet("drawn");
@@ -120,6 +122,7 @@ internal static class AblateCommand
     }
 
     /// <summary>The command that a run's own process is started with; not for people.</summary>
+    /// <returns>A hidden command of two arguments, the request's file and the result's.</returns>
     public static Command BuildRun()
     {
         Argument<string> request = new("REQUEST"),
@@ -137,6 +140,15 @@ internal static class AblateCommand
         return command;
     }
 
+    /// <summary>
+    /// Does the missing runs with a progress line for each, and writes the report after every one.
+    /// </summary>
+    /// <param name="console">Where progress goes.</param>
+    /// <param name="ablation">What is to be done.</param>
+    /// <param name="folder">Where the report goes; kept for this run alone.</param>
+    /// <param name="about">The report's subtitle.</param>
+    /// <param name="stop">Ends it; what is finished stays.</param>
+    /// <returns>The program's exit code.</returns>
     private static int Work(
         IAnsiConsole console,
         AblationWork ablation,

@@ -20,6 +20,12 @@ internal static class ExitCodes
 /// <summary>Runs a command's work: what the user can mend is told in a paragraph, without a stack trace.</summary>
 internal static class CommandRunner
 {
+    /// <summary>
+    /// Looks at the machine, does the work, and turns what it throws into an exit code and a paragraph on standard
+    /// error.
+    /// </summary>
+    /// <param name="work">The command; it gives its own exit code.</param>
+    /// <returns>The exit code.</returns>
     public static Task<int> Run(Func<int> work)
     {
         try
@@ -40,6 +46,8 @@ internal static class CommandRunner
     }
 
     /// <summary>An error as one paragraph.</summary>
+    /// <param name="error">What was thrown.</param>
+    /// <returns>What is wrong and what to do; for errors that nobody foresaw, their kind and first line.</returns>
     internal static string Paragraph(Exception error)
     {
         // Around the cause: work on several threads, and types that could not be set up.
@@ -62,9 +70,13 @@ internal static class CommandRunner
         };
     }
 
+    /// <summary>What to do where memory ran out.</summary>
+    /// <param name="line">What the library said.</param>
     private static string NoMemory(string line) =>
         $"There is not enough memory: {line} Use a smaller --batch, --size or --width, or fewer pictures.";
 
+    /// <summary>The first line of a text that says something.</summary>
+    /// <param name="text">A native library's message, say, with a stack of its own.</param>
     private static string FirstLine(string text) =>
         text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).FirstOrDefault() ?? "";
 }

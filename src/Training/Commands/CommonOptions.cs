@@ -7,6 +7,7 @@ namespace TorchBridge.Training.Commands;
 /// <summary>Options that several commands take.</summary>
 internal static class CommonOptions
 {
+    /// <summary><c>--out</c>: the folder that models are written to and read from.</summary>
     public static Option<string> Out() =>
         new("--out")
         {
@@ -15,6 +16,7 @@ internal static class CommonOptions
             HelpName = "DIR",
         };
 
+    /// <summary><c>--seed</c>: any 32-bit integer.</summary>
     public static NumberOption Seed() =>
         new("--seed", new AllowedAttribute(int.MinValue, int.MaxValue))
         {
@@ -22,9 +24,12 @@ internal static class CommonOptions
             HelpName = "N",
         };
 
+    /// <summary><c>--json</c>: the same result for other programs.</summary>
     public static Option<string?> JsonFile() =>
         new("--json") { Description = "Write the result as JSON to this file.", HelpName = "FILE" };
 
+    /// <summary><c>--data</c>: what <see cref="Data.DataSource"/> takes.</summary>
+    /// <param name="fallback">What the help names as the default.</param>
     public static Option<string?> DataSet(string fallback) =>
         new("--data")
         {
@@ -35,6 +40,9 @@ internal static class CommonOptions
         };
 
     /// <summary>Writes a result where --json asks for it.</summary>
+    /// <param name="path">The file, or null for none.</param>
+    /// <param name="result">A record of this program.</param>
+    /// <exception cref="UserException">The file cannot be written.</exception>
     public static void WriteJson(string? path, object result)
     {
         if (path is not null)

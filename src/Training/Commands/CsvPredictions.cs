@@ -9,8 +9,16 @@ namespace TorchBridge.Training.Commands;
 /// <summary>Predictions of many pictures, through ML.NET in batches, as a CSV file.</summary>
 internal static class CsvPredictions
 {
-    /// <summary>Writes the file; returns the program's exit code: bad pictures are marked and counted, and are no
-    /// failure.</summary>
+    /// <summary>
+    /// Writes the file; returns the program's exit code: bad pictures are marked and counted, and are no failure.
+    /// </summary>
+    /// <param name="console">Where progress goes.</param>
+    /// <param name="model">The ONNX file.</param>
+    /// <param name="pictures">Files, in the order of the rows.</param>
+    /// <param name="path">The CSV file, replaced as a whole: path, label, probability; the last two are empty for a
+    /// bad picture.</param>
+    /// <param name="stop">Ends it; no file is left then.</param>
+    /// <returns>0.</returns>
     public static int Write(
         IAnsiConsole console,
         string model,
@@ -74,6 +82,10 @@ internal static class CsvPredictions
         }
     }
 
+    /// <summary>Does work with a progress bar where there is a terminal.</summary>
+    /// <param name="console">Where it goes.</param>
+    /// <param name="count">Steps in all.</param>
+    /// <param name="work">Is given what it calls after each step.</param>
     private static void WithProgress(IAnsiConsole console, int count, Action<Action> work)
     {
         if (!console.Profile.Capabilities.Interactive || Console.IsOutputRedirected)
@@ -95,6 +107,8 @@ internal static class CsvPredictions
     /// A cell of text. A spreadsheet takes what begins with = + - @, a tab or a carriage return for a formula: an
     /// apostrophe before it keeps it text.
     /// </summary>
+    /// <param name="text">A path or a class name.</param>
+    /// <returns>The cell in quotes, with quotes inside doubled.</returns>
     internal static string Quoted(string text)
     {
         if (text.Length > 0 && "=+-@\t\r".Contains(text[0], StringComparison.Ordinal))

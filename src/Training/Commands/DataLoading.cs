@@ -8,6 +8,14 @@ namespace TorchBridge.Training.Commands;
 /// <summary>Loads data with a progress bar, where there is a terminal.</summary>
 internal static class DataLoading
 {
+    /// <summary>Loads what <c>--data</c> names.</summary>
+    /// <param name="console">Where progress goes.</param>
+    /// <param name="name"><c>drawn</c>, <c>cifar10</c> or a path.</param>
+    /// <param name="size">Height and width of pictures of a path, in pixels.</param>
+    /// <param name="seed">Decides the split.</param>
+    /// <param name="limits">At most this many pictures of each part; null for all.</param>
+    /// <param name="reading">How files become pixels; null as stock ML.NET reads them.</param>
+    /// <exception cref="UserException">There is no such data, or it cannot be read.</exception>
     public static LoadedData Load(
         IAnsiConsole console,
         string name,
@@ -35,7 +43,14 @@ internal static class DataLoading
             });
     }
 
-    /// <summary>The data that a model was trained on, or other data of the same classes, in the model's size.</summary>
+    /// <summary>
+    /// The data that a model was trained on, or other data of the same classes, in the model's size.
+    /// </summary>
+    /// <param name="console">Where progress goes.</param>
+    /// <param name="settings">The model's.</param>
+    /// <param name="data">Other data; null for the model's own.</param>
+    /// <param name="seed">Another split; null for the model's own.</param>
+    /// <returns>Pictures of the model's size, split as they were when it was trained.</returns>
     /// <exception cref="UserException">Its classes are others.</exception>
     public static LoadedData Load(IAnsiConsole console, ModelSettings settings, string? data = null, int? seed = null)
     {

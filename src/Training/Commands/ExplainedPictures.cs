@@ -11,6 +11,11 @@ namespace TorchBridge.Training.Commands;
 internal static class ExplainedPictures
 {
     /// <summary>Writes a PNG a picture into a folder, named as the picture.</summary>
+    /// <param name="console">Where each file is told.</param>
+    /// <param name="weights">The safetensors file of the model.</param>
+    /// <param name="files">Pictures.</param>
+    /// <param name="folder">Made where it is missing.</param>
+    /// <param name="stop">Ends it between two pictures.</param>
     /// <exception cref="UserException">A picture cannot be read, or the network has no exact map.</exception>
     public static void Write(
         IAnsiConsole console,
@@ -44,15 +49,25 @@ internal static class ExplainedPictures
     }
 
     /// <summary>Pictures of two folders may have one name.</summary>
+    /// <param name="file">The picture.</param>
+    /// <param name="written">Names that are taken; the new one is added.</param>
+    /// <returns><c>NAME.map.png</c>, with a number where that is taken.</returns>
     private static string NameOf(string file, HashSet<string> written)
     {
         var stem = Path.GetFileNameWithoutExtension(file);
         var name = $"{stem}.map.png";
-        for (var i = 2; !written.Add(name); i++)
-            name = FormattableString.Invariant($"{stem}.{i}.map.png");
+        for (var index = 2; !written.Add(name); index++)
+            name = FormattableString.Invariant($"{stem}.{index}.map.png");
         return name;
     }
 
+    /// <summary>Reads a picture in the model's size.</summary>
+    /// <param name="file">The picture.</param>
+    /// <param name="width">In pixels.</param>
+    /// <param name="height">In pixels.</param>
+    /// <param name="planes">Receives 3 x height x width bytes.</param>
+    /// <param name="reading">How files become pixels.</param>
+    /// <exception cref="UserException">It is no picture that can be read.</exception>
     private static void Read(string file, int width, int height, byte[] planes, PictureReading reading)
     {
         try

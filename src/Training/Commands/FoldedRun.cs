@@ -17,8 +17,15 @@ internal sealed record FoldResult(int Fold, double Accuracy, int Count);
 /// figure.</summary>
 internal static class FoldedRun
 {
-    /// <summary>Trains once a fold on the pictures outside it, and tests on it. The data's own test part is left
-    /// alone.</summary>
+    /// <summary>
+    /// Trains once a fold on the pictures outside it, and tests on it. The data's own test part is left alone.
+    /// </summary>
+    /// <param name="console">Where each fold is told.</param>
+    /// <param name="settings">What is trained; each fold begins anew from them.</param>
+    /// <param name="data">Training and validation part together are split.</param>
+    /// <param name="folds">How many, at least 2.</param>
+    /// <param name="stop">Ends it between two steps.</param>
+    /// <returns>A result a fold.</returns>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static IReadOnlyList<FoldResult> Of(
         IAnsiConsole console,
@@ -73,6 +80,10 @@ internal static class FoldedRun
     }
 
     /// <summary>The fold of each picture; every class is spread evenly.</summary>
+    /// <param name="labels">A class for each picture.</param>
+    /// <param name="folds">How many.</param>
+    /// <param name="seed">Decides the order within a class.</param>
+    /// <returns>A fold, from 0, for each picture; folds differ by one picture at most in all.</returns>
     private static int[] Assign(int[] labels, int folds, int seed)
     {
         var foldOf = new int[labels.Length];
@@ -88,8 +99,8 @@ internal static class FoldedRun
                             + $"training and validation. Give at most that many folds."
                     )
                 );
-            foreach (var i in new Draw(seed, 51, group.Key).Permutation(members.Length))
-                foldOf[members[i]] = next++ % folds;
+            foreach (var member in new Draw(seed, 51, group.Key).Permutation(members.Length))
+                foldOf[members[member]] = next++ % folds;
         }
 
         return foldOf;

@@ -11,6 +11,8 @@ internal static class InspectCommand
 {
     private const int Listed = 20;
 
+    /// <summary>The command with its options.</summary>
+    /// <returns>For the program's root command; whatever is found, it exits with 0.</returns>
     public static Command Build()
     {
         Argument<string> data = new("DATA")
@@ -53,6 +55,9 @@ internal static class InspectCommand
         return command;
     }
 
+    /// <summary>Counts by part and class, what was left out, and what is double.</summary>
+    /// <param name="console">Where it goes.</param>
+    /// <param name="inspection">What was found.</param>
     private static void Print(IAnsiConsole console, DataInspection inspection)
     {
         foreach (var item in inspection.Counts)
@@ -92,11 +97,20 @@ internal static class InspectCommand
         );
     }
 
+    /// <summary>Groups of equal pictures, a line each.</summary>
+    /// <param name="inspection">What was found.</param>
+    /// <param name="isMeant">Which groups.</param>
     private static IEnumerable<string> Groups(DataInspection inspection, Func<DuplicateGroup, bool> isMeant) =>
         inspection
             .Duplicates.Where(isMeant)
             .Select(group => $"{string.Join(" = ", group.Names)} ({(group.IsSameFile ? "same file" : "same pixels")})");
 
+    /// <summary>
+    /// The first lines of a list and how many more there are; nothing where it is empty.
+    /// </summary>
+    /// <param name="console">Where it goes.</param>
+    /// <param name="what">What the lines are, in the plural.</param>
+    /// <param name="items">All of them.</param>
     private static void List(IAnsiConsole console, string what, string[] items)
     {
         if (items.Length == 0)

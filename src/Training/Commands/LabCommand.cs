@@ -12,6 +12,8 @@ namespace TorchBridge.Training.Commands;
 /// <summary><c>lab</c>: what each technique does, as a table, a picture and a paragraph.</summary>
 internal static class LabCommand
 {
+    /// <summary>The command with a command inside for each topic, and <c>all</c>.</summary>
+    /// <returns>For the program's root command.</returns>
     public static Command Build()
     {
         var lab = new Command(
@@ -31,6 +33,10 @@ internal static class LabCommand
         return lab;
     }
 
+    /// <summary>The command of one topic, or of all.</summary>
+    /// <param name="name">As it is typed.</param>
+    /// <param name="description">For the help.</param>
+    /// <param name="topics">What it runs, in order.</param>
     private static Command Topic(string name, string description, IReadOnlyList<LabTopic> topics)
     {
         var (data, seed) = (CommonOptions.DataSet("drawn"), CommonOptions.Seed());
@@ -69,6 +75,13 @@ internal static class LabCommand
         return command;
     }
 
+    /// <summary>
+    /// Runs topics, prints each table and paragraph, and writes the pictures and, for several, one page.
+    /// </summary>
+    /// <param name="console">Where it goes.</param>
+    /// <param name="topics">In order.</param>
+    /// <param name="folder">Where pictures go; kept for this run alone.</param>
+    /// <param name="context">Data, seed and what stops it.</param>
     private static void Run(IAnsiConsole console, IReadOnlyList<LabTopic> topics, string folder, LabContext context)
     {
         using var claim = new ModelFolder(folder).Claim();

@@ -16,6 +16,8 @@ namespace TorchBridge.Training.Commands;
 /// <c>predict</c>.</summary>
 internal static class ModelCommands
 {
+    /// <summary><c>evaluate</c>: figures on the test part, in eval mode.</summary>
+    /// <returns>For the program's root command.</returns>
     public static Command Evaluate()
     {
         var views = Views("Also known as test-time augmentation: what it says is said of these views.");
@@ -66,6 +68,10 @@ internal static class ModelCommands
         return names[text];
     }
 
+    /// <summary>
+    /// <c>export</c>: the ONNX file and the ML.NET zip anew from the weights, proved as <c>train</c> proves them.
+    /// </summary>
+    /// <returns>For the program's root command.</returns>
     public static Command Export()
     {
         Option<bool> explain = new("--explain")
@@ -120,6 +126,11 @@ internal static class ModelCommands
         );
     }
 
+    /// <summary>
+    /// <c>parity</c>: every way of running the model against TorchSharp; with <c>--modes</c>, train mode against eval
+    /// mode.
+    /// </summary>
+    /// <returns>For the program's root command; it exits with 1 where something disagrees.</returns>
     public static Command Parity()
     {
         Option<bool> modes = new("--modes")
@@ -158,6 +169,12 @@ internal static class ModelCommands
         );
     }
 
+    /// <summary>
+    /// Compares ONNX Runtime, ML.NET and the batched routes with TorchSharp over the test pictures.
+    /// </summary>
+    /// <param name="context">The model with its data.</param>
+    /// <param name="stop">Ends it.</param>
+    /// <returns>1 where one disagrees, and the rows.</returns>
     private static (int ExitCode, object Result) Routes(ModelContext context, CancellationToken stop)
     {
         foreach (
@@ -206,6 +223,13 @@ internal static class ModelCommands
         }
     }
 
+    /// <summary>
+    /// Measures the running statistics anew over the training pictures, and writes the model where that makes it
+    /// better.
+    /// </summary>
+    /// <param name="context">The model with its data; its weights are changed.</param>
+    /// <param name="before">The comparison of modes before.</param>
+    /// <param name="stop">Ends it; the file is then as it was.</param>
     private static (int ExitCode, object Result) Recalibrate(
         ModelContext context,
         ModeParityResult before,
@@ -241,6 +265,10 @@ internal static class ModelCommands
         );
     }
 
+    /// <summary>
+    /// <c>predict</c>: classes of pictures, on the terminal, as CSV or JSON, or with maps of what they were told by.
+    /// </summary>
+    /// <returns>For the program's root command.</returns>
     public static Command Predict()
     {
         Argument<string[]> files = new("FILE")
@@ -327,6 +355,9 @@ internal static class ModelCommands
         return command;
     }
 
+    /// <summary>Opens an exported model.</summary>
+    /// <param name="path">The ONNX file.</param>
+    /// <exception cref="UserException">It is missing, or no model of ours.</exception>
     private static ImageClassifier Load(string path)
     {
         try
@@ -339,6 +370,10 @@ internal static class ModelCommands
         }
     }
 
+    /// <summary>The three most probable classes of a picture, most probable first.</summary>
+    /// <param name="classifier">The model.</param>
+    /// <param name="file">The picture.</param>
+    /// <exception cref="UserException">It is no picture that can be read.</exception>
     private static (string Label, float Probability)[] TopThree(ImageClassifier classifier, string file)
     {
         try

@@ -15,8 +15,14 @@ internal sealed record ModelContext(
     ParseResult Parsed
 )
 {
-    /// <summary>A command that loads the model and its data, does its work and writes the result where --json asks
-    /// for it.</summary>
+    /// <summary>
+    /// A command that loads the model and its data, does its work and writes the result where --json asks for it.
+    /// </summary>
+    /// <param name="name">As it is typed.</param>
+    /// <param name="description">For the help.</param>
+    /// <param name="work">Is given the model with its data; gives the exit code, and what <c>--json</c>
+    /// writes.</param>
+    /// <param name="own">Options beside the common ones.</param>
     public static Command Command(
         string name,
         string description,

@@ -6,10 +6,15 @@ namespace TorchBridge.Training.Commands;
 /// <summary><c>operators</c>: what the exporter takes.</summary>
 internal static class OperatorsCommand
 {
+    /// <summary>The command with its options.</summary>
+    /// <returns>For the program's root command; it prints the Markdown of docs/operators.md.</returns>
     public static Command Build()
     {
         var json = CommonOptions.JsonFile();
-        Option<bool> names = new("--names") { Description = "Only the names, as the README has them." };
+        Option<bool> names = new("--names")
+        {
+            Description = "Only the names, as the head of docs/operators.md has them.",
+        };
         var command = new Command(
             "operators",
             "The modules and operations that the exporter takes, with the ONNX operators they "

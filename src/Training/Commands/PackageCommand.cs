@@ -10,6 +10,8 @@ namespace TorchBridge.Training.Commands;
 /// <summary><c>package</c>: the exported model as others serve it.</summary>
 internal static partial class PackageCommand
 {
+    /// <summary>The command with its options: target, folder, name, image.</summary>
+    /// <returns>For the program's root command.</returns>
     public static Command Build()
     {
         var targets = Enum.GetValues<DeploymentTarget>()
@@ -112,9 +114,11 @@ internal static partial class PackageCommand
     }
 
     /// <summary>What Kubernetes takes for the name of a service.</summary>
+    /// <returns>Lower-case letters, digits and dashes, 63 characters at most (RFC 1035).</returns>
     [GeneratedRegex(@"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?\z")]
     private static partial Regex ServiceName();
 
+    /// <summary>What is taken for the name of a container's image, with registry and tag.</summary>
     [GeneratedRegex(@"^[a-z0-9][A-Za-z0-9._:/@-]{0,254}\z")]
     private static partial Regex ImageName();
 }

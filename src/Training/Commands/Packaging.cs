@@ -11,6 +11,19 @@ namespace TorchBridge.Training.Commands;
 /// <summary>Packages a model and prints what was proved: shared by <c>train</c> and <c>export</c>.</summary>
 internal static class Packaging
 {
+    /// <summary>
+    /// Exports, packages and proves; then writes the card, the report and the pictures beside the model, all at once.
+    /// </summary>
+    /// <param name="console">Where it is told.</param>
+    /// <param name="model">The trained model.</param>
+    /// <param name="folder">Where the files go.</param>
+    /// <param name="data">Its test part is what is proved over.</param>
+    /// <param name="training">The run's history; null where the model was trained before: then the card's or the
+    /// checkpoint's.</param>
+    /// <param name="test">Figures of the model on the test part.</param>
+    /// <param name="explain">Whether every value inside the network is compared too.</param>
+    /// <param name="activationMap">Whether the file gives a class-activation map as a third output.</param>
+    /// <returns>The export's report and the rows of the proof.</returns>
     public static PackagingResult PackageAndReport(
         IAnsiConsole console,
         TrainedModel model,
@@ -76,11 +89,16 @@ internal static class Packaging
         return result;
     }
 
+    /// <summary>The files of the report's plots, which are replaced together with it.</summary>
+    /// <param name="folder">The model's.</param>
     private static IEnumerable<string> Pictures(ModelFolder folder) =>
         ((string[])["curves", "confusion", "reliability"]).SelectMany(name =>
             (string[])[$"{folder.Picture(name)}.svg", $"{folder.Picture(name)}.png"]
         );
 
+    /// <summary>Prints the rows of the proof.</summary>
+    /// <param name="console">Where they go.</param>
+    /// <param name="rows">A way of running the model each.</param>
     public static void PrintParity(IAnsiConsole console, IReadOnlyList<ParityRow> rows)
     {
         console.WriteLine("Parity with TorchSharp in eval mode, over the test pictures:");

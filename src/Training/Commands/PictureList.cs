@@ -6,8 +6,12 @@ namespace TorchBridge.Training.Commands;
 /// <summary>The pictures that arguments name.</summary>
 internal static class PictureList
 {
-    /// <summary>Files as they are, folders with everything in them that is a picture, in the order of their
-    /// names.</summary>
+    /// <summary>
+    /// Files as they are, folders with everything in them that is a picture, in the order of their names.
+    /// </summary>
+    /// <param name="console">Where it is told what a folder left out.</param>
+    /// <param name="arguments">Files and folders.</param>
+    /// <returns>Paths, folders in the order of their names.</returns>
     /// <exception cref="UserException">A folder holds none, or cannot be read.</exception>
     public static IReadOnlyList<string> Of(IAnsiConsole console, IEnumerable<string> arguments) =>
         [

@@ -11,6 +11,8 @@ namespace TorchBridge.Training.Commands;
 /// <summary><c>quantize</c>: the exported model in 8-bit integers, or with smaller weights.</summary>
 internal static class QuantizeCommand
 {
+    /// <summary>The command with its options: mode, method, bits, calibration, budgets.</summary>
+    /// <returns>For the program's root command; it exits with 1 where the budget of accuracy is missed.</returns>
     public static Command Build()
     {
         Option<string> mode = Choice<QuantizationMode>(
@@ -145,6 +147,9 @@ internal static class QuantizeCommand
         );
     }
 
+    /// <summary>Quantizes with a line of progress where there is a terminal.</summary>
+    /// <param name="console">Where it goes.</param>
+    /// <param name="work">Is given what hears of progress, or null.</param>
     private static QuantizationReport Show(
         IAnsiConsole console,
         Func<IProgress<QuantizationProgress>?, QuantizationReport> work
@@ -155,6 +160,11 @@ internal static class QuantizeCommand
         return console.Status().Start("calibration", context => work(new Reporter(context)));
     }
 
+    /// <summary>An option that takes one of an enum's names, written in snake_case.</summary>
+    /// <typeparam name="T">The enum.</typeparam>
+    /// <param name="name">With its dashes.</param>
+    /// <param name="help">Its description.</param>
+    /// <param name="fallback">What it has where it is not given.</param>
     private static Option<string> Choice<T>(string name, string help, T fallback)
         where T : struct, Enum
     {
@@ -169,12 +179,18 @@ internal static class QuantizeCommand
         return option;
     }
 
+    /// <summary>The value of such an option.</summary>
+    /// <typeparam name="T">The enum.</typeparam>
+    /// <param name="option">Made by <see cref="Choice{T}"/>.</param>
+    /// <param name="parsed">The command line.</param>
     private static T Value<T>(Option<string> option, ParseResult parsed)
         where T : struct, Enum => RecipeOptions.NamesOf<T>()[parsed.GetValue(option)!];
 
     /// <summary>Shows progress at once: the library's own Progress class would post it to another thread.</summary>
     private sealed class Reporter(StatusContext context) : IProgress<QuantizationProgress>
     {
+        /// <summary>Shows the phase and the count.</summary>
+        /// <param name="value">How far it is.</param>
         public void Report(QuantizationProgress value) =>
             context.Status(
                 FormattableString.Invariant(

@@ -277,10 +277,14 @@ internal sealed class RecipeOptions
             ),
         ];
 
+    /// <summary>Every option, in the order of the help.</summary>
     public IEnumerable<Option> All =>
         entries.Select(entry => entry.Option).Prepend(weights).Prepend(config).Prepend(recipe);
 
     /// <summary>The recipe that the command line asks for.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <returns>The recipe's file or name, with what single options change; what does not go together is
+    /// refused.</returns>
     /// <exception cref="UserException">A value is out of its range.</exception>
     public RunConfiguration Read(ParseResult parsed)
     {
@@ -341,9 +345,12 @@ internal sealed class RecipeOptions
     }
 
     /// <summary>Whether the command line names the network.</summary>
+    /// <param name="parsed">The command line.</param>
     public bool IsNetworkNamed(ParseResult parsed) => parsed.GetResult(network.Option) is not null;
 
     /// <summary>Who asks for tuning, or for the weights that come with the program, has photos.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <returns>The name of the recipe that is taken where none is given.</returns>
     private string DefaultRecipe(ParseResult parsed)
     {
         if (parsed.GetResult(tune.Option)?.Tokens is [{ Value: var what }])
@@ -358,6 +365,11 @@ internal sealed class RecipeOptions
             : "lesson";
     }
 
+    /// <summary>
+    /// Refuses options that the network or the start of the weights does not have.
+    /// </summary>
+    /// <param name="read">The whole configuration.</param>
+    /// <exception cref="UserException">Something does not go together; the message names both.</exception>
     private static void RefuseWhatDoesNotGoTogether(RunConfiguration read)
     {
         if (read.Network.Kind != NetworkKind.ModernCnn)
@@ -405,6 +417,12 @@ internal sealed class RecipeOptions
     }
 
     /// <summary>Fails where a value is not allowed.</summary>
+    /// <typeparam name="T">The value's type.</typeparam>
+    /// <param name="isRight">Whether the value is allowed.</param>
+    /// <param name="option">The option's name, with its dashes.</param>
+    /// <param name="value">What was given.</param>
+    /// <param name="allowed">What may be given.</param>
+    /// <exception cref="UserException">It is not allowed.</exception>
     public static void Require<T>(bool isRight, string option, T value, string allowed)
     {
         if (!isRight)
@@ -412,6 +430,8 @@ internal sealed class RecipeOptions
     }
 
     /// <summary>The values of a choice as the command line and the files write them: <c>cosine_decay</c>.</summary>
+    /// <typeparam name="T">The enum.</typeparam>
+    /// <returns>Values by their names, in the order of the enum.</returns>
     public static IReadOnlyDictionary<string, T> NamesOf<T>()
         where T : struct, Enum =>
         Enum.GetValues<T>()
@@ -421,21 +441,33 @@ internal sealed class RecipeOptions
                 StringComparer.Ordinal
             );
 
+    /// <summary>The configuration with another recipe of training.</summary>
+    /// <param name="configuration">The rest.</param>
+    /// <param name="training">The recipe.</param>
     private static RunConfiguration Train(RunConfiguration configuration, Recipe training) =>
         configuration with
         {
             Training = training,
         };
 
+    /// <summary>The configuration with another network.</summary>
+    /// <param name="configuration">The rest.</param>
+    /// <param name="network">The network's options.</param>
     private static RunConfiguration Shape(RunConfiguration configuration, NetworkOptions network) =>
         configuration with
         {
             Network = network,
         };
 
+    /// <summary>The configuration with tuning changed.</summary>
+    /// <param name="configuration">The rest.</param>
+    /// <param name="change">From what it was to what it is.</param>
     private static RunConfiguration Tune(RunConfiguration configuration, Func<TuningOptions, TuningOptions> change) =>
         Train(configuration, configuration.Training with { Tuning = change(configuration.Training.Tuning) });
 
+    /// <summary>The configuration with augmentation changed.</summary>
+    /// <param name="configuration">The rest.</param>
+    /// <param name="change">From what it was to what it is.</param>
     private static RunConfiguration Augment(
         RunConfiguration configuration,
         Func<AugmentationOptions, AugmentationOptions> change
@@ -448,6 +480,11 @@ internal sealed class RecipeOptions
             }
         );
 
+    /// <summary>An option of a whole number.</summary>
+    /// <param name="name">With its dashes.</param>
+    /// <param name="allowed">Its range.</param>
+    /// <param name="help">Its description.</param>
+    /// <param name="set">Puts the number into the configuration.</param>
     private static Entry Whole(
         string name,
         AllowedAttribute allowed,
@@ -459,6 +496,11 @@ internal sealed class RecipeOptions
         return new Entry(option, (parsed, c) => option.Whole(parsed) is { } value ? set(c, value) : c);
     }
 
+    /// <summary>An option of a number with a fraction.</summary>
+    /// <param name="name">With its dashes.</param>
+    /// <param name="allowed">Its range.</param>
+    /// <param name="help">Its description.</param>
+    /// <param name="set">Puts the number into the configuration.</param>
     private static Entry Number(
         string name,
         AllowedAttribute allowed,
@@ -470,12 +512,21 @@ internal sealed class RecipeOptions
         return new Entry(option, (parsed, c) => option.Real(parsed) is { } value ? set(c, value) : c);
     }
 
+    /// <summary>An option that takes <c>true</c> or <c>false</c>.</summary>
+    /// <param name="name">With its dashes.</param>
+    /// <param name="help">Its description.</param>
+    /// <param name="set">Puts the value into the configuration.</param>
     private static Entry Flag(string name, string help, Func<RunConfiguration, bool, RunConfiguration> set)
     {
         var option = new Option<bool?>(name) { Description = help, HelpName = "true|false" };
         return new Entry(option, (parsed, c) => parsed.GetValue(option) is { } value ? set(c, value) : c);
     }
 
+    /// <summary>An option that takes one of an enum's names.</summary>
+    /// <typeparam name="T">The enum.</typeparam>
+    /// <param name="name">With its dashes.</param>
+    /// <param name="help">Its description.</param>
+    /// <param name="set">Puts the value into the configuration.</param>
     private static Entry Choice<T>(string name, string help, Func<RunConfiguration, T, RunConfiguration> set)
         where T : struct, Enum
     {
@@ -490,5 +541,9 @@ internal sealed class RecipeOptions
         });
     }
 
+    /// <summary>An option with what it does.</summary>
+    /// <param name="Option">For the help and the parser.</param>
+    /// <param name="Apply">Puts the option's value into a configuration; gives it back unchanged where the option is
+    /// not there.</param>
     private sealed record Entry(Option Option, Func<ParseResult, RunConfiguration, RunConfiguration> Apply);
 }

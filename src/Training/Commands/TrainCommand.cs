@@ -71,6 +71,8 @@ internal sealed class TrainCommand
     };
     private readonly RecipeOptions recipe = new();
 
+    /// <summary>The command with its options.</summary>
+    /// <returns>For the program's root command.</returns>
     public Command Build()
     {
         var command = new Command(
@@ -104,8 +106,17 @@ internal sealed class TrainCommand
             .. recipe.All,
         ];
 
+    /// <summary>Does the command's work.</summary>
+    /// <param name="parsed">The command line, of <c>train</c> or of the bare program.</param>
+    /// <param name="stop">Ctrl-C: ends the run after the step, with the checkpoint of the last whole epoch in
+    /// place.</param>
+    /// <returns>The program's exit code.</returns>
     public Task<int> Run(ParseResult parsed, CancellationToken stop) => CommandRunner.Run(() => Train(parsed, stop));
 
+    /// <summary>Loads pictures, trains or goes on, tests, packages and proves.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="stop">Ends it between two steps.</param>
+    /// <returns>The program's exit code; <see cref="ExitCodes.Stopped"/> where Ctrl-C ended it.</returns>
     private int Train(ParseResult parsed, CancellationToken stop)
     {
         var folder = new ModelFolder(parsed.GetValue(outFolder)!);
@@ -208,8 +219,14 @@ internal sealed class TrainCommand
         return 0;
     }
 
-    /// <summary>Keeps the best weights of a run that was stopped, where no finished model is in their place: its other
-    /// files would then be another run's.</summary>
+    /// <summary>
+    /// Keeps the best weights of a run that was stopped, where no finished model is in their place: its other files
+    /// would then be another run's.
+    /// </summary>
+    /// <param name="model">The network, with the best epoch's weights.</param>
+    /// <param name="folder">The run's folder.</param>
+    /// <param name="result">The history until it was stopped.</param>
+    /// <returns>A sentence for people.</returns>
     private static string KeepBest(TrainedModel model, ModelFolder folder, TrainingResult result)
     {
         if (File.Exists(folder.Onnx) || File.Exists(folder.Card))
@@ -226,6 +243,11 @@ internal sealed class TrainCommand
     }
 
     /// <summary>An unfinished run, with its own options: what has changed since would make it another run.</summary>
+    /// <param name="parsed">The command line; what it names must be as the run is.</param>
+    /// <param name="console">Where progress goes.</param>
+    /// <param name="settings">The run's own, from its checkpoint.</param>
+    /// <returns>The run's settings and its pictures.</returns>
+    /// <exception cref="UserException">An option or the pictures are others.</exception>
     private (ModelSettings Settings, LoadedData Data) Resume(
         ParseResult parsed,
         IAnsiConsole console,
@@ -255,6 +277,9 @@ internal sealed class TrainCommand
     }
 
     /// <summary>What the command line asks otherwise than the run is, recipe aside.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="run">The run's settings.</param>
+    /// <returns>A sentence part for each option that differs: what was asked for and what the run has.</returns>
     private IEnumerable<string> OtherOptions(ParseResult parsed, ModelSettings run)
     {
         bool IsGiven(Option option) => parsed.GetResult(option) is { Implicit: false };
@@ -277,6 +302,10 @@ internal sealed class TrainCommand
     }
 
     /// <summary>A checkpoint of a classifier alone holds no backbone: that comes from where it came from.</summary>
+    /// <param name="console">Where progress goes.</param>
+    /// <param name="model">The network that is to be trained.</param>
+    /// <param name="resumed">The run that goes on; null for a new one.</param>
+    /// <param name="pictures">What the weights are proved on when they are imported.</param>
     private static void LoadWeights(IAnsiConsole console, TrainedModel model, Checkpoint? resumed, PictureData pictures)
     {
         if (
@@ -288,6 +317,9 @@ internal sealed class TrainCommand
         console.WriteLine(weights.LoadInto(model.Network, model.Settings.ClassNames, pictures.Training));
     }
 
+    /// <summary>The settings and the pictures of a new run.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="console">Where progress goes.</param>
     private (ModelSettings Settings, LoadedData Data) Start(ParseResult parsed, IAnsiConsole console)
     {
         var configuration = recipe.Read(parsed);

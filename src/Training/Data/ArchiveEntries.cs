@@ -31,6 +31,7 @@ internal sealed class ArchiveEntries(string archive, FoundPictures found)
     }
 
     /// <summary>Adds a picture, where it can be read.</summary>
+    /// <param name="picture">The picture; one whose ending does not say whether it can be read is looked at.</param>
     /// <exception cref="UserException">There is one of its name.</exception>
     public void Add(EncodedPicture picture)
     {

@@ -37,10 +37,14 @@ internal sealed class ArchiveLimits(string archive, long packedBytes)
             throw Refused($"it unpacks from {Bytes(packedBytes)} to more than {MostRatio} times as many");
     }
 
+    /// <summary>The refusal, with the archive's name and the way out.</summary>
+    /// <param name="what">What is too large.</param>
     private UserException Refused(string what) =>
         new(
             $"--data {archive}: {LeftOut.Printable(what)}. Such an archive is no set of pictures; unpack it yourself where it is."
         );
 
+    /// <summary>A size for people.</summary>
+    /// <param name="count">Bytes.</param>
     private static string Bytes(long count) => string.Create(CultureInfo.InvariantCulture, $"{count:N0} bytes");
 }

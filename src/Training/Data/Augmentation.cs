@@ -138,10 +138,20 @@ internal static class Augmentation
     {
         int top = draw.Below(height - rows + 1),
             left = draw.Below(width - columns + 1);
-        for (var y = 0; y < rows; y++)
-            picture.Slice(3 * (((top + y) * width) + left), 3 * columns).CopyTo(target[(3 * columns * y)..]);
+        for (var row = 0; row < rows; row++)
+            picture.Slice(3 * (((top + row) * width) + left), 3 * columns).CopyTo(target[(3 * columns * row)..]);
     }
 
+    /// <summary>Writes the picture turned around its centre, bilinear between pixels.</summary>
+    /// <param name="planes">3 x height x width bytes.</param>
+    /// <param name="height">Height in pixels.</param>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="shiftX">Pixels that the crop moves to the right.</param>
+    /// <param name="shiftY">Pixels that the crop moves down.</param>
+    /// <param name="flip">Whether left and right are swapped first.</param>
+    /// <param name="angle">In radians.</param>
+    /// <param name="fill">What lies outside of the picture.</param>
+    /// <param name="target">Receives height x width x 3 floats, 0 to 255.</param>
     private static void Rotate(
         ReadOnlySpan<byte> planes,
         int height,
@@ -159,27 +169,27 @@ internal static class Augmentation
             sin = Math.Sin(angle),
             centreX = (width - 1) / 2.0,
             centreY = (height - 1) / 2.0;
-        for (var y = 0; y < height; y++)
+        for (var line = 0; line < height; line++)
         {
-            for (var x = 0; x < width; x++)
+            for (var across = 0; across < width; across++)
             {
-                double dx = x - centreX,
-                    dy = y - centreY;
+                double dx = across - centreX,
+                    dy = line - centreY;
                 double turnedX = (cos * dx) + (sin * dy) + centreX,
                     turnedY = (cos * dy) - (sin * dx) + centreY;
                 var fromX = (float)((flip ? width - 1 - turnedX : turnedX) + shiftX);
                 var fromY = (float)(turnedY + shiftY);
                 int left = (int)MathF.Floor(fromX),
                     top = (int)MathF.Floor(fromY),
-                    to = 3 * ((y * width) + x);
+                    to = 3 * ((line * width) + across);
                 float right = fromX - left,
                     low = fromY - top;
-                for (var c = 0; c < 3; c++)
+                for (var channel = 0; channel < 3; channel++)
                 {
-                    var p = planes.Slice(c * plane, plane);
-                    target[to + c] =
-                        ((1 - low) * (((1 - right) * At(p, left, top)) + (right * At(p, left + 1, top))))
-                        + (low * (((1 - right) * At(p, left, top + 1)) + (right * At(p, left + 1, top + 1))));
+                    var values = planes.Slice(channel * plane, plane);
+                    target[to + channel] =
+                        ((1 - low) * (((1 - right) * At(values, left, top)) + (right * At(values, left + 1, top))))
+                        + (low * (((1 - right) * At(values, left, top + 1)) + (right * At(values, left + 1, top + 1))));
                 }
             }
         }
@@ -191,6 +201,9 @@ internal static class Augmentation
     }
 
     /// <summary>Which row or column of the picture stands at a place along an axis, -1 where it is black.</summary>
+    /// <param name="at">The place; below 0 and from <paramref name="size"/> on it is outside.</param>
+    /// <param name="size">Pixels along the axis.</param>
+    /// <param name="fill">What lies outside.</param>
     private static int Source(int at, int size, FillKind fill)
     {
         if (at >= 0 && at < size)
@@ -205,16 +218,31 @@ internal static class Augmentation
         return Math.Min(along, turn - along);
     }
 
+    /// <summary>Blackens a square, cut at the edges of the picture.</summary>
+    /// <param name="pixels">height x width x 3 floats, changed in place.</param>
+    /// <param name="height">Height in pixels.</param>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="side">Pixels of the square's side.</param>
+    /// <param name="draw">Draws the centre, anywhere in the picture.</param>
     private static void CutOut(Span<float> pixels, int height, int width, int side, ref Draw draw)
     {
         int top = draw.Below(height) - (side / 2),
             left = draw.Below(width) - (side / 2);
         int from = Math.Max(0, left),
             to = Math.Min(width, left + side);
-        for (var y = Math.Max(0, top); y < Math.Min(height, top + side); y++)
-            pixels[(3 * ((y * width) + from))..(3 * ((y * width) + to))].Clear();
+        for (var row = Math.Max(0, top); row < Math.Min(height, top + side); row++)
+            pixels[(3 * ((row * width) + from))..(3 * ((row * width) + to))].Clear();
     }
 
+    /// <summary>Writes the picture moved and perhaps flipped, without interpolation.</summary>
+    /// <param name="planes">3 x height x width bytes.</param>
+    /// <param name="height">Height in pixels.</param>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="shiftX">Pixels that the crop moves to the right.</param>
+    /// <param name="shiftY">Pixels that the crop moves down.</param>
+    /// <param name="flip">Whether left and right are swapped.</param>
+    /// <param name="fill">What lies outside of the picture.</param>
+    /// <param name="target">Receives height x width x 3 floats, 0 to 255.</param>
     private static void Place(
         ReadOnlySpan<byte> planes,
         int height,
@@ -228,29 +256,33 @@ internal static class Augmentation
     {
         var plane = height * width;
         Span<int> columns = stackalloc int[width];
-        for (var x = 0; x < width; x++)
-            columns[x] = Source((flip ? width - 1 - x : x) + shiftX, width, fill);
-        for (var y = 0; y < height; y++)
+        for (var column = 0; column < width; column++)
+            columns[column] = Source((flip ? width - 1 - column : column) + shiftX, width, fill);
+        for (var targetRow = 0; targetRow < height; targetRow++)
         {
-            var line = target.Slice(3 * width * y, 3 * width);
+            var line = target.Slice(3 * width * targetRow, 3 * width);
             line.Clear();
-            if (Source(y + shiftY, height, fill) is not (>= 0 and var row))
+            if (Source(targetRow + shiftY, height, fill) is not (>= 0 and var row))
                 continue;
             ReadOnlySpan<byte> red = planes.Slice(row * width, width),
                 green = planes.Slice(plane + (row * width), width),
                 blue = planes.Slice((2 * plane) + (row * width), width);
-            for (var x = 0; x < columns.Length; x++)
+            for (var column = 0; column < columns.Length; column++)
             {
-                var from = columns[x];
+                var from = columns[column];
                 if (from < 0)
                     continue;
-                line[3 * x] = red[from];
-                line[(3 * x) + 1] = green[from];
-                line[(3 * x) + 2] = blue[from];
+                line[3 * column] = red[from];
+                line[(3 * column) + 1] = green[from];
+                line[(3 * column) + 2] = blue[from];
             }
         }
     }
 
+    /// <summary>Changes brightness, contrast and saturation, in this order.</summary>
+    /// <param name="pixels">Rows of red, green and blue, 0 to 255, changed in place.</param>
+    /// <param name="strength">Factors are drawn from [1 - strength, 1 + strength].</param>
+    /// <param name="draw">Draws the three factors.</param>
     private static void Jitter(Span<float> pixels, double strength, ref Draw draw)
     {
         float Factor(ref Draw d) => (float)d.Uniform(1 - strength, 1 + strength);
@@ -258,23 +290,25 @@ internal static class Augmentation
             contrast = Factor(ref draw),
             saturation = Factor(ref draw);
         double sum = 0;
-        for (var i = 0; i < pixels.Length; i += 3)
+        for (var index = 0; index < pixels.Length; index += 3)
         {
-            for (var c = 0; c < 3; c++)
-                pixels[i + c] = Math.Clamp(pixels[i + c] * brightness, 0, 255);
-            sum += Luma(pixels[i..]);
+            for (var channel = 0; channel < 3; channel++)
+                pixels[index + channel] = Math.Clamp(pixels[index + channel] * brightness, 0, 255);
+            sum += Luma(pixels[index..]);
         }
 
         var grey = (float)(sum / (pixels.Length / 3));
-        for (var i = 0; i < pixels.Length; i += 3)
+        for (var index = 0; index < pixels.Length; index += 3)
         {
-            for (var c = 0; c < 3; c++)
-                pixels[i + c] = Math.Clamp(grey + ((pixels[i + c] - grey) * contrast), 0, 255);
-            var luma = Luma(pixels[i..]);
-            for (var c = 0; c < 3; c++)
-                pixels[i + c] = Math.Clamp(luma + ((pixels[i + c] - luma) * saturation), 0, 255);
+            for (var channel = 0; channel < 3; channel++)
+                pixels[index + channel] = Math.Clamp(grey + ((pixels[index + channel] - grey) * contrast), 0, 255);
+            var luma = Luma(pixels[index..]);
+            for (var channel = 0; channel < 3; channel++)
+                pixels[index + channel] = Math.Clamp(luma + ((pixels[index + channel] - luma) * saturation), 0, 255);
         }
     }
 
+    /// <summary>How bright a pixel looks, by ITU-R BT.601.</summary>
+    /// <param name="rgb">Red, green and blue.</param>
     private static float Luma(ReadOnlySpan<float> rgb) => (0.299f * rgb[0]) + (0.587f * rgb[1]) + (0.114f * rgb[2]);
 }

@@ -15,6 +15,7 @@ namespace TorchBridge.Training.Data;
 /// <param name="Mix">What it has drawn of mixup, CutMix and cutout; the first two are still to be done.</param>
 internal sealed record Batch(Tensor Pixels, Tensor Labels, int Index, BatchMix Mix) : IDisposable
 {
+    /// <summary>Frees both tensors.</summary>
     public void Dispose()
     {
         Pixels.Dispose();
@@ -31,6 +32,12 @@ internal static class BatchLoader
     private const int Ahead = 3;
 
     /// <summary>The shuffled, augmented batches of a training epoch; the last may be smaller.</summary>
+    /// <param name="set">The training part.</param>
+    /// <param name="recipe">Batch size, augmentation, mixing, and the window of the epoch.</param>
+    /// <param name="seed">The run's.</param>
+    /// <param name="epoch">From 1.</param>
+    /// <param name="stop">Ends it between two batches.</param>
+    /// <returns>Batches in their order; each is the receiver's to dispose.</returns>
     public static IEnumerable<Batch> Training(
         PictureSet set,
         Recipe recipe,
@@ -62,6 +69,9 @@ internal static class BatchLoader
     }
 
     /// <summary>The pictures in order, as they are.</summary>
+    /// <param name="set">Any part.</param>
+    /// <param name="batchSize">Pictures a batch; the last may be smaller.</param>
+    /// <returns>Batches whose labels are not mixed; made when they are asked for.</returns>
     public static IEnumerable<Batch> InOrder(PictureSet set, int batchSize) =>
         Enumerable
             .Range(0, set.Count)
@@ -69,6 +79,12 @@ internal static class BatchLoader
             .Select((indices, index) => Make(set, indices, AugmentationOptions.None, 0, 0, 0, index, BatchMix.None));
 
     /// <summary>The pictures in order, augmented as in an epoch of that number.</summary>
+    /// <param name="set">The training part.</param>
+    /// <param name="batchSize">Pictures a batch.</param>
+    /// <param name="augmentation">Which changes are made.</param>
+    /// <param name="seed">The run's.</param>
+    /// <param name="view">The number of the view, which decides the changes.</param>
+    /// <param name="stop">Ends it between two batches.</param>
     public static IEnumerable<Batch> View(
         PictureSet set,
         int batchSize,
@@ -85,6 +101,9 @@ internal static class BatchLoader
             stop
         );
 
+    /// <summary>
+    /// Makes one batch: each picture from a stream of its own, decided by seed, epoch and the picture's index.
+    /// </summary>
     private static Batch Make(
         PictureSet set,
         int[] indices,
@@ -104,14 +123,14 @@ internal static class BatchLoader
         var pixels_NHWC = empty([indices.Length, height, width, 3]);
         var pixels = MemoryMarshal.Cast<byte, float>(pixels_NHWC.bytes);
         var whole = window > 0 ? new float[set.Stride] : [];
-        for (var i = 0; i < indices.Length; i++)
+        for (var position = 0; position < indices.Length; position++)
         {
-            var draw = new Draw(seed, 13, epoch, indices[i]);
+            var draw = new Draw(seed, 13, epoch, indices[position]);
             // Half of the pictures in the odd epochs, the other half in the even ones.
-            var isFlipEpoch = new Draw(seed, 29, indices[i]).Coin() == ((epoch & 1) == 1);
-            var target = pixels.Slice(i * stride, stride);
+            var isFlipEpoch = new Draw(seed, 29, indices[position]).Coin() == ((epoch & 1) == 1);
+            var target = pixels.Slice(position * stride, stride);
             Augmentation.Apply(
-                set.Picture(indices[i]),
+                set.Picture(indices[position]),
                 set.Height,
                 set.Width,
                 augmentation,
@@ -133,8 +152,18 @@ internal static class BatchLoader
         );
     }
 
+    /// <summary>
+    /// Side of what is trained on: the window, or the picture where it is smaller or there is no window.
+    /// </summary>
+    /// <param name="picture">Pixels of the picture's side.</param>
+    /// <param name="window">Pixels of the window; 0 for none.</param>
     private static int Side(int picture, int window) => window > 0 ? Math.Min(picture, window) : picture;
 
+    /// <summary>
+    /// Makes batches on a thread of its own, a few ahead; what was made and not taken is disposed.
+    /// </summary>
+    /// <param name="batches">The batches, made as they are asked for.</param>
+    /// <param name="stop">Ends it.</param>
     private static IEnumerable<Batch> Prefetched(IEnumerable<Batch> batches, CancellationToken stop)
     {
         using var queue = new BlockingCollection<Batch>(Ahead);

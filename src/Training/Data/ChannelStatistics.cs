@@ -6,18 +6,19 @@ namespace TorchBridge.Training.Data;
 internal sealed record ChannelStatistics(double[] Mean, double[] Std)
 {
     /// <summary>Measures a set; sums are exact integers.</summary>
+    /// <param name="set">The training part; the other parts must not be looked at.</param>
     public static ChannelStatistics Of(PictureSet set)
     {
         var plane = set.Height * set.Width;
         long[] sum = new long[3],
             squares = new long[3];
-        for (var i = 0; i < set.Count; i++)
+        for (var index = 0; index < set.Count; index++)
         {
-            var picture = set.Picture(i);
-            for (var p = 0; p < picture.Length; p++)
+            var picture = set.Picture(index);
+            for (var pixel = 0; pixel < picture.Length; pixel++)
             {
-                sum[p / plane] += picture[p];
-                squares[p / plane] += picture[p] * picture[p];
+                sum[pixel / plane] += picture[pixel];
+                squares[pixel / plane] += picture[pixel] * picture[pixel];
             }
         }
 

@@ -10,6 +10,7 @@ namespace TorchBridge.Training.Data;
 /// <summary>The official archive of CIFAR-10: downloaded once, checked, kept in the user's cache folder.</summary>
 internal sealed class Cifar10
 {
+    /// <summary>The archive's name in the folder.</summary>
     public const string FileName = "cifar-10-binary.tar.gz";
     private const int RecordSize = 1 + (3 * 32 * 32);
     private static readonly IReadOnlyList<string> ClassNames =
@@ -37,6 +38,7 @@ internal sealed class Cifar10
             "data"
         );
 
+    /// <summary>Where the archive is downloaded from.</summary>
     public Uri Address { get; init; } = new("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz");
 
     /// <summary>SHA-256 of the archive.</summary>
@@ -64,12 +66,19 @@ internal sealed class Cifar10
         );
     }
 
+    /// <summary>Refuses an archive that is not the official one.</summary>
+    /// <param name="path">The archive.</param>
+    /// <exception cref="UserException">The checksum is another one.</exception>
     private void Check(string path)
     {
         using var stream = File.OpenRead(path);
         Check(path, SHA256.HashData(stream));
     }
 
+    /// <summary>Refuses a wrong checksum.</summary>
+    /// <param name="path">Named in the error.</param>
+    /// <param name="hash">SHA-256 that was found.</param>
+    /// <exception cref="UserException">It is another one.</exception>
     private void Check(string path, byte[] hash)
     {
         var found = Convert.ToHexStringLower(hash);
@@ -80,6 +89,10 @@ internal sealed class Cifar10
             );
     }
 
+    /// <summary>Downloads into a file beside, checks it, and renames it into place.</summary>
+    /// <param name="path">Where the archive is kept.</param>
+    /// <param name="progress">Bytes so far, and in all.</param>
+    /// <exception cref="UserException">There is no network, or no room.</exception>
     private void Download(string path, Action<long, long>? progress)
     {
         try
@@ -118,6 +131,10 @@ internal sealed class Cifar10
         }
     }
 
+    /// <summary>
+    /// Reads the batches of the archive: 50,000 pictures to train on and 10,000 to test.
+    /// </summary>
+    /// <param name="path">The archive.</param>
     private static (PictureSet Training, PictureSet Test) Read(string path)
     {
         using var stream = new GZipStream(File.OpenRead(path), CompressionMode.Decompress);
@@ -146,17 +163,19 @@ internal sealed class Cifar10
         );
     }
 
+    /// <summary>Reads records of one byte of label and 3,072 bytes of pixels.</summary>
+    /// <param name="files">Contents of the batches, in their order.</param>
     private static PictureSet Parse(byte[][] files)
     {
         var count = files.Sum(file => file.Length / RecordSize);
         var set = new PictureSet(new byte[count * (RecordSize - 1)], new int[count], 32, 32);
-        var i = 0;
+        var index = 0;
         foreach (var file in files)
         {
-            for (var at = 0; at + RecordSize <= file.Length; at += RecordSize, i++)
+            for (var at = 0; at + RecordSize <= file.Length; at += RecordSize, index++)
             {
-                set.Labels[i] = file[at];
-                file.AsSpan(at + 1, RecordSize - 1).CopyTo(set.Pixels.AsSpan(i * set.Stride));
+                set.Labels[index] = file[at];
+                file.AsSpan(at + 1, RecordSize - 1).CopyTo(set.Pixels.AsSpan(index * set.Stride));
             }
         }
 

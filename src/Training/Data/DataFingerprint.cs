@@ -14,6 +14,8 @@ internal sealed record PartFingerprint(int Pictures, string Names, string Conten
     private const int Digits = 20;
 
     /// <summary>Of a part.</summary>
+    /// <param name="set">The part; where pictures came from files, the files' names, lengths and hashes count, and
+    /// else the pixels.</param>
     public static PartFingerprint Of(PictureSet set)
     {
         using var names = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -33,6 +35,8 @@ internal sealed record PartFingerprint(int Pictures, string Names, string Conten
     }
 
     /// <summary>How a part differs from what it was, for people; null where it does not.</summary>
+    /// <param name="was">The part when the run began.</param>
+    /// <param name="name">What to call it: <c>training</c>.</param>
     public string? Difference(PartFingerprint was, string name) =>
         this == was ? null
         : Pictures != was.Pictures
@@ -43,6 +47,8 @@ internal sealed record PartFingerprint(int Pictures, string Names, string Conten
         : Names != was.Names ? $"pictures of the {name} part have other names or classes"
         : $"pictures of the {name} part have another content";
 
+    /// <summary>The first digits of a hash, which is enough to see a change by.</summary>
+    /// <param name="hash">Filled with all that counts.</param>
     private static string Short(IncrementalHash hash) => Convert.ToHexStringLower(hash.GetHashAndReset())[..Digits];
 }
 
@@ -54,11 +60,15 @@ internal sealed record PartFingerprint(int Pictures, string Names, string Conten
 internal sealed record DataFingerprint(PartFingerprint Training, PartFingerprint Validation, PartFingerprint Test)
 {
     /// <summary>Of a data set.</summary>
+    /// <param name="data">The three parts as they are split now.</param>
     public static DataFingerprint Of(PictureData data) =>
         new(PartFingerprint.Of(data.Training), PartFingerprint.Of(data.Validation), PartFingerprint.Of(data.Test));
 
-    /// <summary>All pictures of files in one hash, whatever part each is in; null where they come from no
-    /// files.</summary>
+    /// <summary>
+    /// All pictures of files in one hash, whatever part each is in; null where they come from no files.
+    /// </summary>
+    /// <param name="data">The data set.</param>
+    /// <returns>20 hexadecimal digits that another split of the same files does not change.</returns>
     public static string? ContentOf(PictureData data)
     {
         PictureSet[] parts = [data.Training, data.Validation, data.Test];
@@ -78,6 +88,8 @@ internal sealed record DataFingerprint(PartFingerprint Training, PartFingerprint
     }
 
     /// <summary>How a data set differs from what it was, for people; null where it does not.</summary>
+    /// <param name="was">What was recorded when the run began.</param>
+    /// <returns>A sentence part for each part that differs.</returns>
     public string? Difference(DataFingerprint was)
     {
         string[] differences =

@@ -6,7 +6,10 @@ namespace TorchBridge.Training.Data;
 /// <summary>What <c>--data</c> names.</summary>
 internal static class DataSource
 {
+    /// <summary>The built-in pictures.</summary>
     public const string Drawn = "drawn";
+
+    /// <summary>CIFAR-10, downloaded once.</summary>
     public const string Cifar = "cifar10";
 
     /// <summary>Loads a data set, and can give its test pictures as files.</summary>
@@ -49,6 +52,8 @@ internal static class DataSource
     }
 
     /// <summary>Every picture of a set as PNG.</summary>
+    /// <param name="set">The pictures.</param>
+    /// <returns>Files in memory, named by their place in the set: <c>00042.png</c>.</returns>
     public static EncodedPicture[] ToPng(PictureSet set)
     {
         var pictures = new EncodedPicture[set.Count];
@@ -59,6 +64,10 @@ internal static class DataSource
     }
 
     /// <summary>Encodes planes of red, green and blue as PNG, without loss.</summary>
+    /// <param name="planes">3 x height x width bytes.</param>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="height">Height in pixels.</param>
+    /// <returns>The file's bytes.</returns>
     public static byte[] ToPng(ReadOnlySpan<byte> planes, int width, int height)
     {
         using var bitmap = new SKBitmap(new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque));
@@ -66,12 +75,12 @@ internal static class DataSource
         unsafe
         {
             var target = (byte*)bitmap.GetPixels();
-            for (var i = 0; i < plane; i++)
+            for (var index = 0; index < plane; index++)
             {
-                target[4 * i] = planes[i];
-                target[(4 * i) + 1] = planes[plane + i];
-                target[(4 * i) + 2] = planes[(2 * plane) + i];
-                target[(4 * i) + 3] = 255;
+                target[4 * index] = planes[index];
+                target[(4 * index) + 1] = planes[plane + index];
+                target[(4 * index) + 2] = planes[(2 * plane) + index];
+                target[(4 * index) + 3] = 255;
             }
         }
 

@@ -9,6 +9,8 @@ internal struct Draw
     private ulong state;
 
     /// <summary>Starts the stream of some keys.</summary>
+    /// <param name="keys">What the stream is for; each key stirs the state anew, so that neighbours are far
+    /// apart.</param>
     public Draw(params ReadOnlySpan<long> keys)
     {
         state = 0x9E37_79B9_7F4A_7C15;
@@ -32,9 +34,12 @@ internal struct Draw
     public double Uniform() => (Next() >> 11) * (1.0 / (1UL << 53));
 
     /// <summary>Uniform in [low, high).</summary>
+    /// <param name="low">The least number.</param>
+    /// <param name="high">The number that is not reached.</param>
     public double Uniform(double low, double high) => low + (Uniform() * (high - low));
 
     /// <summary>Uniform integer in [0, count).</summary>
+    /// <param name="count">At least 1; the remainder's bias is below 2^-32.</param>
     public int Below(int count) => (int)(((UInt128)Next() * (ulong)count) >> 64);
 
     /// <summary>True half of the time.</summary>
@@ -43,8 +48,10 @@ internal struct Draw
     /// <summary>Standard normal (Box-Muller).</summary>
     public double Normal() => Math.Sqrt(-2 * Math.Log(1 - Uniform())) * Math.Cos(2 * Math.PI * Uniform());
 
-    /// <summary>Gamma(shape, 1), shape above 0. Source: Marsaglia &amp; Tsang 2000; below 1 by Gamma(shape + 1) U^(1
-    /// / shape).</summary>
+    /// <summary>
+    /// Gamma(shape, 1), shape above 0. Source: Marsaglia &amp; Tsang 2000; below 1 by Gamma(shape + 1) U^(1 / shape).
+    /// </summary>
+    /// <param name="shape">Above 0.</param>
     public double Gamma(double shape)
     {
         if (shape < 1)
@@ -61,6 +68,7 @@ internal struct Draw
     }
 
     /// <summary>Beta(alpha, alpha), in [0, 1].</summary>
+    /// <param name="alpha">Above 0; both parameters of the distribution.</param>
     public double Beta(double alpha)
     {
         double a = Gamma(alpha),
@@ -72,13 +80,15 @@ internal struct Draw
     }
 
     /// <summary>A random order of 0 to count - 1 (Fisher-Yates).</summary>
+    /// <param name="count">How many.</param>
+    /// <returns>Each number once.</returns>
     public int[] Permutation(int count)
     {
         var order = Enumerable.Range(0, count).ToArray();
-        for (var i = count - 1; i > 0; i--)
+        for (var index = count - 1; index > 0; index--)
         {
-            var j = Below(i + 1);
-            (order[i], order[j]) = (order[j], order[i]);
+            var other = Below(index + 1);
+            (order[index], order[other]) = (order[other], order[index]);
         }
 
         return order;

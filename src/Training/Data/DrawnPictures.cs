@@ -7,6 +7,7 @@ namespace TorchBridge.Training.Data;
 /// <summary>The built-in data: pictures of shapes, drawn on the spot.</summary>
 internal static class DrawnPictures
 {
+    /// <summary>Height and width in pixels.</summary>
     public const int Size = 32;
 
     public static readonly IReadOnlyList<string> ClassNames =
@@ -56,6 +57,11 @@ internal static class DrawnPictures
     ];
 
     /// <summary>Draws the three parts; they never share a picture.</summary>
+    /// <param name="seed">Decides every picture.</param>
+    /// <param name="training">Pictures of the training part.</param>
+    /// <param name="validation">Pictures of the validation part.</param>
+    /// <param name="test">Pictures of the test part.</param>
+    /// <returns>Three parts, classes in turn, so that all are equally frequent.</returns>
     public static PictureData Make(int seed, int training = 3000, int validation = 500, int test = 1000) =>
         new(
             "drawn pictures",
@@ -65,6 +71,10 @@ internal static class DrawnPictures
             MakeSet(seed, 2, test)
         );
 
+    /// <summary>Draws one part, on all cores; each picture has a stream of its own.</summary>
+    /// <param name="seed">The data's.</param>
+    /// <param name="part">Keeps the parts' streams apart.</param>
+    /// <param name="count">How many pictures.</param>
     private static PictureSet MakeSet(int seed, int part, int count)
     {
         var set = new PictureSet(
@@ -79,6 +89,10 @@ internal static class DrawnPictures
         return set;
     }
 
+    /// <summary>Draws a picture.</summary>
+    /// <param name="label">Which shape.</param>
+    /// <param name="draw">The picture's own stream.</param>
+    /// <param name="planes">Receives 3 x 32 x 32 bytes.</param>
     private static void DrawOne(int label, Draw draw, Span<byte> planes)
     {
         double radius = draw.Uniform(8, 13),
@@ -91,8 +105,8 @@ internal static class DrawnPictures
             fore = stackalloc double[3];
         Colours(ref draw, back, slopeX, slopeY, fore);
         Span<double> lines = stackalloc double[6];
-        for (var i = 0; i < 2; i++)
-            (lines[3 * i], lines[(3 * i) + 1], lines[(3 * i) + 2]) = (
+        for (var index = 0; index < 2; index++)
+            (lines[3 * index], lines[(3 * index) + 1], lines[(3 * index) + 2]) = (
                 draw.Uniform(0, Math.PI),
                 draw.Uniform(-12, 12),
                 draw.Uniform(40, 215)
@@ -100,29 +114,30 @@ internal static class DrawnPictures
         double noise = draw.Uniform(3, 10),
             cos = Math.Cos(angle),
             sin = Math.Sin(angle);
-        for (var y = 0; y < Size; y++)
+        for (var row = 0; row < Size; row++)
         {
-            for (var x = 0; x < Size; x++)
+            for (var column = 0; column < Size; column++)
             {
-                double dx = (x + 0.5 - centreX) / radius,
-                    dy = (y + 0.5 - centreY) / radius;
+                double dx = (column + 0.5 - centreX) / radius,
+                    dy = (row + 0.5 - centreY) / radius;
                 var distance = Distance(label, (cos * dx) + (sin * dy), (cos * dy) - (sin * dx)) * radius;
                 var cover = Math.Clamp(0.5 - distance, 0, 1);
-                for (var c = 0; c < 3; c++)
+                for (var channel = 0; channel < 3; channel++)
                 {
-                    var value = back[c] + (slopeX[c] * (x - 15.5)) + (slopeY[c] * (y - 15.5));
+                    var value = back[channel] + (slopeX[channel] * (column - 15.5)) + (slopeY[channel] * (row - 15.5));
                     for (var line = 0; line < 6; line += 3)
                     {
                         var away = Math.Abs(
-                            (Math.Cos(lines[line]) * (x - 15.5))
-                                + (Math.Sin(lines[line]) * (y - 15.5))
+                            (Math.Cos(lines[line]) * (column - 15.5))
+                                + (Math.Sin(lines[line]) * (row - 15.5))
                                 - lines[line + 1]
                         );
                         value += Math.Clamp(1.2 - away, 0, 1) * 0.5 * (lines[line + 2] - value);
                     }
 
-                    value += (cover * (fore[c] - value)) + (noise * draw.Normal());
-                    planes[(c * Size * Size) + (y * Size) + x] = (byte)Math.Clamp(Math.Round(value), 0, 255);
+                    value += (cover * (fore[channel] - value)) + (noise * draw.Normal());
+                    planes[(channel * Size * Size) + (row * Size) + column] = (byte)
+                        Math.Clamp(Math.Round(value), 0, 255);
                 }
             }
         }
@@ -137,15 +152,18 @@ internal static class DrawnPictures
         Span<double> fore
     )
     {
-        for (var c = 0; c < 3; c++)
+        for (var channel = 0; channel < 3; channel++)
         {
-            back[c] = draw.Uniform(10, 130);
-            fore[c] = back[c] + draw.Uniform(45, 120);
-            (slopeX[c], slopeY[c]) = (draw.Uniform(-2, 2), draw.Uniform(-2, 2));
+            back[channel] = draw.Uniform(10, 130);
+            fore[channel] = back[channel] + draw.Uniform(45, 120);
+            (slopeX[channel], slopeY[channel]) = (draw.Uniform(-2, 2), draw.Uniform(-2, 2));
         }
     }
 
     /// <summary>Distance to the edge of a shape of radius 1 around the origin; negative inside.</summary>
+    /// <param name="label">Which shape.</param>
+    /// <param name="x">To the right, in radii.</param>
+    /// <param name="y">Down, in radii.</param>
     private static double Distance(int label, double x, double y)
     {
         var fromCentre = Math.Sqrt((x * x) + (y * y));
@@ -166,13 +184,17 @@ internal static class DrawnPictures
         };
     }
 
+    /// <summary>Distance to the edge of a polygon; negative inside.</summary>
+    /// <param name="corners">In order around it.</param>
+    /// <param name="x">To the right.</param>
+    /// <param name="y">Down.</param>
     private static double ToPolygon((double X, double Y)[] corners, double x, double y)
     {
         var nearest = double.MaxValue;
         var inside = false;
-        for (int i = 0, j = corners.Length - 1; i < corners.Length; j = i++)
+        for (int index = 0, j = corners.Length - 1; index < corners.Length; j = index++)
         {
-            var (ax, ay) = corners[i];
+            var (ax, ay) = corners[index];
             var (bx, by) = corners[j];
             double ex = bx - ax,
                 ey = by - ay;
@@ -187,5 +209,7 @@ internal static class DrawnPictures
         return inside ? -Math.Sqrt(nearest) : Math.Sqrt(nearest);
     }
 
+    /// <summary>Names corners as an array.</summary>
+    /// <param name="corners">In order around it.</param>
     private static (double X, double Y)[] Polygon(params (double X, double Y)[] corners) => corners;
 }

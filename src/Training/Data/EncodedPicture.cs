@@ -7,6 +7,8 @@ namespace TorchBridge.Training.Data;
 internal sealed record EncodedPicture(string Name, Func<byte[]> Read)
 {
     /// <summary>A picture whose bytes are in memory.</summary>
+    /// <param name="name">What to call it in an error.</param>
+    /// <param name="bytes">Its bytes, kept in memory.</param>
     public EncodedPicture(string name, byte[] bytes)
         : this(name, () => bytes) { }
 

@@ -29,9 +29,10 @@ internal sealed class FolderWalk
         return new FoundPictures(walk.pictures, walk.folders, walk.leftOut);
     }
 
-    /// <param name="folder">Its path.</param>
-    /// <param name="name">Its name below the root, with a slash at its end; empty for the root.</param>
-    /// <param name="chain">The real paths of the folders that lead here.</param>
+    /// <summary>Goes through a folder and everything below it, in the order of names.</summary>
+    /// <param name="folder">Where it is, links followed.</param>
+    /// <param name="name">Its path below the root, with forward slashes.</param>
+    /// <param name="chain">Real paths of the folders that lead here, so that a link back is seen.</param>
     private void Walk(string folder, string name, IReadOnlyList<string> chain)
     {
         foreach (
@@ -58,6 +59,10 @@ internal sealed class FolderWalk
         }
     }
 
+    /// <summary>Takes a file in, or notes why it does not count.</summary>
+    /// <param name="path">Where it is.</param>
+    /// <param name="file">The file itself, links followed.</param>
+    /// <param name="name">Its path below the root.</param>
     private void Add(string path, FileInfo file, string name)
     {
         if (!PictureNames.IsPicture(name))
@@ -105,17 +110,25 @@ internal sealed class FolderWalk
         return target;
     }
 
+    /// <summary>Whether a path lies inside of a folder.</summary>
+    /// <param name="path">Without links.</param>
+    /// <param name="folder">Without links.</param>
     private static bool IsBelow(string path, string folder) =>
         path.StartsWith(
             Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar,
             StringComparison.Ordinal
         );
 
+    /// <summary>Whether Windows hides it; elsewhere a name's first dot tells.</summary>
+    /// <param name="entry">A file or a folder.</param>
     private static bool IsHiddenOnWindows(FileSystemInfo entry) =>
         OperatingSystem.IsWindows() && (entry.Attributes & (FileAttributes.Hidden | FileAttributes.System)) != 0;
 
-    /// <summary>Whether a file is no regular one. To open a pipe could wait for ever, a device may never end; both say
-    /// that they are empty, and .NET tells a file's kind only to who puts it into an archive.</summary>
+    /// <summary>
+    /// Whether a file is no regular one. To open a pipe could wait for ever, a device may never end; both say that
+    /// they are empty, and .NET tells a file's kind only to who puts it into an archive.
+    /// </summary>
+    /// <param name="file">The file; one with a length is a regular one.</param>
     public static bool IsSpecial(FileInfo file)
     {
         if (OperatingSystem.IsWindows() || file.Length > 0)
@@ -136,6 +149,9 @@ internal sealed class FolderWalk
     }
 
     /// <summary>A path without links.</summary>
+    /// <param name="path">Any path.</param>
+    /// <param name="links">How many links were followed so far.</param>
+    /// <exception cref="IOException">There are so many that they must be a circle.</exception>
     private static string RealPath(string path, int links = 0)
     {
         var full = Path.GetFullPath(path);

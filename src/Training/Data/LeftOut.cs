@@ -32,6 +32,8 @@ internal sealed class LeftOut
     public int Count => names.Values.Sum(list => list.Count);
 
     /// <summary>Adds one.</summary>
+    /// <param name="reason">Why it does not count.</param>
+    /// <param name="name">Its path below the root.</param>
     public void Add(Reason reason, string name)
     {
         if (!names.TryGetValue(reason, out var list))
@@ -45,6 +47,9 @@ internal sealed class LeftOut
             ? null
             : $"Left out: {string.Join("; ", names.Select(pair => Describe(pair.Key, pair.Value)))}.";
 
+    /// <summary>A part of the line: how many, of what kind, and the first names.</summary>
+    /// <param name="reason">Why they do not count.</param>
+    /// <param name="list">Their names.</param>
     private static string Describe(Reason reason, List<string> list)
     {
         var one = list.Count == 1;
@@ -64,6 +69,9 @@ internal sealed class LeftOut
     }
 
     /// <summary>A name as one line of text.</summary>
+    /// <param name="name">A name as the system or an archive has it.</param>
+    /// <returns>The name with control characters written as \uXXXX: a line's end in it would forge lines of
+    /// output.</returns>
     public static string Printable(string name) =>
         string.Concat(name.Select(letter => char.IsControl(letter) ? $"\\u{(int)letter:x4}" : letter.ToString()));
 }

@@ -7,6 +7,7 @@ namespace TorchBridge.Training.Data;
 internal static class PictureFiles
 {
     /// <summary>Finds everything that is a picture by its name.</summary>
+    /// <param name="path">A folder, a .zip, a .tar.gz or a .tgz; it may be a link.</param>
     /// <exception cref="UserException">There is no such place, or it cannot be read.</exception>
     public static FoundPictures Find(string path)
     {
@@ -40,6 +41,8 @@ internal static class PictureFiles
         }
     }
 
+    /// <summary>What a path leads to, if it is a link.</summary>
+    /// <param name="path">The path.</param>
     private static string Resolved(string path) =>
         File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
 }

@@ -19,6 +19,13 @@ internal static class PictureFolder
     private const int FewestToSplit = 10;
 
     /// <summary>Reads a data set.</summary>
+    /// <param name="path">The folder or archive.</param>
+    /// <param name="height">Height that pictures are brought to, in pixels.</param>
+    /// <param name="width">Width that pictures are brought to, in pixels.</param>
+    /// <param name="seed">Decides the split where the set has no parts.</param>
+    /// <param name="progress">Pictures so far, and in all.</param>
+    /// <param name="reading">How files become pixels; null as stock ML.NET reads them.</param>
+    /// <returns>The pictures in memory, and the test part's files in its order.</returns>
     /// <exception cref="UserException">Something is wrong with it; the message names the file or folder.</exception>
     public static (PictureData Data, IReadOnlyList<EncodedPicture> TestFiles) Load(
         string path,
@@ -60,11 +67,16 @@ internal static class PictureFolder
     }
 
     /// <summary>The pictures of a data set with their parts and classes, not decoded.</summary>
+    /// <param name="path">The folder or archive.</param>
     /// <exception cref="UserException">It is not in folders named as the classes.</exception>
     public static IReadOnlyList<PlacedPicture> Place(string path) => Place(path, out _);
 
-    /// <summary>The pictures of a data set with their parts and classes, not decoded, and what does not
-    /// count.</summary>
+    /// <summary>
+    /// The pictures of a data set with their parts and classes, not decoded, and what does not count.
+    /// </summary>
+    /// <param name="path">The folder or archive.</param>
+    /// <param name="leftOut">What does not count, and why.</param>
+    /// <returns>In the order of their names.</returns>
     /// <exception cref="UserException">It is not in folders named as the classes.</exception>
     public static IReadOnlyList<PlacedPicture> Place(string path, out LeftOut leftOut)
     {
@@ -89,9 +101,14 @@ internal static class PictureFolder
         return placed;
     }
 
+    /// <summary>What was left out, behind another sentence; nothing where nothing was.</summary>
+    /// <param name="leftOut">What was left out.</param>
     private static string After(LeftOut leftOut) => leftOut.Text is { } text ? $" {text}" : "";
 
     /// <summary>What each picture is for, and what people should know of it.</summary>
+    /// <param name="parts">What each picture's folder says; null where there are no parts.</param>
+    /// <returns>What each is for in the end: without a test part the validation part is it, and a training part alone
+    /// is split as if there were no parts. And a sentence on that for people.</returns>
     private static (string?[] Parts, string? Note) Parts(string?[] parts)
     {
         bool Has(string name) => parts.Contains(name);
@@ -113,8 +130,15 @@ internal static class PictureFolder
             : (parts, null);
     }
 
-    /// <summary>Each part must be able to show each class: what is never trained on cannot be known, and what is never
-    /// tested has no figure.</summary>
+    /// <summary>
+    /// Each part must be able to show each class: what is never trained on cannot be known, and what is never tested
+    /// has no figure.
+    /// </summary>
+    /// <param name="path">For an error.</param>
+    /// <param name="placed">The pictures.</param>
+    /// <param name="parts">What each is for.</param>
+    /// <exception cref="UserException">A class is missing from a part, or has too few pictures to be
+    /// split.</exception>
     private static void RefuseLackingClasses(string path, IReadOnlyList<PlacedPicture> placed, string?[] parts)
     {
         var hasParts = parts.Any(part => part is not null);
@@ -147,6 +171,14 @@ internal static class PictureFolder
         }
     }
 
+    /// <summary>Decodes pictures on all cores.</summary>
+    /// <param name="pictures">Files.</param>
+    /// <param name="labels">A class for each.</param>
+    /// <param name="height">Height in pixels.</param>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="progress">Pictures so far, and in all.</param>
+    /// <param name="reading">How files become pixels.</param>
+    /// <exception cref="UserException">One cannot be read, or all together do not fit into memory.</exception>
     private static PictureSet Decode(
         EncodedPicture[] pictures,
         int[] labels,
@@ -196,6 +228,10 @@ internal static class PictureFolder
         return set;
     }
 
+    /// <summary>Which pictures are in which part; every class is split alike.</summary>
+    /// <param name="parts">What each picture is for; null where the split is drawn.</param>
+    /// <param name="labels">A class for each picture.</param>
+    /// <param name="seed">Decides the order within a class.</param>
     private static (int[] Training, int[] Validation, int[] Test) Split(string?[] parts, int[] labels, int seed)
     {
         List<int> training = [],
@@ -219,6 +255,12 @@ internal static class PictureFolder
         return ([.. training], [.. validation], [.. test]);
     }
 
+    /// <summary>
+    /// The part that a path names: <c>train</c>, <c>validation</c> or <c>test</c>, in any case and their longer
+    /// forms.
+    /// </summary>
+    /// <param name="name">The picture's path.</param>
+    /// <param name="root">What all paths begin with.</param>
     private static string? PartOf(string name, string root) =>
         name[root.Length..].Split('/')[0].ToUpperInvariant() switch
         {
@@ -228,8 +270,18 @@ internal static class PictureFolder
             _ => null,
         };
 
+    /// <summary>
+    /// Whether a path has a class between the part and the file: a class may itself be called test.
+    /// </summary>
+    /// <param name="name">The picture's path.</param>
+    /// <param name="root">What all paths begin with.</param>
     private static bool HasClassBelow(string name, string root) => name[root.Length..].Split('/').Length >= 3;
 
+    /// <summary>The folder that a picture's class is named after.</summary>
+    /// <param name="name">The picture's path.</param>
+    /// <param name="root">What all paths begin with.</param>
+    /// <param name="path">For an error.</param>
+    /// <exception cref="UserException">The picture lies in no folder of a class.</exception>
     private static string ClassOf(string name, string root, string path)
     {
         var segments = name[root.Length..].Split('/');
@@ -242,8 +294,13 @@ internal static class PictureFolder
             );
     }
 
-    /// <summary>Folders that everything is in (an archive's top folder) say nothing; a single folder right above the
-    /// pictures is a class.</summary>
+    /// <summary>
+    /// Folders that everything is in (an archive's top folder) say nothing; a single folder right above the pictures
+    /// is a class.
+    /// </summary>
+    /// <param name="pictures">The pictures.</param>
+    /// <param name="folders">The folders, empty ones too.</param>
+    /// <returns>With a slash at its end, or empty.</returns>
     private static string CommonRoot(List<EncodedPicture> pictures, HashSet<string> folders)
     {
         var root = "";
@@ -268,6 +325,10 @@ internal static class PictureFolder
     }
 
     /// <summary>What stands beside parts is in none of them.</summary>
+    /// <param name="path">For an error.</param>
+    /// <param name="root">What all paths begin with.</param>
+    /// <param name="placed">The pictures.</param>
+    /// <exception cref="UserException">Some folders are parts, and one beside them is none.</exception>
     private static void RefuseStrangers(string path, string root, IReadOnlyList<PlacedPicture> placed)
     {
         if (
@@ -281,6 +342,13 @@ internal static class PictureFolder
             );
     }
 
+    /// <summary>Refuses a class without pictures: it would be missing in silence.</summary>
+    /// <param name="path">For an error.</param>
+    /// <param name="root">What all paths begin with.</param>
+    /// <param name="folders">All folders.</param>
+    /// <param name="placed">The pictures.</param>
+    /// <param name="leftOut">What does not count may be why a folder is empty.</param>
+    /// <exception cref="UserException">A folder holds no picture.</exception>
     private static void RefuseEmptyFolders(
         string path,
         string root,
@@ -315,6 +383,9 @@ internal static class PictureFolder
     }
 
     /// <summary>Names of classes go into files, tables, pictures and pages.</summary>
+    /// <param name="path">For an error.</param>
+    /// <param name="placed">The pictures.</param>
+    /// <exception cref="UserException">A name holds what cannot stand in XML, or a control character.</exception>
     private static void RefuseNames(string path, IReadOnlyList<PlacedPicture> placed)
     {
         foreach (var name in placed.Select(item => item.Class).Distinct())
@@ -327,6 +398,8 @@ internal static class PictureFolder
         }
     }
 
+    /// <summary>Whether a name can stand in XML, as SVG and HTML need it.</summary>
+    /// <param name="name">A class.</param>
     private static bool IsText(string name)
     {
         try

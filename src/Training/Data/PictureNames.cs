@@ -52,13 +52,16 @@ internal static class PictureNames
     public static bool HasHiddenPart(string path) => path.Split('/').Any(IsHidden);
 
     /// <summary>Whether a file is a picture by its ending, though perhaps one that cannot be read.</summary>
+    /// <param name="path">A path, or a name.</param>
     public static bool IsPicture(string path) =>
         Readable.Contains(Path.GetExtension(path)) || Uncertain.Contains(Path.GetExtension(path));
 
     /// <summary>Whether only the content says that a picture can be read.</summary>
+    /// <param name="path">A path, or a name.</param>
     public static bool IsUncertain(string path) => Uncertain.Contains(Path.GetExtension(path));
 
     /// <summary>Whether Skia reads an encoded picture here.</summary>
+    /// <param name="encoded">The file's bytes; the header alone is looked at.</param>
     public static bool CanRead(byte[] encoded)
     {
         using var data = SKData.CreateCopy(encoded);

@@ -9,6 +9,8 @@ namespace TorchBridge.Training.Data;
 internal sealed record PictureSource(string Name, long Length, string Hash)
 {
     /// <summary>Looks at a file.</summary>
+    /// <param name="name">Path or archive entry.</param>
+    /// <param name="encoded">Its bytes.</param>
     public static PictureSource Of(string name, byte[] encoded) =>
         new(name, encoded.Length, Convert.ToHexStringLower(SHA256.HashData(encoded)));
 }

@@ -17,7 +17,10 @@ internal sealed class TarPictures
     private TarPictures() { }
 
     /// <summary>Unpacks an archive.</summary>
-    /// <exception cref="UserException">It holds more than an archive may, or there is no room to unpack it.</exception>
+    /// <param name="path">The archive, a tar packed with gzip.</param>
+    /// <returns>The pictures; their bytes are read from the unpacked file, which goes with the process.</returns>
+    /// <exception cref="UserException">It holds more than an archive may, or there is no room to unpack
+    /// it.</exception>
     /// <exception cref="InvalidDataException">It is no archive, or is damaged.</exception>
     public static FoundPictures Find(string path)
     {
@@ -33,6 +36,8 @@ internal sealed class TarPictures
         }
     }
 
+    /// <summary>Goes through the archive once.</summary>
+    /// <param name="path">The archive.</param>
     private FoundPictures Unpack(string path)
     {
         var found = new FoundPictures([], new(StringComparer.Ordinal), new());
@@ -69,6 +74,9 @@ internal sealed class TarPictures
         return found;
     }
 
+    /// <summary>Appends an entry's bytes to the file on the way.</summary>
+    /// <param name="entry">Where the archive stands.</param>
+    /// <param name="name">For errors.</param>
     private EncodedPicture Keep(TarEntry entry, string name)
     {
         var bytes = entry.DataStream is null ? [] : BoundedPicture.Read(entry.DataStream, entry.Length, name);
@@ -78,6 +86,10 @@ internal sealed class TarPictures
         return new EncodedPicture(name, () => Read(start, bytes.Length, name));
     }
 
+    /// <summary>Bytes of the file on the way.</summary>
+    /// <param name="start">Where they begin.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="name">For an error.</param>
     private byte[] Read(long start, int count, string name)
     {
         var bytes = new byte[count];

@@ -17,6 +17,7 @@ internal sealed class ZipPictures
     private ZipPictures(ZipArchive archive) => this.archive = archive;
 
     /// <summary>Looks at an archive.</summary>
+    /// <param name="path">The archive; it stays open as long as its pictures are asked for.</param>
     /// <exception cref="UserException">It holds more than an archive may, or a name twice.</exception>
     /// <exception cref="InvalidDataException">It is no archive.</exception>
     public static FoundPictures Find(string path)
@@ -35,6 +36,9 @@ internal sealed class ZipPictures
         }
     }
 
+    /// <summary>Goes through the archive's list of entries; nothing is unpacked.</summary>
+    /// <param name="path">For errors.</param>
+    /// <param name="limits">Counts what it would unpack to.</param>
     private FoundPictures Find(string path, ArchiveLimits limits)
     {
         var found = new FoundPictures([], new(StringComparer.Ordinal), new());
@@ -62,6 +66,9 @@ internal sealed class ZipPictures
         return found;
     }
 
+    /// <summary>Unpacks one picture; the archive is read by one thread at a time.</summary>
+    /// <param name="entry">Where it stands.</param>
+    /// <param name="name">For errors.</param>
     private byte[] Read(ZipArchiveEntry entry, string name)
     {
         byte[] bytes;

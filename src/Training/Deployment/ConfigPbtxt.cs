@@ -56,6 +56,12 @@ internal static class ConfigPbtxt
         return text.Append(" } ]\n").ToString();
     }
 
+    /// <summary>Writes an input or an output.</summary>
+    /// <param name="text">Receives it.</param>
+    /// <param name="kind"><c>input</c> or <c>output</c>.</param>
+    /// <param name="value">Its name, type and axes.</param>
+    /// <param name="isBatched">Whether axis 0 is the batch, which the configuration then leaves out.</param>
+    /// <param name="labels">The labels' file of an output; null for none.</param>
     private static void Append(StringBuilder text, string kind, ValueInfo value, bool isBatched, string? labels)
     {
         var dims = DimsOf(value, isBatched, free: -1);
@@ -70,13 +76,23 @@ internal static class ConfigPbtxt
         text.Append(" } ]\n");
     }
 
+    /// <summary>Whether an output's columns are the model's classes.</summary>
+    /// <param name="graph">The model, with its metadata.</param>
+    /// <param name="output">One of its outputs.</param>
     private static bool HasLabels(OnnxGraph graph, ValueInfo output) =>
         graph.Metadata.ContainsKey(MetadataKeys.ClassNames)
         && output.Name is ModelNames.Logits or ModelNames.Probabilities;
 
+    /// <summary>Sizes of the axes as Triton has them.</summary>
+    /// <param name="value">An input or an output.</param>
+    /// <param name="isBatched">Whether the first axis is left out.</param>
+    /// <param name="free">What stands for a size that the model leaves free.</param>
     private static long[] DimsOf(ValueInfo value, bool isBatched, long free) =>
         [.. value.Dims.Skip(isBatched ? 1 : 0).Select(axis => axis is long size ? size : free)];
 
+    /// <summary>Triton's name of an element type.</summary>
+    /// <param name="value">An input or an output.</param>
+    /// <exception cref="UserException">Triton has no such type.</exception>
     private static string TypeOf(ValueInfo value) =>
         value.Type switch
         {
@@ -98,6 +114,7 @@ internal static class ConfigPbtxt
         };
 
     /// <summary>A text in quotes, as protobuf's text format has them.</summary>
+    /// <param name="text">Any text.</param>
     private static string Quoted(string text)
     {
         var escaped = text.Replace(@"\", @"\\", StringComparison.Ordinal)

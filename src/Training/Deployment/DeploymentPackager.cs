@@ -66,6 +66,12 @@ internal static class DeploymentPackager
         return (files, FormattableString.Invariant($"opset {graph.Opset}{runtime}"));
     }
 
+    /// <summary>Writes the repository and the target's own files.</summary>
+    /// <param name="staging">A folder beside the place that it is moved to.</param>
+    /// <param name="onnx">The model's file.</param>
+    /// <param name="graph">The same, read.</param>
+    /// <param name="target">Who serves it.</param>
+    /// <param name="place">Names and paths.</param>
     private static void WriteAll(
         string staging,
         string onnx,
@@ -98,6 +104,9 @@ internal static class DeploymentPackager
             AtomicFile.Text(Path.Combine(staging, "deployment.yaml"), Manifests.Deployment(place.Name, place.Image));
     }
 
+    /// <summary>Reads the exported model.</summary>
+    /// <param name="onnx">Its file.</param>
+    /// <exception cref="UserException">It is missing, no model, or has its tensors in other files.</exception>
     private static OnnxGraph Read(string onnx)
     {
         try
@@ -117,6 +126,7 @@ internal static class DeploymentPackager
     }
 
     /// <summary>A line a class. Triton knows no other way: a line break within a name is a space.</summary>
+    /// <param name="graph">The model; null is given where its metadata names no classes.</param>
     private static string? LabelsOf(OnnxGraph graph)
     {
         if (!graph.Metadata.TryGetValue(MetadataKeys.ClassNames, out var json))

@@ -160,5 +160,6 @@ internal static class Manifests
             """;
 
     /// <summary>A YAML string: JSON's are of them.</summary>
+    /// <param name="text">Any text; every string of JSON is one of YAML.</param>
     private static string Quoted(string text) => System.Text.Json.JsonSerializer.Serialize(text);
 }

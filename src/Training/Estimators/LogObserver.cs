@@ -10,7 +10,7 @@ internal sealed class LogObserver(MLContext? context) : ITrainingObserver
 {
     private const string Source = "TuneImages";
 
-    /// <inheritdoc/>
+    /// <summary>Says nothing: a log with a line a step would be long.</summary>
     public void Step(
         int epoch,
         long step,
@@ -20,7 +20,9 @@ internal sealed class LogObserver(MLContext? context) : ITrainingObserver
         double imagesPerSecond
     ) { }
 
-    /// <inheritdoc/>
+    /// <summary>A line an epoch: losses, accuracies, and whether it is the best so far.</summary>
+    /// <param name="record">The epoch's figures.</param>
+    /// <param name="isBest">Whether its weights are kept.</param>
     public void Epoch(EpochRecord record, bool isBest) =>
         Note(
             string.Create(
@@ -30,14 +32,15 @@ internal sealed class LogObserver(MLContext? context) : ITrainingObserver
             )
         );
 
-    /// <inheritdoc/>
+    /// <summary>A line for each view of the pictures that the backbone has seen.</summary>
     public void Features(int view, int views, int done, int count)
     {
         if (done == count)
             Note(FormattableString.Invariant($"features, view {view + 1} of {views}: {done} pictures"));
     }
 
-    /// <inheritdoc/>
+    /// <summary>A sentence for people.</summary>
+    /// <param name="text">The sentence.</param>
     public void Note(string text)
     {
         if (context is null)

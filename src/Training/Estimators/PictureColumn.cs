@@ -73,8 +73,8 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
                 )
             );
         var pixels = new byte[planes.Count * stride];
-        for (var i = 0; i < planes.Count; i++)
-            planes[i].CopyTo(pixels, i * stride);
+        for (var position = 0; position < planes.Count; position++)
+            planes[position].CopyTo(pixels, position * stride);
         return new PictureColumn(
             new PictureSet(pixels, [.. labels.Select(name => index[name])], size, size),
             names,
@@ -82,6 +82,10 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
         );
     }
 
+    /// <summary>Decodes a batch of rows on all cores, and forgets what made them.</summary>
+    /// <param name="pending">What decodes each row into 3 x size x size bytes.</param>
+    /// <param name="planes">Receives the pictures, in the order of the rows.</param>
+    /// <param name="stride">Bytes of one picture.</param>
     private static void Decode(List<Action<byte[]>> pending, List<byte[]> planes, int stride)
     {
         var made = new byte[pending.Count][];
@@ -100,6 +104,11 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
     }
 
     /// <summary>Takes what a row holds now; what it gives decodes it, on any thread.</summary>
+    /// <param name="cursor">Where the view is read.</param>
+    /// <param name="column">Text, bytes or MLImage.</param>
+    /// <param name="size">Height and width in pixels.</param>
+    /// <param name="reading">How files become pixels.</param>
+    /// <exception cref="UserException">The column is of another type.</exception>
     private static Func<Action<byte[]>> Decoder(
         DataViewRowCursor cursor,
         DataViewSchema.Column column,
@@ -147,6 +156,11 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
         }
     }
 
+    /// <summary>What reads a row's class.</summary>
+    /// <param name="cursor">Where the view is read.</param>
+    /// <param name="column">Text, or a key with names.</param>
+    /// <exception cref="UserException">The column is of another type; or, when it is called, a row has no
+    /// class.</exception>
     private static Func<string> LabelReader(DataViewRowCursor cursor, DataViewSchema.Column column)
     {
         string Named(string name) =>
@@ -180,6 +194,9 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
         };
     }
 
+    /// <summary>Names of a key's values, in their order.</summary>
+    /// <param name="column">A key.</param>
+    /// <exception cref="UserException">Its values have no names.</exception>
     private static string[] KeyNames(DataViewSchema.Column column)
     {
         VBuffer<ReadOnlyMemory<char>> names = default;
@@ -194,6 +211,10 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
         return [.. names.DenseValues().Select(name => name.ToString())];
     }
 
+    /// <summary>A column by its name.</summary>
+    /// <param name="view">The data.</param>
+    /// <param name="name">As the options have it.</param>
+    /// <exception cref="UserException">There is none; the message lists what there is.</exception>
     private static DataViewSchema.Column Column(IDataView view, string name) =>
         view.Schema.GetColumnOrNull(name)
         ?? throw new UserException(

@@ -18,6 +18,9 @@ public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransfor
     private readonly MLContext context = new(seed: 0);
     private readonly TuneImagesOptions options;
 
+    /// <summary>Takes options that are within their ranges.</summary>
+    /// <param name="options">Columns, weights, what is trained.</param>
+    /// <exception cref="ArgumentOutOfRangeException">One is out of its range.</exception>
     internal TuneImagesEstimator(TuneImagesOptions options)
     {
         void Require(bool isRight, string name, object value, string allowed)
@@ -112,6 +115,12 @@ public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransfor
             : made.GetOutputSchema(inputSchema);
     }
 
+    /// <summary>
+    /// Trains on pictures in memory, exports to a temporary file, and makes a transformer of that.
+    /// </summary>
+    /// <param name="data">Training and validation part; there is no test part here.</param>
+    /// <param name="reading">How the pictures were read, which the model remembers.</param>
+    /// <param name="isKey">Whether the label is a key; then <c>PredictedLabel</c> is one too.</param>
     private ImageClassificationTransformer Train(PictureData data, PictureReading reading, bool isKey)
     {
         using var weights = PretrainedWeights.Open(options.Weights);
@@ -177,6 +186,8 @@ public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransfor
     }
 
     /// <summary>Every class alike.</summary>
+    /// <param name="set">All rows.</param>
+    /// <returns>Of each class the options' share, rounded, is for validation.</returns>
     private (PictureSet Training, PictureSet Validation) Split(PictureSet set)
     {
         List<int> training = [],

@@ -41,6 +41,8 @@ internal sealed record ClassActivation(float[] Values, int Rows, int Columns)
     }
 
     /// <summary>Refuses a network whose classifier has a hidden layer.</summary>
+    /// <param name="network">Its last layer must stand right behind the pool.</param>
+    /// <exception cref="UserException">It does not: the map would be an estimate.</exception>
     public static void RequireExact(ImageNetwork network)
     {
         if (!network.IsLinearAfterPool)

@@ -9,6 +9,7 @@ internal sealed class ExplainingClassifier : nn.Module<Tensor, (Tensor Logits, T
     private readonly PixelClassifier classifier;
 
     /// <summary>Wraps a classifier; it stays the caller's.</summary>
+    /// <param name="classifier">In eval mode; its last layer must stand right behind the pool.</param>
     public ExplainingClassifier(PixelClassifier classifier)
         : base(nameof(ExplainingClassifier))
     {

@@ -23,13 +23,14 @@ internal static class MapOverlay
         var shown = new byte[3 * plane];
         // Evidence against the class is not shown; a map without any for it is left empty.
         var most = map is null ? 0 : Math.Max(0, map.Values.Max());
-        for (var y = 0; y < toHeight; y++)
+        for (var row = 0; row < toHeight; row++)
         {
-            for (var x = 0; x < toWidth; x++)
+            for (var column = 0; column < toWidth; column++)
             {
-                var heat = most > 0 ? Math.Max(0, At(map!, (y + 0.5) / toHeight, (x + 0.5) / toWidth)) / most : 0;
-                var from = ((y / factor) * width) + (x / factor);
-                var to = (y * toWidth) + x;
+                var heat =
+                    most > 0 ? Math.Max(0, At(map!, (row + 0.5) / toHeight, (column + 0.5) / toWidth)) / most : 0;
+                var from = ((row / factor) * width) + (column / factor);
+                var to = (row * toWidth) + column;
                 var cover = Strength * heat;
                 Blend(shown, to, planes[from], 255, cover);
                 Blend(shown, plane + to, planes[(width * height) + from], 255 * (1 - heat), cover);
@@ -40,10 +41,19 @@ internal static class MapOverlay
         return DataSource.ToPng(shown, toWidth, toHeight);
     }
 
+    /// <summary>Lays one channel of a colour over a pixel.</summary>
+    /// <param name="target">The bytes that are written.</param>
+    /// <param name="at">Which byte.</param>
+    /// <param name="below">The picture's value, 0 to 255.</param>
+    /// <param name="above">The colour's value, 0 to 255.</param>
+    /// <param name="cover">How much of the colour, 0 to 1.</param>
     private static void Blend(byte[] target, int at, byte below, double above, double cover) =>
         target[at] = (byte)Math.Round((below * (1 - cover)) + (above * cover));
 
     /// <summary>Bilinear between the centres of the map's cells; y and x from 0 to 1.</summary>
+    /// <param name="map">Rows x columns of evidence.</param>
+    /// <param name="y">Down, 0 to 1.</param>
+    /// <param name="x">To the right, 0 to 1.</param>
     private static double At(ClassActivation map, double y, double x)
     {
         double row = Math.Clamp((y * map.Rows) - 0.5, 0, map.Rows - 1),

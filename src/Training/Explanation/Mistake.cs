@@ -19,19 +19,23 @@ internal sealed record Mistake(string Truth, string Predicted, double Confidence
     private const int Shown = 12;
 
     /// <summary>The mistakes that the network was surest of.</summary>
+    /// <param name="model">The network, and whether it can be explained.</param>
+    /// <param name="set">The test part.</param>
+    /// <param name="evaluation">Its logits.</param>
+    /// <returns>A few, the surest first, with the map of what each was taken for where that is exact.</returns>
     public static IReadOnlyList<Mistake> Worst(TrainedModel model, PictureSet set, Evaluation evaluation)
     {
         var names = model.Settings.ClassNames;
         var probabilities = new double[names.Count];
         var wrong = new List<(int Index, int Predicted, double Confidence)>();
-        for (var i = 0; i < set.Count; i++)
+        for (var index = 0; index < set.Count; index++)
         {
-            var logits = evaluation.Logits.AsSpan(i * names.Count, names.Count);
+            var logits = evaluation.Logits.AsSpan(index * names.Count, names.Count);
             var predicted = ArrayComparison.IndexOfLargest<float>(logits);
-            if (predicted == set.Labels[i])
+            if (predicted == set.Labels[index])
                 continue;
             ArrayComparison.Softmax<float>(logits, probabilities);
-            wrong.Add((i, predicted, probabilities[predicted]));
+            wrong.Add((index, predicted, probabilities[predicted]));
         }
 
         return
@@ -54,6 +58,11 @@ internal sealed record Mistake(string Truth, string Predicted, double Confidence
         ];
     }
 
+    /// <summary>The map of one class over one picture.</summary>
+    /// <param name="model">In eval mode.</param>
+    /// <param name="planes">3 x height x width bytes.</param>
+    /// <param name="set">Tells height and width.</param>
+    /// <param name="label">The class.</param>
     private static ClassActivation MapOf(TrainedModel model, ReadOnlySpan<byte> planes, PictureSet set, int label)
     {
         using var scope = NewDisposeScope();

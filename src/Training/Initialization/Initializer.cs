@@ -20,8 +20,11 @@ internal static class Initializer
 {
     private const double ClassifierStd = 0.01;
 
-    /// <summary>Initializes every convolution, norm and linear layer of a module; torch's random state
-    /// decides.</summary>
+    /// <summary>
+    /// Initializes every convolution, norm and linear layer of a module; torch's random state decides.
+    /// </summary>
+    /// <param name="module">Changed in place.</param>
+    /// <param name="kind">How convolutions start.</param>
     public static void Apply(nn.Module module, InitializationKind kind)
     {
         foreach (var layer in module.modules())
@@ -47,6 +50,8 @@ internal static class Initializer
     }
 
     /// <summary>Initializes one weight [out, in, ...].</summary>
+    /// <param name="weight">Changed in place; fans are counted from its shape.</param>
+    /// <param name="kind">How it starts.</param>
     public static void Weight(Tensor weight, InitializationKind kind)
     {
         switch (kind)

@@ -100,6 +100,9 @@ internal sealed record DataInspection(
         );
     }
 
+    /// <summary>Decodes a file and hashes it.</summary>
+    /// <param name="picture">The file.</param>
+    /// <returns>Hashes of its pixels and bytes, and its shorter side; or why it cannot be read.</returns>
     private static Look LookAt(EncodedPicture picture)
     {
         try
@@ -128,5 +131,10 @@ internal sealed record DataInspection(
         }
     }
 
+    /// <summary>What is known of one file.</summary>
+    /// <param name="Pixels">Hash of the picture at the side that pictures are compared at.</param>
+    /// <param name="Bytes">Hash of the file.</param>
+    /// <param name="ShortSide">Pixels of the shorter side.</param>
+    /// <param name="Why">Why it cannot be read; null where it can.</param>
     private sealed record Look(string Pixels, string Bytes, int ShortSide, string? Why);
 }

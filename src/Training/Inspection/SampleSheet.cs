@@ -12,6 +12,11 @@ internal static class SampleSheet
         LargestClasses = 100;
 
     /// <summary>Writes the page.</summary>
+    /// <param name="path">The HTML file, replaced as a whole.</param>
+    /// <param name="data">What was looked at, for the heading.</param>
+    /// <param name="placed">Its pictures.</param>
+    /// <param name="inspection">What was found; unreadable files are not drawn.</param>
+    /// <exception cref="UserException">The file cannot be written.</exception>
     public static void Write(string path, string data, IReadOnlyList<PlacedPicture> placed, DataInspection inspection)
     {
         var bad = inspection.Unreadable.Select(item => item.Name).ToHashSet(StringComparer.Ordinal);
@@ -33,14 +38,16 @@ internal static class SampleSheet
             page.Add($"<h2>{HtmlPage.Text(group.Key)}</h2><div>");
             var members = group.ToArray();
             // The same ones each time, from all over the class.
-            foreach (var i in new Draw(1, 47).Permutation(members.Length).Take(Samples))
-                page.Image(Thumbnail(members[i].Picture), HtmlPage.Text(members[i].Picture.Name));
+            foreach (var member in new Draw(1, 47).Permutation(members.Length).Take(Samples))
+                page.Image(Thumbnail(members[member].Picture), HtmlPage.Text(members[member].Picture.Name));
             page.Add($"</div>");
         }
 
         page.Write(path);
     }
 
+    /// <summary>A small PNG of a picture.</summary>
+    /// <param name="picture">One that can be read.</param>
     private static byte[] Thumbnail(EncodedPicture picture)
     {
         var planes = new byte[3 * Side * Side];

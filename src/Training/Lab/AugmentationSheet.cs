@@ -30,6 +30,9 @@ internal static class AugmentationSheet
     ];
 
     /// <summary>A row a picture; two draws of each augmentation, and a window.</summary>
+    /// <param name="set">Where the pictures are taken from, evenly over its length.</param>
+    /// <param name="classNames">For captions.</param>
+    /// <returns>The sheet, and its size in pixels.</returns>
     public static (byte[] Png, int Width, int Height) Augmentations(PictureSet set, IReadOnlyList<string> classNames)
     {
         var chosen = Chosen(set);
@@ -51,6 +54,9 @@ internal static class AugmentationSheet
     }
 
     /// <summary>A row a picture, mixed with the next row's; the caption is the share of its own label.</summary>
+    /// <param name="set">Where the pictures are taken from, evenly over its length.</param>
+    /// <param name="classNames">For captions.</param>
+    /// <returns>The sheet, and its size in pixels.</returns>
     public static (byte[] Png, int Width, int Height) Mixing(PictureSet set, IReadOnlyList<string> classNames)
     {
         var chosen = Chosen(set);
@@ -82,9 +88,14 @@ internal static class AugmentationSheet
         return Draw(set, columns);
     }
 
+    /// <summary>Indices of the pictures, spread evenly over the set.</summary>
+    /// <param name="set">The pictures.</param>
     private static int[] Chosen(PictureSet set) =>
         [.. Enumerable.Range(0, Rows).Select(row => (int)((long)row * set.Count / Rows))];
 
+    /// <summary>Draws the sheet.</summary>
+    /// <param name="set">Tells the pictures' size.</param>
+    /// <param name="columns">What makes a caption and a picture of a row's number.</param>
     private static (byte[] Png, int Width, int Height) Draw(
         PictureSet set,
         List<Func<int, (string Caption, float[] Pixels)>> columns
@@ -122,6 +133,9 @@ internal static class AugmentationSheet
     }
 
     /// <summary>Three quarters of the picture's sides, on white.</summary>
+    /// <param name="set">The pictures.</param>
+    /// <param name="index">Which.</param>
+    /// <returns>height x width x 3 floats.</returns>
     private static float[] Windowed(PictureSet set, int index)
     {
         int rows = set.Height * 3 / 4,
@@ -139,11 +153,17 @@ internal static class AugmentationSheet
         );
         var target = new float[set.Stride];
         Array.Fill(target, 255);
-        for (var y = 0; y < rows; y++)
-            window.AsSpan(3 * columns * y, 3 * columns).CopyTo(target.AsSpan(3 * set.Width * y));
+        for (var row = 0; row < rows; row++)
+            window.AsSpan(3 * columns * row, 3 * columns).CopyTo(target.AsSpan(3 * set.Width * row));
         return target;
     }
 
+    /// <summary>A picture after some changes.</summary>
+    /// <param name="set">The pictures.</param>
+    /// <param name="index">Which.</param>
+    /// <param name="options">Which changes are made.</param>
+    /// <param name="number">Of the draw.</param>
+    /// <returns>height x width x 3 floats, 0 to 255.</returns>
     private static float[] Augmented(PictureSet set, int index, AugmentationOptions options, int number)
     {
         var target = new float[set.Stride];
@@ -182,14 +202,18 @@ internal static class AugmentationSheet
         );
     }
 
+    /// <summary>Floats as a picture.</summary>
+    /// <param name="pixels">height x width x 3, 0 to 255.</param>
+    /// <param name="height">In pixels.</param>
+    /// <param name="width">In pixels.</param>
     private static SKBitmap Bitmap(float[] pixels, int height, int width)
     {
         var bitmap = new SKBitmap(width, height);
-        for (var i = 0; i < height * width; i++)
+        for (var index = 0; index < height * width; index++)
             bitmap.SetPixel(
-                i % width,
-                i / width,
-                new SKColor((byte)pixels[3 * i], (byte)pixels[(3 * i) + 1], (byte)pixels[(3 * i) + 2])
+                index % width,
+                index / width,
+                new SKColor((byte)pixels[3 * index], (byte)pixels[(3 * index) + 1], (byte)pixels[(3 * index) + 2])
             );
         return bitmap;
     }

@@ -19,19 +19,28 @@ internal sealed class LabData : IDisposable
         (ValidationPixels, ValidationLabels) = Tensors(pictures.Validation, statistics);
     }
 
+    /// <summary>The pictures as bytes, of the sizes below.</summary>
     public PictureData Pictures { get; }
 
+    /// <summary>[N, 3, H, W] float32, normalized by the training part's statistics.</summary>
     public Tensor TrainingPixels { get; }
 
+    /// <summary>[N] int64.</summary>
     public Tensor TrainingLabels { get; }
 
+    /// <summary>[N, 3, H, W] float32, normalized as the training part is.</summary>
     public Tensor ValidationPixels { get; }
 
+    /// <summary>[N] int64.</summary>
     public Tensor ValidationLabels { get; }
 
+    /// <summary>How many classes there are.</summary>
     public int Classes => Pictures.ClassNames.Count;
 
     /// <summary>Takes a small part of a data set.</summary>
+    /// <param name="data">Any data set.</param>
+    /// <param name="seed">Decides which pictures are taken.</param>
+    /// <returns>Tensors that the caller disposes.</returns>
     public static LabData Of(PictureData data, int seed)
     {
         PictureSet Some(PictureSet set, int count, int key) => set.Sample(count, new Draw(seed, 31, key));
@@ -44,13 +53,16 @@ internal sealed class LabData : IDisposable
         );
     }
 
-    /// <inheritdoc/>
+    /// <summary>Frees the four tensors.</summary>
     public void Dispose()
     {
         foreach (var tensor in (Tensor[])[TrainingPixels, TrainingLabels, ValidationPixels, ValidationLabels])
             tensor.Dispose();
     }
 
+    /// <summary>A part as tensors.</summary>
+    /// <param name="set">The pictures.</param>
+    /// <param name="statistics">Of the training part.</param>
     private static (Tensor Pixels, Tensor Labels) Tensors(PictureSet set, ChannelStatistics statistics)
     {
         using var scope = NewDisposeScope();

@@ -8,6 +8,8 @@ namespace TorchBridge.Training.Lab;
 internal static class LabOutput
 {
     /// <summary>Prints tables and the paragraph.</summary>
+    /// <param name="console">Where it goes.</param>
+    /// <param name="page">What the topic found.</param>
     public static void Print(IAnsiConsole console, LabPage page)
     {
         console.WriteLine(page.Title);
@@ -25,6 +27,8 @@ internal static class LabOutput
     }
 
     /// <summary>Writes each picture as SVG and PNG.</summary>
+    /// <param name="folder">Where they go, each named by topic and figure.</param>
+    /// <param name="page">What the topic found.</param>
     /// <returns>Paths without ending.</returns>
     public static IReadOnlyList<string> WritePictures(string folder, LabPage page) =>
         [
@@ -37,6 +41,10 @@ internal static class LabOutput
         ];
 
     /// <summary>Writes all pages as one.</summary>
+    /// <param name="path">The file, replaced as a whole.</param>
+    /// <param name="title">The page's heading.</param>
+    /// <param name="subtitle">Data, seed and network.</param>
+    /// <param name="pages">A section each.</param>
     public static void WriteHtml(string path, string title, string subtitle, IReadOnlyList<LabPage> pages)
     {
         var html = new HtmlPage(title);

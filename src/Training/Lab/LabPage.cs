@@ -11,8 +11,10 @@ internal sealed record LabPage(string Topic, string Title, string Paragraph)
     /// <summary>Whether the pictures stand before the paragraph.</summary>
     public bool OpensWithPicture { get; init; }
 
+    /// <summary>Tables, in their order.</summary>
     public IReadOnlyList<LabTable> Tables { get; init; } = [];
 
+    /// <summary>Pictures, in their order.</summary>
     public IReadOnlyList<Figure> Figures { get; init; } = [];
 }
 

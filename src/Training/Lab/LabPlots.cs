@@ -17,6 +17,14 @@ internal sealed record Curve(string Name, IEnumerable<(double X, double Y)> Poin
 internal static class LabPlots
 {
     /// <summary>Lines over a common axis; a dashed line has the colour of the solid one before it.</summary>
+    /// <param name="title">Above the plot.</param>
+    /// <param name="x">Name of the horizontal axis.</param>
+    /// <param name="y">Name of the vertical axis.</param>
+    /// <param name="curves">Lines; what is not finite breaks none of them.</param>
+    /// <param name="logX">Whether the horizontal axis is logarithmic.</param>
+    /// <param name="logY">Whether the vertical axis is logarithmic.</param>
+    /// <param name="lowY">Least value of the vertical axis; null as the data have it.</param>
+    /// <param name="highY">Greatest value of the vertical axis; null as the data have it.</param>
     public static PlotModel Lines(
         string title,
         string x,
@@ -51,8 +59,15 @@ internal static class LabPlots
         return plot;
     }
 
-    /// <summary>One histogram above another, each scaled to its own height, with mean and sigma; what lies outside of
-    /// the range is not drawn.</summary>
+    /// <summary>
+    /// One histogram above another, each scaled to its own height, with mean and sigma; what lies outside of the
+    /// range is not drawn.
+    /// </summary>
+    /// <param name="title">Above the plot.</param>
+    /// <param name="x">Name of the horizontal axis.</param>
+    /// <param name="rows">A name and the values of each histogram, the first on top.</param>
+    /// <param name="low">Where the range begins.</param>
+    /// <param name="high">Where it ends.</param>
     public static PlotModel Ridges(
         string title,
         string x,
@@ -71,6 +86,9 @@ internal static class LabPlots
     }
 
     /// <summary>Grids of coloured cells beside each other: 0 to 1 is white to blue.</summary>
+    /// <param name="title">Above the plot.</param>
+    /// <param name="grids">A name and rows of cells each.</param>
+    /// <param name="paint">A colour for a cell's value; null for white to blue.</param>
     public static PlotModel Grids(
         string title,
         IReadOnlyList<(string Name, double[][] Cells)> grids,
@@ -124,6 +142,7 @@ internal static class LabPlots
     }
 
     /// <summary>A colour for the number of a group, another one for each of 32; white below zero.</summary>
+    /// <param name="number">Of the group, from 0.</param>
     public static OxyColor Group(double number)
     {
         const int hues = 8,
@@ -134,6 +153,14 @@ internal static class LabPlots
         return OxyColor.FromHsv((int)number % hues / (double)hues, 0.75 - (0.17 * level), 0.95 - (0.1 * (level % 2)));
     }
 
+    /// <summary>Adds a histogram of 60 bins, with its name, mean and sigma.</summary>
+    /// <param name="plot">Receives it.</param>
+    /// <param name="name">Beside it.</param>
+    /// <param name="values">What is counted.</param>
+    /// <param name="series">Decides its colour.</param>
+    /// <param name="baseLine">Where it stands on the vertical axis.</param>
+    /// <param name="low">Where the range begins.</param>
+    /// <param name="high">Where it ends.</param>
     private static void AddRidge(
         PlotModel plot,
         string name,
@@ -161,9 +188,9 @@ internal static class LabPlots
             Fill = OxyColor.FromAColor(90, color),
             ConstantY2 = baseLine,
         };
-        for (var i = 0; i < bins; i++)
+        for (var index = 0; index < bins; index++)
             area.Points.Add(
-                new DataPoint(low + ((i + 0.5) / bins * (high - low)), baseLine + (0.85 * counts[i] / top))
+                new DataPoint(low + ((index + 0.5) / bins * (high - low)), baseLine + (0.85 * counts[index] / top))
             );
         plot.Series.Add(area);
         var mean = values.Average(value => (double)value);
@@ -185,6 +212,10 @@ internal static class LabPlots
         );
     }
 
+    /// <summary>An axis that is not drawn.</summary>
+    /// <param name="position">Where it would be.</param>
+    /// <param name="low">Its least value.</param>
+    /// <param name="high">Its greatest value.</param>
     private static LinearAxis Hidden(AxisPosition position, double low, double high) =>
         new()
         {
@@ -194,6 +225,10 @@ internal static class LabPlots
             IsAxisVisible = false,
         };
 
+    /// <summary>A plot with two axes and the house's colours.</summary>
+    /// <param name="title">Above the plot.</param>
+    /// <param name="horizontal">Below.</param>
+    /// <param name="vertical">To the left.</param>
     private static PlotModel Frame(string title, Axis horizontal, Axis vertical)
     {
         var plot = PlotStyle.Plot(title);

@@ -39,6 +39,11 @@ internal static class LabTextures
             context.Seed
         );
 
+    /// <summary>Draws one part, classes in turn.</summary>
+    /// <param name="seed">The topic's.</param>
+    /// <param name="part">Keeps the parts' streams apart.</param>
+    /// <param name="count">How many pictures.</param>
+    /// <param name="isTinted">Whether each class has a colour.</param>
     private static PictureSet MakeSet(int seed, int part, int count, bool isTinted)
     {
         var set = new PictureSet(
@@ -47,16 +52,21 @@ internal static class LabTextures
             Size,
             Size
         );
-        for (var i = 0; i < count; i++)
+        for (var index = 0; index < count; index++)
             DrawOne(
-                set.Labels[i],
-                new Draw(seed, 61, part, i),
-                set.Pixels.AsSpan(i * set.Stride, set.Stride),
+                set.Labels[index],
+                new Draw(seed, 61, part, index),
+                set.Pixels.AsSpan(index * set.Stride, set.Stride),
                 isTinted
             );
         return set;
     }
 
+    /// <summary>Draws stripes.</summary>
+    /// <param name="label">Direction, and fine or coarse.</param>
+    /// <param name="draw">The picture's own stream.</param>
+    /// <param name="planes">Receives 3 x 16 x 16 bytes.</param>
+    /// <param name="isTinted">Whether each class has a colour.</param>
     private static void DrawOne(int label, Draw draw, Span<byte> planes, bool isTinted)
     {
         var angle = (label % Directions * Math.PI / Directions) + draw.Uniform(-0.2, 0.2);
@@ -64,21 +74,22 @@ internal static class LabTextures
         double phase = draw.Uniform(0, 2 * Math.PI),
             noise = draw.Uniform(10, 35),
             wave = 2 * Math.PI / length;
-        for (var c = 0; c < 3; c++)
+        for (var channel = 0; channel < 3; channel++)
         {
             var middle = draw.Uniform(90, 165);
             if (isTinted)
-                middle += 40 * Math.Cos((2 * Math.PI * label / ClassNames.Count) + (2 * Math.PI * c / 3));
+                middle += 40 * Math.Cos((2 * Math.PI * label / ClassNames.Count) + (2 * Math.PI * channel / 3));
             var contrast = draw.Uniform(15, 60);
-            for (var y = 0; y < Size; y++)
+            for (var row = 0; row < Size; row++)
             {
-                for (var x = 0; x < Size; x++)
+                for (var column = 0; column < Size; column++)
                 {
                     var value =
                         middle
-                        + (contrast * Math.Sin((wave * ((Math.Cos(angle) * x) + (Math.Sin(angle) * y))) + phase))
+                        + (contrast * Math.Sin((wave * ((Math.Cos(angle) * column) + (Math.Sin(angle) * row))) + phase))
                         + (noise * draw.Normal());
-                    planes[(c * Size * Size) + (y * Size) + x] = (byte)Math.Clamp(Math.Round(value), 0, 255);
+                    planes[(channel * Size * Size) + (row * Size) + column] = (byte)
+                        Math.Clamp(Math.Round(value), 0, 255);
                 }
             }
         }

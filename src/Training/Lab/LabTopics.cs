@@ -5,6 +5,9 @@ namespace TorchBridge.Training.Lab;
 /// <summary>The topics, in the lesson's order.</summary>
 internal static class LabTopics
 {
+    /// <summary>
+    /// Every topic; a new one is added here and has its own file beside the others.
+    /// </summary>
     public static IReadOnlyList<LabTopic> All { get; } =
     [
         new(

@@ -9,15 +9,19 @@ namespace TorchBridge.Training.Lab;
 /// <summary>How a small network is trained in the lab.</summary>
 internal sealed record LabSettings
 {
+    /// <summary>Passes over the lab's training pictures.</summary>
     public int Epochs { get; init; } = 8;
 
     /// <summary>Steps after which training ends, whatever the batch size; null for whole epochs.</summary>
     public int? Steps { get; init; }
 
+    /// <summary>Pictures a step.</summary>
     public int BatchSize { get; init; } = 32;
 
+    /// <summary>Constant over the whole run.</summary>
     public double LearningRate { get; init; } = 0.002;
 
+    /// <summary>Share of the target that is spread over all classes, 0 for none.</summary>
     public double LabelSmoothing { get; init; }
 
     /// <summary>AdamW's: taken from the weights themselves.</summary>
@@ -53,6 +57,11 @@ internal static class LabTrainer
     private const int EvaluationBatch = 100;
 
     /// <summary>Trains; <paramref name="afterStep"/> sees the number of each step.</summary>
+    /// <param name="network">[N, 3, H, W] to logits, changed in place.</param>
+    /// <param name="context">Data, seed, and what stops it.</param>
+    /// <param name="settings">How it is trained.</param>
+    /// <param name="afterStep">Is given the number of each step; null for nobody.</param>
+    /// <returns>A record for each epoch that was finished.</returns>
     public static IReadOnlyList<LabEpoch> Train(
         nn.Module<Tensor, Tensor> network,
         LabContext context,
@@ -132,6 +141,8 @@ internal static class LabTrainer
     }
 
     /// <summary>Figures over the validation pictures, in eval mode.</summary>
+    /// <param name="network">[N, 3, H, W] to logits; it stays in eval mode.</param>
+    /// <param name="data">The lab's.</param>
     public static Evaluation Evaluate(nn.Module<Tensor, Tensor> network, LabData data)
     {
         network.eval();
@@ -150,6 +161,9 @@ internal static class LabTrainer
         return Evaluation.OfLogits(cat(parts), data.ValidationLabels);
     }
 
+    /// <summary>Adam, AdamW where decay is decoupled, or SGD with momentum 0.9.</summary>
+    /// <param name="network">Whose parameters it changes.</param>
+    /// <param name="settings">Which rule, and its rate.</param>
     private static optim.Optimizer Optimizer(nn.Module network, LabSettings settings)
     {
         if (settings.Sgd)

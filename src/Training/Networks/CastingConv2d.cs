@@ -79,6 +79,11 @@ internal sealed class CastingConv2d : nn.Module<Tensor, Tensor>
         );
     }
 
+    /// <summary>
+    /// A parameter in the dtype of what it meets; autograd casts its gradient back.
+    /// </summary>
+    /// <param name="parameter">Float32.</param>
+    /// <param name="x">The input.</param>
     private static Tensor Like(Tensor parameter, Tensor x) =>
         parameter.dtype == x.dtype ? parameter : parameter.to(x.dtype);
 }

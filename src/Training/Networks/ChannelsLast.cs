@@ -11,10 +11,14 @@ namespace TorchBridge.Training.Networks;
 internal static class ChannelsLast
 {
     /// <summary>A tensor [N, C, H, W] with the same elements, whose memory is ordered N, H, W, C.</summary>
+    /// <param name="tensor">[N, C, H, W] of any layout.</param>
     public static Tensor Of(Tensor tensor) => tensor.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2);
 
-    /// <summary>The float32 elements of a tensor on the CPU, in memory order: contiguous, or channels_last. Valid as
-    /// long as the tensor is.</summary>
+    /// <summary>
+    /// The float32 elements of a tensor on the CPU, in memory order: contiguous, or channels_last. Valid as long as
+    /// the tensor is.
+    /// </summary>
+    /// <param name="tensor">Float32, on the CPU.</param>
     public static Span<float> Memory(Tensor tensor)
     {
         if (tensor.is_contiguous())
@@ -23,8 +27,10 @@ internal static class ChannelsLast
         return MemoryMarshal.Cast<byte, float>(view.bytes);
     }
 
-    /// <summary>Gives the convolution weights of a module this layout, in place: names, values and gradients' shapes
-    /// stay.</summary>
+    /// <summary>
+    /// Gives the convolution weights of a module this layout, in place: names, values and gradients' shapes stay.
+    /// </summary>
+    /// <param name="module">Its weights of four axes are changed.</param>
     public static void Convert(nn.Module module)
     {
         using var noGrad = no_grad();

@@ -27,6 +27,7 @@ internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(na
     public virtual bool IsLinearAfterPool => true;
 
     /// <summary>Makes the network that options describe; torch's random state decides the weights.</summary>
+    /// <param name="options">Kind, classes, size and start.</param>
     public static ImageNetwork Make(NetworkOptions options) =>
         options.Kind switch
         {
@@ -41,12 +42,15 @@ internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(na
     public virtual void StartFrom(PictureSet pictures, ChannelStatistics statistics) { }
 
     /// <summary>The last feature maps: normalized pictures to [N, features, h, w].</summary>
+    /// <param name="x">Normalized pictures [N, 3, H, W].</param>
     public abstract Tensor Maps(Tensor x);
 
     /// <summary>Pooled features [N, features], float32, to logits [N, classes].</summary>
+    /// <param name="features">Pooled, [N, features].</param>
     public abstract Tensor Classify(Tensor features);
 
     /// <summary>Normalized pictures to pooled features [N, features], float32.</summary>
+    /// <param name="x">Normalized pictures [N, 3, H, W].</param>
     public Tensor Features(Tensor x)
     {
         x = Pool(Maps(x));
@@ -54,8 +58,11 @@ internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(na
         return x.dtype == LastLayer.weight.dtype ? x : x.to(LastLayer.weight.dtype);
     }
 
-    /// <summary>Logits [N, classes] and the class-activation maps [N, classes, h, w] of all classes, whose sums are
-    /// the logits less their biases.</summary>
+    /// <summary>
+    /// Logits [N, classes] and the class-activation maps [N, classes, h, w] of all classes, whose sums are the logits
+    /// less their biases.
+    /// </summary>
+    /// <param name="x">Normalized pictures [N, 3, H, W].</param>
     public (Tensor Logits, Tensor Maps) Explain(Tensor x)
     {
         var maps = Maps(x);
@@ -82,10 +89,10 @@ internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(na
     /// <param name="parameter">Its state-dict key.</param>
     public int StageOf(string parameter)
     {
-        for (var i = Stages.Count - 1; i >= 0; i--)
+        for (var index = Stages.Count - 1; index >= 0; index--)
         {
-            if (Stages[i].Split(' ').Any(stage => parameter.StartsWith(stage + ".", StringComparison.Ordinal)))
-                return i;
+            if (Stages[index].Split(' ').Any(stage => parameter.StartsWith(stage + ".", StringComparison.Ordinal)))
+                return index;
         }
 
         throw new ArgumentException($"{parameter} is in no part of {GetName()}", nameof(parameter));

@@ -12,6 +12,11 @@ internal sealed class NormComparison : nn.Module<Tensor, Tensor>
     private readonly Sequential features;
     private readonly Linear classifier;
 
+    /// <summary>Makes the network; torch's random state decides its weights.</summary>
+    /// <param name="norm">Which norm.</param>
+    /// <param name="height">Of the pictures.</param>
+    /// <param name="width">Of the pictures.</param>
+    /// <param name="classes">How many.</param>
     public NormComparison(NormKind norm, int height, int width, int classes)
         : base(nameof(NormComparison))
     {
@@ -78,9 +83,9 @@ internal sealed class DeepStack : nn.Module<Tensor, Tensor>
     public DeepStack(int depth, int units, int classes, Func<int, nn.Module<Tensor, Tensor>>? norm)
         : base(nameof(DeepStack))
     {
-        for (var i = 0; i < depth; i++)
+        for (var layer = 0; layer < depth; layer++)
         {
-            layers.Add(nn.Linear(i == 0 ? 3 * Side * Side : units, units));
+            layers.Add(nn.Linear(layer == 0 ? 3 * Side * Side : units, units));
             norms.Add(norm?.Invoke(units) ?? nn.Identity());
         }
 
@@ -96,11 +101,11 @@ internal sealed class DeepStack : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor x)
     {
         x = F.adaptive_avg_pool2d(x, Side).flatten(1);
-        for (var i = 0; i < layers.Count; i++)
+        for (var layer = 0; layer < layers.Count; layer++)
         {
-            if (i == Watch.Layer)
+            if (layer == Watch.Layer)
                 Watch.Seen?.Invoke(x);
-            x = F.relu(norms[i].forward(layers[i].forward(x)));
+            x = F.relu(norms[layer].forward(layers[layer].forward(x)));
         }
 
         return head.forward(x);

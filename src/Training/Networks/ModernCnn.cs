@@ -39,44 +39,45 @@ internal sealed class ModernCnn : ImageNetwork
     private readonly bool isPooled;
 
     /// <summary>Builds and initializes the network; torch's random state decides the weights.</summary>
+    /// <param name="options">Channels, classes, size, form, norm, dropout and start.</param>
     public ModernCnn(NetworkOptions options)
         : base(nameof(ModernCnn))
     {
-        int c = options.Channels,
-            h = options.Height,
-            w = options.Width;
+        int channels = options.Channels,
+            height = options.Height,
+            width = options.Width;
         activation = options.Activation;
         isPooled = options.Form == BlockForm.Pooled;
         if (isPooled)
         {
-            if (Math.Min(h, w) < SmallestPooled)
+            if (Math.Min(height, width) < SmallestPooled)
                 throw new UserException(
                     FormattableString.Invariant(
-                        $"Pictures of {w}x{h} pixels are too small for the form 'pooled', which halves them three times; at least {SmallestPooled} are needed. Take another --form, or a larger --size."
+                        $"Pictures of {width}x{height} pixels are too small for the form 'pooled', which halves them three times; at least {SmallestPooled} are needed. Take another --form, or a larger --size."
                     )
                 );
             conv1 = new CastingConv2d(3, PatchWhitening.Filters, PatchWhitening.Side) { IsWhitening = true };
             bn1 = nn.Identity();
-            (h, w) = ((h - 1) / 2, (w - 1) / 2);
-            res_block1 = PooledBlock(options, PatchWhitening.Filters, c, h, w);
-            (h, w) = (h / 2, w / 2);
-            res_block2 = PooledBlock(options, c, options.SecondChannels, h, w);
-            (h, w) = (h / 2, w / 2);
-            res_block3 = PooledBlock(options, options.SecondChannels, options.ThirdChannels, h, w);
+            (height, width) = ((height - 1) / 2, (width - 1) / 2);
+            res_block1 = PooledBlock(options, PatchWhitening.Filters, channels, height, width);
+            (height, width) = (height / 2, width / 2);
+            res_block2 = PooledBlock(options, channels, options.SecondChannels, height, width);
+            (height, width) = (height / 2, width / 2);
+            res_block3 = PooledBlock(options, options.SecondChannels, options.ThirdChannels, height, width);
         }
         else
         {
-            conv1 = new CastingConv2d(3, c, 3, padding: 1);
-            bn1 = NormLayer.Make(options.Norm, c, h, w);
-            (h, w) = Halve(h, w);
-            res_block1 = Block(options, c, 2 * c, h, w);
-            shortcut1 = Shortcut(options, c, 2 * c, h, w);
-            (h, w) = Halve(h, w);
-            res_block2 = Block(options, 2 * c, 4 * c, h, w);
-            shortcut2 = Shortcut(options, 2 * c, 4 * c, h, w);
-            (h, w) = Halve(h, w);
-            res_block3 = Block(options, 4 * c, 8 * c, h, w);
-            shortcut3 = Shortcut(options, 4 * c, 8 * c, h, w);
+            conv1 = new CastingConv2d(3, channels, 3, padding: 1);
+            bn1 = NormLayer.Make(options.Norm, channels, height, width);
+            (height, width) = Halve(height, width);
+            res_block1 = Block(options, channels, 2 * channels, height, width);
+            shortcut1 = Shortcut(options, channels, 2 * channels, height, width);
+            (height, width) = Halve(height, width);
+            res_block2 = Block(options, 2 * channels, 4 * channels, height, width);
+            shortcut2 = Shortcut(options, 2 * channels, 4 * channels, height, width);
+            (height, width) = Halve(height, width);
+            res_block3 = Block(options, 4 * channels, 8 * channels, height, width);
+            shortcut3 = Shortcut(options, 4 * channels, 8 * channels, height, width);
         }
 
         depth1 = new StochasticDepth(options.StochasticDepth / 3);
@@ -90,7 +91,7 @@ internal sealed class ModernCnn : ImageNetwork
             DropoutKind.Alpha => nn.AlphaDropout(options.Dropout),
             _ => throw new ArgumentOutOfRangeException(nameof(options), options.DropoutKind, "unknown dropout"),
         };
-        fc = nn.Linear(isPooled ? options.ThirdChannels : 8 * c, options.Classes);
+        fc = nn.Linear(isPooled ? options.ThirdChannels : 8 * channels, options.Classes);
         RegisterComponents();
         Initializer.Apply(this, options.Initialization);
         if (isPooled)
@@ -164,9 +165,16 @@ internal sealed class ModernCnn : ImageNetwork
         }
     }
 
+    /// <summary>What a block adds to what passes it by; in the plain form nothing passes.</summary>
+    /// <param name="block">The convolutions.</param>
+    /// <param name="shortcut">What passes, brought to the block's shape.</param>
+    /// <param name="depth">Leaves the block out now and then while training.</param>
+    /// <param name="x">The block's input.</param>
     private static Tensor Join(Sequential block, Sequential? shortcut, StochasticDepth depth, Tensor x) =>
         shortcut is null ? block.forward(x) : depth.forward(block.forward(x)) + shortcut.forward(x);
 
+    /// <summary>As the options say.</summary>
+    /// <param name="x">Any shape.</param>
     private Tensor Activate(Tensor x) =>
         activation switch
         {
@@ -175,6 +183,7 @@ internal sealed class ModernCnn : ImageNetwork
             _ => F.gelu(x),
         };
 
+    /// <summary>The same as a layer.</summary>
     private static nn.Module<Tensor, Tensor> Activation(ActivationKind kind) =>
         kind switch
         {
@@ -185,8 +194,14 @@ internal sealed class ModernCnn : ImageNetwork
         };
 
     // A 3x3 convolution of stride 2 with padding 1 gives ceil(size / 2).
+    /// <summary>Size of the maps behind a block.</summary>
+    /// <param name="height">Before it.</param>
+    /// <param name="width">Before it.</param>
     private static (int Height, int Width) Halve(int height, int width) => ((height + 1) / 2, (width + 1) / 2);
 
+    /// <summary>
+    /// The convolutions of a block: [N, from, H, W] to [N, to, H / 2, W / 2], rounded up.
+    /// </summary>
     private static Sequential Block(NetworkOptions options, int from, int to, int height, int width) =>
         nn.Sequential(
             ("0", new CastingConv2d(from, to, 3, stride: 2, padding: 1)),
@@ -196,6 +211,7 @@ internal sealed class ModernCnn : ImageNetwork
             ("4", NormLayer.Make(options.Norm, to, height, width))
         );
 
+    /// <summary>A block of the pooled form: [N, from, H, W] to [N, to, H / 2, W / 2], rounded down.</summary>
     // The pool comes before norm and activation, which then have a quarter of the values to go over.
     private static Sequential PooledBlock(NetworkOptions options, int from, int to, int height, int width)
     {
@@ -210,6 +226,7 @@ internal sealed class ModernCnn : ImageNetwork
         );
     }
 
+    /// <summary>A 1x1 convolution of stride 2 with a norm; null in the plain form.</summary>
     private static Sequential? Shortcut(NetworkOptions options, int from, int to, int height, int width) =>
         options.Form == BlockForm.Plain
             ? null

@@ -45,12 +45,16 @@ internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor
         return TestViews.Mean(Single(TestViews.Of(pixels, Views), compute), Views);
     }
 
-    /// <summary>Normalizes pixels and gives what the network's classifier sees of them: float32 [N,
-    /// features].</summary>
+    /// <summary>
+    /// Normalizes pixels and gives what the network's classifier sees of them: float32 [N, features].
+    /// </summary>
+    /// <param name="pixels">[N, 3, H, W], float32, 0 to 255.</param>
     public Tensor Features(Tensor pixels) => network.Features((pixels * scale) + offset);
 
-    /// <summary>Logits and the class-activation maps of all classes, float32: [N, classes] and [N, classes, h,
-    /// w].</summary>
+    /// <summary>
+    /// Logits and the class-activation maps of all classes, float32: [N, classes] and [N, classes, h, w].
+    /// </summary>
+    /// <param name="pixels">[N, 3, H, W], float32, 0 to 255.</param>
     public (Tensor Logits, Tensor Maps) Explain(Tensor pixels) => network.Explain((pixels * scale) + offset);
 
     private Tensor Single(Tensor pixels, ScalarType compute)

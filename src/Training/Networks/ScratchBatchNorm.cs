@@ -24,6 +24,9 @@ internal sealed class ScratchBatchNorm : nn.Module<Tensor, Tensor>
     private readonly double momentum;
 
     /// <summary>Makes a layer: weight 1, bias 0, running mean 0, running variance 1.</summary>
+    /// <param name="channels">Of the input.</param>
+    /// <param name="eps">Added to the variance.</param>
+    /// <param name="momentum">Weight of the newest batch in the running statistics.</param>
     public ScratchBatchNorm(int channels, double eps = 1e-5, double momentum = 0.1)
         : base(nameof(ScratchBatchNorm))
     {
@@ -56,9 +59,18 @@ internal sealed class ScratchBatchNorm : nn.Module<Tensor, Tensor>
         return Affine(x, mean, variance, shape);
     }
 
+    /// <summary>Normalizes, and applies weight and bias.</summary>
+    /// <param name="x">The input.</param>
+    /// <param name="mean">A number a channel.</param>
+    /// <param name="variance">A number a channel, biased.</param>
+    /// <param name="shape">Channels on axis 1, every other axis 1.</param>
     private Tensor Affine(Tensor x, Tensor mean, Tensor variance, long[] shape) =>
         ((x - mean) / (variance + eps).sqrt() * weight.view(shape)) + bias.view(shape);
 
+    /// <summary>Moves the running statistics towards a batch's.</summary>
+    /// <param name="mean">The batch's, a number a channel.</param>
+    /// <param name="variance">The batch's, biased.</param>
+    /// <param name="count">Numbers that each was computed from.</param>
     private void Track(Tensor mean, Tensor variance, double count)
     {
         using var noGrad = no_grad();

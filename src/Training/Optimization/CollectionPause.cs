@@ -28,8 +28,12 @@ internal sealed class CollectionPause : IDisposable
     /// <inheritdoc/>
     public void Dispose() => End();
 
+    /// <summary>Whether a region without collections is open.</summary>
     private static bool IsActive => GCSettings.LatencyMode == GCLatencyMode.NoGCRegion;
 
+    /// <summary>
+    /// Closes the region; where the collector has closed it already, nothing is left to do.
+    /// </summary>
     private static void End()
     {
         if (IsActive)

@@ -43,6 +43,9 @@ internal sealed record ComputeOptions(Precision Precision, int Threads, string D
     public ScalarType Dtype => Precision == Precision.Bfloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
 
     /// <summary>Reads <c>--precision</c>, <c>--threads</c> and <c>--device</c>.</summary>
+    /// <param name="precision"><c>auto</c>, <c>float32</c> or <c>bfloat16</c>.</param>
+    /// <param name="threads">Of libtorch; null for as many as it has.</param>
+    /// <param name="device"><c>cpu</c>, or a device that this build of libtorch has.</param>
     /// <exception cref="UserException">The device is not there, or the precision is unknown.</exception>
     public static ComputeOptions Parse(string precision, int? threads, string device)
     {

@@ -21,6 +21,10 @@ internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, 
     private const long PixelsOfABatch = 2_000_000;
 
     /// <summary>Evaluates in eval mode; the mode is put back.</summary>
+    /// <param name="classifier">Pixels to logits.</param>
+    /// <param name="set">Any part.</param>
+    /// <param name="stop">Ends it between two batches.</param>
+    /// <returns>Figures over all pictures, with their logits in the set's order.</returns>
     public static Evaluation Of(PixelClassifier classifier, PictureSet set, CancellationToken stop = default)
     {
         var wasTraining = classifier.training;
@@ -66,11 +70,15 @@ internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, 
     }
 
     /// <summary>Of large pictures fewer at a time: their maps are what takes memory.</summary>
+    /// <param name="set">Tells the pictures' size.</param>
     private static int BatchSize(PictureSet set) =>
         (int)Math.Clamp(PixelsOfABatch / ((long)set.Height * set.Width), SmallestBatch, LargestBatch);
 
-    /// <summary>Figures of logits [N, classes] against labels [N]: means over samples, not over means of
-    /// batches.</summary>
+    /// <summary>
+    /// Figures of logits [N, classes] against labels [N]: means over samples, not over means of batches.
+    /// </summary>
+    /// <param name="logits">Float32, on any device.</param>
+    /// <param name="labels">Int64.</param>
     public static Evaluation OfLogits(Tensor logits, Tensor labels)
     {
         using var noGrad = no_grad();

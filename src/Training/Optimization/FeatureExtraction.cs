@@ -15,8 +15,13 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
     private const long CacheBytes = 512L << 20;
     private const long PixelsOfABatch = 2_000_000;
 
-    /// <summary>Features [views, N, features], float32: the first view is the picture as it is, the others are
-    /// augmented. The caller disposes them.</summary>
+    /// <summary>
+    /// Features [views, N, features], float32: the first view is the picture as it is, the others are augmented. The
+    /// caller disposes them.
+    /// </summary>
+    /// <param name="set">The pictures.</param>
+    /// <param name="views">How many views of each, at least 1.</param>
+    /// <param name="augmentation">How the further views are changed.</param>
     public Tensor Of(PictureSet set, int views, AugmentationOptions augmentation)
     {
         var cache = new CacheFolder("features", CacheBytes);
@@ -40,6 +45,7 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
         return features;
     }
 
+    /// <summary>Runs the backbone over every view of every picture, without gradients.</summary>
     private Tensor Compute(PictureSet set, int views, AugmentationOptions augmentation)
     {
         var batchSize = (int)Math.Clamp(PixelsOfABatch / ((long)set.Height * set.Width), 8, 250);
@@ -81,6 +87,9 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
     }
 
     /// <summary>SHA-256 of weights, normalization, pictures, augmentation, seed and views.</summary>
+    /// <param name="set">The pictures.</param>
+    /// <param name="views">How many views of each.</param>
+    /// <param name="augmentation">How the further views are changed.</param>
     private string KeyOf(PictureSet set, int views, AugmentationOptions augmentation)
     {
         using var scope = NewDisposeScope();
@@ -116,12 +125,13 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
             hash.AppendData(value.detach().cpu().contiguous().bytes);
         }
 
-        for (var i = 0; i < set.Count; i++)
-            hash.AppendData(set.Picture(i));
+        for (var index = 0; index < set.Count; index++)
+            hash.AppendData(set.Picture(index));
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
     /// <summary>What is in the cache may have been cut short: then it is computed anew.</summary>
+    /// <param name="path">A file of the cache.</param>
     private static Tensor? Read(string path)
     {
         try

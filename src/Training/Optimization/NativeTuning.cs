@@ -12,6 +12,9 @@ internal static partial class NativeTuning
     private const int TrimThreshold = -1; // M_TRIM_THRESHOLD
     private const int MmapMax = -4; // M_MMAP_MAX
 
+    /// <summary>
+    /// Sets what is faster, before libtorch is loaded; where libc does not have it, nothing is lost.
+    /// </summary>
     public static void Apply()
     {
         if (!OperatingSystem.IsLinux())
@@ -28,10 +31,17 @@ internal static partial class NativeTuning
         }
     }
 
+    /// <summary>libc's setenv: native code does not see what .NET sets.</summary>
+    /// <param name="name">The variable.</param>
+    /// <param name="value">Its value.</param>
+    /// <param name="overwrite">0 leaves what the user has set.</param>
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int SetEnvironment(string name, string value, int overwrite);
 
+    /// <summary>glibc's mallopt.</summary>
+    /// <param name="option"><c>M_MMAP_MAX</c> and its like.</param>
+    /// <param name="value">Its value.</param>
     [LibraryImport("libc", EntryPoint = "mallopt")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int SetMallocOption(int option, int value);

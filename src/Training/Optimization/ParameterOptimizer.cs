@@ -99,8 +99,12 @@ internal sealed class ParameterOptimizer : IDisposable
             .Select(pair => $"{pair.name}.weight")
             .ToHashSet(StringComparer.Ordinal);
 
-    /// <summary>Names of the parameters of norms, by the kind of module: a LayerNorm over channel, height and width has
-    /// weights of three axes.</summary>
+    /// <summary>
+    /// Names of the parameters of norms, by the kind of module: a LayerNorm over channel, height and width has
+    /// weights of three axes.
+    /// </summary>
+    /// <param name="module">Any.</param>
+    /// <returns>State-dict keys.</returns>
     private static HashSet<string> NormParameters(nn.Module module) =>
         module
             .named_modules()
@@ -138,6 +142,7 @@ internal sealed class ParameterOptimizer : IDisposable
     }
 
     /// <summary>One step; returns the norm of all gradients before clipping.</summary>
+    /// <param name="learningRate">Of this step, before the parameters' own rates.</param>
     public double Step(double learningRate)
     {
         using var noGrad = no_grad();
@@ -149,10 +154,10 @@ internal sealed class ParameterOptimizer : IDisposable
         var norm = Math.Sqrt(sum);
         var clip = recipe.GradientClipping > 0 ? (float)Math.Min(1, recipe.GradientClipping / (norm + 1e-6)) : 1;
         Steps++;
-        for (var i = 0; i < entries.Count; i++)
+        for (var index = 0; index < entries.Count; index++)
         {
-            if (gradients[i] is { } gradient)
-                Update(entries[i], gradient, clip, learningRate);
+            if (gradients[index] is { } gradient)
+                Update(entries[index], gradient, clip, learningRate);
         }
 
         return norm;
@@ -168,6 +173,11 @@ internal sealed class ParameterOptimizer : IDisposable
         }
     }
 
+    /// <summary>
+    /// A parameter's gradient in the layout of its state, so that one pass can go over both.
+    /// </summary>
+    /// <param name="entry">The parameter.</param>
+    /// <returns>Null where nothing flowed back to it.</returns>
     private static Tensor? Gradient(Entry entry)
     {
         var gradient = entry.Parameter.grad;
@@ -176,6 +186,8 @@ internal sealed class ParameterOptimizer : IDisposable
         return empty_like(entry.First).copy_(gradient);
     }
 
+    /// <summary>Sum of squares, in float64 over blocks of float32 sums.</summary>
+    /// <param name="gradient">Of any device.</param>
     private static double SquaredNorm(Tensor gradient)
     {
         if (gradient.device_type != DeviceType.CPU)
@@ -193,22 +205,29 @@ internal sealed class ParameterOptimizer : IDisposable
         return sum;
     }
 
+    /// <summary>Sum of squares of a block, in as many lanes as the processor has.</summary>
+    /// <param name="values">A block, short enough for float32.</param>
     private static float SumOfSquares(ReadOnlySpan<float> values)
     {
         var lanes = Vector<float>.Zero;
-        var i = 0;
-        for (; i <= values.Length - Vector<float>.Count; i += Vector<float>.Count)
+        var index = 0;
+        for (; index <= values.Length - Vector<float>.Count; index += Vector<float>.Count)
         {
-            var x = new Vector<float>(values[i..]);
-            lanes += x * x;
+            var lane = new Vector<float>(values[index..]);
+            lanes += lane * lane;
         }
 
         var sum = Vector.Sum(lanes);
-        for (; i < values.Length; i++)
-            sum += values[i] * values[i];
+        for (; index < values.Length; index++)
+            sum += values[index] * values[index];
         return sum;
     }
 
+    /// <summary>One step of one parameter.</summary>
+    /// <param name="entry">The parameter with its state.</param>
+    /// <param name="gradient">In the layout of the state.</param>
+    /// <param name="clip">What the gradient is multiplied by, 1 where nothing is clipped.</param>
+    /// <param name="learningRate">The parameter's own.</param>
     private void Update(Entry entry, Tensor gradient, float clip, double learningRate)
     {
         var rate = learningRate * entry.Rate;
@@ -254,6 +273,14 @@ internal sealed class ParameterOptimizer : IDisposable
         p.add_(update.view(rows, p.shape[2], p.shape[3], p.shape[1]).permute(0, 3, 1, 2), alpha: -learningRate);
     }
 
+    /// <summary>AdamW in one pass; letters are those of the formula above.</summary>
+    /// <param name="p">The parameter, changed in place.</param>
+    /// <param name="g">Its gradient.</param>
+    /// <param name="m">First moment, changed in place.</param>
+    /// <param name="v">Second moment, changed in place.</param>
+    /// <param name="decay">Weight decay.</param>
+    /// <param name="clip">What the gradient is multiplied by.</param>
+    /// <param name="learningRate">The parameter's own.</param>
     private void UpdateAdamW(
         Span<float> p,
         Span<float> g,
@@ -267,29 +294,39 @@ internal sealed class ParameterOptimizer : IDisposable
         var (keep, step, root) = AdamWFactors(decay, learningRate);
         var eps = (float)epsilon;
         var width = Vector<float>.Count;
-        var i = 0;
-        for (; i <= p.Length - width; i += width)
+        var index = 0;
+        for (; index <= p.Length - width; index += width)
         {
-            var gi = new Vector<float>(g[i..]) * clip;
-            var mi = (new Vector<float>(m[i..]) * Beta1) + (gi * (1 - Beta1));
-            var vi = (new Vector<float>(v[i..]) * Beta2) + (gi * gi * (1 - Beta2));
-            mi.CopyTo(m[i..]);
-            vi.CopyTo(v[i..]);
+            var gi = new Vector<float>(g[index..]) * clip;
+            var mi = (new Vector<float>(m[index..]) * Beta1) + (gi * (1 - Beta1));
+            var vi = (new Vector<float>(v[index..]) * Beta2) + (gi * gi * (1 - Beta2));
+            mi.CopyTo(m[index..]);
+            vi.CopyTo(v[index..]);
             (
-                (new Vector<float>(p[i..]) * keep)
+                (new Vector<float>(p[index..]) * keep)
                 - (mi * step / ((Vector.SquareRoot(vi) * root) + new Vector<float>(eps)))
-            ).CopyTo(p[i..]);
+            ).CopyTo(p[index..]);
         }
 
-        for (; i < p.Length; i++)
+        for (; index < p.Length; index++)
         {
-            var gi = g[i] * clip;
-            m[i] = (m[i] * Beta1) + (gi * (1 - Beta1));
-            v[i] = (v[i] * Beta2) + (gi * gi * (1 - Beta2));
-            p[i] = (p[i] * keep) - (m[i] * step / ((MathF.Sqrt(v[i]) * root) + eps));
+            var gi = g[index] * clip;
+            m[index] = (m[index] * Beta1) + (gi * (1 - Beta1));
+            v[index] = (v[index] * Beta2) + (gi * gi * (1 - Beta2));
+            p[index] = (p[index] * keep) - (m[index] * step / ((MathF.Sqrt(v[index]) * root) + eps));
         }
     }
 
+    /// <summary>
+    /// SGD with Nesterov momentum in one pass; letters are those of the formula above.
+    /// </summary>
+    /// <param name="p">The parameter, changed in place.</param>
+    /// <param name="g">Its gradient.</param>
+    /// <param name="m">The momentum, changed in place.</param>
+    /// <param name="decay">Weight decay.</param>
+    /// <param name="keep">What the parameter is multiplied by: decoupled decay.</param>
+    /// <param name="clip">What the gradient is multiplied by.</param>
+    /// <param name="learningRate">The parameter's own.</param>
     private void UpdateSgd(
         Span<float> p,
         Span<float> g,
@@ -302,46 +339,56 @@ internal sealed class ParameterOptimizer : IDisposable
     {
         var (mu, rate) = ((float)recipe.Momentum, (float)learningRate);
         var width = Vector<float>.Count;
-        var i = 0;
-        for (; i <= p.Length - width; i += width)
+        var index = 0;
+        for (; index <= p.Length - width; index += width)
         {
-            var pi = new Vector<float>(p[i..]);
-            var gi = (new Vector<float>(g[i..]) * clip) + (pi * decay);
+            var pi = new Vector<float>(p[index..]);
+            var gi = (new Vector<float>(g[index..]) * clip) + (pi * decay);
             // The momentum starts at zero, so that the first step has m = g, as PyTorch's.
-            var mi = (new Vector<float>(m[i..]) * mu) + gi;
-            mi.CopyTo(m[i..]);
-            ((pi * keep) - ((gi + (mi * mu)) * rate)).CopyTo(p[i..]);
+            var mi = (new Vector<float>(m[index..]) * mu) + gi;
+            mi.CopyTo(m[index..]);
+            ((pi * keep) - ((gi + (mi * mu)) * rate)).CopyTo(p[index..]);
         }
 
-        for (; i < p.Length; i++)
+        for (; index < p.Length; index++)
         {
-            var gi = (g[i] * clip) + (p[i] * decay);
-            m[i] = (m[i] * mu) + gi;
-            p[i] = (p[i] * keep) - ((gi + (m[i] * mu)) * rate);
+            var gi = (g[index] * clip) + (p[index] * decay);
+            m[index] = (m[index] * mu) + gi;
+            p[index] = (p[index] * keep) - ((gi + (m[index] * mu)) * rate);
         }
     }
 
     /// <summary>The same in torch's operations, for devices whose memory is not ours.</summary>
+    /// <param name="entry">The parameter with its state.</param>
+    /// <param name="gradient">On the same device.</param>
+    /// <param name="clip">What the gradient is multiplied by.</param>
+    /// <param name="learningRate">The parameter's own.</param>
+    /// <param name="decayRate">The learning rate of decoupled decay.</param>
     private void UpdateOnDevice(Entry entry, Tensor gradient, float clip, double learningRate, double decayRate)
     {
-        var g = gradient * clip;
+        var clipped = gradient * clip;
         if (entry.Rule == OptimizerKind.Sgd)
         {
             if (recipe.DecoupledDecay)
                 entry.Parameter.mul_(1 - (decayRate * entry.Decay));
             else
-                g = g.add(entry.Parameter, entry.Decay);
-            entry.First.mul_(recipe.Momentum).add_(g);
-            entry.Parameter.sub_(g.add(entry.First, recipe.Momentum) * learningRate);
+                clipped = clipped.add(entry.Parameter, entry.Decay);
+            entry.First.mul_(recipe.Momentum).add_(clipped);
+            entry.Parameter.sub_(clipped.add(entry.First, recipe.Momentum) * learningRate);
             return;
         }
 
         var (keep, step, root) = AdamWFactors(entry.Decay, learningRate);
-        entry.First.mul_(Beta1).add_(g * (1 - Beta1));
-        entry.Second!.mul_(Beta2).add_(g * g * (1 - Beta2));
+        entry.First.mul_(Beta1).add_(clipped * (1 - Beta1));
+        entry.Second!.mul_(Beta2).add_(clipped * clipped * (1 - Beta2));
         entry.Parameter.mul_(keep).sub_(entry.First * step / ((entry.Second.sqrt() * root) + epsilon));
     }
 
+    /// <summary>
+    /// What the formula needs of the step's number: 1 - lr wd, lr / (1 - b1^t) and 1 / sqrt(1 - b2^t).
+    /// </summary>
+    /// <param name="decay">Weight decay.</param>
+    /// <param name="learningRate">The parameter's own.</param>
     private (float Keep, float Step, float Root) AdamWFactors(float decay, double learningRate) =>
         (
             (float)(1 - (learningRate * decay)),
@@ -349,6 +396,7 @@ internal sealed class ParameterOptimizer : IDisposable
             (float)(1 / Math.Sqrt(1 - Math.Pow(Beta2, Steps)))
         );
 
+    /// <summary>A parameter with its state.</summary>
     /// <param name="Name">Its name in the module.</param>
     /// <param name="Parameter">What is changed.</param>
     /// <param name="Rule">By which rule.</param>

@@ -97,6 +97,7 @@ internal sealed record Recipe
     public int WindowEpochs { get; init; }
 
     /// <summary>The window of an epoch, 0 for the whole picture.</summary>
+    /// <param name="epoch">From 1.</param>
     public int WindowAt(int epoch) => epoch <= WindowEpochs ? Window : 0;
 
     /// <summary>Decay a step of the exponential moving average of the weights that is evaluated and kept, 0 for

@@ -30,8 +30,13 @@ internal sealed record EpochRecord(
 /// <param name="Ending">Why it ended: all epochs, early stopping, stopped by the user.</param>
 internal sealed record TrainingResult(IReadOnlyList<EpochRecord> History, int BestEpoch, string Ending)
 {
+    /// <summary>The run did what it was to do.</summary>
     public const string AllEpochs = "all epochs";
+
+    /// <summary>The validation loss had not improved for as many epochs as patience has.</summary>
     public const string EarlyStop = "early stopping";
+
+    /// <summary>Ctrl-C; the best weights so far are kept.</summary>
     public const string StoppedByUser = "stopped by the user";
 }
 
@@ -108,8 +113,12 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         }
     }
 
-    /// <summary>The classifier alone, before everything is trained: a new classifier's gradients would spoil the
-    /// features below it.</summary>
+    /// <summary>
+    /// The classifier alone, before everything is trained: a new classifier's gradients would spoil the features
+    /// below it.
+    /// </summary>
+    /// <param name="data">Training and validation part.</param>
+    /// <param name="stop">Ends it between two steps.</param>
     private void TrainHead(PictureData data, CancellationToken stop)
     {
         var tuning = recipe.Tuning;
@@ -138,6 +147,12 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         );
     }
 
+    /// <summary>
+    /// The epochs, with evaluation, best weights, early stopping and checkpoints.
+    /// </summary>
+    /// <param name="work">What an epoch goes over.</param>
+    /// <param name="resumed">The run that goes on; null for a new one.</param>
+    /// <param name="stop">Ends it between two steps.</param>
     private TrainingResult Train(ITrainingWork work, Checkpoint? resumed, CancellationToken stop)
     {
         using var state = new TrainingState(work.Trained, recipe, work.RateOf, model.Settings.Compute.Dtype);
@@ -171,6 +186,13 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         return new TrainingResult(state.History, state.BestEpoch, ending);
     }
 
+    /// <summary>One pass over the training part, with the observer told after each step.</summary>
+    /// <param name="work">What an epoch goes over.</param>
+    /// <param name="recipe">Batch size, schedule, clipping.</param>
+    /// <param name="epoch">From 1.</param>
+    /// <param name="state">Changed by every step.</param>
+    /// <param name="observer">Hears of each step.</param>
+    /// <param name="stop">Ends it between two steps.</param>
     private void TrainEpoch(
         ITrainingWork work,
         Recipe recipe,
@@ -254,6 +276,15 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         );
     }
 
+    /// <summary>Forward, backward, and a step of the optimizer and of the average.</summary>
+    /// <param name="work">Gives logits and targets.</param>
+    /// <param name="recipe">Label smoothing and mixing.</param>
+    /// <param name="batch">Pictures or features.</param>
+    /// <param name="epoch">From 1.</param>
+    /// <param name="learningRate">Of this step.</param>
+    /// <param name="state">Changed.</param>
+    /// <returns>The batch's mean loss, and how many pictures were right; with mixed targets by the larger
+    /// share.</returns>
     private static (double Loss, long Correct) Step(
         ITrainingWork work,
         Recipe recipe,
@@ -273,8 +304,14 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         return (loss.ToDouble(), logits.argmax(1).eq(targets.argmax(1)).sum().ToInt64());
     }
 
-    /// <summary>What is no number on validation pictures would be compared with nothing, and the first weights kept as
-    /// the best.</summary>
+    /// <summary>
+    /// What is no number on validation pictures would be compared with nothing, and the first weights kept as the
+    /// best.
+    /// </summary>
+    /// <param name="trained">What is trained; its running statistics are looked at too.</param>
+    /// <param name="validation">The epoch's figures.</param>
+    /// <param name="epoch">From 1.</param>
+    /// <exception cref="TrainingDivergedException">Something is no number.</exception>
     private void RefuseNotFinite(nn.Module trained, Evaluation validation, int epoch)
     {
         using var noGrad = no_grad();
@@ -292,6 +329,11 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         }
     }
 
+    /// <summary>The error for a loss that is no number, with the step at which it was seen.</summary>
+    /// <param name="loss">What it was.</param>
+    /// <param name="step">From 1 in the epoch.</param>
+    /// <param name="epoch">From 1.</param>
+    /// <param name="learningRate">Of that step.</param>
     private TrainingDivergedException Diverged(double loss, int step, int epoch, double learningRate) =>
         Diverged(
             string.Create(
@@ -300,6 +342,8 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
             )
         );
 
+    /// <summary>The error with the way out.</summary>
+    /// <param name="what">What is no number.</param>
     private TrainingDivergedException Diverged(string what) =>
         new(
             $"{what}: training diverged. Lower --lr, or keep gradient clipping on."

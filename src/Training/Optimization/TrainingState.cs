@@ -28,6 +28,7 @@ internal sealed class TrainingState : IDisposable
         Stopping = new EarlyStopping(recipe.Patience);
     }
 
+    /// <summary>Changes the parameters; it holds their moments.</summary>
     public ParameterOptimizer Optimizer { get; }
 
     /// <summary>Averaged weights, where the recipe has them.</summary>
@@ -36,6 +37,7 @@ internal sealed class TrainingState : IDisposable
     /// <summary>The weights of the best epoch.</summary>
     public WeightSnapshot Best { get; }
 
+    /// <summary>The best loss so far, and how long ago it was.</summary>
     public EarlyStopping Stopping { get; }
 
     /// <summary>One record an epoch.</summary>
@@ -45,6 +47,7 @@ internal sealed class TrainingState : IDisposable
     public int BestEpoch { get; set; }
 
     /// <summary>Every tensor by its name in a checkpoint; writing into them restores them.</summary>
+    /// <returns>Live tensors, by names such as <c>weights.conv1.weight</c>; they stay this state's.</returns>
     public Dictionary<string, Tensor> Tensors()
     {
         var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);

@@ -21,17 +21,19 @@ internal sealed class WeightAverage(nn.Module module, double decay) : IDisposabl
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        var d = Math.Min(decay, (1.0 + steps) / (10.0 + steps));
+        var kept = Math.Min(decay, (1.0 + steps) / (10.0 + steps));
         foreach (var (name, mean) in average.Values)
         {
             if (mean.is_floating_point())
-                mean.mul_(d).add_(live[name], alpha: 1 - d);
+                mean.mul_(kept).add_(live[name], alpha: 1 - kept);
             else
                 mean.copy_(live[name]);
         }
     }
 
     /// <summary>Runs work with the averaged weights in the module, and puts its own back.</summary>
+    /// <typeparam name="T">What it gives.</typeparam>
+    /// <param name="work">Evaluates, or takes a copy.</param>
     public T Within<T>(Func<T> work)
     {
         using var own = new WeightSnapshot(module);

@@ -10,6 +10,7 @@ internal sealed class WeightSnapshot : IDisposable
     private readonly Dictionary<string, Tensor> copies = new(StringComparer.Ordinal);
 
     /// <summary>Takes the first copy.</summary>
+    /// <param name="module">Whose parameters and buffers are copied.</param>
     public WeightSnapshot(nn.Module module)
     {
         live = module.state_dict();
@@ -33,6 +34,9 @@ internal sealed class WeightSnapshot : IDisposable
             copy.Dispose();
     }
 
+    /// <summary>Copies values; the tensors stay the same ones.</summary>
+    /// <param name="from">By name.</param>
+    /// <param name="to">By the same names.</param>
     private static void Copy(Dictionary<string, Tensor> from, Dictionary<string, Tensor> to)
     {
         using var noGrad = no_grad();

@@ -9,6 +9,9 @@ using static TorchSharp.torch;
 namespace TorchBridge.Training.Parity;
 
 /// <summary>Loss and accuracy with batch statistics at one batch size.</summary>
+/// <param name="BatchSize">Pictures that share their statistics.</param>
+/// <param name="Loss">Mean over the validation pictures, dropout off.</param>
+/// <param name="Accuracy">Share that is right, 0 to 1.</param>
 internal sealed record ModeRow(int BatchSize, double Loss, double Accuracy);
 
 /// <summary>What train mode and eval mode make of the same weights.</summary>
@@ -26,6 +29,11 @@ internal sealed record ModeParityResult(
 );
 
 /// <summary>Running statistics computed anew.</summary>
+/// <param name="LossBefore">Validation loss with the statistics as they were.</param>
+/// <param name="AccuracyBefore">Accuracy with them, 0 to 1.</param>
+/// <param name="LossAfter">Validation loss with the new statistics.</param>
+/// <param name="AccuracyAfter">Accuracy with them, 0 to 1.</param>
+/// <param name="Kept">Whether the new ones are in the model now.</param>
 internal sealed record RecalibrationResult(
     double LossBefore,
     double AccuracyBefore,
@@ -44,6 +52,9 @@ internal static class ModeParity
     private static readonly int[] BatchSizes = [2, 8, 32, 128];
 
     /// <summary>Measures drift over the training part, and losses over the validation part.</summary>
+    /// <param name="model">Trained.</param>
+    /// <param name="data">Training and validation part.</param>
+    /// <param name="stop">Ends it between two batches.</param>
     public static ModeParityResult Measure(TrainedModel model, PictureData data, CancellationToken stop = default)
     {
         var drift = TrainEvalParity.Drift(model.Classifier, Pixels(model, data.Training, stop));
@@ -59,8 +70,13 @@ internal static class ModeParity
         return new ModeParityResult(drift, eval.Loss, eval.Accuracy, rows, part.Count);
     }
 
-    /// <summary>Computes the running statistics anew over the training part; keeps them where the validation loss is
-    /// not worse.</summary>
+    /// <summary>
+    /// Computes the running statistics anew over the training part; keeps them where the validation loss is not
+    /// worse.
+    /// </summary>
+    /// <param name="model">Trained; changed only where the new statistics are kept.</param>
+    /// <param name="data">Training and validation part.</param>
+    /// <param name="stop">Ends it between two batches; the model is then as it was.</param>
     public static RecalibrationResult Recalibrate(
         TrainedModel model,
         PictureData data,
@@ -77,6 +93,10 @@ internal static class ModeParity
         return new RecalibrationResult(before.Loss, before.Accuracy, after.Loss, after.Accuracy, kept);
     }
 
+    /// <summary>Sends a part through the network in train mode, without gradients.</summary>
+    /// <param name="model">The network.</param>
+    /// <param name="set">The training part.</param>
+    /// <param name="stop">Ends it between two batches.</param>
     private static void RunOver(TrainedModel model, PictureSet set, CancellationToken stop)
     {
         foreach (var pixels in Pixels(model, set, stop))
@@ -87,6 +107,9 @@ internal static class ModeParity
     }
 
     /// <summary>Whole batches only: each has the same weight in the average.</summary>
+    /// <param name="model">Tells the device.</param>
+    /// <param name="set">Any part.</param>
+    /// <param name="stop">Ends it between two batches.</param>
     private static IEnumerable<Tensor> Pixels(TrainedModel model, PictureSet set, CancellationToken stop)
     {
         var size = Math.Min(StatisticsBatch, set.Count);
@@ -101,9 +124,17 @@ internal static class ModeParity
         }
     }
 
+    /// <summary>A part in drawn order: classes stored one after another would make batches of one class.</summary>
+    /// <param name="model">Tells the seed.</param>
+    /// <param name="set">Any part.</param>
     private static PictureSet Mixed(TrainedModel model, PictureSet set) =>
         set.Sample(set.Count, new Draw(model.Settings.Seed, 29));
 
+    /// <summary>Loss and accuracy with batch statistics at one batch size.</summary>
+    /// <param name="model">The network.</param>
+    /// <param name="set">The validation part.</param>
+    /// <param name="batchSize">Pictures that share their statistics; a smaller rest is left out.</param>
+    /// <param name="stop">Ends it between two batches.</param>
     private static ModeRow OfBatches(TrainedModel model, PictureSet set, int batchSize, CancellationToken stop)
     {
         double loss = 0;

@@ -28,10 +28,15 @@ internal sealed record ParityRow(
 /// <summary>Compares the ways of running a model.</summary>
 internal static class ParityCheck
 {
+    /// <summary>Share of the largest absolute logit that a difference may have.</summary>
     public const double RelativeTolerance = 2e-5;
     private const int BatchSize = 250;
 
     /// <summary>Compares logits of an ONNX file.</summary>
+    /// <param name="name">Of the row.</param>
+    /// <param name="path">The ONNX file.</param>
+    /// <param name="pictures">The test part.</param>
+    /// <param name="expectedLogits">TorchSharp's, count x classes.</param>
     public static ParityRow Onnx(string name, string path, PictureSet pictures, float[] expectedLogits)
     {
         using var classifier = ImageClassifier.Load(path);
@@ -52,6 +57,11 @@ internal static class ParityCheck
     }
 
     /// <summary>Compares probabilities and labels of the zip in stock ML.NET, reading picture files.</summary>
+    /// <param name="name">Of the row.</param>
+    /// <param name="path">The zip.</param>
+    /// <param name="files">The test pictures as files, in their order.</param>
+    /// <param name="classNames">In the model's order.</param>
+    /// <param name="expectedLogits">TorchSharp's, count x classes.</param>
     public static ParityRow Zip(
         string name,
         string path,
@@ -61,6 +71,10 @@ internal static class ParityCheck
     ) => Scores(name, StockPipeline.Score(path, files), classNames, expectedLogits);
 
     /// <summary>Compares probabilities and labels, row by row.</summary>
+    /// <param name="name">Of the row.</param>
+    /// <param name="rows">Label and probabilities of each picture, in order.</param>
+    /// <param name="classNames">In the model's order.</param>
+    /// <param name="expectedLogits">TorchSharp's, count x classes.</param>
     public static ParityRow Scores(
         string name,
         IEnumerable<(string Label, float[] Scores)> rows,
@@ -91,6 +105,10 @@ internal static class ParityCheck
     }
 
     /// <summary>Compares logits of an ONNX file whose classifier reads picture files.</summary>
+    /// <param name="name">Of the row.</param>
+    /// <param name="path">The ONNX file.</param>
+    /// <param name="files">The test pictures as files, in their order.</param>
+    /// <param name="expectedLogits">TorchSharp's, count x classes.</param>
     public static ParityRow Files(string name, string path, IReadOnlyList<string> files, float[] expectedLogits)
     {
         using var classifier = ImageClassifier.Load(path);
@@ -103,7 +121,12 @@ internal static class ParityCheck
         );
     }
 
-    /// <summary>Compares rows of values; <paramref name="logits"/> decide what is a tie.</summary>
+    /// <summary>Compares numbers row by row.</summary>
+    /// <param name="name">Of the row.</param>
+    /// <param name="actual">Logits or probabilities, count x classes.</param>
+    /// <param name="expected">The same of TorchSharp.</param>
+    /// <param name="logits">TorchSharp's logits, which decide the tolerance and what is a tie.</param>
+    /// <param name="classes">How many.</param>
     internal static ParityRow Compare(string name, float[] actual, float[] expected, float[] logits, int classes)
     {
         var tolerance = RelativeTolerance * ArrayComparison.LargestMagnitude<float>(logits);
@@ -132,6 +155,9 @@ internal static class ParityCheck
         );
     }
 
+    /// <summary>Probabilities of each row, in float64, rounded once.</summary>
+    /// <param name="logits">count x classes.</param>
+    /// <param name="classes">How many.</param>
     private static float[] Softmax(float[] logits, int classes)
     {
         var result = new float[logits.Length];
@@ -139,8 +165,8 @@ internal static class ParityCheck
         for (var row = 0; row < logits.Length; row += classes)
         {
             ArrayComparison.Softmax<float>(logits.AsSpan(row, classes), probabilities);
-            for (var i = 0; i < classes; i++)
-                result[row + i] = (float)probabilities[i];
+            for (var index = 0; index < classes; index++)
+                result[row + index] = (float)probabilities[index];
         }
 
         return result;

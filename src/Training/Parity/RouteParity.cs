@@ -72,6 +72,11 @@ internal static class RouteParity
         yield return ManyThreads(classifier, files);
     }
 
+    /// <summary>
+    /// One classifier on several threads at once, against its own results on one.
+    /// </summary>
+    /// <param name="classifier">Shared by all threads.</param>
+    /// <param name="files">Pictures.</param>
     private static ParityRow ManyThreads(ImageClassifier classifier, IReadOnlyList<string> files)
     {
         var distinct = files.Take(MostPredictionsAThread).ToArray();
@@ -83,9 +88,9 @@ internal static class RouteParity
             .Range(0, Threads)
             .Select(thread => new Thread(() =>
             {
-                for (var i = 0; i < distinct.Length; i++)
+                for (var position = 0; position < distinct.Length; position++)
                 {
-                    var index = (i + (thread * 17)) % distinct.Length;
+                    var index = (position + (thread * 17)) % distinct.Length;
                     var logits = classifier.Classify(distinct[index]).Logits;
                     if (logits.SequenceEqual(alone[index]))
                         Interlocked.Increment(ref equal);
@@ -115,11 +120,19 @@ internal static class RouteParity
         );
     }
 
+    /// <summary>Label and probabilities of a batched transformer's rows.</summary>
+    /// <param name="context">The context.</param>
+    /// <param name="scored">Its view.</param>
     private static IEnumerable<(string Label, float[] Scores)> Read(MLContext context, IDataView scored) =>
         context
             .Data.CreateEnumerable<Scored>(scored, reuseRowObject: false)
             .Select(row => (row.PredictedLabel, row.Score));
 
+    /// <summary>
+    /// Label and probabilities of stock ML.NET's rows, whose label is a vector of one.
+    /// </summary>
+    /// <param name="context">The context.</param>
+    /// <param name="scored">Its view.</param>
     private static IEnumerable<(string Label, float[] Scores)> ReadStock(MLContext context, IDataView scored) =>
         context
             .Data.CreateEnumerable<StockScored>(scored, reuseRowObject: false)

@@ -26,12 +26,15 @@ internal sealed class AllowedAttribute(double low, double high) : Attribute
     public int MultipleOf { get; init; }
 
     /// <summary>The range of a record's property.</summary>
+    /// <typeparam name="T">The record.</typeparam>
+    /// <param name="property">Its name.</param>
     /// <exception cref="InvalidOperationException">It has none.</exception>
     public static AllowedAttribute Of<T>(string property) =>
         typeof(T).GetProperty(property)?.GetCustomAttribute<AllowedAttribute>()
         ?? throw new InvalidOperationException($"{typeof(T).Name}.{property} has no range");
 
     /// <summary>Whether a number is allowed.</summary>
+    /// <param name="value">Any number; NaN is in no range.</param>
     public bool Contains(double value) =>
         ((value >= low && value <= high) || (OrZero && value == 0)) && (MultipleOf == 0 || value % MultipleOf == 0);
 
@@ -48,6 +51,8 @@ internal sealed class AllowedAttribute(double low, double high) : Attribute
             );
     }
 
+    /// <summary>A bound without separators, whole where it is whole.</summary>
+    /// <param name="value">The bound.</param>
     private static string Text(double value) =>
         value == Math.Floor(value) && Math.Abs(value) < 1e15
             ? value.ToString("F0", CultureInfo.InvariantCulture)

@@ -34,6 +34,10 @@ internal static class ConfigurationRanges
     }
 
     /// <summary>How a record differs from another, value by value, for people.</summary>
+    /// <typeparam name="T">Their type.</typeparam>
+    /// <param name="now">A record.</param>
+    /// <param name="was">The record it is compared with.</param>
+    /// <returns>One text a value that differs: its name, what it is and what it was.</returns>
     public static IEnumerable<string> Differences<T>(T now, T was)
         where T : class
     {
@@ -63,12 +67,14 @@ internal static class ConfigurationRanges
     }
 
     /// <summary>The properties of a record that are read and written.</summary>
+    /// <param name="record">Its type.</param>
     public static IEnumerable<PropertyInfo> PropertiesOf(Type record) =>
         record
             .GetProperties(BindingFlags.Public | BindingFlags.Instance)
             .Where(property => property.CanWrite && property.GetIndexParameters().Length == 0);
 
     /// <summary>Whether a type is a record of settings, whose properties are looked at one by one.</summary>
+    /// <param name="type">Any type.</param>
     public static bool IsRecord(Type type) =>
         type.IsClass
         && !typeof(IEnumerable).IsAssignableFrom(type)
@@ -76,6 +82,11 @@ internal static class ConfigurationRanges
 
     private const string Ours = "TorchBridge.Training";
 
+    /// <summary>Checks the numbers of a record and of the records in it.</summary>
+    /// <param name="record">The record.</param>
+    /// <param name="source">The file, for an error.</param>
+    /// <exception cref="UserException">A number is out of its range; the message says which and what is
+    /// allowed.</exception>
     private static void CheckRecord(object record, string source)
     {
         foreach (var property in PropertiesOf(record.GetType()))
@@ -106,6 +117,7 @@ internal static class ConfigurationRanges
     }
 
     /// <summary>The values of a choice as files write them.</summary>
+    /// <param name="choice">An enum.</param>
     public static IEnumerable<string> NamesOf(Type choice) =>
         Enum.GetNames(choice).Select(JsonNamingPolicy.SnakeCaseLower.ConvertName);
 }

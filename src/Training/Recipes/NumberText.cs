@@ -35,10 +35,18 @@ internal static partial class NumberText
 
     private static CultureInfo Invariant => CultureInfo.InvariantCulture;
 
+    /// <summary>The refusal of a number.</summary>
+    /// <param name="text">What was typed.</param>
+    /// <param name="name">The option or the property.</param>
+    /// <param name="allowed">Its range.</param>
+    /// <param name="hint">What was probably meant; may be empty.</param>
     private static UserException Refused(string text, string name, AllowedAttribute allowed, string hint) =>
         new($"{name} is {text}; allowed is {allowed}.{hint}");
 
     /// <summary>The right form of what was probably meant; where two may have been, neither is guessed.</summary>
+    /// <param name="text">What was typed.</param>
+    /// <param name="isWhole">Whether a whole number is wanted.</param>
+    /// <returns>A sentence with a space before it; empty where nothing can be said.</returns>
     private static string Hint(string text, bool isWhole)
     {
         const string form = "digits, no separators of thousands";
@@ -50,9 +58,11 @@ internal static partial class NumberText
             : $" Write a number with a decimal point: {form}, such as 0.001 or 1e-3.";
     }
 
+    /// <summary>A sign and digits.</summary>
     [GeneratedRegex(@"\A[+-]?[0-9]+\z")]
     private static partial Regex WholeForm();
 
+    /// <summary>A sign, digits with a point, and an exponent.</summary>
     [GeneratedRegex(@"\A[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\z")]
     private static partial Regex RealForm();
 }

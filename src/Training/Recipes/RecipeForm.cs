@@ -18,6 +18,13 @@ internal static class RecipeForm
     /// <exception cref="UserException">A key or a value is not one of the record's.</exception>
     public static void Check(JsonElement json, Type record, string source) => CheckObject(json, record, source, Source);
 
+    /// <summary>
+    /// Every key must be a property, and be there once; values are looked at in turn.
+    /// </summary>
+    /// <param name="json">The object.</param>
+    /// <param name="record">The type whose properties its keys name.</param>
+    /// <param name="source">The file, for an error.</param>
+    /// <param name="name">Where the object stands in it.</param>
     private static void CheckObject(JsonElement json, Type record, string source, string name)
     {
         if (json.ValueKind != JsonValueKind.Object)
@@ -43,6 +50,12 @@ internal static class RecipeForm
         }
     }
 
+    /// <summary>The value must be of the property's kind.</summary>
+    /// <param name="json">The value.</param>
+    /// <param name="property">What it is for.</param>
+    /// <param name="source">The file, for an error.</param>
+    /// <param name="name">Where it stands.</param>
+    /// <exception cref="UserException">It is of another kind.</exception>
     private static void CheckValue(JsonElement json, PropertyInfo property, string source, string name)
     {
         var type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
@@ -74,6 +87,7 @@ internal static class RecipeForm
     }
 
     /// <summary>The value as it stands in the file, cut where it is long.</summary>
+    /// <param name="json">The value.</param>
     private static string Shown(JsonElement json)
     {
         const int longest = 60;

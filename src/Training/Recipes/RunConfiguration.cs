@@ -23,6 +23,7 @@ internal sealed record RunConfiguration(string About, Recipe Training, NetworkOp
     public static IReadOnlyList<string> Names { get; } = ["lesson", "fast", "pooled", "bare", "photos", "photos-all"];
 
     /// <summary>A recipe of the program's own.</summary>
+    /// <param name="name">One of <see cref="Names"/>.</param>
     /// <exception cref="UserException">There is none of this name.</exception>
     public static RunConfiguration Named(string name)
     {
@@ -37,6 +38,7 @@ internal sealed record RunConfiguration(string About, Recipe Training, NetworkOp
     }
 
     /// <summary>A recipe of the user's.</summary>
+    /// <param name="path">A JSON file of the same form as those that the program brings.</param>
     /// <exception cref="UserException">The file is missing, or is no recipe.</exception>
     public static RunConfiguration FromFile(string path)
     {
@@ -56,6 +58,10 @@ internal sealed record RunConfiguration(string About, Recipe Training, NetworkOp
         }
     }
 
+    /// <summary>Reads a recipe: its form first, then its values, then their ranges.</summary>
+    /// <param name="source">The file, for an error.</param>
+    /// <param name="json">Its text.</param>
+    /// <exception cref="UserException">It is no recipe.</exception>
     private static RunConfiguration Parse(string source, string json)
     {
         try

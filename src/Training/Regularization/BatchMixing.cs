@@ -31,6 +31,10 @@ internal enum BatchMix
 internal static class BatchMixing
 {
     /// <summary>Which of the techniques that are on is this batch's.</summary>
+    /// <param name="recipe">Which techniques are on.</param>
+    /// <param name="seed">The run's.</param>
+    /// <param name="epoch">From 1.</param>
+    /// <param name="index">The batch's, from 0.</param>
     public static BatchMix Choose(Recipe recipe, int seed, int epoch, int index)
     {
         var on = new List<BatchMix>();
@@ -44,6 +48,13 @@ internal static class BatchMixing
     }
 
     /// <summary>Mixes pictures [N, 3, H, W] and soft targets [N, classes] as drawn for this batch.</summary>
+    /// <param name="mix">What this batch has drawn; cutout is done picture by picture elsewhere.</param>
+    /// <param name="pixels">Float32.</param>
+    /// <param name="targets">Rows that sum to 1.</param>
+    /// <param name="recipe">Alpha of the Beta distribution.</param>
+    /// <param name="seed">The run's.</param>
+    /// <param name="epoch">From 1.</param>
+    /// <param name="index">The batch's, from 0.</param>
     public static (Tensor Pixels, Tensor Targets) Apply(
         BatchMix mix,
         Tensor pixels,
@@ -69,6 +80,10 @@ internal static class BatchMixing
     }
 
     /// <summary>lambda x + (1 - lambda) x[partners], for pictures and targets.</summary>
+    /// <param name="pixels">[N, 3, H, W].</param>
+    /// <param name="targets">[N, classes].</param>
+    /// <param name="partners">For each picture the index of the one that is mixed in.</param>
+    /// <param name="lambda">Share of the picture itself, 0 to 1.</param>
     public static (Tensor Pixels, Tensor Targets) Mixup(Tensor pixels, Tensor targets, long[] partners, double lambda)
     {
         using var order = tensor(partners, device: pixels.device);
@@ -76,6 +91,10 @@ internal static class BatchMixing
     }
 
     /// <summary>Sets a box of x[partners] into x; targets are blended by the share of pixels that is left.</summary>
+    /// <param name="pixels">[N, 3, H, W].</param>
+    /// <param name="targets">[N, classes].</param>
+    /// <param name="partners">For each picture the index of the one that the box is taken from.</param>
+    /// <param name="box">In pixels.</param>
     public static (Tensor Pixels, Tensor Targets) CutMix(Tensor pixels, Tensor targets, long[] partners, Box box)
     {
         using var scope = NewDisposeScope();
@@ -87,6 +106,10 @@ internal static class BatchMixing
         return (mixed.MoveToOuterDisposeScope(), Blend(targets, order, left).MoveToOuterDisposeScope());
     }
 
+    /// <summary>lambda x + (1 - lambda) x[order].</summary>
+    /// <param name="x">Pictures or targets.</param>
+    /// <param name="order">Indices on the same device.</param>
+    /// <param name="lambda">Share of x itself.</param>
     private static Tensor Blend(Tensor x, Tensor order, double lambda)
     {
         using var partner = x.index_select(0, order);
@@ -99,16 +122,20 @@ internal static class BatchMixing
 internal readonly record struct Box(int Top, int Bottom, int Left, int Right)
 {
     /// <summary>A box around a random centre, sqrt(1 - lambda) of each side long, cut at the edges.</summary>
+    /// <param name="lambda">Share of the area that is left outside, 0 to 1.</param>
+    /// <param name="height">Of the picture, in pixels.</param>
+    /// <param name="width">Of the picture, in pixels.</param>
+    /// <param name="draw">Draws the centre, anywhere in the picture.</param>
     public static Box Of(double lambda, int height, int width, ref Draw draw)
     {
         var side = Math.Sqrt(1 - lambda);
         int halfHeight = (int)(height * side / 2),
             halfWidth = (int)(width * side / 2);
-        int y = draw.Below(height),
+        int centreY = draw.Below(height),
             x = draw.Below(width);
         return new Box(
-            Math.Max(0, y - halfHeight),
-            Math.Min(height, y + halfHeight),
+            Math.Max(0, centreY - halfHeight),
+            Math.Min(height, centreY + halfHeight),
             Math.Max(0, x - halfWidth),
             Math.Min(width, x + halfWidth)
         );

@@ -14,6 +14,7 @@ internal sealed class EarlyStopping(int patience)
     public bool ShouldStop => patience > 0 && EpochsWithout >= patience;
 
     /// <summary>Takes an epoch's loss; true where it is the best so far. NaN is never the best.</summary>
+    /// <param name="loss">Validation loss of the epoch.</param>
     public bool Improved(double loss)
     {
         if (loss < Best)
@@ -27,5 +28,7 @@ internal sealed class EarlyStopping(int patience)
     }
 
     /// <summary>Goes on from a stored state.</summary>
+    /// <param name="best">Lowest loss so far.</param>
+    /// <param name="epochsWithout">Epochs since then.</param>
     public void Restore(double best, int epochsWithout) => (Best, EpochsWithout) = (best, epochsWithout);
 }

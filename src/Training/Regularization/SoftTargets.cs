@@ -20,6 +20,8 @@ internal static class SoftTargets
     }
 
     /// <summary>Cross entropy of logits [N, classes] with soft targets [N, classes]: a scalar.</summary>
+    /// <param name="logits">Float32.</param>
+    /// <param name="targets">Rows that sum to 1.</param>
     public static Tensor CrossEntropy(Tensor logits, Tensor targets) =>
         -(targets * logits.log_softmax(1)).sum(1).mean();
 }

@@ -20,6 +20,7 @@ internal sealed record Figure(string Name, int Width, int Height)
     public string? About { get; init; }
 
     /// <summary>The picture as an SVG element.</summary>
+    /// <returns>An element of its own size, ready for a page.</returns>
     public XElement Svg()
     {
         var svg = Plot is null ? SvgPicture.Of(Png!, Width, Height) : SvgPicture.Of(Plot(), Width, Height);

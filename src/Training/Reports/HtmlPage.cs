@@ -39,6 +39,8 @@ internal sealed class HtmlPage
         );
 
     /// <summary>Adds HTML as it is; what people wrote goes through <see cref="Text"/> first.</summary>
+    /// <param name="markup">Well-formed HTML; its numbers are written as in every language of programs.</param>
+    /// <returns>This page.</returns>
     public HtmlPage Add(FormattableString markup)
     {
         html.Append(markup.ToString(CultureInfo.InvariantCulture));
@@ -46,6 +48,8 @@ internal sealed class HtmlPage
     }
 
     /// <summary>Adds a picture; its ids become unique on the page.</summary>
+    /// <param name="svg">The element; what others refer to in it is renamed.</param>
+    /// <returns>This page.</returns>
     public HtmlPage Picture(XElement svg)
     {
         pictures++;
@@ -56,10 +60,17 @@ internal sealed class HtmlPage
     }
 
     /// <summary>Adds a PNG, inside the page.</summary>
+    /// <param name="png">Its bytes.</param>
+    /// <param name="about">What it shows, for those who do not see it.</param>
+    /// <returns>This page.</returns>
     public HtmlPage Image(byte[] png, string about) =>
         Add($"<img alt=\"{about}\" src=\"data:image/png;base64,{Convert.ToBase64String(png)}\"/>");
 
     /// <summary>Adds a table.</summary>
+    /// <param name="caption">Above it; null for none.</param>
+    /// <param name="head">Names of the columns.</param>
+    /// <param name="rows">Cells as text, which is escaped.</param>
+    /// <returns>This page.</returns>
     public HtmlPage Table(string? caption, IReadOnlyList<string> head, IEnumerable<IReadOnlyList<string>> rows)
     {
         html.Append("<div class=\"table\"><table>");
@@ -73,8 +84,11 @@ internal sealed class HtmlPage
     }
 
     /// <summary>Ends the page and writes it.</summary>
+    /// <param name="path">The file, replaced as a whole.</param>
+    /// <exception cref="UserException">It cannot be written.</exception>
     public void Write(string path) => AtomicWrite.Text(path, html.Append("</body></html>\n").ToString());
 
     /// <summary>Text with its signs escaped.</summary>
+    /// <param name="text">What people wrote: names of classes and files.</param>
     public static string Text(string text) => WebUtility.HtmlEncode(text);
 }

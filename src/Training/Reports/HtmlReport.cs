@@ -94,6 +94,8 @@ internal static class HtmlReport
             .Write(folder.Report);
 
     /// <summary>Each as the network sees it, and beside it where it sees what it takes it for.</summary>
+    /// <param name="page">The page.</param>
+    /// <param name="mistakes">The surest ones, first the surest.</param>
     private static HtmlPage Mistakes(this HtmlPage page, IReadOnlyList<Mistake> mistakes)
     {
         if (mistakes.Count == 0)
@@ -115,9 +117,15 @@ internal static class HtmlReport
         return page.Add($"</div>");
     }
 
+    /// <summary>A whole number with separators.</summary>
+    /// <param name="value">The number.</param>
     private static string N(int value) => value.ToString("N0", CultureInfo.InvariantCulture);
 
+    /// <summary>A number with four decimals.</summary>
+    /// <param name="value">The number.</param>
     private static string F(double value) => value.ToString("F4", CultureInfo.InvariantCulture);
 
+    /// <summary>A share in percent with two decimals.</summary>
+    /// <param name="value">0 to 1.</param>
     private static string P(double value) => value.ToString("P2", CultureInfo.InvariantCulture);
 }

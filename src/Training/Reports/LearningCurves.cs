@@ -8,6 +8,8 @@ namespace TorchBridge.Training.Reports;
 internal static class LearningCurves
 {
     /// <summary>The picture of a run, which says in its file whose it is.</summary>
+    /// <param name="training">The run's history.</param>
+    /// <param name="runId">Goes into the file, so that a picture is known to be of this run.</param>
     public static Figure Of(TrainingResult training, string runId) =>
         Of(training.History, training.BestEpoch) with
         {
@@ -15,9 +17,14 @@ internal static class LearningCurves
         };
 
     /// <summary>The picture: losses above, accuracies below.</summary>
+    /// <param name="history">A record an epoch.</param>
+    /// <param name="bestEpoch">Marked by a line; 0 for none.</param>
     public static Figure Of(IReadOnlyList<EpochRecord> history, int bestEpoch) =>
         new("curves", 900, 640) { Plot = () => Plot(history, bestEpoch) };
 
+    /// <summary>Two panels over one axis of epochs.</summary>
+    /// <param name="history">A record an epoch.</param>
+    /// <param name="bestEpoch">Marked by a line; 0 for none.</param>
     private static PlotModel Plot(IReadOnlyList<EpochRecord> history, int bestEpoch)
     {
         var plot = PlotStyle.Plot(
@@ -45,6 +52,11 @@ internal static class LearningCurves
         }
     }
 
+    /// <summary>The vertical axis of a panel.</summary>
+    /// <param name="key">What its lines refer to.</param>
+    /// <param name="title">Beside it.</param>
+    /// <param name="start">Share of the height at which it begins.</param>
+    /// <param name="end">Share of the height at which it ends.</param>
     private static Axis Panel(string key, string title, double start, double end)
     {
         var axis = PlotStyle.Axis(false, AxisPosition.Left, title);

@@ -14,6 +14,8 @@ internal static class ModeParityReport
     private const int Named = 3;
 
     /// <summary>Prints the tables, and names the layers that drift most.</summary>
+    /// <param name="console">Where it goes.</param>
+    /// <param name="result">What was measured.</param>
     public static void Print(IAnsiConsole console, ModeParityResult result)
     {
         if (result.Drift.Count == 0)
@@ -68,8 +70,10 @@ internal static class ModeParityReport
         console.Write(modes);
     }
 
-    /// <summary>The pictures: drift by layer, where the network has running statistics, and accuracy by batch
-    /// size.</summary>
+    /// <summary>
+    /// The pictures: drift by layer, where the network has running statistics, and accuracy by batch size.
+    /// </summary>
+    /// <param name="result">What was measured.</param>
     public static IReadOnlyList<Figure> Figures(ModeParityResult result)
     {
         var modes = new Figure("modes", 760, 480) { Plot = () => ModePlot(result) };
@@ -78,6 +82,10 @@ internal static class ModeParityReport
             : [new Figure("drift", 940, 560) { Plot = () => DriftPlot(result) }, modes];
     }
 
+    /// <summary>
+    /// A dot a channel, a column a layer: shift of the mean above, ratio of variances below.
+    /// </summary>
+    /// <param name="result">What was measured.</param>
     private static PlotModel DriftPlot(ModeParityResult result)
     {
         var plot = PlotStyle.Plot("Training pictures against running statistics", "each dot is a channel");
@@ -108,18 +116,20 @@ internal static class ModeParityReport
                 MarkerSize = 2,
                 MarkerFill = OxyColor.FromAColor(140, color),
             };
-            for (var i = 0; i < result.Drift.Count; i++)
+            for (var index = 0; index < result.Drift.Count; index++)
             {
-                var all = values(result.Drift[i]);
+                var all = values(result.Drift[index]);
                 // Side by side within the layer's column, so that dots do not hide each other.
-                for (var c = 0; c < all.Count; c++)
-                    dots.Points.Add(new ScatterPoint(i - 0.3 + (0.6 * c / all.Count), all[c]));
+                for (var number = 0; number < all.Count; number++)
+                    dots.Points.Add(new ScatterPoint(index - 0.3 + (0.6 * number / all.Count), all[number]));
             }
 
             plot.Series.Add(dots);
         }
     }
 
+    /// <summary>Accuracy over the batch size.</summary>
+    /// <param name="result">What was measured.</param>
     private static PlotModel ModePlot(ModeParityResult result)
     {
         var plot = PlotStyle.Plot("Accuracy with batch statistics", "dropout off; the dashed line is eval mode");

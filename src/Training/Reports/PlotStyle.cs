@@ -34,8 +34,11 @@ internal static class PlotStyle
         MarkerType.Diamond,
     ];
 
-    /// <summary>An empty plot: white, so that it can be read on a dark page; its title may be as wide as the
-    /// picture.</summary>
+    /// <summary>
+    /// An empty plot: white, so that it can be read on a dark page; its title may be as wide as the picture.
+    /// </summary>
+    /// <param name="title">Above the plot.</param>
+    /// <param name="subtitle">Below the title; null for none.</param>
     public static PlotModel Plot(string title, string? subtitle = null) =>
         new()
         {
@@ -49,6 +52,7 @@ internal static class PlotStyle
         };
 
     /// <summary>The colour of a series.</summary>
+    /// <param name="series">From 0; after the last colour the first comes again.</param>
     public static OxyColor Color(int series) => Colors[series % Colors.Length];
 
     /// <summary>An axis of numbers.</summary>
@@ -90,6 +94,7 @@ internal static class PlotStyle
     }
 
     /// <summary>Adds the list of series, beside the plot.</summary>
+    /// <param name="plot">Changed in place.</param>
     public static void AddLegend(PlotModel plot) =>
         plot.Legends.Add(
             new Legend { LegendPlacement = LegendPlacement.Outside, LegendPosition = LegendPosition.RightTop }
@@ -126,6 +131,7 @@ internal static class PlotStyle
     }
 
     /// <summary>A name that leaves room for the plot: the middle of a long one is left out.</summary>
+    /// <param name="name">Of a class or a layer.</param>
     public static string Shortened(string name) =>
         name.Length <= LongestName ? name : $"{name[..(LongestName / 2)]}…{name[^((LongestName / 2) - 1)..]}";
 }

@@ -9,12 +9,16 @@ namespace TorchBridge.Training.Reports;
 internal static class SensitivityPlot
 {
     /// <summary>Bars, the dearest layer on top.</summary>
+    /// <param name="layers">What each cost alone; 28 pixels of height each.</param>
     public static Figure Of(IReadOnlyList<LayerSensitivity> layers)
     {
         var height = 140 + (28 * layers.Count);
         return new Figure("sensitivity", 760, height) { Plot = () => Plot(layers, height) };
     }
 
+    /// <summary>The bars, in decibels.</summary>
+    /// <param name="layers">What each cost alone.</param>
+    /// <param name="height">Of the picture, which decides how large names are.</param>
     private static PlotModel Plot(IReadOnlyList<LayerSensitivity> layers, int height)
     {
         var plot = PlotStyle.Plot(

@@ -34,6 +34,9 @@ internal static partial class SvgPicture
     }
 
     /// <summary>Wraps a PNG; its bytes are in the element itself.</summary>
+    /// <param name="png">Its bytes.</param>
+    /// <param name="width">In pixels.</param>
+    /// <param name="height">In pixels.</param>
     public static XElement Of(byte[] png, int width, int height) =>
         new(
             Svg + "svg",
@@ -78,8 +81,12 @@ internal static partial class SvgPicture
     }
 
     /// <summary>The text of a picture, for a file or a page.</summary>
+    /// <param name="svg">The element.</param>
     public static string Text(XElement svg) => svg.ToString(SaveOptions.DisableFormatting);
 
+    /// <summary>What part of the plane the picture shows: all of it.</summary>
+    /// <param name="width">In pixels.</param>
+    /// <param name="height">In pixels.</param>
     private static string ViewBox(int width, int height) =>
         string.Create(CultureInfo.InvariantCulture, $"0 0 {width} {height}");
 

@@ -9,9 +9,17 @@ using TorchBridge.Training.Optimization;
 namespace TorchBridge.Training.Reports;
 
 /// <summary>A class in the test part.</summary>
+/// <param name="Name">Of the class.</param>
+/// <param name="Accuracy">Share of its pictures that are right, 0 to 1.</param>
+/// <param name="Count">Its pictures in the test part.</param>
 internal sealed record ClassFigures(string Name, double Accuracy, int Count);
 
 /// <summary>Predictions of about the same confidence.</summary>
+/// <param name="From">The least confidence in it.</param>
+/// <param name="To">The confidence at which the next one begins.</param>
+/// <param name="Confidence">Mean confidence of its predictions; 0 where it is empty.</param>
+/// <param name="Accuracy">Share of them that is right; 0 where it is empty.</param>
+/// <param name="Count">How many predictions it holds.</param>
 internal sealed record CalibrationBin(double From, double To, double Confidence, double Accuracy, int Count);
 
 /// <summary>What there is to say of a network on test pictures, all from its logits.</summary>
@@ -40,21 +48,24 @@ internal sealed record TestFigures(
     public ViewKind Views { get; init; }
 
     /// <summary>Computes them.</summary>
+    /// <param name="evaluation">Logits of the test part.</param>
+    /// <param name="set">The test part, for its labels.</param>
+    /// <param name="classNames">In the model's order.</param>
     public static TestFigures Of(Evaluation evaluation, PictureSet set, IReadOnlyList<string> classNames)
     {
         var classes = classNames.Count;
         var confusion = Enumerable.Range(0, classes).Select(_ => new int[classes]).ToArray();
         var bins = new (double Confidence, int Right, int Count)[BinCount];
         var probabilities = new double[classes];
-        for (var i = 0; i < set.Count; i++)
+        for (var index = 0; index < set.Count; index++)
         {
-            var logits = evaluation.Logits.AsSpan(i * classes, classes);
+            var logits = evaluation.Logits.AsSpan(index * classes, classes);
             ArrayComparison.Softmax<float>(logits, probabilities);
             var predicted = ArrayComparison.IndexOfLargest<float>(logits);
             var confidence = probabilities[predicted];
-            confusion[set.Labels[i]][predicted]++;
+            confusion[set.Labels[index]][predicted]++;
             ref var bin = ref bins[Math.Min(BinCount - 1, (int)(confidence * BinCount))];
-            bin = (bin.Confidence + confidence, bin.Right + (predicted == set.Labels[i] ? 1 : 0), bin.Count + 1);
+            bin = (bin.Confidence + confidence, bin.Right + (predicted == set.Labels[index] ? 1 : 0), bin.Count + 1);
         }
 
         var filled = bins.Select((bin, i) => (bin, i))

@@ -15,19 +15,27 @@ internal static class TestPlots
         LargestSide = 1200,
         PixelsOfAClass = 16;
 
-    /// <summary>The confusion matrix: a row a true class, shares of the row by colour, numbers of pictures where
-    /// there is room.</summary>
+    /// <summary>
+    /// The confusion matrix: a row a true class, shares of the row by colour, numbers of pictures where there is
+    /// room.
+    /// </summary>
+    /// <param name="figures">Of the test part.</param>
     public static Figure Confusion(TestFigures figures)
     {
         var side = Math.Clamp(PixelsOfAClass * figures.Classes.Count, SmallestSide, LargestSide);
         return new Figure("confusion", side + 280, side + 220) { Plot = () => ConfusionPlot(figures, side) };
     }
 
-    /// <summary>The reliability diagram: share right over confidence; on the diagonal confidence can be
-    /// believed.</summary>
+    /// <summary>
+    /// The reliability diagram: share right over confidence; on the diagonal confidence can be believed.
+    /// </summary>
+    /// <param name="figures">Of the test part.</param>
     public static Figure Reliability(TestFigures figures) =>
         new("reliability", 560, 540) { Plot = () => ReliabilityPlot(figures) };
 
+    /// <summary>The matrix with a colour a cell.</summary>
+    /// <param name="figures">Of the test part.</param>
+    /// <param name="side">Of the picture in pixels.</param>
     private static PlotModel ConfusionPlot(TestFigures figures, int side)
     {
         var classes = figures.Classes.Count;
@@ -52,10 +60,11 @@ internal static class TestPlots
             }
         );
         var data = new double[classes, classes];
-        for (var t = 0; t < classes; t++)
+        for (var actual = 0; actual < classes; actual++)
         {
-            for (var p = 0; p < classes; p++)
-                data[p, t] = (double)figures.Confusion[t][p] / Math.Max(1, figures.Classes[t].Count);
+            for (var guess = 0; guess < classes; guess++)
+                data[guess, actual] =
+                    (double)figures.Confusion[actual][guess] / Math.Max(1, figures.Classes[actual].Count);
         }
 
         plot.Series.Add(
@@ -76,8 +85,13 @@ internal static class TestPlots
         return plot;
     }
 
-    /// <summary>Writes into each cell how many pictures it stands for, unless they would be too small to
-    /// read.</summary>
+    /// <summary>
+    /// Writes into each cell how many pictures it stands for, unless they would be too small to read.
+    /// </summary>
+    /// <param name="plot">The matrix.</param>
+    /// <param name="figures">Of the test part.</param>
+    /// <param name="shares">Of each row, 0 to 1, which decide whether a number is white or black.</param>
+    /// <param name="cell">Pixels of a cell's side.</param>
     private static void AddNumbers(PlotModel plot, TestFigures figures, double[,] shares, double cell)
     {
         const double smallestFont = 8,
@@ -87,21 +101,21 @@ internal static class TestPlots
         var font = Math.Min(largestFont, 0.9 * cell / (widthOfADigit * digits));
         if (font < smallestFont)
             return;
-        for (var t = 0; t < figures.Confusion.Length; t++)
+        for (var actual = 0; actual < figures.Confusion.Length; actual++)
         {
-            for (var p = 0; p < figures.Confusion.Length; p++)
+            for (var guess = 0; guess < figures.Confusion.Length; guess++)
             {
-                if (figures.Confusion[t][p] == 0)
+                if (figures.Confusion[actual][guess] == 0)
                     continue;
                 plot.Annotations.Add(
                     new TextAnnotation
                     {
-                        Text = figures.Confusion[t][p].ToString(CultureInfo.InvariantCulture),
-                        TextPosition = new DataPoint(p, t),
+                        Text = figures.Confusion[actual][guess].ToString(CultureInfo.InvariantCulture),
+                        TextPosition = new DataPoint(guess, actual),
                         FontSize = font,
                         Stroke = OxyColors.Transparent,
                         TextVerticalAlignment = VerticalAlignment.Middle,
-                        TextColor = shares[p, t] > 0.6 ? OxyColors.White : OxyColors.Black,
+                        TextColor = shares[guess, actual] > 0.6 ? OxyColors.White : OxyColors.Black,
                         XAxisKey = "predicted",
                         YAxisKey = "true",
                     }
@@ -110,6 +124,8 @@ internal static class TestPlots
         }
     }
 
+    /// <summary>Share right over confidence, a point a bin, beside the diagonal.</summary>
+    /// <param name="figures">Of the test part.</param>
     private static PlotModel ReliabilityPlot(TestFigures figures)
     {
         var plot = PlotStyle.Plot(

@@ -18,6 +18,9 @@ internal sealed class TrainingProgress : ITrainingObserver
         (this.console, recipe, side, this.bar) = (console, settings.Recipe, settings.Network.Height, bar);
 
     /// <summary>Runs a training under a display.</summary>
+    /// <param name="console">Where it is shown.</param>
+    /// <param name="settings">Of the run.</param>
+    /// <param name="train">Trains, and tells the observer it is given.</param>
     public static TrainingResult Run(
         IAnsiConsole console,
         ModelSettings settings,
@@ -91,10 +94,12 @@ internal sealed class TrainingProgress : ITrainingObserver
             );
     }
 
-    /// <inheritdoc/>
+    /// <summary>A sentence for people, on a line of its own.</summary>
+    /// <param name="text">The sentence.</param>
     public void Note(string text) => console.WriteLine(text);
 
     /// <summary>What an epoch costs beside one on whole pictures: its share of the pixels.</summary>
+    /// <param name="epoch">From 1.</param>
     private double Cost(int epoch) =>
         recipe.WindowAt(epoch) is > 0 and var window && window < side ? (double)window * window / (side * side) : 1;
 }

@@ -15,6 +15,8 @@ internal sealed class CntkResNetGraph
     private readonly GraphIndex index;
     private readonly Dictionary<string, Tensor> tensors = new(StringComparer.Ordinal);
 
+    /// <summary>Begins at a graph's input.</summary>
+    /// <param name="graph">What CNTK wrote.</param>
     private CntkResNetGraph(OnnxGraph graph)
     {
         this.graph = graph;
@@ -22,6 +24,7 @@ internal sealed class CntkResNetGraph
     }
 
     /// <summary>The tensors by torchvision's keys; the caller disposes them.</summary>
+    /// <param name="graph">What CNTK wrote.</param>
     /// <exception cref="InvalidDataException">A node is not what stands at its place in a ResNet-18.</exception>
     public static Dictionary<string, Tensor> Read(OnnxGraph graph)
     {
@@ -47,6 +50,9 @@ internal sealed class CntkResNetGraph
         return walk.tensors;
     }
 
+    /// <summary>Takes the first convolution, its norm and the pool.</summary>
+    /// <param name="input">Name of the graph's input.</param>
+    /// <returns>The value behind the pool.</returns>
     private string Stem(string input)
     {
         var value = ConvNorm(Only(input, "Conv"), "conv1", "bn1", 7, 2);
@@ -58,6 +64,11 @@ internal sealed class CntkResNetGraph
         return pool.Outputs[0];
     }
 
+    /// <summary>Takes a residual block.</summary>
+    /// <param name="input">The value that it reads.</param>
+    /// <param name="key">Its prefix in torchvision's names.</param>
+    /// <param name="stride">1 or 2.</param>
+    /// <returns>The value behind its last ReLU.</returns>
     private string Block(string input, string key, int stride)
     {
         var readers = index.Readers(input).ToArray();
@@ -79,6 +90,15 @@ internal sealed class CntkResNetGraph
         return Only(sum.Outputs[0], "Relu").Outputs[0];
     }
 
+    /// <summary>
+    /// Takes a convolution and the norm behind it, whose attributes must be torchvision's.
+    /// </summary>
+    /// <param name="conv">The node.</param>
+    /// <param name="convKey">Its name in torchvision.</param>
+    /// <param name="normKey">The norm's name there.</param>
+    /// <param name="kernel">Side of the kernel.</param>
+    /// <param name="stride">1 or 2.</param>
+    /// <returns>The value behind the norm.</returns>
     private string ConvNorm(OnnxNode conv, string convKey, string normKey, int kernel, int stride)
     {
         // Before as torchvision, after as much or, with stride 2, one less: the row that is missing is not read.
@@ -116,6 +136,9 @@ internal sealed class CntkResNetGraph
         return norm.Outputs[0];
     }
 
+    /// <summary>Takes a tensor of the file.</summary>
+    /// <param name="key">Its name in torchvision.</param>
+    /// <param name="value">Its name in the file.</param>
     private void Take(string key, string value)
     {
         var stored = graph.Tensor(value)
@@ -123,6 +146,10 @@ internal sealed class CntkResNetGraph
         tensors.Add(key, tensor(stored.Floats()).view(stored.Dims));
     }
 
+    /// <summary>The one node of a type that reads a value.</summary>
+    /// <param name="value">A value of the graph.</param>
+    /// <param name="type">The operator.</param>
+    /// <exception cref="InvalidDataException">There is none, or more than one.</exception>
     private OnnxNode Only(string value, string type) =>
         index.Readers(value).SingleOrDefault(node => node.OpType == type)
         ?? throw new InvalidDataException($"{value} is not read by one {type}");

@@ -4,6 +4,7 @@
 // products in another order; seen is about 1e-6.
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
+using TorchBridge.Onnx.Runtime;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchSharp;
@@ -16,6 +17,7 @@ namespace TorchBridge.Training.Weights;
 /// <param name="LargestRelative">Largest difference of a feature, over the largest feature.</param>
 internal sealed record ImportProof(int Pictures, double LargestRelative)
 {
+    /// <summary>Share of the largest feature that a difference may have.</summary>
     public const double Tolerance = 1e-4;
     private const int Random = 3,
         Real = 5;
@@ -34,9 +36,9 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
         network.eval();
         try
         {
-            using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
-            using var preprocessing = new InferenceSession(PackagedResNet18.PreprocessingFile, options);
-            using var reference = new InferenceSession(PackagedResNet18.NetworkFile, options);
+            var sessions = new OrtSession { Log = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+            using var preprocessing = sessions.Open(PackagedResNet18.PreprocessingFile);
+            using var reference = sessions.Open(PackagedResNet18.NetworkFile);
             var mean = tensor(package.MeanPicture).view(1, 3, PackagedResNet18.InputSide, PackagedResNet18.InputSide);
             double largest = 0,
                 difference = 0;
@@ -54,15 +56,15 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
                     throw Mismatch(
                         FormattableString.Invariant($"{actual.Length} features, the package has {expected.Length}")
                     );
-                for (var i = 0; i < actual.Length; i++)
+                for (var index = 0; index < actual.Length; index++)
                 {
-                    largest = Math.Max(largest, Math.Abs(expected[i]));
+                    largest = Math.Max(largest, Math.Abs(expected[index]));
                     // NaN on one side would pass a comparison.
-                    difference = double.IsFinite(actual[i])
-                        ? Math.Max(difference, Math.Abs((double)actual[i] - expected[i]))
+                    difference = double.IsFinite(actual[index])
+                        ? Math.Max(difference, Math.Abs((double)actual[index] - expected[index]))
                         : double.PositiveInfinity;
                     if (double.IsPositiveInfinity(difference))
-                        throw Mismatch(FormattableString.Invariant($"feature {i} is {actual[i]}"));
+                        throw Mismatch(FormattableString.Invariant($"feature {index} is {actual[index]}"));
                 }
             }
 
@@ -82,6 +84,10 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
         }
     }
 
+    /// <summary>Compares every tensor bit for bit.</summary>
+    /// <param name="package">What the file holds.</param>
+    /// <param name="network">What it was loaded into.</param>
+    /// <exception cref="UserException">One differs.</exception>
     private static void CompareTensors(PackagedResNet18 package, ImageNetwork network)
     {
         var state = network.state_dict();
@@ -99,29 +105,37 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
         }
     }
 
+    /// <summary>Pixels of noise, from a stream of their own.</summary>
     private static IEnumerable<float[]> RandomPictures()
     {
-        for (var i = 0; i < Random; i++)
+        for (var index = 0; index < Random; index++)
         {
-            var draw = new Draw(1, 41, i);
+            var draw = new Draw(1, 41, index);
             var pixels = new float[3 * PackagedResNet18.InputSide * PackagedResNet18.InputSide];
-            for (var p = 0; p < pixels.Length; p++)
-                pixels[p] = (float)draw.Uniform(0, 255);
+            for (var pixel = 0; pixel < pixels.Length; pixel++)
+                pixels[pixel] = (float)draw.Uniform(0, 255);
             yield return pixels;
         }
     }
 
+    /// <summary>
+    /// The first pictures of a set, where they are of the size that the file takes.
+    /// </summary>
+    /// <param name="set">The training part, or null.</param>
     private static IEnumerable<float[]> RealPictures(PictureSet? set)
     {
         if (set is null || set.Height != PackagedResNet18.InputSide || set.Width != PackagedResNet18.InputSide)
             yield break;
-        foreach (var i in Enumerable.Range(0, Math.Min(Real, set.Count)))
+        foreach (var index in Enumerable.Range(0, Math.Min(Real, set.Count)))
             yield return
             [
-                .. set.Picture(i * set.Count / Math.Min(Real, set.Count)).ToArray().Select(value => (float)value),
+                .. set.Picture(index * set.Count / Math.Min(Real, set.Count)).ToArray().Select(value => (float)value),
             ];
     }
 
+    /// <summary>Runs one of the package's files on one picture.</summary>
+    /// <param name="session">The file.</param>
+    /// <param name="pixels">3 x 224 x 224 floats.</param>
     private static float[] Run(InferenceSession session, float[] pixels)
     {
         var input = new DenseTensor<float>(pixels, [1, 3, PackagedResNet18.InputSide, PackagedResNet18.InputSide]);
@@ -129,6 +143,8 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
         return [.. results[0].AsEnumerable<float>()];
     }
 
+    /// <summary>The error of a failed proof.</summary>
+    /// <param name="what">What differs.</param>
     private static UserException Mismatch(string what) =>
         new(
             $"--weights imagenet: the network does not say what the package's file says: {what}. Nothing is trained on it."

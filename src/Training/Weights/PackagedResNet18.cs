@@ -32,6 +32,9 @@ internal sealed class PackagedResNet18 : PretrainedWeights
     private const string Package = "Microsoft.ML.DnnImageFeaturizer.ResNet18 0.23.1";
     private readonly Dictionary<string, Tensor> tensors;
 
+    /// <summary>Takes tensors over, which are disposed with this.</summary>
+    /// <param name="tensors">By torchvision's keys.</param>
+    /// <param name="meanPicture">Planes of red, green and blue.</param>
     private PackagedResNet18(Dictionary<string, Tensor> tensors, float[] meanPicture)
     {
         this.tensors = tensors;
@@ -119,8 +122,10 @@ internal sealed class PackagedResNet18 : PretrainedWeights
         base.Dispose();
     }
 
-    /// <summary>The mean picture that the preprocessing subtracts from blue, green and red, as planes of red, green
-    /// and blue.</summary>
+    /// <summary>
+    /// The mean picture that the preprocessing subtracts from blue, green and red, as planes of red, green and blue.
+    /// </summary>
+    /// <param name="preprocessing">The package's first file.</param>
     private static float[] Rgb(OnnxGraph preprocessing)
     {
         var operators = string.Join(" ", preprocessing.Nodes.Select(node => node.OpType));

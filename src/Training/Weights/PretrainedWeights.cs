@@ -29,6 +29,7 @@ internal abstract class PretrainedWeights : IDisposable
         source == ImageNet ? PackagedResNet18.Open() : SafetensorsWeights.Open(source);
 
     /// <summary>Opens what a model started from.</summary>
+    /// <param name="origin">Recorded when the run began.</param>
     /// <exception cref="UserException">It is another file by now.</exception>
     public static PretrainedWeights Open(WeightsOrigin origin)
     {
@@ -60,6 +61,7 @@ internal abstract class PretrainedWeights : IDisposable
     public virtual void Dispose() => GC.SuppressFinalize(this);
 
     /// <summary>The hash of a file that is read through once.</summary>
+    /// <param name="path">The file.</param>
     protected static string HashOf(string path)
     {
         using var stream = File.OpenRead(path);
@@ -67,6 +69,8 @@ internal abstract class PretrainedWeights : IDisposable
     }
 
     /// <summary>Copies values into a network's tensors of the same names and shapes.</summary>
+    /// <param name="network">Changed in place.</param>
+    /// <param name="values">By state-dict key.</param>
     protected static void Set(ImageNetwork network, IEnumerable<KeyValuePair<string, Tensor>> values)
     {
         using var noGrad = no_grad();

@@ -25,6 +25,7 @@ internal sealed class SafetensorsWeights : PretrainedWeights
     }
 
     /// <summary>Reads a file.</summary>
+    /// <param name="path">The file.</param>
     /// <exception cref="UserException">It is missing, broken, a pickle, or something else.</exception>
     public static new SafetensorsWeights Open(string path)
     {
@@ -126,6 +127,10 @@ internal sealed class SafetensorsWeights : PretrainedWeights
         base.Dispose();
     }
 
+    /// <summary>Why the file's classifier is not taken over; null where it is.</summary>
+    /// <param name="state">The network's tensors.</param>
+    /// <param name="classifier">Keys of its classifier.</param>
+    /// <param name="classNames">Of the pictures that are trained on.</param>
     private string? WhyClassifierIsDropped(
         Dictionary<string, Tensor> state,
         string[] classifier,
@@ -140,12 +145,17 @@ internal sealed class SafetensorsWeights : PretrainedWeights
         return own is null || own.ClassNames.SequenceEqual(classNames) ? null : "its classes have other names";
     }
 
+    /// <summary>The first keys of a list, and how many more there are.</summary>
+    /// <param name="what">What they are.</param>
+    /// <param name="keys">All of them.</param>
     private static string List(string what, string[] keys) =>
         keys.Length == 0
             ? ""
             : $" {what} {string.Join(", ", keys.Take(Listed))}{(keys.Length > Listed ? $" and {keys.Length - Listed} more" : "")};";
 
     /// <summary>A pickle is a program: opening it runs it.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="UserException">Its first bytes or its ending are a pickle's, or those of a zip that holds one.</exception>
     private static void RefusePickle(string path)
     {
         Span<byte> start = stackalloc byte[4];

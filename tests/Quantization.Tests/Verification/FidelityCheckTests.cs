@@ -201,7 +201,7 @@ public class FidelityCheckTests
         }
         catch (QuantizationException error)
         {
-            Assert.Contains("has another shape than the float model's", error.Message, StringComparison.Ordinal);
+            Assert.Contains("differs in shape from the float model's", error.Message, StringComparison.Ordinal);
         }
     }
 

@@ -12,11 +12,16 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>
+/// Lowers activations: ReLU and its kin, the sigmoid family, GELU, softmax, and those that gate or shrink.
+/// </summary>
 internal static class Activations
 {
     private const double SeluAlpha = 1.6732632423543772848170429916717;
     private const double SeluScale = 1.0507009873554804934193349852946;
 
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         Both<ReLU>(table, "relu", "Relu; Max", Relu);
@@ -72,6 +77,8 @@ internal static class Activations
     }
 
     /// <summary>x/2 (1 + erf(x / sqrt 2)), which feed-forward layers of transformers use too.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="value">Any floating-point value.</param>
     public static GraphValue GeluExact(LoweringContext c, GraphValue value)
     {
         var x = new Formula(c, value);
@@ -79,11 +86,13 @@ internal static class Activations
     }
 
     /// <summary>log1p(exp(x))</summary>
+    /// <param name="x">Any floating-point value.</param>
     public static Formula Softplus(Formula x) =>
         x.Type == ScalarType.Float32
             ? x.Apply("Softplus")
             : x.Max(x.Number(0)) + SpecialFunctions.Log1p((-x.Abs()).Apply("Exp"));
 
+    /// <summary>Enters one rule for a module and the function of the same meaning.</summary>
     private static void Both<TModule>(
         OperatorTable table,
         string operation,
@@ -97,22 +106,29 @@ internal static class Activations
         table.Operation(operation, onnx, rule, options);
     }
 
+    /// <summary>The argument, in the dtype in which it is computed.</summary>
     private static Formula X(LoweringContext c) => Pointwise.X(c);
 
+    /// <summary>A number of the module, or of the function's arguments.</summary>
     private static double Option(LoweringContext c, double fallback, string name) =>
         c.Module is not null
             ? ModuleFields.Double(c.Module, fallback, name)
             : c.Number(fallback, name, name.Replace("_val", "", StringComparison.Ordinal));
 
+    /// <summary>The axis of the module or function, possibly negative.</summary>
     private static long Dim(LoweringContext c) =>
         c.Module is not null ? ModuleFields.Long(c.Module, -1, "dim") : c.Integer(-1, "dim", "dimension");
 
+    /// <summary>max(x, 0), of integers too.</summary>
     private static void Relu(LoweringContext c)
     {
         var x = X(c);
         c.Result(x.IsFloat ? x.Apply("Relu").Value : x.Max(x.Number(0)).Value);
     }
 
+    /// <summary>
+    /// min(max(x, low), high): Clip for float32, whose NaN stays NaN as in TorchSharp.
+    /// </summary>
     private static void Clamped(LoweringContext c, double low, double high)
     {
         var x = X(c);
@@ -124,6 +140,9 @@ internal static class Activations
     }
 
     // ONNX keeps the slope in float32.
+    /// <summary>
+    /// x above zero, slope x below. ONNX keeps the slope in float32, so float64 is written out.
+    /// </summary>
     private static void Leaky(LoweringContext c, double slope)
     {
         var x = X(c);
@@ -134,6 +153,7 @@ internal static class Activations
         );
     }
 
+    /// <summary>scale x above zero, scale alpha (exp(input_scale x) - 1) below.</summary>
     private static void Elu(LoweringContext c)
     {
         double alpha = Option(c, 1, "alpha"),
@@ -142,6 +162,7 @@ internal static class Activations
         Exponential(c, scale == 1 && inner == 1 ? "Elu" : null, alpha, scale, inner, ("alpha", (float)alpha));
     }
 
+    /// <summary>x above zero, alpha (exp(x / alpha) - 1) below.</summary>
     private static void Celu(LoweringContext c)
     {
         var alpha = Option(c, 1, "alpha");
@@ -171,14 +192,19 @@ internal static class Activations
         );
     }
 
+    /// <summary>min(x, 0) - log1p(exp(-|x|)), which does not overflow.</summary>
     private static void LogSigmoidRule(LoweringContext c)
     {
         var x = X(c);
         c.Result((x.Min(x.Number(0)) - SpecialFunctions.Log1p((-x.Abs()).Apply("Exp"))).Value);
     }
 
+    /// <summary>min(max(x + 3, 0), 6) / 6: the hard sigmoid.</summary>
     private static Formula SixthOfSix(Formula x) => (x + 3).Max(x.Number(0)).Min(x.Number(6)) / 6;
 
+    /// <summary>
+    /// Hard sigmoid or hard swish: the operator for float32, the formula for other dtypes.
+    /// </summary>
     private static void HardSigmoid(
         LoweringContext c,
         string onnx,
@@ -190,6 +216,9 @@ internal static class Activations
         c.Result(x.Type == ScalarType.Float32 ? x.Apply(onnx, attributes).Value : function(x).Value);
     }
 
+    /// <summary>
+    /// 0 between -lambda and lambda, x beyond; lambda rounded to the dtype, as TorchSharp compares.
+    /// </summary>
     private static void Hardshrink(LoweringContext c)
     {
         var x = X(c);
@@ -197,6 +226,7 @@ internal static class Activations
         c.Result(Formula.Where((x >= -lambda) & (x <= lambda), 0, x).Value);
     }
 
+    /// <summary>x moved towards zero by lambda, 0 between; NaN stays NaN.</summary>
     private static void Softshrink(LoweringContext c)
     {
         var x = X(c);
@@ -205,6 +235,7 @@ internal static class Activations
         c.Result(Formula.Where(x > lambda, x - lambda, Formula.Where(x < -lambda, x + lambda, x * 0)).Value);
     }
 
+    /// <summary>x / (1 + |x|).</summary>
     private static void Softsign(LoweringContext c)
     {
         // TorchSharp adds in the argument's dtype, rounded, and divides then.
@@ -213,6 +244,7 @@ internal static class Activations
         c.Result((x.To(type) / (x.Abs() + 1).To(type)).Value);
     }
 
+    /// <summary>x - tanh(x).</summary>
     private static void Tanhshrink(LoweringContext c)
     {
         // Two operations in TorchSharp: the hyperbolic tangent is rounded to the dtype before it is subtracted.
@@ -220,6 +252,9 @@ internal static class Activations
         c.Result((x - x.Apply("Tanh").To(c.ResultType()).To(x.Type)).Value);
     }
 
+    /// <summary>
+    /// softmax, softmin or log softmax along an axis; of a tensor without axes too.
+    /// </summary>
     private static void Softmax(LoweringContext c, string onnx, long axis, bool negate = false)
     {
         var x = negate ? -X(c) : X(c);
@@ -233,6 +268,9 @@ internal static class Activations
     }
 
     /// <summary>The logarithm of the softmax.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="value">Floating-point values of rank 1 or more.</param>
+    /// <param name="axis">From the front.</param>
     public static GraphValue LogSoftmax(LoweringContext c, GraphValue value, long axis)
     {
         if (value.Type != ScalarType.Float64)
@@ -243,6 +281,9 @@ internal static class Activations
         return (below - sum.Apply("Log")).Value;
     }
 
+    /// <summary>
+    /// GELU, exact or by the hyperbolic tangent, as the module or the argument <c>approximate</c> says.
+    /// </summary>
     private static void Gelu(LoweringContext c)
     {
         var x = X(c);
@@ -257,6 +298,9 @@ internal static class Activations
         c.Result((x * 0.5 * (inner.Apply("Tanh") + 1)).Value);
     }
 
+    /// <summary>
+    /// log1p(exp(beta x)) / beta, and x itself where beta x is above the threshold.
+    /// </summary>
     private static void Softplus(LoweringContext c)
     {
         var x = X(c);
@@ -272,6 +316,7 @@ internal static class Activations
         );
     }
 
+    /// <summary>x above the threshold, a fixed value otherwise.</summary>
     private static void ThresholdRule(LoweringContext c)
     {
         var x = X(c);
@@ -280,6 +325,9 @@ internal static class Activations
         c.Result(Formula.Where(x <= threshold, value, x).Value);
     }
 
+    /// <summary>
+    /// min(max(x, min_val), max_val); refused without inplace, which TorchSharp 0.107 leaves unchanged.
+    /// </summary>
     private static void Hardtanh(LoweringContext c)
     {
         var inPlace = c.Module is Hardtanh module
@@ -293,6 +341,7 @@ internal static class Activations
         Clamped(c, Option(c, -1, "min_val"), Option(c, 1, "max_val"));
     }
 
+    /// <summary>The first half of an axis times the sigmoid of the second.</summary>
     private static void Glu(LoweringContext c)
     {
         var x = X(c);
@@ -310,6 +359,9 @@ internal static class Activations
         c.Result((new Formula(c, parts[0]) * new Formula(c, parts[1]).Apply("Sigmoid")).Value);
     }
 
+    /// <summary>
+    /// x above zero, a learned slope times x below; one slope for all, or one per channel.
+    /// </summary>
     private static void PRelu(LoweringContext c, GraphValue weight)
     {
         // One slope a channel, axis 1: [C] becomes [C, 1, ...] to broadcast over the rest.

@@ -11,8 +11,13 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>
+/// Lowers arithmetic of two operands with broadcasting and type promotion, and what is made of it.
+/// </summary>
 internal static class Arithmetic
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         table.Operation("add", "Add (Mul); Or", c => WithAlpha(c, "Add"), "alpha");
@@ -57,12 +62,15 @@ internal static class Arithmetic
     }
 
     /// <summary>The two operands of a binary operation, of a type.</summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="type">The dtype that both are cast to.</param>
     public static (GraphValue Left, GraphValue Right) Operands(LoweringContext c, ScalarType type)
     {
         var operands = Two(c);
         return (c.Operand(operands[0], type), c.Operand(operands[1], type));
     }
 
+    /// <summary>The two operands, tensors or numbers, in their order.</summary>
     private static object?[] Two(LoweringContext c)
     {
         object?[] operands =
@@ -77,6 +85,8 @@ internal static class Arithmetic
     }
 
     /// <summary>The remainder of the sign of the dividend.</summary>
+    /// <param name="x">The dividend.</param>
+    /// <param name="y">The divisor.</param>
     public static Formula FMod(Formula x, Formula y) => x.IsFloat ? x.Binary("Mod", y, ("fmod", 1L)) : x - x / y * y;
 
     /// <summary>Operands are rounded to the result's dtype first; for products and quotients in float16 and bfloat16
@@ -98,6 +108,7 @@ internal static class Arithmetic
         return function(Wide(operands[0]), Wide(operands[1])).Value;
     }
 
+    /// <summary>a + alpha b, or a - alpha b; of booleans the logical or.</summary>
     private static void WithAlpha(LoweringContext c, string onnx)
     {
         var alpha = c.Number(1, "alpha");
@@ -117,6 +128,9 @@ internal static class Arithmetic
         c.Result(Apply(c, (a, b) => a.Type == ScalarType.Bool ? a | b : a.Binary(onnx, alpha == 1 ? b : b * alpha)));
     }
 
+    /// <summary>
+    /// a / b, rounded towards minus infinity or zero where rounding_mode asks for it.
+    /// </summary>
     private static void Divide(LoweringContext c)
     {
         // TorchSharp's default is a member of the enum: RoundingMode.None.
@@ -140,6 +154,9 @@ internal static class Arithmetic
     private static Formula Rounded(LoweringContext c, Formula quotient) =>
         c.Tensors() is [_, { Rank: > 0 }] ? quotient.To(c.ResultType()).To(quotient.Type) : quotient;
 
+    /// <summary>
+    /// The quotient rounded down, as PyTorch computes it from the remainder: 1 // 0.1 is 9.
+    /// </summary>
     private static Formula FloorDivide(Formula x, Formula y)
     {
         var rest = FMod(x, y);
@@ -154,6 +171,7 @@ internal static class Arithmetic
         return Formula.Where(y.EqualTo(0), x / y, Formula.Where(exact.EqualTo(0), x / y * 0, whole));
     }
 
+    /// <summary>The remainder of the sign of the divisor.</summary>
     private static Formula Remainder(Formula x, Formula y)
     {
         if (!x.IsFloat)
@@ -162,9 +180,11 @@ internal static class Arithmetic
         return Formula.Where(!rest.EqualTo(0) & ((y < 0) ^ (rest < 0)), rest + y, rest);
     }
 
+    /// <summary>fmax and fmin: where one operand is NaN, the other.</summary>
     private static Formula Present(Formula a, Formula b, Formula result) =>
         a.IsFloat ? Formula.Where(a.IsNan(), b, Formula.Where(b.IsNan(), a, result)) : result;
 
+    /// <summary>The angle of (x, y) in all four quadrants, with the signs of zeros.</summary>
     private static Formula Atan2(Formula y, Formula x)
     {
         // The angle of (|x|, |y|), which is a quarter turn at most, mirrored by the signs of x and y, also of their
@@ -175,6 +195,7 @@ internal static class Arithmetic
         return SpecialFunctions.CopySign(Formula.Where(SpecialFunctions.IsNegative(x), Math.PI - angle, angle), y);
     }
 
+    /// <summary>sqrt(a^2 + b^2), scaled by the larger so that nothing overflows.</summary>
     private static Formula Hypot(Formula a, Formula b)
     {
         var (x, y) = (a.Abs(), b.Abs());
@@ -190,6 +211,9 @@ internal static class Arithmetic
             : length;
     }
 
+    /// <summary>
+    /// log(exp(a) + exp(b)) to a base: the larger, plus log1p of the power of the difference.
+    /// </summary>
     private static Formula LogAddExp(Formula a, Formula b, Func<Formula, Formula> power, double unit)
     {
         var larger = a.Max(b);
@@ -197,9 +221,13 @@ internal static class Arithmetic
         return Formula.Where(a.EqualTo(b) & a.IsInfinite(), a, sum);
     }
 
+    /// <summary>x log(y), which is 0 where x is 0, and NaN where y is.</summary>
     private static Formula TimesLogarithm(Formula x, Formula y, Formula logarithm) =>
         Formula.Where(y.IsNan(), double.NaN, Formula.Where(x.EqualTo(0), 0, x * logarithm));
 
+    /// <summary>
+    /// x^y: squares and roots by their own operators, integers by repeated squaring.
+    /// </summary>
     private static GraphValue Power(LoweringContext c)
     {
         var type = Kernels.Wide(c.ResultType());
@@ -268,8 +296,10 @@ internal static class Arithmetic
         return Formula.Where(exponent < 0, ofOne, result);
     }
 
+    /// <summary>Ones of the shape of a value.</summary>
     private static Formula Ones(Formula x) => Formula.Where(x.EqualTo(x), x.Number(1), x.Number(1));
 
+    /// <summary>start + weight (end - start), from the nearer end.</summary>
     private static void Lerp(LoweringContext c)
     {
         var type = Kernels.Wide(c.ResultType());
@@ -279,6 +309,7 @@ internal static class Arithmetic
         c.Result(Formula.Where(weight.Abs() < 0.5, start + weight * way, end - way * (1 - weight)).Value);
     }
 
+    /// <summary>addcmul and addcdiv: input + value * f(tensor1, tensor2).</summary>
     private static void AddC(LoweringContext c, Func<Formula, Formula, Formula> function)
     {
         var type = Kernels.Wide(c.ResultType());
@@ -287,6 +318,7 @@ internal static class Arithmetic
         c.Result((tensors[0] + function(value == 1 ? tensors[1] : tensors[1] * value, tensors[2])).Value);
     }
 
+    /// <summary>A tensor of numbers that stand in forward: a constant.</summary>
     private static void AsTensor(LoweringContext c)
     {
         var type = c.ResultType();

@@ -10,8 +10,14 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>
+/// Lowers scaled dot-product attention, multi-head attention, and TorchSharp's transformer modules, whose weights are
+/// native.
+/// </summary>
 internal static class Attention
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         table.Operation(
@@ -52,6 +58,10 @@ internal static class Attention
         );
     }
 
+    /// <summary>
+    /// softmax(q k^T / sqrt(d) + mask) v over the last two axes; a boolean mask says who takes part, is_causal masks
+    /// what comes later.
+    /// </summary>
     private static void ScaledDotProduct(LoweringContext c)
     {
         if (c.Number(0, "p") != 0)
@@ -111,6 +121,7 @@ internal static class Attention
             : (new Formula(c, x) * number).Value;
     }
 
+    /// <summary>a b^T over the last two axes.</summary>
     private static GraphValue MatMulTransposed(LoweringContext c, GraphValue a, GraphValue b)
     {
         var perm = Enumerable.Range(0, b.Rank).Select(axis => (long)axis).ToArray();
@@ -123,25 +134,44 @@ internal static class Attention
     /// <summary>Weights of a native module below a prefix, and the writer of nodes.</summary>
     private sealed class Part(LoweringContext c, Dictionary<string, Tensor> weights, string prefix)
     {
+        /// <summary>Where the nodes are written.</summary>
         public LoweringContext Context => c;
 
+        /// <summary>The module's own tensor.</summary>
+        /// <param name="name">Below this part's prefix.</param>
         public Tensor Raw(string name) => weights[prefix + name];
 
+        /// <summary>Whether the module has such a tensor.</summary>
+        /// <param name="name">Below this part's prefix.</param>
         public bool Has(string name) => weights.ContainsKey(prefix + name);
 
+        /// <summary>The weights below a further prefix.</summary>
+        /// <param name="name">Of the child.</param>
         public Part Sub(string name) => new(c, weights, $"{prefix}{name}.");
 
+        /// <summary>An initializer of the module's own tensor.</summary>
+        /// <param name="name">Below this part's prefix.</param>
         public GraphValue Weight(string name) => c.Parameter(weights[prefix + name], prefix + name);
 
+        /// <summary>x W^T + b.</summary>
+        /// <param name="x">Of rank 2 or more.</param>
+        /// <param name="weight">[out, in].</param>
+        /// <param name="bias">[out], or null.</param>
         public GraphValue Linear(GraphValue x, GraphValue weight, GraphValue? bias)
         {
             var product = c.Node("MatMul", x.Type, x.Rank, [x, Layout.Permute(c, weight, 1, 0)]);
             return bias is { } b ? c.Like("Add", [product, b]) : product;
         }
 
+        /// <summary>x W^T + b with the weights of a child.</summary>
+        /// <param name="name">Of the child.</param>
+        /// <param name="x">Of rank 2 or more.</param>
         public GraphValue Linear(string name, GraphValue x) =>
             Linear(x, Weight($"{name}.weight"), Has($"{name}.bias") ? Weight($"{name}.bias") : null);
 
+        /// <summary>LayerNorm over the last axis, eps 1e-5, with the weights of a child.</summary>
+        /// <param name="name">Of the child.</param>
+        /// <param name="x">Any value of its width.</param>
         public GraphValue Norm(string name, GraphValue x) =>
             c.Like(
                 "LayerNormalization",
@@ -150,6 +180,9 @@ internal static class Attention
                 ("epsilon", 1e-5f)
             );
 
+        /// <summary>linear2(act(linear1(x))).</summary>
+        /// <param name="x">[L, N, E].</param>
+        /// <param name="gelu">GELU, else ReLU.</param>
         public GraphValue FeedForward(GraphValue x, bool gelu)
         {
             var inner = Linear("linear1", x);
@@ -157,6 +190,7 @@ internal static class Attention
         }
     }
 
+    /// <summary>All weights of the module.</summary>
     private static Part Root(LoweringContext c) =>
         new(
             c,
@@ -176,16 +210,16 @@ internal static class Attention
         GraphValue? mask
     )
     {
-        var c = part.Context;
+        var context = part.Context;
         var embedding = part.Raw("out_proj.weight").shape[0];
         var head = embedding / heads;
         GraphValue InProjection(int which, string name, GraphValue x)
         {
             var weight = part.Has("in_proj_weight")
-                ? SliceOf(c, part.Weight("in_proj_weight"), which, embedding)
+                ? SliceOf(context, part.Weight("in_proj_weight"), which, embedding)
                 : part.Weight($"{name}_proj_weight");
             GraphValue? bias = part.Has("in_proj_bias")
-                ? SliceOf(c, part.Weight("in_proj_bias"), which, embedding)
+                ? SliceOf(context, part.Weight("in_proj_bias"), which, embedding)
                 : null;
             return part.Linear(x, weight, bias);
         }
@@ -193,27 +227,45 @@ internal static class Attention
         var (q, k, v) = (InProjection(0, "q", query), InProjection(1, "k", key), InProjection(2, "v", value));
         if (part.Has("bias_k"))
         {
-            (k, v) = (AppendRow(c, k, part.Weight("bias_k")), AppendRow(c, v, part.Weight("bias_v")));
+            (k, v) = (AppendRow(context, k, part.Weight("bias_k")), AppendRow(context, v, part.Weight("bias_v")));
             if (keyPadding is not null || mask is not null)
-                throw c.Refuse("masks with add_bias_kv");
+                throw context.Refuse("masks with add_bias_kv");
         }
 
         // [L, N, E] to [N, heads, L, head]; 0 copies L and N.
         GraphValue Heads(GraphValue x) =>
-            Layout.Permute(c, c.Node("Reshape", x.Type, 4, [x, c.Constants([0, 0, heads, head])]), 1, 2, 0, 3);
-        var scores = MatMulTransposed(c, Heads(c.Like("Mul", [q, c.Scalar(1 / Math.Sqrt(head), q.Type)])), Heads(k));
+            Layout.Permute(
+                context,
+                context.Node("Reshape", x.Type, 4, [x, context.Constants([0, 0, heads, head])]),
+                1,
+                2,
+                0,
+                3
+            );
+        var scores = MatMulTransposed(
+            context,
+            Heads(context.Like("Mul", [q, context.Scalar(1 / Math.Sqrt(head), q.Type)])),
+            Heads(k)
+        );
         if (mask is { } given)
-            scores = c.Like(
+            scores = context.Like(
                 "Add",
                 [
                     scores,
-                    c.Cast(
+                    context.Cast(
                         given.Rank == 3
-                            ? c.Node(
+                            ? context.Node(
                                 "Reshape",
                                 given.Type,
                                 4,
-                                [given, c.SizeVector([-1L, heads, .. LoweringContext.ToSizes(c.SizesOf(given))[1..]])]
+                                [
+                                    given,
+                                    context.SizeVector([
+                                        -1L,
+                                        heads,
+                                        .. LoweringContext.ToSizes(context.SizesOf(given))[1..],
+                                    ]),
+                                ]
                             )
                             : given,
                         scores.Type
@@ -221,25 +273,30 @@ internal static class Attention
                 ]
             );
         if (keyPadding is { } padding)
-            scores = c.Node(
+            scores = context.Node(
                 "Where",
                 scores.Type,
                 4,
                 [
-                    c.Cast(c.Node("Unsqueeze", padding.Type, 4, [padding, c.Constants([1, 2])]), ScalarType.Bool),
-                    c.Scalar(double.NegativeInfinity, scores.Type),
+                    context.Cast(
+                        context.Node("Unsqueeze", padding.Type, 4, [padding, context.Constants([1, 2])]),
+                        ScalarType.Bool
+                    ),
+                    context.Scalar(double.NegativeInfinity, scores.Type),
                     scores,
                 ]
             );
-        var weights = c.Like("Softmax", [scores], ("axis", 3L));
-        var mixed = Layout.Permute(c, c.Like("MatMul", [weights, Heads(v)]), 2, 0, 1, 3);
-        var joined = c.Node("Reshape", q.Type, 3, [mixed, c.Constants([0, 0, embedding])]);
+        var weights = context.Like("Softmax", [scores], ("axis", 3L));
+        var mixed = Layout.Permute(context, context.Like("MatMul", [weights, Heads(v)]), 2, 0, 1, 3);
+        var joined = context.Node("Reshape", q.Type, 3, [mixed, context.Constants([0, 0, embedding])]);
         return (part.Linear("out_proj", joined), weights);
     }
 
+    /// <summary>One of several equal parts of axis 0.</summary>
     private static GraphValue SliceOf(LoweringContext c, GraphValue tensor, long which, long size) =>
         c.Like("Slice", [tensor, c.Constant(which * size), c.Constant((which + 1) * size), c.Constant(0)]);
 
+    /// <summary>Appends a learned row to every sequence of a batch.</summary>
     private static GraphValue AppendRow(LoweringContext c, GraphValue x, GraphValue row)
     {
         // [1, 1, E] to [1, N, E]: N is the batch of x.
@@ -264,11 +321,12 @@ internal static class Attention
     )
     {
         var (mask, padding) = (c.OptionalTensor("src_mask"), c.OptionalTensor("src_key_padding_mask"));
-        for (var i = 0; i < count; i++)
-            value = EncoderLayer(encoder.Sub($"layers.{i}"), value, heads, gelu, mask, padding);
+        for (var index = 0; index < count; index++)
+            value = EncoderLayer(encoder.Sub($"layers.{index}"), value, heads, gelu, mask, padding);
         return value;
     }
 
+    /// <summary>x = norm1(x + attention(x)); x = norm2(x + feed-forward(x)).</summary>
     private static GraphValue EncoderLayer(
         Part part,
         GraphValue x,
@@ -278,11 +336,17 @@ internal static class Attention
         GraphValue? padding
     )
     {
-        var c = part.Context;
-        x = part.Norm("norm1", c.Like("Add", [x, Attend(part.Sub("self_attn"), x, x, x, heads, padding, mask).Output]));
-        return part.Norm("norm2", c.Like("Add", [x, part.FeedForward(x, gelu)]));
+        var context = part.Context;
+        x = part.Norm(
+            "norm1",
+            context.Like("Add", [x, Attend(part.Sub("self_attn"), x, x, x, heads, padding, mask).Output])
+        );
+        return part.Norm("norm2", context.Like("Add", [x, part.FeedForward(x, gelu)]));
     }
 
+    /// <summary>
+    /// x = norm1(x + attention(x)); x = norm2(x + attention(x, memory)); x = norm3(x + feed-forward(x)).
+    /// </summary>
     private static GraphValue DecoderLayer(
         Part part,
         GraphValue x,
@@ -295,18 +359,22 @@ internal static class Attention
         GraphValue? memoryPadding
     )
     {
-        var c = part.Context;
-        x = part.Norm("norm1", c.Like("Add", [x, Attend(part.Sub("self_attn"), x, x, x, heads, padding, mask).Output]));
+        var context = part.Context;
+        x = part.Norm(
+            "norm1",
+            context.Like("Add", [x, Attend(part.Sub("self_attn"), x, x, x, heads, padding, mask).Output])
+        );
         x = part.Norm(
             "norm2",
-            c.Like(
+            context.Like(
                 "Add",
                 [x, Attend(part.Sub("multihead_attn"), x, memory, memory, heads, memoryPadding, memoryMask).Output]
             )
         );
-        return part.Norm("norm3", c.Like("Add", [x, part.FeedForward(x, gelu)]));
+        return part.Norm("norm3", context.Like("Add", [x, part.FeedForward(x, gelu)]));
     }
 
+    /// <summary>Number of layers, by the names of their weights.</summary>
     private static int LayerCount(Part part)
     {
         var count = 0;
@@ -317,6 +385,9 @@ internal static class Attention
 
     // ---- the modules ---------------------------------------------------------------------------------------------------------
 
+    /// <summary>
+    /// Numbers from -2 to 2, the same each time, to tell candidates of native options apart.
+    /// </summary>
     private static Tensor Noise(params long[] shape)
     {
         var draw = new Random(23);
@@ -329,9 +400,14 @@ internal static class Attention
             .reshape(shape);
     }
 
+    /// <summary>Numbers of heads that a width may have.</summary>
     private static IEnumerable<long> Divisors(long number) =>
         Enumerable.Range(1, (int)number).Select(n => (long)n).Where(n => number % n == 0);
 
+    /// <summary>
+    /// Finds what TorchSharp keeps in native code, by building each candidate with these weights; what the caller
+    /// says comes first.
+    /// </summary>
     private static (long Heads, bool Gelu) HeadsAndActivation(
         LoweringContext c,
         string weight,
@@ -356,6 +432,7 @@ internal static class Attention
         return (found, kind == nn.Activations.GELU);
     }
 
+    /// <summary>MultiheadAttention, with the weights of attention as a second result.</summary>
     private static void Multihead(LoweringContext c)
     {
         var part = Root(c);
@@ -399,19 +476,21 @@ internal static class Attention
             c.Result(Reductions.Reduce(c, "ReduceMean", weights, [1], keep: false), 1);
     }
 
+    /// <summary>An argument that must be there.</summary>
     private static GraphValue TensorArgument(LoweringContext c, string name) =>
         c.OptionalTensor(name) ?? throw c.Refuse($"{name} is missing");
 
+    /// <summary>TransformerEncoderLayer.</summary>
     private static void EncoderLayerModule(LoweringContext c)
     {
         var part = Root(c);
         var (width, inner) = (part.Raw("norm1.weight").shape[0], part.Raw("linear1.weight").shape[0]);
-        var x = Noise(5, 2, width);
+        var example = Noise(5, 2, width);
         var (heads, gelu) = HeadsAndActivation(
             c,
             "norm1.weight",
             (count, kind) => nn.TransformerEncoderLayer(width, count, inner, 0, kind),
-            twin => ((TransformerEncoderLayer)twin).forward(x)
+            twin => ((TransformerEncoderLayer)twin).forward(example)
         );
         c.Result(
             EncoderLayer(
@@ -425,21 +504,23 @@ internal static class Attention
         );
     }
 
+    /// <summary>TransformerEncoder.</summary>
     private static void EncoderModule(LoweringContext c)
     {
         var part = Root(c);
         var layers = LayerCount(part);
         var (width, inner) = (part.Raw("layers.0.norm1.weight").shape[0], part.Raw("layers.0.linear1.weight").shape[0]);
-        var x = Noise(5, 2, width);
+        var example = Noise(5, 2, width);
         var (heads, gelu) = HeadsAndActivation(
             c,
             "layers.0.norm1.weight",
             (count, kind) => nn.TransformerEncoder(nn.TransformerEncoderLayer(width, count, inner, 0, kind), layers),
-            twin => ((TransformerEncoder)twin).forward(x, null!, null!)
+            twin => ((TransformerEncoder)twin).forward(example, null!, null!)
         );
         c.Result(EncoderLayers(c, part, layers, c.Tensor(), heads, gelu));
     }
 
+    /// <summary>TransformerDecoderLayer.</summary>
     private static void DecoderLayerModule(LoweringContext c)
     {
         var part = Root(c);
@@ -466,6 +547,7 @@ internal static class Attention
         );
     }
 
+    /// <summary>TransformerDecoder.</summary>
     private static void DecoderModule(LoweringContext c)
     {
         var part = Root(c);
@@ -479,9 +561,9 @@ internal static class Attention
             twin => ((TransformerDecoder)twin).forward(x, m, null!, null!, null!, null!)
         );
         var value = TensorArgument(c, "tgt");
-        for (var i = 0; i < layers; i++)
+        for (var layer = 0; layer < layers; layer++)
             value = DecoderLayer(
-                part.Sub($"layers.{i}"),
+                part.Sub($"layers.{layer}"),
                 value,
                 TensorArgument(c, "memory"),
                 heads,
@@ -494,6 +576,7 @@ internal static class Attention
         c.Result(value);
     }
 
+    /// <summary>Transformer: encoder and decoder, each with its final norm.</summary>
     private static void TransformerModule(LoweringContext c)
     {
         var part = Root(c);
@@ -513,9 +596,9 @@ internal static class Attention
         var memory = EncoderLayers(c, encoder, encoders, TensorArgument(c, "src"), heads, gelu);
         memory = encoder.Norm("norm", memory);
         var value = TensorArgument(c, "tgt");
-        for (var i = 0; i < decoders; i++)
+        for (var layer = 0; layer < decoders; layer++)
             value = DecoderLayer(
-                decoder.Sub($"layers.{i}"),
+                decoder.Sub($"layers.{layer}"),
                 value,
                 memory,
                 heads,

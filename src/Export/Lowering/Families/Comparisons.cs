@@ -5,8 +5,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers comparisons, logic, bitwise operations, and choices by a mask.</summary>
 internal static class Comparisons
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         table.Operation("gt", "Greater", c => Compare(c, "Greater"));
@@ -30,6 +33,7 @@ internal static class Comparisons
         table.Operation("isclose", "Equal, Sub, Abs, LessOrEqual", IsClose, "rtol, atol, nanEqual");
     }
 
+    /// <summary>Compares two operands in their common dtype.</summary>
     private static void Compare(LoweringContext c, string onnx, bool negate = false)
     {
         var type = CommonType(c);
@@ -57,11 +61,15 @@ internal static class Comparisons
         return type == ScalarType.Bool ? ScalarType.Int32 : type;
     }
 
+    /// <summary>
+    /// The rank of a dtype in type promotion: booleans, integers, floating-point numbers.
+    /// </summary>
     private static int Kind(ScalarType type) =>
         type == ScalarType.Bool ? 0
         : is_floating_point(type) ? 2
         : 1;
 
+    /// <summary>And, or, exclusive or of whether elements are not zero.</summary>
     private static void Logic(LoweringContext c, string onnx)
     {
         var tensors = c.Tensors();
@@ -75,6 +83,7 @@ internal static class Comparisons
         );
     }
 
+    /// <summary>Bit by bit for integers, logical for booleans.</summary>
     private static void Bitwise(LoweringContext c, string onnx)
     {
         var type = c.ResultType();
@@ -83,6 +92,7 @@ internal static class Comparisons
         c.Result(c.Node(type == ScalarType.Bool ? onnx : $"Bitwise{onnx}", type, c.ResultRank(), [left, right]));
     }
 
+    /// <summary>Refuses bitwise operations on integers where the opset has none.</summary>
     private static void RefuseBelow18(LoweringContext c, ScalarType type)
     {
         if (type != ScalarType.Bool && c.Opset < 18)
@@ -92,6 +102,7 @@ internal static class Comparisons
             );
     }
 
+    /// <summary>All bits inverted.</summary>
     private static void BitwiseNot(LoweringContext c)
     {
         // -1 - x is what inverting all bits gives, and needs no opset 18; 255 - x where there is no sign.
@@ -99,6 +110,7 @@ internal static class Comparisons
         c.Result(x.Type == ScalarType.Bool ? (!x).Value : ((x.Type == ScalarType.Byte ? 255 : -1) - x).Value);
     }
 
+    /// <summary>Chooses between two tensors or numbers by a mask.</summary>
     private static void Where(LoweringContext c)
     {
         if (c.Positional.Count < 3 || c.Positional[2] is null)
@@ -119,6 +131,7 @@ internal static class Comparisons
         );
     }
 
+    /// <summary>A number, or a tensor without axes, where a mask is true.</summary>
     private static void MaskedFill(LoweringContext c)
     {
         var type = c.ResultType();
@@ -132,6 +145,9 @@ internal static class Comparisons
         );
     }
 
+    /// <summary>
+    /// |a - b| at most atol + rtol |b|, and equal infinities; NaN only where equal_nan says so.
+    /// </summary>
     private static void IsClose(LoweringContext c)
     {
         double relative = c.Number(1e-5, "rtol"),

@@ -8,8 +8,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers convolutions and transposed convolutions of one to three spatial axes.</summary>
 internal static class Convolutions
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         const string options = "stride, padding (numbers, Same, Valid), padding_mode, dilation, groups, bias";
@@ -37,6 +40,9 @@ internal static class Convolutions
         }
     }
 
+    /// <summary>
+    /// A convolution module, with its padding as the operator's or as a Pad before it.
+    /// </summary>
     private static void Module(LoweringContext c)
     {
         var module = (Convolution)c.Module!;
@@ -88,6 +94,7 @@ internal static class Convolutions
             c.Result(c.Like("Conv", inputs, [.. attributes]));
     }
 
+    /// <summary>conv1d to conv3d, conv_transpose1d to 3d as functions.</summary>
     private static void Functional(LoweringContext c, int spatial, bool transposed)
     {
         var (input, weight) = (c.Tensor(), c.Tensor(1));
@@ -129,11 +136,11 @@ internal static class Convolutions
         var (stride, pads, extra) = (Of("strides"), Of("pads").ToArray(), Of("output_padding").ToArray());
         if (extra.Zip(stride).All(pair => pair.First < pair.Second))
             return c.Like("ConvTranspose", inputs, [.. attributes]);
-        for (var i = 0; i < spatial; i++)
+        for (var axis = 0; axis < spatial; axis++)
         {
-            var kept = Math.Min(extra[i], pads[spatial + i]);
-            pads[spatial + i] -= kept;
-            extra[i] -= kept;
+            var kept = Math.Min(extra[axis], pads[spatial + axis]);
+            pads[spatial + axis] -= kept;
+            extra[axis] -= kept;
         }
 
         attributes.RemoveAll(attribute => attribute.Name is "pads" or "output_padding");
@@ -152,6 +159,9 @@ internal static class Convolutions
             : (new Formula(c, result) + new Formula(c, Layout.Behind(c, inputs[2], spatial))).Value;
     }
 
+    /// <summary>
+    /// Padding at the beginning and the end of every spatial axis; <c>Same</c> puts the odd element at the end.
+    /// </summary>
     private static long[] Padding(LoweringContext c, Convolution module, long[] kernel)
     {
         var type = module.padding_type;
@@ -175,6 +185,7 @@ internal static class Convolutions
         return [.. padding, .. padding];
     }
 
+    /// <summary>One number for all spatial axes, or one for each.</summary>
     private static long[] Expand(long[] values, int count) =>
         values.Length == 1 ? [.. Enumerable.Repeat(values[0], count)] : values;
 }

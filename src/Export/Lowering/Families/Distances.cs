@@ -9,8 +9,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers distances and similarities of vectors along an axis.</summary>
 internal static class Distances
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         table.Module<CosineSimilarity>(
@@ -45,6 +48,7 @@ internal static class Distances
         table.Operation("normalize", "ReduceL2, Max, Div", Normalize, "p, dim, eps");
     }
 
+    /// <summary>A tensor argument in the dtype in which it is computed.</summary>
     private static Formula Argument(LoweringContext c, int position) =>
         new(c, c.Cast(c.Tensor(position), Kernels.Wide(c.ResultType())));
 
@@ -53,6 +57,9 @@ internal static class Distances
     private static double Least(LoweringContext c, double eps) =>
         c.ResultType() == ScalarType.Float16 ? (double)(Half)eps : eps;
 
+    /// <summary>
+    /// The cosine of the angle between vectors along an axis, their lengths at least eps.
+    /// </summary>
     private static GraphValue Cosine(LoweringContext c, long dim, double eps)
     {
         var (x, y) = (Argument(c, 0), Argument(c, 1));
@@ -76,10 +83,17 @@ internal static class Distances
         return Reductions.Reduce(c, "ReduceSum", (Unit(x) * Unit(y)).Value, [axis], keep: false);
     }
 
+    /// <summary>The distance of vectors along the last axis.</summary>
     private static void Pairwise(LoweringContext c, double p, double eps, bool keep) =>
         c.Result(PairwiseOf(c, c.Tensor(), c.Tensor(1), p, eps, keep));
 
     /// <summary>|a - b + eps|_p along the last axis.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="a">Vectors along the last axis.</param>
+    /// <param name="b">As many, or one.</param>
+    /// <param name="p">Order of the norm.</param>
+    /// <param name="eps">Added to every difference.</param>
+    /// <param name="keep">Whether the last axis stays, with size 1.</param>
     public static GraphValue PairwiseOf(LoweringContext c, GraphValue a, GraphValue b, double p, double eps, bool keep)
     {
         // The difference is rounded in the dtype of both.
@@ -89,6 +103,7 @@ internal static class Distances
         return Reductions.Norm(c, difference.Value, p, [difference.Value.Rank - 1], keep);
     }
 
+    /// <summary>Distances of every row of one matrix to every row of another.</summary>
     private static void AllPairs(LoweringContext c)
     {
         var p = c.Number(2, "p");
@@ -117,6 +132,7 @@ internal static class Distances
         c.Result(Reductions.Norm(c, difference.Value, p, [difference.Value.Rank - 1], keep: false));
     }
 
+    /// <summary>Vectors along an axis divided by their length, which is at least eps.</summary>
     private static void Normalize(LoweringContext c)
     {
         var x = Argument(c, 0);

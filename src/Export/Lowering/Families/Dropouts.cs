@@ -6,8 +6,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers dropout, which does nothing in eval mode, and Identity.</summary>
 internal static class Dropouts
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         table.Module<Dropout>("(nothing)", PassThrough);
@@ -26,8 +29,12 @@ internal static class Dropouts
             table.Operation(name, "(nothing)", PassThrough);
     }
 
+    /// <summary>The value itself.</summary>
     private static void PassThrough(LoweringContext c) => c.Result(c.Tensor());
 
+    /// <summary>
+    /// The functional forms, which train unless they are told not to: refused then.
+    /// </summary>
     private static void Functional(LoweringContext c)
     {
         if (c.Flag(true, "training", "train"))

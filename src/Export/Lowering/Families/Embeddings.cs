@@ -10,8 +10,13 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>
+/// Lowers Embedding and EmbeddingBag, whose options are found by what the native module makes of telling rows.
+/// </summary>
 internal static class Embeddings
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         table.Module<Embedding>("Gather", Lookup, "padding_idx, max_norm and norm_type (probed)");
@@ -22,6 +27,7 @@ internal static class Embeddings
         );
     }
 
+    /// <summary>Rows of a table by their indices.</summary>
     private static void Lookup(LoweringContext c)
     {
         var module = (Embedding)c.Module!;
@@ -29,6 +35,7 @@ internal static class Embeddings
         c.Result(c.Node("Gather", c.ResultType(), c.ResultRank(), [Table(c, module.weight!, norm), c.Tensor()]));
     }
 
+    /// <summary>The table, renormalized where the module would do so at each look-up.</summary>
     private static GraphValue Table(LoweringContext c, Tensor weight, RowNorm? norm)
     {
         if (norm is null)
@@ -37,6 +44,7 @@ internal static class Embeddings
         return c.Computed(norm.Apply(weight), "weight:renormalized");
     }
 
+    /// <summary>The sum, mean or maximum of the rows of each bag.</summary>
     private static void Bags(LoweringContext c)
     {
         var module = (EmbeddingBag)c.Module!;
@@ -101,12 +109,14 @@ internal static class Embeddings
             & (places < new Formula(c, Layout.Unsqueeze(c, ends, 1)));
     }
 
+    /// <summary>Number of entries that count in each bag, at least 1.</summary>
     private static Formula Count(LoweringContext c, Formula counted, ScalarType type)
     {
         var count = new Formula(c, Reductions.Reduce(c, "ReduceSum", counted.To(type).Value, [1], keep: true));
         return count.Max(count.Number(1));
     }
 
+    /// <summary>The sum or mean of the rows that count.</summary>
     private static GraphValue Summed(LoweringContext c, Formula rows, Formula counted, bool mean)
     {
         var chosen = Formula.Where(new Formula(c, Layout.Behind(c, counted.Value, 1)), rows, 0);
@@ -123,6 +133,7 @@ internal static class Embeddings
         return Formula.Where(IsAny(c, counted), largest, 0).Value;
     }
 
+    /// <summary>Whether anything counts in a bag.</summary>
     private static Formula IsAny(LoweringContext c, Formula counted) =>
         new Formula(c, Reductions.Reduce(c, "ReduceSum", counted.To(ScalarType.Float32).Value, [1], keep: true)) > 0;
 }

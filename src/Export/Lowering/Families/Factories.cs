@@ -8,8 +8,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers tensors that forward makes of numbers and sizes.</summary>
 internal static class Factories
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         foreach (var name in (string[])["zeros", "zeros_like", "new_zeros"])
@@ -75,6 +78,7 @@ internal static class Factories
         );
     }
 
+    /// <summary>One number at every place of a shape, which may follow free axes.</summary>
     private static void Filled(LoweringContext c, object? value)
     {
         var type = c.ResultType();
@@ -91,6 +95,7 @@ internal static class Factories
     /// <summary>Largest range of whole numbers: float32 tells no more apart.</summary>
     private const double MostWhole = 1 << 24;
 
+    /// <summary>Random numbers that the file draws itself: uniform, normal or whole, of the sizes that the call has.</summary>
     private static void Draw(LoweringContext c)
     {
         if (!c.DrawsNumbers)
@@ -122,6 +127,7 @@ internal static class Factories
         c.Result((whole.Min(whole.Number(high - low - 1)) + low).To(type).Value);
     }
 
+    /// <summary>Numbers from start to end by a step; each may follow a free axis.</summary>
     private static void Arange(LoweringContext c)
     {
         // float16 and bfloat16 are counted in float32, small integers in int64.
@@ -137,6 +143,9 @@ internal static class Factories
         );
     }
 
+    /// <summary>
+    /// Numbers at equal distances from start to end, counted from both ends as libtorch does.
+    /// </summary>
     private static Formula Spaced(LoweringContext c)
     {
         var type = Kernels.Wide(c.ResultType());
@@ -164,6 +173,7 @@ internal static class Factories
             : Formula.Where(last.EqualTo(0), numbers.Number(start), numbers);
     }
 
+    /// <summary>Ones on the diagonal, zeros beside it.</summary>
     private static void Eye(LoweringContext c)
     {
         // Whether the row's number is the column's.
@@ -172,6 +182,7 @@ internal static class Factories
         c.Result(Places(0).EqualTo(Places(1)).Value);
     }
 
+    /// <summary>Rows and columns of a triangle's elements: a constant.</summary>
     private static void Triangle(LoweringContext c, bool upper)
     {
         using var scope = NewDisposeScope();

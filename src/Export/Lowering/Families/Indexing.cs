@@ -10,8 +10,13 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>
+/// Lowers reading and writing by index: x[...], gather, scatter, index_select and their kin.
+/// </summary>
 internal static class Indexing
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         const string options = "numbers, slices, ellipsis, None, booleans, index tensors";
@@ -93,13 +98,16 @@ internal static class Indexing
         table.Operation("one_hot", "OneHot", OneHot, "num_classes");
     }
 
+    /// <summary>The axis argument, from the front.</summary>
     private static long Dim(LoweringContext c) => c.Axis(c.Integer(0, "dim"), c.Tensor().Rank);
 
+    /// <summary>Indices as ONNX takes them: int32 or int64.</summary>
     private static GraphValue Numbers(LoweringContext c, GraphValue index) =>
         index.Type == ScalarType.Int32 ? index : c.Cast(index, ScalarType.Int64);
 
     // ---- reading -------------------------------------------------------------------------------------------------------------
 
+    /// <summary>The indices of x[...] one by one, whatever lists they came in.</summary>
     private static IEnumerable<IndexArgument> Flat(LoweringContext c, object? argument) =>
         argument switch
         {
@@ -114,6 +122,9 @@ internal static class Indexing
     /// <summary>An index tensor, and the axis of the value that it replaces.</summary>
     private sealed record TensorIndexAt(GraphValue Index, int Axis);
 
+    /// <summary>
+    /// The elements that x[...] reads. A mask is refused: how many there are depends on the data.
+    /// </summary>
     private static GraphValue Index(LoweringContext c, GraphValue value, IEnumerable<object?> arguments)
     {
         var (basic, tensors) = Basic(c, value, arguments);
@@ -191,8 +202,12 @@ internal static class Indexing
         return (value, tensors);
     }
 
+    /// <summary>Whether an index tensor chooses by truth and not by number.</summary>
     private static bool IsMask(GraphValue index) => index.Type is ScalarType.Bool or ScalarType.Byte;
 
+    /// <summary>
+    /// Elements by several index tensors at once, which broadcast against each other.
+    /// </summary>
     private static GraphValue GatherNd(LoweringContext c, GraphValue value, List<TensorIndexAt> tensors)
     {
         // All of one shape: a sum with zeros of the others' shapes.
@@ -224,6 +239,9 @@ internal static class Indexing
         return c.ResultRank() == 0 && result.Rank > 0 ? Layout.Reshape(c, result, c.Constants([]), 0) : result;
     }
 
+    /// <summary>
+    /// Elements along an axis by an index of the same rank; both broadcast on the other axes.
+    /// </summary>
     private static void TakeAlong(LoweringContext c)
     {
         var (x, index) = (c.Tensor(), c.Cast(c.Tensor(1), ScalarType.Int64));
@@ -254,23 +272,28 @@ internal static class Indexing
 
     // ---- writing -------------------------------------------------------------------------------------------------------------
 
+    /// <summary>
+    /// x[...] = y and index_put_: writes, or adds, where the same indexing points.
+    /// </summary>
     private static void IndexPut(LoweringContext c)
     {
-        var x = c.Tensor();
+        var input = c.Tensor();
         // x[...] = y has the value last, index_put_(y, indices, accumulate) first.
         var isSetter = c.Method.Name.StartsWith("set_", StringComparison.Ordinal);
         var accumulate = !isSetter && c.Flag(false, "accumulate");
         var source = isSetter ? c.Positional[^1] : c.Raw("value");
         object?[] arguments = isSetter ? [.. c.Positional.Skip(1).SkipLast(1)] : [c.Raw("indices")];
-        var value = new Formula(c, c.Operand(source, x.Type));
-        var masks = Basic(c, x, arguments).Tensors.Where(tensor => IsMask(tensor.Index)).ToArray();
+        var value = new Formula(c, c.Operand(source, input.Type));
+        var masks = Basic(c, input, arguments).Tensors.Where(tensor => IsMask(tensor.Index)).ToArray();
         if (masks.Length == 0)
         {
-            c.Result(Write(c, x, numbers => Index(c, numbers, arguments), value.Value, accumulate ? "add" : "none"));
+            c.Result(
+                Write(c, input, numbers => Index(c, numbers, arguments), value.Value, accumulate ? "add" : "none")
+            );
             return;
         }
 
-        var (part, tensors) = Basic(c, x, arguments);
+        var (part, tensors) = Basic(c, input, arguments);
         if (tensors.Count > 1)
             throw c.Refuse("a mask beside other index tensors; write with torch.where");
         var (mask, axis) = (tensors[0].Index, tensors[0].Axis);
@@ -294,9 +317,12 @@ internal static class Indexing
         )
             c.Result(written.Value);
         else
-            c.Result(Write(c, x, numbers => Basic(c, numbers, arguments).Value, written.Value, "none"));
+            c.Result(Write(c, input, numbers => Basic(c, numbers, arguments).Value, written.Value, "none"));
     }
 
+    /// <summary>
+    /// Writes a tensor where a choice of elements points: select_scatter, slice_scatter and their kin.
+    /// </summary>
     private static void WriteAt(LoweringContext c, Func<GraphValue, GraphValue> choose) =>
         c.Result(Write(c, c.Tensor(), choose, c.Cast(c.OptionalTensor("src")!.Value, c.Tensor().Type), "none"));
 
@@ -345,6 +371,7 @@ internal static class Indexing
         );
     }
 
+    /// <summary>Writes or adds elements along an axis where an index tensor says.</summary>
     private static void Scatter(LoweringContext c, string reduction)
     {
         c.Result(AlongAxis(c, (x, axis) =>
@@ -397,6 +424,7 @@ internal static class Indexing
             }));
     }
 
+    /// <summary>Writes a number into the rows of an axis that an index names.</summary>
     private static void IndexFill(LoweringContext c)
     {
         c.Result(AlongAxis(c, (x, axis) =>
@@ -415,6 +443,9 @@ internal static class Indexing
             }));
     }
 
+    /// <summary>
+    /// 1 at the place of each class, 0 elsewhere; the number of classes must be given.
+    /// </summary>
     private static void OneHot(LoweringContext c)
     {
         var classes = c.Integer(-1, "num_classes");

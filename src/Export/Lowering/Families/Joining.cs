@@ -5,8 +5,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers joining tensors along an axis, and taking them apart.</summary>
 internal static class Joining
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         table.Operation("cat", "Concat", Cat, "dim");
@@ -73,6 +76,7 @@ internal static class Joining
         );
     }
 
+    /// <summary>Joins values of any dtype in that of the result.</summary>
     private static GraphValue Concat(LoweringContext c, long axis, GraphValue[] parts) =>
         c.Node(
             "Concat",
@@ -82,6 +86,7 @@ internal static class Joining
             ("axis", c.Axis(axis, c.ResultRank()))
         );
 
+    /// <summary>Joins along a new axis.</summary>
     private static void Stack(LoweringContext c)
     {
         var axis = c.Axis(c.Integer(0, "dim"), c.ResultRank());
@@ -94,6 +99,9 @@ internal static class Joining
         );
     }
 
+    /// <summary>
+    /// Joins along an axis; an empty vector among tensors of more axes is left out, as TorchSharp does.
+    /// </summary>
     private static void Cat(LoweringContext c)
     {
         // TorchSharp skips an empty vector among tensors with more axes.
@@ -103,6 +111,7 @@ internal static class Joining
         c.Result(Concat(c, c.Integer(0, "dim", "dimension", "axis"), parts));
     }
 
+    /// <summary>A value with three axes or more, as dstack stacks them.</summary>
     private static GraphValue AtLeastThree(LoweringContext c, GraphValue part) =>
         part.Rank switch
         {
@@ -112,20 +121,21 @@ internal static class Joining
             _ => part,
         };
 
+    /// <summary>Matrices along the diagonal of a large one.</summary>
     private static void BlockDiagonal(LoweringContext c)
     {
         var parts = c.Tensors().Select(part => Layout.InFront(c, c.Cast(part, c.ResultType()), 2)).ToArray();
         GraphValue Zeros(GraphValue height, GraphValue width) =>
             c.Node("Expand", c.ResultType(), 2, [c.Scalar(0, c.ResultType()), Layout.Concat(c, 0, height, width)]);
         var rows = new List<GraphValue>();
-        for (var i = 0; i < parts.Length; i++)
+        for (var index = 0; index < parts.Length; index++)
         {
-            var height = Layout.Size(c, parts[i], 0);
+            var height = Layout.Size(c, parts[index], 0);
             rows.Add(
                 Layout.Concat(
                     c,
                     1,
-                    [.. parts.Select((other, j) => i == j ? other : Zeros(height, Layout.Size(c, other, 1)))]
+                    [.. parts.Select((other, j) => index == j ? other : Zeros(height, Layout.Size(c, other, 1)))]
                 )
             );
         }
@@ -133,6 +143,7 @@ internal static class Joining
         c.Result(Layout.Concat(c, 0, [.. rows]));
     }
 
+    /// <summary>Coordinates of a grid, one result per vector.</summary>
     private static void MeshGrid(LoweringContext c)
     {
         // Axis i follows tensor i; with "xy" the first two axes change places.
@@ -147,26 +158,36 @@ internal static class Joining
                     .Select(axis => Layout.Size(c, Ranks.Vector(c, tensors[AxisOf(axis, swapped)]), 0)),
             ]
         );
-        for (var i = 0; i < tensors.Length; i++)
+        for (var index = 0; index < tensors.Length; index++)
         {
-            var axis = AxisOf(i, swapped);
-            var line = Layout.Behind(c, Ranks.Vector(c, tensors[i]), tensors.Length - 1 - axis);
-            c.Result(Layout.Expand(c, line, sizes, tensors.Length), i);
+            var axis = AxisOf(index, swapped);
+            var line = Layout.Behind(c, Ranks.Vector(c, tensors[index]), tensors.Length - 1 - axis);
+            c.Result(Layout.Expand(c, line, sizes, tensors.Length), index);
         }
     }
 
+    /// <summary>The axis of a grid that a vector runs along.</summary>
     private static int AxisOf(int tensor, bool swapped) => swapped && tensor < 2 ? 1 - tensor : tensor;
 
+    /// <summary>Every tensor in the shape that they broadcast to.</summary>
     private static void BroadcastTensors(LoweringContext c)
     {
         var tensors = c.Tensors();
-        for (var i = 0; i < tensors.Length; i++)
+        for (var index = 0; index < tensors.Length; index++)
             c.Result(
-                Layout.Expand(c, tensors[i], c.SizeVector(LoweringContext.ToSizes(c.ResultSizes(i))), c.ResultRank(i)),
-                i
+                Layout.Expand(
+                    c,
+                    tensors[index],
+                    c.SizeVector(LoweringContext.ToSizes(c.ResultSizes(index))),
+                    c.ResultRank(index)
+                ),
+                index
             );
     }
 
+    /// <summary>
+    /// chunk, split and their kin: parts of an axis, of fixed or following sizes.
+    /// </summary>
     private static void Split(LoweringContext c, long dim)
     {
         var input = c.Tensor();
@@ -191,27 +212,28 @@ internal static class Joining
             [input, c.SizeVector(sizes)],
             ("axis", axis)
         );
-        for (var i = 0; i < parts.Length; i++)
-            c.Result(parts[i], i);
+        for (var index = 0; index < parts.Length; index++)
+            c.Result(parts[index], index);
     }
 
     /// <summary>Where the number of parts follows a size: each that is used is a slice from the sum of the sizes
     /// before it.</summary>
     private static void SplitVarying(LoweringContext c, GraphValue input, long axis)
     {
-        for (var i = 0; i < c.ResultCount; i++)
+        for (var position = 0; position < c.ResultCount; position++)
         {
-            var first = Together(Sums(c, i, axis));
-            var end = Together(Sums(c, i + 1, axis));
+            var first = Together(Sums(c, position, axis));
+            var end = Together(Sums(c, position + 1, axis));
             c.Result(
-                c.IsUsed(i)
+                c.IsUsed(position)
                     ? c.Like("Slice", [input, c.SizeValue(first), c.SizeValue(end), c.Constant(axis), c.Constant(1)])
                     : input,
-                i
+                position
             );
         }
     }
 
+    /// <summary>Where a part begins, in each trace: the sum of the sizes before it.</summary>
     private static long[] Sums(LoweringContext c, int parts, long axis) =>
         Enumerable
             .Range(0, parts)
@@ -219,19 +241,21 @@ internal static class Joining
                 [.. sums.Zip(c.ResultSizes(part), (sum, shape) => sum + shape[axis])]
             );
 
+    /// <summary>The slices of an axis, without that axis.</summary>
     private static void Unbind(LoweringContext c)
     {
         var input = c.Tensor();
         var axis = c.Axis(c.Integer(0, "dim", "dimension"), input.Rank);
-        for (var i = 0; i < c.ResultCount; i++)
+        for (var position = 0; position < c.ResultCount; position++)
             c.Result(
-                c.IsUsed(i)
-                    ? c.Node("Gather", input.Type, input.Rank - 1, [input, c.IntegerScalar(i)], ("axis", axis))
+                c.IsUsed(position)
+                    ? c.Node("Gather", input.Type, input.Rank - 1, [input, c.IntegerScalar(position)], ("axis", axis))
                     : input,
-                i
+                position
             );
     }
 
+    /// <summary>Two sizes added, each fixed or following an axis.</summary>
     private static object? Sum(LoweringContext c, object? start, object? length) =>
         (start, length) switch
         {
@@ -242,9 +266,11 @@ internal static class Joining
             _ => throw c.Refuse("start or length is missing"),
         };
 
+    /// <summary>One number where a size is the same in all traces, else one that varies.</summary>
     private static object Together(long[] values) =>
         values.All(value => value == values[0]) ? values[0] : new VaryingInteger(values);
 
+    /// <summary>Elements of an axis from one place up to another, by a step.</summary>
     private static void Slice(LoweringContext c, object? start, object? end, object? step) =>
         c.Result(
             c.Like(

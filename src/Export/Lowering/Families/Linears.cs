@@ -5,8 +5,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers linear layers.</summary>
 internal static class Linears
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         table.Module<Linear>("Gemm; MatMul, Add", Module, "bias");
@@ -18,6 +21,7 @@ internal static class Linears
         );
     }
 
+    /// <summary>Linear, with its own weight and bias.</summary>
     private static void Module(LoweringContext c)
     {
         var module = (Linear)c.Module!;
@@ -29,6 +33,7 @@ internal static class Linears
         );
     }
 
+    /// <summary>x W^T + b: Gemm for matrices of float32, else MatMul and Add.</summary>
     private static void Lower(LoweringContext c, GraphValue input, GraphValue weight, GraphValue? bias)
     {
         if (input.Rank == 2 && weight.Rank == 2 && c.ResultType() == ScalarType.Float32)

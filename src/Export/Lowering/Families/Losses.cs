@@ -11,8 +11,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers losses, as modules and as functions, with their reductions.</summary>
 internal static class Losses
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         Both<MSELoss>(table, "mse_loss", "Sub, Mul, ReduceSum", o => Square(o.X - o.T));
@@ -79,6 +82,7 @@ internal static class Losses
         );
     }
 
+    /// <summary>Enters a loss that is computed element by element and reduced then.</summary>
     private static void Both<TModule>(
         OperatorTable table,
         string operation,
@@ -88,6 +92,7 @@ internal static class Losses
     )
         where TModule : nn.Module => Add<TModule>(table, operation, onnx, o => o.Reduced(elements(o)), options);
 
+    /// <summary>Enters a loss that reduces itself.</summary>
     private static void Add<TModule>(
         OperatorTable table,
         string operation,
@@ -105,25 +110,40 @@ internal static class Losses
     /// <summary>The arguments of a loss: of a function, or the members of a module.</summary>
     private sealed class Options(LoweringContext c)
     {
+        /// <summary>Where the nodes are written.</summary>
         public LoweringContext Context => c;
 
+        /// <summary>The dtype in which the loss is computed.</summary>
         public ScalarType Type => Kernels.Wide(c.ResultType());
 
+        /// <summary>The input.</summary>
         public Formula X => Argument(0);
 
+        /// <summary>The target.</summary>
         public Formula T => Argument(1);
 
+        /// <summary>None, Mean or Sum.</summary>
         public string Reduction =>
             (c.Module is { } module ? ModuleFields.Get(module, "reduction").ToString() : c.Text("reduction")) ?? "Mean";
 
+        /// <summary>A tensor argument in the loss's dtype.</summary>
+        /// <param name="position">0 for the input, 1 for the target.</param>
         public Formula Argument(int position) => new(c, c.Cast(c.Tensor(position), Type));
 
+        /// <summary>A number of the module or of the arguments.</summary>
+        /// <param name="fallback">Where it is not given.</param>
+        /// <param name="name">Of the option.</param>
         public double Number(double fallback, string name) =>
             c.Module is { } module ? ModuleFields.Double(module, fallback, name) : c.Number(fallback, name);
 
+        /// <summary>A truth value of the module or of the arguments.</summary>
+        /// <param name="fallback">Where it is not given.</param>
+        /// <param name="name">Of the option.</param>
         public bool Flag(bool fallback, string name) =>
             c.Module is { } module ? ModuleFields.Bool(module, fallback, name) : c.Flag(fallback, name);
 
+        /// <summary>A weight tensor of the module or of the arguments; null for none.</summary>
+        /// <param name="name">Of the option.</param>
         public Formula? Weight(string name = "weight")
         {
             if (c.Module is null)
@@ -133,14 +153,22 @@ internal static class Losses
                 : null;
         }
 
+        /// <summary>The sum over axes, all where they are null.</summary>
+        /// <param name="x">The elements.</param>
+        /// <param name="axes">From the front.</param>
+        /// <param name="keep">Whether the axes stay, with size 1.</param>
         public Formula Sum(Formula x, long[]? axes = null, bool keep = false) =>
             new(c, Reductions.Reduce(c, "ReduceSum", x.Value, axes, keep));
 
+        /// <summary>The mean of all elements.</summary>
+        /// <param name="x">The elements.</param>
         public Formula Mean(Formula x) => Sum(x) / new Formula(c, c.Cast(Reductions.Count(c, x.Value, null), x.Type));
 
         /// <summary>As TorchSharp keeps it between two operations: a float16 overflows there.</summary>
         public Formula Stored(Formula x) => x.To(c.ResultType()).To(Type);
 
+        /// <summary>The loss as <see cref="Reduction"/> wants it.</summary>
+        /// <param name="elements">One per element.</param>
         public Formula Reduced(Formula elements) =>
             Reduction switch
             {
@@ -151,15 +179,20 @@ internal static class Losses
             };
     }
 
+    /// <summary>x^2.</summary>
     private static Formula Square(Formula x) => x * x;
 
+    /// <summary>The loss times a weight, if there is one.</summary>
     private static Formula Weighted(Formula loss, Formula? weight) => weight is { } factor ? loss * factor : loss;
 
+    /// <summary>max(x, 0).</summary>
     private static Formula Positive(Formula x) => x.Max(x.Number(0));
 
+    /// <summary>min(x, 0) - log1p(exp(-|x|)).</summary>
     private static Formula LogSigmoid(Formula x) =>
         x.Min(x.Number(0)) - SpecialFunctions.Log1p((-x.Abs()).Apply("Exp"));
 
+    /// <summary>d^2 / (2 beta) below beta, d - beta / 2 beyond, of d = |x - t|.</summary>
     private static Formula SmoothL1(Options o)
     {
         var (distance, beta) = ((o.X - o.T).Abs(), o.Number(1, "beta"));
@@ -168,12 +201,14 @@ internal static class Losses
             : Formula.Where(distance < beta, distance * distance * (0.5 / beta), distance - 0.5 * beta);
     }
 
+    /// <summary>d^2 / 2 up to delta, delta (d - delta / 2) beyond, of d = |x - t|.</summary>
     private static Formula Huber(Options o)
     {
         var (distance, delta) = ((o.X - o.T).Abs(), o.Number(1, "delta"));
         return Formula.Where(distance <= delta, distance * distance * 0.5, (distance - 0.5 * delta) * delta);
     }
 
+    /// <summary>-w (t log x + (1 - t) log(1 - x)), each logarithm at least -100.</summary>
     private static Formula BinaryCrossEntropy(Options o)
     {
         var (x, t) = (o.X, o.T);
@@ -181,6 +216,7 @@ internal static class Losses
         return Weighted((t - 1) * Logarithm(SpecialFunctions.Log1p(-x)) - t * Logarithm(x.Apply("Log")), o.Weight());
     }
 
+    /// <summary>Binary cross entropy of logits, with weights of the positive class.</summary>
     private static Formula WithLogits(Options o)
     {
         var (x, t) = (o.X, o.T);
@@ -190,6 +226,9 @@ internal static class Losses
         return Weighted((1 - t) * x - likelihood, o.Weight());
     }
 
+    /// <summary>
+    /// Kullback-Leibler: t (log t - x), 0 where t is 0; or of a logarithmic target.
+    /// </summary>
     private static Formula Divergence(Options o)
     {
         var (x, t) = (o.X, o.T);
@@ -198,6 +237,9 @@ internal static class Losses
         return Formula.Where(t.IsNan(), double.NaN, Formula.Where(t.EqualTo(0), 0, t * t.Apply("Log"))) - t * x;
     }
 
+    /// <summary>
+    /// exp(x) - t x, or x - t log x; with Stirling's approximation where full asks for it.
+    /// </summary>
     private static Formula Poisson(Options o)
     {
         var (x, t) = (o.X, o.T);
@@ -211,32 +253,40 @@ internal static class Losses
         return loss + Formula.Where(t <= 1, 0, stirling);
     }
 
+    /// <summary>(log v + (x - t)^2 / v) / 2 of a variance v of at least eps.</summary>
     private static Formula Gaussian(Options o)
     {
         // TorchSharp sums over all axes but the first, and has the variance of each element or of each row.
-        var c = o.Context;
-        Formula Rows(Formula value) => new(c, c.Like("Flatten", [value.Value], ("axis", 1L)) with { Rank = 2 });
+        var context = o.Context;
+        Formula Rows(Formula value) =>
+            new(context, context.Like("Flatten", [value.Value], ("axis", 1L)) with { Rank = 2 });
         var (x, t, variance) = (Rows(o.X), Rows(o.T), Rows(o.Argument(2)));
         var bounded = variance.Max(variance.Number(o.Number(1e-6, "eps")));
         var loss = o.Sum((bounded.Apply("Log") + Square(x - t) / bounded) * 0.5, [1]);
         if (!o.Flag(false, "full"))
             return loss;
-        var width = new Formula(c, c.Cast(Layout.Scalar(c, Layout.Size(c, x.Value, 1)), x.Type));
+        var width = new Formula(
+            context,
+            context.Cast(Layout.Scalar(context, Layout.Size(context, x.Value, 1)), x.Type)
+        );
         return loss + width * (0.5 * MathF.Log(2 * MathF.PI));
     }
 
+    /// <summary>x where t is 1, max(0, margin - x) where t is -1.</summary>
     private static Formula Hinge(Options o)
     {
         var (x, t) = (o.X, o.T);
         return Formula.Where(t.EqualTo(1), 0, Positive(o.Number(0, "margin") - x)) + Formula.Where(t.EqualTo(-1), 0, x);
     }
 
+    /// <summary>max(0, -t (x1 - x2) + margin).</summary>
     private static Formula Ranking(Options o)
     {
         var (first, second, t) = (o.Argument(0), o.Argument(1), o.Argument(2));
         return Positive(-t * (first - second) + o.Number(0, "margin"));
     }
 
+    /// <summary>The mean over classes of -(t log sigmoid(x) + (1 - t) log sigmoid(-x)).</summary>
     private static Formula MultiLabel(Options o)
     {
         var (x, t) = (o.X, o.T);
@@ -247,6 +297,7 @@ internal static class Losses
         );
     }
 
+    /// <summary>1 - cos where t is 1, max(0, cos - margin) where t is -1.</summary>
     private static Formula CosineEmbedding(Options o)
     {
         var (first, second, t) = (o.Argument(0), o.Argument(1), o.Argument(2));
@@ -257,36 +308,52 @@ internal static class Losses
             + Formula.Where(t.EqualTo(-1), Positive(cosine - o.Number(0, "margin")), 0);
     }
 
+    /// <summary>
+    /// max(0, |a - p| - |a - n| + margin); with swap the nearer of n's two distances.
+    /// </summary>
     private static Formula Triplet(Options o)
     {
-        var c = o.Context;
+        var context = o.Context;
         double p = o.Number(2, "p"),
             eps = o.Number(1e-6, "eps");
         Formula Distance(int a, int b) =>
-            new(c, c.Cast(Distances.PairwiseOf(c, c.Tensor(a), c.Tensor(b), p, eps, keep: false), o.Type));
+            new(
+                context,
+                context.Cast(
+                    Distances.PairwiseOf(context, context.Tensor(a), context.Tensor(b), p, eps, keep: false),
+                    o.Type
+                )
+            );
         var (near, far) = (Distance(0, 1), Distance(0, 2));
         if (o.Flag(false, "swap"))
             far = far.Min(Distance(1, 2));
         return Positive(near - far + o.Number(1, "margin"));
     }
 
+    /// <summary>
+    /// The mean over classes of max(0, margin - x[t] + x[i])^p, without the right class.
+    /// </summary>
     private static Formula MultiMargin(Options o)
     {
-        var c = o.Context;
+        var context = o.Context;
         var isOne = o.X.Value.Rank < 2;
-        var x = isOne ? new Formula(c, Layout.Unsqueeze(c, Ranks.Vector(c, o.X.Value), 0)) : o.X;
-        var labels = Layout.Unsqueeze(c, Ranks.Vector(c, c.Cast(c.Tensor(1), ScalarType.Int64)), 1);
-        var own = new Formula(c, c.Like("GatherElements", [x.Value, labels], ("axis", 1L)));
+        var x = isOne ? new Formula(context, Layout.Unsqueeze(context, Ranks.Vector(context, o.X.Value), 0)) : o.X;
+        var labels = Layout.Unsqueeze(
+            context,
+            Ranks.Vector(context, context.Cast(context.Tensor(1), ScalarType.Int64)),
+            1
+        );
+        var own = new Formula(context, context.Like("GatherElements", [x.Value, labels], ("axis", 1L)));
         var excess = Positive(o.Number(1, "margin") - own + x);
         if (o.Number(1, "p") == 2)
             excess *= excess;
         if (o.Weight() is { } weight)
-            excess *= new Formula(c, Layout.Gather(c, weight.Value, labels, 0));
-        var classes = Layout.Range(c, Layout.Size(c, x.Value, 1));
-        var isOwn = new Formula(c, labels).EqualTo(new Formula(c, Layout.Unsqueeze(c, classes, 0)));
+            excess *= new Formula(context, Layout.Gather(context, weight.Value, labels, 0));
+        var classes = Layout.Range(context, Layout.Size(context, x.Value, 1));
+        var isOwn = new Formula(context, labels).EqualTo(new Formula(context, Layout.Unsqueeze(context, classes, 0)));
         var loss = new Formula(
-            c,
-            Reductions.Reduce(c, "ReduceMean", Formula.Where(isOwn, 0, excess).Value, [1], keep: false)
+            context,
+            Reductions.Reduce(context, "ReduceMean", Formula.Where(isOwn, 0, excess).Value, [1], keep: false)
         );
         return isOne && o.Reduction == "None" ? o.Sum(loss) : loss;
     }
@@ -296,28 +363,35 @@ internal static class Losses
     /// <summary>-w[t] x[t] of log probabilities [N, C, ...].</summary>
     private static Formula Nll(Options o, Formula logs, long ignored)
     {
-        var c = o.Context;
+        var context = o.Context;
         var (loss, weights) = NllElements(o, logs, ignored);
         return o.Reduction switch
         {
             "None" => logs.Value.Rank == 1 ? o.Sum(loss) : loss,
             "Sum" => o.Sum(loss),
             "Mean" => o.Sum(loss) / o.Sum(weights),
-            var other => throw c.Refuse($"reduction {other}"),
+            var other => throw context.Refuse($"reduction {other}"),
         };
     }
 
+    /// <summary>
+    /// The loss of each row and the weight it has in the mean; both 0 where the row is ignored.
+    /// </summary>
     private static (Formula Loss, Formula Weights) NllElements(Options o, Formula logs, long ignored)
     {
-        var c = o.Context;
+        var context = o.Context;
         var (labels, isIgnored) = Labels(o, ignored);
-        var x = logs.Value.Rank == 1 ? Layout.Unsqueeze(c, logs.Value, 0) : logs.Value;
+        var x = logs.Value.Rank == 1 ? Layout.Unsqueeze(context, logs.Value, 0) : logs.Value;
         var own = new Formula(
-            c,
-            Layout.Squeeze(c, c.Like("GatherElements", [x, Layout.Unsqueeze(c, labels.Value, 1)], ("axis", 1L)), 1)
+            context,
+            Layout.Squeeze(
+                context,
+                context.Like("GatherElements", [x, Layout.Unsqueeze(context, labels.Value, 1)], ("axis", 1L)),
+                1
+            )
         );
         var weight = o.Weight() is { } given
-            ? new Formula(c, Layout.Gather(c, given.Value, labels.Value, 0))
+            ? new Formula(context, Layout.Gather(context, given.Value, labels.Value, 0))
             : Formula.Where(isIgnored, own.Number(1), own.Number(1));
         return (Formula.Where(isIgnored, 0, -own * weight), Formula.Where(isIgnored, 0, weight));
     }
@@ -325,26 +399,35 @@ internal static class Losses
     /// <summary>The classes, 0 where they are not to count, and where that is.</summary>
     private static (Formula Labels, Formula IsIgnored) Labels(Options o, long ignored)
     {
-        var c = o.Context;
-        var labels = new Formula(c, Ranks.Vector(c, c.Cast(c.Tensor(1), ScalarType.Int64), onlyScalar: true));
+        var context = o.Context;
+        var labels = new Formula(
+            context,
+            Ranks.Vector(context, context.Cast(context.Tensor(1), ScalarType.Int64), onlyScalar: true)
+        );
         var isIgnored = labels.EqualTo(ignored);
         return (Formula.Where(isIgnored, 0, labels), isIgnored);
     }
 
+    /// <summary>
+    /// Negative log likelihood of the log softmax, with label smoothing; the target is classes or probabilities.
+    /// </summary>
     private static Formula CrossEntropy(Options o)
     {
-        var c = o.Context;
-        var x = o.X;
-        var axis = x.Value.Rank == 1 ? 0L : 1;
-        var logs = new Formula(c, Activations.LogSoftmax(c, x.Value, axis));
+        var context = o.Context;
+        var input = o.X;
+        var axis = input.Value.Rank == 1 ? 0L : 1;
+        var logs = new Formula(context, Activations.LogSoftmax(context, input.Value, axis));
         var smoothing = o.Number(0, "label_smoothing");
         var ignored = (long)o.Number(-100, "ignore_index");
-        var classes = new Formula(c, c.Cast(Layout.Scalar(c, Layout.Size(c, x.Value, axis)), x.Type));
+        var classes = new Formula(
+            context,
+            context.Cast(Layout.Scalar(context, Layout.Size(context, input.Value, axis)), input.Type)
+        );
         // One weight a class, beside the axes behind it.
         Formula? weight = o.Weight() is { } given
-            ? new Formula(c, Layout.Behind(c, given.Value, x.Value.Rank - 1 - (int)axis))
+            ? new Formula(context, Layout.Behind(context, given.Value, input.Value.Rank - 1 - (int)axis))
             : null;
-        if (is_floating_point(c.Tensor(1).Type))
+        if (is_floating_point(context.Tensor(1).Type))
             return OfProbabilities(o, logs, weight, smoothing, classes, axis);
         var loss = Nll(o, logs, ignored);
         if (smoothing == 0)
@@ -352,7 +435,7 @@ internal static class Losses
         var (_, isIgnored) = Labels(o, ignored);
         var spread = -o.Sum(Weighted(logs, weight), [axis]);
         if (axis == 0)
-            spread = new Formula(c, Ranks.Vector(c, spread.Value));
+            spread = new Formula(context, Ranks.Vector(context, spread.Value));
         var counted = Formula.Where(isIgnored, 0, spread);
         var smooth = o.Reduction switch
         {
@@ -363,6 +446,7 @@ internal static class Losses
         return loss * (1 - smoothing) + smooth * (smoothing / classes);
     }
 
+    /// <summary>Cross entropy with a target of probabilities.</summary>
     private static Formula OfProbabilities(
         Options o,
         Formula logs,

@@ -6,8 +6,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers matrix products, contractions and outer products.</summary>
 internal static class Matrices
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         foreach (var name in (string[])["matmul", "mm", "bmm", "mv", "dot", "vdot"])
@@ -78,6 +81,9 @@ internal static class Matrices
     }
 
     /// <summary>A product of values of one dtype.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="a">Of rank 1 or more.</param>
+    /// <param name="b">Of rank 1 or more.</param>
     public static GraphValue MatMul(LoweringContext c, GraphValue a, GraphValue b)
     {
         // ONNX Runtime takes no empty batch of vectors: a matrix of one column, then.
@@ -96,12 +102,14 @@ internal static class Matrices
     private static GraphValue Wide(LoweringContext c, int position) =>
         c.Cast(c.Tensor(position), Kernels.Wide(c.ResultType()));
 
+    /// <summary>A product of several matrices, from left to right.</summary>
     private static void Chain(LoweringContext c)
     {
         var type = Kernels.Wide(c.ResultType());
         c.Result(c.Tensors().Select(tensor => c.Cast(tensor, type)).Aggregate((a, b) => MatMul(c, a, b)));
     }
 
+    /// <summary>Sums of products over the last axis of both.</summary>
     private static void Inner(LoweringContext c)
     {
         var (a, b) = (Wide(c, 0), Wide(c, 1));
@@ -111,6 +119,7 @@ internal static class Matrices
             c.Result(Contract(c, a, b, [a.Rank - 1L], [b.Rank - 1L]));
     }
 
+    /// <summary>Sums of products over pairs of axes, which a number or two lists name.</summary>
     private static void TensorDot(LoweringContext c)
     {
         var (a, b) = (Wide(c, 0), Wide(c, 1));
@@ -169,6 +178,7 @@ internal static class Matrices
         );
     }
 
+    /// <summary>Every element of one tensor times the whole other one.</summary>
     private static void Kronecker(LoweringContext c)
     {
         // Axis i of the result is axis i of the first, then of the second.
@@ -199,6 +209,7 @@ internal static class Matrices
         return (column.Type == ScalarType.Bool ? column & row : column * row).Value;
     }
 
+    /// <summary>The cross product of vectors of three along an axis.</summary>
     private static void Cross(LoweringContext c)
     {
         var axis = c.Axis(c.Integer(-1, "dim"), c.ResultRank());
@@ -210,6 +221,7 @@ internal static class Matrices
         c.Result((Turned(0, 1, 2, 0) * Turned(1, 2, 0, 1) - Turned(0, 2, 0, 1) * Turned(1, 1, 2, 0)).Value);
     }
 
+    /// <summary>beta x + alpha (a b): Gemm for float32.</summary>
     private static void AddMm(LoweringContext c)
     {
         var (alpha, beta) = (c.Number(1, "alpha"), c.Number(1, "beta"));
@@ -228,6 +240,7 @@ internal static class Matrices
             c.Result(Scaled(c, MatMul(c, Wide(c, 1), Wide(c, 2))));
     }
 
+    /// <summary>beta x + alpha p of a product p; beta = 0 leaves x out, NaN and all.</summary>
     private static GraphValue Scaled(LoweringContext c, GraphValue product)
     {
         var sum = new Formula(c, product);
@@ -239,6 +252,7 @@ internal static class Matrices
         return (beta == 1 ? input + sum : input * beta + sum).Value;
     }
 
+    /// <summary>Bilinear, with its own weight and bias.</summary>
     private static void BilinearModule(LoweringContext c)
     {
         var module = (Bilinear)c.Module!;
@@ -249,6 +263,7 @@ internal static class Matrices
         );
     }
 
+    /// <summary>x1^T W x2 + b for each output.</summary>
     private static void BilinearRule(LoweringContext c, GraphValue weight, GraphValue? bias)
     {
         var type = Kernels.Wide(c.ResultType());

@@ -9,8 +9,13 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>
+/// Lowers normalizations in eval mode. BatchNorm without running statistics is refused: it would use the batch's own.
+/// </summary>
 internal static class Normalizations
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         table.Module<BatchNorm1d>("BatchNormalization", Batch, "eps, affine, momentum");
@@ -75,6 +80,7 @@ internal static class Normalizations
         table.Module<GroupNorm>("Reshape, InstanceNormalization, Mul, Add", Group, "num_groups, eps, affine");
     }
 
+    /// <summary>BatchNorm by its running statistics.</summary>
     private static void Batch(LoweringContext c)
     {
         var module = (NormBase)c.Module!;
@@ -85,6 +91,9 @@ internal static class Normalizations
         Running(c, module, c.Tensor());
     }
 
+    /// <summary>
+    /// (x - running_mean) / sqrt(running_var + eps) * weight + bias, per channel.
+    /// </summary>
     private static void Running(LoweringContext c, NormBase module, GraphValue input)
     {
         var (weight, bias) = Affine(c, module);
@@ -103,6 +112,7 @@ internal static class Normalizations
         );
     }
 
+    /// <summary>Weight and bias per channel; ones and zeros where the module has none.</summary>
     private static (GraphValue Weight, GraphValue Bias) Affine(LoweringContext c, NormBase module)
     {
         using var scope = NewDisposeScope();
@@ -117,6 +127,9 @@ internal static class Normalizations
         return (weight, bias);
     }
 
+    /// <summary>
+    /// InstanceNorm over the spatial axes of each sample and channel; with running statistics a BatchNorm.
+    /// </summary>
     private static void Instance(LoweringContext c)
     {
         var module = (NormBase)c.Module!;
@@ -138,6 +151,7 @@ internal static class Normalizations
         c.Result(unbatched ? c.Node("Squeeze", input.Type, spatial + 1, [result, c.Constant(0)]) : result);
     }
 
+    /// <summary>LayerNorm over the last axes.</summary>
     private static void Layer(LoweringContext c)
     {
         var module = (LayerNorm)c.Module!;
@@ -159,6 +173,7 @@ internal static class Normalizations
         );
     }
 
+    /// <summary>GroupNorm of a module.</summary>
     private static void Group(LoweringContext c)
     {
         var module = (GroupNorm)c.Module!;
@@ -202,6 +217,7 @@ internal static class Normalizations
         c.Result(back);
     }
 
+    /// <summary>One value per channel in the shape in which it broadcasts over axis 1.</summary>
     private static GraphValue PerChannel(LoweringContext c, GraphValue vector, int rank) =>
         rank <= 2
             ? vector
@@ -212,6 +228,7 @@ internal static class Normalizations
                 [vector, c.Constants([.. Enumerable.Range(1, rank - 2).Select(axis => (long)axis)])]
             );
 
+    /// <summary>x / (k + alpha / n sum of squares of n neighbouring channels)^beta.</summary>
     private static void Local(LoweringContext c, long size, double alpha, double beta, double k)
     {
         // ONNX centres an even window one channel later than TorchSharp does, and takes pictures only.
@@ -243,12 +260,14 @@ internal static class Normalizations
         c.Result((x / scale.Binary("Pow", scale.Number(beta))).Value);
     }
 
+    /// <summary>A tensor argument, or a constant in its place.</summary>
     private static GraphValue Filled(LoweringContext c, GraphValue? given, long[] shape, double value, string name)
     {
         using var scope = NewDisposeScope();
         return given ?? c.Computed(full(shape, value, c.ResultType()), name);
     }
 
+    /// <summary>layer_norm as a function.</summary>
     private static void LayerFunctional(LoweringContext c)
     {
         var shape = c.Integers("normalized_shape")!;
@@ -265,6 +284,7 @@ internal static class Normalizations
         );
     }
 
+    /// <summary>batch_norm as a function, with running statistics.</summary>
     private static void BatchFunctional(LoweringContext c)
     {
         if (c.Flag(false, "training"))
@@ -286,6 +306,7 @@ internal static class Normalizations
         );
     }
 
+    /// <summary>instance_norm as a function, without running statistics.</summary>
     private static void InstanceFunctional(LoweringContext c)
     {
         if (c.Has("running_mean"))

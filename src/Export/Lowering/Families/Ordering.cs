@@ -8,8 +8,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers sorting, the k largest, and running sums, products and extremes.</summary>
 internal static class Ordering
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         const string ties = "; which of equal elements TorchSharp puts first is not defined";
@@ -102,40 +105,48 @@ internal static class Ordering
         return (is_floating_point(x.Type) ? c.Like("GatherElements", [x, both[1]], ("axis", axis)) : both[0], both[1]);
     }
 
+    /// <summary>The size of an axis.</summary>
     private static GraphValue Size(LoweringContext c, GraphValue x, long axis) =>
         c.Node("Gather", ScalarType.Int64, 1, [c.Node("Shape", ScalarType.Int64, 1, [x]), c.Constant(axis)]);
 
+    /// <summary>
+    /// The k largest or smallest elements of an axis, in order, and where they were.
+    /// </summary>
     private static void TopK(LoweringContext c, GraphValue count, bool largest)
     {
         c.Flag(true, "sorted"); // sorted is one of the orders that an unsorted result may have
-        var x = c.Tensor();
-        var axis = c.Axis(c.Integer(-1, "dim"), x.Rank);
-        c.Result(Ranks.AtLeastOne(c, x, value => Sorted(c, value, count, axis, largest).Values));
-        c.Result(Ranks.AtLeastOne(c, x, value => Sorted(c, value, count, axis, largest).Indices), 1);
+        var input = c.Tensor();
+        var axis = c.Axis(c.Integer(-1, "dim"), input.Rank);
+        c.Result(Ranks.AtLeastOne(c, input, value => Sorted(c, value, count, axis, largest).Values));
+        c.Result(Ranks.AtLeastOne(c, input, value => Sorted(c, value, count, axis, largest).Indices), 1);
     }
 
+    /// <summary>
+    /// All elements of an axis in order, and where they were; equal ones in their old order.
+    /// </summary>
     private static void Sort(LoweringContext c)
     {
         c.Flag(false, "stable"); // always is
-        var x = c.Tensor();
-        var axis = c.Axis(c.Integer(-1, "dim"), x.Rank);
+        var input = c.Tensor();
+        var axis = c.Axis(c.Integer(-1, "dim"), input.Rank);
         var down = c.Flag(false, "descending");
-        var vector = x.Rank == 0 ? Ranks.Vector(c, x) : x;
+        var vector = input.Rank == 0 ? Ranks.Vector(c, input) : input;
         var (values, indices) = Sorted(c, vector, Size(c, vector, axis), axis, down);
         GraphValue Back(GraphValue value) =>
-            x.Rank == 0 ? c.Node("Reshape", value.Type, 0, [value, c.Constants([])]) : value;
+            input.Rank == 0 ? c.Node("Reshape", value.Type, 0, [value, c.Constants([])]) : value;
         c.Result(Back(c.ResultCount == 1 ? indices : values));
         if (c.ResultCount > 1)
             c.Result(Back(indices), 1);
     }
 
+    /// <summary>The k-th smallest element of an axis, and where it was.</summary>
     private static void KthValue(LoweringContext c)
     {
-        var x = c.Tensor();
-        if (x.Rank == 0)
+        var input = c.Tensor();
+        if (input.Rank == 0)
             throw c.Refuse("kthvalue of a tensor without axes is that tensor");
-        var axis = c.Axis(c.Integer(-1, "dim"), x.Rank);
-        var (values, indices) = Sorted(c, x, c.Constant(c.Integer(1, "k")), axis, largest: false);
+        var axis = c.Axis(c.Integer(-1, "dim"), input.Rank);
+        var (values, indices) = Sorted(c, input, c.Constant(c.Integer(1, "k")), axis, largest: false);
         var keep = c.Flag(false, "keepdim");
         GraphValue Last(GraphValue value) =>
             keep
@@ -147,12 +158,16 @@ internal static class Ordering
 
     // ---- running -------------------------------------------------------------------------------------------------------------
 
+    /// <summary>A running function along an axis; of a tensor without axes too.</summary>
     private static GraphValue Running(LoweringContext c, Func<GraphValue, long, GraphValue> function)
     {
-        var x = Pointwise.X(c).Value;
-        return Ranks.AtLeastOne(c, x, value => function(value, c.Axis(c.Integer(0, "dim"), value.Rank)));
+        var input = Pointwise.X(c).Value;
+        return Ranks.AtLeastOne(c, input, value => function(value, c.Axis(c.Integer(0, "dim"), value.Rank)));
     }
 
+    /// <summary>
+    /// Joins each element with all before it, by doubling the distance; on a free axis over the rows of a triangle.
+    /// </summary>
     private static GraphValue Cumulated(
         LoweringContext c,
         GraphValue x,
@@ -202,6 +217,7 @@ internal static class Ordering
         return value;
     }
 
+    /// <summary>log(exp(a) + exp(b)), which does not overflow.</summary>
     private static Formula LogAddExp(Formula a, Formula b)
     {
         var larger = a.Max(b);
@@ -244,10 +260,13 @@ internal static class Ordering
                 [x, c.Constants([.. Enumerable.Range(x.Rank, count).Select(i => (long)i)])]
             );
 
+    /// <summary>
+    /// The largest or smallest element so far, and where it was; NaN stays once it has come.
+    /// </summary>
     private static void CumulatedExtreme(LoweringContext c, string what)
     {
-        var x = c.Tensor().Type == ScalarType.Bool ? c.Cast(c.Tensor(), ScalarType.Byte) : c.Tensor();
-        var axis = c.Axis(c.Integer(0, "dim"), x.Rank);
+        var input = c.Tensor().Type == ScalarType.Bool ? c.Cast(c.Tensor(), ScalarType.Byte) : c.Tensor();
+        var axis = c.Axis(c.Integer(0, "dim"), input.Rank);
         GraphValue Indices(GraphValue value)
         {
             // NaN is the most extreme: once there is one, it stays.
@@ -285,10 +304,13 @@ internal static class Ordering
             return new Formula(c, last).Min(new Formula(c, places)).Value;
         }
 
-        c.Result(Ranks.AtLeastOne(c, x, value => c.Like("GatherElements", [value, Indices(value)], ("axis", axis))));
-        c.Result(Ranks.AtLeastOne(c, x, Indices), 1);
+        c.Result(
+            Ranks.AtLeastOne(c, input, value => c.Like("GatherElements", [value, Indices(value)], ("axis", axis)))
+        );
+        c.Result(Ranks.AtLeastOne(c, input, Indices), 1);
     }
 
+    /// <summary>The largest or smallest number of an integer type.</summary>
     private static long Limit(ScalarType type, bool upper) =>
         type switch
         {
@@ -299,26 +321,28 @@ internal static class Ordering
             _ => upper ? long.MaxValue : long.MinValue,
         };
 
+    /// <summary>Differences of neighbours along an axis, n times over.</summary>
     private static void Difference(LoweringContext c)
     {
         var type = c.ResultType();
-        var x = c.Cast(c.Tensor(), type);
-        var axis = c.Axis(c.Integer(-1, "dim"), x.Rank);
+        var input = c.Cast(c.Tensor(), type);
+        var axis = c.Axis(c.Integer(-1, "dim"), input.Rank);
         GraphValue[] parts =
         [
-            .. new[] { c.OptionalTensor("prepend"), x, c.OptionalTensor("append") }
+            .. new[] { c.OptionalTensor("prepend"), input, c.OptionalTensor("append") }
                 .OfType<GraphValue>()
                 .Select(part => c.Cast(part, type)),
         ];
         if (parts.Length > 1)
-            x = c.Like("Concat", parts, ("axis", axis));
-        for (var n = c.Integer(1, "n"); n > 0; n--)
+            input = c.Like("Concat", parts, ("axis", axis));
+        for (var turns = c.Integer(1, "n"); turns > 0; turns--)
         {
-            Formula after = new(c, c.Like("Slice", [x, c.Constant(1), c.Constant(long.MaxValue), c.Constant(axis)])),
-                before = new(c, c.Like("Slice", [x, c.Constant(0), c.Constant(-1), c.Constant(axis)]));
-            x = (type == ScalarType.Bool ? after ^ before : after - before).Value;
+            Formula after =
+                    new(c, c.Like("Slice", [input, c.Constant(1), c.Constant(long.MaxValue), c.Constant(axis)])),
+                before = new(c, c.Like("Slice", [input, c.Constant(0), c.Constant(-1), c.Constant(axis)]));
+            input = (type == ScalarType.Bool ? after ^ before : after - before).Value;
         }
 
-        c.Result(x);
+        c.Result(input);
     }
 }

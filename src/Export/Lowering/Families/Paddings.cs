@@ -6,8 +6,13 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>
+/// Lowers padding by constants, reflection, repetition of the edge, and wrapping around.
+/// </summary>
 internal static class Paddings
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         table.Module<ConstantPad1d>("Pad", Constant, "padding, value");
@@ -23,8 +28,14 @@ internal static class Paddings
         table.Operation("pad", "Pad", Functional, "constant, reflect, replicate and circular mode, value");
     }
 
-    /// <summary>Pads every axis; circular padding is put together from slices, because Pad's `wrap` needs opset
-    /// 19.</summary>
+    /// <summary>
+    /// Pads every axis; circular padding is put together from slices, because Pad's `wrap` needs opset 19.
+    /// </summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="input">What to pad.</param>
+    /// <param name="pads">Begin of every axis, then end of every axis; negative ones cut.</param>
+    /// <param name="mode"><c>constant</c>, <c>reflect</c>, <c>edge</c> or <c>wrap</c>.</param>
+    /// <param name="value">The constant.</param>
     public static GraphValue Pad(LoweringContext c, GraphValue input, long[] pads, string mode, double value)
     {
         if (mode == "wrap")
@@ -51,18 +62,21 @@ internal static class Paddings
     }
 
     /// <summary>Turns TorchSharp's order (last axis first, begin and end) into ONNX's.</summary>
+    /// <param name="padding">Pairs of begin and end, the last axis first.</param>
+    /// <param name="rank">Axes of the tensor.</param>
     public static long[] FromTorch(long[] padding, int rank)
     {
         var pads = new long[2 * rank];
-        for (var i = 0; i < padding.Length / 2; i++)
+        for (var index = 0; index < padding.Length / 2; index++)
         {
-            pads[rank - 1 - i] = padding[2 * i];
-            pads[(2 * rank) - 1 - i] = padding[(2 * i) + 1];
+            pads[rank - 1 - index] = padding[2 * index];
+            pads[(2 * rank) - 1 - index] = padding[(2 * index) + 1];
         }
 
         return pads;
     }
 
+    /// <summary>Wraps around: slices of the other end, joined.</summary>
     private static GraphValue Circular(LoweringContext c, GraphValue input, long[] pads)
     {
         var rank = pads.Length / 2;
@@ -89,8 +103,10 @@ internal static class Paddings
         return input;
     }
 
+    /// <summary>Padding modules of constants.</summary>
     private static void Constant(LoweringContext c) => FromModule(c, "constant");
 
+    /// <summary>A padding module, by its own widths.</summary>
     private static void FromModule(LoweringContext c, string mode)
     {
         var input = c.Tensor();
@@ -109,6 +125,7 @@ internal static class Paddings
         );
     }
 
+    /// <summary>pad as a function; widths may follow free axes.</summary>
     private static void Functional(LoweringContext c)
     {
         var input = c.Tensor();
@@ -145,10 +162,10 @@ internal static class Paddings
     )
     {
         var pads = Enumerable.Repeat<object?>(0L, 2 * input.Rank).ToArray();
-        for (var i = 0; i < padding.Length / 2; i++)
+        for (var index = 0; index < padding.Length / 2; index++)
         {
-            pads[input.Rank - 1 - i] = padding[2 * i];
-            pads[(2 * input.Rank) - 1 - i] = padding[(2 * i) + 1];
+            pads[input.Rank - 1 - index] = padding[2 * index];
+            pads[(2 * input.Rank) - 1 - index] = padding[(2 * index) + 1];
         }
 
         GraphValue[] inputs =

@@ -6,8 +6,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers functions of one tensor, element by element.</summary>
 internal static class Pointwise
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         foreach (
@@ -91,6 +94,7 @@ internal static class Pointwise
     }
 
     /// <summary>-1, 0 or 1; 0 for NaN.</summary>
+    /// <param name="x">Any number.</param>
     public static Formula Sign(Formula x)
     {
         if (x.IsFloat)
@@ -102,12 +106,16 @@ internal static class Pointwise
     }
 
     /// <summary>The first tensor in the dtype in which TorchSharp computes the result.</summary>
+    /// <param name="c">The operation.</param>
     public static Formula X(LoweringContext c) => new(c, c.Cast(c.Tensor(), Kernels.Wide(c.ResultType())));
 
+    /// <summary>The argument in its own dtype.</summary>
     private static Formula Input(LoweringContext c) => new(c, c.Tensor());
 
+    /// <summary>Whether the result is of floating-point numbers.</summary>
     private static bool IsFloat(LoweringContext c) => is_floating_point(c.ResultType());
 
+    /// <summary>To the nearest whole number, ties to even; or to so many decimals.</summary>
     private static void Round(LoweringContext c)
     {
         var decimals = c.Integer(0, "decimals");
@@ -129,19 +137,25 @@ internal static class Pointwise
     }
 
     // In float64, so that log2(8) is 3.
+    /// <summary>
+    /// The logarithm to a base, by float64, which rounds as TorchSharp's own does.
+    /// </summary>
     private static Formula Logarithm(Formula x, double of) =>
         (x.To(ScalarType.Float64).Apply("Log") / Math.Log(of)).To(x.Type);
 
+    /// <summary>sin(pi x) / (pi x), and 1 at 0.</summary>
     private static Formula Sinc(Formula x)
     {
         var turned = x * Math.PI;
         return Formula.Where(x.EqualTo(0), 1, turned.Apply("Sin") / turned);
     }
 
+    /// <summary>-x log x, 0 at 0, minus infinity below.</summary>
     private static Formula Entropy(Formula x) =>
         Formula.Where(x.EqualTo(0), 0, Formula.Where(x < 0, double.NegativeInfinity, -(x * x.Apply("Log"))));
 
     // TorchSharp composes this one and logit of operations that round to float16 and bfloat16 each.
+    /// <summary>The standard normal distribution: (1 + erf(x / sqrt 2)) / 2.</summary>
     private static void Normal(LoweringContext c)
     {
         var (x, type) = (X(c), c.ResultType());
@@ -149,6 +163,7 @@ internal static class Pointwise
         c.Result(((error + 1).To(type).To(x.Type) * 0.5).Value);
     }
 
+    /// <summary>log(x / (1 - x)), of x kept eps away from both ends.</summary>
     private static void Logit(LoweringContext c)
     {
         var (x, type) = (X(c), c.ResultType());
@@ -161,9 +176,11 @@ internal static class Pointwise
         c.Result((x / (1 - x).To(type).To(x.Type)).To(type).To(x.Type).Apply("Log").Value);
     }
 
+    /// <summary>Whether an element is the infinity of one sign.</summary>
     private static GraphValue IsInfinity(LoweringContext c, double infinity) =>
         Input(c) is { IsFloat: true } x ? x.EqualTo(infinity).Value : Input(c).IsInfinite().Value;
 
+    /// <summary>min(max(x, low), high) with numbers or tensors.</summary>
     private static void Clamp(LoweringContext c)
     {
         var type = Kernels.Wide(c.ResultType());
@@ -175,6 +192,7 @@ internal static class Pointwise
         c.Result(x.Value);
     }
 
+    /// <summary>Numbers in the place of NaN and infinities.</summary>
     private static void NanToNum(LoweringContext c)
     {
         double nan = c.Number(0, "nan"),
@@ -196,6 +214,7 @@ internal static class Pointwise
         c.Result(Formula.Where(x.IsNan(), nan, finite).Value);
     }
 
+    /// <summary>The largest finite number of a floating dtype.</summary>
     private static double Largest(ScalarType type) =>
         type switch
         {

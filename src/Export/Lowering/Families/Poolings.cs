@@ -11,8 +11,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers pooling: maximum, average, power means, adaptive ones, and unpooling.</summary>
 internal static class Poolings
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         const string window = "kernel_size, stride, padding, ceil_mode";
@@ -80,6 +83,9 @@ internal static class Poolings
         table.Module<MaxUnpool3d>("ScatterElements", c => Unpool(c, 3), "kernel_size, stride, padding, output_size");
     }
 
+    /// <summary>
+    /// Enters one rule for the modules of one to three spatial axes, and for the functions.
+    /// </summary>
     private static void Family<T1, T2, T3>(
         OperatorTable table,
         string operation,
@@ -103,8 +109,12 @@ internal static class Poolings
             );
     }
 
+    /// <summary>A pooling window, one number per spatial axis.</summary>
     private sealed record Window(long[] Kernel, long[] Stride, long[] Padding, long[] Dilation, bool Ceil);
 
+    /// <summary>
+    /// The window of the module or function; the stride is the kernel where it is not given.
+    /// </summary>
     private static Window WindowOf(LoweringContext c, int spatial)
     {
         long[] Wide(long[]? values, long[] fallback) =>
@@ -137,20 +147,21 @@ internal static class Poolings
         if (ceil)
         {
             ceil = false;
-            for (var i = 0; i < spatial; i++)
+            for (var dimension = 0; dimension < spatial; dimension++)
             {
-                var axis = input.Rank - spatial + i;
+                var axis = input.Rank - spatial + dimension;
                 if (
                     c.FixedSize(input, axis) is not { } size
-                    || c.FixedResultSize(0, c.ResultRank() - spatial + i) is not { } output
+                    || c.FixedResultSize(0, c.ResultRank() - spatial + dimension) is not { } output
                 )
                 {
                     ceil = true;
                     continue;
                 }
 
-                var needed = ((output - 1) * w.Stride[i]) + (w.Dilation[i] * (w.Kernel[i] - 1)) + 1;
-                end[i] = Math.Max(w.Padding[i], needed - size - w.Padding[i]);
+                var needed =
+                    ((output - 1) * w.Stride[dimension]) + (w.Dilation[dimension] * (w.Kernel[dimension] - 1)) + 1;
+                end[dimension] = Math.Max(w.Padding[dimension], needed - size - w.Padding[dimension]);
             }
 
             if (ceil)
@@ -169,16 +180,19 @@ internal static class Poolings
         return (Layout.Unsqueeze(c, input, 0), value => Layout.Squeeze(c, value, 0));
     }
 
+    /// <summary>
+    /// The largest element of each window, and where it stands in its map where that is asked for.
+    /// </summary>
     private static void Max(LoweringContext c, int spatial)
     {
         var (input, back) = Batched(c, spatial);
-        var w = WindowOf(c, spatial);
-        var (pads, ceil) = Pads(c, w);
+        var window = WindowOf(c, spatial);
+        var (pads, ceil) = Pads(c, window);
         var padded = input;
-        if (w.Kernel.Where((size, i) => pads[spatial + i] >= size).Any())
+        if (window.Kernel.Where((size, i) => pads[spatial + i] >= size).Any())
         {
             // A dilated window may reach further over the end than ONNX Runtime lets a padding be.
-            long[] ends = [.. Enumerable.Range(0, spatial).Select(i => pads[spatial + i] - w.Padding[i])];
+            long[] ends = [.. Enumerable.Range(0, spatial).Select(i => pads[spatial + i] - window.Padding[i])];
             padded = Paddings.Pad(
                 c,
                 input,
@@ -186,15 +200,15 @@ internal static class Poolings
                 "constant",
                 double.NegativeInfinity
             );
-            pads = [.. w.Padding, .. w.Padding];
+            pads = [.. window.Padding, .. window.Padding];
         }
 
         (string, object)[] attributes =
         [
-            ("kernel_shape", w.Kernel),
-            ("strides", w.Stride),
+            ("kernel_shape", window.Kernel),
+            ("strides", window.Stride),
             ("pads", pads),
-            ("dilations", w.Dilation),
+            ("dilations", window.Dilation),
             ("ceil_mode", ceil ? 1L : 0L),
         ];
         if (c.ResultCount == 1)
@@ -229,10 +243,13 @@ internal static class Poolings
     private static GraphValue Map(LoweringContext c, GraphValue x) =>
         Reductions.Reduce(c, "ReduceProd", Layout.Slice(c, Layout.Sizes(c, x), 0, 2, long.MaxValue), null, keep: false);
 
+    /// <summary>
+    /// The mean of each window, with or without what is padded, or over a number of the caller's.
+    /// </summary>
     private static void Average(LoweringContext c, int spatial)
     {
         var (input, back) = Batched(c, spatial);
-        var w = WindowOf(c, spatial);
+        var window = WindowOf(c, spatial);
         var includePad = c.Module is { } module
             ? ModuleFields.Bool(module, true, "count_include_pad")
             : c.Flag(true, "count_include_pad");
@@ -240,7 +257,7 @@ internal static class Poolings
             c.Module is { } owner ? ModuleFields.Find(owner, "divisor_override") as long?
             : c.Has("divisor_override") ? c.Integer(0, "divisor_override")
             : null;
-        c.Result(back(AveragePool(c, input, w, includePad, divisor)));
+        c.Result(back(AveragePool(c, input, window, includePad, divisor)));
     }
 
     /// <summary>Averages a value whose sizes are those of the argument.</summary>
@@ -289,6 +306,7 @@ internal static class Poolings
         );
     }
 
+    /// <summary>Pooling to given sizes, whatever the input's are.</summary>
     private static void Adaptive(LoweringContext c, int spatial, bool max)
     {
         var (input, back) = Batched(c, spatial);
@@ -331,6 +349,9 @@ internal static class Poolings
     /// how many it has, [to, 1].</summary>
     private sealed record AxisWindows(GraphValue Numbers, GraphValue Mask, GraphValue Counts);
 
+    /// <summary>
+    /// The windows of one axis: output i of n has inputs floor(i h / n) up to ceil((i + 1) h / n) - 1.
+    /// </summary>
     private static AxisWindows WindowsOf(LoweringContext c, GraphValue input, int axis, object?[] sizes)
     {
         var from = new Formula(c, Layout.Size(c, input, 2 + axis));
@@ -349,8 +370,8 @@ internal static class Poolings
     private static GraphValue WithWindows(LoweringContext c, GraphValue x, AxisWindows[] windows)
     {
         var spatial = windows.Length;
-        for (var i = 0; i < spatial; i++)
-            x = Layout.Gather(c, x, windows[i].Numbers, 2 + (2 * i));
+        for (var axis = 0; axis < spatial; axis++)
+            x = Layout.Gather(c, x, windows[axis].Numbers, 2 + (2 * axis));
         // [N, C, oh, kh, ow, kw] to [N, C, oh, ow, kh kw]
         long[] order =
         [
@@ -374,6 +395,9 @@ internal static class Poolings
     }
 
     /// <summary>Averages of windows that cover the argument evenly.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="input">[N, C, spatial].</param>
+    /// <param name="sizes">Of the result's spatial axes, each fixed or following a free axis.</param>
     public static GraphValue AdaptiveAverage(LoweringContext c, GraphValue input, object?[] sizes)
     {
         var spatial = sizes.Length;
@@ -396,40 +420,46 @@ internal static class Poolings
         }
 
         var value = new Formula(c, input).To(Kernels.Wide(input.Type));
-        for (var i = 0; i < spatial; i++)
+        for (var axis = 0; axis < spatial; axis++)
         {
-            if (from[i] is { } same && sizes[i] is long result && same == result)
+            if (from[axis] is { } same && sizes[axis] is long result && same == result)
                 continue;
-            var windows = WindowsOf(c, input, i, sizes);
-            var gathered = new Formula(c, Layout.Gather(c, value.Value, windows.Numbers, 2 + i));
-            var chosen = Formula.Where(new Formula(c, Layout.Behind(c, windows.Mask, spatial - 1 - i)), gathered, 0);
-            var sum = new Formula(c, Reductions.Reduce(c, "ReduceSum", chosen.Value, [3 + i], keep: false));
+            var windows = WindowsOf(c, input, axis, sizes);
+            var gathered = new Formula(c, Layout.Gather(c, value.Value, windows.Numbers, 2 + axis));
+            var chosen = Formula.Where(new Formula(c, Layout.Behind(c, windows.Mask, spatial - 1 - axis)), gathered, 0);
+            var sum = new Formula(c, Reductions.Reduce(c, "ReduceSum", chosen.Value, [3 + axis], keep: false));
             value =
                 sum
                 / new Formula(
                     c,
-                    Layout.Behind(c, c.Cast(Layout.Squeeze(c, windows.Counts, 1), value.Type), spatial - 1 - i)
+                    Layout.Behind(c, c.Cast(Layout.Squeeze(c, windows.Counts, 1), value.Type), spatial - 1 - axis)
                 );
         }
 
         return value.Value;
     }
 
+    /// <summary>The p-norm of each window, with the sign as TorchSharp has it.</summary>
     private static void LpPool(LoweringContext c, int spatial)
     {
         var (input, back) = Batched(c, spatial);
         var p = c.Module is { } module ? ModuleFields.Double(module, 2, "norm_type") : c.Number(2, "norm_type");
-        var w = WindowOf(c, spatial);
+        var window = WindowOf(c, spatial);
         var x = new Formula(c, input);
         var average = new Formula(
             c,
-            AveragePool(c, x.Binary("Pow", x.Number(p)).Value, w, includePad: true, divisor: null)
+            AveragePool(c, x.Binary("Pow", x.Number(p)).Value, window, includePad: true, divisor: null)
         );
         var positive =
-            Pointwise.Sign(average) * average.Abs().Max(average.Number(0)) * w.Kernel.Aggregate(1L, (a, b) => a * b);
+            Pointwise.Sign(average)
+            * average.Abs().Max(average.Number(0))
+            * window.Kernel.Aggregate(1L, (a, b) => a * b);
         c.Result(back(positive.Binary("Pow", positive.Number(1 / p)).Value));
     }
 
+    /// <summary>
+    /// Writes elements to the places that max pooling found them at, zeros elsewhere.
+    /// </summary>
     private static void Unpool(LoweringContext c, int spatial)
     {
         _ = WindowOf(c, spatial); // what it says is in the result's sizes

@@ -11,11 +11,14 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers LSTM, GRU and RNN, layer by layer, and their cells.</summary>
 internal static class Recurrent
 {
     private static readonly int[] LstmOrder = [0, 3, 1, 2];
     private static readonly int[] GruOrder = [1, 0, 2];
 
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         const string options = "layers, bidirectional, batch_first, bias, initial states";
@@ -31,8 +34,12 @@ internal static class Recurrent
         table.Module<RNNCell>("Gemm, Add, Tanh; Relu", RnnCellRule, "bias, initial state, nonlinearity (probed)");
     }
 
+    /// <summary>How a recurrent module is built.</summary>
     private sealed record Shape(long Hidden, long Layers, bool Bidirectional, bool BatchFirst);
 
+    /// <summary>
+    /// All layers of a module, each on what the one before gave; results are the sequence and the last states.
+    /// </summary>
     private static void Layers(LoweringContext c, string onnx, int[] order, string? activation)
     {
         var module = c.Module!;
@@ -45,11 +52,11 @@ internal static class Recurrent
         var weights = module
             .named_parameters()
             .ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter, StringComparer.Ordinal);
-        var x = c.Tensor();
-        if (x.Rank != 3)
+        var value = c.Tensor();
+        if (value.Rank != 3)
             throw c.Refuse("an input without a batch axis; add one with unsqueeze");
         if (shape.BatchFirst)
-            x = Layout.Permute(c, x, 1, 0, 2);
+            value = Layout.Permute(c, value, 1, 0, 2);
         var (hidden, cell) = (InitialState(c, 1), onnx == "LSTM" ? InitialState(c, 2) : null);
         var directions = shape.Bidirectional ? 2 : 1;
         List<GraphValue> lastHidden = [],
@@ -63,25 +70,39 @@ internal static class Recurrent
                         [s, c.Constant(layer * directions), c.Constant((layer + 1) * directions), c.Constant(0)]
                     )
                     : null;
-            var (output, h, cc) = Layer(c, onnx, order, activation, shape, weights, layer, x, Part(hidden), Part(cell));
-            x = output;
+            var (output, h, cc) = Layer(
+                c,
+                onnx,
+                order,
+                activation,
+                shape,
+                weights,
+                layer,
+                value,
+                Part(hidden),
+                Part(cell)
+            );
+            value = output;
             lastHidden.Add(h);
             if (cc is { } lastOfCell)
                 lastCell.Add(lastOfCell);
         }
 
-        c.Result(shape.BatchFirst ? Layout.Permute(c, x, 1, 0, 2) : x);
+        c.Result(shape.BatchFirst ? Layout.Permute(c, value, 1, 0, 2) : value);
         c.Result(Joined(c, lastHidden), 1);
         if (lastCell.Count > 0)
             c.Result(Joined(c, lastCell), 2);
     }
 
+    /// <summary>The states of all layers along axis 0.</summary>
     private static GraphValue Joined(LoweringContext c, List<GraphValue> states) =>
         states.Count == 1 ? states[0] : c.Like("Concat", [.. states], ("axis", 0L));
 
+    /// <summary>A state that forward is given; null where it begins at zero.</summary>
     private static GraphValue? InitialState(LoweringContext c, int position) =>
         c.Tensors().Length > position ? c.Tensor(position) : null;
 
+    /// <summary>One layer in one or both directions, as ONNX's operator of that name.</summary>
     private static (GraphValue Output, GraphValue Hidden, GraphValue? Cell) Layer(
         LoweringContext c,
         string onnx,
@@ -100,9 +121,9 @@ internal static class Recurrent
         string[] suffixes = shape.Bidirectional ? [$"l{layer}", $"l{layer}_reverse"] : [$"l{layer}"];
         Tensor Directions(string name) => stack(suffixes.Select(suffix => Reorder(weights[$"{name}_{suffix}"], order)));
         var hasBias = weights.ContainsKey($"bias_ih_{suffixes[0]}");
-        var w = c.Computed(Directions("weight_ih"), $"W{layer}");
-        var r = c.Computed(Directions("weight_hh"), $"R{layer}");
-        var b = hasBias
+        var inputWeights = c.Computed(Directions("weight_ih"), $"W{layer}");
+        var stateWeights = c.Computed(Directions("weight_hh"), $"R{layer}");
+        var biases = hasBias
             ? c.Computed(cat([Directions("bias_ih"), Directions("bias_hh")], 1), $"B{layer}")
             : GraphValue.None;
         var attributes = new List<(string, object)>
@@ -114,7 +135,7 @@ internal static class Recurrent
             attributes.Add(("linear_before_reset", 1L));
         if (activation is not null)
             attributes.Add(("activations", suffixes.Select(_ => activation).ToArray()));
-        List<GraphValue> inputs = [x, w, r, b, GraphValue.None, h0 ?? GraphValue.None];
+        List<GraphValue> inputs = [x, inputWeights, stateWeights, biases, GraphValue.None, h0 ?? GraphValue.None];
         if (c0 is { } initialCell)
             inputs.Add(initialCell);
         (ScalarType, int)[] outputs =
@@ -131,9 +152,13 @@ internal static class Recurrent
         return (sequence, made[1], onnx == "LSTM" ? made[2] : null);
     }
 
+    /// <summary>The gates of a weight in ONNX's order.</summary>
     private static Tensor Reorder(Tensor gates, int[] order) =>
         cat(order.Select(gate => gates.chunk(order.Length)[gate]).ToArray());
 
+    /// <summary>
+    /// Tanh or Relu, which TorchSharp keeps in native code: found by trying both.
+    /// </summary>
     private static string RnnNonlinearity(LoweringContext c)
     {
         var module = (RNN)c.Module!;
@@ -149,7 +174,7 @@ internal static class Recurrent
             .named_parameters()
             .ToDictionary(pair => pair.name, pair => pair.parameter.shape, StringComparer.Ordinal);
         var inputs = weights["weight_ih_l0"][1];
-        var x = ExampleInputs(3, inputs);
+        var example = ExampleInputs(3, inputs);
         return
             ModuleProbe.Find(
                 c,
@@ -166,12 +191,13 @@ internal static class Recurrent
                         0,
                         bidirectional
                     ),
-                twin => ((RNN)twin).forward(x, null).Item1
+                twin => ((RNN)twin).forward(example, null).Item1
             ) == nn.NonLinearities.Tanh
             ? "Tanh"
             : "Relu";
     }
 
+    /// <summary>Numbers from -2 to 2, the same each time, [steps, 2, features].</summary>
     private static Tensor ExampleInputs(long steps, long features)
     {
         var random = new Random(17);
@@ -214,10 +240,12 @@ internal static class Recurrent
         return (fromInput, weights.TryGetValue("bias_hh", out var bias) ? c.Parameter(bias, "bias_hh") : null);
     }
 
+    /// <summary>The module's parameters by name.</summary>
     private static Dictionary<string, Tensor> Weights(LoweringContext c) =>
         c.Module!.named_parameters()
             .ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter, StringComparer.Ordinal);
 
+    /// <summary>Equal parts of an axis.</summary>
     private static GraphValue[] Split(LoweringContext c, GraphValue gates, int count, long size, long axis) =>
         c.Nodes(
             "Split",
@@ -226,6 +254,7 @@ internal static class Recurrent
             ("axis", axis)
         );
 
+    /// <summary>c' = sigmoid(f) c + sigmoid(i) tanh(g); h' = sigmoid(o) tanh(c').</summary>
     private static void LstmCellRule(LoweringContext c)
     {
         var (input, state) = Gates(c, Weights(c), InitialState(c, 1));
@@ -240,10 +269,11 @@ internal static class Recurrent
         c.Result(cell, 1);
     }
 
+    /// <summary>n = tanh(in + r hn); h' = (1 - z) n + z h.</summary>
     private static void GruCellRule(LoweringContext c)
     {
-        var h = InitialState(c, 1);
-        var (input, state) = Gates(c, Weights(c), h);
+        var initial = InitialState(c, 1);
+        var (input, state) = Gates(c, Weights(c), initial);
         var hidden = c.FixedResultSize(0, 1)!.Value;
         var fromInput = Split(c, input, 3, hidden, 1);
         var fromState = state is { } s ? Split(c, s, 3, hidden, s.Rank - 1) : null;
@@ -256,17 +286,18 @@ internal static class Recurrent
             [fromState is null ? fromInput[2] : c.Like("Add", [fromInput[2], c.Like("Mul", [reset, fromState[2]])])]
         );
         // h' = (1 - z) n + z h = n + z (h - n)
-        var difference = h is { } old ? c.Like("Sub", [old, candidate]) : c.Like("Neg", [candidate]);
+        var difference = initial is { } old ? c.Like("Sub", [old, candidate]) : c.Like("Neg", [candidate]);
         c.Result(c.Like("Add", [candidate, c.Like("Mul", [update, difference])]));
     }
 
+    /// <summary>h' = tanh or relu of (W x + b + R h + b').</summary>
     private static void RnnCellRule(LoweringContext c)
     {
         var (input, state) = Gates(c, Weights(c), InitialState(c, 1));
         var weights = Weights(c);
         var features = weights["weight_ih"].shape[1];
         var hidden = weights["weight_ih"].shape[0];
-        var x = ExampleInputs(1, features)[0];
+        var example = ExampleInputs(1, features)[0];
         var kind = c.Options?.Activation is { } said
             ? (
                 said.Equals("relu", StringComparison.OrdinalIgnoreCase)
@@ -278,7 +309,7 @@ internal static class Recurrent
                 "nonlinearity",
                 (nn.NonLinearities[])[nn.NonLinearities.Tanh, nn.NonLinearities.ReLU],
                 kind => nn.RNNCell(features, hidden, kind, weights.ContainsKey("bias_ih")),
-                twin => ((RNNCell)twin).forward(x)
+                twin => ((RNNCell)twin).forward(example)
             );
         c.Result(
             c.Like(

@@ -11,10 +11,13 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers sums, means, products, extremes, norms and spreads over axes.</summary>
 internal static class Reductions
 {
     private static readonly string[] Dims = ["dim", "dims", "dimensions", "dimension", "axis"];
 
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         const string options = "dim, keepdim, dtype";
@@ -122,8 +125,15 @@ internal static class Reductions
         table.Operation("dist", norms, Distance, "p");
     }
 
-    /// <summary>Reduces over axes (all where null). The axes are an attribute before opset 18, an input from then on;
-    /// ReduceSum has taken an input since 13.</summary>
+    /// <summary>
+    /// Reduces over axes (all where null). The axes are an attribute before opset 18, an input from then on;
+    /// ReduceSum has taken an input since 13.
+    /// </summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="onnx">The operator: ReduceSum, ReduceMax and their kin.</param>
+    /// <param name="x">The elements.</param>
+    /// <param name="axes">From the front; null for all.</param>
+    /// <param name="keep">Whether the axes stay, with size 1.</param>
     public static GraphValue Reduce(LoweringContext c, string onnx, GraphValue x, long[]? axes, bool keep)
     {
         if (x.Rank == 0)
@@ -142,6 +152,10 @@ internal static class Reductions
     }
 
     /// <summary>The sum, of 64-bit integers too, where a sum beyond 2^53 wraps as it does in TorchSharp.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="x">The elements.</param>
+    /// <param name="axes">From the front; null for all.</param>
+    /// <param name="keep">Whether the axes stay, with size 1.</param>
     public static GraphValue Sum(LoweringContext c, GraphValue x, long[]? axes, bool keep)
     {
         if (x.Type is ScalarType.Int32 or ScalarType.Int16 or ScalarType.Int8 or ScalarType.Byte)
@@ -178,6 +192,11 @@ internal static class Reductions
     }
 
     /// <summary>(sum |x|^p)^(1/p)</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="x">The elements.</param>
+    /// <param name="p">Order; 0 counts, infinities give extremes.</param>
+    /// <param name="axes">From the front; null for all.</param>
+    /// <param name="keep">Whether the axes stay, with size 1.</param>
     public static GraphValue Norm(LoweringContext c, GraphValue x, double p, long[]? axes, bool keep)
     {
         if (x.Rank == 0 && p != 0)
@@ -198,8 +217,13 @@ internal static class Reductions
         return sum.Binary("Pow", sum.Number(1 / p)).Value;
     }
 
-    /// <summary>The number of elements along axes (all where null), as an int64 scalar: a size of the graph, because
-    /// an axis may be free.</summary>
+    /// <summary>
+    /// The number of elements along axes (all where null), as an int64 scalar: a size of the graph, because an axis
+    /// may be free.
+    /// </summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="x">The value.</param>
+    /// <param name="axes">From the front; null for all.</param>
     public static GraphValue Count(LoweringContext c, GraphValue x, long[]? axes)
     {
         var all = Layout.Sizes(c, x);
@@ -207,6 +231,7 @@ internal static class Reductions
         return Reduce(c, "ReduceProd", sizes, null, keep: false);
     }
 
+    /// <summary>The argument in the dtype in which it is reduced.</summary>
     private static GraphValue X(LoweringContext c) => Pointwise.X(c).Value;
 
     /// <summary>The axes that are named, counted from the front; null for all.</summary>
@@ -221,6 +246,7 @@ internal static class Reductions
         return axes is [] ? null : [.. axes.Select(axis => c.Axis(axis, c.Tensor().Rank))];
     }
 
+    /// <summary>Whether the axes stay, with size 1.</summary>
     private static bool Keep(LoweringContext c) => c.Flag(false, "keepdim", "keepDimension", "keep_dim");
 
     /// <summary>Whether no element may be left to reduce: an axis is free, or is empty.</summary>
@@ -229,18 +255,21 @@ internal static class Reductions
             axis < c.Tensor().Rank && c.FixedSize(c.Tensor(), axis) is null or 0
         );
 
+    /// <summary>Whether there is a NaN among the elements.</summary>
     private static Formula AnyNan(LoweringContext c, GraphValue x, long[]? axes, bool keep)
     {
         var mask = c.Cast(new Formula(c, x).IsNan().Value, ScalarType.Byte);
         return new Formula(c, c.Cast(Reduce(c, "ReduceMax", mask, axes, keep), ScalarType.Bool));
     }
 
+    /// <summary>The elements, 0 where they are NaN.</summary>
     private static GraphValue WithoutNan(LoweringContext c)
     {
-        var x = Pointwise.X(c);
-        return x.IsFloat ? Formula.Where(x.IsNan(), 0, x).Value : x.Value;
+        var input = Pointwise.X(c);
+        return input.IsFloat ? Formula.Where(input.IsNan(), 0, input).Value : input.Value;
     }
 
+    /// <summary>sum / n; NaN where there is nothing.</summary>
     private static GraphValue Mean(LoweringContext c)
     {
         var (x, axes, keep) = (X(c), Axes(c), Keep(c));
@@ -251,6 +280,7 @@ internal static class Reductions
         ).Value;
     }
 
+    /// <summary>log of the sum of exp(x), NaN where there is one.</summary>
     private static GraphValue LogSumExp(LoweringContext c)
     {
         var (x, axes, keep) = (X(c), Axes(c), Keep(c));
@@ -267,6 +297,7 @@ internal static class Reductions
 
     // ---- products of integers ------------------------------------------------------------------------------------------------
 
+    /// <summary>The product; integers wrap.</summary>
     private static GraphValue Product(LoweringContext c)
     {
         var (x, axes, keep) = (X(c), Axes(c), Keep(c));
@@ -331,6 +362,9 @@ internal static class Reductions
 
     // ---- extremes ------------------------------------------------------------------------------------------------------------
 
+    /// <summary>
+    /// The largest or smallest of 64-bit integers, by where it stands: the runtime's own reduction sees 32 bits only.
+    /// </summary>
     private static GraphValue ExtremeOfLongs(LoweringContext c, string what, GraphValue x, long[]? axes, bool keep)
     {
         if (axes is null)
@@ -349,6 +383,9 @@ internal static class Reductions
         return keep ? x : c.Node("Squeeze", x.Type, x.Rank - axes.Length, [x, c.Constants(axes)]);
     }
 
+    /// <summary>
+    /// max and min: over everything, along an axis with places, or of two tensors.
+    /// </summary>
     private static void ExtremeRule(LoweringContext c, string what)
     {
         if (c.Tensors().Length == 2)
@@ -369,6 +406,7 @@ internal static class Reductions
             );
     }
 
+    /// <summary>The smallest and the largest.</summary>
     private static void BothExtremes(LoweringContext c)
     {
         var (x, axes, keep) = (c.Tensor(), Axes(c), Keep(c));
@@ -376,10 +414,16 @@ internal static class Reductions
         c.Result(Extreme(c, "Max", x, axes, keep), 1);
     }
 
+    /// <summary>Where the first extreme element of an axis stands.</summary>
     private static GraphValue ArgOf(LoweringContext c, string onnx, GraphValue x, long axis, bool keep) =>
         c.Node(onnx, ScalarType.Int64, keep ? x.Rank : x.Rank - 1, [x], ("axis", axis), ("keepdims", keep ? 1L : 0L));
 
     /// <summary>The first extreme element, or the first NaN.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="onnx">ArgMax or ArgMin.</param>
+    /// <param name="x">The elements.</param>
+    /// <param name="axis">From the front.</param>
+    /// <param name="keep">Whether the axis stays, with size 1.</param>
     public static GraphValue ArgWithNan(LoweringContext c, string onnx, GraphValue x, long axis, bool keep)
     {
         var extreme = ArgOf(c, onnx, x, axis, keep);
@@ -390,41 +434,45 @@ internal static class Reductions
         return Formula.Where(AnyNan(c, x, [axis], keep), new Formula(c, first), new Formula(c, extreme)).Value;
     }
 
+    /// <summary>argmax and argmin, along an axis or over all elements.</summary>
     private static GraphValue Arg(LoweringContext c, string onnx)
     {
-        var x = c.Tensor();
+        var input = c.Tensor();
         if (Axes(c) is [var axis])
-            return Ranks.AtLeastOne(c, x, value => ArgWithNan(c, onnx, value, axis, Keep(c) || x.Rank == 0));
-        return ArgWithNan(c, onnx, Ranks.Vector(c, x), 0, keep: false);
+            return Ranks.AtLeastOne(c, input, value => ArgWithNan(c, onnx, value, axis, Keep(c) || input.Rank == 0));
+        return ArgWithNan(c, onnx, Ranks.Vector(c, input), 0, keep: false);
     }
 
+    /// <summary>Whether all, or any, are not zero; of nothing all and not any.</summary>
     private static GraphValue Logic(LoweringContext c, bool all)
     {
         // Counted in float32, which is zero for none and only then; of nothing, all are true and none is.
-        var x = new Formula(c, c.Cast(c.Tensor(), ScalarType.Bool));
+        var input = new Formula(c, c.Cast(c.Tensor(), ScalarType.Bool));
         var count = new Formula(
             c,
-            Reduce(c, "ReduceSum", (all ? !x : x).To(ScalarType.Float32).Value, Axes(c), Keep(c))
+            Reduce(c, "ReduceSum", (all ? !input : input).To(ScalarType.Float32).Value, Axes(c), Keep(c))
         );
         return (all ? count.EqualTo(0) : count > 0).Value;
     }
 
     // ---- spread --------------------------------------------------------------------------------------------------------------
 
+    /// <summary>sum((x - mean)^2) / max(n - correction, 0), in float64.</summary>
     private static Formula Variance(LoweringContext c)
     {
-        var x = c.Cast(c.Tensor(), ScalarType.Float64);
+        var input = c.Cast(c.Tensor(), ScalarType.Float64);
         var axes = Axes(c);
         // TorchSharp 0.107 does not pass `unbiased` on where var has no axes: it divides by n - 1 always.
         var isPlainVar =
             c.Method.Name.StartsWith("var", StringComparison.Ordinal) && c.Method.Name != "var_mean" && !c.Has(Dims);
         double correction = c.Flag(true, "unbiased") || isPlainVar ? 1 : 0;
-        var deviation = new Formula(c, x) - new Formula(c, Reduce(c, "ReduceMean", x, axes, keep: true));
+        var deviation = new Formula(c, input) - new Formula(c, Reduce(c, "ReduceMean", input, axes, keep: true));
         var squares = new Formula(c, Reduce(c, "ReduceSum", (deviation * deviation).Value, axes, Keep(c)));
-        var count = new Formula(c, c.Cast(Count(c, x, axes), x.Type));
+        var count = new Formula(c, c.Cast(Count(c, input, axes), input.Type));
         return squares / (correction == 0 ? count : (count - correction).Max(count.Number(0)));
     }
 
+    /// <summary>A spread and the mean as two results.</summary>
     private static void WithMean(LoweringContext c, Formula spread)
     {
         c.Result(spread.Value);
@@ -433,43 +481,48 @@ internal static class Reductions
         c.Result((sum / new Formula(c, c.Cast(Count(c, x, axes), x.Type))).Value, 1);
     }
 
+    /// <summary>The middle element of all, the lower of two.</summary>
     private static void Median(LoweringContext c)
     {
         if (c.Has(Dims))
             throw c.Refuse(
                 "median over an axis has indices that TorchSharp does not define at ties. Use sort and an index"
             );
-        var x = Ranks.Vector(c, c.Tensor());
+        var input = Ranks.Vector(c, c.Tensor());
         // The lower of the two in the middle: element (n - 1) / 2 of the sorted ones, the last of (n + 1) / 2. Of
         // nothing it is NaN, which stands behind the others.
-        var count = new Formula(c, c.Node("Reshape", ScalarType.Int64, 1, [Count(c, x, null), c.Constant(1)]));
+        var count = new Formula(c, c.Node("Reshape", ScalarType.Int64, 1, [Count(c, input, null), c.Constant(1)]));
         var half = ((count + 1) / 2).Max(count.Number(1)).Value;
         var filled =
-            is_floating_point(x.Type) && MayBeEmpty(c, null)
+            is_floating_point(input.Type) && MayBeEmpty(c, null)
                 ? c.Like(
                     "Concat",
-                    [x, c.Node("Expand", x.Type, 1, [c.Scalar(double.NaN, x.Type), c.Constant(1)])],
+                    [input, c.Node("Expand", input.Type, 1, [c.Scalar(double.NaN, input.Type), c.Constant(1)])],
                     ("axis", 0L)
                 )
-                : x;
+                : input;
         var (sorted, _) = Ordering.Sorted(c, filled, half, 0, largest: false);
-        var middle = new Formula(c, c.Node("Gather", x.Type, 0, [sorted, c.IntegerScalar(-1)], ("axis", 0L)));
+        var middle = new Formula(c, c.Node("Gather", input.Type, 0, [sorted, c.IntegerScalar(-1)], ("axis", 0L)));
         c.Result(
-            middle.IsFloat ? Formula.Where(AnyNan(c, x, null, keep: false), double.NaN, middle).Value : middle.Value
+            middle.IsFloat ? Formula.Where(AnyNan(c, input, null, keep: false), double.NaN, middle).Value : middle.Value
         );
     }
 
+    /// <summary>The sum of the diagonal.</summary>
     private static GraphValue Trace(LoweringContext c)
     {
-        var x = X(c);
-        var kind = is_floating_point(x.Type) ? ScalarType.Float32 : ScalarType.Int32;
-        var diagonal = c.Node("EyeLike", kind, 2, [c.Cast(x, kind)], ("dtype", (long)kind.ToOnnx()));
-        var chosen = Formula.Where(new Formula(c, c.Cast(diagonal, ScalarType.Bool)), new Formula(c, x), 0);
+        var input = X(c);
+        var kind = is_floating_point(input.Type) ? ScalarType.Float32 : ScalarType.Int32;
+        var diagonal = c.Node("EyeLike", kind, 2, [c.Cast(input, kind)], ("dtype", (long)kind.ToOnnx()));
+        var chosen = Formula.Where(new Formula(c, c.Cast(diagonal, ScalarType.Bool)), new Formula(c, input), 0);
         return Sum(c, chosen.Value, null, keep: false);
     }
 
     // ---- norms ---------------------------------------------------------------------------------------------------------------
 
+    /// <summary>
+    /// The order of a norm; null where it is not given. Nuclear and spectral norms are refused.
+    /// </summary>
     private static double? Order(LoweringContext c) =>
         c.Raw("ord") switch
         {
@@ -482,6 +535,7 @@ internal static class Reductions
             ),
         };
 
+    /// <summary>The norm of a vector, or of a matrix where two axes are named.</summary>
     private static void LinalgNorm(LoweringContext c)
     {
         var axes = Axes(c);
@@ -494,6 +548,7 @@ internal static class Reductions
         );
     }
 
+    /// <summary>The Frobenius norm, or the largest or smallest sum of a row or column.</summary>
     private static GraphValue MatrixNorm(LoweringContext c, long[] axes)
     {
         if (c.Raw("ord") is null or "fro")
@@ -512,6 +567,7 @@ internal static class Reductions
         return Keep(c) ? extreme : c.Node("Squeeze", extreme.Type, extreme.Rank - 2, [extreme, c.Constants(axes)]);
     }
 
+    /// <summary>The norm of a difference.</summary>
     private static void Distance(LoweringContext c)
     {
         var type = Kernels.Wide(c.ResultType());

@@ -16,8 +16,13 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>
+/// Lowers interpolation, grid sampling, affine grids, and unfolding into windows and back.
+/// </summary>
 internal static class Resampling
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         const string options = "size, scale_factor, recompute_scale_factor, mode, align_corners";
@@ -76,6 +81,7 @@ internal static class Resampling
 
     // ---- interpolation -------------------------------------------------------------------------------------------------------
 
+    /// <summary>Scale factors per spatial axis; null where sizes are given.</summary>
     private static double[]? Scales(LoweringContext c) =>
         c.Raw("scale_factor", "scaleFactor", "scaleFactors") switch
         {
@@ -89,6 +95,7 @@ internal static class Resampling
             _ => throw c.Refuse("scale_factor follows a free axis; give the size instead"),
         };
 
+    /// <summary>interpolate as a function.</summary>
     private static void Interpolate(LoweringContext c)
     {
         if (c.Flag(false, "antialias"))
@@ -106,10 +113,13 @@ internal static class Resampling
             Resize(c, scales, mode, corners);
     }
 
+    /// <summary>
+    /// Resizes the spatial axes: by Resize where it computes the same, else by gathering elements and weights.
+    /// </summary>
     private static void Resize(LoweringContext c, double[]? scales, string mode, bool alignCorners)
     {
-        var x = c.Tensor();
-        var spatial = x.Rank - 2;
+        var input = c.Tensor();
+        var spatial = input.Rank - 2;
         if (scales is { Length: 1 } && spatial > 1)
             scales = [.. Enumerable.Repeat(scales[0], spatial)];
         var kind = mode.ToUpperInvariant() switch
@@ -119,7 +129,7 @@ internal static class Resampling
             "BICUBIC" => "cubic",
             _ => throw c.Refuse($"mode {mode}; nearest, linear, bilinear, trilinear, bicubic and area are supported"),
         };
-        var hasKernel = x.Type is ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16;
+        var hasKernel = input.Type is ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16;
         var isExact = Enumerable
             .Range(0, spatial)
             .All(i => kind == "nearest" ? IsPowerOfTwo(c, i, scales) : IsRatioOfSizes(c, i, scales));
@@ -140,24 +150,24 @@ internal static class Resampling
             c.Result(
                 c.Like(
                     "Resize",
-                    [x, GraphValue.None, GraphValue.None, c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))],
+                    [input, GraphValue.None, GraphValue.None, c.SizeVector(LoweringContext.ToSizes(c.ResultSizes()))],
                     attributes
                 )
             );
             return;
         }
 
-        if (kind != "nearest" && !is_floating_point(x.Type))
-            throw c.Refuse($"{mode} of {x.Type}; cast to float32 first");
-        var value = kind == "nearest" ? new Formula(c, x) : new Formula(c, x).To(Kernels.Wide(x.Type));
-        for (var i = 0; i < spatial; i++)
+        if (kind != "nearest" && !is_floating_point(input.Type))
+            throw c.Refuse($"{mode} of {input.Type}; cast to float32 first");
+        var value = kind == "nearest" ? new Formula(c, input) : new Formula(c, input).To(Kernels.Wide(input.Type));
+        for (var dimension = 0; dimension < spatial; dimension++)
         {
-            if (IsCopied(c, i, scales))
+            if (IsCopied(c, dimension, scales))
                 continue;
             var axis = new ResizedAxis(
                 c,
-                i,
-                scales?[i],
+                dimension,
+                scales?[dimension],
                 alignCorners,
                 value.Type == ScalarType.Float64 && kind != "nearest" ? ScalarType.Float64 : ScalarType.Float32
             );
@@ -167,6 +177,7 @@ internal static class Resampling
         c.Result(value.Value);
     }
 
+    /// <summary>Sizes of a spatial axis before and after, in each trace.</summary>
     private static (long[] In, long[] Out) SizesOf(LoweringContext c, int axis) =>
         (
             [.. c.SizesOf(c.Tensor()).Select(shape => shape[2 + axis])],
@@ -191,6 +202,7 @@ internal static class Resampling
         return scales is null || from.Zip(to).All(pair => pair.First * scales[axis] == pair.Second);
     }
 
+    /// <summary>Whether an axis keeps its size and its elements.</summary>
     private static bool IsCopied(LoweringContext c, int axis, double[]? scales)
     {
         var (from, to) = SizesOf(c, axis);
@@ -209,6 +221,12 @@ internal static class Resampling
         private readonly Formula scale;
         private readonly Formula places;
 
+        /// <summary>Works out places and scale of one axis.</summary>
+        /// <param name="c">Where the nodes are written.</param>
+        /// <param name="spatialAxis">From 0.</param>
+        /// <param name="factor">The caller's scale factor, or null for that of the sizes.</param>
+        /// <param name="alignCorners">Whether first and last elements keep their places.</param>
+        /// <param name="type">The dtype of places and weights.</param>
         public ResizedAxis(LoweringContext c, int spatialAxis, double? factor, bool alignCorners, ScalarType type)
         {
             this.c = c;
@@ -229,6 +247,9 @@ internal static class Resampling
             places = new Formula(c, Layout.Range(c, to.Value)).To(type);
         }
 
+        /// <summary>The value resized along this axis.</summary>
+        /// <param name="x">The value.</param>
+        /// <param name="kind"><c>nearest</c>, <c>linear</c> or <c>cubic</c>.</param>
         public Formula Apply(Formula x, string kind)
         {
             if (kind == "nearest")
@@ -254,16 +275,21 @@ internal static class Resampling
                 + Take(x, first + 2) * Weight(x, Far(2 - rest));
         }
 
+        /// <summary>Elements by their numbers along the axis, kept inside of it.</summary>
         private Formula Take(Formula x, Formula number)
         {
             var inside = number.To(ScalarType.Int64).Max(from.Number(0)).Min(from - 1);
             return new Formula(c, Layout.Gather(c, x.Value, inside.Value, axis));
         }
 
+        /// <summary>
+        /// Weights of the places, in the shape in which they broadcast along the axis.
+        /// </summary>
         private Formula Weight(Formula x, Formula weight) =>
             new(c, Layout.Behind(c, weight.To(x.Type).Value, x.Value.Rank - 1 - axis));
     }
 
+    /// <summary>Elements of a picture at the places of a grid: GridSample of opset 16.</summary>
     private static void GridSample(LoweringContext c)
     {
         var (x, grid) = (c.Tensor(), c.Tensor(1));
@@ -287,6 +313,7 @@ internal static class Resampling
         );
     }
 
+    /// <summary>The grid of an affine map: the base grid times its matrix.</summary>
     private static void AffineGrid(LoweringContext c)
     {
         // Of the identity, a grid is its own base: [x, y, 1] of each place.
@@ -310,8 +337,11 @@ internal static class Resampling
 
     // ---- windows -------------------------------------------------------------------------------------------------------------
 
+    /// <summary>The windows of unfold and fold, two numbers each.</summary>
     private sealed record Window(long[] Kernel, long[] Dilation, long[] Padding, long[] Stride)
     {
+        /// <summary>Reads a module's options.</summary>
+        /// <param name="module">Unfold or Fold.</param>
         public Window(nn.Module module)
             : this(
                 ModuleFields.Longs(module, "kernel_size"),
@@ -320,6 +350,8 @@ internal static class Resampling
                 ModuleFields.Longs(module, "stride")
             ) { }
 
+        /// <summary>Reads a function's arguments.</summary>
+        /// <param name="c">The operation.</param>
         public static Window Of(LoweringContext c)
         {
             long[] Option(string name, long fallback) => Wide(c.Integers(name) ?? [fallback]);
@@ -331,35 +363,46 @@ internal static class Resampling
             );
         }
 
+        /// <summary>One number for both axes, or one for each.</summary>
+        /// <param name="sizes">One or two.</param>
         public static long[] Wide(long[] sizes) => sizes.Length == 1 ? [sizes[0], sizes[0]] : sizes;
     }
 
     /// <summary>nn.functional.unfold.</summary>
+    /// <param name="c">The operation.</param>
     public static void UnfoldFunction(LoweringContext c) => Unfold(c, Window.Of(c));
 
+    /// <summary>The windows of a picture as columns [N, C kh kw, L].</summary>
     private static void Unfold(LoweringContext c, Window w)
     {
         var unbatched = c.Tensor().Rank == 3;
-        var x = unbatched ? Layout.Unsqueeze(c, c.Tensor(), 0) : c.Tensor();
+        var input = unbatched ? Layout.Unsqueeze(c, c.Tensor(), 0) : c.Tensor();
         var channels = c.FixedSize(c.Tensor(), unbatched ? 0 : 1) ?? throw c.Refuse("a free channel axis");
         if (w.Padding.Any(size => size != 0))
-            x = Paddings.Pad(c, x, [0, 0, .. w.Padding, 0, 0, .. w.Padding], "constant", 0);
+            input = Paddings.Pad(c, input, [0, 0, .. w.Padding, 0, 0, .. w.Padding], "constant", 0);
         var blocks = new Formula[2];
-        for (var i = 0; i < 2; i++)
+        for (var index = 0; index < 2; index++)
         {
             // [N, C, H, W] to [N, C, kh, nh, kw, nw]
-            var size = new Formula(c, Layout.Size(c, x, 2 + (2 * i)));
-            blocks[i] = (size - (w.Dilation[i] * (w.Kernel[i] - 1)) - 1) / w.Stride[i] + 1;
-            var starts = new Formula(c, Layout.Unsqueeze(c, Layout.Range(c, blocks[i].Value), 0)) * w.Stride[i];
-            var offsets = c.Constants([.. Enumerable.Range(0, (int)w.Kernel[i]).Select(k => k * w.Dilation[i])]);
-            x = Layout.Gather(c, x, (starts + new Formula(c, Layout.Unsqueeze(c, offsets, 1))).Value, 2 + (2 * i));
+            var size = new Formula(c, Layout.Size(c, input, 2 + (2 * index)));
+            blocks[index] = (size - (w.Dilation[index] * (w.Kernel[index] - 1)) - 1) / w.Stride[index] + 1;
+            var starts = new Formula(c, Layout.Unsqueeze(c, Layout.Range(c, blocks[index].Value), 0)) * w.Stride[index];
+            var offsets = c.Constants([
+                .. Enumerable.Range(0, (int)w.Kernel[index]).Select(k => k * w.Dilation[index]),
+            ]);
+            input = Layout.Gather(
+                c,
+                input,
+                (starts + new Formula(c, Layout.Unsqueeze(c, offsets, 1))).Value,
+                2 + (2 * index)
+            );
         }
 
-        var columns = Layout.Permute(c, x, 0, 1, 2, 4, 3, 5);
+        var columns = Layout.Permute(c, input, 0, 1, 2, 4, 3, 5);
         var sizes = Layout.Concat(
             c,
             0,
-            Layout.Size(c, x, 0),
+            Layout.Size(c, input, 0),
             c.Constant(channels * w.Kernel[0] * w.Kernel[1]),
             (blocks[0] * blocks[1]).Value
         );
@@ -367,11 +410,12 @@ internal static class Resampling
         c.Result(unbatched ? Layout.Squeeze(c, result, 0) : result);
     }
 
+    /// <summary>Columns back into a picture, where windows overlap added up.</summary>
     private static void Fold(LoweringContext c, Window w, long[] output)
     {
         using var scope = NewDisposeScope();
         var unbatched = c.Tensor().Rank == 2;
-        var x = unbatched ? Layout.Unsqueeze(c, c.Tensor(), 0) : c.Tensor();
+        var input = unbatched ? Layout.Unsqueeze(c, c.Tensor(), 0) : c.Tensor();
         var rows = c.FixedSize(c.Tensor(), unbatched ? 0 : 1) ?? throw c.Refuse("a free channel axis");
         var channels = rows / (w.Kernel[0] * w.Kernel[1]);
         long[] padded = [.. output.Select((size, i) => size + (2 * w.Padding[i]))];
@@ -384,11 +428,11 @@ internal static class Resampling
 
         var (vertical, horizontal) = (Places(0), Places(1));
         var places = (vertical.unsqueeze(1).unsqueeze(3) * padded[1]) + horizontal.unsqueeze(0).unsqueeze(2);
-        var batch = Layout.Size(c, x, 0);
+        var batch = Layout.Size(c, input, 0);
         GraphValue Sizes(long width) => Layout.Concat(c, 0, batch, c.Constants([channels, width]));
-        var flat = Layout.Reshape(c, x, Sizes(places.numel()), 3);
+        var flat = Layout.Reshape(c, input, Sizes(places.numel()), 3);
         var index = Layout.Expand(c, c.Computed(places.reshape(1, 1, -1), "places"), Sizes(places.numel()), 3);
-        var canvas = Layout.Expand(c, c.Scalar(0, x.Type), Sizes(padded[0] * padded[1]), 3);
+        var canvas = Layout.Expand(c, c.Scalar(0, input.Type), Sizes(padded[0] * padded[1]), 3);
         var summed = Indexing.Scattered(c, canvas, index, flat, 2, "add");
         var map = Layout.Reshape(
             c,
@@ -396,10 +440,10 @@ internal static class Resampling
             Layout.Concat(c, 0, batch, c.Constants([channels, padded[0], padded[1]])),
             4
         );
-        for (var i = 0; i < 2; i++)
+        for (var position = 0; position < 2; position++)
         {
-            if (w.Padding[i] > 0)
-                map = Layout.Slice(c, map, 2 + i, w.Padding[i], w.Padding[i] + output[i]);
+            if (w.Padding[position] > 0)
+                map = Layout.Slice(c, map, 2 + position, w.Padding[position], w.Padding[position] + output[position]);
         }
 
         c.Result(unbatched ? Layout.Squeeze(c, map, 0) : map);

@@ -5,8 +5,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>Lowers searching among sorted numbers, and membership.</summary>
 internal static class Searching
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         table.Operation(
@@ -19,6 +22,7 @@ internal static class Searching
         table.Operation("isin", "Unsqueeze, Equal, ReduceMax", IsIn, "invert");
     }
 
+    /// <summary>How many of the sorted numbers stand before each value.</summary>
     private static GraphValue Places(LoweringContext c, GraphValue values, GraphValue sorted)
     {
         c.Flag(false, "outInt32", "out_int32"); // the result's dtype says it
@@ -38,6 +42,7 @@ internal static class Searching
         );
     }
 
+    /// <summary>searchsorted, with a sorter if there is one.</summary>
     private static void SearchSorted(LoweringContext c)
     {
         var sorted = c.OptionalTensor("sorted_sequence")!.Value;
@@ -48,6 +53,7 @@ internal static class Searching
         c.Result(Places(c, values, sorted));
     }
 
+    /// <summary>Whether each element is one of a set.</summary>
     private static void IsIn(LoweringContext c)
     {
         var (x, among) = (c.Tensor(), c.Tensor(1));

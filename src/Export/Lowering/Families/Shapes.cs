@@ -6,8 +6,13 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>
+/// Lowers reshaping, transposing, repeating, flipping, and reading along diagonals and windows.
+/// </summary>
 internal static class Shapes
 {
+    /// <summary>Enters the rows of this family.</summary>
+    /// <param name="table">Is extended.</param>
     public static void Register(OperatorTable table)
     {
         foreach (
@@ -166,6 +171,7 @@ internal static class Shapes
     }
 
     /// <summary>Reshapes the first tensor to the result's shape.</summary>
+    /// <param name="c">The operation.</param>
     public static void ToResult(LoweringContext c)
     {
         var input = c.Tensor();
@@ -175,6 +181,10 @@ internal static class Shapes
     }
 
     /// <summary>Reshapes a value whose sizes are known to others that are.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="input">The value.</param>
+    /// <param name="from">Its sizes, each a number or one that varies.</param>
+    /// <param name="to">The sizes to give it.</param>
     public static GraphValue ReshapeTo(LoweringContext c, GraphValue input, object?[] from, object?[] to)
     {
         // [a, b, c] to [a, b*c]: what view(x.size(0), -1) means. Flatten is exact there at every size.
@@ -189,17 +199,17 @@ internal static class Shapes
 
         var target = new object?[to.Length];
         var inferred = false;
-        for (var i = 0; i < to.Length; i++)
+        for (var index = 0; index < to.Length; index++)
         {
             // 0 copies the size at the same place; one other size may be left to Reshape, where no size is 0.
-            if (to[i] is long size)
-                target[i] = size;
-            else if (i < from.Length && Same(from[i], to[i]))
-                target[i] = 0L;
+            if (to[index] is long size)
+                target[index] = size;
+            else if (index < from.Length && Same(from[index], to[index]))
+                target[index] = 0L;
             else if (!inferred)
-                (target[i], inferred) = (-1L, true);
+                (target[index], inferred) = (-1L, true);
             else
-                target[i] = to[i];
+                target[index] = to[index];
         }
 
         if (to.Any(size => size is 0L))
@@ -207,6 +217,7 @@ internal static class Shapes
         return c.Node("Reshape", input.Type, to.Length, [input, c.SizeVector(target)]);
     }
 
+    /// <summary>Makes one axis of several.</summary>
     private static void Flatten(LoweringContext c, long start, long end)
     {
         var input = c.Tensor();
@@ -216,6 +227,7 @@ internal static class Shapes
             ToResult(c);
     }
 
+    /// <summary>Drops axes that have size 1 at every size of the free axes.</summary>
     private static void Squeeze(LoweringContext c)
     {
         var input = c.Tensor();
@@ -226,21 +238,24 @@ internal static class Shapes
         c.Result(ones.Length == 0 ? input : c.Node("Squeeze", input.Type, c.ResultRank(), [input, c.Constants(ones)]));
     }
 
+    /// <summary>Exchanges two axes, which may count from the end.</summary>
     private static GraphValue Swap(LoweringContext c, GraphValue x, long a, long b) =>
         Layout.Swap(c, x, c.Axis(a, x.Rank), c.Axis(b, x.Rank));
 
+    /// <summary>Moves axes to other places; the rest keep their order.</summary>
     private static void MoveDim(LoweringContext c)
     {
-        var x = c.Tensor();
-        var from = c.Integers("source")!.Select(axis => c.Axis(axis, x.Rank)).ToArray();
-        var to = c.Integers("destination")!.Select(axis => c.Axis(axis, x.Rank)).ToArray();
-        var perm = Enumerable.Repeat(-1L, x.Rank).ToArray();
-        var rest = new Queue<long>(Enumerable.Range(0, x.Rank).Select(axis => (long)axis).Except(from));
-        for (var i = 0; i < Math.Min(from.Length, x.Rank); i++)
-            perm[to[i]] = from[i];
-        c.Result(Layout.Permute(c, x, [.. perm.Select(axis => axis >= 0 ? axis : rest.Dequeue())]));
+        var input = c.Tensor();
+        var from = c.Integers("source")!.Select(axis => c.Axis(axis, input.Rank)).ToArray();
+        var to = c.Integers("destination")!.Select(axis => c.Axis(axis, input.Rank)).ToArray();
+        var perm = Enumerable.Repeat(-1L, input.Rank).ToArray();
+        var rest = new Queue<long>(Enumerable.Range(0, input.Rank).Select(axis => (long)axis).Except(from));
+        for (var index = 0; index < Math.Min(from.Length, input.Rank); index++)
+            perm[to[index]] = from[index];
+        c.Result(Layout.Permute(c, input, [.. perm.Select(axis => axis >= 0 ? axis : rest.Dequeue())]));
     }
 
+    /// <summary>Repeats axes of size 1.</summary>
     private static void Expand(LoweringContext c) =>
         c.Result(
             c.Node(
@@ -251,6 +266,7 @@ internal static class Shapes
             )
         );
 
+    /// <summary>Repeats a tensor along its axes; numbers may follow free axes.</summary>
     private static void Repeat(LoweringContext c)
     {
         var input = c.Tensor();
@@ -269,6 +285,7 @@ internal static class Shapes
         c.Result(c.Like("Tile", [input, c.SizeVector(repeats)]));
     }
 
+    /// <summary>Repeats every element; how often must be one number.</summary>
     private static void RepeatInterleave(LoweringContext c)
     {
         if (c.Raw("repeats") is not long repeats)
@@ -287,6 +304,7 @@ internal static class Shapes
         c.Result(Layout.Reshape(c, tiled, c.SizeVector(LoweringContext.ToSizes(c.ResultSizes())), input.Rank));
     }
 
+    /// <summary>Reverses axes: a slice by steps of -1.</summary>
     private static GraphValue Flip(LoweringContext c, GraphValue input, long[] dims)
     {
         var axes = dims.Select(axis => c.Axis(axis, input.Rank)).ToArray();
@@ -296,41 +314,50 @@ internal static class Shapes
         return c.Like("Slice", [input, All(-1), All(long.MinValue), c.Constants(axes), All(-1)]);
     }
 
+    /// <summary>Turns by quarter turns in a plane.</summary>
     private static void Rotate(LoweringContext c)
     {
-        var x = c.Tensor();
+        var input = c.Tensor();
         var dims = c.Integers("dims") ?? [0, 1];
         var rotated = (((c.Integer(1, "k") % 4) + 4) % 4) switch
         {
-            0 => x,
-            1 => Swap(c, Flip(c, x, [dims[1]]), dims[0], dims[1]),
-            2 => Flip(c, x, dims),
-            _ => Swap(c, Flip(c, x, [dims[0]]), dims[0], dims[1]),
+            0 => input,
+            1 => Swap(c, Flip(c, input, [dims[1]]), dims[0], dims[1]),
+            2 => Flip(c, input, dims),
+            _ => Swap(c, Flip(c, input, [dims[0]]), dims[0], dims[1]),
         };
         c.Result(rotated);
     }
 
+    /// <summary>Moves elements along axes; what leaves at one end comes in at the other.</summary>
     private static void Roll(LoweringContext c)
     {
-        var x = c.Tensor();
+        var input = c.Tensor();
         var shifts = c.Integers("shifts", "shift")!;
         if (c.Integers("dims", "dim") is { Length: > 0 } dims)
         {
-            for (var i = 0; i < shifts.Length && x.Rank > 0; i++)
-                x = Rolled(
+            for (var index = 0; index < shifts.Length && input.Rank > 0; index++)
+                input = Rolled(
                     c,
-                    x,
-                    shifts[i],
-                    c.Axis(dims[i], x.Rank),
-                    c.FixedSize(c.Tensor(), (int)c.Axis(dims[i], x.Rank))
+                    input,
+                    shifts[index],
+                    c.Axis(dims[index], input.Rank),
+                    c.FixedSize(c.Tensor(), (int)c.Axis(dims[index], input.Rank))
                 );
-            c.Result(x);
+            c.Result(input);
             return;
         }
 
         var sizes = LoweringContext.ToSizes(c.ResultSizes());
         var whole = sizes.Aggregate((long?)1, (product, size) => product * (size as long?));
-        c.Result(Layout.Reshape(c, Rolled(c, Ranks.Vector(c, x), shifts.Sum(), 0, whole), Layout.Sizes(c, x), x.Rank));
+        c.Result(
+            Layout.Reshape(
+                c,
+                Rolled(c, Ranks.Vector(c, input), shifts.Sum(), 0, whole),
+                Layout.Sizes(c, input),
+                input.Rank
+            )
+        );
     }
 
     /// <summary>Puts what stands from element -shift mod size on before the rest.</summary>
@@ -351,31 +378,53 @@ internal static class Shapes
         );
     }
 
+    /// <summary>[..., C r^2, H, W] to [..., C, H r, W r].</summary>
     private static void PixelShuffle(LoweringContext c, long factor)
     {
-        var x = c.Tensor();
-        if (x.Rank == 4 && x.Type == ScalarType.Float32)
+        var input = c.Tensor();
+        if (input.Rank == 4 && input.Type == ScalarType.Float32)
         {
-            c.Result(c.Like("DepthToSpace", [x], ("blocksize", factor), ("mode", "CRD")));
+            c.Result(c.Like("DepthToSpace", [input], ("blocksize", factor), ("mode", "CRD")));
             return;
         }
 
         // [..., C r r, H, W] to [..., C, r, r, H, W], then r behind H and r behind W.
-        var (from, to) = (LoweringContext.ToSizes(c.SizesOf(x)), LoweringContext.ToSizes(c.ResultSizes()));
-        var split = Layout.Reshape(c, x, c.SizeVector([.. to[..^2], factor, factor, .. from[^2..]]), x.Rank + 2);
+        var (from, to) = (LoweringContext.ToSizes(c.SizesOf(input)), LoweringContext.ToSizes(c.ResultSizes()));
+        var split = Layout.Reshape(
+            c,
+            input,
+            c.SizeVector([.. to[..^2], factor, factor, .. from[^2..]]),
+            input.Rank + 2
+        );
         c.Result(
-            Layout.Reshape(c, Layout.Permute(c, split, BehindSpatial(x.Rank, 0, 3, 1, 4, 2)), c.SizeVector(to), x.Rank)
+            Layout.Reshape(
+                c,
+                Layout.Permute(c, split, BehindSpatial(input.Rank, 0, 3, 1, 4, 2)),
+                c.SizeVector(to),
+                input.Rank
+            )
         );
     }
 
+    /// <summary>[..., C, H r, W r] to [..., C r^2, H, W].</summary>
     private static void PixelUnshuffle(LoweringContext c, long factor)
     {
         // [..., C, H r, W r] to [..., C, H, r, W, r], then r r before H W.
-        var x = c.Tensor();
-        var (from, to) = (LoweringContext.ToSizes(c.SizesOf(x)), LoweringContext.ToSizes(c.ResultSizes()));
-        var split = Layout.Reshape(c, x, c.SizeVector([.. from[..^2], to[^2], factor, to[^1], factor]), x.Rank + 2);
+        var input = c.Tensor();
+        var (from, to) = (LoweringContext.ToSizes(c.SizesOf(input)), LoweringContext.ToSizes(c.ResultSizes()));
+        var split = Layout.Reshape(
+            c,
+            input,
+            c.SizeVector([.. from[..^2], to[^2], factor, to[^1], factor]),
+            input.Rank + 2
+        );
         c.Result(
-            Layout.Reshape(c, Layout.Permute(c, split, BehindSpatial(x.Rank, 0, 2, 4, 1, 3)), c.SizeVector(to), x.Rank)
+            Layout.Reshape(
+                c,
+                Layout.Permute(c, split, BehindSpatial(input.Rank, 0, 2, 4, 1, 3)),
+                c.SizeVector(to),
+                input.Rank
+            )
         );
     }
 
@@ -383,34 +432,40 @@ internal static class Shapes
     private static long[] BehindSpatial(int rank, params long[] lastFive) =>
         [.. Enumerable.Range(0, rank - 3).Select(axis => (long)axis), .. lastFive.Select(axis => rank - 3 + axis)];
 
+    /// <summary>Interleaves the channels of groups.</summary>
     private static void ChannelShuffle(LoweringContext c, long groups)
     {
-        var x = c.Tensor();
-        var channels = c.FixedSize(x, 1) ?? throw c.Refuse("a free channel axis");
+        var input = c.Tensor();
+        var channels = c.FixedSize(input, 1) ?? throw c.Refuse("a free channel axis");
         var sizes = LoweringContext.ToSizes(c.ResultSizes());
         var split = Layout.Reshape(
             c,
-            x,
+            input,
             c.SizeVector([sizes[0], groups, channels / groups, .. sizes[2..]]),
-            x.Rank + 1
+            input.Rank + 1
         );
-        c.Result(Layout.Reshape(c, Layout.Swap(c, split, 1, 2), c.SizeVector(sizes), x.Rank));
+        c.Result(Layout.Reshape(c, Layout.Swap(c, split, 1, 2), c.SizeVector(sizes), input.Rank));
     }
 
     /// <summary>Windows of an axis: their elements become the last axis.</summary>
     private static void Windows(LoweringContext c)
     {
-        var x = Ranks.Vector(c, c.Tensor(), onlyScalar: true);
-        var axis = c.Axis(c.Integer(0, "dimension", "dim"), x.Rank);
+        var input = Ranks.Vector(c, c.Tensor(), onlyScalar: true);
+        var axis = c.Axis(c.Integer(0, "dimension", "dim"), input.Rank);
         var (size, step) = (c.Integer(1, "size"), c.Integer(1, "step"));
         var count = c.SizeValue(LoweringContext.ToSizes(c.ResultSizes()) is { Length: > 1 } sizes ? sizes[axis] : 1L);
         var starts = new Formula(c, Layout.Unsqueeze(c, Layout.Range(c, count), 1)) * step;
         var numbers = starts + new Formula(c, c.Constants([.. Enumerable.Range(0, (int)size).Select(i => (long)i)]));
-        var windows = Layout.Move(c, Layout.Gather(c, x, numbers.Value, axis), axis + 1, x.Rank);
+        var windows = Layout.Move(c, Layout.Gather(c, input, numbers.Value, axis), axis + 1, input.Rank);
         c.Result(c.Tensor().Rank == 0 ? Layout.Reshape(c, windows, c.Constants([size]), 1) : windows);
     }
 
     /// <summary>Elements whose places on two axes differ by an offset, as the last axis.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="x">Of rank 2 or more.</param>
+    /// <param name="offset">Columns to the right of the main diagonal.</param>
+    /// <param name="dim1">Axis of the rows.</param>
+    /// <param name="dim2">Axis of the columns.</param>
     public static GraphValue Diagonal(LoweringContext c, GraphValue x, long offset, long dim1, long dim2)
     {
         var (rows, columns) = (c.Axis(dim1, x.Rank), c.Axis(dim2, x.Rank));
@@ -439,15 +494,16 @@ internal static class Shapes
         return Layout.Gather(c, flat, numbers.Value, rest.Length);
     }
 
+    /// <summary>The last axis as the diagonal of two new ones, zeros beside it.</summary>
     private static GraphValue EmbedDiagonal(LoweringContext c, long offset, long dim1, long dim2)
     {
         // Each element stands in its row and in its column; one of both begins later.
-        var x = c.Tensor();
-        var rank = x.Rank + 1;
+        var input = c.Tensor();
+        var rank = input.Rank + 1;
         var missing = Math.Abs(offset);
-        var longer = Paddings.Pad(c, x, [.. new long[(2 * x.Rank) - 1], missing], "constant", 0);
+        var longer = Paddings.Pad(c, input, [.. new long[(2 * input.Rank) - 1], missing], "constant", 0);
         var spread = Layout.Unsqueeze(c, longer, offset >= 0 ? rank - 1 : rank - 2);
-        var places = Layout.Range(c, Layout.Size(c, longer, x.Rank - 1));
+        var places = Layout.Range(c, Layout.Size(c, longer, input.Rank - 1));
         var mask = new Formula(c, Layout.Unsqueeze(c, places, 0)) - new Formula(c, Layout.Unsqueeze(c, places, 1));
         var value = Formula.Where(mask.EqualTo(offset), new Formula(c, spread), 0).Value;
         var (rows, columns) = (c.Axis(dim1, rank), c.Axis(dim2, rank));
@@ -459,6 +515,7 @@ internal static class Shapes
         return Layout.Permute(c, value, perm);
     }
 
+    /// <summary>Whether two sizes are the same at every trace.</summary>
     private static bool Same(object? a, object? b) =>
         (a, b) switch
         {

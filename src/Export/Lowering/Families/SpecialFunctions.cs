@@ -9,9 +9,13 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
+/// <summary>
+/// Functions that ONNX lacks, or that ONNX Runtime has for float32 only, written out for the other dtypes.
+/// </summary>
 internal static class SpecialFunctions
 {
     /// <summary>log(1 + x)</summary>
+    /// <param name="x">Any number; NaN below -1.</param>
     public static Formula Log1p(Formula x)
     {
         var u = x + 1;
@@ -19,6 +23,7 @@ internal static class SpecialFunctions
     }
 
     /// <summary>exp(x) - 1</summary>
+    /// <param name="x">Any number.</param>
     public static Formula Expm1(Formula x)
     {
         var u = x.Apply("Exp");
@@ -32,6 +37,7 @@ internal static class SpecialFunctions
     }
 
     /// <summary>2/sqrt(pi) times the integral of exp(-t^2) from 0 to x.</summary>
+    /// <param name="x">Any number.</param>
     public static Formula Erf(Formula x)
     {
         if (x.Type == ScalarType.Float32)
@@ -42,6 +48,7 @@ internal static class SpecialFunctions
     }
 
     /// <summary>1 - erf(x), exact where that is near zero. Computed in float64.</summary>
+    /// <param name="x">Any number.</param>
     public static Formula Erfc(Formula x)
     {
         var wide = x.To(ScalarType.Float64);
@@ -51,6 +58,8 @@ internal static class SpecialFunctions
     }
 
     /// <summary>The arc tangent.</summary>
+    /// <param name="x">Any number.</param>
+    /// <returns>An angle from -pi/2 to pi/2.</returns>
     public static Formula Atan(Formula x)
     {
         if (x.Type == ScalarType.Float32)
@@ -82,19 +91,24 @@ internal static class SpecialFunctions
     }
 
     /// <summary>The arc sine: atan(x / sqrt((1 - x) (1 + x))); NaN beyond 1.</summary>
+    /// <param name="x">-1 to 1.</param>
     public static Formula Asin(Formula x) =>
         x.Type == ScalarType.Float32 ? x.Apply("Asin") : Atan(x / ((1 - x) * (1 + x)).Apply("Sqrt"));
 
     /// <summary>The arc cosine: 2 atan(sqrt((1 - x) / (1 + x))); NaN beyond 1.</summary>
+    /// <param name="x">-1 to 1.</param>
     public static Formula Acos(Formula x) =>
         x.Type == ScalarType.Float32 ? x.Apply("Acos") : 2 * Atan(((1 - x) / (1 + x)).Apply("Sqrt"));
 
     /// <summary>The tangent.</summary>
+    /// <param name="x">An angle in radians.</param>
     public static Formula Tan(Formula x) =>
         x.Type == ScalarType.Float32 ? x.Apply("Tan") : x.Apply("Sin") / x.Apply("Cos");
 
-    /// <summary>The hyperbolic sine: with t = expm1(|x|), (t + t / (t + 1)) / 2, and exp(|x| - log 2) where that
-    /// overflows.</summary>
+    /// <summary>
+    /// The hyperbolic sine: with t = expm1(|x|), (t + t / (t + 1)) / 2, and exp(|x| - log 2) where that overflows.
+    /// </summary>
+    /// <param name="x">Any number.</param>
     public static Formula Sinh(Formula x)
     {
         if (x.Type == ScalarType.Float32)
@@ -104,6 +118,7 @@ internal static class SpecialFunctions
     }
 
     /// <summary>The hyperbolic cosine.</summary>
+    /// <param name="x">Any number.</param>
     public static Formula Cosh(Formula x)
     {
         if (x.Type == ScalarType.Float32)
@@ -112,8 +127,11 @@ internal static class SpecialFunctions
         return half + (-x.Abs() - Math.Log(2)).Apply("Exp");
     }
 
-    /// <summary>The inverse hyperbolic sine: log1p(|x| + x^2 / (1 + sqrt(x^2 + 1))), and log(2 |x|) where the square
-    /// overflows.</summary>
+    /// <summary>
+    /// The inverse hyperbolic sine: log1p(|x| + x^2 / (1 + sqrt(x^2 + 1))), and log(2 |x|) where the square
+    /// overflows.
+    /// </summary>
+    /// <param name="x">Any number.</param>
     public static Formula Asinh(Formula x)
     {
         if (x.Type == ScalarType.Float32)
@@ -123,8 +141,11 @@ internal static class SpecialFunctions
         return CopySign(Formula.Where(y > 1e8, large, Log1p(y + y * y / (1 + (y * y + 1).Apply("Sqrt")))), x);
     }
 
-    /// <summary>The inverse hyperbolic cosine: with t = x - 1, log1p(t + sqrt(2 t + t^2)), and log(2 x) where the
-    /// square overflows; NaN below 1.</summary>
+    /// <summary>
+    /// The inverse hyperbolic cosine: with t = x - 1, log1p(t + sqrt(2 t + t^2)), and log(2 x) where the square
+    /// overflows; NaN below 1.
+    /// </summary>
+    /// <param name="x">1 and up.</param>
     public static Formula Acosh(Formula x)
     {
         if (x.Type == ScalarType.Float32)
@@ -135,17 +156,22 @@ internal static class SpecialFunctions
     }
 
     /// <summary>The inverse hyperbolic tangent: log1p(2 x / (1 - x)) / 2; NaN beyond 1.</summary>
+    /// <param name="x">-1 to 1.</param>
     public static Formula Atanh(Formula x) =>
         x.Type == ScalarType.Float32 ? x.Apply("Atanh") : CopySign(0.5 * Log1p(2 * x.Abs() / (1 - x.Abs())), x);
 
     /// <summary>Whether the sign bit is set: also of -0. The sign of NaN is not seen.</summary>
+    /// <param name="x">Any number.</param>
     public static Formula IsNegative(Formula x) => x.IsFloat ? Formula.Where(x.EqualTo(0), 1 / x, x) < 0 : x < 0;
 
     /// <summary>|x| with the sign of another value. A product, because ONNX Runtime's Where gives 0 for -0.</summary>
+    /// <param name="x">The magnitude.</param>
+    /// <param name="sign">Whose sign.</param>
     public static Formula CopySign(Formula x, Formula sign) =>
         x.Abs() * Formula.Where(IsNegative(sign), x.Number(-1), x.Number(1));
 
     /// <summary>Rounds towards zero; -0.5 gives -0.</summary>
+    /// <param name="x">Any floating-point number.</param>
     public static Formula Truncate(Formula x) =>
         x.Abs().Apply("Floor") * Formula.Where(x < 0, x.Number(-1), x.Number(1));
 

@@ -17,6 +17,8 @@ internal static class ActivationsTopic
     /// <summary>0.5 is the lesson's scale for 100 units; sqrt(2 / 100) is Kaiming's.</summary>
     private static readonly double[] Scales = [0.05, Math.Sqrt(2.0 / Units), 0.5];
 
+    /// <summary>Does the experiment.</summary>
+    /// <param name="context">Seed and network; the data are random numbers here.</param>
     public static LabPage Run(LabContext context)
     {
         random.manual_seed(context.Seed);
@@ -123,6 +125,10 @@ internal static class ActivationsTopic
 
     private sealed record SpreadRun(double Scale, bool Relu, bool Norm, double[] Sigmas, double Dead, double Exploded);
 
+    /// <summary>Sends random numbers through a deep stack once.</summary>
+    /// <param name="scale">What each layer's weights are multiplied by.</param>
+    /// <param name="relu">ReLU, or else tanh.</param>
+    /// <param name="norm">Whether BatchNorm stands before each activation.</param>
     private static SpreadRun Spread(double scale, bool relu, bool norm)
     {
         var layers = Layers(scale, relu, norm, Depth);
@@ -142,6 +148,8 @@ internal static class ActivationsTopic
         );
     }
 
+    /// <summary>Standard deviation of values (n in the denominator).</summary>
+    /// <param name="values">At least one.</param>
     private static double Sigma(float[] values)
     {
         var mean = values.Average(value => (double)value);
@@ -152,20 +160,26 @@ internal static class ActivationsTopic
     private static List<float[]> Layers(double scale, bool relu, bool norm, int depth)
     {
         using var scope = NewDisposeScope();
-        var x = randn(Samples, Units);
-        var values = new List<float[]> { x.data<float>().ToArray() };
-        for (var i = 0; i < depth; i++)
+        var value = randn(Samples, Units);
+        var values = new List<float[]> { value.data<float>().ToArray() };
+        for (var layer = 0; layer < depth; layer++)
         {
-            x = x.matmul(randn(Units, Units) * scale);
+            value = value.matmul(randn(Units, Units) * scale);
             if (norm)
-                x = (x - x.mean([0], keepdim: true)) / (x.var([0], unbiased: false, keepdim: true) + 1e-5).sqrt();
-            x = relu ? x.relu() : x.tanh();
-            values.Add(x.contiguous().data<float>().ToArray());
+                value =
+                    (value - value.mean([0], keepdim: true))
+                    / (value.var([0], unbiased: false, keepdim: true) + 1e-5).sqrt();
+            value = relu ? value.relu() : value.tanh();
+            values.Add(value.contiguous().data<float>().ToArray());
         }
 
         return values;
     }
 
+    /// <summary>
+    /// How mean and sigma of one layer's inputs move while a stack is trained, with and without norms.
+    /// </summary>
+    /// <param name="context">Data and seed.</param>
     private static List<Curve> Shift(LabContext context)
     {
         var curves = new List<Curve>();

@@ -14,6 +14,8 @@ internal static class BatchNormTopic
     private static readonly int[] BatchSizes = [2, 4, 8, 32, 128];
     private const int Steps = 400;
 
+    /// <summary>Does the experiment.</summary>
+    /// <param name="context">Data and seed.</param>
     public static LabPage Run(LabContext context)
     {
         var equal = (string[][])
@@ -155,6 +157,13 @@ internal static class BatchNormTopic
         };
     }
 
+    /// <summary>
+    /// A row: the largest differences between the library's layer and the one from scratch, in both modes.
+    /// </summary>
+    /// <param name="name">In the table.</param>
+    /// <param name="library">The library's layer.</param>
+    /// <param name="channels">How many.</param>
+    /// <param name="shape">Of the input.</param>
     private static string[] Compare(string name, nn.Module<Tensor, Tensor> library, int channels, long[] shape)
     {
         using var scope = NewDisposeScope();
@@ -170,15 +179,15 @@ internal static class BatchNormTopic
             {
                 layer.train();
                 x.requires_grad_();
-                var y = layer.call(x);
-                (y * linspace(-1, 1, y.numel()).view(y.shape)).sum().backward();
-                return y;
+                var output = layer.call(x);
+                (output * linspace(-1, 1, output.numel()).view(output.shape)).sum().backward();
+                return output;
             }
 
             var data = (randn(shape) * 3) + 2;
-            Tensor a = data.clone(),
+            Tensor first = data.clone(),
                 b = data.clone();
-            Tensor left = Step(library, a),
+            Tensor left = Step(library, first),
                 right = Step(ours, b);
             library.eval();
             ours.eval();
@@ -191,15 +200,23 @@ internal static class BatchNormTopic
                 Largest(state["running_mean"], mine["running_mean"]),
                 Largest(state["running_var"], mine["running_var"]),
                 Largest(library.call(data), ours.call(data)),
-                Largest(a.grad!, b.grad!),
+                Largest(first.grad!, b.grad!),
                 Largest(Gradient(library), Gradient(ours)),
             ];
         }
     }
 
+    /// <summary>The gradient of a layer's weight.</summary>
+    /// <param name="layer">After a backward pass.</param>
     private static Tensor Gradient(nn.Module layer) =>
         layer.named_parameters().First(parameter => parameter.name == "weight").parameter.grad!;
 
+    /// <summary>
+    /// What the running variance comes to after many batches of normal numbers whose variance is 1.
+    /// </summary>
+    /// <param name="batchSize">Samples a batch.</param>
+    /// <param name="biased">Whether the batch's variance is taken as it is.</param>
+    /// <param name="seed">What the numbers come from.</param>
     private static double RunningVariance(int batchSize, bool biased, int seed)
     {
         random.manual_seed(seed);
@@ -220,6 +237,10 @@ internal static class BatchNormTopic
         return sum / (steps / 2);
     }
 
+    /// <summary>Accuracy in eval mode of a stack that was trained in small batches.</summary>
+    /// <param name="context">Data and seed.</param>
+    /// <param name="batchSize">Samples a batch.</param>
+    /// <param name="biased">Whether its norms take the batch's variance as it is.</param>
     private static double EvalAccuracy(LabContext context, int batchSize, bool biased)
     {
         random.manual_seed(context.Seed);

@@ -12,6 +12,8 @@ internal static class DropoutTopic
 {
     private static readonly double[] Probabilities = [0.1, 0.3, 0.5, 0.7];
 
+    /// <summary>Does the experiment.</summary>
+    /// <param name="context">Data and seed.</param>
     public static LabPage Run(LabContext context)
     {
         var shares = Probabilities
@@ -153,8 +155,11 @@ internal static class DropoutTopic
             found.Variance.ToString("F3", CultureInfo.InvariantCulture),
         ];
 
-    /// <summary>What AlphaDropout makes of a dropped value: a (-1.7581 + b) in the paper's words. Klambauer et al.
-    /// 2017, section "Alpha dropout".</summary>
+    /// <summary>
+    /// What AlphaDropout makes of a dropped value: a (-1.7581 + b) in the paper's words. Klambauer et al. 2017,
+    /// section "Alpha dropout".
+    /// </summary>
+    /// <param name="p">Probability of dropping a value.</param>
     private static float AlphaValue(double p)
     {
         const double limit = -1.7580993408473766;
@@ -164,6 +169,11 @@ internal static class DropoutTopic
         return (float)((a * limit) + b);
     }
 
+    /// <summary>
+    /// What a dropout does to normal numbers in train mode: share dropped, mean and variance afterwards.
+    /// </summary>
+    /// <param name="dropout">The layer; it is disposed.</param>
+    /// <param name="dropped">What a dropped value becomes.</param>
     private static (double Share, double Mean, double Variance) Measure(
         nn.Module<Tensor, Tensor> dropout,
         float dropped
@@ -174,15 +184,20 @@ internal static class DropoutTopic
         using (dropout)
         {
             dropout.train();
-            var y = dropout.call(randn(64, 32, 8, 8));
+            var output = dropout.call(randn(64, 32, 8, 8));
             return (
-                (y - dropped).abs().lt(1e-4).to(ScalarType.Float32).mean().ToDouble(),
-                y.mean().ToDouble(),
-                y.var().ToDouble()
+                (output - dropped).abs().lt(1e-4).to(ScalarType.Float32).mean().ToDouble(),
+                output.mean().ToDouble(),
+                output.var().ToDouble()
             );
         }
     }
 
+    /// <summary>
+    /// Which places of a few channels a dropout keeps, as a grid for the picture.
+    /// </summary>
+    /// <param name="dropout">The layer; it is disposed.</param>
+    /// <param name="name">Of the grid.</param>
     private static IEnumerable<(string, double[][])> Masks(nn.Module<Tensor, Tensor> dropout, string name)
     {
         random.manual_seed(16);
@@ -190,7 +205,7 @@ internal static class DropoutTopic
         using (dropout)
         {
             dropout.train();
-            var y = dropout.call(ones(1, 4, 8, 8)).data<float>().ToArray();
+            var output = dropout.call(ones(1, 4, 8, 8)).data<float>().ToArray();
             for (var channel = 0; channel < 4; channel++)
                 yield return (
                     $"{name} {channel + 1}",
@@ -200,7 +215,7 @@ internal static class DropoutTopic
                             .Select(row =>
                                 Enumerable
                                     .Range(0, 8)
-                                    .Select(column => y[(channel * 64) + (row * 8) + column] / 2.0)
+                                    .Select(column => output[(channel * 64) + (row * 8) + column] / 2.0)
                                     .ToArray()
                             ),
                     ]
@@ -208,6 +223,8 @@ internal static class DropoutTopic
         }
     }
 
+    /// <summary>Whether a dropout changes anything in eval mode; it must not.</summary>
+    /// <param name="kind">Which; null for none.</param>
     private static bool ChangesInEval(DropoutKind? kind)
     {
         if (kind is null)
@@ -220,10 +237,13 @@ internal static class DropoutTopic
             _ => nn.AlphaDropout(0.5),
         };
         dropout.eval();
-        var x = randn(2, 3, 4, 4);
-        return !dropout.call(x).equal(x).all().item<bool>();
+        var input = randn(2, 3, 4, 4);
+        return !dropout.call(input).equal(input).all().item<bool>();
     }
 
+    /// <summary>Trains the lesson's network with one kind of dropout.</summary>
+    /// <param name="context">Data and seed.</param>
+    /// <param name="kind">Which; null for none.</param>
     private static IReadOnlyList<LabEpoch> Train(LabContext context, DropoutKind? kind)
     {
         random.manual_seed(context.Seed);

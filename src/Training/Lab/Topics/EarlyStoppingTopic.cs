@@ -12,6 +12,8 @@ internal static class EarlyStoppingTopic
     private const int Patience = 5,
         Pictures = 300;
 
+    /// <summary>Does the experiment.</summary>
+    /// <param name="context">Data and seed.</param>
     public static LabPage Run(LabContext context)
     {
         random.manual_seed(context.Seed);

@@ -66,6 +66,8 @@ internal static class InitializationTopic
         ),
     ];
 
+    /// <summary>Does the experiment.</summary>
+    /// <param name="context">Data and seed.</param>
     public static LabPage Run(LabContext context)
     {
         var statistics = Starts.Select(start => Statistics(start.Name, start.Set, start.Sigma)).ToArray();
@@ -177,6 +179,12 @@ internal static class InitializationTopic
         };
     }
 
+    /// <summary>
+    /// A row: mean and deviation of a weight after a start, beside what theory says.
+    /// </summary>
+    /// <param name="name">The start.</param>
+    /// <param name="set">Writes it into a weight.</param>
+    /// <param name="sigma">The deviation by theory, from fan-in and fan-out.</param>
     private static string[] Statistics(string name, Action<Tensor> set, Func<double, double, double> sigma)
     {
         random.manual_seed(17);
@@ -187,32 +195,40 @@ internal static class InitializationTopic
         return [name, G(weight.mean().ToDouble()), G(weight.std().ToDouble()), G(sigma(64 * 9, 128 * 9))];
     }
 
+    /// <summary>Sends normal numbers through thirty layers and a gradient back.</summary>
+    /// <param name="set">Starts a layer's weight.</param>
+    /// <param name="activation"><c>ReLU</c>, <c>tanh</c> or another one of the table.</param>
+    /// <returns>The deviation after each layer, and that of the gradient at the input.</returns>
     private static (double[] Signal, double Gradient) Flow(Action<Tensor> set, string activation)
     {
         random.manual_seed(18);
         using var scope = NewDisposeScope();
         var input = randn(Samples, Units).requires_grad_();
-        var x = input;
+        var value = input;
         var signal = new List<double> { 1 };
-        for (var i = 0; i < Depth; i++)
+        for (var index = 0; index < Depth; index++)
         {
             var weight = zeros(Units, Units);
             set(weight);
-            var sum = x.matmul(weight.t());
-            x = activation switch
+            var sum = value.matmul(weight.t());
+            value = activation switch
             {
                 "ReLU" => sum.relu(),
                 "tanh" => sum.tanh(),
                 _ => nn.functional.selu(sum),
             };
-            signal.Add(x.detach().std().ToDouble());
+            signal.Add(value.detach().std().ToDouble());
         }
 
         var upstream = randn(Samples, Units);
-        x.backward([upstream]);
+        value.backward([upstream]);
         return ([.. signal], (input.grad!.std() / upstream.std()).ToDouble());
     }
 
+    /// <summary>Trains from a good or a bad start.</summary>
+    /// <param name="context">Data and seed.</param>
+    /// <param name="bad">Whether the weights start too large.</param>
+    /// <param name="norm">What normalizes after each convolution.</param>
     private static IReadOnlyList<LabEpoch> Train(LabContext context, bool bad, NormKind norm)
     {
         random.manual_seed(context.Seed);

@@ -13,6 +13,8 @@ internal static class LabelSmoothingTopic
 {
     private static readonly double[] Smoothings = [0, 0.1, 0.3];
 
+    /// <summary>Does the experiment.</summary>
+    /// <param name="context">Data and seed.</param>
     public static LabPage Run(LabContext context)
     {
         var runs = Smoothings.Select(smoothing => Train(context, smoothing)).ToArray();
@@ -84,6 +86,9 @@ internal static class LabelSmoothingTopic
         };
     }
 
+    /// <summary>A row: the target of one class among several, after smoothing.</summary>
+    /// <param name="smoothing">Share that is spread.</param>
+    /// <param name="classes">How many.</param>
     private static string[] Target(double smoothing, int classes)
     {
         using var scope = NewDisposeScope();
@@ -103,6 +108,9 @@ internal static class LabelSmoothingTopic
         float[] Confidences
     );
 
+    /// <summary>Trains with one smoothing and measures confidence and calibration.</summary>
+    /// <param name="context">Data and seed.</param>
+    /// <param name="smoothing">Share that is spread.</param>
     private static SmoothedRun Train(LabContext context, double smoothing)
     {
         random.manual_seed(context.Seed);

@@ -12,6 +12,8 @@ internal static class LearningRateTopic
     private static readonly double[] Rates = [0.003, 0.01, 0.03, 0.1, 0.3, 1];
     private const int Epochs = 10;
 
+    /// <summary>Does the experiment.</summary>
+    /// <param name="context">Data and seed.</param>
     public static LabPage Run(LabContext context)
     {
         var sweep = ((NormKind Norm, string Name)[])[(NormKind.Batch, "with BatchNorm"), (NormKind.None, "without")];
@@ -81,6 +83,12 @@ internal static class LearningRateTopic
         };
     }
 
+    /// <summary>
+    /// Training loss after a short run at one learning rate; not finite where it diverged.
+    /// </summary>
+    /// <param name="context">Data and seed.</param>
+    /// <param name="norm">What normalizes after each convolution.</param>
+    /// <param name="rate">The learning rate.</param>
     private static double Loss(LabContext context, NormKind norm, double rate)
     {
         random.manual_seed(context.Seed);

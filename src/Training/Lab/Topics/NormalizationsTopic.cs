@@ -24,6 +24,8 @@ internal static class NormalizationsTopic
     private static readonly int[] BatchSizes = [2, 8, 32];
     private const int Steps = 150;
 
+    /// <summary>Does the experiment.</summary>
+    /// <param name="context">Seed; the pictures are stripes.</param>
     public static LabPage Run(LabContext context)
     {
         using var stripes = LabTextures.For(context);
@@ -170,6 +172,8 @@ internal static class NormalizationsTopic
     }
 
     /// <summary>The number of the group that a picture's channel is averaged in.</summary>
+    /// <param name="kind">Which norm.</param>
+    /// <returns>Rows are pictures, columns channels; numbers that are equal are averaged together.</returns>
     private static double[][] GroupsOf(NormKind kind) =>
         [
             .. Enumerable
@@ -193,6 +197,7 @@ internal static class NormalizationsTopic
                 ),
         ];
 
+    /// <summary>Rows: mean and deviation by channel and by picture after each norm.</summary>
     private static IEnumerable<string[]> Statistics()
     {
         using var noGrad = no_grad();
@@ -226,6 +231,9 @@ internal static class NormalizationsTopic
         }
     }
 
+    /// <summary>Trains the lesson's comparison network.</summary>
+    /// <param name="context">Data and seed.</param>
+    /// <param name="kind">Which norm.</param>
     private static (IReadOnlyList<LabEpoch> History, long Parameters) TrainLesson(LabContext context, NormKind kind)
     {
         random.manual_seed(context.Seed);
@@ -246,6 +254,10 @@ internal static class NormalizationsTopic
         );
     }
 
+    /// <summary>Validation accuracy of the reduced ModernCNN after a run.</summary>
+    /// <param name="context">Data and seed.</param>
+    /// <param name="kind">Which norm.</param>
+    /// <param name="batchSize">Samples a step.</param>
     private static double TrainReduced(LabContext context, NormKind kind, int batchSize)
     {
         random.manual_seed(context.Seed);

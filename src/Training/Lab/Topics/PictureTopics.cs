@@ -11,6 +11,8 @@ namespace TorchBridge.Training.Lab.Topics;
 /// <summary>Augmentations and mixed pictures, to look at.</summary>
 internal static class PictureTopics
 {
+    /// <summary>The sheet of augmentations, with what each changes in numbers.</summary>
+    /// <param name="context">Data and seed.</param>
     public static LabPage Augmentations(LabContext context)
     {
         var set = context.Data.Pictures.Training;
@@ -38,6 +40,8 @@ internal static class PictureTopics
         };
     }
 
+    /// <summary>The sheet of mixed pictures, with the loss of a mixed target.</summary>
+    /// <param name="context">Data and seed.</param>
     public static LabPage Mixing(LabContext context)
     {
         var (png, width, height) = AugmentationSheet.Mixing(
@@ -125,6 +129,11 @@ internal static class PictureTopics
         };
     }
 
+    /// <summary>
+    /// A row: mean change of a pixel and share of black pixels, over a hundred pictures.
+    /// </summary>
+    /// <param name="set">The pictures.</param>
+    /// <param name="technique">Its name and options.</param>
     private static string[] Change(PictureSet set, (string Name, AugmentationOptions Options) technique)
     {
         double difference = 0;
@@ -132,12 +141,12 @@ internal static class PictureTopics
             pixels = 0;
         float[] plain = new float[set.Stride],
             changed = new float[set.Stride];
-        for (var i = 0; i < Math.Min(100, set.Count); i++)
+        for (var index = 0; index < Math.Min(100, set.Count); index++)
         {
-            Draw a = new(1, i),
-                b = new(1, i);
-            Augmentation.Apply(set.Picture(i), set.Height, set.Width, AugmentationOptions.None, ref a, plain);
-            Augmentation.Apply(set.Picture(i), set.Height, set.Width, technique.Options, ref b, changed);
+            Draw a = new(1, index),
+                b = new(1, index);
+            Augmentation.Apply(set.Picture(index), set.Height, set.Width, AugmentationOptions.None, ref a, plain);
+            Augmentation.Apply(set.Picture(index), set.Height, set.Width, technique.Options, ref b, changed);
             difference += plain.Zip(changed, (p, c) => Math.Abs(p - c)).Average();
             for (var at = 0; at < changed.Length; at += 3)
                 black += changed[at] + changed[at + 1] + changed[at + 2] == 0 ? 1 : 0;

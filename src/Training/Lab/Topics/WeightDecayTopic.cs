@@ -9,6 +9,8 @@ namespace TorchBridge.Training.Lab.Topics;
 /// <summary>A penalty in the loss against decoupled decay, both with Adam.</summary>
 internal static class WeightDecayTopic
 {
+    /// <summary>Does the experiment.</summary>
+    /// <param name="context">Data and seed.</param>
     public static LabPage Run(LabContext context)
     {
         var runs = ((string Name, LabSettings Settings)[])
@@ -72,6 +74,10 @@ internal static class WeightDecayTopic
         };
     }
 
+    /// <summary>Trains with one kind of decay.</summary>
+    /// <param name="context">Data and seed.</param>
+    /// <param name="settings">Which decay.</param>
+    /// <returns>The history, and the norm of all weights by step.</returns>
     private static (IReadOnlyList<LabEpoch> History, List<(double X, double Y)> Norms) Train(
         LabContext context,
         LabSettings settings

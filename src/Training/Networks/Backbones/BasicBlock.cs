@@ -15,6 +15,9 @@ internal sealed class BasicBlock : nn.Module<Tensor, Tensor>
     private readonly Sequential? downsample;
 
     /// <summary>Makes a block whose weights are yet to be initialized.</summary>
+    /// <param name="from">Channels of the input.</param>
+    /// <param name="channels">Channels of the output.</param>
+    /// <param name="stride">1, or 2 to halve height and width.</param>
     public BasicBlock(int from, int channels, int stride)
         : base(nameof(BasicBlock))
     {
@@ -26,8 +29,13 @@ internal sealed class BasicBlock : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    /// <summary>What brings a block's input into the shape of its output: a 1x1 convolution and a norm, or
-    /// nothing.</summary>
+    /// <summary>
+    /// What brings a block's input into the shape of its output: a 1x1 convolution and a norm, or nothing.
+    /// </summary>
+    /// <param name="from">Channels of the input.</param>
+    /// <param name="to">Channels of the output.</param>
+    /// <param name="stride">The block's.</param>
+    /// <returns>Null where input and output have one shape, and the input itself is added.</returns>
     internal static Sequential? Shortcut(int from, int to, int stride) =>
         from == to && stride == 1
             ? null

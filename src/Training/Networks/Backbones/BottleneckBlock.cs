@@ -18,6 +18,9 @@ internal sealed class BottleneckBlock : nn.Module<Tensor, Tensor>
     private readonly Sequential? downsample;
 
     /// <summary>Makes a block whose weights are yet to be initialized.</summary>
+    /// <param name="from">Channels of the input.</param>
+    /// <param name="channels">Channels inside; the output has four times as many.</param>
+    /// <param name="stride">1, or 2 to halve height and width.</param>
     public BottleneckBlock(int from, int channels, int stride)
         : base(nameof(BottleneckBlock))
     {

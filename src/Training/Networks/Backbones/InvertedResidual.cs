@@ -12,6 +12,8 @@ internal sealed class InvertedResidual : nn.Module<Tensor, Tensor>
     private readonly bool isResidual;
 
     /// <summary>Makes a block whose weights are yet to be initialized.</summary>
+    /// <param name="from">Channels of the input.</param>
+    /// <param name="shape">A row of the paper's tables.</param>
     public InvertedResidual(int from, InvertedResidualShape shape)
         : base(nameof(InvertedResidual))
     {

@@ -10,6 +10,12 @@ using static TorchSharp.torch;
 namespace TorchBridge.Training.Networks.Backbones;
 
 /// <summary>A row of the tables: what one inverted residual block looks like.</summary>
+/// <param name="Kernel">Side of the depthwise kernel, odd.</param>
+/// <param name="Expanded">Channels between the two 1x1 convolutions.</param>
+/// <param name="Channels">Channels of the output.</param>
+/// <param name="Squeezes">Whether channels are weighed by squeeze and excitation.</param>
+/// <param name="IsHardSwish">Hard-swish, or else ReLU.</param>
+/// <param name="Stride">1, or 2 to halve height and width.</param>
 internal sealed record InvertedResidualShape(
     int Kernel,
     int Expanded,
@@ -61,6 +67,7 @@ internal sealed class MobileNetV3 : ImageNetwork
     private readonly Sequential classifier;
 
     /// <summary>Builds and initializes the network; torch's random state decides the weights.</summary>
+    /// <param name="options">Small or large, classes and dropout.</param>
     public MobileNetV3(NetworkOptions options)
         : base(nameof(MobileNetV3))
     {
@@ -106,7 +113,15 @@ internal sealed class MobileNetV3 : ImageNetwork
     /// <inheritdoc/>
     public override Tensor Classify(Tensor features) => classifier.forward(features);
 
-    /// <summary>A convolution of odd kernel that keeps the size but for its stride, a norm and an activation.</summary>
+    /// <summary>
+    /// A convolution of odd kernel that keeps the size but for its stride, a norm and an activation.
+    /// </summary>
+    /// <param name="from">Channels of the input.</param>
+    /// <param name="to">Channels of the output.</param>
+    /// <param name="kernel">Side of the kernel, odd; padded by half of it.</param>
+    /// <param name="stride">1, or 2 to halve height and width.</param>
+    /// <param name="groups">As many as channels for a depthwise convolution, or 1.</param>
+    /// <param name="activation">Behind the norm; null for none.</param>
     internal static Sequential ConvNorm(
         int from,
         int to,

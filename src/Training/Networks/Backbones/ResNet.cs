@@ -26,6 +26,7 @@ internal sealed class ResNet : ImageNetwork
     private readonly Linear fc;
 
     /// <summary>Builds and initializes the network; torch's random state decides the weights.</summary>
+    /// <param name="options">18, 34 or 50 layers, classes, dropout, and the last stage's blocks.</param>
     public ResNet(NetworkOptions options)
         : base(nameof(ResNet))
     {
@@ -64,15 +65,21 @@ internal sealed class ResNet : ImageNetwork
     /// <inheritdoc/>
     public override Tensor Classify(Tensor features) => fc.forward(dropout.forward(features));
 
+    /// <summary>Blocks of one size of maps; the first of them has the stride.</summary>
+    /// <param name="isBottleneck">Which kind of block.</param>
+    /// <param name="from">Channels of the input.</param>
+    /// <param name="channels">Channels of a block, by four for bottlenecks.</param>
+    /// <param name="depth">How many blocks.</param>
+    /// <param name="stride">Of the first one.</param>
     private static Sequential Stage(bool isBottleneck, int from, int channels, int depth, int stride)
     {
         var blocks = new List<(string, nn.Module<Tensor, Tensor>)>();
-        for (var i = 0; i < depth; i++)
+        for (var layer = 0; layer < depth; layer++)
         {
-            var step = i == 0 ? stride : 1;
+            var step = layer == 0 ? stride : 1;
             blocks.Add(
                 (
-                    $"{i}",
+                    $"{layer}",
                     isBottleneck ? new BottleneckBlock(from, channels, step) : new BasicBlock(from, channels, step)
                 )
             );

@@ -14,6 +14,7 @@ internal sealed class SqueezeExcitation : nn.Module<Tensor, Tensor>
     private readonly CastingConv2d fc2;
 
     /// <summary>Makes a layer whose weights are yet to be initialized.</summary>
+    /// <param name="channels">Of the maps.</param>
     public SqueezeExcitation(int channels)
         : base(nameof(SqueezeExcitation))
     {
@@ -29,6 +30,10 @@ internal sealed class SqueezeExcitation : nn.Module<Tensor, Tensor>
         return x * F.hardsigmoid(fc2.forward(scale));
     }
 
+    /// <summary>
+    /// Channels between the two layers: a quarter, rounded as in the comment above.
+    /// </summary>
+    /// <param name="channels">Of the maps.</param>
     private static int Squeezed(int channels)
     {
         var quarter = channels / 4;

@@ -1,0 +1,219 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using System.Text;
+
+namespace TorchBridge.Training.Commands;
+
+/// <summary>
+/// The help of every command within 80 columns; the fifty options of <c>train</c> in groups, those that most runs
+/// need first.
+/// </summary>
+internal sealed class GroupedHelp : SynchronousCommandLineAction
+{
+    /// <summary>Columns of a line, which any terminal has.</summary>
+    public const int Width = 80;
+
+    /// <summary>Where descriptions begin; a longer name has a line of its own.</summary>
+    private const int Column = 26;
+
+    /// <summary>The group of whatever no other one names: a new option of a recipe needs no line here.</summary>
+    private const string Rest = "Recipe (each changes one value of --recipe)";
+
+    /// <summary>The groups of <c>train</c>, in their order.</summary>
+    private static readonly (string Title, string[] Names)[] Groups =
+    [
+        ("Most used", ["--data", "--epochs", "--out"]),
+        ("Data", ["--size", "--antialias", "--orient", "--pictures", "--folds"]),
+        (
+            "Network",
+            [
+                "--network",
+                "--weights",
+                "--tune",
+                "--views",
+                "--head-epochs",
+                "--layer-decay",
+                "--freeze-norms",
+                "--width",
+                "--form",
+                "--norm",
+                "--activation",
+                "--init",
+                "--dropout",
+                "--dropout-kind",
+                "--stochastic-depth",
+            ]
+        ),
+        (Rest, []),
+        ("Output and machine", ["--json", "--resume", "--seed", "--precision", "--threads", "--device"]),
+    ];
+
+    /// <summary>Puts this help in the place of the library's, for the root and every command below it.</summary>
+    /// <param name="root">With its commands.</param>
+    public static void Use(RootCommand root)
+    {
+        foreach (var help in root.Options.OfType<HelpOption>())
+            help.Action = new GroupedHelp();
+    }
+
+    /// <inheritdoc/>
+    public override int Invoke(ParseResult parseResult)
+    {
+        parseResult.InvocationConfiguration.Output.Write(Of(parseResult.CommandResult.Command));
+        return 0;
+    }
+
+    /// <summary>The help of a command.</summary>
+    /// <param name="command">The root, or a command below it.</param>
+    /// <returns>Lines of at most <see cref="Width"/> columns, but for words that are longer by themselves.</returns>
+    public static string Of(Command command)
+    {
+        var text = new StringBuilder();
+        foreach (var line in (command.Description ?? "").Split('\n'))
+            Wrap(text, line, "", line.StartsWith("Example:", StringComparison.Ordinal) ? "  " : "");
+        var arguments = command.Arguments.Where(argument => !argument.Hidden).ToArray();
+        Wrap(text.Append('\n'), $"Usage: {Usage(command, arguments)}", "", "  ");
+        var commands = command.Subcommands.Where(below => !below.Hidden).ToArray();
+        if (commands.Length > 0)
+            Title(text, "Commands (each with --help of its own)");
+        foreach (var below in commands)
+            Item(text, below.Name, (below.Description ?? "").Split('\n')[0]);
+        if (arguments.Length > 0)
+            Title(text, "Arguments");
+        foreach (var argument in arguments)
+            Item(text, $"<{argument.HelpName ?? argument.Name}>", argument.Description ?? "");
+        foreach (var (title, options) in Grouped(OptionsOf(command)))
+        {
+            Title(text, title);
+            foreach (var option in options)
+                Item(text, Header(option), Description(option));
+        }
+
+        return text.ToString();
+    }
+
+    /// <summary>The options that a command takes: its own, and those that the commands above it give to all.</summary>
+    /// <param name="command">The command.</param>
+    public static Option[] OptionsOf(Command command) =>
+        [
+            .. command
+                .Options.Concat(Above(command).SelectMany(above => above.Options.Where(option => option.Recursive)))
+                .Where(option => !option.Hidden),
+        ];
+
+    /// <summary>The commands above one, the nearest first.</summary>
+    /// <param name="command">The command.</param>
+    private static IEnumerable<Command> Above(Command command)
+    {
+        for (
+            var above = command.Parents.OfType<Command>().FirstOrDefault();
+            above is not null;
+            above = above.Parents.OfType<Command>().FirstOrDefault()
+        )
+            yield return above;
+    }
+
+    /// <summary>Options by group; a command without the most used ones of <c>train</c> has one group.</summary>
+    /// <param name="options">Those of a command, in the order of their definition.</param>
+    private static IEnumerable<(string Title, IEnumerable<Option> Options)> Grouped(Option[] options)
+    {
+        var own = options.Where(option => option is not (HelpOption or VersionOption)).ToArray();
+        if (own.Length < 20 || !Groups[0].Names.All(name => own.Any(option => option.Name == name)))
+            return [("Options", options)];
+        var named = Groups.SelectMany(group => group.Names).ToHashSet(StringComparer.Ordinal);
+        IEnumerable<(string Title, IEnumerable<Option> Options)> groups =
+        [
+            .. Groups.Select(group =>
+                (
+                    group.Title,
+                    group.Title == Rest
+                        ? own.Where(option => !named.Contains(option.Name))
+                        : group.Names.SelectMany(name => own.Where(option => option.Name == name))
+                )
+            ),
+            ("Help", options.Except(own)),
+        ];
+        return groups.Where(group => group.Options.Any());
+    }
+
+    /// <summary>The command with the names of those above it, and its arguments.</summary>
+    /// <param name="command">The command.</param>
+    /// <param name="arguments">Its arguments, those that people see.</param>
+    private static string Usage(Command command, Argument[] arguments)
+    {
+        List<string> names = [.. Above(command).Reverse().Append(command).Select(each => each.Name)];
+        names.AddRange(
+            arguments.Select(argument =>
+                $"<{argument.HelpName ?? argument.Name}>{(argument.Arity.MaximumNumberOfValues > 1 ? "..." : "")}"
+            )
+        );
+        if (command.Subcommands.Any(below => !below.Hidden))
+            names.Add("[command]");
+        return $"{string.Join(' ', names)} [options]";
+    }
+
+    /// <summary>An option's names and what it takes.</summary>
+    /// <param name="option">The option.</param>
+    private static string Header(Option option) =>
+        string.Join(", ", option.Aliases.Where(alias => alias is ['-', not '?']).Append(option.Name))
+        + (option.HelpName is { Length: > 0 } value ? $" <{value}>" : "");
+
+    /// <summary>What an option does, with what it is where it is not given.</summary>
+    /// <param name="option">The option.</param>
+    private static string Description(Option option) =>
+        option.HasDefaultValue && option.GetDefaultValue()?.ToString() is { Length: > 0 } value and not "False"
+            ? $"{option.Description} Default: {value}."
+            : option.Description ?? "";
+
+    /// <summary>A heading, after an empty line.</summary>
+    /// <param name="text">Receives it.</param>
+    /// <param name="title">The heading.</param>
+    private static void Title(StringBuilder text, string title) => text.Append('\n').Append(title).Append(":\n");
+
+    /// <summary>A name with its description beside it, or below where the name is long.</summary>
+    /// <param name="text">Receives them.</param>
+    /// <param name="name">Of an option, an argument or a command.</param>
+    /// <param name="description">In sentences.</param>
+    private static void Item(StringBuilder text, string name, string description)
+    {
+        var indent = new string(' ', Column);
+        if (name.Length + 4 <= Column)
+        {
+            Wrap(text, description, $"  {name}".PadRight(Column), indent);
+            return;
+        }
+
+        // Choices break at their bars.
+        Wrap(text, name.Replace("|", "| ", StringComparison.Ordinal), "  ", "      ", glue: "|");
+        Wrap(text, description, indent, indent);
+    }
+
+    /// <summary>Breaks a text between words.</summary>
+    /// <param name="text">Receives the lines.</param>
+    /// <param name="words">The text, one paragraph.</param>
+    /// <param name="first">Before the first line.</param>
+    /// <param name="others">Before every other line.</param>
+    /// <param name="glue">What a word ends with where no space follows it on the same line; empty for always one.</param>
+    private static void Wrap(StringBuilder text, string words, string first, string others, string glue = "")
+    {
+        var line = new StringBuilder(first);
+        var isEmpty = true;
+        foreach (var word in words.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var space =
+                isEmpty || (glue.Length > 0 && line.ToString().EndsWith(glue, StringComparison.Ordinal)) ? "" : " ";
+            if (!isEmpty && line.Length + space.Length + word.Length > Width)
+            {
+                text.Append(line).Append('\n');
+                line.Clear().Append(others);
+                space = "";
+            }
+
+            line.Append(space).Append(word);
+            isEmpty = false;
+        }
+
+        text.Append(line.ToString().TrimEnd()).Append('\n');
+    }
+}

@@ -1,0 +1,327 @@
+using System.Text.RegularExpressions;
+using TorchBridge.Export;
+using TorchBridge.Inference;
+using TorchBridge.Quantization;
+using TorchBridge.Testing;
+
+namespace TorchBridge.Pipeline.Tests;
+
+/// <summary>
+/// Holds docs/architecture.md and CONTRIBUTING.md against the source: which room references which, which folder names
+/// types of which, and that every file that a walk names is there.
+/// </summary>
+public partial class ArchitectureTests
+{
+    /// <summary>
+    /// What still closes a cycle of folders inside a room: without these, folders depend in one direction. A line that
+    /// is not needed any more fails the test, and must be taken out; none may be added.
+    /// </summary>
+    private static readonly string[] CyclesThatAreLeft =
+    [
+        "Export: Capture -> Lowering",
+        "Export: Folding -> Verification",
+        "Export: Lowering -> Verification",
+        "Export: Onnx -> Capture",
+        "Export: Sizes -> Capture",
+        "Export: Sizes -> Lowering",
+        "Serving: Http -> Page",
+        "Serving: Models -> Operation",
+        "Serving: Operation -> Http",
+        "Serving: Protocol -> Models",
+        "Training: Ablation -> Commands",
+        "Training: Artifacts -> Ablation",
+        "Training: Artifacts -> Explanation",
+        "Training: Artifacts -> Parity",
+        "Training: Artifacts -> Recipes",
+        "Training: Artifacts -> Reports",
+        "Training: Artifacts -> Weights",
+        "Training: Data -> Artifacts",
+        "Training: Data -> Optimization",
+        "Training: Data -> Regularization",
+        "Training: Initialization -> Networks",
+        "Training: Lab -> Ablation",
+        "Training: Optimization -> Artifacts",
+        "Training: Regularization -> Optimization",
+    ];
+
+    private static readonly string Source = Path.Combine(Shared.Repository, "src");
+    private static readonly string Architecture = Read("docs", "architecture.md");
+
+    [Fact]
+    public void Rooms_reference_each_other_as_drawn()
+    {
+        var drawn = Arrows(Drawings().First()).ToHashSet();
+        var referenced = Rooms().SelectMany(room => References(room).Select(other => (room, other))).ToHashSet();
+        // A room may reach another one through a third: drawn is what its project file names.
+        Assert.Equal(referenced.Order(), drawn.Order());
+        Assert.Empty(EdgesOnCycles(referenced));
+    }
+
+    [Theory]
+    [InlineData("Inference", "Export", "Training", "Quantization")]
+    [InlineData("Quantization", "Export", "Training", "Inference")]
+    [InlineData("Export", "Training", "Inference", "Quantization")]
+    [InlineData("Serving", "Export", "Training", "Quantization")]
+    [InlineData("Onnx", "Export", "Training", "Inference", "Quantization", "Serving")]
+    public void A_room_knows_nothing_of_what_stands_above_it(string room, params string[] unknown)
+    {
+        var known = References(room).ToHashSet();
+        for (var before = -1; before != known.Count; )
+        {
+            before = known.Count;
+            known.UnionWith(known.ToArray().SelectMany(References));
+        }
+
+        Assert.Empty(known.Intersect(unknown));
+        var texts = Files(room).Select(File.ReadAllText).ToArray();
+        Assert.NotEmpty(texts);
+        Assert.All(unknown, other =>
+            Assert.All(texts, text =>
+                Assert.DoesNotContain($"using TorchBridge.{other}", text, StringComparison.Ordinal)
+            )
+        );
+    }
+
+    /// <summary>What a program that serves or quantizes loads: no libtorch, by the assemblies themselves.</summary>
+    [Fact]
+    public void Serving_and_quantizing_load_no_TorchSharp()
+    {
+        foreach (var assembly in (Type[])[typeof(ImageClassifier), typeof(OnnxQuantizer)])
+        {
+            var names = assembly.Assembly.GetReferencedAssemblies().Select(name => name.Name).ToArray();
+            Assert.Contains("TorchBridge.Onnx", names);
+            Assert.DoesNotContain("TorchSharp", names);
+            Assert.DoesNotContain("TorchBridge.Export", names);
+            Assert.DoesNotContain("TorchBridge.Training", names);
+        }
+
+        Assert.Contains(
+            "TorchSharp",
+            typeof(OnnxExporter).Assembly.GetReferencedAssemblies().Select(name => name.Name)
+        );
+    }
+
+    [Fact]
+    public void Folders_have_no_new_cycle()
+    {
+        var left = new List<string>();
+        foreach (var room in Rooms())
+        {
+            var edges = FolderEdges(room);
+            var excused = CyclesThatAreLeft
+                .Where(line => line.StartsWith($"{room}: ", StringComparison.Ordinal))
+                .Select(line => line[(room.Length + 2)..].Split(" -> "))
+                .Select(pair => (From: pair[0], To: pair[1]))
+                .ToArray();
+            var rest = edges.Except(excused).ToHashSet();
+            left.AddRange(EdgesOnCycles(rest).Select(edge => $"new: {room}: {edge.From} -> {edge.To}"));
+            // Alone put back, each must close a cycle: else it need not be excused any more.
+            left.AddRange(
+                excused
+                    .Where(edge => !edges.Contains(edge) || EdgesOnCycles([.. rest, edge]).Count == 0)
+                    .Select(edge => $"gone, take it out of the list: {room}: {edge.From} -> {edge.To}")
+            );
+        }
+
+        Assert.Empty(left);
+    }
+
+    /// <summary>What is decided in one place stays there: how sessions of ONNX Runtime are set, how a file takes the
+    /// place of another, and what ONNX's messages are compiled from.</summary>
+    [Theory]
+    [InlineData("cs", @"new SessionOptions\b", "src/Onnx/Runtime/OrtSession.cs")]
+    [InlineData("cs", @"\bFile\.(Move|Replace)\(|\.MoveTo\(", "src/Onnx/Files/AtomicFile.cs")]
+    [InlineData("csproj", @"onnx\.proto", "src/Onnx/Onnx.csproj")]
+    public void One_place_does_it(string ending, string pattern, string place)
+    {
+        var found = Rooms()
+            .SelectMany(room =>
+                Directory.EnumerateFiles(Path.Combine(Source, room), $"*.{ending}", SearchOption.AllDirectories)
+            )
+            .Where(file =>
+                !file.Contains(
+                    $"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}",
+                    StringComparison.Ordinal
+                )
+            )
+            .Where(file => Regex.IsMatch(File.ReadAllText(file), pattern))
+            .Select(file => Path.GetRelativePath(Shared.Repository, file).Replace('\\', '/'));
+        Assert.Equal([place], found);
+    }
+
+    /// <summary>What people see of a package in a list: also of the two that <see cref="PackageTests"/> does not pack.</summary>
+    [Fact]
+    public void Every_package_says_what_it_is()
+    {
+        foreach (var room in Rooms())
+        {
+            var project = File.ReadAllText(Path.Combine(Source, room, $"{room}.csproj"));
+            foreach (var property in (string[])["PackageId", "PackageTags", "Description", "IsPackable"])
+                Assert.Contains($"<{property}>", project, StringComparison.Ordinal);
+            Assert.StartsWith(
+                $"# TorchBridge.{room}",
+                File.ReadAllText(Path.Combine(Source, room, "README.md")),
+                StringComparison.Ordinal
+            );
+        }
+    }
+
+    /// <summary>An arrow of the drawings is a dependency that there is.</summary>
+    [Fact]
+    public void Drawn_folders_depend_on_each_other()
+    {
+        var drawings = Drawings().Skip(1).ToArray();
+        Assert.Equal(Rooms().Order(), drawings.Select(drawing => Subgraph().Match(drawing).Groups[1].Value).Order());
+        foreach (var drawing in drawings)
+        {
+            var room = Subgraph().Match(drawing).Groups[1].Value;
+            // A folder that is called as a room has another name in the drawing: ExportOnnx.
+            var arrows = Arrows(drawing).Select(edge => (Folder(room, edge.From), Folder(room, edge.To))).ToArray();
+            Assert.Empty(arrows.Except(FolderEdges(room)));
+        }
+
+        static string Folder(string room, string name) => name == $"{room}Onnx" ? "Onnx" : name;
+    }
+
+    [Fact]
+    public void Every_file_of_the_walks_is_there()
+    {
+        var walks = Walk().Matches(Architecture).Select(match => match.Groups[1].Value).ToArray();
+        Assert.Equal(2, walks.Length);
+        Assert.All(walks, walk => Assert.True(FileNames().Count(walk) >= 12));
+        AssertFilesExist(Architecture);
+    }
+
+    [Fact]
+    public void Every_file_that_CONTRIBUTING_names_is_there()
+    {
+        var text = Read("CONTRIBUTING.md");
+        foreach (var recipe in (string[])["an operation", "a lab topic", "a backbone"])
+        {
+            var start = text.IndexOf($"## Adding {recipe}\n", StringComparison.Ordinal);
+            Assert.True(start >= 0, recipe);
+            var end = text.IndexOf("\n## ", start + 1, StringComparison.Ordinal);
+            Assert.True(FileNames().Count(text[start..end]) >= 3, recipe);
+        }
+
+        AssertFilesExist(text);
+    }
+
+    private static void AssertFilesExist(string text)
+    {
+        var names = FileNames().Matches(text).Select(match => match.Value).Distinct().ToArray();
+        Assert.NotEmpty(names);
+        Assert.All(names, name => Assert.True(Path.Exists(Path.Combine(Shared.Repository, name)), name));
+    }
+
+    private static string Read(params string[] path) =>
+        File.ReadAllText(Path.Combine([Shared.Repository, .. path])).ReplaceLineEndings("\n");
+
+    private static IEnumerable<string> Rooms() =>
+        Directory.GetDirectories(Source).Select(path => Path.GetFileName(path));
+
+    private static IEnumerable<string> References(string room) =>
+        Reference()
+            .Matches(File.ReadAllText(Path.Combine(Source, room, $"{room}.csproj")))
+            .Select(match => match.Groups[1].Value);
+
+    private static IEnumerable<string> Files(string room) =>
+        Directory
+            .EnumerateFiles(Path.Combine(Source, room), "*.cs", SearchOption.AllDirectories)
+            .Where(file => !Path.GetRelativePath(Source, file).Split(Path.DirectorySeparatorChar).Any(IsOutput));
+
+    private static bool IsOutput(string folder) => folder is "bin" or "obj" or "buildTransitive";
+
+    private static IEnumerable<string> Drawings() =>
+        Drawing().Matches(Architecture).Select(match => match.Groups[1].Value);
+
+    private static IEnumerable<(string From, string To)> Arrows(string drawing) =>
+        Arrow().Matches(drawing).Select(match => (match.Groups[1].Value, match.Groups[2].Value));
+
+    /// <summary>
+    /// Which folders of a room name types of which others. The room's own files are its public face, which folders use
+    /// and which uses folders; they are left out. So are names that two folders declare.
+    /// </summary>
+    private static HashSet<(string From, string To)> FolderEdges(string room)
+    {
+        var files = Files(room).Select(path => (Folder: FolderOf(room, path), Text: Code(path))).ToArray();
+        var folderOfType = files
+            .SelectMany(file => Declaration().Matches(file.Text).Select(match => (match.Groups[1].Value, file.Folder)))
+            .Distinct()
+            .GroupBy(pair => pair.Value, pair => pair.Folder)
+            .Where(group => group.Count() == 1)
+            .ToDictionary(group => group.Key, group => group.Single());
+        return
+        [
+            .. from file in files
+            where file.Folder.Length > 0
+            from name in Name().Matches(file.Text).Select(match => match.Value).Distinct()
+            let folder = folderOfType.GetValueOrDefault(name, "")
+            where folder.Length > 0 && folder != file.Folder
+            select (file.Folder, folder),
+        ];
+    }
+
+    private static string FolderOf(string room, string path) =>
+        Path.GetRelativePath(Path.Combine(Source, room), path).Split(Path.DirectorySeparatorChar) is [var folder, _, ..]
+            ? folder
+            : "";
+
+    /// <summary>A file without its comments and one-line texts, which may name anything.</summary>
+    private static string Code(string path) =>
+        Text().Replace(Comment().Replace(File.ReadAllText(path).ReplaceLineEndings("\n"), ""), "\"\"");
+
+    /// <summary>Edges from which their own beginning can be reached again.</summary>
+    private static List<(string From, string To)> EdgesOnCycles(HashSet<(string From, string To)> edges)
+    {
+        var next = edges.ToLookup(edge => edge.From, edge => edge.To);
+        return [.. edges.Where(edge => Reached(edge.To).Contains(edge.From))];
+
+        HashSet<string> Reached(string start)
+        {
+            var seen = new HashSet<string>();
+            var open = new Stack<string>([start]);
+            while (open.TryPop(out var folder))
+            {
+                foreach (var other in next[folder].Where(seen.Add))
+                    open.Push(other);
+            }
+
+            return seen;
+        }
+    }
+
+    [GeneratedRegex(@"```mermaid\n(.*?)```", RegexOptions.Singleline)]
+    private static partial Regex Drawing();
+
+    [GeneratedRegex(@"subgraph (\w+)")]
+    private static partial Regex Subgraph();
+
+    [GeneratedRegex(@"(\w+)(?:\[[^\]]*\])? --> (\w+)")]
+    private static partial Regex Arrow();
+
+    [GeneratedRegex(@"<!-- walk -->\n(.*?)<!-- /walk -->", RegexOptions.Singleline)]
+    private static partial Regex Walk();
+
+    [GeneratedRegex(@"\b(src|tests|docs|samples|benchmarks)/[\w/.]*\w")]
+    private static partial Regex FileNames();
+
+    [GeneratedRegex(@"ProjectReference Include=""\.\./(\w+)/")]
+    private static partial Regex Reference();
+
+    [GeneratedRegex(
+        @"^(?:(?:public|internal|file|sealed|static|abstract|partial|readonly|unsafe|ref) )*"
+            + @"(?:class|record struct|record|struct|interface|enum|delegate \S+) (\w+)",
+        RegexOptions.Multiline
+    )]
+    private static partial Regex Declaration();
+
+    [GeneratedRegex(@"\b[A-Z]\w*\b")]
+    private static partial Regex Name();
+
+    [GeneratedRegex("//[^\n]*")]
+    private static partial Regex Comment();
+
+    [GeneratedRegex(@"""(?:[^""\\\n]|\\.)*""")]
+    private static partial Regex Text();
+}

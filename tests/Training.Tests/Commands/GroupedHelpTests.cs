@@ -1,0 +1,58 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.Text.RegularExpressions;
+using TorchBridge.Training.Commands;
+
+namespace TorchBridge.Training.Tests.Commands;
+
+public partial class GroupedHelpTests
+{
+    private static readonly RootCommand Root = Program.Build();
+
+    public static TheoryData<string> Names => [.. Commands().Select(command => command.Name)];
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Every_line_fits_a_terminal_and_every_option_stands_there_once(string name)
+    {
+        var command = Commands().First(command => command.Name == name);
+        var lines = GroupedHelp.Of(command).Split('\n');
+        Assert.All(lines, line => Assert.InRange(line.Length, 0, GroupedHelp.Width));
+        var shown = lines.Select(line => Header().Match(line)).Where(match => match.Success).Select(Name);
+        Assert.Equal(GroupedHelp.OptionsOf(command).Select(option => option.Name).Order(), shown.Order());
+    }
+
+    [Fact]
+    public void Train_shows_what_most_runs_need_first_and_then_group_by_group()
+    {
+        var train = Root.Subcommands.Single(command => command.Name == "train");
+        var lines = GroupedHelp.Of(train).Split('\n');
+        Assert.Equal(
+            [
+                "Most used:",
+                "Data:",
+                "Network:",
+                "Recipe (each changes one value of --recipe):",
+                "Output and machine:",
+                "Help:",
+            ],
+            lines.Where(line => line.EndsWith(':') && !line.StartsWith(' '))
+        );
+        Assert.Equal(
+            ["--data", "--epochs", "--out"],
+            lines.Select(line => Header().Match(line)).Where(match => match.Success).Take(3).Select(Name)
+        );
+    }
+
+    /// <summary>Nobody asks for help with <c>ablate-run</c>, and the library's own would be too wide.</summary>
+    [Fact]
+    public void The_librarys_help_is_nowhere() =>
+        Assert.All(Root.Options.OfType<HelpOption>(), option => Assert.IsType<GroupedHelp>(option.Action));
+
+    private static string Name(Match match) => match.Groups[1].Value;
+
+    private static IEnumerable<Command> Commands() => Root.Subcommands.Where(command => !command.Hidden).Prepend(Root);
+
+    [GeneratedRegex(@"^  (?:-\w, )?(--[a-z-]+)( |$)")]
+    private static partial Regex Header();
+}

@@ -1,0 +1,25 @@
+using TorchBridge.Training.Data;
+
+namespace TorchBridge.Training.Tests.Data;
+
+public class PictureNamesTests
+{
+    [Theory]
+    [InlineData("cat/1.JPG", true)]
+    [InlineData("cat/1.webp", true)]
+    [InlineData("cat/notes.txt", false)]
+    [InlineData("cat/png", false)]
+    public void A_picture_is_known_by_its_ending_in_any_case(string path, bool expected) =>
+        Assert.Equal(expected, PictureNames.IsPicture(path));
+
+    [Theory]
+    [InlineData("cat/.DS_Store", true)]
+    [InlineData(".git/cat/1.jpg", true)]
+    [InlineData("cat/.ipynb_checkpoints/1.jpg", true)]
+    [InlineData("cat.dog/1.jpg", false)]
+    public void What_systems_leave_behind_is_hidden(string path, bool expected) =>
+        Assert.Equal(expected, PictureNames.HasHiddenPart(path));
+
+    [Fact]
+    public void Only_a_picture_can_be_read() => Assert.False(PictureNames.CanRead([1, 2, 3]));
+}
