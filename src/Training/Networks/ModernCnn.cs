@@ -52,8 +52,10 @@ internal sealed class ModernCnn : ImageNetwork
         {
             if (Math.Min(height, width) < SmallestPooled)
                 throw new UserException(
-                    FormattableString.Invariant(
-                        $"Pictures of {width}x{height} pixels are too small for the form 'pooled', which halves them three times; at least {SmallestPooled} are needed. Take another --form, or a larger --size."
+                    string.Create(
+                        System.Globalization.CultureInfo.InvariantCulture,
+                        $"Pictures of {width}x{height} pixels are too small for the form 'pooled', which halves them three "
+                            + $"times; at least {SmallestPooled} are needed. Take another --form, or a larger --size."
                     )
                 );
             conv1 = new CastingConv2d(3, PatchWhitening.Filters, PatchWhitening.Side) { IsWhitening = true };

@@ -27,8 +27,10 @@ internal static class ConfigurationRanges
             && configuration.Training.Window is > 0 and < ModernCnn.SmallestPooled
         )
             throw new UserException(
-                FormattableString.Invariant(
-                    $"{source}: a window of {configuration.Training.Window} pixels is too small for the form 'pooled', which halves it three times; allowed is {ModernCnn.SmallestPooled} or more."
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{source}: a window of {configuration.Training.Window} pixels is too small for the form 'pooled', "
+                        + $"which halves it three times; allowed is {ModernCnn.SmallestPooled} or more."
                 )
             );
     }
