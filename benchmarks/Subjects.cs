@@ -14,6 +14,7 @@ internal static class Subjects
             ["quantized"] = QuantizedSubject.Run,
             ["calibration"] = CalibrationSubject.Run,
             ["ingredients"] = IngredientsSubject.Run,
+            ["minutes-to-90"] = MinutesTo90Subject.Run,
             ["serving"] = ServingSubject.Run,
             ["photos"] = PhotosSubject.Run,
             ["many-photos"] = PhotosSubject.RunMany,
@@ -30,6 +31,7 @@ internal static class Subjects
             )
             .Concat(LoadPeer.Peers)
             .Concat(PhotosSubject.Peers)
+            .Concat(MinutesTo90Subject.Peers)
             .Append(new("serve_stock", StockServer.Run))
             .ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
 }

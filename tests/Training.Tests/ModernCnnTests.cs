@@ -216,6 +216,30 @@ public class ModernCnnTests
     }
 
     [Theory]
+    [InlineData(6, 4, 3)]
+    [InlineData(3, 5, 3)]
+    [InlineData(4, 4, 1)]
+    public void Dirac_passes_as_many_channels_on_as_there_are_on_both_sides(int to, int from, int kernel)
+    {
+        using var scope = NewDisposeScope();
+        var weight = empty(to, from, kernel, kernel);
+        TorchBridge.Training.Initialization.Initializer.Weight(weight, InitializationKind.Dirac);
+        var x = randn(2, from, 7, 7);
+        var y = nn.functional.conv2d(x, weight, padding: [kernel / 2, kernel / 2]);
+        var passed = Math.Min(to, from);
+        Assert.Equal(x.narrow(1, 0, passed), y.narrow(1, 0, passed));
+        if (to > from)
+        {
+            var rest = weight.narrow(0, from, to - from);
+            Assert.InRange(
+                rest.abs().max().item<float>(),
+                0.1f / (kernel * 2),
+                (float)(1 / Math.Sqrt(from * kernel * kernel))
+            );
+        }
+    }
+
+    [Theory]
     [InlineData(BlockForm.Plain)]
     [InlineData(BlockForm.Residual)]
     internal void In_bfloat16_it_computes_the_same_to_eight_bits_and_gradients_are_float32(BlockForm form)

@@ -186,6 +186,14 @@ public class ParameterOptimizerTests
         Assert.Equal(expected, LearningRateSchedule.At(kind, 1, step, 100), 12);
 
     [Theory]
+    [InlineData(ScheduleKind.Cosine, 50, 0.6)]
+    [InlineData(ScheduleKind.OneCycle, 25, 0.8)]
+    [InlineData(ScheduleKind.OneCycle, 100, 0.2)]
+    [InlineData(ScheduleKind.Constant, 99, 1.0)]
+    internal void Schedules_that_end_at_a_fifth(ScheduleKind kind, long step, double expected) =>
+        Assert.Equal(2 * expected, LearningRateSchedule.At(kind, 2, step, 100, end: 0.2), 12);
+
+    [Theory]
     [InlineData(ScheduleKind.Cosine)]
     [InlineData(ScheduleKind.OneCycle)]
     internal void Warm_up_rises_to_the_peak_and_the_rest_falls_to_nearly_zero(ScheduleKind kind)

@@ -83,7 +83,11 @@ public class RecipeOptionsTests
     [InlineData("--init", "magic", "kaiming_normal")]
     [InlineData("--width", "12", "multiple of 8")]
     [InlineData("--warm-up", "9", "0 to 8")]
-    [InlineData("--recipe", "slow", "lesson, fast, bare")]
+    [InlineData("--recipe", "slow", "lesson, fast, pooled, bare")]
+    [InlineData("--width2", "128", "--form pooled")]
+    [InlineData("--width3", "128", "--form pooled")]
+    [InlineData("--norm-bias-rate", "2000", "0 to 1000")]
+    [InlineData("--lr-end", "1.5", "0 to 1")]
     [InlineData("--window", "5", "0, or 8 to 512")]
     public void What_is_out_of_range_is_refused_with_what_is_allowed(string option, string value, string expected) =>
         Assert.Contains(
@@ -153,6 +157,36 @@ public class RecipeOptionsTests
             Assert.Throws<UserException>(() => Read("--window", "16", "--norm", "layer")).Message,
             StringComparison.Ordinal
         );
+
+    [Fact]
+    public void Windows_that_the_pooled_form_would_make_vanish_are_refused()
+    {
+        Assert.Equal(9, Read("--form", "pooled", "--window", "9").Training.Window);
+        Assert.Contains(
+            "9 or more",
+            Assert.Throws<UserException>(() => Read("--form", "pooled", "--window", "8")).Message,
+            StringComparison.Ordinal
+        );
+    }
+
+    [Fact]
+    public void Every_part_of_the_recipe_pooled_can_be_asked_for_by_name()
+    {
+        var read = Read([
+            .. "--form pooled --activation gelu --init dirac --width 64 --width2 256 --width3 256 --dropout 0".Split(
+                ' '
+            ),
+            .. "--epochs 12 --batch 512 --optimizer muon --lr 0.12 --rest-lr 1 --norm-bias-rate 64".Split(' '),
+            .. "--momentum 0.85 --weight-decay 0.01 --decoupled-decay true --decay-norms false".Split(' '),
+            .. "--schedule one_cycle --label-smoothing 0.2 --clip 0 --patience 0 --window 24".Split(' '),
+            .. "--window-epochs 4 --whitening-epochs 100 --crop 2 --fill reflect --flip alternating --jitter 0".Split(
+                ' '
+            ),
+        ]);
+        var named = RunConfiguration.Named("pooled");
+        Assert.Equal(named.Training, read.Training);
+        Assert.Equal(named.Network, read.Network);
+    }
 
     [Theory]
     [InlineData("float32", Precision.Float32)]

@@ -28,7 +28,7 @@ public class ResumeTests
             ChannelStatistics.Of(Pictures.Training)
         );
 
-    public static TheoryData<string> Recipes => ["lesson", "everything", "head", "all"];
+    public static TheoryData<string> Recipes => ["lesson", "everything", "head", "all", "muon"];
 
     internal static Recipe Named(string name) =>
         name == "lesson" ? new Recipe { Epochs = 4, BatchSize = 32 }
@@ -45,6 +45,28 @@ public class ResumeTests
                     LayerDecay: 0.5,
                     FreezeNorms: true
                 ),
+            }
+        : name == "muon"
+            ? new Recipe
+            {
+                Epochs = 4,
+                BatchSize = 32,
+                Optimizer = OptimizerKind.Muon,
+                LearningRate = 0.1,
+                RestLearningRate = 0.5,
+                NormBiasRate = 64,
+                WeightDecay = 0.01,
+                DecoupledDecay = true,
+                DecayNormsAndBiases = false,
+                Schedule = ScheduleKind.OneCycle,
+                WarmUpEpochs = 1,
+                EndRate = 0.07,
+                WeightAverage = 0.9,
+                GradientClipping = 0,
+                WhiteningEpochs = 1,
+                Window = 24,
+                WindowEpochs = 1,
+                Augmentation = new AugmentationOptions(2, FlipKind.Alternating, 0, Fill: FillKind.Reflect),
             }
         : new Recipe
         {
@@ -71,6 +93,12 @@ public class ResumeTests
     {
         using var folder = new TempFolder();
         var settings = Settings(Named(recipeName));
+        if (recipeName == "muon")
+            settings = settings with
+            {
+                Network = settings.Network with { Form = BlockForm.Pooled, SecondChannels = 16, ThirdChannels = 16 },
+                Compute = settings.Compute with { Precision = Precision.Bfloat16 },
+            };
         var whole = Train(settings, folder["whole"], null, stopAfter: int.MaxValue, out var history);
         _ = Train(settings, folder["parts"], null, stopAfter: 2, out _);
         // The random state must come from the file.

@@ -45,6 +45,10 @@ internal static class MetadataKeys
     /// <summary>Mean cross entropy on the test part.</summary>
     public const string TestLoss = "torchbridge.test_loss";
 
+    /// <summary>Which views of a picture the file's logits are the mean of; absent where it sees the picture as it
+    /// is.</summary>
+    public const string Views = "torchbridge.views";
+
     /// <summary>
     /// How a model was quantized (mode, calibration method, bits, rows) and how well it holds, as one line for
     /// people. Its presence says that the file is no float32 model any more.

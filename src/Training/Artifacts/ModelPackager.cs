@@ -4,7 +4,9 @@ using TorchBridge.Inference;
 using TorchBridge.Onnx;
 using TorchBridge.Onnx.Compare;
 using TorchBridge.Onnx.Contract;
+using TorchBridge.Onnx.Format;
 using TorchBridge.Training.Data;
+using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
 using TorchBridge.Training.Parity;
 using TorchSharp;
@@ -232,7 +234,26 @@ internal static class ModelPackager
             new(MetadataKeys.Versions, Json.Text(Versions.All)),
             new(MetadataKeys.TestAccuracy, test.Accuracy.ToString("R", CultureInfo.InvariantCulture)),
             new(MetadataKeys.TestLoss, test.Loss.ToString("R", CultureInfo.InvariantCulture)),
+            .. test.Views == ViewKind.None
+                ? Array.Empty<KeyValuePair<string, string>>()
+                : [new(MetadataKeys.Views, Naming.Of(test.Views))],
         ];
+
+    /// <summary>Which views an exported file takes the mean of.</summary>
+    /// <param name="onnx">The file.</param>
+    /// <exception cref="UserException">It names none that this program knows.</exception>
+    public static ViewKind ViewsOf(string onnx)
+    {
+        var text = OnnxReader.Read(onnx).Metadata.GetValueOrDefault(MetadataKeys.Views);
+        if (text is null)
+            return ViewKind.None;
+        var known = Enum.GetValues<ViewKind>();
+        return known.Any(kind => Naming.Of(kind) == text)
+            ? known.First(kind => Naming.Of(kind) == text)
+            : throw new UserException(
+                $"{onnx}: {MetadataKeys.Views} is {text}; allowed is {string.Join(", ", known.Select(Naming.Of))}."
+            );
+    }
 
     /// <summary>Writes the test pictures as files, in their order.</summary>
     /// <param name="data">The test part is encoded without loss.</param>

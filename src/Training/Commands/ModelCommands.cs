@@ -5,6 +5,7 @@ using TorchBridge.Inference;
 using TorchBridge.Inference.Pictures;
 using TorchBridge.Onnx.Files;
 using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
 using TorchBridge.Training.Parity;
 using TorchBridge.Training.Reports;
@@ -17,14 +18,17 @@ internal static class ModelCommands
 {
     /// <summary><c>evaluate</c>: figures on the test part, in eval mode.</summary>
     /// <returns>For the program's root command.</returns>
-    public static Command Evaluate() =>
-        ModelContext.Command(
+    public static Command Evaluate()
+    {
+        var views = Views("Also known as test-time augmentation: what it says is said of these views.");
+        return ModelContext.Command(
             "evaluate",
             "Accuracy, loss and calibration of a trained model on its test pictures, by class, in eval "
                 + "mode.\nExample: evaluate --out models --json result.json",
             (context, stop) =>
             {
                 var data = context.Data.Data;
+                context.Model.Classifier.Views = Read(views, context.Parsed);
                 var test = Evaluation.Of(context.Model.Classifier, data.Test, stop);
                 test.RequireFinite();
                 var figures = TestFigures.Of(test, data.Test, data.ClassNames);
@@ -33,7 +37,7 @@ internal static class ModelCommands
                         CultureInfo.InvariantCulture,
                         $"{data.Name}: test accuracy {figures.Accuracy:P2} (top-5 {figures.TopFive:P2}), "
                             + $"loss {figures.Loss:F4}, calibration error {figures.CalibrationError:P2}, "
-                            + $"{figures.Count:N0} pictures"
+                            + $"{figures.Count:N0} pictures{figures.Views.Note()}"
                     )
                 );
                 foreach (var item in figures.Classes)
@@ -41,8 +45,28 @@ internal static class ModelCommands
                         FormattableString.Invariant($"  {item.Name, -16} {item.Accuracy, 8:P2} of {item.Count:N0}")
                     );
                 return (0, figures);
-            }
+            },
+            views
         );
+    }
+
+    private static Option<string> Views(string use) =>
+        new("--views")
+        {
+            Description =
+                "Which views of a picture the answer is the mean of: none is the picture as it is; mirror, its mirror "
+                + "image too; mirror_shifts, both moved by a pixel each way too, at six times the work. "
+                + use,
+            HelpName = string.Join('|', RecipeOptions.NamesOf<ViewKind>().Keys),
+            DefaultValueFactory = _ => Naming.Of(ViewKind.None),
+        };
+
+    private static ViewKind Read(Option<string> views, ParseResult parsed)
+    {
+        var (names, text) = (RecipeOptions.NamesOf<ViewKind>(), parsed.GetValue(views)!);
+        RecipeOptions.Require(names.ContainsKey(text), views.Name, text, string.Join(", ", names.Keys));
+        return names[text];
+    }
 
     /// <summary>
     /// <c>export</c>: the ONNX file and the ML.NET zip anew from the weights, proved as <c>train</c> proves them.
@@ -60,11 +84,17 @@ internal static class ModelCommands
                 "Give the file the class-activation maps as a third output, activation_map: where in the "
                 + "picture the evidence for each class lies.",
         };
+        var views = Views("The file holds them, and says so in its metadata.");
         return ModelContext.Command(
             "export",
             "Write the ONNX file, the ML.NET zip and the card from the trained weights, and prove them.\nExample: export --out models",
             (context, stop) =>
             {
+                context.Model.Classifier.Views = Read(views, context.Parsed);
+                if (context.Parsed.GetValue(map) && context.Model.Classifier.Views != ViewKind.None)
+                    throw new UserException(
+                        "--activation-map and --views do not go together: a map is of one view. Leave one of them out."
+                    );
                 using var claim = context.Folder.Claim();
                 var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
                 var result = Packaging.PackageAndReport(
@@ -91,7 +121,8 @@ internal static class ModelCommands
                 );
             },
             explain,
-            map
+            map,
+            views
         );
     }
 
@@ -156,6 +187,7 @@ internal static class ModelCommands
                 throw new UserException($"{file} is not there. `export --out {context.Folder.Path}` makes it.");
         }
 
+        context.Model.Classifier.Views = ModelPackager.ViewsOf(context.Folder.Onnx);
         var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
         var scratch = TemporaryFolder.Create("parity");
         try
@@ -218,6 +250,8 @@ internal static class ModelCommands
             return (0, new { Before = before, Recalibration = result });
         var after = ModeParity.Measure(context.Model, context.Data.Data, stop);
         ModeParityReport.Print(context.Console, after);
+        if (File.Exists(context.Folder.Onnx))
+            context.Model.Classifier.Views = ModelPackager.ViewsOf(context.Folder.Onnx);
         var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
         Packaging.PackageAndReport(context.Console, context.Model, context.Folder, context.Data, null, test);
         return (

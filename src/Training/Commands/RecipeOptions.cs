@@ -15,10 +15,10 @@ internal sealed class RecipeOptions
     private readonly Option<string?> recipe = new("--recipe")
     {
         Description =
-            "Where the values below start from: lesson (default), fast, bare (no regularization: see "
-            + "what it is for), photos (a classifier on ImageNet's features, in a minute) or photos-all "
-            + "(all of that network, in minutes).",
-        HelpName = "lesson|fast|bare|photos|photos-all",
+            "Where the values below start from: lesson (default), fast, pooled (for small pictures, with the least "
+            + "arithmetic), bare (no regularization: see what it is for), photos (a classifier on ImageNet's features, "
+            + "in a minute) or photos-all (all of that network, in minutes).",
+        HelpName = "lesson|fast|pooled|bare|photos|photos-all",
     };
     private readonly Option<string?> config = new("--config")
     {
@@ -84,11 +84,32 @@ internal sealed class RecipeOptions
                 "Pictures a step; BatchNorm needs at least 2.",
                 (c, v) => Train(c, c.Training with { BatchSize = v })
             ),
-            Choice<OptimizerKind>("--optimizer", "adam_w or sgd (Nesterov).", (c, v) =>
-                Train(c, c.Training with { Optimizer = v })
+            Choice<OptimizerKind>(
+                "--optimizer",
+                "adam_w; sgd (Nesterov); or muon: for convolutions, momentum whose singular values are made "
+                    + "equal, so that no direction is learned at the others' cost, and sgd for the rest.",
+                (c, v) => Train(c, c.Training with { Optimizer = v })
             ),
             Number("--lr", AllowedAttribute.Of<Recipe>(nameof(Recipe.LearningRate)), "Peak learning rate.", (c, v) =>
                 Train(c, c.Training with { LearningRate = v })
+            ),
+            Number(
+                "--rest-lr",
+                AllowedAttribute.Of<Recipe>(nameof(Recipe.RestLearningRate)),
+                "With --optimizer muon, whose --lr is the angle of a step: peak learning rate of sgd for the rest.",
+                (c, v) => Train(c, c.Training with { RestLearningRate = v })
+            ),
+            Number(
+                "--norm-bias-rate",
+                AllowedAttribute.Of<Recipe>(nameof(Recipe.NormBiasRate)),
+                "Factor of the learning rate of norms' biases; 64 in short runs.",
+                (c, v) => Train(c, c.Training with { NormBiasRate = v })
+            ),
+            Number(
+                "--momentum",
+                AllowedAttribute.Of<Recipe>(nameof(Recipe.Momentum)),
+                "Momentum of sgd and muon.",
+                (c, v) => Train(c, c.Training with { Momentum = v })
             ),
             Choice<ScheduleKind>("--schedule", "How the learning rate falls.", (c, v) =>
                 Train(c, c.Training with { Schedule = v })
@@ -99,8 +120,19 @@ internal sealed class RecipeOptions
                 "Epochs in which the learning rate rises; may be a fraction.",
                 (c, v) => Train(c, c.Training with { WarmUpEpochs = v })
             ),
+            Number(
+                "--lr-end",
+                AllowedAttribute.Of<Recipe>(nameof(Recipe.EndRate)),
+                "Share of the peak that the learning rate ends at, 0 for none of it.",
+                (c, v) => Train(c, c.Training with { EndRate = v })
+            ),
             Number("--weight-decay", AllowedAttribute.Of<Recipe>(nameof(Recipe.WeightDecay)), "Weight decay.", (c, v) =>
                 Train(c, c.Training with { WeightDecay = v })
+            ),
+            Flag(
+                "--decoupled-decay",
+                "Whether sgd takes weight decay out of the weights, as adam_w does, instead of adding it to the gradient.",
+                (c, v) => Train(c, c.Training with { DecoupledDecay = v })
             ),
             Flag("--decay-norms", "Whether norms and biases decay too.", (c, v) =>
                 Train(c, c.Training with { DecayNormsAndBiases = v })
@@ -204,14 +236,23 @@ internal sealed class RecipeOptions
                 "Probability of leaving out the last block's branch.",
                 (c, v) => Shape(c, c.Network with { StochasticDepth = v })
             ),
-            Choice<InitializationKind>("--init", "Start of the convolutions.", (c, v) =>
+            Choice<InitializationKind>("--init", "Start of the convolutions; dirac passes pictures on.", (c, v) =>
                 Shape(c, c.Network with { Initialization = v })
             ),
-            Choice<ActivationKind>("--activation", "Activation.", (c, v) =>
+            Choice<ActivationKind>("--activation", "What stands between the layers.", (c, v) =>
                 Shape(c, c.Network with { Activation = v })
             ),
-            Choice<BlockForm>("--form", "Whether blocks have shortcuts; plain is the lesson's code.", (c, v) =>
-                Shape(c, c.Network with { Form = v })
+            Choice<BlockForm>(
+                "--form",
+                "Blocks with shortcuts (residual), or without (plain is the lesson's code); pooled has max-pools "
+                    + "instead of strides, and a first layer that starts as the whitening of the pictures' 2x2 patches.",
+                (c, v) => Shape(c, c.Network with { Form = v })
+            ),
+            Whole(
+                "--whitening-epochs",
+                AllowedAttribute.Of<Recipe>(nameof(Recipe.WhiteningEpochs)),
+                "Epochs, from the first, in which --form pooled keeps the whitening weights as they are.",
+                (c, v) => Train(c, c.Training with { WhiteningEpochs = v })
             ),
             Choice<NormKind>("--norm", "Normalization after each convolution.", (c, v) =>
                 Shape(c, c.Network with { Norm = v })
@@ -221,6 +262,18 @@ internal sealed class RecipeOptions
                 AllowedAttribute.Of<NetworkOptions>(nameof(NetworkOptions.Channels)),
                 "Channels of the first convolution, a multiple of 8; 64 is the lesson's.",
                 (c, v) => Shape(c, c.Network with { Channels = v })
+            ),
+            Whole(
+                "--width2",
+                AllowedAttribute.Of<NetworkOptions>(nameof(NetworkOptions.SecondChannels)),
+                "Channels of the second block of --form pooled, a multiple of 8.",
+                (c, v) => Shape(c, c.Network with { SecondChannels = v })
+            ),
+            Whole(
+                "--width3",
+                AllowedAttribute.Of<NetworkOptions>(nameof(NetworkOptions.ThirdChannels)),
+                "Channels of its third block, a multiple of 8.",
+                (c, v) => Shape(c, c.Network with { ThirdChannels = v })
             ),
         ];
 
@@ -253,6 +306,12 @@ internal sealed class RecipeOptions
         if (read.Training.Window > 0 && read.Network.Norm == NormKind.Layer)
             throw new UserException(
                 "--window does not go with --norm layer, whose weights have the size of the whole picture."
+            );
+        if (read.Network.Form == BlockForm.Pooled && read.Training.Window is > 0 and < ModernCnn.SmallestPooled)
+            throw new UserException(
+                FormattableString.Invariant(
+                    $"--window is {read.Training.Window}; allowed with --form pooled is {ModernCnn.SmallestPooled} or more."
+                )
             );
         return read;
     }
@@ -322,6 +381,8 @@ internal sealed class RecipeOptions
                 : asked.Norm != plain.Norm ? "--norm"
                 : asked.Activation != plain.Activation ? "--activation"
                 : asked.Channels != plain.Channels ? "--width"
+                : asked.SecondChannels != plain.SecondChannels ? "--width2"
+                : asked.ThirdChannels != plain.ThirdChannels ? "--width3"
                 : asked.StochasticDepth != 0 ? "--stochastic-depth"
                 : asked.DropoutKind != plain.DropoutKind ? "--dropout-kind"
                 : null;
@@ -331,6 +392,14 @@ internal sealed class RecipeOptions
                 );
         }
 
+        if (
+            read.Network.Form != BlockForm.Pooled
+            && (read.Network.SecondChannels, read.Network.ThirdChannels)
+                != (new NetworkOptions().SecondChannels, new NetworkOptions().ThirdChannels)
+        )
+            throw new UserException(
+                "--width2 and --width3 are of --form pooled; the blocks of the other forms double the channels of --width. Leave them out."
+            );
         if (read.Training.Tuning.What == TuneKind.None)
             return;
         if (read.Weights is null)

@@ -53,6 +53,10 @@ internal sealed class CastingConv2d : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>Whether its weights are the whitening of patches: their scale means something, so no rule that sets
+    /// a norm may change them.</summary>
+    public bool IsWhitening { get; init; }
+
     /// <summary>[out, in / groups, kernel, kernel], float32.</summary>
     public Parameter Weight => weight;
 

@@ -1,3 +1,4 @@
+using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks.Backbones;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -7,7 +8,7 @@ using F = TorchSharp.torch.nn.functional;
 namespace TorchBridge.Training.Networks;
 
 /// <summary>
-/// A network that ends in a global average pool and a classifier: normalized pictures [N, 3, H, W] to float32 logits
+/// A network that ends in a global pool and a classifier: normalized pictures [N, 3, H, W] to float32 logits
 /// [N, classes]. Pictures may be bfloat16: then everything up to the pool is computed in it.
 /// </summary>
 internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(name)
@@ -35,6 +36,11 @@ internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(na
             _ => new ResNet(options),
         };
 
+    /// <summary>Sets those first weights that come from the training pictures, where the network has such.</summary>
+    /// <param name="pictures">The training part.</param>
+    /// <param name="statistics">How its pixels are normalized.</param>
+    public virtual void StartFrom(PictureSet pictures, ChannelStatistics statistics) { }
+
     /// <summary>The last feature maps: normalized pictures to [N, features, h, w].</summary>
     /// <param name="x">Normalized pictures [N, 3, H, W].</param>
     public abstract Tensor Maps(Tensor x);
@@ -47,7 +53,7 @@ internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(na
     /// <param name="x">Normalized pictures [N, 3, H, W].</param>
     public Tensor Features(Tensor x)
     {
-        x = F.adaptive_avg_pool2d(Maps(x), 1);
+        x = Pool(Maps(x));
         x = x.view(x.size(0), -1);
         return x.dtype == LastLayer.weight.dtype ? x : x.to(LastLayer.weight.dtype);
     }
@@ -61,12 +67,20 @@ internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(na
     {
         var maps = Maps(x);
         var weight = LastLayer.weight;
-        var pooled = F.adaptive_avg_pool2d(maps, 1);
-        var shares =
-            F.conv2d(maps, weight.view(weight.shape[0], weight.shape[1], 1, 1))
-            / (float)(maps.shape[2] * maps.shape[3]);
-        return (Classify(pooled.view(pooled.size(0), -1)), shares);
+        var pooled = Pool(maps);
+        var shares = F.conv2d(Shares(maps, pooled), weight.view(weight.shape[0], weight.shape[1], 1, 1));
+        return (Classify(pooled.view(pooled.size(0), -1)), ClassifierScale == 1 ? shares : shares * ClassifierScale);
     }
+
+    /// <summary>What the last layer's output is multiplied by.</summary>
+    protected virtual float ClassifierScale => 1;
+
+    /// <summary>Maps [N, features, h, w] to their features [N, features, 1, 1].</summary>
+    protected virtual Tensor Pool(Tensor maps) => F.adaptive_avg_pool2d(maps, 1);
+
+    /// <summary>What each place of the maps gives to the pooled feature: [N, features, h, w], whose sums over places
+    /// are <paramref name="pooled"/>.</summary>
+    protected virtual Tensor Shares(Tensor maps, Tensor pooled) => maps / (float)(maps.shape[2] * maps.shape[3]);
 
     /// <inheritdoc/>
     public override Tensor forward(Tensor x) => Classify(Features(x));

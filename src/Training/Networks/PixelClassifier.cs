@@ -28,14 +28,22 @@ internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor
         RegisterComponents();
     }
 
+    /// <summary>Which views of a picture its logits are the mean of, in eval mode; an export has them in its
+    /// graph.</summary>
+    public ViewKind Views { get; set; }
+
     /// <summary>Where its tensors are.</summary>
     public Device Device => scale.device;
 
-    /// <summary>Normalizes pixels and runs the network: float32 logits [N, classes] only, for training.</summary>
+    /// <summary>Normalizes pixels and runs the network: float32 logits [N, classes] only.</summary>
     /// <param name="pixels">[N, 3, H, W], float32, 0 to 255.</param>
     /// <param name="compute">What the network computes in: float32, or bfloat16 for training.</param>
-    public Tensor Logits(Tensor pixels, ScalarType compute = ScalarType.Float32) =>
-        network.forward(Normalized(pixels, compute));
+    public Tensor Logits(Tensor pixels, ScalarType compute = ScalarType.Float32)
+    {
+        if (training || Views == ViewKind.None)
+            return Single(pixels, compute);
+        return TestViews.Mean(Single(TestViews.Of(pixels, Views), compute), Views);
+    }
 
     /// <summary>Normalizes pixels and gives what the network's classifier sees of them: float32 [N,
     /// features].</summary>
@@ -49,6 +57,8 @@ internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor
     /// </summary>
     /// <param name="pixels">[N, 3, H, W], float32, 0 to 255.</param>
     public (Tensor Logits, Tensor Maps) Explain(Tensor pixels) => network.Explain((pixels * scale) + offset);
+
+    private Tensor Single(Tensor pixels, ScalarType compute) => network.forward(Normalized(pixels, compute));
 
     /// <inheritdoc/>
     public override (Tensor Logits, Tensor Probabilities) forward(Tensor pixels)

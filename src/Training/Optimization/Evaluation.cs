@@ -13,6 +13,9 @@ namespace TorchBridge.Training.Optimization;
 /// <param name="Logits">count x classes.</param>
 internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, float[] Logits)
 {
+    /// <summary>Which views of each picture the logits are the mean of.</summary>
+    public ViewKind Views { get; init; }
+
     private const int LargestBatch = 250,
         SmallestBatch = 8;
     private const long PixelsOfABatch = 2_000_000;
@@ -41,7 +44,10 @@ internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, 
                 }
             }
 
-            return OfLogits(cat(logits), tensor(set.Labels.Select(label => (long)label).ToArray()));
+            return OfLogits(cat(logits), tensor(set.Labels.Select(label => (long)label).ToArray())) with
+            {
+                Views = classifier.Views,
+            };
         }
         finally
         {

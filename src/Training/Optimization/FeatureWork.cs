@@ -64,7 +64,7 @@ internal sealed class FeatureWork : ITrainingWork
     public double RateOf(string parameter) => 1;
 
     /// <inheritdoc/>
-    public void EnterTraining()
+    public void EnterTraining(int epoch)
     {
         model.Classifier.eval();
         model.Network.Head.train();

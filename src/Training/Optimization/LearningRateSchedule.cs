@@ -4,6 +4,7 @@
 // "SGDR", equation 5
 //   one-cycle   peak (1 - t): a line up and a line down; Smith & Topin 2018, "Super-Convergence"
 //   constant    peak
+// With an end value e, a share of the peak, what falls to 0 falls to e peak instead: peak (e + (1 - e) f).
 namespace TorchBridge.Training.Optimization;
 
 /// <summary>How the learning rate falls after its warm-up.</summary>
@@ -28,17 +29,19 @@ internal static class LearningRateSchedule
     /// <param name="step">Steps done before this one.</param>
     /// <param name="steps">Steps of the whole run.</param>
     /// <param name="warmUpSteps">Steps in which it rises from near zero.</param>
-    public static double At(ScheduleKind kind, double peak, long step, long steps, long warmUpSteps = 0)
+    /// <param name="end">Share of the peak that it falls to.</param>
+    public static double At(ScheduleKind kind, double peak, long step, long steps, long warmUpSteps = 0, double end = 0)
     {
         if (step < warmUpSteps)
             return peak * (step + 1) / warmUpSteps;
         var done = (double)(step - warmUpSteps) / Math.Max(1, steps - warmUpSteps);
-        return kind switch
+        var share = kind switch
         {
-            ScheduleKind.Cosine => peak * (1 + Math.Cos(Math.PI * done)) / 2,
-            ScheduleKind.OneCycle => peak * (1 - done),
-            ScheduleKind.Constant => peak,
+            ScheduleKind.Cosine => (1 + Math.Cos(Math.PI * done)) / 2,
+            ScheduleKind.OneCycle => 1 - done,
+            ScheduleKind.Constant => 1,
             _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "unknown schedule"),
         };
+        return peak * (end + ((1 - end) * share));
     }
 }

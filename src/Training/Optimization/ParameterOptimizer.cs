@@ -1,14 +1,19 @@
-// What it does: one step of AdamW or of SGD with Nesterov momentum, in float32, gradient clipping included.
-//   clipping  g <- g min(1, max / (|all g| + 1e-6))                                        Pascanu et al. 2013; as
-// clip_grad_norm_
+// What it does: one step of AdamW, of SGD with Nesterov momentum, or of Muon, in float32, gradient clipping included.
+//   clipping  g <- g min(1, max / (|all g| + 1e-6))              Pascanu et al. 2013; as clip_grad_norm_
 //   AdamW     p <- p (1 - lr wd);  m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;
-//             p <- p - lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps)                 Loshchilov & Hutter 2019,
-// algorithm 2; as torch.optim.AdamW
-// SGD       g <- g + wd p;  m <- mu m + g (m = g at first);  p <- p - lr (g + mu m)       Sutskever et al. 2013; as
-// torch.optim.SGD(nesterov=True) Why not TorchSharp's optimizers: they make some ten passes over the weights a step,
-// one tensor and one native call at a time. Here a step is one pass, over the tensors' own memory; and the state can
-// be stored and put back bit by bit. Layout: weights, gradients and state share strides (channels_last for
-// convolutions), so that memory order is the same in all of them.
+//             p <- p - lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps)
+//                                                                Loshchilov & Hutter 2019, algorithm 2; as torch.optim.AdamW
+//   SGD       g <- g + wd p;  m <- mu m + g (m = g at first);  p <- p - lr (g + mu m)
+//                                                                Sutskever et al. 2013; as torch.optim.SGD(nesterov=True)
+//             decoupled: p <- p (1 - lr wd) instead of g <- g + wd p
+//   Muon      m <- mu m + g;  p <- p sqrt(out) / |p|;  p <- p - lr O(g + mu m), O the orthogonalization of the matrix
+//             [out, in x kernel]; SGD for what is no convolution's weight. A norm follows each convolution, so only the
+//             direction of its weights counts: their length is set, and lr is the angle of a step.
+//                                                                Jordan et al. 2024, "Muon"; airbench94_muon
+// Why not TorchSharp's optimizers: they make some ten passes over the weights a step, one tensor and one native call at
+// a time. Here a step is one pass, over the tensors' own memory; and the state can be stored and put back bit by bit.
+// Layout: weights, gradients and state share strides (channels_last for convolutions), so that memory order is the same
+// in all of them.
 using System.Numerics;
 using TorchBridge.Training.Networks;
 using TorchSharp;
@@ -25,6 +30,9 @@ internal enum OptimizerKind
 
     /// <summary>Stochastic gradient descent with Nesterov momentum; weight decay is added to the gradient.</summary>
     Sgd,
+
+    /// <summary>Orthogonalized momentum for the weights of convolutions, <see cref="Sgd"/> for the rest.</summary>
+    Muon,
 }
 
 /// <summary>Changes the parameters of a module by their gradients. State tensors have names, for checkpoints.</summary>
@@ -34,6 +42,7 @@ internal sealed class ParameterOptimizer : IDisposable
         Beta2 = 0.999f;
     private readonly Recipe recipe;
     private readonly double epsilon;
+    private readonly ScalarType orthogonalization;
     private readonly List<Entry> entries = [];
 
     /// <summary>Makes the state of every parameter: zeros.</summary>
@@ -41,32 +50,54 @@ internal sealed class ParameterOptimizer : IDisposable
     /// <param name="recipe">Rule, momentum, weight decay, clipping.</param>
     /// <param name="epsilon">Of AdamW.</param>
     /// <param name="rateOf">Factor of the learning rate of a parameter, by its name; null for one everywhere.</param>
+    /// <param name="orthogonalization">What Muon's matrix products are computed in.</param>
     public ParameterOptimizer(
         nn.Module module,
         Recipe recipe,
         double epsilon = 1e-8,
-        Func<string, double>? rateOf = null
+        Func<string, double>? rateOf = null,
+        ScalarType orthogonalization = ScalarType.Float32
     )
     {
-        (this.recipe, this.epsilon) = (recipe, epsilon);
+        (this.recipe, this.epsilon, this.orthogonalization) = (recipe, epsilon, orthogonalization);
         var norms = NormParameters(module);
+        var filters = recipe.Optimizer == OptimizerKind.Muon ? FilterParameters(module) : [];
         foreach (var (name, parameter) in module.named_parameters())
         {
-            var isWeight = !norms.Contains(name) && parameter.dim() > 1;
+            var isNorm = norms.Contains(name);
+            var isWeight = !isNorm && parameter.dim() > 1;
             var decay = recipe.DecayNormsAndBiases || isWeight ? recipe.WeightDecay : 0;
+            var rule =
+                recipe.Optimizer != OptimizerKind.Muon ? recipe.Optimizer
+                : filters.Contains(name) ? OptimizerKind.Muon
+                : OptimizerKind.Sgd;
+            var rate = rateOf?.Invoke(name) ?? 1;
+            if (rule != recipe.Optimizer)
+                rate *= recipe.RestLearningRate / recipe.LearningRate;
             Tensor State() => zeros_like(parameter).DetachFromDisposeScope();
             entries.Add(
                 new Entry(
                     name,
                     parameter,
-                    rateOf?.Invoke(name) ?? 1,
+                    rule,
+                    isNorm && name.EndsWith("bias", StringComparison.Ordinal) ? rate * recipe.NormBiasRate : rate,
+                    rate,
                     (float)decay,
                     State(),
-                    recipe.Optimizer == OptimizerKind.AdamW ? State() : null
+                    rule == OptimizerKind.AdamW ? State() : null
                 )
             );
         }
     }
+
+    /// <summary>Names of the weights that Muon changes: of convolutions, but not of a whitening, whose length
+    /// counts.</summary>
+    private static HashSet<string> FilterParameters(nn.Module module) =>
+        module
+            .named_modules()
+            .Where(pair => pair.module is CastingConv2d { IsWhitening: false })
+            .Select(pair => $"{pair.name}.weight")
+            .ToHashSet(StringComparer.Ordinal);
 
     /// <summary>
     /// Names of the parameters of norms, by the kind of module: a LayerNorm over channel, height and width has
@@ -126,7 +157,7 @@ internal sealed class ParameterOptimizer : IDisposable
         for (var index = 0; index < entries.Count; index++)
         {
             if (gradients[index] is { } gradient)
-                Update(entries[index], gradient, clip, learningRate * entries[index].Rate);
+                Update(entries[index], gradient, clip, learningRate);
         }
 
         return norm;
@@ -199,9 +230,12 @@ internal sealed class ParameterOptimizer : IDisposable
     /// <param name="learningRate">The parameter's own.</param>
     private void Update(Entry entry, Tensor gradient, float clip, double learningRate)
     {
-        if (entry.Parameter.device_type != DeviceType.CPU)
-            UpdateOnDevice(entry, gradient, clip, learningRate);
-        else if (recipe.Optimizer == OptimizerKind.AdamW)
+        var rate = learningRate * entry.Rate;
+        if (entry.Rule == OptimizerKind.Muon)
+            UpdateMuon(entry, gradient, clip, rate);
+        else if (entry.Parameter.device_type != DeviceType.CPU)
+            UpdateOnDevice(entry, gradient, clip, rate, learningRate * entry.DecayRate);
+        else if (entry.Rule == OptimizerKind.AdamW)
             UpdateAdamW(
                 ChannelsLast.Memory(entry.Parameter),
                 ChannelsLast.Memory(gradient),
@@ -209,17 +243,34 @@ internal sealed class ParameterOptimizer : IDisposable
                 ChannelsLast.Memory(entry.Second!),
                 entry.Decay,
                 clip,
-                learningRate
+                rate
             );
         else
             UpdateSgd(
                 ChannelsLast.Memory(entry.Parameter),
                 ChannelsLast.Memory(gradient),
                 ChannelsLast.Memory(entry.First),
-                entry.Decay,
+                recipe.DecoupledDecay ? 0 : entry.Decay,
+                recipe.DecoupledDecay ? (float)(1 - (learningRate * entry.DecayRate * entry.Decay)) : 1,
                 clip,
-                learningRate
+                rate
             );
+    }
+
+    private void UpdateMuon(Entry entry, Tensor gradient, float clip, double learningRate)
+    {
+        var (p, m) = (entry.Parameter, entry.First);
+        var g = gradient * clip;
+        m.mul_(recipe.Momentum).add_(g);
+        g.add_(m, alpha: recipe.Momentum);
+        // In memory order: the order of a matrix's columns changes nothing but that of the result's.
+        var rows = p.shape[0];
+        var matrix = g.permute(0, 2, 3, 1).reshape(rows, -1);
+        var update = Orthogonalization.Of(matrix, orthogonalization);
+        var length = p.norm().ToDouble();
+        if (length > 0)
+            p.mul_(Math.Sqrt(rows) / length);
+        p.add_(update.view(rows, p.shape[2], p.shape[3], p.shape[1]).permute(0, 3, 1, 2), alpha: -learningRate);
     }
 
     /// <summary>AdamW in one pass; letters are those of the formula above.</summary>
@@ -273,9 +324,18 @@ internal sealed class ParameterOptimizer : IDisposable
     /// <param name="g">Its gradient.</param>
     /// <param name="m">The momentum, changed in place.</param>
     /// <param name="decay">Weight decay.</param>
+    /// <param name="keep">What the parameter is multiplied by: decoupled decay.</param>
     /// <param name="clip">What the gradient is multiplied by.</param>
     /// <param name="learningRate">The parameter's own.</param>
-    private void UpdateSgd(Span<float> p, Span<float> g, Span<float> m, float decay, float clip, double learningRate)
+    private void UpdateSgd(
+        Span<float> p,
+        Span<float> g,
+        Span<float> m,
+        float decay,
+        float keep,
+        float clip,
+        double learningRate
+    )
     {
         var (mu, rate) = ((float)recipe.Momentum, (float)learningRate);
         var width = Vector<float>.Count;
@@ -287,14 +347,14 @@ internal sealed class ParameterOptimizer : IDisposable
             // The momentum starts at zero, so that the first step has m = g, as PyTorch's.
             var mi = (new Vector<float>(m[index..]) * mu) + gi;
             mi.CopyTo(m[index..]);
-            (pi - ((gi + (mi * mu)) * rate)).CopyTo(p[index..]);
+            ((pi * keep) - ((gi + (mi * mu)) * rate)).CopyTo(p[index..]);
         }
 
         for (; index < p.Length; index++)
         {
             var gi = (g[index] * clip) + (p[index] * decay);
             m[index] = (m[index] * mu) + gi;
-            p[index] -= (gi + (m[index] * mu)) * rate;
+            p[index] = (p[index] * keep) - ((gi + (m[index] * mu)) * rate);
         }
     }
 
@@ -303,12 +363,16 @@ internal sealed class ParameterOptimizer : IDisposable
     /// <param name="gradient">On the same device.</param>
     /// <param name="clip">What the gradient is multiplied by.</param>
     /// <param name="learningRate">The parameter's own.</param>
-    private void UpdateOnDevice(Entry entry, Tensor gradient, float clip, double learningRate)
+    /// <param name="decayRate">The learning rate of decoupled decay.</param>
+    private void UpdateOnDevice(Entry entry, Tensor gradient, float clip, double learningRate, double decayRate)
     {
         var clipped = gradient * clip;
-        if (recipe.Optimizer == OptimizerKind.Sgd)
+        if (entry.Rule == OptimizerKind.Sgd)
         {
-            clipped = clipped.add(entry.Parameter, entry.Decay);
+            if (recipe.DecoupledDecay)
+                entry.Parameter.mul_(1 - (decayRate * entry.Decay));
+            else
+                clipped = clipped.add(entry.Parameter, entry.Decay);
             entry.First.mul_(recipe.Momentum).add_(clipped);
             entry.Parameter.sub_(clipped.add(entry.First, recipe.Momentum) * learningRate);
             return;
@@ -333,16 +397,21 @@ internal sealed class ParameterOptimizer : IDisposable
         );
 
     /// <summary>A parameter with its state.</summary>
-    /// <param name="Name">Its state-dict key.</param>
-    /// <param name="Parameter">Float32.</param>
-    /// <param name="Rate">What the learning rate is multiplied by.</param>
-    /// <param name="Decay">Weight decay; 0 for norms and biases where the recipe spares them.</param>
-    /// <param name="First">First moment, or momentum.</param>
-    /// <param name="Second">Second moment; null for SGD.</param>
+    /// <param name="Name">Its name in the module.</param>
+    /// <param name="Parameter">What is changed.</param>
+    /// <param name="Rule">By which rule.</param>
+    /// <param name="Rate">Factor of the learning rate.</param>
+    /// <param name="DecayRate">The same where it multiplies decoupled decay: without the factor of norms'
+    /// biases.</param>
+    /// <param name="Decay">Weight decay.</param>
+    /// <param name="First">Momentum.</param>
+    /// <param name="Second">AdamW's mean of squares.</param>
     private sealed record Entry(
         string Name,
         Parameter Parameter,
+        OptimizerKind Rule,
         double Rate,
+        double DecayRate,
         float Decay,
         Tensor First,
         Tensor? Second

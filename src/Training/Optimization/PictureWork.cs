@@ -1,5 +1,6 @@
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
+using TorchBridge.Training.Networks;
 using TorchBridge.Training.Regularization;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -29,9 +30,11 @@ internal sealed class PictureWork(TrainedModel model, PictureData data) : ITrain
     }
 
     /// <inheritdoc/>
-    public void EnterTraining()
+    public void EnterTraining(int epoch)
     {
         model.Classifier.train();
+        foreach (var layer in model.Network.modules().OfType<CastingConv2d>().Where(layer => layer.IsWhitening))
+            layer.Weight.requires_grad = epoch > settings.Recipe.WhiteningEpochs;
         if (!settings.Recipe.Tuning.FreezeNorms)
             return;
         foreach (var norm in model.Network.modules().OfType<BatchNorm2d>())

@@ -21,13 +21,27 @@ internal sealed record Recipe
     [Allowed(1e-9, 10)]
     public double LearningRate { get; init; } = 0.001;
 
-    /// <summary>Nesterov momentum of SGD.</summary>
+    /// <summary>Peak learning rate of SGD for what Muon leaves to it: norms, biases, the classifier.</summary>
+    [Allowed(1e-9, 100)]
+    public double RestLearningRate { get; init; } = 0.1;
+
+    /// <summary>Factor of the learning rate of norms' biases. A bias that is shared by a whole map gets small
+    /// gradients.</summary>
+    [Allowed(0, 1000)]
+    public double NormBiasRate { get; init; } = 1;
+
+    /// <summary>Nesterov momentum of SGD and Muon.</summary>
     [Allowed(0, 0.999999)]
     public double Momentum { get; init; } = 0.9;
 
-    /// <summary>Weight decay: decoupled in AdamW, added to the gradient in SGD.</summary>
+    /// <summary>Weight decay: decoupled in AdamW, added to the gradient in SGD unless
+    /// <see cref="DecoupledDecay"/>. Muon's weights have none: their norm is set in each step.</summary>
     [Allowed(0, 1)]
     public double WeightDecay { get; init; } = 0.01;
+
+    /// <summary>Whether SGD takes weight decay out of the weights, p (1 - lr wd), instead of adding it to the
+    /// gradient, where momentum multiplies it.</summary>
+    public bool DecoupledDecay { get; init; }
 
     /// <summary>Whether norms and biases decay too, as in the lesson and in PyTorch's default.</summary>
     public bool DecayNormsAndBiases { get; init; } = true;
@@ -38,6 +52,15 @@ internal sealed record Recipe
     /// <summary>Epochs in which the learning rate rises; may be a fraction.</summary>
     [Allowed(0, 1000)]
     public double WarmUpEpochs { get; init; }
+
+    /// <summary>Share of the peak that the learning rate ends at, 0 to 1.</summary>
+    [Allowed(0, 1)]
+    public double EndRate { get; init; }
+
+    /// <summary>Epochs, from the first, in which a first layer that whitens patches keeps its weights; only its
+    /// bias learns.</summary>
+    [Allowed(0, 100_000)]
+    public int WhiteningEpochs { get; init; }
 
     /// <summary>Label smoothing, 0 for none.</summary>
     [Allowed(0, 0.99)]

@@ -89,6 +89,8 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         if (checkpointPath is not null)
             FileSet.Recover(Path.GetDirectoryName(Path.GetFullPath(checkpointPath))!);
         model.Settings.Compute.Apply();
+        if (resumed is null && model.Settings.Start is null)
+            model.Network.StartFrom(data.Training, model.Settings.Statistics);
         model.Classifier.to(model.Settings.Compute.Device);
         try
         {
@@ -153,7 +155,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
     /// <param name="stop">Ends it between two steps.</param>
     private TrainingResult Train(ITrainingWork work, Checkpoint? resumed, CancellationToken stop)
     {
-        using var state = new TrainingState(work.Trained, recipe, work.RateOf);
+        using var state = new TrainingState(work.Trained, recipe, work.RateOf, model.Settings.Compute.Dtype);
         resumed?.RestoreInto(state);
         var ending = TrainingResult.AllEpochs;
         for (var epoch = state.History.Count + 1; epoch <= recipe.Epochs; epoch++)
@@ -206,7 +208,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
             learningRate = 0;
         long right = 0,
             seen = 0;
-        work.EnterTraining();
+        work.EnterTraining(epoch);
         using (var pause = new CollectionPause())
         {
             foreach (var batch in work.Batches(recipe, epoch, stop))
@@ -221,7 +223,8 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
                         recipe.LearningRate,
                         ((long)(epoch - 1) * stepsInEpoch) + batch.Index,
                         (long)recipe.Epochs * stepsInEpoch,
-                        (long)(recipe.WarmUpEpochs * stepsInEpoch)
+                        (long)(recipe.WarmUpEpochs * stepsInEpoch),
+                        recipe.EndRate
                     );
                     var (loss, correct) = Step(work, recipe, batch, epoch, learningRate, state);
                     if (!double.IsFinite(loss))

@@ -13,10 +13,16 @@ internal sealed class TrainingState : IDisposable
     /// <param name="trained">What is trained.</param>
     /// <param name="recipe">How.</param>
     /// <param name="rateOf">Factor of the learning rate of a parameter; null for one everywhere.</param>
-    public TrainingState(nn.Module trained, Recipe recipe, Func<string, double>? rateOf = null)
+    /// <param name="orthogonalization">What Muon's matrix products are computed in.</param>
+    public TrainingState(
+        nn.Module trained,
+        Recipe recipe,
+        Func<string, double>? rateOf = null,
+        ScalarType orthogonalization = ScalarType.Float32
+    )
     {
         this.trained = trained;
-        Optimizer = new ParameterOptimizer(trained, recipe, rateOf: rateOf);
+        Optimizer = new ParameterOptimizer(trained, recipe, rateOf: rateOf, orthogonalization: orthogonalization);
         Average = recipe.WeightAverage > 0 ? new WeightAverage(trained, recipe.WeightAverage) : null;
         Best = new WeightSnapshot(trained);
         Stopping = new EarlyStopping(recipe.Patience);

@@ -16,8 +16,8 @@ internal interface ITrainingWork : IDisposable
     /// <summary>Factor of the learning rate of a parameter, by its name in <see cref="Trained"/>.</summary>
     double RateOf(string parameter);
 
-    /// <summary>Puts the network into the mode that steps run in.</summary>
-    void EnterTraining();
+    /// <summary>Puts the network into the mode that an epoch's steps run in.</summary>
+    void EnterTraining(int epoch);
 
     /// <summary>The batches of an epoch.</summary>
     IEnumerable<Batch> Batches(Recipe recipe, int epoch, CancellationToken stop);

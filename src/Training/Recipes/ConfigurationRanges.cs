@@ -22,6 +22,17 @@ internal static class ConfigurationRanges
             throw new UserException(
                 $"{source}: a window does not go with the norm 'layer', whose weights have the size of the whole picture."
             );
+        if (
+            configuration.Network.Form == BlockForm.Pooled
+            && configuration.Training.Window is > 0 and < ModernCnn.SmallestPooled
+        )
+            throw new UserException(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{source}: a window of {configuration.Training.Window} pixels is too small for the form 'pooled', "
+                        + $"which halves it three times; allowed is {ModernCnn.SmallestPooled} or more."
+                )
+            );
     }
 
     /// <summary>How a record differs from another, value by value, for people.</summary>

@@ -20,7 +20,7 @@ internal sealed record RunConfiguration(string About, Recipe Training, NetworkOp
     private const int MostCharacters = 1 << 20;
 
     /// <summary>The recipes that the program brings.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["lesson", "fast", "bare", "photos", "photos-all"];
+    public static IReadOnlyList<string> Names { get; } = ["lesson", "fast", "pooled", "bare", "photos", "photos-all"];
 
     /// <summary>A recipe of the program's own.</summary>
     /// <param name="name">One of <see cref="Names"/>.</param>

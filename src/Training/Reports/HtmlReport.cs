@@ -27,7 +27,7 @@ internal static class HtmlReport
             .Add(
                 $"""
                 <p>Test accuracy <b>{test.Accuracy:P2}</b> on {test.Count:N0} pictures that no choice has looked at;
-                top-5 {test.TopFive:P2}, loss {test.Loss:F4}, expected calibration error {test.CalibrationError:P2}.</p>
+                top-5 {test.TopFive:P2}, loss {test.Loss:F4}, expected calibration error {test.CalibrationError:P2}{test.Views.Note()}.</p>
                 """
             )
             .Add(

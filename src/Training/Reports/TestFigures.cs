@@ -3,6 +3,7 @@
 // weights. Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3, 15 bins of equal width.
 using TorchBridge.Onnx.Compare;
 using TorchBridge.Training.Data;
+using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
 
 namespace TorchBridge.Training.Reports;
@@ -42,6 +43,9 @@ internal sealed record TestFigures(
 )
 {
     private const int BinCount = 15;
+
+    /// <summary>Which views of each picture these are figures of.</summary>
+    public ViewKind Views { get; init; }
 
     /// <summary>Computes them.</summary>
     /// <param name="evaluation">Logits of the test part.</param>
@@ -92,6 +96,9 @@ internal sealed record TestFigures(
             ],
             confusion,
             filled
-        );
+        )
+        {
+            Views = evaluation.Views,
+        };
     }
 }

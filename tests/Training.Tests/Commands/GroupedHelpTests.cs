@@ -53,6 +53,6 @@ public partial class GroupedHelpTests
 
     private static IEnumerable<Command> Commands() => Root.Subcommands.Where(command => !command.Hidden).Prepend(Root);
 
-    [GeneratedRegex(@"^  (?:-\w, )?(--[a-z-]+)( |$)")]
+    [GeneratedRegex(@"^  (?:-\w, )?(--[a-z0-9-]+)( |$)")]
     private static partial Regex Header();
 }
