@@ -152,7 +152,8 @@ internal static class QuantizeCommand
 
     /// <summary>Quantizes with a line of progress where there is a terminal.</summary>
     /// <param name="console">Where it goes.</param>
-    /// <param name="work">Is given what hears of progress, or null.</param>
+    /// <param name="work">Is given what hears of progress.</param>
+    /// <param name="stop">Ends the work at the next report of progress.</param>
     private static QuantizationReport Show(
         IAnsiConsole console,
         Func<IProgress<QuantizationProgress>, QuantizationReport> work,

@@ -20,6 +20,16 @@ public class PictureNamesTests
     public void What_systems_leave_behind_is_hidden(string path, bool expected) =>
         Assert.Equal(expected, PictureNames.HasHiddenPart(path));
 
-    [Fact]
-    public void Only_a_picture_can_be_read() => Assert.False(PictureNames.CanRead([1, 2, 3]));
+    [Theory]
+    [InlineData("cat/1.avif", "....ftypavif", "Format")]
+    [InlineData("cat/1.png", "....ftypavif", "Format")]
+    [InlineData("cat/1.png", "II*\0", "Format")]
+    [InlineData("cat/1", "any text", "NoPicture")]
+    [InlineData("cat/1", "GIF89a", null)]
+    [InlineData("cat/1.jpg", "any text", null)] // an error, told where it is read
+    public void The_first_bytes_decide(string path, string head, string? expected)
+    {
+        var bytes = System.Text.Encoding.Latin1.GetBytes(head);
+        Assert.Equal(expected, PictureNames.WhyNot(path, bytes, () => bytes)?.ToString());
+    }
 }
