@@ -173,8 +173,8 @@ public sealed class ImageClassifier : IDisposable
         return Task.Run(() => Classify(path), stop);
     }
 
-    /// <summary>Classifies picture files, in batches that are decoded on all cores, in the order given. What stands before a bad picture is given
-    /// out before its error.</summary>
+    /// <summary>Classifies picture files, in batches that are decoded on all cores, in the order given. What stands
+    /// before a bad picture is given out before its error.</summary>
     /// <param name="paths">Picture files; read as they are needed.</param>
     /// <param name="batchSize">Pictures scored at once, 1 and up.</param>
     /// <returns>One prediction per path, lazily.</returns>

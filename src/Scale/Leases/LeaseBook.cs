@@ -130,7 +130,7 @@ internal sealed class LeaseBook
         foreach (var (item, holding) in late)
             CountFailure(
                 item,
-                $"the worker {holding.Worker} was not heard of until the lease ran out: it, its machine or its network "
+                $"the worker {holding.Owner} was not heard of until the lease ran out: it, its machine or its network "
                     + "has stopped"
             );
         return late.Length > 0;
@@ -152,7 +152,7 @@ internal sealed class LeaseBook
             foreach (var (item, holding) in holdings)
             {
                 writer.Write7BitEncodedInt(item);
-                writer.Write(holding.Worker);
+                writer.Write(holding.Owner);
             }
 
             writer.Write7BitEncodedInt(errors.Count);
@@ -235,5 +235,5 @@ internal sealed class LeaseBook
         SetAside,
     }
 
-    private sealed record Holding(string Worker, DateTimeOffset Deadline);
+    private sealed record Holding(string Owner, DateTimeOffset Deadline);
 }

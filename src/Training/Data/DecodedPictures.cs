@@ -174,7 +174,7 @@ internal sealed class DecodedPictures(
     /// <summary>Gives the file its name; where that fails, it goes while it is still read.</summary>
     private void Keep(string path, byte[] key)
     {
-        Cache.Add(Convert.ToHexStringLower(key), target => File.Move(path, target, overwrite: true));
+        Cache.Add(Convert.ToHexStringLower(key), target => AtomicFile.Rename(path, target));
         try
         {
             File.Delete(path);
