@@ -137,7 +137,9 @@ public class ResumeRefusalTests
             kill.WaitForExit();
         var error = process.StandardError.ReadToEnd();
         process.WaitForExit();
-        Assert.Equal((130, ""), (process.ExitCode, error));
+        Assert.Equal(130, process.ExitCode);
+        Assert.StartsWith("Stopping at the next safe place", error, StringComparison.Ordinal);
+        Assert.Single(error.Trim().Split('\n'));
     }
 
     private static Process Start(TempFolder folder, params string[] arguments)
@@ -152,7 +154,7 @@ public class ResumeRefusalTests
                     "--epochs",
                     "100000",
                     "--patience",
-                    "1000",
+                    "0", // it is stopped from outside
                     "--lr",
                     "0.001",
                     "--seed",

@@ -61,10 +61,13 @@ public class DeploymentPackagerTests(TinyModel model) : IClassFixture<TinyModel>
             ),
             StringComparison.Ordinal
         );
-        foreach (var name in (string[])["Modern", "-a", "a_b", "../a", "", "a\n"])
+        foreach (var name in (string[])["Modern", "-a", "a_b", "../a", "a\n"])
             Assert.Contains("--name", Refused(Package(folder, "triton", "--name", name)), StringComparison.Ordinal);
         Assert.Contains("--image", Refused(Package(folder, "docker", "--image", "a b")), StringComparison.Ordinal);
         Assert.Equal(2, Package(folder, "heroku").ExitCode);
+        var empty = Package(folder, "triton", "--name", "");
+        Assert.Equal(2, empty.ExitCode);
+        Assert.Contains("--name", empty.Error, StringComparison.Ordinal);
         Assert.Empty(folder.Files);
     }
 
