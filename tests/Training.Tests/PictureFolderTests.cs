@@ -414,6 +414,26 @@ public class PictureFolderTests
         );
 
     [Fact]
+    public void What_git_archive_says_of_a_whole_tar_is_no_file()
+    {
+        using var folder = new TempFolder();
+        Write(folder["data"], ("a", 12), ("b", 12));
+        using (var gzip = new GZipStream(File.Create(folder["data.tgz"]), CompressionLevel.Fastest))
+        using (var tar = new TarWriter(gzip))
+        {
+            tar.WriteEntry(
+                new PaxGlobalExtendedAttributesTarEntry([new("comment", "the commit that this is made of")])
+            );
+            foreach (var file in Directory.EnumerateFiles(folder["data"], "*", SearchOption.AllDirectories))
+                tar.WriteEntry(file, Path.GetRelativePath(folder["data"], file).Replace('\\', '/'));
+        }
+
+        var (data, _) = PictureFolder.Load(folder["data.tgz"], 8, 8, 1);
+        Assert.Equal(24, data.Training.Count + data.Validation.Count + data.Test.Count);
+        Assert.Null(data.Note);
+    }
+
+    [Fact]
     public void A_wrong_checksum_in_a_tar_is_an_error() =>
         Refused(
             folder =>

@@ -51,6 +51,9 @@ internal sealed class TarPictures
             {
                 // Whatever it is, it has to be unpacked to get past it.
                 limits.Add(entry.Name, entry.Length, null);
+                // No file: what `git archive` says of all that follow.
+                if (entry.EntryType == TarEntryType.GlobalExtendedAttributes)
+                    continue;
                 if (entries.Name(entry.Name, out var name, out var isFolder))
                     continue;
                 if (isFolder || entry.EntryType == TarEntryType.Directory)
