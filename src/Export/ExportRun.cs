@@ -417,6 +417,15 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
             );
         }
 
+        foreach (var type in (ScalarType[])[ScalarType.Float16, ScalarType.BFloat16])
+        {
+            if (traced.Values.Any(value => value.Type == type && value.Kind == ValueKind.Result))
+                notes.Add(
+                    $"{(type == ScalarType.Float16 ? "float16" : "bfloat16")}: computed in float32 where ONNX Runtime has "
+                        + "no kernel for it, and rounded after each operation"
+                );
+        }
+
         if (tracer.HasFixedDraws)
             notes.Add("random numbers that forward draws are constants of the file, drawn with ExportOptions.Seed");
         else if (randomNumbers == RandomNumbers.Drawn && traced.Ops.Any(op => RandomDraws.IsDraw(op.Method)))

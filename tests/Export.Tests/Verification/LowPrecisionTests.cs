@@ -43,6 +43,9 @@ public class LowPrecisionTests
     {
         using var example = randn(4, 8);
         var report = Check(new Function(x => x.half().sin().@float()), [example]);
+        Assert.Contains(report.Notes, note =>
+            note.StartsWith("float16: computed in float32", StringComparison.Ordinal)
+        );
         // half a unit in the last place of float16 is 2^-11
         Assert.InRange(report.Parity!.Outputs[0].Tolerance, Math.Pow(2, -11) * 0.5, 0.02);
     }
