@@ -133,13 +133,25 @@ public class ResumeRefusalTests
     {
         using var process = Start(folder, arguments);
         WaitForCheckpoint(folder, process);
-        using (var kill = Process.Start("kill", ["-INT", $"{process.Id}"]))
+        using (var kill = Process.Start("kill", [StopSignal(), $"{process.Id}"]))
             kill.WaitForExit();
         var error = process.StandardError.ReadToEnd();
         process.WaitForExit();
         Assert.Equal(130, process.ExitCode);
         Assert.StartsWith("Stopping at the next safe place", error, StringComparison.Ordinal);
         Assert.Single(error.Trim().Split('\n'));
+    }
+
+    /// <summary>What Ctrl-C sends; or SIGTERM where that is ignored, which the children of a job in the background
+    /// inherit.</summary>
+    private static string StopSignal()
+    {
+        const string status = "/proc/self/status";
+        const ulong interrupt = 1 << 1;
+        if (!File.Exists(status))
+            return "-INT";
+        var ignored = File.ReadLines(status).First(line => line.StartsWith("SigIgn:", StringComparison.Ordinal))[7..];
+        return (Convert.ToUInt64(ignored.Trim(), 16) & interrupt) == 0 ? "-INT" : "-TERM";
     }
 
     private static Process Start(TempFolder folder, params string[] arguments)
