@@ -70,5 +70,7 @@ internal sealed class ClusterScheduler(string folder, SharedRun shared) : IRunSc
             throw new UserException("Not every run could be done; see above. What is finished is stored.");
         // The runs are stored one by one by whoever asked for them.
         Directory.Delete(place, recursive: true);
+        if (!Directory.EnumerateFileSystemEntries(folder).Any())
+            Directory.Delete(folder);
     }
 }

@@ -215,7 +215,7 @@ internal static class AblateCommand
                                         + $"{run.Result.Request.Seed}  training "
                                         + $"{run.Result.TrainingAccuracy:P1}  validation "
                                         + $"{run.Result.ValidationAccuracy:P1}  test "
-                                        + $"{run.Result.TestAccuracy:P1}  {run.Result.Seconds:F0} s"
+                                        + $"{run.Result.TestAccuracy:P1}{Took(run.Result)}"
                                 )
                             ),
                         stop
@@ -236,4 +236,10 @@ internal static class AblateCommand
             console.WriteLine($"  {file}");
         return 0;
     }
+
+    /// <summary>How long a run took; a run of a cluster leaves it out, so that its bytes are the same wherever it was
+    /// done.</summary>
+    /// <param name="result">The run.</param>
+    private static string Took(RunResult result) =>
+        result.Seconds > 0 ? string.Create(CultureInfo.InvariantCulture, $"  {result.Seconds:F0} s") : "";
 }

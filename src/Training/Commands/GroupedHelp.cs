@@ -161,10 +161,22 @@ internal sealed class GroupedHelp : SynchronousCommandLineAction
 
     /// <summary>What an option does, with what it is where it is not given.</summary>
     /// <param name="option">The option.</param>
-    private static string Description(Option option) =>
-        option.HasDefaultValue && option.GetDefaultValue()?.ToString() is { Length: > 0 } value and not "False"
-            ? $"{option.Description} Default: {value}."
-            : option.Description ?? "";
+    private static string Description(Option option)
+    {
+        var description = option.Description ?? "";
+        // A description that says its default in words says it better.
+        if (!option.HasDefaultValue || description.Contains("Default: ", StringComparison.Ordinal))
+            return description;
+        var value = option.GetDefaultValue() switch
+        {
+            string text => text,
+            IEnumerable<string> several => string.Join(",", several),
+            var other => other?.ToString(),
+        };
+        return string.IsNullOrEmpty(value) || value == bool.FalseString
+            ? description
+            : $"{description} Default: {value}.";
+    }
 
     /// <summary>A heading, after an empty line.</summary>
     /// <param name="text">Receives it.</param>

@@ -22,6 +22,21 @@ public partial class GroupedHelpTests
         Assert.Equal(GroupedHelp.OptionsOf(command).Select(option => option.Name).Order(), shown.Order());
     }
 
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void A_default_is_said_once_and_in_words(string name)
+    {
+        var help = GroupedHelp.Of(Commands().First(command => command.Name == name));
+        Assert.DoesNotContain("System.", help, StringComparison.Ordinal);
+        var said = 0;
+        foreach (var line in help.Split('\n'))
+        {
+            said = Header().IsMatch(line) ? 0 : said;
+            said += Regex.Count(line, "Default:");
+            Assert.True(said <= 1, line);
+        }
+    }
+
     [Fact]
     public void Train_shows_what_most_runs_need_first_and_then_group_by_group()
     {
