@@ -29,19 +29,17 @@ public sealed class DecodingAheadTests : IDisposable
         File.WriteAllBytes(model, TestModels.Classifier());
         rows =
         [
-            .. Enumerable
-                .Range(0, Count)
-                .Select(i =>
-                {
-                    var path = folder[$"{i:D2}.png"];
-                    File.WriteAllBytes(path, Pictures[i]);
-                    return new Row
-                    {
-                        ImagePath = path,
-                        Encoded = Pictures[i],
-                        Number = i,
-                    };
-                }),
+            .. TestPictures
+                .Write(folder, Count, i => Pictures[i])
+                .Select(
+                    (path, i) =>
+                        new Row
+                        {
+                            ImagePath = path,
+                            Encoded = Pictures[i],
+                            Number = i,
+                        }
+                ),
         ];
     }
 

@@ -20,22 +20,19 @@ public sealed class ImageClassificationTransformerTests : IDisposable
         File.WriteAllBytes(model, TestModels.Classifier());
         rows =
         [
-            .. Enumerable
-                .Range(0, Count)
-                .Select(i =>
-                {
-                    var path = folder[$"{i:D2}.png"];
-                    File.WriteAllBytes(
-                        path,
-                        TestPictures.Encode(8 + (i % 5), 8 + (i % 3), SKEncodedImageFormat.Png, seed: i * 37)
-                    );
-                    return new Row
-                    {
-                        ImagePath = path,
-                        Number = i,
-                        Label = TestModels.ClassNames[i % 3],
-                    };
-                }),
+            .. TestPictures
+                .Write(folder, Count, i =>
+                    TestPictures.Encode(8 + (i % 5), 8 + (i % 3), SKEncodedImageFormat.Png, seed: i * 37)
+                )
+                .Select(
+                    (path, i) =>
+                        new Row
+                        {
+                            ImagePath = path,
+                            Number = i,
+                            Label = TestModels.ClassNames[i % 3],
+                        }
+                ),
         ];
     }
 

@@ -23,14 +23,9 @@ public sealed class RowErrorTests : IDisposable
         File.WriteAllBytes(model, TestModels.Classifier());
         rows =
         [
-            .. Enumerable
-                .Range(0, Count)
-                .Select(i =>
-                {
-                    var path = folder[$"{i:D2}.png"];
-                    File.WriteAllBytes(path, TestPictures.Encode(8, 8, SKEncodedImageFormat.Png, seed: i));
-                    return new Row { ImagePath = path, Number = i };
-                }),
+            .. TestPictures
+                .Write(folder, Count, i => TestPictures.Encode(8, 8, SKEncodedImageFormat.Png, seed: i))
+                .Select((path, i) => new Row { ImagePath = path, Number = i }),
         ];
         File.WriteAllText(rows[Bad].ImagePath, "no picture");
     }

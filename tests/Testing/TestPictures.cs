@@ -5,6 +5,23 @@ namespace TorchBridge.Testing;
 /// <summary>Makes encoded pictures for tests.</summary>
 public static class TestPictures
 {
+    /// <summary>Writes PNG files <c>00.png</c>, <c>01.png</c>… into a folder.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="encoded">The bytes of each.</param>
+    /// <returns>Their paths.</returns>
+    public static string[] Write(TempFolder folder, int count, Func<int, byte[]> encoded) =>
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(i =>
+                {
+                    var path = folder[$"{i:D2}.png"];
+                    File.WriteAllBytes(path, encoded(i));
+                    return path;
+                }),
+        ];
+
     /// <summary>A picture with a pattern that no two pixels share, so that a shift or a swapped channel
     /// shows.</summary>
     public static byte[] Encode(

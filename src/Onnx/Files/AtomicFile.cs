@@ -21,9 +21,24 @@ internal static partial class AtomicFile
     /// <param name="write">Writes the content.</param>
     /// <exception cref="IOException">The place cannot be written; the file that was there is as it was.</exception>
     /// <exception cref="UnauthorizedAccessException">The place must not be written.</exception>
-    public static void Write(string path, Action<Stream> write)
+    public static void Write(string path, Action<Stream> write) => Write(path, write, temporary =>
+        {
+            Rename(temporary, path);
+            return true;
+        });
+
+    /// <summary>Writes a file to a temporary name, flushes it, and has it named.</summary>
+    /// <param name="path">Its name.</param>
+    /// <param name="write">Writes the content.</param>
+    /// <param name="name">Is given the temporary name, and makes the file known by its own; false where another file
+    /// has that.</param>
+    /// <returns>What <paramref name="name"/> said; the temporary name is gone in any case.</returns>
+    /// <exception cref="IOException">The place cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">The place must not be written.</exception>
+    internal static bool Write(string path, Action<Stream> write, Func<string, bool> name)
     {
         var temporary = $"{path}.{Guid.NewGuid():N}{Ending}";
+        bool isNamed;
         try
         {
             // Open until it has its name: a temporary file that nobody holds was left by a process that is gone.
@@ -36,15 +51,15 @@ internal static partial class AtomicFile
             );
             write(stream);
             stream.Flush(flushToDisk: true);
-            Rename(temporary, path);
+            isNamed = name(temporary);
         }
-        catch
+        finally
         {
             File.Delete(temporary);
-            throw;
         }
 
         FlushFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        return isNamed;
     }
 
     /// <summary>Writes a text file in UTF-8, without a byte order mark.</summary>

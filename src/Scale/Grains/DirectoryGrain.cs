@@ -3,41 +3,26 @@ namespace TorchBridge.Scale.Grains;
 /// <summary>The open jobs.</summary>
 internal sealed class DirectoryGrain(
     [PersistentState("directory", Segments.Store)] IPersistentState<StoredDirectory> stored
-) : Grain, IDirectoryGrain
+) : StoredGrain<StoredDirectory>(stored), IDirectoryGrain
 {
     /// <inheritdoc/>
     public Task<IReadOnlyList<(string Job, JobTicket Ticket)>> Jobs() =>
-        Task.FromResult<IReadOnlyList<(string, JobTicket)>>([
-            .. stored.State.Jobs.Select(entry => (entry.Job, entry.Ticket)),
-        ]);
+        Task.FromResult<IReadOnlyList<(string, JobTicket)>>([.. State.Jobs.Select(entry => (entry.Job, entry.Ticket))]);
 
     /// <inheritdoc/>
     public async Task Add(string job, JobTicket ticket)
     {
-        if (stored.State.Jobs.Exists(entry => entry.Job == job))
+        if (State.Jobs.Exists(entry => entry.Job == job))
             return;
-        stored.State.Jobs.Add(new StoredEntry { Job = job, Ticket = ticket });
+        State.Jobs.Add(new StoredEntry { Job = job, Ticket = ticket });
         await Store();
     }
 
     /// <inheritdoc/>
     public async Task Remove(string job)
     {
-        if (stored.State.Jobs.RemoveAll(entry => entry.Job == job) > 0)
+        if (State.Jobs.RemoveAll(entry => entry.Job == job) > 0)
             await Store();
-    }
-
-    private async Task Store()
-    {
-        try
-        {
-            await stored.WriteStateAsync();
-        }
-        catch
-        {
-            DeactivateOnIdle();
-            throw;
-        }
     }
 }
 

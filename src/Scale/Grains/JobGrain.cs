@@ -2,7 +2,7 @@ namespace TorchBridge.Scale.Grains;
 
 /// <summary>A job: which of its segments have work.</summary>
 internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersistentState<StoredJob> stored)
-    : Grain,
+    : StoredGrain<StoredJob>(stored),
         IJobGrain
 {
     private const int MostErrors = 100;
@@ -19,7 +19,7 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
     /// <inheritdoc/>
     public async Task Submit(JobTicket ticket)
     {
-        if (stored.State is { Ticket: { } running, Ended: null })
+        if (State is { Ticket: { } running, Ended: null })
         {
             if (running != ticket)
                 throw new InvalidOperationException(
@@ -29,7 +29,7 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
         }
         else
         {
-            stored.State = new StoredJob { Ticket = ticket, Run = $"{Guid.NewGuid():N}" };
+            State = new StoredJob { Ticket = ticket, Run = $"{Guid.NewGuid():N}" };
             await Store();
             Begin();
         }
@@ -40,7 +40,7 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
     /// <inheritdoc/>
     public async Task<LeaseAnswer> Lease(string worker, int most)
     {
-        if (stored.State is not { Ticket: { } ticket, Run: { } run, Ended: null })
+        if (State is not { Ticket: { } ticket, Run: { } run, Ended: null })
             return new LeaseAnswer { Leases = [], IsFinished = true };
         var leases = new List<ItemLease>();
         var open = false;
@@ -65,15 +65,15 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
 
         if (!open && leases.Count == 0)
             await End();
-        return new LeaseAnswer { Leases = leases, IsFinished = stored.State.Ended is not null };
+        return new LeaseAnswer { Leases = leases, IsFinished = State.Ended is not null };
     }
 
     /// <inheritdoc/>
     public async Task<JobProgress> Progress()
     {
-        if (stored.State.Ticket is not { } ticket)
+        if (State.Ticket is not { } ticket)
             return new JobProgress();
-        if (stored.State.Ended is { } ended)
+        if (State.Ended is { } ended)
             return ended;
         var reports = new List<SegmentReport>();
         for (var segment = 0; segment < finished.Length; segment++)
@@ -99,7 +99,7 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
     private IDirectoryGrain Directory => GrainFactory.GetGrain<IDirectoryGrain>(0);
 
     private ISegmentGrain Segment(int segment) =>
-        GrainFactory.GetGrain<ISegmentGrain>(Segments.Key(this.GetPrimaryKeyString(), stored.State.Run!, segment));
+        GrainFactory.GetGrain<ISegmentGrain>(Segments.Key(this.GetPrimaryKeyString(), State.Run!, segment));
 
     private static JobProgress Sum(JobTicket ticket, IReadOnlyList<SegmentReport> reports) =>
         new()
@@ -113,7 +113,7 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
 
     private void Begin()
     {
-        finished = stored.State.Ticket is { } ticket ? new SegmentReport?[Segments.CountOf(ticket)] : [];
+        finished = State.Ticket is { } ticket ? new SegmentReport?[Segments.CountOf(ticket)] : [];
         firstOpen = 0;
     }
 
@@ -130,25 +130,12 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
 
     private async Task End()
     {
-        var run = stored.State;
+        var run = State;
         run.Ended = Sum(run.Ticket!, [.. finished.OfType<SegmentReport>()]);
         await Store();
         await Directory.Remove(this.GetPrimaryKeyString());
         for (var segment = 0; segment < finished.Length; segment++)
             await Segment(segment).Forget();
-    }
-
-    private async Task Store()
-    {
-        try
-        {
-            await stored.WriteStateAsync();
-        }
-        catch
-        {
-            DeactivateOnIdle();
-            throw;
-        }
     }
 }
 

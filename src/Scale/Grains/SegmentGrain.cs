@@ -7,14 +7,14 @@ namespace TorchBridge.Scale.Grains;
 internal sealed class SegmentGrain(
     [PersistentState("segment", Segments.Store)] IPersistentState<StoredSegment> stored,
     [FromKeyedServices(LeaseClock.Key)] TimeProvider clock
-) : Grain, ISegmentGrain
+) : StoredGrain<StoredSegment>(stored), ISegmentGrain
 {
     private LeaseBook? book;
 
     /// <inheritdoc/>
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        if (stored.State is { Terms: { } terms, Book: { } saved })
+        if (State is { Terms: { } terms, Book: { } saved })
             book = LeaseBook.Load(TermsOf(terms), saved, clock.GetUtcNow());
         return Task.CompletedTask;
     }
@@ -25,7 +25,7 @@ internal sealed class SegmentGrain(
         Begin(terms);
         var granted = book!.Lease(worker, most, clock.GetUtcNow());
         if (granted.Count > 0)
-            await Store();
+            await Save();
         return ReportOf() with { Granted = [.. granted.Select(lease => (terms.First + lease.Item, lease.Epoch))] };
     }
 
@@ -34,7 +34,7 @@ internal sealed class SegmentGrain(
     {
         Begin(terms);
         if (book!.Expire(clock.GetUtcNow()))
-            await Store();
+            await Save();
         return ReportOf();
     }
 
@@ -57,11 +57,11 @@ internal sealed class SegmentGrain(
     public async Task Forget()
     {
         book = null;
-        await stored.ClearStateAsync();
+        await Clear();
         DeactivateOnIdle();
     }
 
-    private int First => stored.State.Terms?.First ?? 0;
+    private int First => State.Terms?.First ?? 0;
 
     private static LeaseTerms TermsOf(SegmentTerms terms) => new(terms.Count, terms.LeaseDuration, terms.MostAttempts);
 
@@ -70,7 +70,7 @@ internal sealed class SegmentGrain(
         if (book is not null)
             return;
         book = new LeaseBook(TermsOf(terms));
-        stored.State.Terms = terms;
+        State.Terms = terms;
     }
 
     private async Task<bool> Change(Func<int, DateTimeOffset, bool> change, int index)
@@ -79,23 +79,14 @@ internal sealed class SegmentGrain(
             return false; // the job is over, or this run of it was lost
         if (!change(index - First, clock.GetUtcNow()))
             return false;
-        await Store();
+        await Save();
         return true;
     }
 
-    private async Task Store()
+    private Task Save()
     {
-        try
-        {
-            stored.State.Book = book!.Save();
-            await stored.WriteStateAsync();
-        }
-        catch
-        {
-            // What is in memory is not in the store: the next call reads what is.
-            DeactivateOnIdle();
-            throw;
-        }
+        State.Book = book!.Save();
+        return Store();
     }
 
     private SegmentReport ReportOf()

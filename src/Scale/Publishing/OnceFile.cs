@@ -29,28 +29,11 @@ internal static partial class OnceFile
     /// <exception cref="UnauthorizedAccessException">The place must not be written.</exception>
     public static bool Write(string path, Action<Stream> write)
     {
-        var temporary = $"{path}.{Guid.NewGuid():N}.tmp";
-        bool isFirst;
-        try
+        var isFirst = AtomicFile.Write(path, write, temporary =>
         {
-            using var stream = new FileStream(
-                temporary,
-                FileMode.CreateNew,
-                FileAccess.Write,
-                FileShare.Delete,
-                1 << 16
-            );
-            write(stream);
-            stream.Flush(flushToDisk: true);
             BeforePublish?.Invoke(path);
-            isFirst = Name(temporary, path);
-        }
-        finally
-        {
-            File.Delete(temporary);
-        }
-
-        AtomicFile.FlushFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            return Name(temporary, path);
+        });
         if (isFirst)
             AfterPublish?.Invoke(path);
         return isFirst;
