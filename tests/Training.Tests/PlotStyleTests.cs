@@ -16,6 +16,13 @@ public class PlotStyleTests
         EverySeriesHasALookOfItsOwn([new Figure("many", 100, 100) { Plot = () => plot }]);
     }
 
+    [Theory]
+    [InlineData("epoch", 1)]
+    [InlineData("step", 1)]
+    [InlineData("accuracy, %", 0)]
+    public void What_is_counted_has_whole_marks(string title, double step) =>
+        Assert.Equal(step, PlotStyle.Axis(false, AxisPosition.Bottom, title).MinimumMajorStep);
+
     [Fact]
     public void What_is_not_finite_is_a_gap()
     {

@@ -121,7 +121,8 @@ internal static class AblateCommand
                             + $"{width.Read(parsed)} to "
                             + $"{8 * width.Read(parsed)}"
                             + $"{(width.Read(parsed) == 64 ? "" : " (reduced network)")}, "
-                            + $"{epochs.Read(parsed)} epochs, {seeds.Read(parsed)} "
+                            + $"{epochs.Read(parsed)} "
+                            + $"{(epochs.Read(parsed) == 1 ? "epoch" : "epochs")}, {seeds.Read(parsed)} "
                             + $"{(seeds.Read(parsed) == 1 ? "seed" : "seeds")}, float32."
                     );
                     return Work(AnsiConsole.Console, ablation, parsed.GetValue(folder)!, about, stop);

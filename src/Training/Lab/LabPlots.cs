@@ -206,6 +206,8 @@ internal static class LabPlots
                     baseLine + 0.6
                 ),
                 TextHorizontalAlignment = isLeft ? HorizontalAlignment.Left : HorizontalAlignment.Right,
+                // It may lie over a curve that is high everywhere.
+                Background = OxyColor.FromAColor(200, OxyColors.White),
                 StrokeThickness = 0,
                 FontSize = 11,
             }

@@ -20,7 +20,7 @@ internal sealed class HtmlPage
         @media(max-width:40rem){svg{max-width:none;width:40rem}}
         .table{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font-size:.92em}
         caption{text-align:left;font-style:italic;margin-bottom:.3rem}
-        td,th{padding:.2rem .7rem;border-bottom:1px solid var(--line);text-align:right}td:first-child,th:first-child{text-align:left}
+        td,th{padding:.2rem .7rem;border-bottom:1px solid var(--line);text-align:right}td:first-child,th:first-child,.words{text-align:left}
         .cards{display:flex;flex-wrap:wrap;gap:1rem}.cards figure{margin:0}
         .cards img{width:12rem;max-width:48%;height:auto;margin-right:.3rem}
         pre{background:var(--box);padding:1rem;overflow:auto}
@@ -73,15 +73,39 @@ internal sealed class HtmlPage
     /// <returns>This page.</returns>
     public HtmlPage Table(string? caption, IReadOnlyList<string> head, IEnumerable<IReadOnlyList<string>> rows)
     {
+        var cells = rows.ToArray();
+        // Figures stand under each other by their last digit, words by their first letter.
+        string[] ofColumn =
+        [
+            .. head.Select(
+                (_, column) =>
+                    cells.All(row => IsFigure(row.ElementAtOrDefault(column) ?? "")) ? "" : " class=\"words\""
+            ),
+        ];
         html.Append("<div class=\"table\"><table>");
         if (caption is not null)
             Add($"<caption>{Text(caption)}</caption>");
-        html.Append("<tr>").AppendJoin("", head.Select(cell => $"<th>{Text(cell)}</th>")).Append("</tr>");
-        foreach (var row in rows)
-            html.Append("<tr>").AppendJoin("", row.Select(cell => $"<td>{Text(cell)}</td>")).Append("</tr>");
+        Row("th", head);
+        foreach (var row in cells)
+            Row("td", row);
         html.Append("</table></div>");
         return this;
+
+        void Row(string kind, IReadOnlyList<string> texts) =>
+            html.Append("<tr>")
+                .AppendJoin("", texts.Select((text, column) => $"<{kind}{ofColumn[column]}>{Figures(text)}</{kind}>"))
+                .Append("</tr>");
     }
+
+    private static bool IsFigure(string cell) =>
+        cell.Length == 0
+        || char.IsAsciiDigit(cell[0])
+        || cell is "NaN" or "no" or "yes"
+        || (cell.Length > 1 && cell[0] is '-' or '+' && char.IsAsciiDigit(cell[1]));
+
+    /// <summary>A cell, in which a figure and its spread stay on one line.</summary>
+    private static string Figures(string cell) =>
+        Text(cell).Replace(" &#177; ", "&#160;&#177;&#160;", StringComparison.Ordinal);
 
     /// <summary>Ends the page and writes it.</summary>
     /// <param name="path">The file, replaced as a whole.</param>

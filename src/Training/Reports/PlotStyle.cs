@@ -70,6 +70,9 @@ internal static class PlotStyle
         axis.MinimumPadding = 0.03;
         axis.MaximumPadding = 0.03;
         axis.LabelFormatter = value => Numbers.Short(value, 6);
+        // There is nothing at an epoch and a half.
+        if (!isLogarithmic && title is "epoch" or "step" or "layer")
+            (axis.MinimumMajorStep, axis.MinimumMinorStep) = (1, 1);
         return axis;
     }
 
