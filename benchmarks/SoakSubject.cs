@@ -6,6 +6,8 @@ using System.Text;
 using System.Text.RegularExpressions;
 using TorchBridge.Onnx.Files;
 using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Packaging;
 
 namespace TorchBridge.Benchmarks;
 

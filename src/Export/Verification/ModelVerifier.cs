@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using TorchBridge.Export.Capture;
 using TorchBridge.Export.Native;
+using TorchBridge.Export.Onnx;
 using TorchBridge.Export.Sizes;
 using TorchBridge.Onnx.Graph;
 using TorchSharp;
@@ -154,12 +155,15 @@ internal sealed class ModelVerifier : IDisposable
                 throw new ParityException(
                     $"{variant}: the outputs are [{string.Join(", ", ort.OutputNames)}], expected [{string.Join(", ", names)}]"
                 );
+            var optimizations =
+                !optimize ? "off"
+                : isLarge ? "on but for the blocked layout"
+                : "on";
             for (var index = 0; index < cases.Count; index++)
             {
                 if (cases[index].IsExpensive && (!optimize || isTwin))
                     continue;
-                var run =
-                    $"{variant}, optimizations {(!optimize ? "off" : isLarge ? "on but for the blocked layout" : "on")}, {cases[index].Name}";
+                var run = $"{variant}, optimizations {optimizations}, {cases[index].Name}";
                 Compare(run, ort, index, relativeTolerance, graph, path);
                 runs.Add(run);
             }
@@ -352,14 +356,7 @@ internal sealed class ModelVerifier : IDisposable
     }
 
     /// <summary>Compares one case; a difference that is the runtime's own becomes a note.</summary>
-    private void Compare(
-        string run,
-        OrtModel ort,
-        int index,
-        double relativeTolerance,
-        OnnxGraph graph,
-        string path
-    )
+    private void Compare(string run, OrtModel ort, int index, double relativeTolerance, OnnxGraph graph, string path)
     {
         var one = cases[index];
         if (Difference(run, ort, one, relativeTolerance) is not { } difference)
