@@ -370,7 +370,7 @@ internal static partial class SoakSubject
 
     /// <summary>Times, speeds and memory in JSON and in the report, where speed is a table's last column.</summary>
     [GeneratedRegex(
-        "\"(?:[a-z_]*seconds?|images_per_second|resident_megabytes)\": [^,\\n]+"
+        "\"(?:[a-z_]*seconds?|images_per_second|resident_megabytes)\": (?:\\{[^}]*}|[^,\\n]+)"
             + "|[0-9.,]+ (?:seconds|minutes|images/s)|<td>[0-9,]+</td></tr>"
     )]
     private static partial Regex Clock();

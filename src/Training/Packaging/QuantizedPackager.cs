@@ -81,7 +81,11 @@ internal static class QuantizedPackager
                                 Onnx = Path.GetFileName(target.Onnx),
                                 Zip = hasZip ? Path.GetFileName(target.Zip) : null,
                             },
-                            Quantization = report,
+                            // A card goes with its model: where that was made is nobody's business.
+                            Quantization = report with
+                            {
+                                Path = Path.GetFileName(report.Path),
+                            },
                             Versions = Versions.All,
                         }
                     ) + "\n"
