@@ -27,6 +27,17 @@ public sealed class ForeignModelTests : IDisposable
         Check<double>(DataType.Double, [1, -2, 1e300]);
     }
 
+    /// <summary>A file may declare a number and compute a vector: ONNX Runtime only warns of it.</summary>
+    [Fact]
+    public void An_output_that_is_larger_than_declared_is_a_fault_of_the_file()
+    {
+        var path = TestModels.Write(folder["m.onnx"], TestModels.One("Softmax", DataType.Float, ["N", 3], []));
+        var data = context.Data.LoadFromEnumerable(new[] { new ThreeNumbers { x = [1, 2, 3] } });
+        using var ours = context.Transforms.ScoreOnnx(path, ["x"], ["y"]).Fit(data);
+        var error = Assert.Throws<InvalidDataException>(() => ours.Transform(data).GetColumn<float>("y").ToArray());
+        Assert.Contains("gives 3", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Text_is_scored_in_batches()
     {
@@ -434,6 +445,12 @@ public sealed class ForeignModelTests : IDisposable
     {
         [VectorType(1)]
         public long[] x { get; set; } = [];
+    }
+
+    private sealed class ThreeNumbers
+    {
+        [VectorType(3)]
+        public float[] x { get; set; } = [];
     }
 
     private sealed class TextRow

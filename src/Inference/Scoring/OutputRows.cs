@@ -110,6 +110,14 @@ internal sealed class OutputRows<T>(T[] values, int width) : OutputRows
         {
             Unsafe.As<TValue, T>(ref value) = own[row];
         }
+        else if (typeof(TValue) == typeof(T))
+        {
+            // The column's type is what the file says of its output; this is what it computes.
+            throw new InvalidDataException(
+                $"the model says that one of its outputs has one value a row, and gives {ownWidth}: the file's "
+                    + "declaration of its outputs is wrong. Export it anew"
+            );
+        }
         else
         {
             throw new InvalidOperationException(
