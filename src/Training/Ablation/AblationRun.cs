@@ -118,12 +118,12 @@ internal static class AblationRun
     /// looked at.</summary>
     /// <param name="request">What decides the run.</param>
     /// <param name="epochs">The epoch, from 1. The schedule is that of all epochs.</param>
-    /// <param name="stop">Ends it between two steps.</param>
     /// <param name="checkpointPath">Where the checkpoint is, before and after; one of a later epoch is as good.</param>
+    /// <param name="stop">Ends it between two steps.</param>
     /// <exception cref="UserException">The data is not there, or its pictures are not those that were asked
     /// for.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static RungResult Until(RunRequest request, int epochs, CancellationToken stop, string checkpointPath)
+    public static RungResult Until(RunRequest request, int epochs, string checkpointPath, CancellationToken stop)
     {
         var data = Load(request);
         using var model = Model(request, data);

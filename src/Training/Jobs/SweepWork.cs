@@ -131,7 +131,7 @@ internal sealed class SweepWork : IWork
             Directory.CreateDirectory(Path.GetDirectoryName(checkpoint)!);
             text =
                 rung < rungs.Length - 1
-                    ? Json.Text(AblationRun.Until(request, rungs[rung], stop, checkpoint))
+                    ? Json.Text(AblationRun.Until(request, rungs[rung], checkpoint, stop))
                     // How long it took is no part of the result: that would differ each time.
                     : Json.Text(AblationRun.Do(request, stop, checkpoint) with { Seconds = 0 });
         }
@@ -145,8 +145,8 @@ internal sealed class SweepWork : IWork
     {
         var (trial, rung) = PlaceOf(item.Index);
         // Below the last rung it goes on from there, or the end of its setting removes it.
-        if (rung == rungs.Length - 1)
-            File.Delete(CheckpointOf(trial));
+        if (rung == rungs.Length - 1 && CheckpointOf(trial) is var checkpoint && File.Exists(checkpoint))
+            File.Delete(checkpoint);
     }
 
     /// <summary>Where stands what was decided of a setting before a rung.</summary>

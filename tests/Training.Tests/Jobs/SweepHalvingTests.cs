@@ -18,13 +18,13 @@ public class SweepHalvingTests
         var request = Sweep(1, epochs: 4).Trials[0];
         var whole = Json.Text(AblationRun.Do(request, TestContext.Current.CancellationToken) with { Seconds = 0 });
         var checkpoint = folder["trial.checkpoint.safetensors"];
-        var first = AblationRun.Until(request, 1, TestContext.Current.CancellationToken, checkpoint);
-        var second = AblationRun.Until(request, 3, TestContext.Current.CancellationToken, checkpoint);
+        var first = AblationRun.Until(request, 1, checkpoint, TestContext.Current.CancellationToken);
+        var second = AblationRun.Until(request, 3, checkpoint, TestContext.Current.CancellationToken);
         Assert.Equal((1, 3), (first.ValidationCurve.Count, second.ValidationCurve.Count));
         // A worker that was thought dead does the first part once more: the same, though the trial has gone further.
         Assert.Equal(
             Json.Text(first),
-            Json.Text(AblationRun.Until(request, 1, TestContext.Current.CancellationToken, checkpoint))
+            Json.Text(AblationRun.Until(request, 1, checkpoint, TestContext.Current.CancellationToken))
         );
         var resumed = AblationRun.Do(request, TestContext.Current.CancellationToken, checkpoint) with { Seconds = 0 };
         Assert.Equal(whole, Json.Text(resumed));
@@ -92,7 +92,7 @@ public class SweepHalvingTests
 
         var page = SweepReport.Write(folder["job"]).Single(file => file.EndsWith(".html", StringComparison.Ordinal));
         var text = File.ReadAllText(page);
-        Assert.Equal(1, PageCheck.StandsAlone(text));
+        Assert.Equal(3, PageCheck.StandsAlone(text)); // all together, the curves, and the one setting
         Assert.Contains("What ended early, and why", text, StringComparison.Ordinal);
         var lines = File.ReadAllLines(folder["job", "sweep.csv"]);
         Assert.Equal(13, lines.Length);
@@ -156,7 +156,17 @@ public class SweepHalvingTests
         results.DoOnce(
             new Written(
                 Json.Text(
-                    new RunResult(work.Trials[trial], 0.9, 0.9, 0.9, 0.1, 4, [0.1, 0.5, 0.7, 0.9], Diverged: false, 0)
+                    new Ablation.RunResult(
+                        work.Trials[trial],
+                        0.9,
+                        0.9,
+                        0.9,
+                        0.1,
+                        4,
+                        [0.1, 0.5, 0.7, 0.9],
+                        Diverged: false,
+                        0
+                    )
                 )
             ),
             work.Item(work.IndexOf(trial, work.Rungs.Count - 1)),
