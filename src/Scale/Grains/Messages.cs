@@ -63,7 +63,7 @@ internal sealed record ItemAtWork
 
     /// <summary>The worker's name.</summary>
     [Id(2)]
-    public required string Worker { get; init; }
+    public required string Owner { get; init; }
 }
 
 /// <summary>A lease: which item of which run of a job, until when.</summary>

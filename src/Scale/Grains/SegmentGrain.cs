@@ -43,7 +43,7 @@ internal sealed class SegmentGrain(
                 {
                     Index = First + lease.Item,
                     Epoch = lease.Epoch,
-                    Worker = lease.Worker,
+                    Owner = lease.Owner,
                 }),
             ],
         };

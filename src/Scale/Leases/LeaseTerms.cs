@@ -25,5 +25,5 @@ internal readonly record struct BookCounts(int Pending, int Leased, int Done, in
 /// <summary>A lease that somebody has.</summary>
 /// <param name="Item">The item's place in its book.</param>
 /// <param name="Epoch">How often the item has been given out.</param>
-/// <param name="Worker">Who has it.</param>
-internal readonly record struct HeldLease(int Item, int Epoch, string Worker);
+/// <param name="Owner">Who has it.</param>
+internal readonly record struct HeldLease(int Item, int Epoch, string Owner);

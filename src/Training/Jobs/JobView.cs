@@ -140,7 +140,7 @@ internal sealed class LiveJobView : JobView
         {
             var workers = new Table().AddColumns("item", "attempt", "worker");
             foreach (var item in now.AtWork.Take(ShownAtWork))
-                workers.AddRow(Cell($"{item.Index}"), Cell($"{item.Epoch}"), Markup.Escape(item.Worker));
+                workers.AddRow(Cell($"{item.Index}"), Cell($"{item.Epoch}"), Markup.Escape(item.Owner));
             if (now.Leased > ShownAtWork)
                 workers.AddRow("…", "", Cell($"{now.Leased - ShownAtWork:N0} more"));
             parts.Add(workers);

@@ -73,7 +73,7 @@ public class SweepTests
         Sweep("sweep", folder["halving.json"], "--out", folder["prepared"], "--prepare");
         var one = TinyModel.Program("sweep", "run", "--out", folder["prepared"], "--index", "0");
         Assert.Equal(1, one.ExitCode);
-        Assert.Contains("Trial 0 is not to go on yet from 2 to 4 epochs", one.Error, StringComparison.Ordinal);
+        Assert.Contains("Trial 0 is not to go on yet from 1 to 2 epochs", one.Error, StringComparison.Ordinal);
         var packaged = TinyModel.Program(
             "package",
             "--target",

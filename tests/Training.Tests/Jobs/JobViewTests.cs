@@ -33,7 +33,7 @@ public class JobViewTests
                         {
                             Index = 1040 + index,
                             Epoch = 2,
-                            Worker = "[host]:77",
+                            Owner = "[host]:77",
                         }),
                 ],
             }
