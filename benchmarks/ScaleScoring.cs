@@ -227,7 +227,7 @@ internal static class ScaleScoring
 
     private sealed class Children : IDisposable
     {
-        public ChildProcessRunner Value { get; } = ChildProgram.Runner();
+        public ChildProcessRunner Value { get; } = ItemChildren.Runner();
 
         public void Dispose() => Value.DisposeAsync().AsTask().GetAwaiter().GetResult();
     }

@@ -5,8 +5,8 @@ using System.Text.Json.Nodes;
 using TorchBridge.Onnx;
 using TorchBridge.Training.Ablation;
 using TorchBridge.Training.Artifacts;
-using TorchBridge.Training.Commands;
 using TorchBridge.Training.Lab;
+using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Jobs;
 
