@@ -145,6 +145,8 @@ internal sealed class SweepPages(
                 )
                 + ". Of twenty comparisons without any effect one would be.",
         };
+        if (ended.Count > 0 && effects.Count > 0)
+            words += " Only trials that came to their end are compared, and those were chosen: what ended early has no test figure.";
         return new LabPage("effects", "What is significant", words)
         {
             Tables =
@@ -202,7 +204,7 @@ internal sealed class SweepPages(
                 new LabTable(
                     settings.Count > EndedShown
                         ? FormattableString.Invariant($"The {EndedShown} that came furthest; sweep.csv has all")
-                        : "In the order in which they ended; means over the seeds, %",
+                        : "Those that came furthest first; means over the seeds, %",
                     [.. keys, "ended after", "validation", "place"],
                     [
                         .. settings
@@ -272,8 +274,8 @@ internal sealed class SweepPages(
                 "With one seed there is no interval: what of the differences is chance cannot be said.",
             _ => string.Create(
                 CultureInfo.InvariantCulture,
-                $"Of the {groups.Count - 1:N0} other settings {worse:N0} are significantly worse on the test part, each compared "
-            ) + "alone; between the others and the first nothing is shown.",
+                $"Significantly worse on the test part, each compared alone: {worse:N0} of the {groups.Count - 1:N0} other settings; "
+            ) + "between the rest and the first nothing is shown.",
         };
         return string.Create(
             CultureInfo.InvariantCulture,
