@@ -18,7 +18,7 @@ public class WorkerTests
         var running = worker.Run(stop.Token);
         Assert.False(running.IsCompleted);
         await stop.CancelAsync();
-        await running;
+        await running.WaitAsync(TestContext.Current.CancellationToken);
         Assert.Equal(0, worker.Done);
     }
 
