@@ -43,6 +43,9 @@ internal sealed class Measurement(string subject)
         return this;
     }
 
+    /// <summary>What was measured of a figure, round by round.</summary>
+    public double[] Values(string name) => samples[name];
+
     /// <summary>Adds a figure computed from another, round by round.</summary>
     public Measurement Derive(string name, string from, Func<double, double> compute) =>
         Figure(name, [.. samples[from].Select(compute)]);

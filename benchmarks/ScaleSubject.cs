@@ -10,7 +10,8 @@ namespace TorchBridge.Benchmarks;
 /// What sharing work costs, with items that do nothing: the time that a leased item takes one worker of one slot (lease,
 /// write, complete, write), items a second with 1, 2 and 4 workers, and how the coordinator's time and memory grow with
 /// the job. The books are in memory, coordinator and workers in one process, and nothing is published: what is measured
-/// is Orleans and the books. TORCHBRIDGE_CLUSTER=redis://… puts the books elsewhere.
+/// is Orleans and the books. TORCHBRIDGE_CLUSTER=redis://… puts the books elsewhere. <see cref="ScaleScoring"/> measures
+/// real items besides.
 /// </summary>
 internal static class ScaleSubject
 {
@@ -63,6 +64,7 @@ internal static class ScaleSubject
             measurement.Figure($"MB at the highest, {name}", (peak - before) / 1e6);
         }
 
+        ScaleScoring.Measure(measurement);
         return measurement;
     }
 

@@ -19,6 +19,7 @@ internal static class Subjects
             ["photos"] = PhotosSubject.Run,
             ["many-photos"] = PhotosSubject.RunMany,
             ["scale"] = ScaleSubject.Run,
+            ["scale-scoring"] = ScaleScoring.Run,
         };
 
     /// <summary>Peers that are measured in a process of their own.</summary>

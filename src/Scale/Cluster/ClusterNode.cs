@@ -1,9 +1,12 @@
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans.Configuration;
+using Orleans.Dashboard;
 using Orleans.Hosting;
 using StackExchange.Redis;
 using TorchBridge.Scale.Contract;
@@ -28,6 +31,9 @@ internal sealed record CoordinatorOptions
 
     /// <summary>Certificate and key of the cluster; null for plain connections.</summary>
     public ClusterCertificate? Certificate { get; init; }
+
+    /// <summary>Where this machine finds the page of the Orleans dashboard; null for none.</summary>
+    public int? DashboardPort { get; init; }
 }
 
 /// <summary>A part of a cluster: a coordinator, which keeps books, or a connection to one.</summary>
@@ -65,9 +71,17 @@ internal sealed class ClusterNode : IAsyncDisposable
                 return await Start(
                         address,
                         builder => builder.UseOrleans(silos => Configure(silos, address, options, silo, gateway)),
+                        options.DashboardPort,
                         stop
                     )
                     .ConfigureAwait(false);
+            }
+            catch (Exception error) when (IsDashboardTaken(error))
+            {
+                throw new ScaleException(
+                    $"--dashboard {options.DashboardPort}: another program listens there. Name another port, or leave it out.",
+                    error
+                );
             }
             catch (Exception error) when (IsPortTaken(error))
             {
@@ -120,6 +134,7 @@ internal sealed class ClusterNode : IAsyncDisposable
                         }
                     );
                 }),
+            null,
             stop
         );
 
@@ -142,7 +157,8 @@ internal sealed class ClusterNode : IAsyncDisposable
 
     private static async Task<ClusterNode> Start(
         ClusterAddress address,
-        Action<HostApplicationBuilder> configure,
+        Action<IHostApplicationBuilder> configure,
+        int? dashboardPort,
         CancellationToken stop
     )
     {
@@ -158,10 +174,7 @@ internal sealed class ClusterNode : IAsyncDisposable
             }
         }
 
-        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
-        builder.Logging.ClearProviders();
-        configure(builder);
-        var host = builder.Build();
+        var host = dashboardPort is { } port ? WithDashboard(configure, port) : WithoutPages(configure);
         try
         {
             await host.StartAsync(stop).ConfigureAwait(false);
@@ -174,6 +187,27 @@ internal sealed class ClusterNode : IAsyncDisposable
                 throw Unreachable(error);
             throw;
         }
+    }
+
+    private static IHost WithoutPages(Action<IHostApplicationBuilder> configure)
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
+        builder.Logging.ClearProviders();
+        configure(builder);
+        return builder.Build();
+    }
+
+    /// <summary>A host with the dashboard's page, for this machine alone: it shows the books to whoever asks.</summary>
+    private static WebApplication WithDashboard(Action<IHostApplicationBuilder> configure, int port)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port));
+        builder.Services.AddRoutingCore();
+        configure(builder);
+        var application = builder.Build();
+        application.MapOrleansDashboard();
+        return application;
     }
 
     private static void Configure(
@@ -211,6 +245,8 @@ internal sealed class ClusterNode : IAsyncDisposable
         silos.ConfigureEndpoints(options.Address, siloPort, gatewayPort);
         if (options.Certificate is { } certificate)
             silos.UseTls(certificate.Own, certificate.Configure);
+        if (options.DashboardPort is not null)
+            silos.AddDashboard();
         silos.Configure<SiloMessagingOptions>(messaging => messaging.ResponseTimeout = AnswerTime);
     }
 
@@ -229,6 +265,10 @@ internal sealed class ClusterNode : IAsyncDisposable
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
+
+    private static bool IsDashboardTaken(Exception? error) =>
+        error is not null
+        && (error is Microsoft.AspNetCore.Connections.AddressInUseException || IsDashboardTaken(error.InnerException));
 
     private static bool IsPortTaken(Exception? error) =>
         error switch

@@ -15,6 +15,10 @@ internal interface IJobGrain : IGrainWithStringKey
     [Alias("lease")]
     Task<LeaseAnswer> Lease(string worker, int most);
 
+    /// <summary>Says what becomes of items that were held back; saying it twice is saying it once.</summary>
+    [Alias("settle")]
+    Task Settle(IReadOnlyList<Verdict> verdicts);
+
     /// <summary>How far the job is.</summary>
     [Alias("progress")]
     Task<JobProgress> Progress();

@@ -29,6 +29,11 @@ internal interface ISegmentGrain : IGrainWithStringKey
     [Alias("release")]
     Task<bool> Release(int index, int epoch);
 
+    /// <summary>Says what becomes of items that were held back; those of them that are not are left as they
+    /// are.</summary>
+    [Alias("settle")]
+    Task Settle(SegmentTerms terms, IReadOnlyList<Verdict> verdicts);
+
     /// <summary>Removes the stored book: the job is over.</summary>
     [Alias("forget")]
     Task Forget();

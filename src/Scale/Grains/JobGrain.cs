@@ -5,7 +5,7 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
     : StoredGrain<StoredJob>(stored),
         IJobGrain
 {
-    private const int MostErrors = 100;
+    private const int MostShown = 100;
     private SegmentReport?[] finished = [];
     private int firstOpen;
 
@@ -83,7 +83,7 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
                 report = await Segment(segment).Report(Segments.Terms(ticket, segment));
                 Note(segment, report);
                 // Nobody has been there, nor behind: items are given out from the first to the last.
-                if (report.Leased + report.Done + report.SetAside.Count == 0)
+                if (report.IsUntouched)
                     break;
             }
 
@@ -94,6 +94,20 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
         if (progress.IsFinished)
             await End();
         return progress;
+    }
+
+    /// <inheritdoc/>
+    public async Task Settle(IReadOnlyList<Verdict> verdicts)
+    {
+        if (State is not { Ticket: { } ticket, Ended: null })
+            return;
+        foreach (
+            var of in verdicts.Where(verdict => verdict.Index >= 0).GroupBy(verdict => verdict.Index / Segments.Size)
+        )
+        {
+            if (of.Key < finished.Length && finished[of.Key] is null)
+                await Segment(of.Key).Settle(Segments.Terms(ticket, of.Key), [.. of]);
+        }
     }
 
     private IDirectoryGrain Directory => GrainFactory.GetGrain<IDirectoryGrain>(0);
@@ -108,7 +122,12 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
             Done = reports.Sum(report => report.Done),
             Leased = reports.Sum(report => report.Leased),
             SetAside = reports.Sum(report => report.SetAside.Count),
-            Errors = [.. reports.SelectMany(report => report.SetAside).Take(MostErrors)],
+            Errors = [.. reports.SelectMany(report => report.SetAside).Take(MostShown)],
+            Held = reports.Sum(report => report.Held),
+            FailedAttempts = reports.Sum(report => report.FailedAttempts),
+            AtWork = [.. reports.SelectMany(report => report.AtWork).Take(MostShown)],
+            AllSetAside =
+                ticket.Held > 0 ? [.. reports.SelectMany(report => report.SetAside).Select(item => item.Index)] : [],
         };
 
     private void Begin()
@@ -120,7 +139,7 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
     /// <summary>Remembers a segment that is over; nobody needs to ask it again.</summary>
     private bool Note(int segment, SegmentReport report)
     {
-        if (report.Pending + report.Leased > 0)
+        if (!report.IsOver)
             return false;
         finished[segment] = report;
         while (firstOpen < finished.Length && finished[firstOpen] is not null)

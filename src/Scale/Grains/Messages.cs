@@ -24,6 +24,46 @@ internal sealed record JobTicket
     /// <summary>The program that must do it: another version may give other bytes.</summary>
     [Id(4)]
     public required string Program { get; init; }
+
+    /// <summary>The first so many items are held back until somebody says what becomes of them.</summary>
+    [Id(5)]
+    public int Held { get; init; }
+}
+
+/// <summary>What becomes of an item that was held back.</summary>
+[GenerateSerializer]
+[Immutable]
+internal sealed record Verdict
+{
+    /// <summary>The item's index in the job.</summary>
+    [Id(0)]
+    public required int Index { get; init; }
+
+    /// <summary>Whether it is given out now; else it never is.</summary>
+    [Id(1)]
+    public required bool IsOpened { get; init; }
+
+    /// <summary>Of an item that is never given out: why it was set aside; null where its result is published.</summary>
+    [Id(2)]
+    public string? Error { get; init; }
+}
+
+/// <summary>Who is at what.</summary>
+[GenerateSerializer]
+[Immutable]
+internal sealed record ItemAtWork
+{
+    /// <summary>The item's index in the job.</summary>
+    [Id(0)]
+    public required int Index { get; init; }
+
+    /// <summary>How often the item has been given out.</summary>
+    [Id(1)]
+    public required int Epoch { get; init; }
+
+    /// <summary>The worker's name.</summary>
+    [Id(2)]
+    public required string Owner { get; init; }
 }
 
 /// <summary>A lease: which item of which run of a job, until when.</summary>
@@ -109,6 +149,23 @@ internal sealed record JobProgress
     [Id(4)]
     public IReadOnlyList<SetAsideItem> Errors { get; init; } = [];
 
+    /// <summary>Items that are held back.</summary>
+    [Id(5)]
+    public int Held { get; init; }
+
+    /// <summary>Failed attempts so far, of all items.</summary>
+    [Id(6)]
+    public int FailedAttempts { get; init; }
+
+    /// <summary>Who is at what: the first hundred.</summary>
+    [Id(7)]
+    public IReadOnlyList<ItemAtWork> AtWork { get; init; } = [];
+
+    /// <summary>In a job that began with items held back, which are decided by it: every item that was set
+    /// aside.</summary>
+    [Id(8)]
+    public IReadOnlyList<int> AllSetAside { get; init; } = [];
+
     /// <summary>Whether nothing is left to do.</summary>
     public bool IsFinished => Count > 0 && Done + SetAside == Count;
 }
@@ -137,6 +194,24 @@ internal sealed record SegmentReport
     /// <summary>What was leased by this call: index in the job, epoch.</summary>
     [Id(4)]
     public IReadOnlyList<(int Index, int Epoch)> Granted { get; init; } = [];
+
+    /// <summary>Items that are held back.</summary>
+    [Id(5)]
+    public int Held { get; init; }
+
+    /// <summary>Failed attempts so far, of all items.</summary>
+    [Id(6)]
+    public int FailedAttempts { get; init; }
+
+    /// <summary>Who is at what; empty where work was asked for.</summary>
+    [Id(7)]
+    public IReadOnlyList<ItemAtWork> AtWork { get; init; } = [];
+
+    /// <summary>Whether nothing is left to do.</summary>
+    public bool IsOver => Pending + Leased + Held == 0;
+
+    /// <summary>Whether nobody has been there yet, and nothing is held back.</summary>
+    public bool IsUntouched => Leased + Done + SetAside.Count + Held == 0;
 }
 
 /// <summary>What a segment of a job is.</summary>
@@ -144,6 +219,10 @@ internal sealed record SegmentReport
 [Immutable]
 internal sealed record SegmentTerms
 {
+    /// <summary>The first so many of its items are held back.</summary>
+    [Id(4)]
+    public int Held { get; init; }
+
     /// <summary>Index of its first item in the job.</summary>
     [Id(0)]
     public required int First { get; init; }

@@ -35,7 +35,31 @@ internal sealed class SegmentGrain(
         Begin(terms);
         if (book!.Expire(clock.GetUtcNow()))
             await Save();
-        return ReportOf();
+        return ReportOf() with
+        {
+            AtWork =
+            [
+                .. book.AtWork.Select(lease => new ItemAtWork
+                {
+                    Index = First + lease.Item,
+                    Epoch = lease.Epoch,
+                    Owner = lease.Owner,
+                }),
+            ],
+        };
+    }
+
+    /// <inheritdoc/>
+    public async Task Settle(SegmentTerms terms, IReadOnlyList<Verdict> verdicts)
+    {
+        Begin(terms);
+        var isChanged = false;
+        foreach (var verdict in verdicts)
+            isChanged |= verdict.IsOpened
+                ? book!.Open(verdict.Index - terms.First)
+                : book!.Settle(verdict.Index - terms.First, verdict.Error);
+        if (isChanged)
+            await Save();
     }
 
     /// <inheritdoc/>
@@ -63,7 +87,8 @@ internal sealed class SegmentGrain(
 
     private int First => State.Terms?.First ?? 0;
 
-    private static LeaseTerms TermsOf(SegmentTerms terms) => new(terms.Count, terms.LeaseDuration, terms.MostAttempts);
+    private static LeaseTerms TermsOf(SegmentTerms terms) =>
+        new(terms.Count, terms.LeaseDuration, terms.MostAttempts) { Held = terms.Held };
 
     private void Begin(SegmentTerms terms)
     {
@@ -97,6 +122,8 @@ internal sealed class SegmentGrain(
             Pending = counts.Pending,
             Leased = counts.Leased,
             Done = counts.Done,
+            Held = counts.Held,
+            FailedAttempts = book.FailedAttempts,
             SetAside =
             [
                 .. book.SetAside.Select(pair => new SetAsideItem { Index = First + pair.Key, Error = pair.Value }),

@@ -22,6 +22,7 @@ internal static class Segments
             Count = Math.Min(Size, ticket.Count - (segment * Size)),
             LeaseDuration = ticket.LeaseDuration,
             MostAttempts = ticket.MostAttempts,
+            Held = Math.Clamp(ticket.Held - (segment * Size), 0, Math.Min(Size, ticket.Count - (segment * Size))),
         };
 
     /// <summary>The key of the segment that an item is in.</summary>

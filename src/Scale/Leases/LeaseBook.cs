@@ -1,4 +1,5 @@
 // The books of some items, without time of its own: every call says what time it is. An item is
+//   held      nobody may be at it yet: whether it is done at all depends on the results of others
 //   pending   nobody is at it
 //   leased    a worker is at it, until a deadline; the lease has an epoch, higher than any that the item had before
 //   done      its result is published
@@ -24,21 +25,33 @@ internal sealed class LeaseBook
     private readonly SortedDictionary<int, string> errors = [];
     private int firstPending;
     private int done;
+    private int held;
 
-    /// <summary>An empty book: every item is pending.</summary>
+    /// <summary>An empty book: every item is pending, or held back.</summary>
     public LeaseBook(LeaseTerms terms)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(terms.Count, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(terms.MostAttempts, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(terms.MostAttempts, LeaseTerms.AttemptLimit);
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(terms.Duration, TimeSpan.Zero);
+        ArgumentOutOfRangeException.ThrowIfNegative(terms.Held);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(terms.Held, terms.Count);
         this.terms = terms;
         (states, epochs, attempts) = (new ItemState[terms.Count], new int[terms.Count], new byte[terms.Count]);
+        held = terms.Held;
+        states.AsSpan(0, held).Fill(ItemState.Held);
     }
 
     /// <summary>How many items are in which state.</summary>
     public BookCounts Counts =>
-        new(terms.Count - done - holdings.Count - errors.Count, holdings.Count, done, errors.Count);
+        new(terms.Count - done - holdings.Count - errors.Count - held, holdings.Count, done, errors.Count, held);
+
+    /// <summary>Failed attempts of all items.</summary>
+    public int FailedAttempts => attempts.Sum(count => count);
+
+    /// <summary>Who is at what, the lowest item first.</summary>
+    public IEnumerable<HeldLease> AtWork =>
+        holdings.OrderBy(pair => pair.Key).Select(pair => new HeldLease(pair.Key, epochs[pair.Key], pair.Value.Owner));
 
     /// <summary>What was set aside, with its last error.</summary>
     public IReadOnlyDictionary<int, string> SetAside => errors;
@@ -107,6 +120,38 @@ internal sealed class LeaseBook
         if (!IsHeld(item, epoch))
             return false;
         CountFailure(item, error);
+        return true;
+    }
+
+    /// <summary>An item that was held back may be given out; false where it was not held.</summary>
+    public bool Open(int item)
+    {
+        if (!IsKnown(item) || states[item] != ItemState.Held)
+            return false;
+        held--;
+        MakePending(item);
+        return true;
+    }
+
+    /// <summary>An item that was held back will never be given out: its result is published without work, or it was
+    /// set aside. False where it was not held.</summary>
+    /// <param name="item">The item.</param>
+    /// <param name="error">Why it was set aside; null where its result is published.</param>
+    public bool Settle(int item, string? error)
+    {
+        if (!IsKnown(item) || states[item] != ItemState.Held)
+            return false;
+        held--;
+        if (error is null)
+        {
+            states[item] = ItemState.Done;
+            done++;
+        }
+        else
+        {
+            SetItemAside(item, error);
+        }
+
         return true;
     }
 
@@ -192,12 +237,13 @@ internal sealed class LeaseBook
         }
 
         book.done = book.states.Count(state => state == ItemState.Done);
+        book.held = book.states.Count(state => state == ItemState.Held);
         if (
             book.holdings.Keys.Any(item => !book.IsKnown(item) || book.states[item] != ItemState.Leased)
             || book.errors.Keys.Any(item => !book.IsKnown(item) || book.states[item] != ItemState.SetAside)
             || book.states.Count(state => state == ItemState.Leased) != book.holdings.Count
             || book.states.Count(state => state == ItemState.SetAside) != book.errors.Count
-            || book.states.Any(state => state > ItemState.SetAside)
+            || book.states.Any(state => state > ItemState.Held)
         )
             throw new InvalidDataException("the stored book contradicts itself");
         return book;
@@ -217,6 +263,11 @@ internal sealed class LeaseBook
             return;
         }
 
+        SetItemAside(item, error);
+    }
+
+    private void SetItemAside(int item, string error)
+    {
         states[item] = ItemState.SetAside;
         errors[item] = error.Length > LongestError ? $"{error[..LongestError]}…" : error;
     }
@@ -233,6 +284,7 @@ internal sealed class LeaseBook
         Leased,
         Done,
         SetAside,
+        Held,
     }
 
     private sealed record Holding(string Owner, DateTimeOffset Deadline);

@@ -3,7 +3,8 @@ using TorchBridge.Scale.Grains;
 
 namespace TorchBridge.Scale.Work;
 
-/// <summary>How far a job is, as metrics for OpenTelemetry: <c>torchbridge.items</c> by state.</summary>
+/// <summary>How far a job is, as metrics for OpenTelemetry: <c>torchbridge.items</c> by state, and the count
+/// <c>torchbridge.failed_attempts</c>.</summary>
 internal sealed class JobMetrics : IDisposable
 {
     /// <summary>Name of the meter.</summary>
@@ -14,7 +15,18 @@ internal sealed class JobMetrics : IDisposable
 
     /// <summary>Begins to report a job.</summary>
     /// <param name="job">Its key.</param>
-    public JobMetrics(string job) =>
+    public JobMetrics(string job)
+    {
+        meter.CreateObservableCounter(
+            "torchbridge.failed_attempts",
+            () =>
+                new Measurement<int>(
+                    Volatile.Read(ref progress).FailedAttempts,
+                    new KeyValuePair<string, object?>("job", job)
+                ),
+            "{attempt}",
+            "Attempts at a job's items that failed: errors, crashes, and leases that ran out."
+        );
         meter.CreateObservableGauge(
             "torchbridge.items",
             () =>
@@ -31,12 +43,14 @@ internal sealed class JobMetrics : IDisposable
                         Of("done", now.Done),
                         Of("leased", now.Leased),
                         Of("set_aside", now.SetAside),
-                        Of("pending", now.Count - now.Done - now.Leased - now.SetAside),
+                        Of("held", now.Held),
+                        Of("pending", now.Count - now.Done - now.Leased - now.SetAside - now.Held),
                     ];
             },
             "{item}",
             "Items of a job, by state."
         );
+    }
 
     /// <summary>How far it is now.</summary>
     public void Set(JobProgress now) => Volatile.Write(ref progress, now);

@@ -6,6 +6,8 @@ namespace TorchBridge.Scale.Work;
 /// <summary>A job from its submission to its end.</summary>
 internal static class JobRun
 {
+    private const int MostVerdicts = 10_000;
+
     /// <summary>The key of a job: its folder, and what it is.</summary>
     /// <param name="folder">The job's folder.</param>
     /// <param name="specification">Hash of its specification.</param>
@@ -19,6 +21,8 @@ internal static class JobRun
     /// <param name="runner">Does items here; null to leave them to other workers.</param>
     /// <param name="worker">How.</param>
     /// <param name="progress">Hears how far it is.</param>
+    /// <param name="decide">Where items are held back: says what becomes of them, whenever something has been done or set
+    /// aside. It is asked at the beginning too, and may say a thing twice.</param>
     /// <param name="stop">Ends the waiting and the work here.</param>
     public static async Task<JobProgress> Do(
         IGrainFactory client,
@@ -27,6 +31,7 @@ internal static class JobRun
         IItemRunner? runner,
         WorkerOptions worker,
         Action<JobProgress> progress,
+        Func<JobProgress, IReadOnlyList<Verdict>>? decide,
         CancellationToken stop
     )
     {
@@ -45,6 +50,8 @@ internal static class JobRun
         var working = runner is null
             ? Task.CompletedTask
             : new Worker(client, runner, worker with { Job = job }).Run(over.Token);
+        var unsaid = new List<Verdict>();
+        var decidedAt = -1;
         try
         {
             while (true)
@@ -55,6 +62,14 @@ internal static class JobRun
                     progress(now);
                     if (now.IsFinished)
                         return now;
+                    if (decide is not null && now.Done + now.SetAside != decidedAt)
+                    {
+                        decidedAt = now.Done + now.SetAside;
+                        unsaid.AddRange(decide(now));
+                    }
+
+                    if (unsaid.Count > 0 && await Settle(grain, unsaid).ConfigureAwait(false))
+                        unsaid.Clear();
                 }
 
                 var pause = Task.Delay(worker.Poll, worker.Clock, stop);
@@ -68,6 +83,21 @@ internal static class JobRun
         {
             await over.CancelAsync().ConfigureAwait(false);
             await working.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>Says what becomes of items; false where nobody can hear it now.</summary>
+    private static async Task<bool> Settle(IJobGrain grain, IReadOnlyList<Verdict> verdicts)
+    {
+        try
+        {
+            foreach (var some in verdicts.Chunk(MostVerdicts))
+                await grain.Settle(some).ConfigureAwait(false);
+            return true;
+        }
+        catch (Exception error) when (Worker.IsAway(error))
+        {
+            return false;
         }
     }
 

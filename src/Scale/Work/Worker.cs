@@ -91,7 +91,9 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
     {
         if (options.Job is not null)
             return [options.Job];
-        var all = await Insist(() => client.GetGrain<IDirectoryGrain>(0).Jobs(), stop).ConfigureAwait(false);
+        // Nothing is lost with an answer that nobody waits for any more; a lease would be.
+        var all = await Insist(() => client.GetGrain<IDirectoryGrain>(0).Jobs().WaitAsync(stop), stop)
+            .ConfigureAwait(false);
         return [.. all.Where(entry => entry.Ticket.Program == options.Program).Select(entry => entry.Job)];
     }
 

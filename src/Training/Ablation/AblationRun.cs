@@ -56,6 +56,21 @@ internal sealed record RunResult(
     double Seconds
 );
 
+/// <summary>How far a run is that has not come to its end.</summary>
+/// <param name="Request">What was asked for.</param>
+/// <param name="Epochs">The epoch after which it was looked at.</param>
+/// <param name="ValidationAccuracy">Of the weights that it would keep if it ended there; of one that diverged, that of
+/// guessing.</param>
+/// <param name="ValidationCurve">Validation accuracy by epoch; shorter where it stopped early.</param>
+/// <param name="Diverged">Whether the loss was not a number any more.</param>
+internal sealed record RungResult(
+    RunRequest Request,
+    int Epochs,
+    double ValidationAccuracy,
+    IReadOnlyList<double> ValidationCurve,
+    bool Diverged
+);
+
 /// <summary>Does one run, in this process, with one thread of libtorch.</summary>
 internal static class AblationRun
 {
@@ -75,35 +90,9 @@ internal static class AblationRun
     public static RunResult Do(RunRequest request, CancellationToken stop, string? checkpointPath = null)
     {
         var started = System.Diagnostics.Stopwatch.GetTimestamp();
-        // One thread: sums are then in one order, however many runs share the machine.
-        torch.set_num_threads(1);
         var data = Load(request);
-        var network = request.Configuration.Network with
-        {
-            Classes = data.ClassNames.Count,
-            Height = data.Training.Height,
-            Width = data.Training.Width,
-        };
-        using var model = new TrainedModel(
-            new ModelSettings(
-                network,
-                request.Configuration.Training,
-                new ComputeOptions(request.Precision, 1, "cpu"),
-                request.Seed,
-                request.Data,
-                null,
-                data.ClassNames,
-                ChannelStatistics.Of(data.Training)
-            )
-        );
-        TrainingResult training;
-        try
-        {
-            using var resumed = checkpointPath is null ? null : Unfinished(checkpointPath, model.Settings);
-            training = new Trainer(model, new SilentObserver(), checkpointPath).Train(data, resumed, stop);
-            stop.ThrowIfCancellationRequested();
-        }
-        catch (TrainingDivergedException)
+        using var model = Model(request, data);
+        if (Train(model, data, checkpointPath, null, stop) is not { } training)
         {
             var guess = 1.0 / data.ClassNames.Count;
             return new RunResult(request, guess, guess, guess, 0, 0, [], Diverged: true, Seconds());
@@ -123,6 +112,84 @@ internal static class AblationRun
         );
 
         double Seconds() => System.Diagnostics.Stopwatch.GetElapsedTime(started).TotalSeconds;
+    }
+
+    /// <summary>Trains up to an epoch, and leaves a checkpoint from which the run goes on. The test part is not
+    /// looked at.</summary>
+    /// <param name="request">What decides the run.</param>
+    /// <param name="epochs">The epoch, from 1. The schedule is that of all epochs.</param>
+    /// <param name="checkpointPath">Where the checkpoint is, before and after; one of a later epoch is as good.</param>
+    /// <param name="stop">Ends it between two steps.</param>
+    /// <exception cref="UserException">The data is not there, or its pictures are not those that were asked
+    /// for.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static RungResult Until(RunRequest request, int epochs, string checkpointPath, CancellationToken stop)
+    {
+        var data = Load(request);
+        using var model = Model(request, data);
+        if (Train(model, data, checkpointPath, epochs, stop) is not { } training)
+            return new RungResult(request, epochs, 1.0 / data.ClassNames.Count, [], Diverged: true);
+        // The checkpoint may be of a worker that had gone further.
+        var history = training.History.Take(epochs).ToArray();
+        var kept =
+            request.Configuration.Training.Patience == 0 ? history[^1] : history.MinBy(epoch => epoch.ValidationLoss)!;
+        return new RungResult(
+            request,
+            epochs,
+            kept.ValidationAccuracy,
+            [.. history.Select(epoch => epoch.ValidationAccuracy)],
+            Diverged: false
+        );
+    }
+
+    private static TrainedModel Model(RunRequest request, PictureData data)
+    {
+        // One thread: sums are then in one order, however many runs share the machine.
+        torch.set_num_threads(1);
+        var network = request.Configuration.Network with
+        {
+            Classes = data.ClassNames.Count,
+            Height = data.Training.Height,
+            Width = data.Training.Width,
+        };
+        return new TrainedModel(
+            new ModelSettings(
+                network,
+                request.Configuration.Training,
+                new ComputeOptions(request.Precision, 1, "cpu"),
+                request.Seed,
+                request.Data,
+                null,
+                data.ClassNames,
+                ChannelStatistics.Of(data.Training)
+            )
+        );
+    }
+
+    /// <summary>Trains; null where the run diverged.</summary>
+    private static TrainingResult? Train(
+        TrainedModel model,
+        PictureData data,
+        string? checkpointPath,
+        int? pauseAfter,
+        CancellationToken stop
+    )
+    {
+        try
+        {
+            using var resumed = checkpointPath is null ? null : Unfinished(checkpointPath, model.Settings);
+            var training = new Trainer(model, new SilentObserver(), checkpointPath) { PauseAfter = pauseAfter }.Train(
+                data,
+                resumed,
+                stop
+            );
+            stop.ThrowIfCancellationRequested();
+            return training;
+        }
+        catch (TrainingDivergedException)
+        {
+            return null;
+        }
     }
 
     /// <summary>The checkpoint of a run that was begun before; null where there is none, or where it is broken: then the

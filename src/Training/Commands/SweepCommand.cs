@@ -23,7 +23,9 @@ internal static class SweepCommand
                 + "A sweep's file: { \"data\": \"drawn\", \"pictures\": 300, \"seeds\": [1, 2, 3], \"recipe\": \"lesson\", \"grid\": "
                 + "{ \"training.learning_rate\": [0.001, 0.003], \"network.dropout\": [0, 0.2] } }. Instead of grid: \"list\": "
                 + "[ { \"network.dropout\": 0 }, … ], or \"random\": { \"trials\": 20, \"seed\": 1, \"settings\": { "
-                + "\"training.learning_rate\": { \"low\": 0.0001, \"high\": 0.01, \"logarithmic\": true } } }.\n"
+                + "\"training.learning_rate\": { \"low\": 0.0001, \"high\": 0.01, \"logarithmic\": true } } }. With "
+                + "\"halving\": { \"epochs\": 5, \"factor\": 3 } the best third goes on after 5 epochs, of those the best "
+                + "third after 15, and so on; the others end, and the log tells which and why.\n"
                 + "Example: sweep rates.json --out sweeps/rates\n"
                 + "Example: sweep rates.json --out /shared/rates --cluster redis://host"
         )
@@ -112,6 +114,6 @@ internal static class SweepCommand
         var content = sweep.Data is DataSource.Drawn or DataSource.Cifar
             ? null
             : DataFingerprint.ContentOf(DataLoading.Load(AnsiConsole.Console, sweep.Data, 32, 1, null).Data);
-        JobFolder.Write(folder, new SweepJob([.. sweep.Trials(content).DistinctBy(trial => trial.Key)]));
+        JobFolder.Write(folder, sweep.Job(content));
     }
 }

@@ -27,6 +27,12 @@ internal static class JobPackager
                 throw new UserException($"{place.Folder} is there. Delete it, or name another folder with --to.");
             if (full.Any(char.IsControl))
                 throw new UserException($"--job {job}: a path with a line break cannot stand in such a file.");
+            if (work is SweepWork { Halving: not null })
+                throw new UserException(
+                    $"The sweep in {job} ends bad settings early: somebody has to decide which, and an array's tasks cannot. "
+                        + "Start `sweep --out … --cluster …`, and have the scheduler run `worker --cluster …`; or make the sweep "
+                        + "without halving."
+                );
             var arguments = BatchManifests.Arguments(work is SweepWork, full);
             if (target != Slurm && work.Count > BatchManifests.MostJobIndices)
                 throw new UserException(

@@ -51,8 +51,16 @@ internal sealed class ClusterOptions
         HelpName = "N",
     };
 
+    private readonly NumberOption dashboard = new("--dashboard", new AllowedAttribute(1, 65_535))
+    {
+        Description =
+            "Show the Orleans dashboard while the job runs, at http://127.0.0.1:PORT, to this machine alone. Default: no "
+            + "dashboard.",
+        HelpName = "PORT",
+    };
+
     /// <summary>All of them.</summary>
-    public IEnumerable<Option> All => [cluster, parallel, lease, attempts, listen, certificate];
+    public IEnumerable<Option> All => [cluster, parallel, lease, attempts, listen, certificate, dashboard];
 
     /// <summary>Reads them.</summary>
     /// <exception cref="UserException">One is out of its range.</exception>
@@ -69,6 +77,7 @@ internal sealed class ClusterOptions
             {
                 Address = ip,
                 GatewayPort = port,
+                DashboardPort = dashboard.Whole(parsed),
                 Certificate = parsed.GetValue(certificate) is { } file ? ClusterCertificate.Read(file) : null,
             },
             TimeSpan.FromSeconds(lease.Whole(parsed) ?? 60),

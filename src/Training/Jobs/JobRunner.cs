@@ -40,10 +40,19 @@ internal static class JobRunner
                     $"{work.Count:N0} items, {done:N0} of them done before, in {results.Path}."
                 )
             );
+            if (work is SweepWork { Halving: { } halving } ladder)
+                console.WriteLine(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{ladder.Trials.Count:N0} trials of {ladder.Settings.Count:N0} settings; after "
+                            + $"{string.Join(", ", ladder.Rungs.SkipLast(1))} of {ladder.Rungs[^1]} epochs one of "
+                            + $"{halving.Factor} settings goes on. An item is a trial up to one of those."
+                    )
+                );
             if (done < work.Count)
             {
                 Directory.CreateDirectory(results.Path);
-                var ended = Share(console, folder, work.Count, shared, finished, stop).GetAwaiter().GetResult();
+                var ended = Share(console, folder, work, results, shared, finished, stop).GetAwaiter().GetResult();
                 results.RemoveLeftovers();
                 if (ended.SetAside > 0)
                     return Told(console, ended, shared);
@@ -70,7 +79,8 @@ internal static class JobRunner
     private static async Task<JobProgress> Share(
         IAnsiConsole console,
         string folder,
-        int count,
+        IWork work,
+        ResultFolder results,
         SharedRun shared,
         Action? finished,
         CancellationToken stop
@@ -88,7 +98,8 @@ internal static class JobRunner
             var ticket = new JobTicket
             {
                 Folder = full,
-                Count = count,
+                Count = work.Count,
+                Held = (work as SweepWork)?.Held ?? 0,
                 LeaseDuration = shared.LeaseDuration,
                 MostAttempts = shared.MostAttempts,
                 Program = Versions.Program,
@@ -97,30 +108,28 @@ internal static class JobRunner
                 console.WriteLine(
                     "This process keeps the books. Start `worker` with the same --cluster, on this machine or others."
                 );
-            var shown = -1;
+            Task<JobProgress> Do(JobView view) =>
+                JobRun.Do(
+                    node.Client,
+                    JobRun.KeyOf(full, JobFolder.SpecificationOf(folder)),
+                    ticket,
+                    runner,
+                    new WorkerOptions(WorkerOptions.DefaultName, shared.Parallel, Versions.Program)
+                    {
+                        Say = view.Trouble,
+                    },
+                    view.Show,
+                    work is SweepWork { Halving: not null } sweep
+                        ? new SweepHalving(sweep, results, view.Say).Decide
+                        : null,
+                    stop
+                );
             try
             {
-                return await JobRun
-                    .Do(
-                        node.Client,
-                        JobRun.KeyOf(full, JobFolder.SpecificationOf(folder)),
-                        ticket,
-                        runner,
-                        new WorkerOptions(WorkerOptions.DefaultName, shared.Parallel, Versions.Program)
-                        {
-                            Say = line => Console.Error.WriteLine(line),
-                        },
-                        progress =>
-                        {
-                            if (progress.Done + progress.SetAside == shown)
-                                return;
-                            shown = progress.Done + progress.SetAside;
-                            console.WriteLine(Line(progress));
-                            finished?.Invoke();
-                        },
-                        stop
-                    )
-                    .ConfigureAwait(false);
+                // Who wants to hear of each item has a table of its own.
+                return finished is null && console.Profile.Capabilities.Interactive && !Console.IsOutputRedirected
+                    ? await LiveJobView.Watch(console, Do).ConfigureAwait(false)
+                    : await Do(new JobLines(console, finished)).ConfigureAwait(false);
             }
             finally
             {
@@ -129,13 +138,6 @@ internal static class JobRunner
             }
         }
     }
-
-    private static string Line(JobProgress progress) =>
-        string.Create(
-            CultureInfo.InvariantCulture,
-            $"{progress.Done, 6:N0} of {progress.Count:N0} done, {progress.Leased:N0} at work"
-                + $"{(progress.SetAside > 0 ? $", {progress.SetAside:N0} set aside" : "")}"
-        );
 
     private static int Told(IAnsiConsole console, JobProgress ended, SharedRun shared)
     {

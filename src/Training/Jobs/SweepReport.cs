@@ -2,58 +2,43 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using OxyPlot;
-using OxyPlot.Axes;
-using OxyPlot.Series;
 using TorchBridge.Onnx;
 using TorchBridge.Training.Ablation;
 using TorchBridge.Training.Artifacts;
-using TorchBridge.Training.Commands;
 using TorchBridge.Training.Lab;
 using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Jobs;
 
-/// <summary>The results of a sweep: a table of all trials, and one page with the best settings and a picture a
-/// setting.</summary>
+/// <summary>The results of a sweep: a table of all trials, and one page with the best settings, what is significant, and
+/// pictures of settings against results.</summary>
 internal static class SweepReport
 {
-    private const int BestShown = 20;
-    private const int MostPictures = 12;
-
     /// <summary>Writes what is finished.</summary>
     /// <param name="folder">The sweep's folder.</param>
     /// <returns>The files; none where nothing is finished.</returns>
     public static IReadOnlyList<string> Write(string folder)
     {
-        var trials = Read(folder);
-        if (trials.Count == 0)
+        var (trials, ended, planned) = Read(folder);
+        if (trials.Count + ended.Count == 0)
             return [];
-        var keys = VariedKeys(trials);
+        var keys = VariedKeys([.. trials.Select(trial => trial.Settings), .. ended.Select(trial => trial.Settings)]);
         var csv = Path.Combine(folder, "sweep.csv");
         var page = Path.Combine(folder, "sweep.html");
-        AtomicWrite.Text(csv, Csv(trials, keys));
-        var groups = Groups(trials, keys);
-        var total = trials.Count;
-        LabOutput.WriteHtml(
-            page,
-            "Sweep: settings against results",
-            string.Create(
-                CultureInfo.InvariantCulture,
-                $"{total:N0} trials of {groups.Count:N0} settings; varied: {string.Join(", ", keys.DefaultIfEmpty("nothing"))}."
-            ),
-            Pages(trials, keys, groups)
-        );
+        AtomicWrite.Text(csv, Csv(trials, ended, keys));
+        var pages = new SweepPages(keys, trials, ended, Groups(trials, keys));
+        LabOutput.WriteHtml(page, "Sweep: settings against results", pages.Subtitle(planned), pages.All());
         return [csv, page];
     }
 
     /// <summary>The settings that differ between trials, by their names in a recipe.</summary>
-    internal static IReadOnlyList<string> VariedKeys(IReadOnlyList<SweepTrial> trials) =>
+    internal static IReadOnlyList<string> VariedKeys(IReadOnlyList<IReadOnlyDictionary<string, string>> settings) =>
         [
-            .. trials[0]
-                .Settings.Keys.Where(key =>
-                    trials.Select(trial => trial.Settings.GetValueOrDefault(key, "")).Distinct().Skip(1).Any()
-                ),
+            .. settings
+                .SelectMany(setting => setting.Keys)
+                .Distinct()
+                .Order(StringComparer.Ordinal)
+                .Where(key => settings.Select(setting => setting.GetValueOrDefault(key, "")).Distinct().Skip(1).Any()),
         ];
 
     /// <summary>Trials of the same settings together, the best mean validation accuracy first.</summary>
@@ -84,166 +69,141 @@ internal static class SweepReport
         ];
     }
 
-    private static List<SweepTrial> Read(string folder)
+    /// <summary>
+    /// What a value of a setting does where everything else stays: the difference in test accuracy from the setting's
+    /// first value, over the trials that differ by it alone. Means over the other settings are taken seed by seed, and
+    /// the interval is over the seeds: trials of one seed share their data.
+    /// </summary>
+    internal static IReadOnlyList<SettingEffect> Effects(IReadOnlyList<SweepTrial> trials, IReadOnlyList<string> keys)
     {
-        var (work, results) = JobFolder.Open(folder, isRead: true);
-        using (work)
+        var effects = new List<SettingEffect>();
+        foreach (var key in keys)
         {
-            return
-            [
-                .. Enumerable
-                    .Range(0, work.Count)
-                    .Select(work.Item)
-                    .Where(item => results.Find(item) is not null)
-                    .Select(item =>
-                        SweepTrial.Of(
-                            item.Index,
-                            JsonSerializer.Deserialize<RunResult>(File.ReadAllText(results.FileOf(item)), Json.Options)!
+            var cells = trials
+                .GroupBy(trial =>
+                    string.Join(
+                        '\n',
+                        keys.Where(other => other != key)
+                            .Select(other => trial.Settings.GetValueOrDefault(other, ""))
+                            .Append(trial.Result.Request.Seed.ToString(CultureInfo.InvariantCulture))
+                    )
+                )
+                .Select(cell =>
+                    (
+                        cell.First().Result.Request.Seed,
+                        Values: cell.ToDictionary(
+                            trial => trial.Settings.GetValueOrDefault(key, ""),
+                            trial => trial.Result.TestAccuracy,
+                            StringComparer.Ordinal
                         )
-                    ),
-            ];
+                    )
+                )
+                .ToArray();
+            var values = trials.Select(trial => trial.Settings.GetValueOrDefault(key, "")).Distinct().ToArray();
+            foreach (var value in values.Skip(1))
+            {
+                var bySeed = cells
+                    .Where(cell => cell.Values.ContainsKey(values[0]) && cell.Values.ContainsKey(value))
+                    .GroupBy(cell => cell.Seed, cell => cell.Values[value] - cell.Values[values[0]])
+                    .ToArray();
+                if (bySeed.Length > 0)
+                    effects.Add(
+                        new SettingEffect(
+                            key,
+                            values[0],
+                            value,
+                            bySeed.Sum(seed => seed.Count()),
+                            Effect.Of([.. bySeed.Select(seed => seed.Average())])
+                        )
+                    );
+            }
+        }
+
+        return effects;
+    }
+
+    private static (IReadOnlyList<SweepTrial> Trials, IReadOnlyList<EndedSweepTrial> Ended, int Planned) Read(
+        string folder
+    )
+    {
+        var (opened, results) = JobFolder.Open(folder, isRead: true);
+        using (opened)
+        {
+            if (opened is not SweepWork work)
+                throw new UserException($"{folder} holds no sweep.");
+            var trials = new List<SweepTrial>();
+            var ended = new List<EndedSweepTrial>();
+            for (var trial = 0; trial < work.Trials.Count; trial++)
+            {
+                var last = work.Item(work.IndexOf(trial, work.Rungs.Count - 1));
+                if (results.Find(last) is null)
+                    continue;
+                var node = JsonNode.Parse(File.ReadAllText(results.FileOf(last)))!.AsObject();
+                if (!node.ContainsKey("ended"))
+                {
+                    trials.Add(SweepTrial.Of(trial, node.Deserialize<RunResult>(Json.Options)!));
+                    continue;
+                }
+
+                var why = node.Deserialize<EndedTrial>(Json.Options)!.Ended;
+                var rung = work.Item(work.IndexOf(trial, work.Rungs.Index().First(at => at.Item == why.Epochs).Index));
+                ended.Add(
+                    EndedSweepTrial.Of(
+                        trial,
+                        JsonSerializer.Deserialize<RungResult>(File.ReadAllText(results.FileOf(rung)), Json.Options)!,
+                        why
+                    )
+                );
+            }
+
+            return (trials, ended, work.Trials.Count);
         }
     }
 
-    private static string Csv(IReadOnlyList<SweepTrial> trials, IReadOnlyList<string> keys)
+    private static string Csv(
+        IReadOnlyList<SweepTrial> trials,
+        IReadOnlyList<EndedSweepTrial> ended,
+        IReadOnlyList<string> keys
+    )
     {
         var text = new StringBuilder("trial,seed");
         foreach (var key in keys)
             text.Append(',').Append(CsvPredictions.Quoted(key));
-        text.Append(",training_accuracy,validation_accuracy,test_accuracy,calibration_error,best_epoch,diverged\n");
-        foreach (var trial in trials)
-        {
-            var result = trial.Result;
-            text.Append(CultureInfo.InvariantCulture, $"{trial.Index},{result.Request.Seed}");
-            foreach (var key in keys)
-                text.Append(',').Append(CsvPredictions.Quoted(trial.Settings.GetValueOrDefault(key, "")));
-            text.Append(
-                CultureInfo.InvariantCulture,
-                $",{result.TrainingAccuracy:R},{result.ValidationAccuracy:R},{result.TestAccuracy:R},"
+        text.Append(
+            ",training_accuracy,validation_accuracy,test_accuracy,calibration_error,best_epoch,diverged,ended_after\n"
+        );
+        string Settings(IReadOnlyDictionary<string, string> settings) =>
+            string.Concat(keys.Select(key => "," + CsvPredictions.Quoted(settings.GetValueOrDefault(key, ""))));
+        var lines = trials
+            .Select(trial =>
+                (
+                    trial.Index,
+                    Line: string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{trial.Index},{trial.Result.Request.Seed}{Settings(trial.Settings)},"
+                            + $"{trial.Result.TrainingAccuracy:R},{trial.Result.ValidationAccuracy:R},"
+                            + $"{trial.Result.TestAccuracy:R},{trial.Result.CalibrationError:R},{trial.Result.BestEpoch},"
+                            + $"{(trial.Result.Diverged ? "true" : "false")},"
+                    )
+                )
+            )
+            .Concat(
+                ended.Select(trial =>
+                    (
+                        trial.Index,
+                        Line: string.Create(
+                            CultureInfo.InvariantCulture,
+                            $"{trial.Index},{trial.Rung.Request.Seed}{Settings(trial.Settings)},,"
+                                + $"{trial.Rung.ValidationAccuracy:R},,,,{(trial.Rung.Diverged ? "true" : "false")},"
+                                + $"{trial.Why.Epochs}"
+                        )
+                    )
+                )
             );
-            text.Append(
-                CultureInfo.InvariantCulture,
-                $"{result.CalibrationError:R},{result.BestEpoch},{(result.Diverged ? "true" : "false")}\n"
-            );
-        }
-
+        foreach (var (_, line) in lines.OrderBy(line => line.Index))
+            text.Append(line).Append('\n');
         return text.ToString();
     }
-
-    private static IReadOnlyList<LabPage> Pages(
-        IReadOnlyList<SweepTrial> trials,
-        IReadOnlyList<string> keys,
-        IReadOnlyList<SweepGroup> groups
-    ) =>
-        [
-            new LabPage("best", "The best settings", Findings(groups, keys))
-            {
-                Tables =
-                [
-                    new LabTable(
-                        "By mean validation accuracy; means over the seeds, plus or minus one standard deviation, %; "
-                            + "the difference is that in test accuracy from the first row, seed by seed, in points with its "
-                            + "95 % interval (* significant)",
-                        [.. keys, "seeds", "diverged", "validation", "test", "difference"],
-                        [.. groups.Take(BestShown).Select(group => Row(group, keys))]
-                    ),
-                ],
-            },
-            new LabPage(
-                "settings",
-                "Each setting against the result",
-                "A point is a trial: its setting, and its validation accuracy. What differs besides is in each point too, so a "
-                    + "trend shows only where it is stronger than the rest."
-            )
-            {
-                Figures = [.. keys.Take(MostPictures).Select((key, i) => Scatter(trials, key, i))],
-            },
-        ];
-
-    private static string Findings(IReadOnlyList<SweepGroup> groups, IReadOnlyList<string> keys)
-    {
-        var best = groups[0];
-        var settings = string.Join(
-            ", ",
-            keys.Select(key => $"{key} {best.Trials[0].Settings.GetValueOrDefault(key, "")}").DefaultIfEmpty("as given")
-        );
-        var worse = groups.Count(group => group.Difference is { IsSignificant: true, Mean: < 0 });
-        return string.Create(
-            CultureInfo.InvariantCulture,
-            $"Chosen by validation accuracy: {settings}; its test accuracy is {100 * best.Test.Mean:F1} %. Of the "
-                + $"{groups.Count - 1:N0} other settings {worse:N0} are significantly worse on the test part, each compared alone; "
-                + $"between the others and the first nothing is shown. The best of many is partly the luckiest: its own figures "
-                + $"are a little too good, and one in twenty comparisons is significant by chance."
-        );
-    }
-
-    private static string[] Row(SweepGroup group, IReadOnlyList<string> keys) =>
-        [
-            .. keys.Select(key => group.Trials[0].Settings.GetValueOrDefault(key, "")),
-            group.Trials.Count.ToString(CultureInfo.InvariantCulture),
-            group.Trials.Count(trial => trial.Result.Diverged).ToString(CultureInfo.InvariantCulture),
-            Percent(group.Validation),
-            Percent(group.Test),
-            group.Difference switch
-            {
-                null => "",
-                { HalfWidth: double.NaN } one => string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"{100 * one.Mean:+0.0;-0.0}"
-                ),
-                var effect => string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"{100 * effect.Mean:+0.0;-0.0} ± {100 * effect.HalfWidth:F1}{(effect.IsSignificant ? " *" : "")}"
-                ),
-            },
-        ];
-
-    private static string Percent(Spread spread) =>
-        string.Create(CultureInfo.InvariantCulture, $"{100 * spread.Mean:F1} ± {100 * spread.Deviation:F1}");
-
-    private static Figure Scatter(IReadOnlyList<SweepTrial> trials, string key, int series)
-    {
-        const int width = 900,
-            height = 360;
-        return new Figure($"setting{series}", width, height)
-        {
-            Plot = () =>
-            {
-                var plot = PlotStyle.Plot(key, "validation accuracy by setting");
-                var values = trials.Select(trial => trial.Settings.GetValueOrDefault(key, "")).ToArray();
-                var numbers = values.Select(Number).ToArray();
-                var points = new ScatterSeries
-                {
-                    MarkerType = MarkerType.Circle,
-                    MarkerSize = 4,
-                    MarkerFill = PlotStyle.Color(series),
-                };
-                double[] places;
-                if (numbers.All(double.IsFinite))
-                {
-                    // Draws over several powers of ten would lie on one spot.
-                    var isLogarithmic = numbers.Min() > 0 && numbers.Max() / numbers.Min() >= 30;
-                    plot.Axes.Add(PlotStyle.Axis(isLogarithmic, AxisPosition.Bottom, key));
-                    places = numbers;
-                }
-                else
-                {
-                    var names = values.Distinct().Order(StringComparer.Ordinal).ToArray();
-                    plot.Axes.Add(PlotStyle.Names(AxisPosition.Bottom, names, width));
-                    places = [.. values.Select(value => (double)Array.IndexOf(names, value))];
-                }
-
-                plot.Axes.Add(PlotStyle.Axis(false, AxisPosition.Left, "validation accuracy, %"));
-                for (var i = 0; i < trials.Count; i++)
-                    points.Points.Add(new ScatterPoint(places[i], 100 * trials[i].Result.ValidationAccuracy));
-                plot.Series.Add(points);
-                return plot;
-            },
-        };
-    }
-
-    private static double Number(string text) =>
-        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? number : double.NaN;
 }
 
 /// <summary>A trial of a sweep.</summary>
@@ -253,11 +213,14 @@ internal static class SweepReport
 internal sealed record SweepTrial(int Index, IReadOnlyDictionary<string, string> Settings, RunResult Result)
 {
     /// <summary>Of a result.</summary>
-    public static SweepTrial Of(int index, RunResult result)
+    public static SweepTrial Of(int index, RunResult result) => new(index, SettingsOf(result.Request), result);
+
+    /// <summary>A recipe, setting by setting.</summary>
+    public static IReadOnlyDictionary<string, string> SettingsOf(RunRequest request)
     {
         var settings = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        Flatten(JsonNode.Parse(Json.Text(result.Request.Configuration))!.AsObject(), "", settings);
-        return new SweepTrial(index, settings, result);
+        Flatten(JsonNode.Parse(Json.Text(request.Configuration))!.AsObject(), "", settings);
+        return settings;
     }
 
     private static void Flatten(JsonObject json, string before, SortedDictionary<string, string> settings)
@@ -269,7 +232,7 @@ internal sealed record SweepTrial(int Index, IReadOnlyDictionary<string, string>
             else
                 settings[before + name] =
                     value is JsonValue number && number.TryGetValue<double>(out var real)
-                        ? Numbers.Short(real, 6)
+                        ? Numbers.Exact(real)
                         : value?.ToString() ?? "";
         }
     }
@@ -281,3 +244,28 @@ internal sealed record SweepTrial(int Index, IReadOnlyDictionary<string, string>
 /// <param name="Test">Accuracy that is reported.</param>
 /// <param name="Difference">In test accuracy from the best settings, paired by seed; null for those.</param>
 internal sealed record SweepGroup(IReadOnlyList<SweepTrial> Trials, Spread Validation, Spread Test, Effect? Difference);
+
+/// <summary>A trial that ended early.</summary>
+/// <param name="Index">Its place in the sweep.</param>
+/// <param name="Settings">Its recipe, setting by setting.</param>
+/// <param name="Rung">How far it had come.</param>
+/// <param name="Why">What was decided of its setting there.</param>
+internal sealed record EndedSweepTrial(
+    int Index,
+    IReadOnlyDictionary<string, string> Settings,
+    RungResult Rung,
+    HalvingDecision Why
+)
+{
+    /// <summary>Of a result.</summary>
+    public static EndedSweepTrial Of(int index, RungResult rung, HalvingDecision why) =>
+        new(index, SweepTrial.SettingsOf(rung.Request), rung, why);
+}
+
+/// <summary>What a value of a setting does to test accuracy where everything else stays.</summary>
+/// <param name="Key">The setting.</param>
+/// <param name="From">Its first value.</param>
+/// <param name="To">The value that is compared with that.</param>
+/// <param name="Pairs">Pairs of trials that differ by it alone.</param>
+/// <param name="Effect">The mean difference, with its interval over the seeds.</param>
+internal sealed record SettingEffect(string Key, string From, string To, int Pairs, Effect Effect);

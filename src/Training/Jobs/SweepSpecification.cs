@@ -4,6 +4,7 @@
 //   ... "list":   [ { "network.dropout": 0 }, { "network.dropout": 0.3, "training.mixup": 0.2 } ]
 //   ... "random": { "trials": 20, "seed": 1, "settings": {
 //           "training.learning_rate": { "low": 0.0001, "high": 0.01, "logarithmic": true }, "network.norm": ["batch", "group"] } }
+// Where wanted, bad settings end early: "halving": { "epochs": 5, "factor": 3 }.
 // Its trials are a pure function of it: the same file gives the same trials in the same order on every machine.
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -20,7 +21,18 @@ internal sealed class SweepSpecification
 {
     private const int MostBytes = 1 << 20;
     private const int MostTrials = 100_000;
-    private static readonly string[] Known = ["about", "data", "pictures", "seeds", "recipe", "grid", "list", "random"];
+    private static readonly string[] Known =
+    [
+        "about",
+        "data",
+        "pictures",
+        "seeds",
+        "recipe",
+        "grid",
+        "list",
+        "random",
+        "halving",
+    ];
     private static readonly AllowedAttribute PictureRange = new(50, 500_000);
     private readonly string source;
     private readonly JsonObject json;
@@ -76,10 +88,19 @@ internal sealed class SweepSpecification
         }
     }
 
+    /// <summary>The sweep as a job: its trials, each once, and how bad ones end early.</summary>
+    /// <param name="content">What the pictures are; null where the program makes them.</param>
+    /// <exception cref="UserException">A setting is unknown, or out of its range.</exception>
+    public SweepJob Job(string? content)
+    {
+        var trials = Trials(content).DistinctBy(trial => trial.Key).ToArray();
+        return new SweepJob(trials) { Halving = Halving(trials) };
+    }
+
     /// <summary>The trials, in order: settings by settings, each with all seeds.</summary>
     /// <param name="content">What the pictures are; null where the program makes them.</param>
     /// <exception cref="UserException">A setting is unknown, or out of its range.</exception>
-    public IReadOnlyList<RunRequest> Trials(string? content)
+    private IReadOnlyList<RunRequest> Trials(string? content)
     {
         var settings = Settings();
         var seeds = Seeds();
@@ -99,6 +120,43 @@ internal sealed class SweepSpecification
                 return seeds.Select(seed => new RunRequest(configuration, Data, pictures, seed) { Content = content });
             }),
         ];
+    }
+
+    private Halving? Halving(IReadOnlyList<RunRequest> trials)
+    {
+        if (!json.ContainsKey("halving"))
+            return null;
+        if (
+            json["halving"] is not JsonObject halving
+            || halving.Select(member => member.Key).Except(["epochs", "factor"]).Any()
+            || !halving.ContainsKey("epochs")
+        )
+            throw new UserException(
+                $"{source}: halving holds epochs and, where wanted, factor: {{ \"epochs\": 5, \"factor\": 3 }}."
+            );
+        var all = trials.Select(trial => trial.Configuration.Training.Epochs).Distinct().Order().ToArray();
+        if (all.Length > 1)
+            throw new UserException(
+                FormattableString.Invariant(
+                    $"{source}: halving compares trials after equal epochs, and training.epochs differs ({all[0]} to {all[^1]}). "
+                ) + "Give all the same, or leave halving out."
+            );
+        if (all[0] < 2)
+            throw new UserException($"{source}: halving needs trials of 2 epochs at least.");
+        return new Halving(
+            NumberText.Whole(
+                halving["epochs"]?.ToJsonString() ?? "null",
+                $"{source}: halving: epochs",
+                new AllowedAttribute(1, all[0] - 1)
+            ),
+            halving.ContainsKey("factor")
+                ? NumberText.Whole(
+                    halving["factor"]?.ToJsonString() ?? "null",
+                    $"{source}: halving: factor",
+                    new AllowedAttribute(2, 100)
+                )
+                : 3
+        );
     }
 
     private RunConfiguration Base() =>

@@ -27,7 +27,7 @@ internal sealed record EpochRecord(
 /// <summary>What a training run did.</summary>
 /// <param name="History">One record an epoch.</param>
 /// <param name="BestEpoch">The epoch whose weights are kept.</param>
-/// <param name="Ending">Why it ended: all epochs, early stopping, stopped by the user.</param>
+/// <param name="Ending">Why it ended: all epochs, early stopping, stopped by the user, paused.</param>
 internal sealed record TrainingResult(IReadOnlyList<EpochRecord> History, int BestEpoch, string Ending)
 {
     /// <summary>The run did what it was to do.</summary>
@@ -38,6 +38,9 @@ internal sealed record TrainingResult(IReadOnlyList<EpochRecord> History, int Be
 
     /// <summary>Ctrl-C; the best weights so far are kept.</summary>
     public const string StoppedByUser = "stopped by the user";
+
+    /// <summary>It goes on later, from its checkpoint.</summary>
+    public const string Paused = "paused";
 }
 
 /// <summary>Receives what happens while a network trains.</summary>
@@ -76,6 +79,10 @@ internal sealed class SilentObserver : ITrainingObserver
 internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, string? checkpointPath = null)
 {
     private readonly Recipe recipe = model.Settings.Recipe;
+
+    /// <summary>The epoch after which the run pauses, from 1; null for never. The schedule is that of all
+    /// epochs.</summary>
+    public int? PauseAfter { get; init; }
 
     /// <summary>Trains until the epochs are over, validation says stop, or <paramref name="stop"/> does. The network
     /// then holds its best weights.</summary>
@@ -163,6 +170,12 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
             if (state.Stopping.ShouldStop)
             {
                 ending = TrainingResult.EarlyStop;
+                break;
+            }
+
+            if (epoch > PauseAfter)
+            {
+                ending = TrainingResult.Paused;
                 break;
             }
 

@@ -39,6 +39,46 @@ public class ScoreTests(TinyModel model) : IClassFixture<TinyModel>
     }
 
     [Fact]
+    public void Pictures_that_are_gone_changed_empty_cut_off_or_folders_are_rows_with_their_error_on_any_workers()
+    {
+        using var folder = new TempFolder();
+        Draw(folder);
+        File.WriteAllBytes(folder["pictures", "p011.png"], []);
+        File.WriteAllBytes(folder["pictures", "p012.png"], File.ReadAllBytes(folder["pictures", "p013.png"])[..60]);
+        foreach (var name in (string[])["here", "one by one"])
+            Assert.Equal(
+                0,
+                Score(folder, name, folder["pictures"], "--of", "4", "--format", "csv", "--prepare").ExitCode
+            );
+        File.Delete(folder["pictures", "p020.png"]);
+        File.Copy(folder["pictures", "p022.png"], folder["pictures", "p021.png"], overwrite: true);
+        File.Delete(folder["pictures", "p030.png"]);
+        Directory.CreateDirectory(folder["pictures", "p030.png"]);
+
+        var here = Score(folder, "here");
+        Assert.Equal(0, here.ExitCode);
+        Assert.Contains("60 rows, 6 of them with an error", here.Output, StringComparison.Ordinal);
+        foreach (var shard in (string[])["3", "2", "1", "0"])
+            Assert.Equal(0, Score(folder, "one by one", "--shard", shard).ExitCode);
+        Assert.Equal(Contents(folder["here", "results"]), Contents(folder["one by one", "results"]));
+        var rows = Directory
+            .EnumerateFiles(folder["here", "results"], "*.csv")
+            .Order(StringComparer.Ordinal)
+            .SelectMany(File.ReadAllLines)
+            .Skip(1)
+            .ToArray();
+        foreach (var (row, line) in rows.Index())
+        {
+            var isBad = (row is 7 or 11 or 12 or 20 or 21 or 30);
+            Assert.Equal(isBad, line.Contains(",,,", StringComparison.Ordinal)); // no label, no probability
+            Assert.Equal(isBad, !line.EndsWith(','));
+        }
+
+        Assert.Contains("not the file any more", rows[21], StringComparison.Ordinal);
+        Assert.Equal(0, TinyModel.Program("verify", folder["here"]).ExitCode);
+    }
+
+    [Fact]
     public void Csv_shards_one_after_another_are_one_file_in_the_manifests_order()
     {
         using var folder = new TempFolder();

@@ -19,7 +19,7 @@ public class SweepTests
         File.WriteAllText(folder["sweep.json"], Specification);
         var whole = Sweep("sweep", folder["sweep.json"], "--out", folder["whole"], "--parallel", "2");
         Assert.Contains("4 items, 0 of them done before", whole, StringComparison.Ordinal);
-        Assert.Equal(1, PageCheck.StandsAlone(File.ReadAllText(folder["whole", "sweep.html"])));
+        Assert.Equal(3, PageCheck.StandsAlone(File.ReadAllText(folder["whole", "sweep.html"])));
         Assert.Equal(5, File.ReadAllLines(folder["whole", "sweep.csv"]).Length);
 
         foreach (var index in (string[])["3", "1", "0", "2"])
@@ -27,11 +27,110 @@ public class SweepTests
         Assert.Equal(Contents(folder["whole", "results"]), Contents(folder["parts", "results"]));
 
         // Two workers in processes of their own; the sweep keeps the books.
-        const string cluster = "localhost:38431";
-        Process[] workers = [Worker(cluster), Worker(cluster)];
+        Shared("localhost:38431", 2, cluster =>
+            Sweep("sweep", folder["sweep.json"], "--out", folder["shared"], "--cluster", cluster)
+        );
+        Assert.Equal(Contents(folder["whole", "results"]), Contents(folder["shared", "results"]));
+        Assert.Equal(File.ReadAllText(folder["whole", "sweep.csv"]), File.ReadAllText(folder["shared", "sweep.csv"]));
+    }
+
+    [Fact]
+    public void Halving_ends_the_same_trials_for_any_workers_and_what_goes_to_the_end_is_as_if_alone()
+    {
+        const string grid = """
+            "pictures": 60, "recipe": { "training": { "epochs": 4 }, "network": { "channels": 8 } },
+            "grid": { "training.learning_rate": [0.00001, 0.001, 0.0001, 0.01] }
+            """;
+        using var folder = new TempFolder();
+        File.WriteAllText(folder["all.json"], $"{{ {grid} }}");
+        File.WriteAllText(folder["halving.json"], $$"""{ {{grid}}, "halving": { "epochs": 1, "factor": 2 } }""");
+        var here = Sweep("sweep", folder["halving.json"], "--out", folder["here"], "--parallel", "2");
+        Assert.Contains("after 1, 2 of 4 epochs one of 2 settings goes on", here, StringComparison.Ordinal);
+        Assert.Contains("goes on to 2 epochs after 1", here, StringComparison.Ordinal);
+        Assert.Matches("setting [0-3] ends after 1: validation accuracy [0-9.]+ %, place [34] of 4", here);
+        Assert.Empty(Directory.EnumerateFiles(folder["here", "work"])); // no checkpoint outlives its trial
+        Assert.Equal(0, TinyModel.Program("verify", folder["here"]).ExitCode);
+
+        Shared("localhost:38432", 2, cluster =>
+            Sweep("sweep", folder["halving.json"], "--out", folder["shared"], "--cluster", cluster)
+        );
+        Assert.Equal(Contents(folder["here", "results"]), Contents(folder["shared", "results"]));
+        Assert.Equal(Contents(folder["here", "halving"]), Contents(folder["shared", "halving"]));
+        Assert.Equal(File.ReadAllText(folder["here", "sweep.csv"]), File.ReadAllText(folder["shared", "sweep.csv"]));
+
+        // Started again, it repeats nothing and says the same.
+        var written = File.GetLastWriteTimeUtc(folder["here", "job.json"]);
+        Sweep("sweep", folder["halving.json"], "--out", folder["here"]);
+        Assert.Equal(written, File.GetLastWriteTimeUtc(folder["here", "job.json"]));
+
+        // Nobody else's end changes what a trial gives that goes to its own.
+        Sweep("sweep", folder["all.json"], "--out", folder["all"], "--parallel", "2");
+        var whole = File.ReadAllLines(folder["here", "sweep.csv"]).Skip(1).Where(line => line.EndsWith(',')).ToArray();
+        Assert.NotEmpty(whole);
+        Assert.All(whole, line => Assert.Contains(line, File.ReadAllLines(folder["all", "sweep.csv"])));
+
+        // An array's task cannot decide who goes on.
+        Sweep("sweep", folder["halving.json"], "--out", folder["prepared"], "--prepare");
+        var one = TinyModel.Program("sweep", "run", "--out", folder["prepared"], "--index", "0");
+        Assert.Equal(1, one.ExitCode);
+        Assert.Contains("Trial 0 is not to go on yet from 1 to 2 epochs", one.Error, StringComparison.Ordinal);
+        var packaged = TinyModel.Program(
+            "package",
+            "--target",
+            "slurm",
+            "--job",
+            folder["prepared"],
+            "--to",
+            folder["slurm"]
+        );
+        Assert.Equal(1, packaged.ExitCode);
+        Assert.Contains("without halving", packaged.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_trial_whose_worker_was_killed_goes_on_elsewhere_to_the_same_bytes()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no SIGKILL");
+        using var folder = new TempFolder();
+        File.WriteAllText(
+            folder["sweep.json"],
+            """
+            { "pictures": 200, "recipe": { "training": { "epochs": 12 }, "network": { "channels": 8 } }, "list": [ {} ] }
+            """
+        );
+        Sweep("sweep", folder["sweep.json"], "--out", folder["whole"], "--parallel", "1");
+
+        const string cluster = "localhost:38433";
+        Sweep("sweep", folder["sweep.json"], "--out", folder["shared"], "--prepare");
+        Directory.CreateDirectory(folder["shared", "work"]);
+        var begun = new TaskCompletionSource();
+        using var watcher = new FileSystemWatcher(folder["shared", "work"], "*.checkpoint.safetensors");
+        watcher.Renamed += (_, _) => begun.TrySetResult();
+        watcher.EnableRaisingEvents = true;
+        var sweep = Task.Run(() =>
+            Sweep("sweep", "--out", folder["shared"], "--cluster", cluster, "--lease-seconds", "3")
+        );
+        using (var killed = Worker(cluster))
+        {
+            await begun.Task.WaitAsync(TestContext.Current.CancellationToken); // it has come to its first epoch's end
+            killed.Kill();
+            await killed.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+
+        Assert.Empty(Directory.EnumerateFiles(folder["shared", "results"], "*.json"));
+        using var other = Worker(cluster);
+        await sweep;
+        other.Kill(entireProcessTree: true);
+        Assert.Equal(Contents(folder["whole", "results"]), Contents(folder["shared", "results"]));
+    }
+
+    /// <summary>Has workers in processes of their own while something runs.</summary>
+    private static void Shared(string cluster, int count, Action<string> run)
+    {
+        var workers = Enumerable.Range(0, count).Select(_ => Worker(cluster)).ToArray();
         try
         {
-            Sweep("sweep", folder["sweep.json"], "--out", folder["shared"], "--cluster", cluster);
+            run(cluster);
         }
         finally
         {
@@ -41,9 +140,6 @@ public class SweepTests
                 worker.Dispose();
             }
         }
-
-        Assert.Equal(Contents(folder["whole", "results"]), Contents(folder["shared", "results"]));
-        Assert.Equal(File.ReadAllText(folder["whole", "sweep.csv"]), File.ReadAllText(folder["shared", "sweep.csv"]));
     }
 
     private static Process Worker(string cluster) =>

@@ -1,5 +1,12 @@
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Microsoft.Extensions.DependencyInjection;
+using Orleans.Runtime;
+using Orleans.Runtime.Placement;
 using TorchBridge.Scale.Cluster;
 using TorchBridge.Scale.Contract;
 using TorchBridge.Scale.Grains;
@@ -40,6 +47,54 @@ public class ClusterCertificateTests
     }
 
     [Fact]
+    public async Task Coordinators_speak_to_each_other_by_the_certificate_and_to_nobody_without_it()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "the store is Debian's");
+        using var folder = new TempFolder();
+        using var store = await StoreServer.Start("redis", folder.Path);
+        using var certificate = ClusterCertificate.Read(Make(folder["cluster.pem"]));
+        using var other = ClusterCertificate.Read(Make(folder["other.pem"]));
+        var address = ClusterAddress.Parse(store.Address);
+        var ports = (TestJob.FreePorts(), TestJob.FreePorts());
+        await using var first = await Coordinate(ports.Item1);
+        await using var second = await Coordinate(ports.Item2);
+        var there = second.Client.ServiceProvider.GetRequiredService<ILocalSiloDetails>().SiloAddress;
+
+        // The books of this job are at the second one: every call of the first one to them goes from silo to silo.
+        using var job = new TestJob(300);
+        RequestContext.Set(IPlacementDirector.PlacementHintKey, there);
+        var grain = first.Client.GetGrain<IJobGrain>(job.Key);
+        await grain.Submit(job.Ticket);
+        Assert.Equal(
+            there,
+            await first
+                .Client.GetGrain<IManagementGrain>(0)
+                .GetActivationAddress(grain, TestContext.Current.CancellationToken)
+        );
+        RequestContext.Clear();
+        await using var runner = new DirectRunner();
+        Assert.Equal(300, (await job.Run(first, runner)).Done);
+        job.IsWhole();
+
+        // At the silos' own door: who shows the certificate is answered, others are not.
+        Assert.True(await IsLetIn(ports.Item2.Silo, certificate, certificate));
+        Assert.False(await IsLetIn(ports.Item2.Silo, certificate, other));
+        Assert.False(await IsLetIn(ports.Item2.Silo, certificate, null));
+
+        Task<ClusterNode> Coordinate((int Gateway, int Silo) at) =>
+            ClusterNode.Coordinate(
+                address,
+                new CoordinatorOptions
+                {
+                    GatewayPort = at.Gateway,
+                    SiloPort = at.Silo,
+                    Certificate = certificate,
+                },
+                TestContext.Current.CancellationToken
+            );
+    }
+
+    [Fact]
     public void What_is_no_certificate_with_its_key_is_refused()
     {
         using var folder = new TempFolder();
@@ -52,6 +107,35 @@ public class ClusterCertificateTests
             whole[..whole.IndexOf("-----BEGIN PRIVATE", StringComparison.Ordinal)]
         );
         Assert.Throws<ScaleException>(() => ClusterCertificate.Read(folder["keyless.pem"]));
+    }
+
+    /// <summary>Whether a silo speaks to whoever shows a certificate, or none.</summary>
+    private static async Task<bool> IsLetIn(int port, ClusterCertificate expected, ClusterCertificate? shown)
+    {
+        using var socket = new TcpClient();
+        await socket.ConnectAsync(IPAddress.Loopback, port, TestContext.Current.CancellationToken);
+        await using var stream = new SslStream(socket.GetStream());
+        try
+        {
+            await stream.AuthenticateAsClientAsync(
+                new SslClientAuthenticationOptions
+                {
+                    TargetHost = "torchbridge",
+                    ClientCertificates = shown is null ? [] : [shown.Own],
+                    LocalCertificateSelectionCallback = shown is null ? null : (_, _, _, _, _) => shown.Own,
+                    RemoteCertificateValidationCallback = (_, presented, _, _) =>
+                        presented is not null
+                        && presented.GetRawCertData().AsSpan().SequenceEqual(expected.Own.RawData),
+                },
+                TestContext.Current.CancellationToken
+            );
+            // The silo's own first words; who is refused hears of it with the first answer only.
+            return await stream.ReadAsync(new byte[1], TestContext.Current.CancellationToken) > 0;
+        }
+        catch (Exception error) when (error is AuthenticationException or IOException)
+        {
+            return false;
+        }
     }
 
     private static string Make(string path)

@@ -24,8 +24,11 @@ internal sealed class StoreServer : IDisposable
     public string Address { get; }
 
     /// <summary>Starts a server; skips the test where it is not installed.</summary>
-    public static Task<StoreServer> Start(string kind, string folder) =>
-        kind == "redis" ? Redis(folder) : Postgres(folder);
+    /// <param name="kind"><c>redis</c> or <c>postgres</c>.</param>
+    /// <param name="folder">Where its data go.</param>
+    /// <param name="address">Where a Redis listens: at another address it is reached by a test's other machines.</param>
+    public static Task<StoreServer> Start(string kind, string folder, string address = "127.0.0.1") =>
+        kind == "redis" ? Redis(folder, address) : Postgres(folder);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -37,7 +40,7 @@ internal sealed class StoreServer : IDisposable
         process.Dispose();
     }
 
-    private static async Task<StoreServer> Redis(string folder)
+    private static async Task<StoreServer> Redis(string folder, string address)
     {
         Assert.SkipUnless(
             Run.IsInstalled("redis-server"),
@@ -46,15 +49,28 @@ internal sealed class StoreServer : IDisposable
         var (port, _) = TestJob.FreePorts();
         var process = Start(
             "redis-server",
-            ["--port", $"{port}", "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "no"]
+            [
+                "--port",
+                $"{port}",
+                "--bind",
+                address,
+                "--protected-mode",
+                "no",
+                "--dir",
+                folder,
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ]
         );
-        var options = ConfigurationOptions.Parse($"127.0.0.1:{port}");
+        var options = ConfigurationOptions.Parse($"{address}:{port}");
         await Until(async () =>
         {
             await using var connection = await ConnectionMultiplexer.ConnectAsync(options);
             await connection.GetDatabase().PingAsync();
         });
-        return new StoreServer(process, $"redis://127.0.0.1:{port}");
+        return new StoreServer(process, $"redis://{address}:{port}");
     }
 
     private static async Task<StoreServer> Postgres(string folder)

@@ -14,7 +14,7 @@ public class LeaseBookTests
         Assert.Equal([0, 1], book.Lease("a", 2, Start).Select(lease => lease.Item));
         Assert.Equal([2, 3], book.Lease("b", 9, Start).Select(lease => lease.Item));
         Assert.Empty(book.Lease("c", 1, Start));
-        Assert.Equal(new BookCounts(0, 4, 0, 0), book.Counts);
+        Assert.Equal(new BookCounts(0, 4, 0, 0, 0), book.Counts);
         Assert.Equal(Start + Terms.Duration, book.NextDeadline);
     }
 
@@ -43,7 +43,7 @@ public class LeaseBookTests
         Assert.True(book.Complete(next.Item, next.Epoch, deadline)); // the answer was lost, and it is said again
         Assert.False(book.Complete(next.Item, late.Epoch, deadline));
         Assert.False(book.Fail(next.Item, next.Epoch, "after all", deadline));
-        Assert.Equal(new BookCounts(3, 0, 1, 0), book.Counts);
+        Assert.Equal(new BookCounts(3, 0, 1, 0, 0), book.Counts);
     }
 
     [Theory]
@@ -74,7 +74,7 @@ public class LeaseBookTests
         }
 
         Assert.Equal("error 3", Assert.Single(book.SetAside).Value);
-        Assert.Equal(new BookCounts(3, 0, 0, 1), book.Counts);
+        Assert.Equal(new BookCounts(3, 0, 0, 1, 0), book.Counts);
         Assert.Equal(1, book.Lease("a", 1, now)[0].Item);
         Assert.False(book.Complete(0, 3, now));
     }
@@ -132,6 +132,48 @@ public class LeaseBookTests
         Assert.Throws<InvalidDataException>(() => LeaseBook.Load(Terms with { Count = 5 }, saved, Start));
         saved[2] = 9;
         Assert.Throws<InvalidDataException>(() => LeaseBook.Load(Terms, saved, Start));
+    }
+
+    [Fact]
+    public void What_is_held_back_is_given_out_once_it_is_opened_and_never_once_it_is_settled()
+    {
+        var terms = Terms with { Held = 3 };
+        var book = new LeaseBook(terms);
+        Assert.Equal(new BookCounts(1, 0, 0, 0, 3), book.Counts);
+        Assert.Equal([3], book.Lease("a", 9, Start).Select(lease => lease.Item));
+        Assert.False(book.Complete(0, 0, Start)); // nobody has it
+        Assert.True(book.Open(1));
+        Assert.True(book.Settle(0, null));
+        Assert.True(book.Settle(2, "not worth it"));
+        foreach (var item in (int[])[0, 1, 2, 3, -1, 4])
+        {
+            Assert.False(book.Open(item));
+            Assert.False(book.Settle(item, null));
+            Assert.False(book.Settle(item, "again"));
+        }
+
+        Assert.Equal(new BookCounts(1, 1, 1, 1, 0), book.Counts);
+        Assert.Equal("not worth it", Assert.Single(book.SetAside).Value);
+        book = LeaseBook.Load(terms, book.Save(), Start);
+        Assert.Equal(new BookCounts(1, 1, 1, 1, 0), book.Counts);
+        Assert.Equal([1], book.Lease("b", 9, Start).Select(lease => lease.Item));
+        Assert.Equal([new HeldLease(1, 1, "b"), new HeldLease(3, 1, "a")], book.AtWork);
+
+        // Held in the store, held when it is read.
+        book = LeaseBook.Load(terms, new LeaseBook(terms).Save(), Start);
+        Assert.Equal(new BookCounts(1, 0, 0, 0, 3), book.Counts);
+        Assert.True(book.Open(0));
+        Assert.Equal([0, 3], book.Lease("a", 9, Start).Select(lease => lease.Item));
+    }
+
+    [Fact]
+    public void Failed_attempts_are_counted_over_all_items()
+    {
+        var book = new LeaseBook(Terms);
+        book.Lease("a", 2, Start);
+        book.Fail(0, 1, "broke", Start);
+        Assert.True(book.Expire(Start + Terms.Duration));
+        Assert.Equal(2, book.FailedAttempts);
     }
 
     /// <summary>Many workers, any order of events: every item ends done or set aside, and no lease was held

@@ -13,8 +13,10 @@ public class FaultTests
 
     [Theory]
     [InlineData("item")]
+    [InlineData("half")]
     [InlineData("temporary")]
     [InlineData("published")]
+    [InlineData("receipt")]
     public async Task A_child_killed_at_any_point_costs_its_item_one_attempt(string point)
     {
         SkipOnWindows();
@@ -29,12 +31,16 @@ public class FaultTests
         job.IsWhole();
     }
 
-    [Fact]
-    public async Task A_worker_killed_in_the_middle_of_an_item_costs_that_item_alone()
+    [Theory]
+    [InlineData("worker")]
+    [InlineData("uncompleted")]
+    public async Task A_worker_killed_in_the_middle_of_an_item_or_before_it_says_that_it_is_done_costs_that_item_alone(
+        string point
+    )
     {
         SkipOnWindows();
         using var job = new TestJob(20);
-        job.Ask(7, "worker");
+        job.Ask(7, point);
         var (node, cluster) = await Coordinate();
         await using var _ = node;
         using var killed = await WorkerProgram.Worker(cluster, "killed");
@@ -114,7 +120,7 @@ public class FaultTests
         // An item may be the neighbour of several kills of its worker.
         using var job = new TestJob(items) { MostAttempts = 10 };
         var random = new Random(seed);
-        var points = (string[])["item", "temporary", "published", "worker"];
+        var points = (string[])["item", "half", "temporary", "published", "receipt", "worker", "uncompleted"];
         var victims = Enumerable.Range(0, items).ToArray();
         random.Shuffle(victims);
         var schedule = victims[..kills].Select(index => (index, point: points[random.Next(points.Length)])).ToArray();

@@ -10,9 +10,10 @@ namespace TorchBridge.Scale.Tests.Work;
 /// <summary>
 /// Cheap items, and faults where a test has asked for them: a file <c>faults/INDEX</c> of the job's folder names one.
 /// <list type="bullet">
-/// <item><c>item</c>, <c>temporary</c>, <c>published</c>: the child kills itself in the middle of the item, before the
-/// rename, after it; once.</item>
-/// <item><c>worker</c>: the child kills its worker in the middle of the item; once.</item>
+/// <item><c>item</c>, <c>half</c>, <c>temporary</c>, <c>published</c>, <c>receipt</c>: the child kills itself in the middle of
+/// the item, when half of its result is written, before the rename, after it, after the receipt's; once.</item>
+/// <item><c>worker</c>: the child kills its worker in the middle of the item; <c>uncompleted</c>: when the receipt is
+/// published, and the worker has not heard of it; once.</item>
 /// <item><c>meet</c>: the item opens the pipe <c>faults/INDEX.pipe</c>, and goes on when its other end is closed;
 /// once.</item>
 /// <item><c>crash</c>: the child dies, every time. <c>error</c>: the item throws, every time.</item>
@@ -70,10 +71,21 @@ internal sealed class FaultyWork : IWork
                 Die(Environment.ProcessId);
                 break;
             case "worker":
-                Die(int.Parse(Environment.GetEnvironmentVariable("SCALE_WORKER")!, CultureInfo.InvariantCulture));
+                Die(Worker);
+                break;
+            case "half":
+                output.Write(Encoding.UTF8.GetBytes($"{item.Index},"));
+                output.Flush();
+                Die(Environment.ProcessId);
                 break;
             case "temporary":
                 OnceFile.BeforePublish = _ => Die(Environment.ProcessId);
+                break;
+            case "receipt":
+                AtReceipt(Environment.ProcessId);
+                break;
+            case "uncompleted":
+                AtReceipt(Worker);
                 break;
             case "published":
                 OnceFile.AfterPublish = _ => Die(Environment.ProcessId);
@@ -108,6 +120,16 @@ internal sealed class FaultyWork : IWork
             File.Delete(path);
         return fault;
     }
+
+    private static int Worker =>
+        int.Parse(Environment.GetEnvironmentVariable("SCALE_WORKER")!, CultureInfo.InvariantCulture);
+
+    private static void AtReceipt(int process) =>
+        OnceFile.AfterPublish = path =>
+        {
+            if (path.EndsWith(".receipt.json", StringComparison.Ordinal))
+                Die(process);
+        };
 
     private static void Die(int id)
     {

@@ -45,6 +45,7 @@ public class JobRunTests
         Assert.Equal(job.Count, runner.Items);
         Assert.Contains($"done {job.Count}", states);
         Assert.Contains("pending 0", states);
+        Assert.Contains("held 0", states);
         Assert.Equal(seen.Select(progress => progress.Done).Order(), seen.Select(progress => progress.Done));
         job.IsWhole();
         Assert.Empty(await node.Client.GetGrain<IDirectoryGrain>(0).Jobs());
@@ -67,6 +68,7 @@ public class JobRunTests
         await using var runner = new DirectRunner();
         var ended = await job.Run(node, runner);
         Assert.Equal((29, 1), (ended.Done, ended.SetAside));
+        Assert.Equal(job.Ticket.MostAttempts, ended.FailedAttempts);
         var error = Assert.Single(ended.Errors);
         Assert.Equal((11, "this item always fails"), (error.Index, error.Error));
         Assert.Equal(29 + job.Ticket.MostAttempts, runner.Items);
@@ -76,6 +78,53 @@ public class JobRunTests
         File.Delete(Path.Combine(job.Path, "faults", "11"));
         Assert.Equal(0, (await job.Run(node, runner)).SetAside);
         job.IsWhole();
+    }
+
+    [Fact]
+    public async Task What_is_held_back_waits_for_a_verdict_and_the_rest_does_not()
+    {
+        // Three segments, of which the first and a part of the second are held back.
+        using var job = new TestJob((2 * Segments.Size) + 10) { Held = Segments.Size + 5 };
+        await using var node = await ClusterNode.Coordinate(
+            ClusterAddress.Embedded,
+            stop: TestContext.Current.CancellationToken
+        );
+        await using var runner = new DirectRunner();
+        var (work, results) = FaultyWork.Open(job.Path);
+        IReadOnlyList<Verdict> Decide(JobProgress now)
+        {
+            // Nothing before all the others are done: then one half is opened, some are settled, the rest is set aside.
+            if (now.Done < job.Count - job.Held)
+                return [];
+            return
+            [
+                .. Enumerable
+                    .Range(0, job.Held)
+                    .Select(index =>
+                    {
+                        if (index % 2 == 0)
+                            return new Verdict { Index = index, IsOpened = true };
+                        if (index % 3 == 0)
+                            return new Verdict
+                            {
+                                Index = index,
+                                IsOpened = false,
+                                Error = "not wanted",
+                            };
+                        results.DoOnce(work, work.Item(index), CancellationToken.None);
+                        return new Verdict { Index = index, IsOpened = false };
+                    }),
+            ];
+        }
+
+        var ended = await job.Run(node, runner, slots: 4, decide: Decide);
+        int[] aside = [.. Enumerable.Range(0, job.Held).Where(index => index % 2 == 1 && index % 3 == 0)];
+        Assert.Equal((job.Count - aside.Length, aside.Length), (ended.Done, ended.SetAside));
+        Assert.Equal(aside, ended.AllSetAside);
+        Assert.Equal("not wanted", ended.Errors[0].Error);
+        // Those that were settled cost no worker anything.
+        Assert.Equal(job.Count - (job.Held / 2), runner.Items);
+        job.IsWhole(except: aside);
     }
 
     [Fact]

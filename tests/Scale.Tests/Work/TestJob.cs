@@ -31,6 +31,9 @@ internal sealed class TestJob : IDisposable
     /// <summary>Its items.</summary>
     public int Count { get; }
 
+    /// <summary>The first so many items are held back.</summary>
+    public int Held { get; init; }
+
     /// <summary>Failed attempts after which an item is set aside.</summary>
     public int MostAttempts { get; init; } = 3;
 
@@ -46,6 +49,7 @@ internal sealed class TestJob : IDisposable
             LeaseDuration = LeaseDuration,
             MostAttempts = MostAttempts,
             Program = WorkerProcess.Version,
+            Held = Held,
         };
 
     /// <summary>Its results.</summary>
@@ -76,7 +80,8 @@ internal sealed class TestJob : IDisposable
         ClusterNode node,
         IItemRunner? runner,
         int slots = 2,
-        Action<JobProgress>? progress = null
+        Action<JobProgress>? progress = null,
+        Func<JobProgress, IReadOnlyList<Verdict>>? decide = null
     ) =>
         JobRun.Do(
             node.Client,
@@ -85,6 +90,7 @@ internal sealed class TestJob : IDisposable
             runner,
             new WorkerOptions("test", slots, WorkerProcess.Version) { Poll = TimeSpan.FromMilliseconds(5) },
             progress ?? (_ => { }),
+            decide,
             TestContext.Current.CancellationToken
         );
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using TorchBridge.Scale.Tests.Cluster;
 using TorchBridge.Testing;
 
 namespace TorchBridge.Scale.Tests.Work;
@@ -11,10 +12,11 @@ internal sealed class WorkerProgram : IDisposable
     private readonly Process process;
     private readonly Task<string> errors;
 
-    private WorkerProgram(params string[] arguments)
+    private WorkerProgram(string[] arguments, IReadOnlyList<string>? before = null)
     {
+        string[] words = [.. before ?? [], "dotnet", Dll, .. arguments];
         process = Process.Start(
-            new ProcessStartInfo("dotnet", [Dll, .. arguments])
+            new ProcessStartInfo(words[0], words[1..])
             {
                 RedirectStandardInput = true,
                 RedirectStandardOutput = true,
@@ -28,9 +30,21 @@ internal sealed class WorkerProgram : IDisposable
     public bool HasExited => process.HasExited;
 
     /// <summary>Starts a worker, and waits until it is connected.</summary>
-    public static async Task<WorkerProgram> Worker(string cluster, string name = "w", int slots = 1)
+    /// <param name="cluster">What <c>--cluster</c> takes.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="slots">Items at a time.</param>
+    /// <param name="machine">Where it runs; null for here.</param>
+    public static async Task<WorkerProgram> Worker(
+        string cluster,
+        string name = "w",
+        int slots = 1,
+        Machine? machine = null
+    )
     {
-        var worker = new WorkerProgram("worker", cluster, name, slots.ToString(CultureInfo.InvariantCulture));
+        var worker = new WorkerProgram(
+            ["worker", cluster, name, slots.ToString(CultureInfo.InvariantCulture)],
+            machine?.Prefix
+        );
         await worker.Until("ready");
         return worker;
     }
@@ -38,12 +52,12 @@ internal sealed class WorkerProgram : IDisposable
     /// <summary>Starts a coordinator, and waits until it answers.</summary>
     public static async Task<WorkerProgram> Coordinator(string cluster, int gateway, int silo)
     {
-        var coordinator = new WorkerProgram(
+        var coordinator = new WorkerProgram([
             "coordinator",
             cluster,
             gateway.ToString(CultureInfo.InvariantCulture),
-            silo.ToString(CultureInfo.InvariantCulture)
-        );
+            silo.ToString(CultureInfo.InvariantCulture),
+        ]);
         await coordinator.Until("ready");
         return coordinator;
     }

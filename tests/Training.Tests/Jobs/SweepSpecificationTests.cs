@@ -62,6 +62,16 @@ public class SweepSpecificationTests
         );
     }
 
+    [Fact]
+    public void Halving_is_a_part_of_the_job_and_a_third_goes_on_where_nothing_is_said()
+    {
+        static Halving? Of(string halving) =>
+            SweepSpecification.Parse("sweep", $$"""{ "list": [ {} ]{{halving}} }""").Job(null).Halving;
+        Assert.Null(Of(""));
+        Assert.Equal(new Halving(5, 3), Of(""", "halving": { "epochs": 5 }"""));
+        Assert.Equal(new Halving(2, 4), Of(""", "halving": { "epochs": 2, "factor": 4 }"""));
+    }
+
     [Theory]
     [InlineData("[]", "no object")]
     [InlineData("{", "no sweep")]
@@ -89,6 +99,17 @@ public class SweepSpecificationTests
         """{ "random": { "trials": 1, "settings": { "network.dropout": { "low": 0, "high": 1, "logarithmic": true } } } }""",
         "above 0"
     )]
+    [InlineData("""{ "list": [ {} ], "halving": 3 }""", "halving holds epochs")]
+    [InlineData("""{ "list": [ {} ], "halving": { "factor": 3 } }""", "halving holds epochs")]
+    [InlineData("""{ "list": [ {} ], "halving": { "epochs": 1, "rate": 3 } }""", "halving holds epochs")]
+    [InlineData("""{ "list": [ {} ], "halving": { "epochs": 0 } }""", "halving: epochs is 0")]
+    [InlineData("""{ "list": [ {} ], "halving": { "epochs": 1, "factor": 1 } }""", "halving: factor is 1")]
+    [InlineData("""{ "list": [ { "training.epochs": 4 } ], "halving": { "epochs": 4 } }""", "halving: epochs is 4")]
+    [InlineData("""{ "list": [ { "training.epochs": 1 } ], "halving": { "epochs": 1 } }""", "2 epochs at least")]
+    [InlineData(
+        """{ "grid": { "training.epochs": [4, 8] }, "halving": { "epochs": 1 } }""",
+        "training.epochs differs (4 to 8)"
+    )]
     public void What_is_no_sweep_is_refused_with_its_reason(string text, string reason) =>
         Assert.Contains(reason, Assert.Throws<UserException>(() => Trials(text)).Message, StringComparison.Ordinal);
 
@@ -109,5 +130,5 @@ public class SweepSpecificationTests
     }
 
     private static IReadOnlyList<Ablation.RunRequest> Trials(string text) =>
-        SweepSpecification.Parse("sweep", text).Trials(null);
+        SweepSpecification.Parse("sweep", text).Job(null).Trials;
 }

@@ -1,0 +1,117 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using TorchBridge.Scale.Contract;
+using TorchBridge.Scale.Grains;
+using TorchBridge.Scale.Publishing;
+using TorchBridge.Training.Ablation;
+using TorchBridge.Training.Artifacts;
+
+namespace TorchBridge.Training.Jobs;
+
+/// <summary>Decides, for the process that keeps a sweep's books, which trials go on and which end early. Each decision is
+/// published as a file before anything follows from it: whoever goes on with the sweep finds it, and it stands.</summary>
+internal sealed class SweepHalving
+{
+    private readonly SweepWork work;
+    private readonly ResultFolder results;
+    private readonly HalvingLadder ladder;
+    private readonly Action<string> say;
+
+    /// <summary>Nothing is decided yet.</summary>
+    /// <param name="work">A sweep with halving.</param>
+    /// <param name="results">Its results.</param>
+    /// <param name="say">Hears of each decision.</param>
+    public SweepHalving(SweepWork work, ResultFolder results, Action<string> say)
+    {
+        (this.work, this.results, this.say) = (work, results, say);
+        ladder = new HalvingLadder(work.Settings.Count, work.Rungs.Count, work.Halving!.Factor);
+    }
+
+    /// <summary>Decides what can be decided by now.</summary>
+    /// <param name="now">How far the sweep is; what was set aside counts as the last of its rung.</param>
+    /// <returns>What becomes of items.</returns>
+    public IReadOnlyList<Verdict> Decide(JobProgress now)
+    {
+        var aside = now.AllSetAside.ToHashSet();
+        var steps = ladder.Advance((setting, rung) => ResultOf(setting, rung, aside));
+        return [.. steps.SelectMany(Follow)];
+    }
+
+    private (RungState State, double Score) ResultOf(int setting, int rung, HashSet<int> aside)
+    {
+        var sum = 0.0;
+        foreach (var trial in work.Settings[setting])
+        {
+            var item = work.Item(work.IndexOf(trial, rung));
+            // What is published counts, even where its worker was given up.
+            if (results.Find(item) is null)
+                return (aside.Contains(item.Index) ? RungState.Failed : RungState.Open, 0);
+            sum += JsonSerializer
+                .Deserialize<RungResult>(File.ReadAllText(results.FileOf(item)), Json.Options)!
+                .ValidationAccuracy;
+        }
+
+        return (RungState.Scored, sum / work.Settings[setting].Count);
+    }
+
+    private IEnumerable<Verdict> Follow(LadderStep step)
+    {
+        if (step.Kind == LadderStepKind.Fails)
+            return Above(step)
+                .Select(item => new Verdict
+                {
+                    Index = item.Index,
+                    IsOpened = false,
+                    Error = FormattableString.Invariant(
+                        $"not trained on: a trial of its setting failed on its way to epoch {work.Rungs[step.Rung]}"
+                    ),
+                });
+        var decision = Publish(step);
+        if (decision.GoesOn)
+            return work.Settings[step.Contender]
+                .Select(trial => work.Item(work.IndexOf(trial, step.Rung + 1)))
+                .Select(item => new Verdict { Index = item.Index, IsOpened = results.Find(item) is null });
+        return Above(step)
+            .Select(item =>
+            {
+                results.DoOnce(work, item, CancellationToken.None);
+                return new Verdict { Index = item.Index, IsOpened = false };
+            });
+    }
+
+    private IEnumerable<WorkItem> Above(LadderStep step) =>
+        from rung in Enumerable.Range(step.Rung + 1, work.Rungs.Count - step.Rung - 1)
+        from trial in work.Settings[step.Contender]
+        select work.Item(work.IndexOf(trial, rung));
+
+    /// <summary>Publishes a decision; where one was published before, that one stands.</summary>
+    private HalvingDecision Publish(LadderStep step)
+    {
+        var path = work.DecisionOf(step.Contender, step.Rung + 1);
+        var decision = new HalvingDecision(
+            step.Kind == LadderStepKind.GoesOn,
+            work.Rungs[step.Rung],
+            step.Score,
+            step.Rank,
+            step.Seen
+        );
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        if (!OnceFile.Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(Json.Text(decision) + "\n"))))
+            return work.Decided(step.Contender, step.Rung + 1)!;
+        say(Line(step.Contender, decision, work.Rungs[step.Rung + 1]));
+        return decision;
+    }
+
+    /// <summary>A decision for people.</summary>
+    /// <param name="setting">The setting's number.</param>
+    /// <param name="decision">What was decided of it.</param>
+    /// <param name="next">Epochs of the next rung.</param>
+    internal static string Line(int setting, HalvingDecision decision, int next) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"setting {setting} {(decision.GoesOn ? $"goes on to {next} epochs" : "ends")} after {decision.Epochs}: "
+                + $"validation accuracy {100 * decision.ValidationAccuracy:F1} %, place {decision.Rank} of {decision.Seen}"
+                + $"{(decision.GoesOn ? " so far" : "")}."
+        );
+}
