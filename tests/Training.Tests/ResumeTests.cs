@@ -2,7 +2,6 @@ using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
-using TorchBridge.Training.Weights;
 using TorchSharp;
 
 namespace TorchBridge.Training.Tests;
@@ -100,12 +99,8 @@ public class ResumeTests
                 Network = settings.Network with { Form = BlockForm.Pooled, SecondChannels = 16, ThirdChannels = 16 },
                 Compute = settings.Compute with { Precision = Precision.Bfloat16 },
             };
-        // Trained weights, which only a new run reads: one that goes on has them, and what follows from them, from its file.
-        var isTrained = recipeName == "all";
-        if (isTrained)
-            settings = settings with { Start = new WeightsOrigin("elsewhere", "") };
-        var whole = Train(settings, folder["whole"], null, stopAfter: int.MaxValue, out var history, Start);
-        _ = Train(settings, folder["parts"], null, stopAfter: 2, out _, Start);
+        var whole = Train(settings, folder["whole"], null, stopAfter: int.MaxValue, out var history);
+        _ = Train(settings, folder["parts"], null, stopAfter: 2, out _);
         // The random state must come from the file.
         torch.random.manual_seed(999);
         using var checkpoint = Checkpoint.Read(folder["parts"]);
@@ -119,15 +114,6 @@ public class ResumeTests
         );
         Assert.Equal(whole, parts);
         Assert.Equal(history.Select(Numbers), resumedHistory.Select(Numbers));
-
-        void Start(TrainedModel model)
-        {
-            if (!isTrained)
-                return;
-            using var noGrad = torch.no_grad();
-            foreach (var filters in model.Network.modules().OfType<CastingConv2d>())
-                filters.Weight[0].mul_(0.01);
-        }
 
         static object Numbers(EpochRecord record) =>
             record with
@@ -254,13 +240,11 @@ public class ResumeTests
         string checkpointPath,
         Checkpoint? resumed,
         int stopAfter,
-        out IReadOnlyList<EpochRecord> history,
-        Action<TrainedModel>? start = null
+        out IReadOnlyList<EpochRecord> history
     )
     {
         using var stop = new CancellationTokenSource();
         using var model = new TrainedModel(settings);
-        start?.Invoke(model);
         var result = new Trainer(model, new StopAfter(stopAfter, stop), checkpointPath).Train(
             Pictures,
             resumed,

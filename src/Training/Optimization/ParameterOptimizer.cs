@@ -10,10 +10,6 @@
 //             [out, in x kernel]; SGD for what is no convolution's weight. A norm follows each convolution, so only the
 //             direction of its weights counts: their length is set, and lr is the angle of a step.
 //                                                                Jordan et al. 2024, "Muon"; airbench94_muon
-//   filters   of a trained network: a filter that is smaller than the median of its layer learns at the rate lr |filter| / |median|.
-//             Some filters are dead, a hundred thousand times smaller than the others, and the norm behind them multiplies
-//             by a hundred what comes out. AdamW's steps have one size for all weights: with frozen statistics a single one
-//             of them would drown the picture in such a filter's noise. After You et al. 2017, "LARS", by filter.
 // Why not TorchSharp's optimizers: they make some ten passes over the weights a step, one tensor and one native call at
 // a time. Here a step is one pass, over the tensors' own memory; and the state can be stored and put back bit by bit.
 // Layout: weights, gradients and state share strides (channels_last for convolutions), so that memory order is the same
@@ -55,28 +51,24 @@ internal sealed class ParameterOptimizer : IDisposable
     /// <param name="epsilon">Of AdamW.</param>
     /// <param name="rateOf">Factor of the learning rate of a parameter, by its name; null for one everywhere.</param>
     /// <param name="orthogonalization">What Muon's matrix products are computed in.</param>
-    /// <param name="isTrained">Whether the module comes with trained weights: then the smaller filters of its
-    /// convolutions take smaller steps. Muon's have none of this: it sets the length of all of them.</param>
     public ParameterOptimizer(
         nn.Module module,
         Recipe recipe,
         double epsilon = 1e-8,
         Func<string, double>? rateOf = null,
-        ScalarType orthogonalization = ScalarType.Float32,
-        bool isTrained = false
+        ScalarType orthogonalization = ScalarType.Float32
     )
     {
         (this.recipe, this.epsilon, this.orthogonalization) = (recipe, epsilon, orthogonalization);
         var norms = NormParameters(module);
-        var isMuon = recipe.Optimizer == OptimizerKind.Muon;
-        var filters = isMuon || isTrained ? FilterParameters(module) : [];
+        var filters = recipe.Optimizer == OptimizerKind.Muon ? FilterParameters(module) : [];
         foreach (var (name, parameter) in module.named_parameters())
         {
             var isNorm = norms.Contains(name);
             var isWeight = !isNorm && parameter.dim() > 1;
             var decay = recipe.DecayNormsAndBiases || isWeight ? recipe.WeightDecay : 0;
             var rule =
-                !isMuon ? recipe.Optimizer
+                recipe.Optimizer != OptimizerKind.Muon ? recipe.Optimizer
                 : filters.Contains(name) ? OptimizerKind.Muon
                 : OptimizerKind.Sgd;
             var rate = rateOf?.Invoke(name) ?? 1;
@@ -92,24 +84,10 @@ internal sealed class ParameterOptimizer : IDisposable
                     rate,
                     (float)decay,
                     State(),
-                    rule == OptimizerKind.AdamW ? State() : null,
-                    !isMuon && filters.Contains(name) ? RatesOfFilters(parameter) : null
+                    rule == OptimizerKind.AdamW ? State() : null
                 )
             );
         }
-    }
-
-    /// <summary>Factors of the learning rate of a convolution's filters: 1 for the larger half of them, the share of
-    /// the median's size for the others.</summary>
-    /// <param name="weight">[out, in, height, width].</param>
-    /// <returns>[out], 0 to 1.</returns>
-    private static Tensor RatesOfFilters(Parameter weight)
-    {
-        using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
-        var sizes = weight.square().mean([1, 2, 3]).sqrt();
-        var median = sizes.median();
-        return (median.ToSingle() > 0 ? (sizes / median).clamp_max(1) : ones_like(sizes)).DetachFromDisposeScope();
     }
 
     /// <summary>Names of the weights that Muon changes: of convolutions, but not of a whitening, whose length
@@ -147,9 +125,13 @@ internal sealed class ParameterOptimizer : IDisposable
     /// <summary>The state, by name: <c>optimizer.m.conv1.weight</c>.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> State =>
         entries.SelectMany(entry =>
-            new (string Kind, Tensor? Value)[] { ("m", entry.First), ("v", entry.Second), ("rate", entry.FilterRates) }
-                .Where(item => item.Value is not null)
-                .Select(item => KeyValuePair.Create($"optimizer.{item.Kind}.{entry.Name}", item.Value!))
+            entry.Second is null
+                ? [KeyValuePair.Create($"optimizer.m.{entry.Name}", entry.First)]
+                : new[]
+                {
+                    KeyValuePair.Create($"optimizer.m.{entry.Name}", entry.First),
+                    KeyValuePair.Create($"optimizer.v.{entry.Name}", entry.Second),
+                }
         );
 
     /// <summary>Forgets the gradients.</summary>
@@ -188,7 +170,6 @@ internal sealed class ParameterOptimizer : IDisposable
         {
             entry.First.Dispose();
             entry.Second?.Dispose();
-            entry.FilterRates?.Dispose();
         }
     }
 
@@ -249,42 +230,31 @@ internal sealed class ParameterOptimizer : IDisposable
     /// <param name="learningRate">The parameter's own.</param>
     private void Update(Entry entry, Tensor gradient, float clip, double learningRate)
     {
+        var rate = learningRate * entry.Rate;
         if (entry.Rule == OptimizerKind.Muon)
-        {
-            UpdateMuon(entry, gradient, clip, learningRate * entry.Rate);
-            return;
-        }
-
-        if (entry.Parameter.device_type != DeviceType.CPU)
-        {
-            UpdateOnDevice(entry, gradient, clip, learningRate);
-            return;
-        }
-
-        // Filters follow each other in memory, whatever the layout within them is.
-        Span<float> p = ChannelsLast.Memory(entry.Parameter),
-            g = ChannelsLast.Memory(gradient),
-            m = ChannelsLast.Memory(entry.First),
-            v = entry.Second is null ? [] : ChannelsLast.Memory(entry.Second);
-        ReadOnlySpan<float> rates = entry.FilterRates is null ? [1] : ChannelsLast.Memory(entry.FilterRates);
-        var length = p.Length / rates.Length;
-        for (var filter = 0; filter < rates.Length; filter++)
-        {
-            var part = new Range(filter * length, (filter + 1) * length);
-            var rate = learningRate * rates[filter];
-            if (entry.Rule == OptimizerKind.AdamW)
-                UpdateAdamW(p[part], g[part], m[part], v[part], entry.Decay, clip, rate * entry.Rate);
-            else
-                UpdateSgd(
-                    p[part],
-                    g[part],
-                    m[part],
-                    recipe.DecoupledDecay ? 0 : entry.Decay,
-                    recipe.DecoupledDecay ? (float)(1 - (rate * entry.DecayRate * entry.Decay)) : 1,
-                    clip,
-                    rate * entry.Rate
-                );
-        }
+            UpdateMuon(entry, gradient, clip, rate);
+        else if (entry.Parameter.device_type != DeviceType.CPU)
+            UpdateOnDevice(entry, gradient, clip, rate, learningRate * entry.DecayRate);
+        else if (entry.Rule == OptimizerKind.AdamW)
+            UpdateAdamW(
+                ChannelsLast.Memory(entry.Parameter),
+                ChannelsLast.Memory(gradient),
+                ChannelsLast.Memory(entry.First),
+                ChannelsLast.Memory(entry.Second!),
+                entry.Decay,
+                clip,
+                rate
+            );
+        else
+            UpdateSgd(
+                ChannelsLast.Memory(entry.Parameter),
+                ChannelsLast.Memory(gradient),
+                ChannelsLast.Memory(entry.First),
+                recipe.DecoupledDecay ? 0 : entry.Decay,
+                recipe.DecoupledDecay ? (float)(1 - (learningRate * entry.DecayRate * entry.Decay)) : 1,
+                clip,
+                rate
+            );
     }
 
     private void UpdateMuon(Entry entry, Tensor gradient, float clip, double learningRate)
@@ -392,29 +362,26 @@ internal sealed class ParameterOptimizer : IDisposable
     /// <param name="entry">The parameter with its state.</param>
     /// <param name="gradient">On the same device.</param>
     /// <param name="clip">What the gradient is multiplied by.</param>
-    /// <param name="learningRate">Of this step, before the parameter's own.</param>
-    private void UpdateOnDevice(Entry entry, Tensor gradient, float clip, double learningRate)
+    /// <param name="learningRate">The parameter's own.</param>
+    /// <param name="decayRate">The learning rate of decoupled decay.</param>
+    private void UpdateOnDevice(Entry entry, Tensor gradient, float clip, double learningRate, double decayRate)
     {
         var clipped = gradient * clip;
-        var filters = entry.FilterRates?.view(-1, 1, 1, 1) ?? ones(1, device: entry.Parameter.device);
-        var rate = filters * (learningRate * entry.Rate);
         if (entry.Rule == OptimizerKind.Sgd)
         {
             if (recipe.DecoupledDecay)
-                entry.Parameter.mul_(1 - (filters * (learningRate * entry.DecayRate * entry.Decay)));
+                entry.Parameter.mul_(1 - (decayRate * entry.Decay));
             else
                 clipped = clipped.add(entry.Parameter, entry.Decay);
             entry.First.mul_(recipe.Momentum).add_(clipped);
-            entry.Parameter.sub_(clipped.add(entry.First, recipe.Momentum) * rate);
+            entry.Parameter.sub_(clipped.add(entry.First, recipe.Momentum) * learningRate);
             return;
         }
 
-        var (_, step, root) = AdamWFactors(entry.Decay, 1);
+        var (keep, step, root) = AdamWFactors(entry.Decay, learningRate);
         entry.First.mul_(Beta1).add_(clipped * (1 - Beta1));
         entry.Second!.mul_(Beta2).add_(clipped * clipped * (1 - Beta2));
-        entry
-            .Parameter.mul_(1 - (rate * entry.Decay))
-            .sub_(entry.First * step * rate / ((entry.Second.sqrt() * root) + epsilon));
+        entry.Parameter.mul_(keep).sub_(entry.First * step / ((entry.Second.sqrt() * root) + epsilon));
     }
 
     /// <summary>
@@ -439,7 +406,6 @@ internal sealed class ParameterOptimizer : IDisposable
     /// <param name="Decay">Weight decay.</param>
     /// <param name="First">Momentum.</param>
     /// <param name="Second">AdamW's mean of squares.</param>
-    /// <param name="FilterRates">Factors of the learning rate of its filters, [out]; null for 1 everywhere.</param>
     private sealed record Entry(
         string Name,
         Parameter Parameter,
@@ -448,7 +414,6 @@ internal sealed class ParameterOptimizer : IDisposable
         double DecayRate,
         float Decay,
         Tensor First,
-        Tensor? Second,
-        Tensor? FilterRates
+        Tensor? Second
     );
 }

@@ -155,13 +155,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
     /// <param name="stop">Ends it between two steps.</param>
     private TrainingResult Train(ITrainingWork work, Checkpoint? resumed, CancellationToken stop)
     {
-        using var state = new TrainingState(
-            work.Trained,
-            recipe,
-            work.RateOf,
-            model.Settings.Compute.Dtype,
-            isTrained: model.Settings.Start is not null
-        );
+        using var state = new TrainingState(work.Trained, recipe, work.RateOf, model.Settings.Compute.Dtype);
         resumed?.RestoreInto(state);
         var ending = TrainingResult.AllEpochs;
         for (var epoch = state.History.Count + 1; epoch <= recipe.Epochs; epoch++)

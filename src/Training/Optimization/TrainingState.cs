@@ -14,23 +14,15 @@ internal sealed class TrainingState : IDisposable
     /// <param name="recipe">How.</param>
     /// <param name="rateOf">Factor of the learning rate of a parameter; null for one everywhere.</param>
     /// <param name="orthogonalization">What Muon's matrix products are computed in.</param>
-    /// <param name="isTrained">Whether the module comes with trained weights.</param>
     public TrainingState(
         nn.Module trained,
         Recipe recipe,
         Func<string, double>? rateOf = null,
-        ScalarType orthogonalization = ScalarType.Float32,
-        bool isTrained = false
+        ScalarType orthogonalization = ScalarType.Float32
     )
     {
         this.trained = trained;
-        Optimizer = new ParameterOptimizer(
-            trained,
-            recipe,
-            rateOf: rateOf,
-            orthogonalization: orthogonalization,
-            isTrained: isTrained
-        );
+        Optimizer = new ParameterOptimizer(trained, recipe, rateOf: rateOf, orthogonalization: orthogonalization);
         Average = recipe.WeightAverage > 0 ? new WeightAverage(trained, recipe.WeightAverage) : null;
         Best = new WeightSnapshot(trained);
         Stopping = new EarlyStopping(recipe.Patience);
