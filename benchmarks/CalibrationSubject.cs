@@ -4,6 +4,7 @@ using TorchBridge.Quantization;
 using TorchBridge.Testing;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
+using TorchBridge.Training.Packaging;
 
 namespace TorchBridge.Benchmarks;
 

@@ -1,10 +1,11 @@
 using System.Diagnostics;
 using Microsoft.ML.OnnxRuntime;
 using TorchBridge.Quantization;
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Packaging;
+using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Benchmarks;
 
@@ -87,7 +88,7 @@ internal static class QuantizedSubject
         var folder = new ModelFolder(path);
         ModelPackager.Package(model, folder, data, Evaluation.Of(model.Classifier, data.Data.Test));
         QuantizedPackager.Package(folder, data, Calibration, 1, new QuantizationOptions());
-        return (folder.Onnx, folder.Variant("int8").Onnx);
+        return (folder.Onnx, folder.MadeFrom("int8").Onnx);
     }
 
     /// <summary>Quantizes in this process, which has done nothing else; the growth is that of the resident size's

@@ -6,6 +6,8 @@ using System.Text;
 using System.Text.RegularExpressions;
 using TorchBridge.Onnx.Files;
 using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Packaging;
 
 namespace TorchBridge.Benchmarks;
 
@@ -368,7 +370,7 @@ internal static partial class SoakSubject
 
     /// <summary>Times, speeds and memory in JSON and in the report, where speed is a table's last column.</summary>
     [GeneratedRegex(
-        "\"(?:[a-z_]*seconds?|images_per_second|resident_megabytes)\": [^,\\n]+"
+        "\"(?:[a-z_]*seconds?|images_per_second|resident_megabytes)\": (?:\\{[^}]*}|[^,\\n]+)"
             + "|[0-9.,]+ (?:seconds|minutes|images/s)|<td>[0-9,]+</td></tr>"
     )]
     private static partial Regex Clock();

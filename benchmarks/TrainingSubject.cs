@@ -1,8 +1,8 @@
 using System.Diagnostics;
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Regularization;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -8,6 +8,7 @@ using TorchBridge.Onnx.Contract;
 using TorchBridge.Onnx.Format;
 using TorchBridge.Onnx.Graph;
 using TorchBridge.Testing;
+using TorchBridge.Training.Networks;
 
 namespace TorchBridge.Benchmarks.Fuzzing;
 

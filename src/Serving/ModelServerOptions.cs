@@ -49,12 +49,16 @@ public sealed class ModelServerOptions
     public int QueueCapacity { get; set; } = 128;
 
     /// <summary>
-    /// Batches of one model version that run at the same time, 1 to 64. They share the session's weights. Default: 1.
+    /// Batches of one model version that run at the same time, up to 64; they share one session. 0 (the default)
+    /// chooses, where <see cref="Threads"/> is 0 too: a request that is alone runs on all cores, and under load one
+    /// batch runs on each. A model of up to 256 MB in one file is held twice for that; of a larger one, and where
+    /// <see cref="ConfigureSession"/> is set, one batch runs at a time.
     /// </summary>
-    [Description("Batches of one model that run at the same time."), Range(1, 64)]
-    public int Sessions { get; set; } = 1;
+    [Description("Batches of one model that run at the same time; 0 to choose."), Range(0, 64)]
+    public int Sessions { get; set; }
 
-    /// <summary>Threads of ONNX Runtime for one batch; 0 (the default) for one per core.</summary>
+    /// <summary>Threads of ONNX Runtime for one batch; 0 (the default) for one per core, or as many as
+    /// <see cref="Sessions"/> of 0 chooses.</summary>
     [Description("Threads for one batch; 0 for one per core."), Range(0, 1024)]
     public int Threads { get; set; }
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Spectre.Console;
+using TorchBridge.Training.CommandLine;
 using TorchBridge.Training.Commands;
 
 namespace TorchBridge.Training;
@@ -11,7 +12,7 @@ internal static class Program
 {
     /// <summary>Runs the command that the arguments name.</summary>
     /// <param name="args">The command line.</param>
-    /// <returns>The exit code, as <see cref="Commands.ExitCodes"/> has them.</returns>
+    /// <returns>The exit code, as <see cref="ExitCodes"/> has them.</returns>
     public static async Task<int> Main(string[] args)
     {
         Optimization.NativeTuning.Apply();

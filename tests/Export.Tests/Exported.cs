@@ -1,4 +1,5 @@
 using TorchBridge.Export.Capture;
+using TorchBridge.Export.Onnx;
 using TorchBridge.Export.Verification;
 using TorchSharp;
 using static TorchSharp.torch;

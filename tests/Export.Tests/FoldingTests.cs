@@ -1,3 +1,4 @@
+using TorchBridge.Export.Onnx;
 using TorchBridge.Export.Verification;
 using TorchSharp;
 using TorchSharp.Modules;

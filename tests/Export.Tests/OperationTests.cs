@@ -1,3 +1,4 @@
+using TorchBridge.Export.Capture;
 using TorchBridge.Export.Lowering;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -545,7 +546,7 @@ public class OperationTests
             .Assembly.GetTypes()
             .Where(type => type.IsVisible)
             .SelectMany(type => type.GetMethods())
-            .Select(OperatorTable.NameOf)
+            .Select(OperationName.Of)
             .ToHashSet(StringComparer.Ordinal);
         var unknown = string.Join(", ", OperatorTable.Default.Operations.Select(row => row.Name).Except(methods));
         Assert.True(unknown.Length == 0, unknown);

@@ -1,5 +1,6 @@
 using System.Reflection;
 using TorchBridge.Export.Capture;
+using TorchBridge.Export.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -95,7 +95,7 @@ public class SizeFaultTests
             options.FreeAxes[input] = axes;
         var inputs = Example();
         OnnxExporter.Export(network, inputs, folder["m.onnx"], options);
-        using var file = new Verification.OrtModel(folder["m.onnx"], optimize: false);
+        using var file = new Onnx.OrtModel(folder["m.onnx"], optimize: false);
         var expected = Functions.Forward(network, inputs);
         foreach (var (one, other) in file.Run(inputs).Zip(expected))
             Assert.True(allclose(one, other, 1e-5, 1e-6));

@@ -6,10 +6,10 @@
 using System.Diagnostics;
 using System.Globalization;
 using TorchBridge.Onnx.Files;
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Tests;
 using TorchSharp;
 

@@ -1,9 +1,10 @@
 using TorchBridge.Testing;
 using TorchBridge.Training;
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Packaging;
+using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Pipeline.Tests;
 

@@ -6,6 +6,7 @@ using TorchBridge.Inference;
 using TorchBridge.Onnx.Format;
 using TorchBridge.Onnx.Graph;
 using TorchBridge.Testing;
+using TorchBridge.Training.Networks;
 
 namespace TorchBridge.Pipeline.Tests;
 

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.DependencyInjection;
+using TorchBridge.Serving.Models;
 using TorchBridge.Serving.Operation;
 
 namespace TorchBridge.Serving.Tests;

@@ -4,6 +4,7 @@ using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Reports;
 using RunResult = TorchBridge.Training.Ablation.RunResult;
 
 namespace TorchBridge.Training.Tests;

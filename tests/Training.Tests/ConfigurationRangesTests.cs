@@ -1,6 +1,7 @@
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Ranges;
 using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Tests;

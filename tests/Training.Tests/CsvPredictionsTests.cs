@@ -1,4 +1,4 @@
-using TorchBridge.Training.Commands;
+using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Tests;
 

@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using SkiaSharp;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,6 +1,7 @@
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Regularization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -206,7 +207,7 @@ public class ModernCnnTests
         using var scope = NewDisposeScope();
         random.manual_seed(2);
         var weight = empty(128, 256, 3, 3);
-        TorchBridge.Training.Initialization.Initializer.Weight(weight, kind);
+        WeightInitialization.Weight(weight, kind);
         // A variance of n draws has the relative standard error sqrt(2 / n): 0.26 % here, five of these.
         Assert.InRange(weight.var().item<float>() / variance, 1 - 0.013, 1 + 0.013);
         if (kind != InitializationKind.Orthogonal)
@@ -223,7 +224,7 @@ public class ModernCnnTests
     {
         using var scope = NewDisposeScope();
         var weight = empty(to, from, kernel, kernel);
-        TorchBridge.Training.Initialization.Initializer.Weight(weight, InitializationKind.Dirac);
+        WeightInitialization.Weight(weight, InitializationKind.Dirac);
         var x = randn(2, from, 7, 7);
         var y = nn.functional.conv2d(x, weight, padding: [kernel / 2, kernel / 2]);
         var passed = Math.Min(to, from);

@@ -1,5 +1,6 @@
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -239,7 +240,7 @@ public class ParameterOptimizerTests
         }
 
         Set(0);
-        using var average = new WeightAverage(network, 0.5);
+        using var average = new AveragedWeights(network, 0.5);
         Set(8);
         average.Update(1); // decay min(0.5, 2 / 11)
         Set(0);

@@ -1,5 +1,6 @@
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Regularization;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -1,7 +1,8 @@
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Packaging;
+using TorchBridge.Training.Recipes;
 using TorchSharp;
 
 namespace TorchBridge.Training.Tests;

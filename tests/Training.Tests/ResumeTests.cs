@@ -1,7 +1,7 @@
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
 using TorchSharp;
 
 namespace TorchBridge.Training.Tests;

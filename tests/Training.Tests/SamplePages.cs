@@ -1,13 +1,14 @@
 using TorchBridge.Export;
 using TorchBridge.Quantization;
 using TorchBridge.Training.Ablation;
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Explanation;
 using TorchBridge.Training.Lab;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Packaging;
 using TorchBridge.Training.Parity;
+using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Reports;
 using RunResult = TorchBridge.Training.Ablation.RunResult;
 
@@ -212,7 +213,7 @@ internal static class SamplePages
         [
             .. figures.Select(figure =>
             {
-                folder.Write(figure);
+                figure.WriteTo(folder);
                 return $"{folder.Picture(figure.Name)}.svg";
             }),
         ];

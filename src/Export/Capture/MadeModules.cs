@@ -67,7 +67,7 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
         if (!TorchTypes.IsTorch(module.GetType()))
             return false; // its children are looked at one by one
         if (name.Contains("Dropout", StringComparison.Ordinal))
-            return Lowering.ModuleFields.Get(module, "p", "_p") is not double probability || probability != 0;
+            return ModuleFields.Get(module, "p", "_p") is not double probability || probability != 0;
         return name.StartsWith("BatchNorm", StringComparison.Ordinal)
             || name is "RReLU" or "MultiheadAttention" or "Transformer"
             || name.StartsWith("Transformer", StringComparison.Ordinal)

@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Reflection;
+using TorchBridge.Export.Native;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;

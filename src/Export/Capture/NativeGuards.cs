@@ -54,11 +54,11 @@ internal static class NativeGuards
             throw new ArgumentException($"{module.GetType().Name}: the input is empty");
         if (!module.GetType().Name.StartsWith("ConvTranspose", StringComparison.Ordinal))
             return;
-        var kernel = Lowering.ModuleFields.Get(module, "weight") is Tensor weight ? weight.shape[2..] : [];
+        var kernel = ModuleFields.Get(module, "weight") is Tensor weight ? weight.shape[2..] : [];
         if (input.dim() < kernel.Length)
             return;
         long[] Option(string name, long fallback) =>
-            Lowering.ModuleFields.OptionalLongs(module, name, $"_{name}") is { Length: > 0 } given ? given : [fallback];
+            ModuleFields.OptionalLongs(module, name, $"_{name}") is { Length: > 0 } given ? given : [fallback];
         long[] stride = Option("stride", 1),
             padding = Option("padding", 0),
             dilation = Option("dilation", 1),

@@ -364,7 +364,7 @@ internal sealed class Recorder
     /// <param name="module">Any.</param>
     private static bool IsInPlaceModule(nn.Module module) =>
         !module.GetType().Name.Contains("Dropout", StringComparison.Ordinal)
-        && Lowering.ModuleFields.Bool(module, false, "inplace", "_inplace");
+        && ModuleFields.Bool(module, false, "inplace", "_inplace");
 
     /// <summary>Runs the instrumented copy of a user's forward.</summary>
     /// <param name="site">Where the call stands.</param>

@@ -4,6 +4,7 @@
 // (ViewInverse), and the other views are made again from there. What nobody reads again costs nothing, and refuses
 // nothing.
 using System.Runtime.CompilerServices;
+using TorchBridge.Export.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -2,7 +2,6 @@
 // changes, that is a new value: the old one with the view's elements replaced. Views that keep all elements are
 // turned back by a reshape or a permutation; views of a part are written by x[...] = view.
 using System.Reflection;
-using TorchBridge.Export.Lowering;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -32,7 +31,7 @@ internal static class ViewInverse
         object?[] shape = [.. source.Shape.Select(size => (object?)size)];
         var rank = source.Shape.Length;
         var op = link.Operation;
-        var name = op.Module?.GetType().Name ?? OperatorTable.NameOf(op.Method);
+        var name = op.Module?.GetType().Name ?? OperationName.Of(op.Method);
         switch (name)
         {
             case "view"
@@ -123,7 +122,7 @@ internal static class ViewInverse
 
     /// <summary>Whether an operation always gives a view of its first tensor, whatever the sizes.</summary>
     public static bool IsView(MethodBase method) =>
-        OperatorTable.NameOf(method)
+        OperationName.Of(method)
             is "view"
                 or "view_as"
                 or "unsqueeze"

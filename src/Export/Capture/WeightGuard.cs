@@ -2,6 +2,7 @@
 // by operations is refused before it happens; some of TorchSharp's modules change their own tensors in native code
 // (Embedding's max_norm renormalizes rows, InstanceNorm moves its statistics). The first run is watched with copies
 // of everything; copies are then kept of what it changed, and of everything small.
+using TorchBridge.Export.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 

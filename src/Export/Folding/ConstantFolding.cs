@@ -1,6 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
 using TorchBridge.Export.Onnx;
-using TorchBridge.Export.Verification;
 using TorchBridge.Onnx.Format;
 using TorchBridge.Onnx.Graph;
 using static TorchSharp.torch;

@@ -74,7 +74,7 @@ internal static class ComplexPairs
     /// <param name="row">The operation's rule for real numbers, if it has one.</param>
     public static void Lower(GraphBuilder builder, TracedOp op, OperatorRow? row)
     {
-        var name = OperatorTable.NameOf(op.Method);
+        var name = OperationName.Of(op.Method);
         var operands = ValueRef.In(op.Arguments).Select(reference => builder.IsComplex(reference.Id)).ToArray();
         var complex = operands.Count(isComplex => isComplex);
         switch (name)

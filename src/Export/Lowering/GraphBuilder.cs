@@ -126,7 +126,7 @@ internal sealed class GraphBuilder
         if (row is null)
         {
             throw op.Refuse(
-                $"{op.Site.CalleeName} has no lowering to ONNX. {Refusals.ReasonFor(OperatorTable.NameOf(op.Method))}"
+                $"{op.Site.CalleeName} has no lowering to ONNX. {Refusals.ReasonFor(OperationName.Of(op.Method))}"
             );
         }
 

@@ -141,6 +141,21 @@ internal static class Kernels
     public static ScalarType Wide(ScalarType type) =>
         type is ScalarType.Float16 or ScalarType.BFloat16 ? ScalarType.Float32 : type;
 
+    /// <summary>
+    /// A tensor in the dtype in which a result is computed. Integers become numbers of the result's own dtype first: in
+    /// float16 those above 65,504 are infinite.
+    /// </summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="tensor">An argument of the operation.</param>
+    public static GraphValue Widen(LoweringContext c, GraphValue tensor)
+    {
+        var result = c.ResultType();
+        return c.Cast(
+            !is_floating_point(tensor.Type) && !is_complex(tensor.Type) ? c.Cast(tensor, result) : tensor,
+            Wide(result)
+        );
+    }
+
     /// <summary>A number as a dtype holds it: TorchSharp rounds some options before it computes.</summary>
     /// <param name="number">Any number.</param>
     /// <param name="type">A floating dtype; for others the number stays.</param>

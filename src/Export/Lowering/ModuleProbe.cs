@@ -2,7 +2,6 @@
 // EmbeddingBag mode, RNN nonlinearity). Each candidate is built, given the module's weights, and run beside the
 // module in eval mode on random input: exactly one may agree. Otherwise the export is refused, and the caller says it
 // with ExportOptions.ModuleOptions.
-using TorchBridge.Export.Capture;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -13,7 +12,7 @@ internal static class ModuleProbe
 {
     /// <summary>Float32 results of the same weights differ by rounding only; another option differs in the first
     /// digits.</summary>
-    private const double Tolerance = 1e-4;
+    private const double Allowed = 1e-4;
 
     /// <summary>The one candidate that computes what the module computes.</summary>
     /// <param name="c">For the refusal.</param>
@@ -50,7 +49,7 @@ internal static class ModuleProbe
                 }
 
                 return (run(twin) - expected).abs().max().ToDouble()
-                    <= Tolerance * Math.Max(1e-3, expected.abs().max().ToDouble());
+                    <= Allowed * Math.Max(1e-3, expected.abs().max().ToDouble());
             })
             .ToArray();
         return agreeing.Length == 1

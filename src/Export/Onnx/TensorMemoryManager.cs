@@ -1,5 +1,5 @@
 using System.Buffers;
-using TorchBridge.Export.Capture;
+using TorchBridge.Export.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 

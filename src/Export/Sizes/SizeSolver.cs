@@ -45,8 +45,8 @@ internal sealed class SizeSolver
     private readonly SizeLeaf[] leaves;
     private readonly SizeLeaf[] leavesOfPool;
     private readonly int traces;
-    private List<Formula>? pool;
-    private Dictionary<long[], Formula>? poolByValues;
+    private List<Candidate>? pool;
+    private Dictionary<long[], Candidate>? poolByValues;
 
     /// <summary>Prepares to solve over some sizes.</summary>
     /// <param name="near">Sizes of what the operation reads.</param>
@@ -84,7 +84,7 @@ internal sealed class SizeSolver
     public IReadOnlyList<SizeLeaf> Leaves => leaves;
 
     /// <summary>A formula with its values in the traces.</summary>
-    private sealed record Formula(long[] Values, Func<SizeExpression> Make)
+    private sealed record Candidate(long[] Values, Func<SizeExpression> Make)
     {
         /// <summary>Other formulas of the same values: h / 31 beside h / 32 where no trace had 31 or more.</summary>
         public List<Func<SizeExpression>> Rivals { get; } = [];
@@ -229,15 +229,15 @@ internal sealed class SizeSolver
     /// <param name="values">What is looked for, in each trace.</param>
     private IEnumerable<SizeExpression> Pairs(long[] values)
     {
-        var some = leaves.Take(LeavesOfPairs).Select(leaf => new Formula(leaf.Sizes, () => leaf.Axis)).ToArray();
+        var some = leaves.Take(LeavesOfPairs).Select(leaf => new Candidate(leaf.Sizes, () => leaf.Axis)).ToArray();
         return Combined(values, some, some);
     }
 
     /// <summary>Every formula of one list with every one of another.</summary>
     private static IEnumerable<SizeExpression> Combined(
         long[] values,
-        IReadOnlyList<Formula> left,
-        IReadOnlyList<Formula> right
+        IReadOnlyList<Candidate> left,
+        IReadOnlyList<Candidate> right
     )
     {
         foreach (var one in left)
@@ -251,7 +251,7 @@ internal sealed class SizeSolver
     }
 
     /// <summary>Two formulas under every operation that fits.</summary>
-    private static IEnumerable<SizeExpression> Combined(long[] values, Formula a, Formula b)
+    private static IEnumerable<SizeExpression> Combined(long[] values, Candidate a, Candidate b)
     {
         // The first trace rules nearly all out; only then the others are looked at.
         var (x, y, wanted) = (a.Values[0], b.Values[0], values[0]);
@@ -323,7 +323,7 @@ internal sealed class SizeSolver
         var hasZeros = values.Contains(0);
         foreach (var one in Pool())
         {
-            Formula?[] others =
+            Candidate?[] others =
             [
                 hasZeros ? Factor(values, one) : null,
                 Find(one, x => x.Value - x.Known),
@@ -340,7 +340,7 @@ internal sealed class SizeSolver
             }
         }
 
-        Formula? Find(Formula known, Func<(long Known, long Value), long> other)
+        Candidate? Find(Candidate known, Func<(long Known, long Value), long> other)
         {
             var wanted = new long[values.Length];
             for (var index = 0; index < wanted.Length; index++)
@@ -360,7 +360,7 @@ internal sealed class SizeSolver
     /// </summary>
     /// <param name="values">What is looked for, in each trace.</param>
     /// <param name="a">A formula that may divide it.</param>
-    private Formula? Factor(long[] values, Formula a)
+    private Candidate? Factor(long[] values, Candidate a)
     {
         for (var index = 0; index < values.Length; index++)
         {
@@ -513,12 +513,12 @@ internal sealed class SizeSolver
 
     /// <summary>The nearest sizes, each with every constant, and two of them: what longer formulas are made
     /// of.</summary>
-    private List<Formula> Pool()
+    private List<Candidate> Pool()
     {
         if (pool is not null)
             return pool;
         pool = [];
-        poolByValues = new Dictionary<long[], Formula>(VectorComparer.Instance);
+        poolByValues = new Dictionary<long[], Candidate>(VectorComparer.Instance);
         void Add(long[] values, Func<SizeExpression> make)
         {
             if (values.All(value => value == values[0]) || values.Contains(SizeExpression.Undefined))
@@ -530,7 +530,7 @@ internal sealed class SizeSolver
                 return;
             }
 
-            var formula = new Formula(values, make);
+            var formula = new Candidate(values, make);
             pool.Add(formula);
             poolByValues.Add(values, formula);
         }
@@ -584,7 +584,7 @@ internal sealed class SizeSolver
     }
 
     /// <summary>Whether two formulas under an operation give the values in all traces.</summary>
-    private static bool Fits(long[] values, Formula a, Formula b, SizeOperator operation)
+    private static bool Fits(long[] values, Candidate a, Candidate b, SizeOperator operation)
     {
         for (var index = 0; index < values.Length; index++)
         {
@@ -598,7 +598,7 @@ internal sealed class SizeSolver
     /// <summary>
     /// Whether a formula and a number under an operation give the values in all traces.
     /// </summary>
-    private static bool Fits(long[] values, Formula formula, long constant, SizeOperator operation)
+    private static bool Fits(long[] values, Candidate formula, long constant, SizeOperator operation)
     {
         for (var index = 0; index < values.Length; index++)
         {

@@ -142,14 +142,15 @@ internal sealed class SizeSymbols
                     < inputs.Sum(names => names.Count)
             )
                 continue;
-            tied = tied.Tie(
-                groups,
-                $"the file does not compute the same where they differ ({SizeExploration.FirstLine(because)})"
-            );
+            tied = tied.Tie(groups, $"the file does not compute the same where they differ ({FirstLine(because)})");
         }
 
         return ReferenceEquals(tied, this) ? null : tied;
     }
+
+    /// <summary>The first line of an error's message.</summary>
+    /// <param name="error">Any.</param>
+    public static string FirstLine(Exception error) => error.Message.Split('\n')[0].Trim();
 
     /// <summary>The same inputs with the axes of some symbols fixed at the example's sizes.</summary>
     /// <param name="symbols">Their numbers.</param>

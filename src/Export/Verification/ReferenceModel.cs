@@ -1,4 +1,5 @@
 using TorchBridge.Export.Capture;
+using TorchBridge.Export.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 

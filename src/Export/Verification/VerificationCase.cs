@@ -11,13 +11,15 @@ namespace TorchBridge.Export.Verification;
 /// <param name="Inputs">The inputs.</param>
 /// <param name="Expected">The module's outputs.</param>
 /// <param name="IsExpensive">Whether the file runs once only: folded, and with ONNX Runtime's optimizations.</param>
+/// <param name="RanOnce">Whether the module ran once: it has not shown yet that it gives the same twice.</param>
 internal sealed record VerificationCase(
     string Name,
     SizePoint Point,
     InputKind Kind,
     Tensor[] Inputs,
     Tensor[] Expected,
-    bool IsExpensive
+    bool IsExpensive,
+    bool RanOnce
 ) : IDisposable
 {
     /// <summary>Whether NaN and infinities are fed, which some of ONNX Runtime's kernels treat in ways of their

@@ -19,6 +19,9 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     /// <summary>Whether nothing is taken any more; what waits is still run.</summary>
     private bool isClosed;
 
+    /// <summary>Workers that have nothing to do: who takes a batch leaves them their share.</summary>
+    private int idle;
+
     /// <summary>How many wait.</summary>
     public int Count
     {
@@ -61,7 +64,8 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     }
 
     /// <summary>Waits for the next batch; null when the queue is closed and empty.</summary>
-    /// <returns>Requests of one key whose rows fit into one batch, oldest first; they are out of the queue.</returns>
+    /// <returns>Requests of one key whose rows fit into one batch, oldest first; they are out of the queue. No more than
+    /// an equal share where other workers have nothing to do.</returns>
     public List<PendingRequest>? Take()
     {
         lock (gate)
@@ -73,14 +77,18 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
                 {
                     if (isClosed)
                         return null;
+                    idle++;
                     Monitor.Wait(gate);
+                    idle--;
                     continue;
                 }
 
-                var (batch, isFull) = Collect(oldest);
+                var (batch, isFull) = Collect(oldest, settings.MaxRows);
                 var left = settings.Delay - clock.GetElapsedTime(oldest.EnqueuedAt);
                 if (isFull || isClosed || left <= TimeSpan.Zero)
                 {
+                    if (idle > 0)
+                        (batch, _) = Collect(oldest, Math.Min(settings.MaxRows, ShareOf(oldest)));
                     foreach (var request in batch)
                         Remove(request);
                     return batch;
@@ -115,7 +123,8 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     /// worker.
     /// </summary>
     /// <param name="oldest">The request whose shapes decide what goes with it.</param>
-    private (List<PendingRequest> Batch, bool IsFull) Collect(PendingRequest oldest)
+    /// <param name="most">Rows; a request that has more of them runs alone.</param>
+    private (List<PendingRequest> Batch, bool IsFull) Collect(PendingRequest oldest, int most)
     {
         var batch = new List<PendingRequest>();
         var rows = 0;
@@ -123,15 +132,23 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
         {
             if (request.Key != oldest.Key)
                 continue;
-            if (batch.Count > 0 && rows + request.Rows > settings.MaxRows)
+            if (batch.Count > 0 && rows + request.Rows > most)
                 return (batch, true);
             batch.Add(request);
             rows += request.Rows;
-            if (rows >= settings.MaxRows)
+            if (rows >= most)
                 return (batch, true);
         }
 
         return (batch, false);
+    }
+
+    /// <summary>Rows that a worker takes when all that have nothing to do take as many.</summary>
+    /// <param name="oldest">The request whose shapes decide what goes with it.</param>
+    private int ShareOf(PendingRequest oldest)
+    {
+        var rows = waiting.Where(request => request.Key == oldest.Key).Sum(request => request.Rows);
+        return (rows + idle) / (1 + idle);
     }
 
     /// <summary>

@@ -6,27 +6,27 @@ namespace TorchBridge.Serving.Batching;
 /// <summary>Runs batches of one model version, one after the other, on a thread of its own.</summary>
 internal sealed class BatchWorker
 {
-    private readonly RuntimeSession session;
+    private readonly ModelSessions sessions;
     private readonly BatchQueue queue;
     private readonly TimeProvider clock;
     private readonly IBatchObserver observer;
     private readonly Thread thread;
 
     /// <summary>Starts a worker; it ends when the queue is closed and empty.</summary>
-    /// <param name="session">Runs the model; shared with the other workers of the version.</param>
+    /// <param name="sessions">Run the model; shared with the other workers of the version.</param>
     /// <param name="queue">Where batches come from.</param>
     /// <param name="clock">Measures runs and waits.</param>
     /// <param name="observer">Is told of each run.</param>
     /// <param name="name">The thread's name.</param>
     public BatchWorker(
-        RuntimeSession session,
+        ModelSessions sessions,
         BatchQueue queue,
         TimeProvider clock,
         IBatchObserver observer,
         string name
     )
     {
-        this.session = session;
+        this.sessions = sessions;
         this.queue = queue;
         this.clock = clock;
         this.observer = observer;
@@ -42,16 +42,21 @@ internal sealed class BatchWorker
     {
         using var memory = new RunMemory();
         while (queue.Take() is { } batch)
-            Execute(memory, batch);
+        {
+            var session = sessions.Enter(othersWait: queue.Count > 0);
+            Execute(session, memory, batch);
+            sessions.Leave();
+        }
     }
 
     /// <summary>
     /// Runs a batch and gives each request its outputs; where it fails, each request alone finds out whose fault it
     /// is.
     /// </summary>
+    /// <param name="session">Runs it.</param>
     /// <param name="memory">Of this worker alone.</param>
     /// <param name="batch">Requests of one shape; each is completed, with its part or with the error.</param>
-    private void Execute(RunMemory memory, List<PendingRequest> batch)
+    private void Execute(RuntimeSession session, RunMemory memory, List<PendingRequest> batch)
     {
         var started = clock.GetTimestamp();
         try
@@ -76,7 +81,7 @@ internal sealed class BatchWorker
         {
             // One of them may have spoilt it for the others: each alone finds out which.
             foreach (var request in batch)
-                Execute(memory, [request]);
+                Execute(session, memory, [request]);
         }
         catch (Exception error)
         {

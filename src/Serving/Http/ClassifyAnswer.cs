@@ -70,7 +70,7 @@ internal sealed record ClassifyAnswer(
                 result.BatchRows
             ),
             Seen = Convert.ToBase64String(SeenPicture.ToPng(result.Inputs[0])),
-            ActivationMap = Page.ActivationMap.Of(result.Reply, best[0].Index),
+            ActivationMap = Http.ActivationMap.Of(result.Reply, best[0].Index),
         };
     }
 

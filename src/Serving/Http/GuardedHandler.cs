@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Connections;
+using TorchBridge.Serving.Models;
 using TorchBridge.Serving.Operation;
 using TorchBridge.Serving.Protocol;
 

@@ -19,6 +19,10 @@ internal sealed partial class ModelLoader(
     /// <summary>Decides the random rows that a model is tried with.</summary>
     private const int IndependenceSeed = 1;
 
+    /// <summary>Bytes of a file up to which its weights are held twice, in a session for one request and one for
+    /// load.</summary>
+    private const int LargestDoubled = 256 << 20;
+
     /// <summary>Loads a version.</summary>
     /// <param name="entry">The files.</param>
     /// <param name="version">The number to give it.</param>
@@ -30,17 +34,48 @@ internal sealed partial class ModelLoader(
         var config = entry.ConfigPath is null ? new ModelConfig() : ModelConfig.Read(entry.ConfigPath);
         if (options.Probe == ProbeChoice.All || (options.Probe == ProbeChoice.Foreign && source.Card is null))
             probe.Try(source);
-        var session = RuntimeSession.Open(
-            source,
-            new RuntimeSettings(config.Threads ?? options.Threads, options.ConfigureSession)
-        );
+        var sessions = Open(source, config);
         try
         {
-            return Start(entry, version, source, config, session);
+            return Start(entry, version, source, config, sessions);
         }
         catch
         {
-            session.Dispose();
+            sessions.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens a model: as it is asked for, or with one session for a request that is alone and one for
+    /// load.</summary>
+    private ModelSessions Open(ModelSource source, ModelConfig config)
+    {
+        var threads = config.Threads ?? options.Threads;
+        var workers = config.Sessions ?? options.Sessions;
+        if (
+            workers > 0
+            || threads > 0
+            || options.ConfigureSession is not null
+            || Environment.ProcessorCount == 1
+            || source.Bytes.Length > LargestDoubled
+            || source.Scan.ExternalFiles.Count > 0
+        )
+            return new ModelSessions(
+                RuntimeSession.Open(source, new RuntimeSettings(threads, options.ConfigureSession)),
+                Math.Max(1, workers)
+            );
+        var narrow = RuntimeSession.Open(source, new RuntimeSettings(Threads: 1));
+        try
+        {
+            return new ModelSessions(
+                RuntimeSession.Open(source, new RuntimeSettings(Spins: true)),
+                narrow,
+                Environment.ProcessorCount
+            );
+        }
+        catch
+        {
+            narrow.Dispose();
             throw;
         }
     }
@@ -53,16 +88,19 @@ internal sealed partial class ModelLoader(
         long version,
         ModelSource source,
         ModelConfig config,
-        RuntimeSession session
+        ModelSessions sessions
     )
     {
         if (entry.ConfigPath is not null)
-            config.Check(session.Signature, entry.ConfigPath);
+            config.Check(sessions.Signature, entry.ConfigPath);
         var pictures = SelfCheckPictures.Read(source);
         if (source.Card is { } card)
-            CheckClassifier(session, card, pictures, source.Path);
+            foreach (var session in sessions.All)
+                CheckClassifier(session, card, pictures, source.Path);
         var whyAlone =
-            config.MaxBatchSize == 0 ? "its config.pbtxt says so" : RowIndependence.Check(session, IndependenceSeed);
+            config.MaxBatchSize == 0
+                ? "its config.pbtxt says so"
+                : RowIndependence.Check(sessions.All[^1], IndependenceSeed);
         if (whyAlone is not null && source.Card is null)
             LogAlone(entry.Model, version, whyAlone);
         var maxRows = whyAlone is null ? config.MaxBatchSize ?? options.MaxBatchSize : 1;
@@ -71,23 +109,22 @@ internal sealed partial class ModelLoader(
             config.Delay ?? TimeSpan.FromMicroseconds(options.BatchDelayMicroseconds),
             config.QueueCapacity ?? options.QueueCapacity
         );
-        ModelWarmUp.Run(session, maxRows);
+        foreach (var session in sessions.All)
+            ModelWarmUp.Run(session, maxRows);
         var identity = new ModelIdentity(
             entry.Model,
             version,
             source.Digest,
             whyAlone is null,
             whyAlone,
-            ModelLabels.Of(source, config, session.Signature, entry)
+            ModelLabels.Of(source, config, sessions.Signature, entry)
         )
         {
             Card = source.Card,
             Pictures = pictures,
             Timeout = config.Timeout,
         };
-        return new ModelVersion(identity, session, settings, config.Sessions ?? options.Sessions, clock, loaded =>
-            metrics.ObserverOf(loaded)
-        );
+        return new ModelVersion(identity, sessions, settings, clock, loaded => metrics.ObserverOf(loaded));
     }
 
     /// <summary>A classifier of ours must compute here what it computed in training.</summary>

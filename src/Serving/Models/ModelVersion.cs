@@ -11,7 +11,7 @@ namespace TorchBridge.Serving.Models;
 /// </summary>
 internal sealed class ModelVersion
 {
-    private readonly RuntimeSession session;
+    private readonly ModelSessions sessions;
     private readonly BatchWorker[] workers;
     private readonly TaskCompletionSource closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -20,23 +20,21 @@ internal sealed class ModelVersion
     /// </summary>
     private int users = 1; // itself
 
-    /// <summary>Starts the workers of a session, which is disposed with the version.</summary>
+    /// <summary>Starts the workers of a model's sessions, which are disposed with the version.</summary>
     /// <param name="identity">What it is.</param>
-    /// <param name="session">The opened model.</param>
+    /// <param name="sessions">The opened model.</param>
     /// <param name="settings">How its requests are put together.</param>
-    /// <param name="sessions">Workers: batches that run at the same time.</param>
     /// <param name="clock">Measures waits and runs.</param>
     /// <param name="observer">Makes what is told of runs.</param>
     public ModelVersion(
         ModelIdentity identity,
-        RuntimeSession session,
+        ModelSessions sessions,
         BatchSettings settings,
-        int sessions,
         TimeProvider clock,
         Func<ModelVersion, IBatchObserver> observer
     )
     {
-        this.session = session;
+        this.sessions = sessions;
         Identity = identity;
         Settings = settings;
         Queue = new BatchQueue(settings, clock);
@@ -44,9 +42,9 @@ internal sealed class ModelVersion
         workers =
         [
             .. Enumerable
-                .Range(0, sessions)
+                .Range(0, sessions.Workers)
                 .Select(i => new BatchWorker(
-                    session,
+                    sessions,
                     Queue,
                     clock,
                     told,
@@ -59,7 +57,7 @@ internal sealed class ModelVersion
     public ModelIdentity Identity { get; }
 
     /// <summary>Its inputs and outputs.</summary>
-    public ModelSignature Signature => session.Signature;
+    public ModelSignature Signature => sessions.Signature;
 
     /// <summary>How its requests are put together.</summary>
     public BatchSettings Settings { get; }
@@ -105,7 +103,7 @@ internal sealed class ModelVersion
         {
             foreach (var worker in workers)
                 worker.Join();
-            session.Dispose();
+            sessions.Dispose();
             closed.SetResult();
         });
     }

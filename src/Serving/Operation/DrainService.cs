@@ -1,3 +1,5 @@
+using TorchBridge.Serving.Models;
+
 namespace TorchBridge.Serving.Operation;
 
 /// <summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using Prometheus;
+using TorchBridge.Serving.Models;
 
 namespace TorchBridge.Serving.Operation;
 

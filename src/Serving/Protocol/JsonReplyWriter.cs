@@ -43,7 +43,7 @@ internal static class JsonReplyWriter
     {
         writer.WriteStartObject();
         writer.WriteString("model_name"u8, reply.ModelName);
-        writer.WriteString("model_version"u8, reply.ModelVersion);
+        writer.WriteString("model_version"u8, reply.Version);
         if (reply.Id is { } id)
             writer.WriteString("id"u8, id);
         if (reply.Parameters.Count > 0)

@@ -66,8 +66,11 @@ internal sealed class RuntimeSession : IDisposable
 
         void Configure(SessionOptions options)
         {
-            // Threads that wait in a loop for the next layer or run would take the cores from those that read requests.
-            options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
+            // Threads that wait in a loop would take the cores from those that read requests.
+            if (settings.Spins)
+                options.AddSessionConfigEntry("session.force_spinning_stop", "1");
+            else
+                options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
             settings.Configure?.Invoke(options);
         }
     }

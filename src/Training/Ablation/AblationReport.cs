@@ -6,6 +6,7 @@ using OxyPlot.Series;
 using Spectre.Console;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Lab;
+using TorchBridge.Training.Packaging;
 using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Ablation;

@@ -3,25 +3,9 @@
 // t(0.975, n - 1) s / sqrt(n). A technique's effect is the difference that it makes where it is: full minus without,
 // or alone minus bare. Source: Student 1908; any text on paired t intervals.
 using TorchBridge.Training.Recipes;
+using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Ablation;
-
-/// <summary>Mean and standard deviation (n - 1) of some runs.</summary>
-internal sealed record Spread(double Mean, double Deviation)
-{
-    /// <summary>Of some figures.</summary>
-    /// <param name="values">One for each seed, at least one.</param>
-    /// <returns>The mean, and the sample's standard deviation (n - 1 in the denominator); 0 where there is one
-    /// value.</returns>
-    public static Spread Of(IReadOnlyCollection<double> values)
-    {
-        var mean = values.Average();
-        return new Spread(
-            mean,
-            values.Count < 2 ? 0 : Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Count - 1))
-        );
-    }
-}
 
 /// <summary>The effect of a technique on a figure, with the half width of its 95 % interval; NaN where one seed alone
 /// gives none.</summary>

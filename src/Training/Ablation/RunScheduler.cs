@@ -3,8 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Threading.Channels;
 using TorchBridge.Training.Artifacts;
-using TorchBridge.Training.Commands;
-using TorchBridge.Training.Jobs;
+using TorchBridge.Training.CommandLine;
 
 namespace TorchBridge.Training.Ablation;
 

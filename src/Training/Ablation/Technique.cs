@@ -1,7 +1,5 @@
 using TorchBridge.Training.Data;
-using TorchBridge.Training.Initialization;
 using TorchBridge.Training.Networks;
-using TorchBridge.Training.Optimization;
 using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Ablation;

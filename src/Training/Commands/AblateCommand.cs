@@ -4,8 +4,11 @@ using Spectre.Console;
 using TorchBridge.Onnx.Files;
 using TorchBridge.Scale.Cluster;
 using TorchBridge.Training.Ablation;
-using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.CommandLine;
 using TorchBridge.Training.Data;
+using TorchBridge.Training.Jobs;
+using TorchBridge.Training.Packaging;
+using TorchBridge.Training.Ranges;
 using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Commands;

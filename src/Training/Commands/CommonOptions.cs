@@ -1,5 +1,7 @@
 using System.CommandLine;
 using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.CommandLine;
+using TorchBridge.Training.Ranges;
 using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Commands;

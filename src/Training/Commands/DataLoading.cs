@@ -1,7 +1,7 @@
 using Spectre.Console;
 using TorchBridge.Inference.Pictures;
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
+using TorchBridge.Training.Optimization;
 
 namespace TorchBridge.Training.Commands;
 

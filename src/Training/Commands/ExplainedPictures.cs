@@ -2,6 +2,7 @@ using Spectre.Console;
 using TorchBridge.Inference.Pictures;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Explanation;
+using TorchBridge.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
 

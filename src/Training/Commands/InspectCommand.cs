@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Spectre.Console;
+using TorchBridge.Training.CommandLine;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Inspection;
 

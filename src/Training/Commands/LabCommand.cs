@@ -2,9 +2,11 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using Spectre.Console;
-using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.CommandLine;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Lab;
+using TorchBridge.Training.Packaging;
+using TorchBridge.Training.Ranges;
 using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Commands;

@@ -5,8 +5,10 @@ using TorchBridge.Inference;
 using TorchBridge.Inference.Pictures;
 using TorchBridge.Onnx.Files;
 using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.CommandLine;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Packaging;
 using TorchBridge.Training.Parity;
 using TorchBridge.Training.Reports;
 
@@ -97,7 +99,7 @@ internal static class ModelCommands
                     );
                 using var claim = context.Folder.Claim();
                 var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
-                var result = Packaging.PackageAndReport(
+                var result = PackageStep.PackageAndReport(
                     context.Console,
                     context.Model,
                     context.Folder,
@@ -158,7 +160,7 @@ internal static class ModelCommands
                 ModeParityReport.Print(context.Console, before);
                 foreach (var figure in ModeParityReport.Figures(before))
                 {
-                    context.Folder.Write(figure);
+                    figure.WriteTo(context.Folder);
                     context.Console.WriteLine($"  {context.Folder.Picture(figure.Name)}.svg, .png");
                 }
 
@@ -195,7 +197,7 @@ internal static class ModelCommands
             var rows = ModelPackager
                 .Prove(context.Model, context.Folder.Onnx, context.Folder.Zip, context.Data, test, scratch.FullName)
                 .ToList();
-            Packaging.PrintParity(context.Console, rows);
+            PackageStep.PrintParity(context.Console, rows);
             foreach (
                 var row in RouteParity.Of(
                     context.Folder.Onnx,
@@ -253,7 +255,7 @@ internal static class ModelCommands
         if (File.Exists(context.Folder.Onnx))
             context.Model.Classifier.Views = ModelPackager.ViewsOf(context.Folder.Onnx);
         var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
-        Packaging.PackageAndReport(context.Console, context.Model, context.Folder, context.Data, null, test);
+        PackageStep.PackageAndReport(context.Console, context.Model, context.Folder, context.Data, null, test);
         return (
             0,
             new
@@ -317,7 +319,7 @@ internal static class ModelCommands
                     var folder = new ModelFolder(parsed.GetValue(outFolder)!);
                     FileSet.Recover(folder.Path);
                     if (parsed.GetValue(variant) is { } name)
-                        folder = folder.Variant(name);
+                        folder = folder.MadeFrom(name);
                     var pictures = PictureList.Of(AnsiConsole.Console, parsed.GetValue(files)!);
                     if (parsed.GetValue(csv) is { } path)
                         return CsvPredictions.Write(AnsiConsole.Console, folder.Onnx, pictures, path, stop);

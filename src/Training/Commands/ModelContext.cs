@@ -1,8 +1,10 @@
 using System.CommandLine;
 using Spectre.Console;
 using TorchBridge.Onnx.Files;
-using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.CommandLine;
 using TorchBridge.Training.Data;
+using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Packaging;
 
 namespace TorchBridge.Training.Commands;
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using TorchBridge.Export.Lowering;
+using TorchBridge.Training.CommandLine;
 
 namespace TorchBridge.Training.Commands;
 

@@ -2,8 +2,9 @@ using System.CommandLine;
 using System.Text.RegularExpressions;
 using Spectre.Console;
 using TorchBridge.Onnx.Files;
-using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.CommandLine;
 using TorchBridge.Training.Deployment;
+using TorchBridge.Training.Packaging;
 
 namespace TorchBridge.Training.Commands;
 
@@ -137,7 +138,7 @@ internal static partial class PackageCommand
                 var folder = new ModelFolder(parsed.GetValue(outFolder)!);
                 FileSet.Recover(folder.Path);
                 if (parsed.GetValue(variant) is { } which)
-                    folder = folder.Variant(which);
+                    folder = folder.MadeFrom(which);
                 var place = new DeploymentPlace(written, chosen, container, parsed.GetValue(storage)!);
                 var (files, note) = DeploymentPackager.Package(folder.Onnx, targets[parsed.GetValue(target)!], place);
                 AnsiConsole.Console.WriteLine($"{folder.Onnx}, {note}");

@@ -2,7 +2,9 @@ using System.CommandLine;
 using System.Globalization;
 using Spectre.Console;
 using TorchBridge.Quantization;
-using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.CommandLine;
+using TorchBridge.Training.Packaging;
+using TorchBridge.Training.Ranges;
 using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Reports;
 
@@ -113,12 +115,12 @@ internal static class QuantizeCommand
                             (staged, made) =>
                             {
                                 if (made.Sensitivity.Count > 0)
-                                    staged.Write(SensitivityPlot.Of(made.Sensitivity));
+                                    SensitivityPlot.Of(made.Sensitivity).WriteTo(staged);
                             }
                         ),
                     stop
                 );
-                var target = context.Folder.Variant(QuantizedPackager.VariantName(options.Mode));
+                var target = context.Folder.MadeFrom(QuantizedPackager.VariantName(options.Mode));
                 context.Console.Write(report.ToString());
                 foreach (var layer in report.Sensitivity)
                 {

@@ -1,9 +1,11 @@
 using System.CommandLine;
 using System.Text.Json;
 using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.CommandLine;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Ranges;
 using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Weights;
 

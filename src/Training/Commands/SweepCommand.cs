@@ -1,8 +1,9 @@
 using System.CommandLine;
 using Spectre.Console;
-using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.CommandLine;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Jobs;
+using TorchBridge.Training.Ranges;
 using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Commands;

@@ -3,9 +3,12 @@ using System.Globalization;
 using Spectre.Console;
 using TorchBridge.Inference.Pictures;
 using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.CommandLine;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Packaging;
+using TorchBridge.Training.Ranges;
 using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Reports;
 using TorchBridge.Training.Weights;
@@ -196,7 +199,7 @@ internal sealed class TrainCommand
         );
         try
         {
-            Packaging.PackageAndReport(console, model, folder, loaded, result, test);
+            PackageStep.PackageAndReport(console, model, folder, loaded, result, test);
         }
         catch (UserException error)
         {
@@ -237,7 +240,7 @@ internal sealed class TrainCommand
         ModelFileSet.Publish(folder, [], staged =>
         {
             model.Save(staged.Weights);
-            staged.Write(LearningCurves.Of(result, model.Settings.RunId));
+            LearningCurves.Of(result, model.Settings.RunId).WriteTo(staged);
             return true;
         });
         return $"The best weights so far (epoch {result.BestEpoch}) are in {folder.Weights}; `export "

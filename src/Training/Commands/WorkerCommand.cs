@@ -3,7 +3,9 @@ using Spectre.Console;
 using TorchBridge.Scale.Cluster;
 using TorchBridge.Scale.Work;
 using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.CommandLine;
 using TorchBridge.Training.Jobs;
+using TorchBridge.Training.Ranges;
 using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Commands;
@@ -61,12 +63,12 @@ internal static class WorkerCommand
     /// <summary>The command that a worker's child is started with; not for people.</summary>
     public static Command BuildServe()
     {
-        var command = new Command(ChildProgram.ServeItems) { Hidden = true };
+        var command = new Command(ItemChildren.ServeItems) { Hidden = true };
         command.SetAction(
             (_, _) =>
                 CommandRunner.Run(() =>
                 {
-                    ChildProgram.Serve();
+                    ItemChildren.Serve();
                     return 0;
                 })
         );
@@ -84,7 +86,7 @@ internal static class WorkerCommand
         var node = await ClusterNode.Connect(address, certificate, Say, stop).ConfigureAwait(false);
         await using (node.ConfigureAwait(false))
         {
-            var runner = ChildProgram.Runner();
+            var runner = ItemChildren.Runner();
             await using (runner.ConfigureAwait(false))
             {
                 Say(FormattableString.Invariant($"{WorkerOptions.DefaultName} works, {slots} items at a time."));

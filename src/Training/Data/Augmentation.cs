@@ -19,6 +19,7 @@
 //                  luma = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601)
 // In: planes [3, H, W] of bytes. Out: floats 0 to 255 in the order [H, W, 3], which is channels_last of a batch.
 using System.Buffers;
+using TorchBridge.Training.Ranges;
 using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Data;

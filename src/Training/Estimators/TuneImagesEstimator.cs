@@ -6,6 +6,7 @@ using TorchBridge.Inference.Pictures;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Packaging;
 using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Weights;
 

@@ -3,8 +3,8 @@
 //   map_c(y, x) = sum_f w_cf maps_f(y, x) / (h w)
 // For networks whose linear layer stands right behind the global pool this is an identity, not an estimate.
 // Source: Zhou et al. 2016, "Learning Deep Features for Discriminative Localization", equations 1 and 2.
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Networks;
+using TorchBridge.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
 

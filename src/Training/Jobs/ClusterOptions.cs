@@ -1,7 +1,8 @@
 using System.CommandLine;
 using System.Net;
 using TorchBridge.Scale.Cluster;
-using TorchBridge.Training.Commands;
+using TorchBridge.Training.CommandLine;
+using TorchBridge.Training.Ranges;
 using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Jobs;

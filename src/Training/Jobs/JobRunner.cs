@@ -8,7 +8,7 @@ using TorchBridge.Scale.Grains;
 using TorchBridge.Scale.Publishing;
 using TorchBridge.Scale.Work;
 using TorchBridge.Training.Artifacts;
-using TorchBridge.Training.Commands;
+using TorchBridge.Training.CommandLine;
 
 namespace TorchBridge.Training.Jobs;
 
@@ -84,7 +84,7 @@ internal static class JobRunner
         var node = await ClusterNode.Coordinate(shared.Cluster, shared.Coordinator, stop).ConfigureAwait(false);
         await using (node.ConfigureAwait(false))
         {
-            var runner = shared.Parallel > 0 ? ChildProgram.Runner() : null;
+            var runner = shared.Parallel > 0 ? ItemChildren.Runner() : null;
             var ticket = new JobTicket
             {
                 Folder = full,

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using Parquet;
 using Parquet.Schema;
-using TorchBridge.Training.Commands;
+using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Jobs;
 

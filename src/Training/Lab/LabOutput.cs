@@ -1,5 +1,5 @@
 using Spectre.Console;
-using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Packaging;
 using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Lab;

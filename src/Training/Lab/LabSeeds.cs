@@ -1,5 +1,6 @@
 using System.Globalization;
 using TorchBridge.Training.Ablation;
+using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Lab;
 

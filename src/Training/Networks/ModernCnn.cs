@@ -1,5 +1,4 @@
 using TorchBridge.Training.Data;
-using TorchBridge.Training.Initialization;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -95,7 +94,7 @@ internal sealed class ModernCnn : ImageNetwork
         };
         fc = nn.Linear(isPooled ? options.ThirdChannels : 8 * channels, options.Classes);
         RegisterComponents();
-        Initializer.Apply(this, options.Initialization);
+        WeightInitialization.Apply(this, options.Initialization);
         if (isPooled)
             FixScales();
     }

@@ -1,4 +1,4 @@
-using TorchBridge.Training.Recipes;
+using TorchBridge.Training.Ranges;
 
 namespace TorchBridge.Training.Networks;
 

@@ -1,7 +1,7 @@
 // Why: with the backbone fixed, its features of a picture are always the same. They are computed once, of a few
 // augmented views of each training picture, and the classifier, some thousand numbers, is trained on them in seconds.
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
+using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Regularization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -71,7 +71,7 @@ internal sealed class FeatureWork : ITrainingWork
     }
 
     /// <summary>Each picture once an epoch, by one of its views.</summary>
-    public IEnumerable<Batch> Batches(Recipe recipe, int epoch, CancellationToken stop)
+    public IEnumerable<PictureBatch> Batches(Recipe recipe, int epoch, CancellationToken stop)
     {
         var views = training_VNF.shape[0];
         var seed = model.Settings.Seed;
@@ -89,7 +89,7 @@ internal sealed class FeatureWork : ITrainingWork
                 .ToArray();
             var features = training_VNF.view(-1, training_VNF.shape[2]).index_select(0, tensor(drawn));
             var target = tensor(indices.Select(i => (long)labels[i]).ToArray());
-            yield return new Batch(
+            yield return new PictureBatch(
                 features.DetachFromDisposeScope(),
                 target.DetachFromDisposeScope(),
                 index,
@@ -99,7 +99,7 @@ internal sealed class FeatureWork : ITrainingWork
     }
 
     /// <inheritdoc/>
-    public (Tensor Logits, Tensor Targets) Forward(Batch batch, Recipe recipe, int epoch)
+    public (Tensor Logits, Tensor Targets) Forward(PictureBatch batch, Recipe recipe, int epoch)
     {
         var device = model.Settings.Compute.Device;
         return (

@@ -5,20 +5,9 @@
 //   one-cycle   peak (1 - t): a line up and a line down; Smith & Topin 2018, "Super-Convergence"
 //   constant    peak
 // With an end value e, a share of the peak, what falls to 0 falls to e peak instead: peak (e + (1 - e) f).
+using TorchBridge.Training.Recipes;
+
 namespace TorchBridge.Training.Optimization;
-
-/// <summary>How the learning rate falls after its warm-up.</summary>
-internal enum ScheduleKind
-{
-    /// <summary>Half a cosine, to zero.</summary>
-    Cosine,
-
-    /// <summary>A line, to zero.</summary>
-    OneCycle,
-
-    /// <summary>Not at all.</summary>
-    Constant,
-}
 
 /// <summary>The learning rate of a step.</summary>
 internal static class LearningRateSchedule

@@ -16,24 +16,12 @@
 // in all of them.
 using System.Numerics;
 using TorchBridge.Training.Networks;
+using TorchBridge.Training.Recipes;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
-
-/// <summary>Which rule changes the weights.</summary>
-internal enum OptimizerKind
-{
-    /// <summary>Adam with decoupled weight decay.</summary>
-    AdamW,
-
-    /// <summary>Stochastic gradient descent with Nesterov momentum; weight decay is added to the gradient.</summary>
-    Sgd,
-
-    /// <summary>Orthogonalized momentum for the weights of convolutions, <see cref="Sgd"/> for the rest.</summary>
-    Muon,
-}
 
 /// <summary>Changes the parameters of a module by their gradients. State tensors have names, for checkpoints.</summary>
 internal sealed class ParameterOptimizer : IDisposable

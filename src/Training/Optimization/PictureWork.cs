@@ -1,6 +1,6 @@
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
+using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Regularization;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -42,11 +42,11 @@ internal sealed class PictureWork(TrainedModel model, PictureData data) : ITrain
     }
 
     /// <inheritdoc/>
-    public IEnumerable<Batch> Batches(Recipe recipe, int epoch, CancellationToken stop) =>
+    public IEnumerable<PictureBatch> Batches(Recipe recipe, int epoch, CancellationToken stop) =>
         BatchLoader.Training(data.Training, recipe, settings.Seed, epoch, stop);
 
     /// <inheritdoc/>
-    public (Tensor Logits, Tensor Targets) Forward(Batch batch, Recipe recipe, int epoch)
+    public (Tensor Logits, Tensor Targets) Forward(PictureBatch batch, Recipe recipe, int epoch)
     {
         var device = settings.Compute.Device;
         var smooth = SoftTargets.Smooth(batch.Labels.to(device), settings.Network.Classes, recipe.LabelSmoothing);

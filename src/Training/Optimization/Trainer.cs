@@ -2,8 +2,8 @@ using System.Diagnostics;
 using System.Globalization;
 using TorchBridge.Onnx;
 using TorchBridge.Onnx.Files;
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
+using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Regularization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -288,7 +288,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
     private static (double Loss, long Correct) Step(
         ITrainingWork work,
         Recipe recipe,
-        Batch batch,
+        PictureBatch batch,
         int epoch,
         double learningRate,
         TrainingState state

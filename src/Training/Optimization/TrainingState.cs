@@ -1,3 +1,4 @@
+using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Regularization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -23,7 +24,7 @@ internal sealed class TrainingState : IDisposable
     {
         this.trained = trained;
         Optimizer = new ParameterOptimizer(trained, recipe, rateOf: rateOf, orthogonalization: orthogonalization);
-        Average = recipe.WeightAverage > 0 ? new WeightAverage(trained, recipe.WeightAverage) : null;
+        Average = recipe.WeightAverage > 0 ? new AveragedWeights(trained, recipe.WeightAverage) : null;
         Best = new WeightSnapshot(trained);
         Stopping = new EarlyStopping(recipe.Patience);
     }
@@ -32,7 +33,7 @@ internal sealed class TrainingState : IDisposable
     public ParameterOptimizer Optimizer { get; }
 
     /// <summary>Averaged weights, where the recipe has them.</summary>
-    public WeightAverage? Average { get; }
+    public AveragedWeights? Average { get; }
 
     /// <summary>The weights of the best epoch.</summary>
     public WeightSnapshot Best { get; }

@@ -1,4 +1,5 @@
 using TorchBridge.Training.Data;
+using TorchBridge.Training.Recipes;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -20,10 +21,10 @@ internal interface ITrainingWork : IDisposable
     void EnterTraining(int epoch);
 
     /// <summary>The batches of an epoch.</summary>
-    IEnumerable<Batch> Batches(Recipe recipe, int epoch, CancellationToken stop);
+    IEnumerable<PictureBatch> Batches(Recipe recipe, int epoch, CancellationToken stop);
 
     /// <summary>Logits [N, classes] and targets [N, classes] of a batch.</summary>
-    (Tensor Logits, Tensor Targets) Forward(Batch batch, Recipe recipe, int epoch);
+    (Tensor Logits, Tensor Targets) Forward(PictureBatch batch, Recipe recipe, int epoch);
 
     /// <summary>What the network says of the validation part.</summary>
     Evaluation Validate(CancellationToken stop);

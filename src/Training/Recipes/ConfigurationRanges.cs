@@ -4,6 +4,7 @@ using System.Reflection;
 using System.Text.Json;
 using TorchBridge.Onnx;
 using TorchBridge.Training.Networks;
+using TorchBridge.Training.Ranges;
 
 namespace TorchBridge.Training.Recipes;
 

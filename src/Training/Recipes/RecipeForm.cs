@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Text.Json;
+using TorchBridge.Training.Ranges;
 
 namespace TorchBridge.Training.Recipes;
 

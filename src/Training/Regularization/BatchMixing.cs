@@ -5,7 +5,7 @@
 // pixels Mixed targets go through the one loss with soft targets: l CE(z, y) + (1 - l) CE(z, y[perm]) is CE of the
 // mixed target. Sources: Zhang et al. 2018, "mixup", equation 1; Yun et al. 2019, "CutMix", equations 1 and 2.
 using TorchBridge.Training.Data;
-using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,6 +1,7 @@
 using System.Xml.Linq;
 using OxyPlot;
 using TorchBridge.Training.Artifacts;
+using TorchBridge.Training.Packaging;
 
 namespace TorchBridge.Training.Reports;
 
@@ -28,6 +29,10 @@ internal sealed record Figure(string Name, int Width, int Height)
             svg.AddFirst(new XElement(svg.Name.Namespace + "desc", About));
         return svg;
     }
+
+    /// <summary>Writes it beside a model, as SVG and as PNG; its own name is part of the files' names.</summary>
+    /// <param name="folder">Of the model.</param>
+    public void WriteTo(ModelFolder folder) => Write(folder.Picture(Name));
 
     /// <summary>Writes it as SVG and as PNG.</summary>
     /// <param name="path">Without the ending.</param>

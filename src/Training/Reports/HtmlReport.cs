@@ -4,6 +4,7 @@ using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Explanation;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Packaging;
 using TorchBridge.Training.Parity;
 
 namespace TorchBridge.Training.Reports;

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Optimization;
-using TorchBridge.Training.Parity;
+using TorchBridge.Training.Packaging;
 
 namespace TorchBridge.Training.Reports;
 

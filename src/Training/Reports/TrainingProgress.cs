@@ -1,8 +1,8 @@
 using System.Globalization;
 using Spectre.Console;
 using TorchBridge.Onnx;
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Reports;
 

@@ -3,6 +3,7 @@ using TorchBridge.Onnx.Contract;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
+using TorchBridge.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,4 +1,4 @@
-using TorchBridge.Export.Verification;
+using TorchBridge.Export.Onnx;
 using TorchBridge.Onnx.Graph;
 using TorchSharp;
 using static TorchSharp.torch;

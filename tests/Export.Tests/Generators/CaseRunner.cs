@@ -3,8 +3,7 @@
 // NaN only with NaN.
 using System.Globalization;
 using Microsoft.ML.OnnxRuntime;
-using TorchBridge.Export.Capture;
-using TorchBridge.Export.Verification;
+using TorchBridge.Export.Onnx;
 using TorchSharp;
 using static TorchSharp.torch;
 

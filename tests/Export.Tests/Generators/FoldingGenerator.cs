@@ -1,4 +1,4 @@
-using TorchBridge.Export.Verification;
+using TorchBridge.Export.Onnx;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -1,5 +1,6 @@
 using Microsoft.ML.OnnxRuntime;
 using TorchBridge.Export.Capture;
+using TorchBridge.Export.Onnx;
 using TorchBridge.Export.Verification;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -17,6 +17,27 @@ public class BatchQueueTests
     }
 
     [Fact]
+    public void A_worker_leaves_one_that_has_nothing_to_do_its_share()
+    {
+        var hook = new ClockWithHook();
+        var queue = new BatchQueue(new BatchSettings(8, default, 100), hook);
+        List<PendingRequest>? left = null;
+        var idle = new Thread(() => left = queue.Take());
+        idle.Start();
+        SpinWait.SpinUntil(() => idle.ThreadState.HasFlag(ThreadState.WaitSleepJoin));
+        List<PendingRequest>? taken = null;
+        // Inside of the queue's lock, so that the idle worker does not see the first of them alone.
+        hook.Next = () =>
+        {
+            Add(queue, 1, 1, 1, 1, 1, 1);
+            taken = queue.Take();
+        };
+        Add(queue, 1);
+        idle.Join();
+        Assert.Equal((3, 4), (taken!.Count, left!.Count));
+    }
+
+    [Fact]
     public void A_request_that_does_not_fit_any_more_is_the_next_batchs_first()
     {
         var queue = Queue(maxRows: 4);
@@ -125,4 +146,18 @@ public class BatchQueueTests
 
     private static PendingRequest Request(int rows, int width = 3, long deadline = long.MaxValue) =>
         new([new Tensor("x", TensorType.FP32, [rows, width])], [0], rows, deadline);
+
+    /// <summary>Does something when it is asked for the time.</summary>
+    private sealed class ClockWithHook : TimeProvider
+    {
+        public Action? Next { get; set; }
+
+        public override long GetTimestamp()
+        {
+            var next = Next;
+            Next = null;
+            next?.Invoke();
+            return 0;
+        }
+    }
 }

@@ -10,18 +10,19 @@ public class BatchWorkerTests
     public async Task Requests_of_any_mix_get_what_they_get_alone()
     {
         var random = new Random(5);
-        using var session = Sessions.Open(TestModels.Classifier());
+        var session = Sessions.Open(TestModels.Classifier());
+        using var sessions = new ModelSessions(session, Sessions.Open(TestModels.Classifier(), threads: 1), 2);
         var observer = new Recorder();
         var queue = new BatchQueue(new BatchSettings(8, default, 1000), TimeProvider.System);
         PendingRequest[] requests = [.. Enumerable.Range(0, 200).Select(_ => Pixels(random, random.Next(1, 5)))];
         foreach (var request in requests)
             Assert.True(queue.TryAdd(request));
-        // Two workers share the session.
+        // Two workers share the sessions.
         BatchWorker[] workers =
         [
             .. Enumerable
                 .Range(0, 2)
-                .Select(i => new BatchWorker(session, queue, TimeProvider.System, observer, $"worker {i}")),
+                .Select(i => new BatchWorker(sessions, queue, TimeProvider.System, observer, $"worker {i}")),
         ];
         queue.Close();
         foreach (var worker in workers)
@@ -42,7 +43,7 @@ public class BatchWorkerTests
     [Fact]
     public async Task One_that_fails_does_not_spoil_the_others()
     {
-        using var session = Sessions.Open(TestModels.Table());
+        using var sessions = new ModelSessions(Sessions.Open(TestModels.Table()), 1);
         var queue = new BatchQueue(new BatchSettings(8, default, 100), TimeProvider.System);
         PendingRequest[] requests =
         [
@@ -55,7 +56,7 @@ public class BatchWorkerTests
         ];
         foreach (var request in requests)
             queue.TryAdd(request);
-        var worker = new BatchWorker(session, queue, TimeProvider.System, new Recorder(), "worker");
+        var worker = new BatchWorker(sessions, queue, TimeProvider.System, new Recorder(), "worker");
         queue.Close();
         worker.Join();
         await Assert.ThrowsAsync<ModelRunException>(() => requests[2].Completion);

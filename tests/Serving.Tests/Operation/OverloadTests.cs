@@ -6,11 +6,15 @@ namespace TorchBridge.Serving.Tests.Operation;
 /// <summary>More requests than there is room for.</summary>
 public class OverloadTests
 {
+    /// <summary>So that what the tests send waits behind the one worker that is held.</summary>
+    private static readonly (string, string) OneWorker = ("Sessions", "1");
+
     [Fact]
     public async Task A_full_queue_answers_503_with_Retry_After_at_once_and_what_waits_is_answered()
     {
         await using var server = await TestServer.Start(
             TestServer.Plain(("affine", TestModels.Affine())),
+            OneWorker,
             ("QueueCapacity", "1")
         );
         using var worker = new HeldWorker(server);
@@ -29,7 +33,7 @@ public class OverloadTests
     [Fact]
     public async Task A_client_that_goes_away_leaves_the_queue()
     {
-        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())));
+        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())), OneWorker);
         using var worker = new HeldWorker(server);
         var running = server.Infer("affine", TestServer.Affine(1));
         await worker.IsHeld;
@@ -53,6 +57,7 @@ public class OverloadTests
     {
         await using var server = await TestServer.Start(
             TestServer.Plain(("affine", TestModels.Affine())),
+            OneWorker,
             ("MaxBatchSize", "4")
         );
         using var worker = new HeldWorker(server);
@@ -78,7 +83,7 @@ public class OverloadTests
     [Fact]
     public async Task A_request_that_has_waited_too_long_is_not_run()
     {
-        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())));
+        await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())), OneWorker);
         // A microsecond is over before anybody takes it, or just not: answered or expired, nothing else.
         var statuses = new HashSet<HttpStatusCode>();
         for (var i = 0; i < 200; i++)
@@ -96,6 +101,7 @@ public class OverloadTests
     {
         await using var server = await TestServer.Start(
             TestServer.Plain(("affine", TestModels.Affine())),
+            OneWorker,
             ("MaxConcurrentRequests", "1"),
             ("MaxRequestBytes", "100000"),
             ("MaxBytesInFlight", "150000")

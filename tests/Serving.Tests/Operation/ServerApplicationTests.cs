@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using Grpc.Core;
 using TorchBridge.Serving.Grpc.Wire;
+using TorchBridge.Serving.Models;
 
 namespace TorchBridge.Serving.Tests.Operation;
 
@@ -129,7 +130,7 @@ public class ServerApplicationTests
         var finished = new List<System.Diagnostics.Activity>();
         using var listener = new System.Diagnostics.ActivityListener
         {
-            ShouldListenTo = source => source.Name == TorchBridge.Serving.Operation.ServingMetrics.Name,
+            ShouldListenTo = source => source.Name == TorchBridge.Serving.Models.ServingMetrics.Name,
             Sample = (ref _) => System.Diagnostics.ActivitySamplingResult.AllData,
             ActivityStopped = activity =>
             {

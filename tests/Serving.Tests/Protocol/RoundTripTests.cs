@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json.Nodes;
 using Google.Protobuf;
+using TorchBridge.Serving.Grpc;
 using TorchBridge.Serving.Grpc.Wire;
 
 namespace TorchBridge.Serving.Tests.Protocol;

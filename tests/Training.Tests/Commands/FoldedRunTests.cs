@@ -1,8 +1,7 @@
 using Spectre.Console;
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Commands;
 using TorchBridge.Training.Data;
-using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Tests.Commands;
 

@@ -1,10 +1,11 @@
 using Microsoft.ML;
 using TorchBridge.Inference;
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Estimators;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Packaging;
+using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Tests.Estimators;
 

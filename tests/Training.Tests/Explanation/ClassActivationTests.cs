@@ -1,10 +1,10 @@
 using TorchBridge.Export;
 using TorchBridge.Onnx.Contract;
-using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Explanation;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -2,6 +2,7 @@ using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Weights;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -6,6 +6,7 @@
 //   Softplus  log1p(exp(beta x)) / beta, and x itself where beta x > threshold
 //   ELU       x, and alpha expm1(x) below zero; SELU, CELU with other factors
 //   RReLU     in eval mode a leaky ReLU of slope (lower + upper) / 2
+using TorchBridge.Export.Capture;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -312,8 +312,7 @@ internal static class Arithmetic
     /// <summary>addcmul and addcdiv: input + value * f(tensor1, tensor2).</summary>
     private static void AddC(LoweringContext c, Func<Formula, Formula, Formula> function)
     {
-        var type = Kernels.Wide(c.ResultType());
-        var tensors = c.Tensors().Select(tensor => new Formula(c, c.Cast(tensor, type))).ToArray();
+        var tensors = c.Tensors().Select(tensor => new Formula(c, Kernels.Widen(c, tensor))).ToArray();
         var value = c.Number(1, "value");
         c.Result((tensors[0] + function(value == 1 ? tensors[1] : tensors[1] * value, tensors[2])).Value);
     }

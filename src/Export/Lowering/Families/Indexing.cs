@@ -91,7 +91,7 @@ internal static class Indexing
             "Gather, ScatterElements",
             c =>
                 WriteAt(c, numbers =>
-                    Shapes.Diagonal(c, numbers, c.Integer(0, "offset"), c.Integer(0, "dim1"), c.Integer(1, "dim2"))
+                    Reshaping.Diagonal(c, numbers, c.Integer(0, "offset"), c.Integer(0, "dim1"), c.Integer(1, "dim2"))
                 ),
             "offset, dim1, dim2"
         );

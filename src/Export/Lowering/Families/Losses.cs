@@ -5,6 +5,7 @@
 //   kl   t (log t - x), or exp(t) (t - x) of a log target           nll  -w[t] x[t], whose mean divides by the sum of
 // w[t]
 //   cross entropy  nll of log softmax; with smoothing e: (1 - e) nll + e / C (-sum over classes of w log softmax)
+using TorchBridge.Export.Capture;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -1,5 +1,6 @@
 // Paddings: Pad, with pads [begin of every axis, end of every axis]; TorchSharp counts pairs from the last axis
 // backwards.
+using TorchBridge.Export.Capture;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -107,7 +107,7 @@ internal static class Pointwise
 
     /// <summary>The first tensor in the dtype in which TorchSharp computes the result.</summary>
     /// <param name="c">The operation.</param>
-    public static Formula X(LoweringContext c) => new(c, c.Cast(c.Tensor(), Kernels.Wide(c.ResultType())));
+    public static Formula X(LoweringContext c) => new(c, Kernels.Widen(c, c.Tensor()));
 
     /// <summary>The argument in its own dtype.</summary>
     private static Formula Input(LoweringContext c) => new(c, c.Tensor());

@@ -5,6 +5,7 @@
 // (sum x^p)^(1/p) with the sign as TorchSharp has it: sign(a) relu(|a|) k, to 1/p, where a is the average of x^p over
 // k elements.
 using System.Globalization;
+using TorchBridge.Export.Capture;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

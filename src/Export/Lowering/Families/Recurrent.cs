@@ -5,6 +5,7 @@
 // RNN      one gate, tanh or ReLU         the same ONNX's sequence is [T, N, in], its output [T, dirs, N, H], which
 // becomes [T, N, dirs H]. Layers follow each other; dropout between them is nothing in eval mode. Cells are written
 // out.
+using TorchBridge.Export.Capture;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -564,6 +564,13 @@ internal static class Reductions
         var (summed, compared) = Math.Abs(order) == 1 ? (axes[0], axes[1]) : (axes[1], axes[0]);
         var sums = Reduce(c, "ReduceL1", X(c), [summed], keep: true);
         var extreme = Extreme(c, order > 0 ? "Max" : "Min", sums, [compared], keep: true);
+        // Of a matrix with no rows to compare, TorchSharp's norm is 0; ReduceMax gives the least number.
+        if (order > 0 && MayBeEmpty(c, [compared]))
+        {
+            var largest = new Formula(c, extreme);
+            extreme = largest.Max(largest.Number(0)).Value;
+        }
+
         return Keep(c) ? extreme : c.Node("Squeeze", extreme.Type, extreme.Rank - 2, [extreme, c.Constants(axes)]);
     }
 

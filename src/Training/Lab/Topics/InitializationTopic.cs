@@ -1,6 +1,5 @@
 using System.Globalization;
 using TorchBridge.Onnx;
-using TorchBridge.Training.Initialization;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Reports;
 using TorchSharp;
@@ -21,17 +20,17 @@ internal static class InitializationTopic
     [
         (
             "Xavier uniform",
-            weight => Initializer.Weight(weight, InitializationKind.XavierUniform),
+            weight => WeightInitialization.Weight(weight, InitializationKind.XavierUniform),
             (fanIn, fanOut) => Math.Sqrt(2 / (fanIn + fanOut))
         ),
         (
             "Xavier normal",
-            weight => Initializer.Weight(weight, InitializationKind.XavierNormal),
+            weight => WeightInitialization.Weight(weight, InitializationKind.XavierNormal),
             (fanIn, fanOut) => Math.Sqrt(2 / (fanIn + fanOut))
         ),
         (
             "Kaiming uniform, fan_in",
-            weight => Initializer.Weight(weight, InitializationKind.KaimingUniform),
+            weight => WeightInitialization.Weight(weight, InitializationKind.KaimingUniform),
             (fanIn, _) => Math.Sqrt(2 / fanIn)
         ),
         (
@@ -46,17 +45,17 @@ internal static class InitializationTopic
         ),
         (
             "Kaiming normal, fan_out",
-            weight => Initializer.Weight(weight, InitializationKind.KaimingNormal),
+            weight => WeightInitialization.Weight(weight, InitializationKind.KaimingNormal),
             (_, fanOut) => Math.Sqrt(2 / fanOut)
         ),
         (
             "orthogonal, gain sqrt 2",
-            weight => Initializer.Weight(weight, InitializationKind.Orthogonal),
+            weight => WeightInitialization.Weight(weight, InitializationKind.Orthogonal),
             (fanIn, _) => Math.Sqrt(2 / fanIn)
         ),
         (
             "LeCun normal",
-            weight => Initializer.Weight(weight, InitializationKind.LecunNormal),
+            weight => WeightInitialization.Weight(weight, InitializationKind.LecunNormal),
             (fanIn, _) => Math.Sqrt(1 / fanIn)
         ),
         (

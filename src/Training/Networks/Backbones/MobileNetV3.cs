@@ -2,7 +2,7 @@
 // pool; linear, hard-swish, dropout, linear. BatchNorm here has eps 0.001 and momentum 0.01, as in torchvision.
 // Sources: Howard et al. 2019, "Searching for MobileNetV3", tables 1 and 2; torchvision/models/mobilenetv3.py for the
 // keys.
-using TorchBridge.Training.Initialization;
+using TorchBridge.Training.Networks;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -91,7 +91,7 @@ internal sealed class MobileNetV3 : ImageNetwork
             ("3", nn.Linear(hidden, options.Classes))
         );
         RegisterComponents();
-        Initializer.Apply(this, options.Initialization);
+        WeightInitialization.Apply(this, options.Initialization);
     }
 
     /// <inheritdoc/>

@@ -4,7 +4,7 @@
 // bottleneck        1x1 - 3x3 (stride) - 1x1, 4 x channels  50 layers; the stride is the 3x3's, as torchvision has it
 // ("ResNet v1.5") Sources: He et al. 2016, "Deep Residual Learning for Image Recognition", table 1;
 // torchvision/models/resnet.py for the keys.
-using TorchBridge.Training.Initialization;
+using TorchBridge.Training.Networks;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -42,7 +42,7 @@ internal sealed class ResNet : ImageNetwork
         dropout = nn.Dropout(options.Dropout);
         fc = nn.Linear(512 * width, options.Classes);
         RegisterComponents();
-        Initializer.Apply(this, options.Initialization);
+        WeightInitialization.Apply(this, options.Initialization);
     }
 
     /// <inheritdoc/>

@@ -1,0 +1,101 @@
+// What it does: chooses the sizes of the verification. Every axis has two sizes that no trace had, one of them at
+// least twice the largest trace, and all axes differ at once; the batch is 1, 2, 3, 17 and a larger one. Sizes that
+// forward may not take come with smaller ones to try instead.
+using TorchBridge.Export.Sizes;
+
+namespace TorchBridge.Export.Capture;
+
+/// <summary>Where a file is compared with its module.</summary>
+/// <param name="exploration">Knows what was traced and what forward takes.</param>
+/// <param name="seed">Decides the sizes.</param>
+internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
+{
+    private readonly Random random = new(seed ^ 0x5EED);
+
+    /// <summary>Groups of points: of each the first that forward takes is used.</summary>
+    /// <param name="isCheap">Whether a run costs next to nothing.</param>
+    /// <param name="hasFormulas">Whether the graph computes with sizes. A formula that is right nearly everywhere shows
+    /// its fault at few sizes.</param>
+    public IEnumerable<IReadOnlyList<SizePoint>> Choose(bool isCheap, bool hasFormulas)
+    {
+        var symbols = exploration.Symbols;
+        if (symbols.Names.Count == 0)
+        {
+            yield return [symbols.Example];
+            yield break;
+        }
+
+        var rows = Enumerable.Range(0, symbols.Names.Count).Where(symbols.IsRows).ToArray();
+        if (rows.Length < symbols.Names.Count)
+        {
+            // Large ones with few rows, then something between.
+            yield return [.. new[] { 2.1, 1.7, 1.3, 1.1, 0.9 }.Select(times => Point(rows: 3, times))];
+            yield return [.. new[] { 0.7, 0.5, 0.9, 1.2 }.Select(times => Point(rows: 2, times))];
+        }
+
+        if (rows.Length > 0)
+        {
+            var larger = rows.Max(exploration.LargestTraced);
+            foreach (
+                var count in (long[])[1, 2, 3, 17, isCheap ? Math.Max(40, 2 * larger) + 1 : Math.Max(18, larger + 1)]
+            )
+                yield return [Point(count, times: null), Point(count, 0.6)];
+        }
+
+        if (!isCheap)
+            yield break;
+        for (var index = 0; index < (hasFormulas ? 40 : 6); index++)
+            yield return
+            [
+                .. Enumerable.Range(0, 4).Select(_ => Point(random.NextInt64(1, 40), 0.1 + (2 * random.NextDouble()))),
+            ];
+    }
+
+    /// <summary>A point with so many rows, and other axes at a multiple of the largest trace; null for their smallest
+    /// traced size.</summary>
+    private SizePoint Point(long rows, double? times)
+    {
+        var symbols = exploration.Symbols;
+        var sizes = new long[symbols.Names.Count];
+        for (var symbol = 0; symbol < sizes.Length; symbol++)
+        {
+            if (symbols.IsRows(symbol))
+                sizes[symbol] = rows + symbol;
+            else if (times is null)
+                sizes[symbol] = exploration
+                    .Traces.Where(one => one.Point[symbol] * 3 > symbols.Example[symbol])
+                    .Min(one => one.Point[symbol]);
+            else
+                sizes[symbol] = Untraced(
+                    symbol,
+                    (times.Value * Math.Min(exploration.LargestTraced(symbol), 4 * symbols.Example[symbol]))
+                        + symbol
+                        + 1,
+                    sizes
+                );
+        }
+
+        return new SizePoint(sizes);
+    }
+
+    /// <summary>A size near a wished one that no trace had and no axis before has.</summary>
+    private long Untraced(int symbol, double wished, long[] others)
+    {
+        var domain = exploration.Domain(symbol);
+        var start = domain.Nearest(wished, isOdd: symbol % 2 == 0);
+        for (var distance = 0; distance < 200; distance++)
+        {
+            foreach (var size in (long[])[start + (distance * domain.Step), start - (distance * domain.Step)])
+            {
+                if (
+                    domain.Contains(size)
+                    && !others.Take(symbol).Contains(size)
+                    && exploration.Traces.All(one => one.Point[symbol] != size)
+                )
+                    return size;
+            }
+        }
+
+        return start;
+    }
+}

@@ -1,0 +1,212 @@
+using System.Runtime.InteropServices;
+using Google.Protobuf.Collections;
+using TorchBridge.Serving.Grpc.Wire;
+using TorchBridge.Serving.Protocol;
+using static TorchBridge.Serving.Protocol.RequestRefusedException;
+
+namespace TorchBridge.Serving.Grpc;
+
+/// <summary>Reads a request that came over gRPC: contents raw, or typed.</summary>
+internal static class GrpcRequestReader
+{
+    /// <summary>Reads a request.</summary>
+    /// <param name="request">The message; its bytes are referred to, not copied.</param>
+    /// <param name="limits">What is too large.</param>
+    /// <exception cref="RequestRefusedException">It contradicts itself or a limit.</exception>
+    public static InferenceRequest Read(ModelInferRequest request, ProtocolLimits limits)
+    {
+        CheckCount(request.Inputs.Count, "inputs", limits);
+        CheckCount(request.Outputs.Count, "outputs", limits);
+        var isRaw = request.RawInputContents.Count > 0;
+        if (isRaw && request.RawInputContents.Count != request.Inputs.Count)
+            throw Invalid(
+                $"there are {request.Inputs.Count} inputs and {request.RawInputContents.Count} raw_input_contents"
+            );
+        var tensors = new Tensor[request.Inputs.Count];
+        long bytes = 0;
+        for (var index = 0; index < tensors.Length; index++)
+        {
+            tensors[index] = ReadInput(
+                request.Inputs[index],
+                isRaw ? request.RawInputContents[index].Memory : (ReadOnlyMemory<byte>?)null,
+                limits
+            );
+            bytes += RawTensorWriter.SizeOf(tensors[index]);
+            if (bytes > limits.Bytes)
+                throw new RequestRefusedException(
+                    RefusalKind.TooLarge,
+                    $"the inputs are more than {limits.Bytes} bytes"
+                );
+        }
+
+        return new InferenceRequest(
+            request.Id.Length == 0 ? null : limits.CheckText(request.Id, "id"),
+            ReadParameters(request.Parameters, "the request", limits),
+            tensors,
+            [
+                .. request.Outputs.Select(output =>
+                    OutputParameters.Read(output.Name, ReadParameters(output.Parameters, "an output", limits))
+                ),
+            ]
+        );
+    }
+
+    /// <summary>Refuses more inputs or outputs than are read.</summary>
+    /// <param name="count">How many there are.</param>
+    /// <param name="what">Of what, for an error.</param>
+    /// <param name="limits">How many may be.</param>
+    private static void CheckCount(int count, string what, ProtocolLimits limits)
+    {
+        if (count > limits.Tensors)
+            throw new RequestRefusedException(
+                RefusalKind.TooLarge,
+                $"the request has {count} {what}; at most {limits.Tensors} are read"
+            );
+    }
+
+    /// <summary>One input: raw or typed contents, never both.</summary>
+    private static Tensor ReadInput(
+        ModelInferRequest.Types.InferInputTensor input,
+        ReadOnlyMemory<byte>? raw,
+        ProtocolLimits limits
+    )
+    {
+        limits.CheckText(input.Name, "the name of an input");
+        var type = TensorTypes.Find(input.Datatype)
+            ?? throw Invalid($"input '{input.Name}' has an unknown datatype; known are {TensorTypes.AllNames}");
+        if (input.Parameters.ContainsKey("shared_memory_region"))
+            throw Invalid($"input '{input.Name}' is in shared memory, which this server does not read");
+        long[] shape = [.. input.Shape];
+        if (raw is not { } bytes)
+            return ReadTyped(input, type, shape, limits);
+        if (input.Contents is not null && input.Contents.CalculateSize() > 0)
+            throw Invalid($"input '{input.Name}' has contents both raw and typed");
+        return RawTensorReader.Read(input.Name, type, shape, bytes, limits);
+    }
+
+    /// <summary>One input of typed contents, converted to the datatype that it names.</summary>
+    private static Tensor ReadTyped(
+        ModelInferRequest.Types.InferInputTensor input,
+        TensorType type,
+        long[] shape,
+        ProtocolLimits limits
+    )
+    {
+        var count = ShapeRules.Count(shape, type, limits, $"input '{input.Name}'");
+        var contents = input.Contents ?? new InferTensorContents();
+        if (type is TensorType.FP16 or TensorType.BF16)
+            throw Invalid($"input '{input.Name}' is {type.NameOf()}, which only raw_input_contents can hold");
+        if (type == TensorType.Bytes)
+            return Tensor.OfStrings(
+                input.Name,
+                shape,
+                [.. Counted(contents.BytesContents, count, input.Name, contents).Select(item => item.Memory)]
+            );
+        var data = type switch
+        {
+            TensorType.Bool => Bytes<bool, bool>(contents.BoolContents, item => item),
+            TensorType.Int8 => Bytes<int, sbyte>(contents.IntContents, item => checked((sbyte)item)),
+            TensorType.Int16 => Bytes<int, short>(contents.IntContents, item => checked((short)item)),
+            TensorType.Int32 => Bytes<int, int>(contents.IntContents, item => item),
+            TensorType.Int64 => Bytes<long, long>(contents.Int64Contents, item => item),
+            TensorType.UInt8 => Bytes<uint, byte>(contents.UintContents, item => checked((byte)item)),
+            TensorType.UInt16 => Bytes<uint, ushort>(contents.UintContents, item => checked((ushort)item)),
+            TensorType.UInt32 => Bytes<uint, uint>(contents.UintContents, item => item),
+            TensorType.UInt64 => Bytes<ulong, ulong>(contents.Uint64Contents, item => item),
+            TensorType.FP32 => Bytes<float, float>(contents.Fp32Contents, item => item),
+            _ => Bytes<double, double>(contents.Fp64Contents, item => item),
+        };
+        return new Tensor(input.Name, type, shape) { Data = data };
+
+        byte[] Bytes<TWire, T>(RepeatedField<TWire> items, Func<TWire, T> convert)
+            where T : unmanaged
+        {
+            Counted(items, count, input.Name, contents);
+            var bytes = new byte[count * type.SizeOf()];
+            var target = MemoryMarshal.Cast<byte, T>(bytes.AsSpan());
+            try
+            {
+                for (var index = 0; index < items.Count; index++)
+                    target[index] = convert(items[index]);
+            }
+            catch (OverflowException error)
+            {
+                throw new RequestRefusedException(
+                    RefusalKind.Invalid,
+                    $"input '{input.Name}' holds a value that is not {type.NameOf()}",
+                    error
+                );
+            }
+
+            return bytes;
+        }
+    }
+
+    /// <summary>
+    /// The contents of one datatype, as many as the shape says, and no others beside them.
+    /// </summary>
+    private static RepeatedField<T> Counted<T>(
+        RepeatedField<T> items,
+        long count,
+        string name,
+        InferTensorContents contents
+    )
+    {
+        if (items.Count != count)
+            throw Invalid(
+                $"input '{name}' has {items.Count} elements in the contents of its datatype; its shape says {count}"
+            );
+        var all =
+            (long)contents.BoolContents.Count
+            + contents.IntContents.Count
+            + contents.Int64Contents.Count
+            + contents.UintContents.Count
+            + contents.Uint64Contents.Count
+            + contents.Fp32Contents.Count
+            + contents.Fp64Contents.Count
+            + contents.BytesContents.Count;
+        return all == count ? items : throw Invalid($"input '{name}' has contents of more than one datatype");
+    }
+
+    /// <summary>Parameters by name, in number and length bounded.</summary>
+    private static IReadOnlyDictionary<string, object> ReadParameters(
+        MapField<string, InferParameter> parameters,
+        string owner,
+        ProtocolLimits limits
+    )
+    {
+        if (parameters.Count == 0)
+            return InferenceRequest.NoParameters;
+        if (parameters.Count > limits.Parameters)
+            throw new RequestRefusedException(
+                RefusalKind.TooLarge,
+                $"{owner} has more than {limits.Parameters} parameters"
+            );
+        return parameters.ToDictionary(
+            pair => limits.CheckText(pair.Key, "the name of a parameter"),
+            pair => Value(pair.Key, pair.Value, limits),
+            StringComparer.Ordinal
+        );
+    }
+
+    /// <summary>A parameter's value as this server holds it.</summary>
+    /// <param name="name">Of the parameter.</param>
+    /// <param name="parameter">As it was sent.</param>
+    /// <param name="limits">How long a text may be.</param>
+    private static object Value(string name, InferParameter parameter, ProtocolLimits limits) =>
+        parameter.ParameterChoiceCase switch
+        {
+            InferParameter.ParameterChoiceOneofCase.BoolParam => parameter.BoolParam,
+            InferParameter.ParameterChoiceOneofCase.Int64Param => parameter.Int64Param,
+            InferParameter.ParameterChoiceOneofCase.StringParam => limits.CheckText(
+                parameter.StringParam,
+                $"the parameter '{JsonText.Short(name)}'"
+            ),
+            InferParameter.ParameterChoiceOneofCase.DoubleParam => parameter.DoubleParam,
+            // One kind of whole number inside: what fits is the same number.
+            InferParameter.ParameterChoiceOneofCase.Uint64Param => parameter.Uint64Param <= long.MaxValue
+                ? (long)parameter.Uint64Param
+                : parameter.Uint64Param,
+            _ => throw Invalid($"the parameter '{JsonText.Short(name)}' has no value"),
+        };
+}

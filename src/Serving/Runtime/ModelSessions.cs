@@ -1,0 +1,56 @@
+// Why two: a batch on all cores waits at every layer for the slowest of them, and under load some core is always busy
+// with reading requests; one batch a core loses nothing to that. But a request that is alone is answered sooner by all
+// cores. Which of the two fits is known when a batch starts.
+namespace TorchBridge.Serving.Runtime;
+
+/// <summary>The sessions of one model version: one that runs a batch on all cores, and perhaps one that runs a batch on
+/// one core, several at a time. All members may be called from any thread.</summary>
+internal sealed class ModelSessions : IDisposable
+{
+    private readonly RuntimeSession wide;
+    private readonly RuntimeSession? narrow;
+
+    /// <summary>Batches that run now.</summary>
+    private int running;
+
+    /// <summary>One session for all batches.</summary>
+    /// <param name="session">It is disposed with this.</param>
+    /// <param name="workers">Batches that run at the same time, at least 1.</param>
+    public ModelSessions(RuntimeSession session, int workers)
+    {
+        wide = session;
+        Workers = workers;
+    }
+
+    /// <summary>Two sessions of one model.</summary>
+    /// <param name="wide">Runs a batch on all cores; it is disposed with this.</param>
+    /// <param name="narrow">Runs a batch on one core; it is disposed with this.</param>
+    /// <param name="workers">Batches that run at the same time, at least 1.</param>
+    public ModelSessions(RuntimeSession wide, RuntimeSession narrow, int workers)
+        : this(wide, workers) => this.narrow = narrow;
+
+    /// <summary>Batches that run at the same time.</summary>
+    public int Workers { get; }
+
+    /// <summary>What the model takes and gives.</summary>
+    public ModelSignature Signature => wide.Signature;
+
+    /// <summary>Each session, for checks and for warming.</summary>
+    public IReadOnlyList<RuntimeSession> All => narrow is null ? [wide] : [wide, narrow];
+
+    /// <summary>The session for a batch that starts now; <see cref="Leave"/> must follow.</summary>
+    /// <param name="othersWait">Whether more requests wait.</param>
+    /// <returns>The one on all cores where nothing else runs or waits.</returns>
+    public RuntimeSession Enter(bool othersWait) =>
+        Interlocked.Increment(ref running) == 1 && !othersWait ? wide : narrow ?? wide;
+
+    /// <summary>A batch has run.</summary>
+    public void Leave() => Interlocked.Decrement(ref running);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        wide.Dispose();
+        narrow?.Dispose();
+    }
+}

@@ -1,0 +1,189 @@
+using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
+using TorchBridge.Training.Data;
+using TorchBridge.Training.Recipes;
+using TorchBridge.Training.Regularization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Training.Optimization;
+
+/// <summary>
+/// Makes the batches of an epoch, a few ahead of the training step, on a thread of its own. What a batch holds is
+/// decided by (seed, epoch, index) alone, not by timing.
+/// </summary>
+internal static class BatchLoader
+{
+    private const int Ahead = 3;
+
+    /// <summary>The shuffled, augmented batches of a training epoch; the last may be smaller.</summary>
+    /// <param name="set">The training part.</param>
+    /// <param name="recipe">Batch size, augmentation, mixing, and the window of the epoch.</param>
+    /// <param name="seed">The run's.</param>
+    /// <param name="epoch">From 1.</param>
+    /// <param name="stop">Ends it between two batches.</param>
+    /// <returns>Batches in their order; each is the receiver's to dispose.</returns>
+    public static IEnumerable<PictureBatch> Training(
+        PictureSet set,
+        Recipe recipe,
+        int seed,
+        int epoch,
+        CancellationToken stop = default
+    )
+    {
+        var order = new Draw(seed, 11, epoch).Permutation(set.Count);
+        var window = recipe.WindowAt(epoch);
+        return Prefetched(
+            order
+                .InBatches(recipe.BatchSize)
+                .Select(
+                    (indices, index) =>
+                    {
+                        var mix = BatchMixing.Choose(recipe, seed, epoch, index);
+                        var augmentation =
+                            mix == BatchMix.Cutout ? recipe.Augmentation : recipe.Augmentation with { Cutout = 0 };
+                        // A window hides more of the picture than the square would, and lies at a random place
+                        // already: a crop would only put black into it.
+                        if (window > 0)
+                            augmentation = augmentation with { Cutout = 0, CropPadding = 0 };
+                        return Make(set, indices, augmentation, window, seed, epoch, index, mix);
+                    }
+                ),
+            stop
+        );
+    }
+
+    /// <summary>The pictures in order, as they are.</summary>
+    /// <param name="set">Any part.</param>
+    /// <param name="batchSize">Pictures a batch; the last may be smaller.</param>
+    /// <returns>Batches whose labels are not mixed; made when they are asked for.</returns>
+    public static IEnumerable<PictureBatch> InOrder(PictureSet set, int batchSize) =>
+        Enumerable
+            .Range(0, set.Count)
+            .Chunk(batchSize)
+            .Select((indices, index) => Make(set, indices, AugmentationOptions.None, 0, 0, 0, index, BatchMix.None));
+
+    /// <summary>The pictures in order, augmented as in an epoch of that number.</summary>
+    /// <param name="set">The training part.</param>
+    /// <param name="batchSize">Pictures a batch.</param>
+    /// <param name="augmentation">Which changes are made.</param>
+    /// <param name="seed">The run's.</param>
+    /// <param name="view">The number of the view, which decides the changes.</param>
+    /// <param name="stop">Ends it between two batches.</param>
+    public static IEnumerable<PictureBatch> View(
+        PictureSet set,
+        int batchSize,
+        AugmentationOptions augmentation,
+        int seed,
+        int view,
+        CancellationToken stop
+    ) =>
+        Prefetched(
+            Enumerable
+                .Range(0, set.Count)
+                .Chunk(batchSize)
+                .Select((indices, index) => Make(set, indices, augmentation, 0, seed, view, index, BatchMix.None)),
+            stop
+        );
+
+    /// <summary>
+    /// Makes one batch: each picture from a stream of its own, decided by seed, epoch and the picture's index.
+    /// </summary>
+    private static PictureBatch Make(
+        PictureSet set,
+        int[] indices,
+        AugmentationOptions augmentation,
+        int window,
+        int seed,
+        int epoch,
+        int index,
+        BatchMix mix
+    )
+    {
+        using var scope = NewDisposeScope();
+        int height = Side(set.Height, window),
+            width = Side(set.Width, window),
+            stride = 3 * height * width;
+        // Written straight into native memory: an array of this size a batch would keep the garbage collector busy.
+        var pixels_NHWC = empty([indices.Length, height, width, 3]);
+        var pixels = MemoryMarshal.Cast<byte, float>(pixels_NHWC.bytes);
+        var whole = window > 0 ? new float[set.Stride] : [];
+        byte[]? buffer = null;
+        for (var position = 0; position < indices.Length; position++)
+        {
+            var draw = new Draw(seed, 13, epoch, indices[position]);
+            // Half of the pictures in the odd epochs, the other half in the even ones.
+            var isFlipEpoch = new Draw(seed, 29, indices[position]).Coin() == ((epoch & 1) == 1);
+            var target = pixels.Slice(position * stride, stride);
+            Augmentation.Apply(
+                set.Picture(indices[position], ref buffer),
+                set.Height,
+                set.Width,
+                augmentation,
+                ref draw,
+                window > 0 ? whole : target,
+                isFlipEpoch
+            );
+            if (window > 0)
+                Augmentation.Window(whole, set.Height, set.Width, height, width, ref draw, target);
+        }
+
+        var labels = tensor(indices.Select(index => (long)set.Labels[index]).ToArray());
+        // A permuted view of [N, H, W, C]: the strides are those of channels_last, nothing is copied.
+        return new PictureBatch(
+            pixels_NHWC.permute(0, 3, 1, 2).DetachFromDisposeScope(),
+            labels.DetachFromDisposeScope(),
+            index,
+            mix
+        );
+    }
+
+    /// <summary>
+    /// Side of what is trained on: the window, or the picture where it is smaller or there is no window.
+    /// </summary>
+    /// <param name="picture">Pixels of the picture's side.</param>
+    /// <param name="window">Pixels of the window; 0 for none.</param>
+    private static int Side(int picture, int window) => window > 0 ? Math.Min(picture, window) : picture;
+
+    /// <summary>
+    /// Makes batches on a thread of its own, a few ahead; what was made and not taken is disposed.
+    /// </summary>
+    /// <param name="batches">The batches, made as they are asked for.</param>
+    /// <param name="stop">Ends it.</param>
+    private static IEnumerable<PictureBatch> Prefetched(IEnumerable<PictureBatch> batches, CancellationToken stop)
+    {
+        using var queue = new BlockingCollection<PictureBatch>(Ahead);
+        using var abandon = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var producer = Task.Run(
+            () =>
+            {
+                try
+                {
+                    foreach (var batch in batches)
+                        queue.Add(batch, abandon.Token);
+                }
+                catch (OperationCanceledException)
+                {
+                    // The reader stopped: whatever is still in the queue is disposed below.
+                }
+                finally
+                {
+                    queue.CompleteAdding();
+                }
+            },
+            CancellationToken.None
+        );
+        try
+        {
+            foreach (var batch in queue.GetConsumingEnumerable(CancellationToken.None))
+                yield return batch;
+        }
+        finally
+        {
+            abandon.Cancel();
+            producer.Wait(CancellationToken.None);
+            foreach (var batch in queue)
+                batch.Dispose();
+        }
+    }
+}

@@ -1,0 +1,46 @@
+using TorchBridge.Export.Onnx;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TorchBridge.Export.Tests.Lowering;
+
+public class KernelsTests
+{
+    /// <summary>Beyond 65,504 there is no float16: TorchSharp makes the integer infinite before it computes in
+    /// float32.</summary>
+    [Fact]
+    public void Integers_take_the_results_dtype_before_they_are_widened()
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] inputs =
+        [
+            tensor(
+                new[,]
+                {
+                    { 100_000L, -100_000, 3 },
+                }
+            ),
+            full([1, 3], 7, dtype: float16),
+        ];
+        using var folder = new TempFolder();
+        using var module = new Function2((whole, half) => whole.addcmul(half, half, 2).div(half));
+        OnnxExporter.Export(module, inputs, folder["m.onnx"]);
+        using var file = new OrtModel(folder["m.onnx"], optimize: true);
+        var actual = file.Run(inputs)[0];
+        Assert.Equal(Functions.Forward(module, inputs)[0].bytes.ToArray(), actual.bytes.ToArray());
+        Assert.True(actual[0, 0].ToSingle() == float.PositiveInfinity);
+    }
+
+    [Fact]
+    public void The_norm_of_a_matrix_without_rows_is_zero()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TempFolder();
+        using var module = new Function(x => linalg.matrix_norm(x, double.PositiveInfinity));
+        OnnxExporter.Export(module, rand(2, 4), folder["m.onnx"]);
+        using var file = new OrtModel(folder["m.onnx"], optimize: true);
+        Tensor[] none = [empty(0, 4)];
+        Assert.Equal(0, Functions.Forward(module, none)[0].item<float>());
+        Assert.Equal(0, file.Run(none)[0].item<float>());
+    }
+}
