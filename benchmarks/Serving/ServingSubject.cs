@@ -28,9 +28,22 @@ internal static class ServingSubject
         {
             var onnx = ScoringSubject.Export(folder, "plain", BlockForm.Plain, 64);
             Environment.SetEnvironmentVariable("BENCHMARK_JPEG", Jpeg(folder));
-            using var ours = StartOurs(folder);
-            // One batch a core, each on one thread: none waits for a part of it that was put aside.
-            using var narrow = StartOurs(folder, "--sessions", $"{Environment.ProcessorCount}", "--threads", "1");
+            using var ours = ServerProcess.Start(
+                "dotnet",
+                [
+                    ServerDll,
+                    "--models",
+                    folder,
+                    "--reload-milliseconds",
+                    "0",
+                    "--urls",
+                    "http://127.0.0.1:0",
+                    "--grpc-url",
+                    "none",
+                ],
+                "page ",
+                "answers"
+            );
             using var stock = ServerProcess.Start(
                 "dotnet",
                 [typeof(ServingSubject).Assembly.Location, Peer.Option, "serve_stock", onnx],
@@ -38,7 +51,7 @@ internal static class ServingSubject
                 "listening "
             );
             using var node = StartNode(onnx);
-            return Measure(onnx, new Uri(ours.Address), new Uri(narrow.Address), stock.Address, node?.Address);
+            return Measure(onnx, new Uri(ours.Address), stock.Address, node?.Address);
         }
         finally
         {
@@ -46,32 +59,10 @@ internal static class ServingSubject
         }
     }
 
-    /// <summary>Starts the model server over a folder of models.</summary>
-    /// <param name="models">The folder.</param>
-    /// <param name="settings">What is not as it is by default.</param>
-    private static ServerProcess StartOurs(string models, params string[] settings) =>
-        ServerProcess.Start(
-            "dotnet",
-            [
-                ServerDll,
-                "--models",
-                models,
-                "--reload-milliseconds",
-                "0",
-                "--urls",
-                "http://127.0.0.1:0",
-                "--grpc-url",
-                "none",
-                .. settings,
-            ],
-            "page ",
-            "answers"
-        );
-
     private static string ServerDll =>
         Path.Combine(Shared.Repository, "src", "Serving", "bin", "Release", "net10.0", "TorchBridge.Serving.dll");
 
-    private static Measurement Measure(string onnx, Uri ours, Uri narrow, string stock, string? node)
+    private static Measurement Measure(string onnx, Uri ours, string stock, string? node)
     {
         var raw = ScoringSubject.Ort(onnx);
         var bare = BareMedian(onnx);
@@ -79,25 +70,18 @@ internal static class ServingSubject
         [
             ("ort_batch32_images_per_second", raw),
             ("ours_binary_images_per_second", () => Closed("binary", ours.ToString())),
-            ("ours_one_thread_a_batch_images_per_second", () => Closed("binary", narrow.ToString())),
             ("stock_ml_net_images_per_second", () => Closed("raw", stock)),
             ("ours_json_images_per_second", () => Closed("json", ours.ToString())),
             ("ours_jpeg_images_per_second", () => Closed("jpeg", ours.ToString())),
             ("bare_session_median_ms", bare),
             ("ours_one_connection_median_ms", () => Loaded("binary", ours.ToString(), 1, 400)[1]),
-            ("ours_one_thread_one_connection_median_ms", () => Loaded("binary", narrow.ToString(), 1, 400)[1]),
         ];
         if (node is not null)
-            peers.Insert(4, ("node_fastify_images_per_second", () => Closed("raw", node)));
+            peers.Insert(3, ("node_fastify_images_per_second", () => Closed("raw", node)));
         var measurement = new Measurement("serving").Rounds(Rounds, [.. peers]);
         PrintBatches(ours, "closed load");
         measurement
             .Ratio("ours_vs_ort", "ours_binary_images_per_second", "ort_batch32_images_per_second")
-            .Ratio(
-                "ours_one_thread_vs_ort",
-                "ours_one_thread_a_batch_images_per_second",
-                "ort_batch32_images_per_second"
-            )
             .Ratio("ours_vs_stock", "ours_binary_images_per_second", "stock_ml_net_images_per_second");
         if (node is not null)
             measurement.Ratio("ours_vs_node", "ours_binary_images_per_second", "node_fastify_images_per_second");
@@ -106,16 +90,11 @@ internal static class ServingSubject
         measurement.Figure("knee_images_per_second", knee);
         foreach (var percent in (int[])[50, 80, 95, 200])
             Open(measurement, ours, knee * percent / 100, percent);
-        var narrowKnee = Peer.Numbers("load_closed", "binary", narrow.ToString(), "64", $"{2 * ClosedRequests}")[0];
-        measurement.Figure("one_thread_knee_images_per_second", narrowKnee);
-        foreach (var percent in (int[])[50, 80, 95, 200])
-            Open(measurement, narrow, narrowKnee * percent / 100, percent, "one_thread_");
         PrintBatches(ours, "all");
-        PrintBatches(narrow, "all, one thread a batch");
         return measurement;
     }
 
-    private static void Open(Measurement measurement, Uri ours, double rate, int percent, string name = "")
+    private static void Open(Measurement measurement, Uri ours, double rate, int percent)
     {
         var got = Peer.Numbers(
             "load_open",
@@ -125,13 +104,13 @@ internal static class ServingSubject
             $"{(int)(rate * OpenSeconds)}"
         );
         measurement
-            .Figure($"{name}open_{percent}_answered", got[0])
-            .Figure($"{name}open_{percent}_p50_ms", got[1])
-            .Figure($"{name}open_{percent}_p99_ms", got[2])
-            .Figure($"{name}open_{percent}_refused", got[3])
-            .Figure($"{name}open_{percent}_refused_p50_ms", got[4])
-            .Figure($"{name}open_{percent}_refused_p99_ms", got[5])
-            .Figure($"{name}open_{percent}_failed", got[6]);
+            .Figure($"open_{percent}_answered", got[0])
+            .Figure($"open_{percent}_p50_ms", got[1])
+            .Figure($"open_{percent}_p99_ms", got[2])
+            .Figure($"open_{percent}_refused", got[3])
+            .Figure($"open_{percent}_refused_p50_ms", got[4])
+            .Figure($"open_{percent}_refused_p99_ms", got[5])
+            .Figure($"open_{percent}_failed", got[6]);
     }
 
     private static double Closed(string kind, string address) => Loaded(kind, address, Connections, ClosedRequests)[0];

@@ -168,7 +168,7 @@ internal static class CaseRunner
         var floor = type switch
         {
             ScalarType.Float64 => 1e-12,
-            ScalarType.Float16 => 1e-6,
+            ScalarType.Float16 => Math.Max(1e-6, item.Floor),
             _ => item.Floor,
         };
         for (var row = 0; row < want.Length; row += width)

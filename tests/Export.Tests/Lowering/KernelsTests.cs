@@ -31,6 +31,60 @@ public class KernelsTests
         Assert.True(actual[0, 0].ToSingle() == float.PositiveInfinity);
     }
 
+    /// <summary>The least number that the logarithm sees, as TorchSharp's own call has it.</summary>
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.Float64)]
+    public void The_logarithm_of_zero_in_poisson_nll_loss_is_TorchSharps(ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TempFolder();
+        using var module = new Function2(
+            (x, t) => nn.functional.poisson_nll_loss(x, t, log_input: false, reduction: nn.Reduction.None)
+        );
+        Tensor[] inputs =
+        [
+            tensor(
+                    new[,]
+                    {
+                        { 0.0, 1e-300, 2 },
+                    }
+                )
+                .to(type),
+            full([1, 3], 2, dtype: type),
+        ];
+        OnnxExporter.Export(module, inputs, folder["m.onnx"]);
+        using var file = new OrtModel(folder["m.onnx"], optimize: true);
+        var (actual, expected) = (file.Run(inputs)[0], Functions.Forward(module, inputs)[0]);
+        Assert.True(allclose(actual, expected, 1e-6, 1e-6), $"{actual.str()} {expected.str()}");
+    }
+
+    [Fact]
+    public void A_distance_that_counts_differences_is_NaN_where_one_is()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TempFolder();
+        using var module = new Function2((a, b) => cdist(a, b, 0));
+        Tensor[] inputs =
+        [
+            tensor(
+                new[,,]
+                {
+                    {
+                        { 1f, 2 },
+                        { float.NaN, 0 },
+                    },
+                }
+            ),
+            zeros(1, 3, 2),
+        ];
+        OnnxExporter.Export(module, inputs, folder["m.onnx"]);
+        using var file = new OrtModel(folder["m.onnx"], optimize: true);
+        var (actual, expected) = (file.Run(inputs)[0], Functions.Forward(module, inputs)[0]);
+        Assert.Equal([2, 2, 2, float.NaN, float.NaN, float.NaN], expected.data<float>());
+        Assert.Equal(expected.data<float>(), actual.data<float>());
+    }
+
     [Fact]
     public void The_norm_of_a_matrix_without_rows_is_zero()
     {

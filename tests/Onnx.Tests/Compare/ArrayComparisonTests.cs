@@ -46,7 +46,8 @@ public class ArrayComparisonTests
         Assert.InRange(Of((value, _) => 1.01f * value).LargestRelative, 0.01 - 1e-6, 0.01 + 1e-6);
         Assert.Equal(new ArrayDifference(Inf, Inf, largest, false), Of((value, i) => i == 123 ? float.NaN : value));
         Assert.False(Of((value, i) => i == 499 ? float.NegativeInfinity : value).IsFinite);
-        Assert.Throws<ArgumentException>(() => ArrayComparison.Compare<float>(right.AsSpan(1), right));
+        var error = Assert.Throws<ArgumentException>(() => ArrayComparison.Compare<float>(right.AsSpan(1), right));
+        Assert.StartsWith("499 elements against 500", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -57,6 +58,7 @@ public class ArrayComparisonTests
             new ArrayDifference(0.5, 0.25, 2, false),
             ArrayComparison.Compare([-Inf, 2.5, NaN], [-Inf, 2.0, NaN])
         );
+        Assert.False(ArrayComparison.Compare([NaN, 1, 2], [NaN, 1.0, 2]).IsFinite);
         Assert.Equal(0, ArrayComparison.LargestMagnitude<double>([NaN, Inf]));
         Assert.Equal(3, ArrayComparison.LargestMagnitude<float>([-3, float.NaN, 2, float.NegativeInfinity]));
     }
@@ -112,6 +114,16 @@ public class ArrayComparisonTests
         Assert.Equal((2, 1), (rows.Agree, Assert.Single(rows.Ties)));
         Assert.Empty(ArrayComparison.Rows<double>(actual, expected, 3, 0.05).Ties);
     }
+
+    /// <summary>Two classes that lie apart by the whole of what is allowed tie; by more, they do not.</summary>
+    [Theory]
+    [InlineData(0.25, 1)]
+    [InlineData(0.125, 0)]
+    public void A_tie_may_be_as_wide_as_is_allowed(double tie, int agree) =>
+        Assert.Equal(agree, ArrayComparison.Rows<double>([0, 1], [1, 0.75], 2, tie).Agree);
+
+    [Fact]
+    public void An_empty_row_has_no_probabilities() => ArrayComparison.Softmax<double>([], []);
 
     [Fact]
     public void Softmax_adds_up_to_one_and_does_not_overflow()

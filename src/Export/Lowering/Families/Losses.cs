@@ -244,9 +244,13 @@ internal static class Losses
     private static Formula Poisson(Options o)
     {
         var (x, t) = (o.X, o.T);
-        // TorchSharp 0.107 does not pass eps on: the logarithm of 0 is -infinity.
-        _ = o.Number(1e-8, "eps");
-        var loss = o.Flag(true, "log_input") ? x.Apply("Exp") - t * x : x - t * x.Apply("Log");
+        // TorchSharp 0.107 passes eps as four of a double's eight bytes: 1e-8 arrives as 4e-315. float32 makes that 0, and
+        // the logarithm of 0 is -infinity; in float64 it is some -724.
+        var eps = BitConverter.UInt64BitsToDouble(BitConverter.SingleToUInt32Bits((float)o.Number(1e-8, "eps")));
+        var logarithm = x.Apply("Log");
+        if (x.Type == ScalarType.Float64)
+            logarithm = Formula.Where(x.EqualTo(0), x.Number(Math.Log(eps)), logarithm);
+        var loss = o.Flag(true, "log_input") ? x.Apply("Exp") - t * x : x - t * logarithm;
         if (!o.Flag(false, "full"))
             return loss;
         // Stirling's formula.
