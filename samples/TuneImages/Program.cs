@@ -1,8 +1,8 @@
-// A classifier for photos of your own as a step of an ML.NET pipeline. Give a folder with one sub-folder a class, and where
-// the model is to go:
+// A classifier for photos of your own as a step of an ML.NET pipeline. Give a folder with one sub-folder a class, and
+// where the model is to go:
 //   dotnet run --project samples/TuneImages -c Release -- ./my-photos photos.onnx
-// Few photos: each of five parts is judged once by a model that was trained on the others. What is saved is trained on all
-// of them. samples/ConsoleClassifier loads it, and so does ClassifyImages; neither needs libtorch.
+// Few photos: each of five parts is judged once by a model that was trained on the others. What is saved is trained
+// on all of them. samples/ConsoleClassifier loads it, and so does ClassifyImages; neither needs libtorch.
 // ML.NET's tutorial for the same task has Trainers.ImageClassification(…) in the place of TuneImages(…). That trainer
 // needs TensorFlow's native library and downloads a network when it first runs; this one starts from the ResNet-18
 // that came with `dotnet restore`.
@@ -42,10 +42,9 @@ foreach (var fold in folds)
             $"fold {fold.Fold + 1}: accuracy {fold.Metrics.MicroAccuracy:P1}, log loss {fold.Metrics.LogLoss:F3}"
         )
     );
+double[] accuracies = [.. folds.Select(fold => fold.Metrics.MicroAccuracy)];
 Console.WriteLine(
-    FormattableString.Invariant(
-        $"mean: accuracy {folds.Average(fold => fold.Metrics.MicroAccuracy):P1}, lowest {folds.Min(fold => fold.Metrics.MicroAccuracy):P1}"
-    )
+    FormattableString.Invariant($"mean: accuracy {accuracies.Average():P1}, lowest {accuracies.Min():P1}")
 );
 
 using var model = trainer.Fit(photos);

@@ -68,7 +68,8 @@ internal static class InspectCommand
             string.Create(
                 CultureInfo.InvariantCulture,
                 $"{inspection.Counts.Sum(item => item.Count):N0} pictures. Their shorter sides have "
-                    + $"{inspection.SmallestSide} to {inspection.LargestSide} pixels, half of them up to {inspection.MedianSide}."
+                    + $"{inspection.SmallestSide} to {inspection.LargestSide} pixels, half of them up to "
+                    + $"{inspection.MedianSide}."
             )
         );
         foreach (var empty in inspection.Counts.Where(item => item.Count == 0))

@@ -1,7 +1,7 @@
 // What it does: changes a training picture a little, so that no picture is seen twice.
-//   zoom           a random part of the picture, enlarged to all of it, bilinear: its share of the area from [z, 1], its sides'
-//                  ratio exp(u) of the picture's with u from [-ln 4/3, ln 4/3], no side longer than the picture's; the sizes
-//                  of Szegedy et al. 2015, "Going deeper with convolutions", 6
+//   zoom           a random part of the picture, enlarged to all of it, bilinear: its share of the area from
+//                  [z, 1], its sides' ratio exp(u) of the picture's with u from [-ln 4/3, ln 4/3], no side longer
+//                  than the picture's; the sizes of Szegedy et al. 2015, "Going deeper with convolutions", 6
 //   random crop    a window of the picture's size from the picture with 4 pixels around it: black, or its mirror
 // image without the edge
 //                  (dcb|abcd|cba), as ReflectionPad2d
@@ -178,8 +178,8 @@ internal static class Augmentation
             }
         }
 
-        // Where each pixel of an axis comes from: the pixel before the place, and how far behind that it lies. Pixels are
-        // squares whose centres are at a half.
+        // Where each pixel of an axis comes from: the pixel before the place, and how far behind that it lies.
+        // Pixels are squares whose centres are at a half.
         static (int Before, float Behind)[] Steps(int size, double share, double place)
         {
             var steps = new (int, float)[size];

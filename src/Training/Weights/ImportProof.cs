@@ -25,8 +25,8 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
     /// <summary>Compares a network with the package that its weights came from.</summary>
     /// <param name="package">The package.</param>
     /// <param name="network">The network; its mode is put back.</param>
-    /// <param name="pictures">Real pictures, of larger ones their middle; where they are smaller than 224 pixels, random
-    /// ones are all.</param>
+    /// <param name="pictures">Real pictures, of larger ones their middle; where they are smaller than 224 pixels,
+    /// random ones are all.</param>
     /// <exception cref="UserException">They differ.</exception>
     public static ImportProof Of(PackagedResNet18 package, ImageNetwork network, PictureSet? pictures)
     {
