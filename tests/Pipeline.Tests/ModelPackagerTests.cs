@@ -27,7 +27,8 @@ public class ModelPackagerTests
                 ChannelStatistics.Of(data.Data.Training)
             )
         );
-        var right = Evaluation.Of(model.Classifier, data.Data.Test, TestContext.Current.CancellationToken);
+        var stop = TestContext.Current.CancellationToken;
+        var right = Evaluation.Of(model.Classifier, data.Data.Test, stop);
         var wrong = right with
         {
             Logits =
@@ -37,12 +38,16 @@ public class ModelPackagerTests
         };
 
         var error = Assert.Throws<UserException>(() =>
-            ModelPackager.Package(model, new ModelFolder(folder.Path), data, wrong)
+            ModelPackager.Package(model, new ModelFolder(folder.Path), data, wrong, stop: stop)
         );
 
         Assert.Contains("is not left behind", error.Message, StringComparison.Ordinal);
         Assert.Empty(folder.Files);
-        Assert.True(ModelPackager.Package(model, new ModelFolder(folder.Path), data, right).Passed);
+        Assert.Throws<OperationCanceledException>(() =>
+            ModelPackager.Package(model, new ModelFolder(folder.Path), data, right, stop: new CancellationToken(true))
+        );
+        Assert.Empty(folder.Files);
+        Assert.True(ModelPackager.Package(model, new ModelFolder(folder.Path), data, right, stop: stop).Passed);
         Assert.Equal(["modern-cnn.onnx", "modern-cnn.zip"], folder.Files);
     }
 }

@@ -45,7 +45,8 @@ public class ResultTests
                 model,
                 new ModelFolder(folder.Path),
                 new LoadedData(ResumeTests.Pictures, () => []),
-                test
+                test,
+                stop: TestContext.Current.CancellationToken
             )
         );
         Assert.Contains("no numbers", error.Message, StringComparison.Ordinal);

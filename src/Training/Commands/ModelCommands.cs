@@ -106,6 +106,7 @@ internal static class ModelCommands
                     context.Data,
                     null,
                     test,
+                    stop,
                     context.Parsed.GetValue(explain),
                     context.Parsed.GetValue(map)
                 );
@@ -195,7 +196,15 @@ internal static class ModelCommands
         try
         {
             var rows = ModelPackager
-                .Prove(context.Model, context.Folder.Onnx, context.Folder.Zip, context.Data, test, scratch.FullName)
+                .Prove(
+                    context.Model,
+                    context.Folder.Onnx,
+                    context.Folder.Zip,
+                    context.Data,
+                    test,
+                    scratch.FullName,
+                    stop
+                )
                 .ToList();
             PackageStep.PrintParity(context.Console, rows);
             foreach (
@@ -255,7 +264,7 @@ internal static class ModelCommands
         if (File.Exists(context.Folder.Onnx))
             context.Model.Classifier.Views = ModelPackager.ViewsOf(context.Folder.Onnx);
         var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
-        PackageStep.PackageAndReport(context.Console, context.Model, context.Folder, context.Data, null, test);
+        PackageStep.PackageAndReport(context.Console, context.Model, context.Folder, context.Data, null, test, stop);
         return (
             0,
             new

@@ -21,9 +21,11 @@ internal static class PackageStep
     /// <param name="training">The run's history; null where the model was trained before: then the card's or the
     /// checkpoint's.</param>
     /// <param name="test">Figures of the model on the test part.</param>
+    /// <param name="stop">Ends it between two steps; what was in the folder stays as it was.</param>
     /// <param name="explain">Whether every value inside the network is compared too.</param>
     /// <param name="activationMap">Whether the file gives a class-activation map as a third output.</param>
     /// <returns>The export's report and the rows of the proof.</returns>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static PackagingResult PackageAndReport(
         IAnsiConsole console,
         TrainedModel model,
@@ -31,6 +33,7 @@ internal static class PackageStep
         LoadedData data,
         TrainingResult? training,
         Evaluation test,
+        CancellationToken stop,
         bool explain = false,
         bool activationMap = false
     )
@@ -45,6 +48,7 @@ internal static class PackageStep
             test,
             explain: explain,
             activationMap: activationMap,
+            stop: stop,
             alongside: (staged, packaged) =>
             {
                 // All of one run, or what is there stays.

@@ -199,7 +199,14 @@ internal sealed class TrainCommand
         );
         try
         {
-            PackageStep.PackageAndReport(console, model, folder, loaded, result, test);
+            PackageStep.PackageAndReport(console, model, folder, loaded, result, test, stop);
+        }
+        catch (OperationCanceledException)
+        {
+            console.WriteLine(
+                $"Stopped. What was trained is in {folder.Checkpoint}: `train --resume --out {folder.Path}` makes the files from it."
+            );
+            return ExitCodes.Stopped;
         }
         catch (UserException error)
         {

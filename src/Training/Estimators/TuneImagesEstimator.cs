@@ -169,7 +169,8 @@ public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransfor
                 model,
                 folder,
                 new LoadedData(data, () => DataSource.ToPng(data.Test)),
-                evaluation
+                evaluation,
+                stop: options.Cancellation
             );
             log.Note(ModelPackager.Describe(packaged.Parity[^1]));
             return context

@@ -38,7 +38,9 @@ internal static class ModelPackager
     /// <param name="alongside">Makes what else belongs to the model (pictures, card, report) in the folder that it is
     /// given.</param>
     /// <param name="activationMap">Whether the file gets the class-activation maps as a third output.</param>
+    /// <param name="stop">Ends it between two of its steps; what was there before stays.</param>
     /// <exception cref="UserException">Export was refused, or the proof failed.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static PackagingResult Package(
         TrainedModel model,
         ModelFolder folder,
@@ -47,7 +49,8 @@ internal static class ModelPackager
         bool foldBatchNorm = true,
         bool explain = false,
         Action<ModelFolder, PackagingResult>? alongside = null,
-        bool activationMap = false
+        bool activationMap = false,
+        CancellationToken stop = default
     )
     {
         test.RequireFinite();
@@ -60,7 +63,7 @@ internal static class ModelPackager
         {
             var result = new PackagingResult(
                 Write(model, staged, data, test, foldBatchNorm, explain, activationMap),
-                Prove(model, staged.Onnx, staged.Zip, data, test, ModelFileSet.Scratch(staged))
+                Prove(model, staged.Onnx, staged.Zip, data, test, ModelFileSet.Scratch(staged), stop)
             );
             VerifyItself(staged.Onnx);
             if (!result.Passed)
@@ -68,6 +71,7 @@ internal static class ModelPackager
                     "The files do not say what the network says, and are not left behind: "
                         + $"{Describe(result.Parity.First(row => !row.Passed))}"
                 );
+            stop.ThrowIfCancellationRequested();
             alongside?.Invoke(staged, result);
             return result;
         });
@@ -116,26 +120,45 @@ internal static class ModelPackager
     /// <param name="data">Its test part is run.</param>
     /// <param name="test">TorchSharp's evaluation of it.</param>
     /// <param name="scratch">A folder for files that are needed on the way.</param>
+    /// <param name="stop">Ends it between two ways.</param>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static IReadOnlyList<ParityRow> Prove(
         TrainedModel model,
         string onnx,
         string zip,
         LoadedData data,
         Evaluation test,
-        string scratch
+        string scratch,
+        CancellationToken stop = default
     )
     {
+        stop.ThrowIfCancellationRequested();
         var unfolded = Path.Combine(scratch, "unfolded.onnx");
         // Proved below, over all test pictures.
         Export(model, unfolded, foldBatchNorm: false, data.Data.Test, test, verify: false);
         var files = WriteFiles(data, Path.Combine(scratch, "pictures"));
+        Func<ParityRow>[] ways =
+        [
+            () => ParityCheck.Onnx("ONNX, unfolded", unfolded, data.Data.Test, test.Logits),
+            () => ParityCheck.Onnx("ONNX, folded", onnx, data.Data.Test, test.Logits),
+            () =>
+                model.Settings.Reading.WithoutStockTwin is null
+                    ? ParityCheck.Zip(
+                        "ML.NET zip, from picture files",
+                        zip,
+                        files,
+                        model.Settings.ClassNames,
+                        test.Logits
+                    )
+                    : ParityCheck.Files("ImageClassifier, from picture files", onnx, files, test.Logits),
+        ];
         return
         [
-            ParityCheck.Onnx("ONNX, unfolded", unfolded, data.Data.Test, test.Logits),
-            ParityCheck.Onnx("ONNX, folded", onnx, data.Data.Test, test.Logits),
-            model.Settings.Reading.WithoutStockTwin is null
-                ? ParityCheck.Zip("ML.NET zip, from picture files", zip, files, model.Settings.ClassNames, test.Logits)
-                : ParityCheck.Files("ImageClassifier, from picture files", onnx, files, test.Logits),
+            .. ways.Select(way =>
+            {
+                stop.ThrowIfCancellationRequested();
+                return way();
+            }),
         ];
     }
 
