@@ -228,21 +228,24 @@ internal static class AblationReport
             new LabPage(
                 "settings",
                 "To repeat it",
-                $"The full stack: {Settings(rows, AblationPlan.Full)} The bare network: "
-                    + $"{Settings(rows, AblationPlan.Bare)} Every other variant is one of them with one "
-                    + "technique taken out or added."
-            ),
+                "Settings for --config. Every other variant is one of these two with one technique taken out or added."
+            )
+            {
+                Texts =
+                [
+                    ("The full stack", Settings(rows, AblationPlan.Full)),
+                    ("The bare network", Settings(rows, AblationPlan.Bare)),
+                ],
+            },
         ];
 
     /// <summary>
-    /// The configuration of a variant as one line of JSON, for the page; a variant that was not run says so.
+    /// The configuration of a variant as JSON, for the page; a variant that was not run says so.
     /// </summary>
     /// <param name="rows">The table.</param>
     /// <param name="name">The variant.</param>
     private static string Settings(IReadOnlyList<AblationRow> rows, string name) =>
-        rows.FirstOrDefault(row => row.Variant == name) is { } row
-            ? Json.Text(row.Configuration).ReplaceLineEndings(" ")
-            : "not run.";
+        rows.FirstOrDefault(row => row.Variant == name) is { } row ? Json.Text(row.Configuration) : "Not run.";
 
     /// <summary>
     /// Height of the ranked plot in pixels: 24 for each bar, for four bars at least, and 120 for axes and title.

@@ -65,6 +65,8 @@ internal static class LabOutput
                 html.Add($"<p>{HtmlPage.Text(page.Paragraph)}</p>");
             foreach (var table in page.Tables)
                 html.Table(table.Caption, table.Head, table.Rows);
+            foreach (var (heading, text) in page.Texts)
+                html.Add($"<h3>{HtmlPage.Text(heading)}</h3><pre>{HtmlPage.Text(text)}</pre>");
             html.Add($"</section>");
         }
 

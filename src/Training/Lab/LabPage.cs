@@ -14,6 +14,9 @@ internal sealed record LabPage(string Topic, string Title, string Paragraph)
     /// <summary>Tables, in their order.</summary>
     public IReadOnlyList<LabTable> Tables { get; init; } = [];
 
+    /// <summary>Settings and other texts of several lines, each under a heading of its own.</summary>
+    public IReadOnlyList<(string Heading, string Text)> Texts { get; init; } = [];
+
     /// <summary>Pictures, in their order.</summary>
     public IReadOnlyList<Figure> Figures { get; init; } = [];
 }

@@ -15,7 +15,7 @@ internal sealed class HtmlPage
         :root{color-scheme:light dark;--text:#222;--page:#fff;--line:#ddd;--box:#f5f5f5;--link:#0645ad}
         @media(prefers-color-scheme:dark){:root{--text:#ddd;--page:#1b1b1b;--line:#444;--box:#2a2a2a;--link:#8ab4f8}}
         body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:var(--text);background:var(--page)}
-        a{color:var(--link)}nav a{display:inline-block;margin-right:1rem}
+        h1,h2{overflow-wrap:anywhere}a{color:var(--link)}nav a{display:inline-block;margin-right:1rem}
         figure{margin:1rem 0;overflow-x:auto}svg{display:block;max-width:100%;min-width:min(100%,40rem);height:auto;background:#fff}
         @media(max-width:40rem){svg{max-width:none;width:40rem}}
         .table{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font-size:.92em}
