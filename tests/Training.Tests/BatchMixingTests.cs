@@ -192,6 +192,63 @@ public class BatchMixingTests
     }
 
     [Fact]
+    public void A_zoom_shows_a_part_of_the_picture_of_the_share_and_shape_that_were_drawn()
+    {
+        // Red rises by 4 a column and green by 4 a row: what is shown tells where it comes from.
+        const int side = 60;
+        var planes = new byte[3 * side * side];
+        for (var p = 0; p < side * side; p++)
+            (planes[p], planes[(side * side) + p]) = ((byte)(4 * (p % side)), (byte)(4 * (p / side)));
+        List<double> areas = [],
+            ratios = [],
+            lefts = [];
+        for (var i = 0; i < 500; i++)
+        {
+            var draw = new Draw(6, i);
+            var target = new float[planes.Length];
+            Augmentation.Apply(planes, side, side, AugmentationOptions.None with { Zoom = 0.25 }, ref draw, target);
+            // Between two inner places, which no edge has held back.
+            double At(int row, int column, int channel) => target[(3 * ((row * side) + column)) + channel] / 4;
+            double across = (At(30, 50, 0) - At(30, 10, 0)) / 40,
+                down = (At(50, 30, 1) - At(10, 30, 1)) / 40;
+            areas.Add(across * down);
+            ratios.Add(across / down);
+            lefts.Add(At(30, 10, 0) - (10 * across));
+            // A straight line in between: bilinear, and a byte's rounding on both sides.
+            Assert.Equal(At(30, 10, 0) + (20 * across), At(30, 30, 0), 0.26);
+            Assert.All(target, value => Assert.InRange(value, 0, 4 * (side - 1)));
+        }
+
+        // A byte's rounding is a quarter of a pixel, over 40 of them.
+        const double rounding = 0.02;
+        Assert.InRange(areas.Min(), 0.25 - rounding, 0.35);
+        Assert.InRange(areas.Max(), 0.85, 1 + rounding);
+        Assert.InRange(areas.Average(), 0.55, 0.65);
+        Assert.InRange(ratios.Min(), 0.75 - (2 * rounding), 0.85);
+        Assert.InRange(ratios.Max(), 1.2, (4.0 / 3) + (2 * rounding));
+        Assert.InRange(lefts.Min(), -1, 1);
+        Assert.InRange(lefts.Max(), 15, 30);
+    }
+
+    [Fact]
+    public void A_zoom_of_all_changes_and_draws_nothing()
+    {
+        var planes = TestPicture(12);
+        float[] plain = new float[planes.Length],
+            whole = new float[planes.Length];
+        var draw = new Draw(3);
+        var untouched = draw;
+        Augmentation.Apply(planes, 12, 12, AugmentationOptions.None, ref draw, plain);
+        Augmentation.Apply(planes, 12, 12, AugmentationOptions.None with { Zoom = 1 }, ref draw, whole);
+        Assert.Equal(plain, whole);
+        // What was drawn before there was a zoom is drawn still.
+        Assert.Equal(untouched.Next(), draw.Next());
+
+        static byte[] TestPicture(int side) =>
+            [.. Enumerable.Range(0, 3 * side * side).Select(p => (byte)((p * 37) % 256))];
+    }
+
+    [Fact]
     public void Rotation_turns_a_mark_to_where_the_angle_says()
     {
         // A white pixel right of the centre, turned by up to 90 degrees: its weight stays near a circle around the

@@ -23,18 +23,16 @@ internal sealed class GroupedHelp : SynchronousCommandLineAction
     /// <summary>The groups of <c>train</c>, in their order.</summary>
     private static readonly (string Title, string[] Names)[] Groups =
     [
-        ("Most used", ["--data", "--epochs", "--out"]),
+        ("Most used", ["--data", "--recipe", "--epochs", "--out"]),
         ("Data", ["--size", "--antialias", "--orient", "--pictures", "--folds"]),
+        (
+            "From trained weights, for photos of your own",
+            ["--weights", "--tune", "--views", "--head-epochs", "--layer-decay", "--freeze-norms"]
+        ),
         (
             "Network",
             [
                 "--network",
-                "--weights",
-                "--tune",
-                "--views",
-                "--head-epochs",
-                "--layer-decay",
-                "--freeze-norms",
                 "--width",
                 "--form",
                 "--norm",

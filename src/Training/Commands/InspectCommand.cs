@@ -56,18 +56,24 @@ internal static class InspectCommand
         return command;
     }
 
-    /// <summary>Counts by part and class, what was left out, and what is double.</summary>
+    /// <summary>Counts by part and class, what cannot be read, and what is double.</summary>
     /// <param name="console">Where it goes.</param>
     /// <param name="inspection">What was found.</param>
     private static void Print(IAnsiConsole console, DataInspection inspection)
     {
+        console.WriteLine($"  {"part", -10} {"class", -24} pictures");
         foreach (var item in inspection.Counts)
             console.WriteLine(FormattableString.Invariant($"  {item.Part, -10} {item.Class, -24} {item.Count, 8:N0}"));
         console.WriteLine(
-            FormattableString.Invariant(
-                $"Shorter sides: {inspection.SmallestSide} to {inspection.LargestSide} pixels, median {inspection.MedianSide}."
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{inspection.Counts.Sum(item => item.Count):N0} pictures. Their shorter sides have "
+                    + $"{inspection.SmallestSide} to {inspection.LargestSide} pixels, half of them up to "
+                    + $"{inspection.MedianSide}."
             )
         );
+        foreach (var empty in inspection.Counts.Where(item => item.Count == 0))
+            console.WriteLine($"{empty.Part}: {empty.Class} has no picture that can be read.");
         if (inspection.IsImbalanced)
             console.WriteLine(
                 string.Create(
@@ -76,26 +82,19 @@ internal static class InspectCommand
                         + $"pictures of the smallest. Look at the accuracy of each class, not at that of all."
                 )
             );
-        List(
-            console,
-            "cannot be read and must be removed before training",
-            [.. inspection.Unreadable.Select(item => item.Why)]
-        );
-        List(
-            console,
-            "are duplicates across parts, which make the test figures false",
-            [.. Groups(inspection, group => group.IsAcrossParts)]
-        );
-        List(
-            console,
-            "are duplicates in different classes, one of which is wrong",
-            [.. Groups(inspection, group => group.IsAcrossClasses)]
-        );
-        List(
-            console,
-            "are duplicates within a part and class",
-            [.. Groups(inspection, group => !group.IsAcrossParts && !group.IsAcrossClasses)]
-        );
+        string[] unreadable = [.. inspection.Unreadable.Select(item => item.Why)],
+            acrossParts = [.. Groups(inspection, group => group.IsAcrossParts)],
+            acrossClasses = [.. Groups(inspection, group => group.IsAcrossClasses)],
+            within = [.. Groups(inspection, group => !group.IsAcrossParts && !group.IsAcrossClasses)];
+        const string tooGood = "in more than one part, which makes the test figures too good",
+            wrong = "in more than one class: one of the two labels is wrong",
+            again = "more than once in its class";
+        List(console, unreadable, "file cannot be read, and must go", "files cannot be read, and must go");
+        List(console, acrossParts, $"picture is {tooGood}", $"pictures are {tooGood}");
+        List(console, acrossClasses, $"picture is {wrong}", $"pictures are {wrong}");
+        List(console, within, $"picture is there {again}", $"pictures are there {again}");
+        if (inspection.Unreadable.Count + inspection.Duplicates.Count == 0)
+            console.WriteLine("Every picture can be read, and none is there twice.");
     }
 
     /// <summary>Groups of equal pictures, a line each.</summary>
@@ -110,13 +109,14 @@ internal static class InspectCommand
     /// The first lines of a list and how many more there are; nothing where it is empty.
     /// </summary>
     /// <param name="console">Where it goes.</param>
-    /// <param name="what">What the lines are, in the plural.</param>
     /// <param name="items">All of them.</param>
-    private static void List(IAnsiConsole console, string what, string[] items)
+    /// <param name="one">What there is to say of one.</param>
+    /// <param name="many">What there is to say of more.</param>
+    private static void List(IAnsiConsole console, string[] items, string one, string many)
     {
         if (items.Length == 0)
             return;
-        console.WriteLine(FormattableString.Invariant($"{items.Length:N0} {what}:"));
+        console.WriteLine(FormattableString.Invariant($"{items.Length:N0} {(items.Length == 1 ? one : many)}:"));
         foreach (var item in items.Take(Listed))
             console.WriteLine($"  {item}");
         if (items.Length > Listed)

@@ -169,6 +169,12 @@ internal sealed class RecipeOptions
                 "Side of the black square in pixels, 0 for none.",
                 (c, v) => Augment(c, a => a with { Cutout = v })
             ),
+            Number(
+                "--zoom",
+                AllowedAttribute.Of<AugmentationOptions>(nameof(AugmentationOptions.Zoom)),
+                "Smallest share of a picture that a random part of it, enlarged to its size, shows; 1 for all of it.",
+                (c, v) => Augment(c, a => a with { Zoom = v })
+            ),
             Whole(
                 "--crop",
                 AllowedAttribute.Of<AugmentationOptions>(nameof(AugmentationOptions.CropPadding)),

@@ -1,4 +1,7 @@
 // What it does: changes a training picture a little, so that no picture is seen twice.
+//   zoom           a random part of the picture, enlarged to all of it, bilinear: its share of the area from
+//                  [z, 1], its sides' ratio exp(u) of the picture's with u from [-ln 4/3, ln 4/3], no side longer
+//                  than the picture's; the sizes of Szegedy et al. 2015, "Going deeper with convolutions", 6
 //   random crop    a window of the picture's size from the picture with 4 pixels around it: black, or its mirror
 // image without the edge
 //                  (dcb|abcd|cba), as ReflectionPad2d
@@ -15,6 +18,7 @@
 // s;
 //                  luma = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601)
 // In: planes [3, H, W] of bytes. Out: floats 0 to 255 in the order [H, W, 3], which is channels_last of a batch.
+using System.Buffers;
 using TorchBridge.Training.Ranges;
 using TorchBridge.Training.Recipes;
 
@@ -50,13 +54,16 @@ internal enum FillKind
 /// <param name="Rotation">Largest angle in degrees; 0 for none.</param>
 /// <param name="Cutout">Side of the black square in pixels; 0 for none.</param>
 /// <param name="Fill">What lies around the picture.</param>
+/// <param name="Zoom">z in the formula: the smallest share of the picture that a training picture may show; 1 for all
+/// of it.</param>
 internal sealed record AugmentationOptions(
     [property: Allowed(0, 512)] int CropPadding = 4,
     FlipKind Flip = FlipKind.Random,
     [property: Allowed(0, 1)] double ColorJitter = 0.2,
     [property: Allowed(0, 180)] double Rotation = 0,
     [property: Allowed(0, 512)] int Cutout = 0,
-    FillKind Fill = FillKind.Black
+    FillKind Fill = FillKind.Black,
+    [property: Allowed(0.01, 1)] double Zoom = 1
 )
 {
     /// <summary>Pictures as they are.</summary>
@@ -85,6 +92,14 @@ internal static class Augmentation
         bool isFlipEpoch = false
     )
     {
+        byte[]? zoomed = null;
+        if (options.Zoom < 1)
+        {
+            zoomed = ArrayPool<byte>.Shared.Rent(planes.Length);
+            Enlarge(planes, height, width, options.Zoom, ref draw, zoomed);
+            planes = zoomed.AsSpan(0, planes.Length);
+        }
+
         int shiftX = 0,
             shiftY = 0;
         if (options.CropPadding > 0)
@@ -113,10 +128,71 @@ internal static class Augmentation
             );
         else
             Place(planes, height, width, shiftX, shiftY, flip, options.Fill, target);
+        if (zoomed is not null)
+            ArrayPool<byte>.Shared.Return(zoomed);
         if (options.ColorJitter > 0)
             Jitter(target, options.ColorJitter, ref draw);
         if (options.Cutout > 0)
             CutOut(target, height, width, options.Cutout, ref draw);
+    }
+
+    /// <summary>Writes a random part of a picture, enlarged to its size.</summary>
+    /// <param name="planes">3 x height x width bytes.</param>
+    /// <param name="height">Height in pixels.</param>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="smallest">Smallest share of the area.</param>
+    /// <param name="draw">Draws area, ratio and place.</param>
+    /// <param name="target">Receives 3 x height x width bytes.</param>
+    private static void Enlarge(
+        ReadOnlySpan<byte> planes,
+        int height,
+        int width,
+        double smallest,
+        ref Draw draw,
+        Span<byte> target
+    )
+    {
+        var area = draw.Uniform(smallest, 1);
+        var ratio = Math.Exp(draw.Uniform(-1, 1) * Math.Log(4.0 / 3));
+        double shareX = Math.Min(1, Math.Sqrt(area * ratio)),
+            shareY = Math.Min(1, Math.Sqrt(area / ratio));
+        var columns = Steps(width, shareX, draw.Uniform());
+        var rows = Steps(height, shareY, draw.Uniform());
+        var plane = height * width;
+        for (var channel = 0; channel < 3; channel++)
+        {
+            for (var row = 0; row < height; row++)
+            {
+                var (top, low) = rows[row];
+                var upper = planes.Slice((channel * plane) + (top * width), width);
+                var lower = planes.Slice((channel * plane) + (Math.Min(top + 1, height - 1) * width), width);
+                var line = target.Slice((channel * plane) + (row * width), width);
+                for (var column = 0; column < width; column++)
+                {
+                    var (left, right) = columns[column];
+                    var next = Math.Min(left + 1, width - 1);
+                    var above = upper[left] + (right * (upper[next] - upper[left]));
+                    var below = lower[left] + (right * (lower[next] - lower[left]));
+                    line[column] = (byte)(above + (low * (below - above)) + 0.5f);
+                }
+            }
+        }
+
+        // Where each pixel of an axis comes from: the pixel before the place, and how far behind that it lies.
+        // Pixels are squares whose centres are at a half.
+        static (int Before, float Behind)[] Steps(int size, double share, double place)
+        {
+            var steps = new (int, float)[size];
+            var start = place * size * (1 - share);
+            for (var at = 0; at < size; at++)
+            {
+                var from = Math.Clamp(start + ((at + 0.5) * share) - 0.5, 0, size - 1);
+                var before = (int)from;
+                steps[at] = (before, (float)(from - before));
+            }
+
+            return steps;
+        }
     }
 
     /// <summary>Copies a random window of a picture.</summary>

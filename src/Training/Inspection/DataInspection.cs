@@ -25,7 +25,7 @@ internal sealed record DuplicateGroup(
 internal sealed record ClassCount(string Part, string Class, int Count);
 
 /// <summary>What there is to know of a set of pictures before anything is trained on it.</summary>
-/// <param name="Counts">Readable pictures by part and class.</param>
+/// <param name="Counts">Readable pictures by part and class; 0 where none of a class can be read.</param>
 /// <param name="SmallestSide">Shortest side of the smallest picture, in pixels.</param>
 /// <param name="MedianSide">Shortest side of the median picture, in pixels.</param>
 /// <param name="LargestSide">Shortest side of the largest picture, in pixels.</param>
@@ -46,12 +46,16 @@ internal sealed record DataInspection(
     /// <summary>How many times more pictures one class may have than another before it is worth a word.</summary>
     private const int Imbalance = 5;
 
-    /// <summary>The largest class over the smallest; infinite where a class has no readable picture.</summary>
+    /// <summary>The largest class over the smallest, of those with a readable picture.</summary>
     public double LargestOverSmallest
     {
         get
         {
-            var counts = Counts.GroupBy(item => item.Class).Select(group => group.Sum(item => item.Count)).ToArray();
+            var counts = Counts
+                .GroupBy(item => item.Class)
+                .Select(group => group.Sum(item => item.Count))
+                .Where(count => count > 0)
+                .ToArray();
             return counts.Length == 0 ? 1 : (double)counts.Max() / counts.Min();
         }
     }
@@ -72,10 +76,15 @@ internal sealed record DataInspection(
         var sides = readable.Select(i => looks[i].ShortSide).Order().ToArray();
         return new DataInspection(
             [
-                .. readable
+                .. Enumerable
+                    .Range(0, placed.Count)
                     .GroupBy(i => (Part: placed[i].Part ?? "all", placed[i].Class))
                     .OrderBy(group => group.Key)
-                    .Select(group => new ClassCount(group.Key.Part, group.Key.Class, group.Count())),
+                    .Select(group => new ClassCount(
+                        group.Key.Part,
+                        group.Key.Class,
+                        group.Count(i => looks[i].Why is null)
+                    )),
             ],
             sides.FirstOrDefault(),
             sides.Length == 0 ? 0 : sides[sides.Length / 2],

@@ -25,7 +25,8 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
     /// <summary>Compares a network with the package that its weights came from.</summary>
     /// <param name="package">The package.</param>
     /// <param name="network">The network; its mode is put back.</param>
-    /// <param name="pictures">Real pictures; where they are not of 224 pixels, random ones are all.</param>
+    /// <param name="pictures">Real pictures, of larger ones their middle; where they are smaller than 224 pixels,
+    /// random ones are all.</param>
     /// <exception cref="UserException">They differ.</exception>
     public static ImportProof Of(PackagedResNet18 package, ImageNetwork network, PictureSet? pictures)
     {
@@ -118,19 +119,32 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
         }
     }
 
-    /// <summary>
-    /// The first pictures of a set, where they are of the size that the file takes.
-    /// </summary>
+    /// <summary>Some pictures of a set, the middle of each, where they have the size that the file takes.</summary>
     /// <param name="set">The training part, or null.</param>
     private static IEnumerable<float[]> RealPictures(PictureSet? set)
     {
-        if (set is null || set.Height != PackagedResNet18.InputSide || set.Width != PackagedResNet18.InputSide)
+        const int side = PackagedResNet18.InputSide;
+        if (set is null || set.Height < side || set.Width < side)
             yield break;
-        foreach (var index in Enumerable.Range(0, Math.Min(Real, set.Count)))
-            yield return
-            [
-                .. set.Picture(index * set.Count / Math.Min(Real, set.Count)).ToArray().Select(value => (float)value),
-            ];
+        for (var index = 0; index < Math.Min(Real, set.Count); index++)
+            yield return Middle(set, index * set.Count / Math.Min(Real, set.Count));
+
+        static float[] Middle(PictureSet set, int index)
+        {
+            var planes = set.Picture(index);
+            int top = (set.Height - side) / 2,
+                left = (set.Width - side) / 2;
+            var middle = new float[3 * side * side];
+            for (var at = 0; at < middle.Length; at++)
+            {
+                int channel = at / (side * side),
+                    row = top + (at / side % side),
+                    column = left + (at % side);
+                middle[at] = planes[(((channel * set.Height) + row) * set.Width) + column];
+            }
+
+            return middle;
+        }
     }
 
     /// <summary>Runs one of the package's files on one picture.</summary>

@@ -46,6 +46,7 @@ public partial class GroupedHelpTests
             [
                 "Most used:",
                 "Data:",
+                "From trained weights, for photos of your own:",
                 "Network:",
                 "Recipe (each changes one value of --recipe):",
                 "Output and machine:",
@@ -54,8 +55,8 @@ public partial class GroupedHelpTests
             lines.Where(line => line.EndsWith(':') && !line.StartsWith(' '))
         );
         Assert.Equal(
-            ["--data", "--epochs", "--out"],
-            lines.Select(line => Header().Match(line)).Where(match => match.Success).Take(3).Select(Name)
+            ["--data", "--recipe", "--epochs", "--out"],
+            lines.Select(line => Header().Match(line)).Where(match => match.Success).Take(4).Select(Name)
         );
     }
 

@@ -60,6 +60,21 @@ public class DataInspectionTests
     }
 
     [Fact]
+    public void A_class_of_which_nothing_can_be_read_is_counted_as_none()
+    {
+        using var folder = new TempFolder();
+        var pictures = DataSource.ToPng(DrawnPictures.Make(4, 10, 10, 10).Training);
+        Directory.CreateDirectory(folder["whole"]);
+        Directory.CreateDirectory(folder["cut"]);
+        File.WriteAllBytes(folder["whole", "a.png"], pictures[0].Bytes);
+        File.WriteAllBytes(folder["cut", "b.png"], pictures[1].Bytes[..^30]);
+        var found = DataInspection.Of(PictureFolder.Place(folder.Path), TestContext.Current.CancellationToken);
+        Assert.Equal([new ClassCount("all", "cut", 0), new ClassCount("all", "whole", 1)], found.Counts);
+        // A number, which JSON has: of a class with nothing there is no share.
+        Assert.Equal(1, found.LargestOverSmallest);
+    }
+
+    [Fact]
     public void Without_a_test_part_the_validation_part_is_held_out_and_that_is_said()
     {
         using var folder = new TempFolder();

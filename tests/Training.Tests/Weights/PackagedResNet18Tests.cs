@@ -30,6 +30,20 @@ public class PackagedResNet18Tests
     }
 
     [Theory]
+    [InlineData(256, 8)]
+    [InlineData(192, 3)]
+    public void Of_larger_pictures_the_middle_is_in_the_proof_and_smaller_ones_are_not(int side, int proved)
+    {
+        using var package = PackagedResNet18.Open();
+        using var network = Make(package);
+        Assert.Contains(
+            $"import proved on {proved} pictures",
+            package.LoadInto(network, Classes, DrawnLarge(side)),
+            StringComparison.Ordinal
+        );
+    }
+
+    [Theory]
     [InlineData("a changed tensor")]
     [InlineData("swapped statistics")]
     [InlineData("blue, green, red")]
@@ -142,11 +156,10 @@ public class PackagedResNet18Tests
         );
 
     /// <summary>Five pictures of the package's size, with shapes in them.</summary>
-    private static PictureSet DrawnLarge()
+    private static PictureSet DrawnLarge(int side = PackagedResNet18.InputSide)
     {
         var small = DrawnPictures.Make(1, 10, 10, 10).Training;
-        const int side = PackagedResNet18.InputSide,
-            factor = side / 32;
+        var factor = side / 32;
         var large = new PictureSet(new byte[10 * 3 * side * side], small.Labels, side, side);
         for (var i = 0; i < large.Pixels.Length; i++)
         {
