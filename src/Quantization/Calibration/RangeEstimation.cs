@@ -161,9 +161,10 @@ internal static class RangeEstimation
         {
             var (middle, count) = inside[index];
             var level = Level(middle);
-            var p = (count + (index == 0 ? clippedLow : 0) + (index == inside.Length - 1 ? clippedHigh : 0)) / total;
-            var q = unclipped[level] / filled[level] / kept;
-            sum += p * Math.Log(p / q);
+            var wanted =
+                (count + (index == 0 ? clippedLow : 0) + (index == inside.Length - 1 ? clippedHigh : 0)) / total;
+            var held = unclipped[level] / filled[level] / kept;
+            sum += wanted * Math.Log(wanted / held);
         }
 
         return sum;

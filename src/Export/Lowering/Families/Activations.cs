@@ -213,8 +213,8 @@ internal static class Activations
         params (string Name, object Value)[] attributes
     )
     {
-        var x = X(c);
-        c.Result(x.Type == ScalarType.Float32 ? x.Apply(onnx, attributes).Value : function(x).Value);
+        var input = X(c);
+        c.Result(input.Type == ScalarType.Float32 ? input.Apply(onnx, attributes).Value : function(input).Value);
     }
 
     /// <summary>
@@ -258,9 +258,9 @@ internal static class Activations
     /// </summary>
     private static void Softmax(LoweringContext c, string onnx, long axis, bool negate = false)
     {
-        var x = negate ? -X(c) : X(c);
+        var logits = negate ? -X(c) : X(c);
         c.Result(
-            Ranks.AtLeastOne(c, x.Value, value =>
+            Ranks.AtLeastOne(c, logits.Value, value =>
                 onnx == "LogSoftmax"
                     ? LogSoftmax(c, value, c.Axis(axis, value.Rank))
                     : c.Like(onnx, [value], ("axis", c.Axis(axis, value.Rank)))
@@ -345,13 +345,13 @@ internal static class Activations
     /// <summary>The first half of an axis times the sigmoid of the second.</summary>
     private static void Glu(LoweringContext c)
     {
-        var x = X(c);
-        var axis = c.Axis(Dim(c), x.Value.Rank);
+        var input = X(c);
+        var axis = c.Axis(Dim(c), input.Value.Rank);
         var half = c.FixedResultSize(0, (int)axis) ?? throw c.RefuseFree($"the axis that is halved ({axis})");
         var parts = c.Nodes(
             "Split",
-            [(x.Type, x.Value.Rank), (x.Type, x.Value.Rank)],
-            [x.Value, c.Constants([half, half])],
+            [(input.Type, input.Value.Rank), (input.Type, input.Value.Rank)],
+            [input.Value, c.Constants([half, half])],
             ("axis", axis)
         );
         c.Result((new Formula(c, parts[0]) * new Formula(c, parts[1]).Apply("Sigmoid")).Value);
@@ -363,21 +363,21 @@ internal static class Activations
     private static void PRelu(LoweringContext c, GraphValue weight)
     {
         // One slope a channel, axis 1: [C] becomes [C, 1, ...] to broadcast over the rest.
-        var x = X(c);
+        var input = X(c);
         var slope = c.Cast(
-            x.Value.Rank > 2 && weight.Rank == 1
+            input.Value.Rank > 2 && weight.Rank == 1
                 ? c.Node(
                     "Unsqueeze",
                     weight.Type,
-                    x.Value.Rank - 1,
-                    [weight, c.Constants([.. Enumerable.Range(1, x.Value.Rank - 2).Select(axis => (long)axis)])]
+                    input.Value.Rank - 1,
+                    [weight, c.Constants([.. Enumerable.Range(1, input.Value.Rank - 2).Select(axis => (long)axis)])]
                 )
                 : weight,
-            x.Type
+            input.Type
         );
-        if (x.Type == ScalarType.Float32)
-            c.Result(c.Like("PRelu", [x.Value, slope]));
+        if (input.Type == ScalarType.Float32)
+            c.Result(c.Like("PRelu", [input.Value, slope]));
         else
-            c.Result(Formula.Where(x > 0, x, x * new Formula(c, slope)).Value);
+            c.Result(Formula.Where(input > 0, input, input * new Formula(c, slope)).Value);
     }
 }

@@ -319,13 +319,13 @@ internal static class Losses
     private static Formula Triplet(Options o)
     {
         var context = o.Context;
-        double p = o.Number(2, "p"),
+        double order = o.Number(2, "p"),
             eps = o.Number(1e-6, "eps");
         Formula Distance(int a, int b) =>
             new(
                 context,
                 context.Cast(
-                    Distances.PairwiseOf(context, context.Tensor(a), context.Tensor(b), p, eps, keep: false),
+                    Distances.PairwiseOf(context, context.Tensor(a), context.Tensor(b), order, eps, keep: false),
                     o.Type
                 )
             );
@@ -342,19 +342,19 @@ internal static class Losses
     {
         var context = o.Context;
         var isOne = o.X.Value.Rank < 2;
-        var x = isOne ? new Formula(context, Layout.Unsqueeze(context, Ranks.Vector(context, o.X.Value), 0)) : o.X;
+        var scores = isOne ? new Formula(context, Layout.Unsqueeze(context, Ranks.Vector(context, o.X.Value), 0)) : o.X;
         var labels = Layout.Unsqueeze(
             context,
             Ranks.Vector(context, context.Cast(context.Tensor(1), ScalarType.Int64)),
             1
         );
-        var own = new Formula(context, context.Like("GatherElements", [x.Value, labels], ("axis", 1L)));
-        var excess = Positive(o.Number(1, "margin") - own + x);
+        var own = new Formula(context, context.Like("GatherElements", [scores.Value, labels], ("axis", 1L)));
+        var excess = Positive(o.Number(1, "margin") - own + scores);
         if (o.Number(1, "p") == 2)
             excess *= excess;
         if (o.Weight() is { } weight)
             excess *= new Formula(context, Layout.Gather(context, weight.Value, labels, 0));
-        var classes = Layout.Range(context, Layout.Size(context, x.Value, 1));
+        var classes = Layout.Range(context, Layout.Size(context, scores.Value, 1));
         var isOwn = new Formula(context, labels).EqualTo(new Formula(context, Layout.Unsqueeze(context, classes, 0)));
         var loss = new Formula(
             context,
@@ -386,12 +386,12 @@ internal static class Losses
     {
         var context = o.Context;
         var (labels, isIgnored) = Labels(o, ignored);
-        var x = logs.Value.Rank == 1 ? Layout.Unsqueeze(context, logs.Value, 0) : logs.Value;
+        var rows = logs.Value.Rank == 1 ? Layout.Unsqueeze(context, logs.Value, 0) : logs.Value;
         var own = new Formula(
             context,
             Layout.Squeeze(
                 context,
-                context.Like("GatherElements", [x, Layout.Unsqueeze(context, labels.Value, 1)], ("axis", 1L)),
+                context.Like("GatherElements", [rows, Layout.Unsqueeze(context, labels.Value, 1)], ("axis", 1L)),
                 1
             )
         );

@@ -446,18 +446,24 @@ internal static class Poolings
     private static void LpPool(LoweringContext c, int spatial)
     {
         var (input, back) = Batched(c, spatial);
-        var p = c.Module is { } module ? ModuleFields.Double(module, 2, "norm_type") : c.Number(2, "norm_type");
+        var order = c.Module is { } module ? ModuleFields.Double(module, 2, "norm_type") : c.Number(2, "norm_type");
         var window = WindowOf(c, spatial);
-        var x = new Formula(c, input);
+        var elements = new Formula(c, input);
         var average = new Formula(
             c,
-            AveragePool(c, x.Binary("Pow", x.Number(p)).Value, window, includePad: true, divisor: null)
+            AveragePool(
+                c,
+                elements.Binary("Pow", elements.Number(order)).Value,
+                window,
+                includePad: true,
+                divisor: null
+            )
         );
         var positive =
             Pointwise.Sign(average)
             * average.Abs().Max(average.Number(0))
             * window.Kernel.Aggregate(1L, (a, b) => a * b);
-        c.Result(back(positive.Binary("Pow", positive.Number(1 / p)).Value));
+        c.Result(back(positive.Binary("Pow", positive.Number(1 / order)).Value));
     }
 
     /// <summary>
