@@ -366,6 +366,9 @@ internal static class Losses
     // ---- classes -------------------------------------------------------------------------------------------------------------
 
     /// <summary>-w[t] x[t] of log probabilities [N, C, ...].</summary>
+    /// <param name="o">The loss and its options.</param>
+    /// <param name="logs">Log probabilities.</param>
+    /// <param name="ignored">The class whose rows do not count.</param>
     private static Formula Nll(Options o, Formula logs, long ignored)
     {
         var context = o.Context;
@@ -382,6 +385,9 @@ internal static class Losses
     /// <summary>
     /// The loss of each row and the weight it has in the mean; both 0 where the row is ignored.
     /// </summary>
+    /// <param name="o">The loss and its options.</param>
+    /// <param name="logs">Log probabilities [N, C, ...], or [C] for one row.</param>
+    /// <param name="ignored">The class whose rows do not count.</param>
     private static (Formula Loss, Formula Weights) NllElements(Options o, Formula logs, long ignored)
     {
         var context = o.Context;
@@ -452,6 +458,12 @@ internal static class Losses
     }
 
     /// <summary>Cross entropy with a target of probabilities.</summary>
+    /// <param name="o">The loss; its target is of the shape of <paramref name="logs"/>.</param>
+    /// <param name="logs">Log probabilities.</param>
+    /// <param name="weight">Of each class; null for none.</param>
+    /// <param name="smoothing">Share of the target that is spread over all classes, 0 to 1.</param>
+    /// <param name="classes">How many classes there are, as a value of the graph.</param>
+    /// <param name="axis">Axis of the classes.</param>
     private static Formula OfProbabilities(
         Options o,
         Formula logs,

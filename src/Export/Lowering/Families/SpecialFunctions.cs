@@ -168,7 +168,7 @@ internal static class SpecialFunctions
     public static Formula IsNegative(Formula x) => x.IsFloat ? Formula.Where(x.EqualTo(0), 1 / x, x) < 0 : x < 0;
 
     /// <summary>|x| with the sign of another value. A product, because ONNX Runtime's Where gives 0 for -0.</summary>
-    /// <param name="x">The abs.</param>
+    /// <param name="x">The magnitude.</param>
     /// <param name="sign">Whose sign.</param>
     public static Formula CopySign(Formula x, Formula sign) =>
         x.Abs() * Formula.Where(IsNegative(sign), x.Number(-1), x.Number(1));
