@@ -28,24 +28,33 @@ public static class StockPipeline
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(onnxPath);
         ArgumentException.ThrowIfNullOrWhiteSpace(zipPath);
-        var context = new MLContext(seed: 0);
-        var onnx = SessionSettings.ReadModel(onnxPath);
-        var card = ModelCard.Read(onnx, onnxPath);
-        if (card.Reading.WithoutStockTwin is { } reading)
-            throw new NotSupportedException(
-                $"{onnxPath} reads its pictures with {reading}, which stock ML.NET has not: a zip would "
-                    + "see other pixels. Serve the .onnx file with ClassifyImages or ImageClassifier"
+        // ML.NET writes what goes into a zip into files first, whose names do not say whose they are; the folder's does.
+        var scratch = ProcessFiles.NewFolder("stock");
+        try
+        {
+            var context = new MLContext(seed: 0) { TempFilePath = scratch.FullName };
+            var onnx = SessionSettings.ReadModel(onnxPath);
+            var card = ModelCard.Read(onnx, onnxPath);
+            if (card.Reading.WithoutStockTwin is { } reading)
+                throw new NotSupportedException(
+                    $"{onnxPath} reads its pictures with {reading}, which stock ML.NET has not: a zip would "
+                        + "see other pixels. Serve the .onnx file with ClassifyImages or ImageClassifier"
+                );
+            var rows = context.Data.LoadFromEnumerable(Array.Empty<PictureFile>());
+            using var scorer = OnnxStage.Load(
+                context,
+                MlNetModel.From(onnx, onnxPath, card.ClassNames),
+                [MlNetModel.Score, MlNetModel.PredictedLabel],
+                [PixelsColumn]
             );
-        var rows = context.Data.LoadFromEnumerable(Array.Empty<PictureFile>());
-        using var scorer = OnnxStage.Load(
-            context,
-            MlNetModel.From(onnx, onnxPath, card.ClassNames),
-            [MlNetModel.Score, MlNetModel.PredictedLabel],
-            [PixelsColumn]
-        );
-        var chain = Reading(context, card, PathColumn, InputKind.Path)!.Append(scorer.Estimator);
-        using var model = chain.Fit(rows);
-        AtomicFile.Write(zipPath, stream => context.Model.Save(model, rows.Schema, stream));
+            var chain = Reading(context, card, PathColumn, InputKind.Path)!.Append(scorer.Estimator);
+            using var model = chain.Fit(rows);
+            AtomicFile.Write(zipPath, stream => context.Model.Save(model, rows.Schema, stream));
+        }
+        finally
+        {
+            scratch.Delete(recursive: true);
+        }
     }
 
     /// <summary>Scores picture files with a saved chain, in the order given.</summary>

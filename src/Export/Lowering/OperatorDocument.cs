@@ -60,6 +60,7 @@ public static class OperatorDocument
         "NaN and infinities in sums of products (Conv, MatMul, Gemm, Einsum, LSTM, GRU, RNN), averages "
             + "(AveragePool, GlobalAveragePool), LRN, Resize, GridSample and the norms: "
             + "a product of zero and infinity may or may not be formed, so that NaN can stand in more or in fewer elements.",
+        "The GELU of +infinity is infinite; TorchSharp's is NaN.",
         "MaxPool passes over NaN, and of a window of nothing but -infinity it is the lowest finite "
             + "number. Places of NaN in the indices of poolings are those of the largest number.",
         "Which of equal elements `sort`, `argsort` and `topk` name first is not defined in TorchSharp "

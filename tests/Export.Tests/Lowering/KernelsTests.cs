@@ -60,6 +60,32 @@ public class KernelsTests
     }
 
     [Fact]
+    public void A_distance_that_counts_differences_is_NaN_where_one_is()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TempFolder();
+        using var module = new Function2((a, b) => cdist(a, b, 0));
+        Tensor[] inputs =
+        [
+            tensor(
+                new[,,]
+                {
+                    {
+                        { 1f, 2 },
+                        { float.NaN, 0 },
+                    },
+                }
+            ),
+            zeros(1, 3, 2),
+        ];
+        OnnxExporter.Export(module, inputs, folder["m.onnx"]);
+        using var file = new OrtModel(folder["m.onnx"], optimize: true);
+        var (actual, expected) = (file.Run(inputs)[0], Functions.Forward(module, inputs)[0]);
+        Assert.Equal([2, 2, 2, float.NaN, float.NaN, float.NaN], expected.data<float>());
+        Assert.Equal(expected.data<float>(), actual.data<float>());
+    }
+
+    [Fact]
     public void The_norm_of_a_matrix_without_rows_is_zero()
     {
         using var scope = NewDisposeScope();

@@ -129,7 +129,20 @@ internal static class Distances
         var difference =
             new Formula(c, Layout.Unsqueeze(c, a.Value, a.Value.Rank - 1L))
             - new Formula(c, Layout.Unsqueeze(c, b.Value, b.Value.Rank - 2L));
-        c.Result(Reductions.Norm(c, difference.Value, order, [difference.Value.Rank - 1], keep: false));
+        long[] last = [difference.Value.Rank - 1];
+        var distance = Reductions.Norm(c, difference.Value, order, last, keep: false);
+        // Elsewhere NaN counts as a number that is not 0; here TorchSharp takes the smaller of it and 1, which is NaN.
+        c.Result(
+            order == 0
+                ? Formula
+                    .Where(
+                        Reductions.AnyNan(c, difference.Value, last, keep: false),
+                        double.NaN,
+                        new Formula(c, distance)
+                    )
+                    .Value
+                : distance
+        );
     }
 
     /// <summary>Vectors along an axis divided by their length, which is at least eps.</summary>

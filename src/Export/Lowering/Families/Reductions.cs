@@ -258,10 +258,10 @@ internal static class Reductions
 
     /// <summary>Whether there is a NaN among the elements.</summary>
     /// <param name="c">Where the nodes are written.</param>
-    /// <param name="x">Floating-point values.</param>
+    /// <param name="x">The elements, of a floating dtype.</param>
     /// <param name="axes">From the front; null for all.</param>
-    /// <param name="keep">Whether reduced axes stay, with size 1.</param>
-    private static Formula AnyNan(LoweringContext c, GraphValue x, long[]? axes, bool keep)
+    /// <param name="keep">Whether the axes stay, with size 1.</param>
+    public static Formula AnyNan(LoweringContext c, GraphValue x, long[]? axes, bool keep)
     {
         var mask = c.Cast(new Formula(c, x).IsNan().Value, ScalarType.Byte);
         return new Formula(c, c.Cast(Reduce(c, "ReduceMax", mask, axes, keep), ScalarType.Bool));
