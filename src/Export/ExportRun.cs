@@ -21,6 +21,7 @@ namespace TorchBridge.Export;
 /// <param name="options">How.</param>
 internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path, ExportOptions options)
 {
+    /// <summary>Time of each phase so far, for the report.</summary>
     private readonly Dictionary<string, TimeSpan> phases = new(StringComparer.Ordinal);
 
     /// <summary>Traces that may be made to decide between formulas.</summary>
@@ -57,6 +58,10 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     /// Exports with every free axis on its own. Where that fails though forward runs, and axes of different inputs
     /// have one size in the example, they are tied and tried once more, and the report says so.
     /// </summary>
+    /// <param name="tracer">Runs forward.</param>
+    /// <param name="inputs">Examples with their names.</param>
+    /// <exception cref="ExportException">It fails with the axes tied as well, or there is nothing to tie; the first
+    /// error counts.</exception>
     private ExportReport RunIndependentOrTied(ModelTracer tracer, (string Name, Tensor Tensor)[] inputs)
     {
         var symbols = SizeSymbols.Name(inputs, options.FreeAxes.AsReadOnly(), options.AxisNames.AsReadOnly());
@@ -82,6 +87,8 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
 
     /// <summary>Lowers and writes; where a formula of sizes is undecided, or wrong at a size that was not traced,
     /// once more with a further trace.</summary>
+    /// <param name="tracer">Runs forward.</param>
+    /// <param name="capture">Gets the further traces.</param>
     private ExportReport WriteDecided(ModelTracer tracer, ModelCapture capture)
     {
         string? wrongGraph = null;
@@ -163,6 +170,11 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     /// Folds, writes and verifies; where folding makes a layer inexact, once more without it. Only a verified file is
     /// put into its place.
     /// </summary>
+    /// <param name="tracer">Runs forward.</param>
+    /// <param name="capture">Gives the sizes at which the file is compared.</param>
+    /// <param name="traced">The merged traces.</param>
+    /// <param name="unfolded">Their graph; it stays as it is.</param>
+    /// <exception cref="ParityException">The file does not compute what the module computes.</exception>
     private ExportReport WriteVerified(ModelTracer tracer, ModelCapture capture, TracedGraph traced, OnnxGraph unfolded)
     {
         var operations = new IsolatedOperations(tracer, traced);
@@ -233,6 +245,14 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     }
 
     /// <summary>What compares files with the module.</summary>
+    /// <param name="tracer">Runs forward.</param>
+    /// <param name="capture">Gives the sizes and makes the inputs.</param>
+    /// <param name="traced">The merged traces.</param>
+    /// <param name="operations">Compares single operations.</param>
+    /// <param name="draws">Values that forward draws at random, with the names of the inputs that stand for
+    /// them.</param>
+    /// <param name="hasFormulas">Whether the graph computes with sizes, and more of them are to be tried.</param>
+    /// <returns>Disposed by the caller.</returns>
     private ModelVerifier Verifier(
         ModelTracer tracer,
         ModelCapture capture,
@@ -276,6 +296,12 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
 
     /// <summary>Verifies the final file. False where it misses what its twin meets, by roundings alone: then the
     /// BatchNorms to blame are kept from now on.</summary>
+    /// <param name="verifier">Compares.</param>
+    /// <param name="unfolded">The graph before folding.</param>
+    /// <param name="graph">The graph that was written.</param>
+    /// <param name="fold">What folding did.</param>
+    /// <param name="file">The file.</param>
+    /// <param name="variant">Which one it is, for messages.</param>
     private bool Holds(
         ModelVerifier verifier,
         OnnxGraph unfolded,
@@ -358,6 +384,15 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return tensors;
     }
 
+    /// <summary>Puts together what the caller is told.</summary>
+    /// <param name="tracer">Knows unregistered modules and changed state.</param>
+    /// <param name="capture">Knows what was traced and left out.</param>
+    /// <param name="traced">The merged traces.</param>
+    /// <param name="graph">The graph that was written.</param>
+    /// <param name="fold">What folding did.</param>
+    /// <param name="file">The file, before it is put into its place.</param>
+    /// <param name="verifier">What was measured; null where nothing was verified.</param>
+    /// <param name="values">Comparisons operation by operation; empty where they were not asked for.</param>
     private ExportReport Report(
         ModelTracer tracer,
         ModelCapture capture,
@@ -397,6 +432,10 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     /// <summary>
     /// What a user of the file should know: ties, fixed axes, unregistered modules, state that is not kept.
     /// </summary>
+    /// <param name="tracer">Knows unregistered modules and changed state.</param>
+    /// <param name="capture">Knows what was traced and fixed.</param>
+    /// <param name="traced">The merged traces.</param>
+    /// <param name="randomNumbers">What becomes of numbers that forward draws.</param>
     private static string[] Notes(
         ModelTracer tracer,
         ModelCapture capture,
@@ -437,6 +476,9 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     }
 
     /// <summary>The examples with their names; refuses names and examples that cannot be.</summary>
+    /// <param name="plan">Gives the names where the caller gives none.</param>
+    /// <exception cref="ExportException">The numbers of names and examples differ, an option names no input, or an
+    /// example cannot be traced.</exception>
     private (string Name, Tensor Tensor)[] NameInputs(ForwardPlan plan)
     {
         var names = options.InputNames ?? plan.Names;
@@ -469,6 +511,8 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     }
 
     /// <summary>Does some work, and adds its time to its phase.</summary>
+    /// <param name="phase">Name of the phase, as the report has it.</param>
+    /// <param name="work">What is timed; its time is lost where it throws.</param>
     private T Timed<T>(string phase, Func<T> work)
     {
         var started = Stopwatch.GetTimestamp();

@@ -70,6 +70,10 @@ public static class ModelServerEndpointExtensions
     }
 
     /// <summary>One verb on an address; every other is answered 405 in the protocol's words.</summary>
+    /// <param name="endpoints">Gets both routes.</param>
+    /// <param name="method">The verb; GET brings HEAD with it.</param>
+    /// <param name="pattern">The address, in the syntax of routing.</param>
+    /// <param name="handler">Answers it.</param>
     private static void Only(
         this IEndpointRouteBuilder endpoints,
         string method,

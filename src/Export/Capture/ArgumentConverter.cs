@@ -12,6 +12,7 @@ namespace TorchBridge.Export.Capture;
 /// </summary>
 internal static class ArgumentConverter
 {
+    /// <summary>Where the fields of a <see cref="TensorIndex"/> are looked for, which are not public.</summary>
     private const BindingFlags Fields = BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public;
 
     /// <summary>Converts an argument; tensors become what <paramref name="onTensor"/> makes of them.</summary>
@@ -48,6 +49,8 @@ internal static class ArgumentConverter
     public static Tensor? TensorOf(TensorIndex index) => Field(index, "tensor") as Tensor;
 
     /// <summary>An index with its kind and numbers, which TorchSharp keeps to itself.</summary>
+    /// <param name="index">One index of <c>x[...]</c>.</param>
+    /// <param name="onTensor">Gives a tensor that is an index its number in the trace.</param>
     private static IndexArgument FromIndex(TensorIndex index, Func<Tensor, ValueRef> onTensor) =>
         new(
             Field(index, "kind")!.ToString()!,
@@ -64,6 +67,8 @@ internal static class ArgumentConverter
         ).GetValue(index);
 
     /// <summary>The number in a Scalar, whole or not as its own type is.</summary>
+    /// <param name="scalar">Of a TorchSharp call.</param>
+    /// <returns>A bool, a long or a double.</returns>
     private static object FromScalar(Scalar scalar) =>
         scalar.Type switch
         {

@@ -35,12 +35,24 @@ internal static class CallWrapper
 {
     /// <summary>What the wrappers call.</summary>
     private static readonly MethodInfo Intercept = typeof(Recorder).GetMethod(nameof(Recorder.Intercept))!;
+
+    /// <summary>Told of a call of TorchSharp after it was made.</summary>
     private static readonly MethodInfo Record = typeof(Recorder).GetMethod(nameof(Recorder.Record))!;
+
+    /// <summary>Asked for the instrumented copy before a call of the user's code.</summary>
     private static readonly MethodInfo Enter = typeof(Recorder).GetMethod(nameof(Recorder.Enter))!;
+
+    /// <summary>Puts an instrumented delegate or sequence into the place of an argument of the framework.</summary>
     private static readonly MethodInfo Argument = typeof(Recorder).GetMethod(nameof(Recorder.Argument))!;
+
+    /// <summary>
+    /// Makes an object without running its constructor, whose instrumented copy runs on it instead.
+    /// </summary>
     private static readonly MethodInfo Uninitialized = typeof(RuntimeHelpers).GetMethod(
         nameof(RuntimeHelpers.GetUninitializedObject)
     )!;
+
+    /// <summary>Turns a type's token in IL into a <see cref="Type"/>.</summary>
     private static readonly MethodInfo TypeOfHandle = typeof(Type).GetMethod(nameof(Type.GetTypeFromHandle))!;
 
     /// <summary>Builds it.</summary>

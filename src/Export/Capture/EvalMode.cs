@@ -9,7 +9,10 @@ namespace TorchBridge.Export.Capture;
 /// </summary>
 internal sealed class EvalMode : IDisposable
 {
+    /// <summary>The mode that each module had, parents before their children.</summary>
     private readonly (nn.Module Module, bool Training)[] modes;
+
+    /// <summary>State of torch's global generator before, put back with the modes.</summary>
     private readonly Tensor randomState;
 
     /// <summary>Switches modules to eval mode.</summary>

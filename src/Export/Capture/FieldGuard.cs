@@ -17,10 +17,14 @@ internal sealed class FieldGuard
     /// Larger collections are left as they are: copying them at each run would take longer than the run.
     /// </summary>
     private const int MostItems = 10_000;
+
+    /// <summary>What each field held before the runs.</summary>
     private readonly List<(object Owner, FieldInfo Field, object? Value)> fields = [];
 
     /// <summary>Other handles of the tensors in fields: a run may dispose what it finds there.</summary>
     private readonly Dictionary<Tensor, Tensor> aliases = new(ReferenceEqualityComparer.Instance);
+
+    /// <summary>What each list or dictionary in a field held before the runs.</summary>
     private readonly List<(object Collection, object?[] Items)> collections = [];
 
     /// <summary>Remembers them.</summary>

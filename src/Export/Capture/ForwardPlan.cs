@@ -11,6 +11,7 @@ namespace TorchBridge.Export.Capture;
 /// names of the inputs.</summary>
 internal sealed class ForwardPlan
 {
+    /// <summary>Where each argument comes from, in the order of the method's parameters.</summary>
     private readonly Slot[] slots;
 
     /// <summary>Plans a method whose every argument is known.</summary>
@@ -124,6 +125,10 @@ internal sealed class ForwardPlan
     /// Gives the examples to a method's parameters from left to right; what is left is constants and defaults, or a
     /// problem.
     /// </summary>
+    /// <param name="method">An overload of forward.</param>
+    /// <param name="examples">How many input tensors there are; all must find a place.</param>
+    /// <param name="constants">The caller's values by parameter name.</param>
+    /// <param name="problem">Why the overload does not fit; null where it does.</param>
     private static Slot[] Fill(
         MethodInfo method,
         int examples,
@@ -211,6 +216,10 @@ internal sealed class ForwardPlan
     /// <summary>
     /// An argument with a value of the caller's, converted to the parameter's type.
     /// </summary>
+    /// <param name="parameter">Which the value is for.</param>
+    /// <param name="type">The parameter's type, without Nullable.</param>
+    /// <param name="value">What the caller gave; null is a value too, where the parameter takes it.</param>
+    /// <param name="problem">Set where the value does not convert; else left as it is.</param>
     private static Slot Constant(ParameterInfo parameter, Type type, object? value, ref string? problem)
     {
         try

@@ -53,6 +53,10 @@ internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
 
     /// <summary>A point with so many rows, and other axes at a multiple of the largest trace; null for their smallest
     /// traced size.</summary>
+    /// <param name="rows">Size of the symbols that stand for axis 0, each more by its number, so that no two are
+    /// equal.</param>
+    /// <param name="times">Of the largest traced size, or of four times the example's where that is less; null for
+    /// the smallest traced size above a third of the example's.</param>
     private SizePoint Point(long rows, double? times)
     {
         var symbols = exploration.Symbols;
@@ -79,6 +83,9 @@ internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
     }
 
     /// <summary>A size near a wished one that no trace had and no axis before has.</summary>
+    /// <param name="symbol">Which axis.</param>
+    /// <param name="wished">The size to come near to.</param>
+    /// <param name="others">Sizes of the symbols before it, so that two axes are never equal by chance.</param>
     private long Untraced(int symbol, double wished, long[] others)
     {
         var domain = exploration.Domain(symbol);

@@ -13,9 +13,14 @@ namespace TorchBridge.Export.Capture;
 /// <param name="trace">Notes what was made, so that the traces can be compared.</param>
 internal sealed class MadeModules(ModelMap model, Trace trace)
 {
+    /// <summary>Fields of one type of the hierarchy; the types below it are gone through one by one.</summary>
     private const BindingFlags Fields =
         BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
+
+    /// <summary>Paths of the modules that were made in this run, by identity.</summary>
     private readonly Dictionary<nn.Module, string> paths = new(ReferenceEqualityComparer.Instance);
+
+    /// <summary>How many modules have been made under each path: the second is <c>Softmax_2</c>.</summary>
     private readonly Dictionary<string, int> names = new(StringComparer.Ordinal);
 
     /// <summary>A path for a module that is called and is none of the model's.</summary>

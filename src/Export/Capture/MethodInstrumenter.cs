@@ -13,13 +13,19 @@ namespace TorchBridge.Export.Capture;
 /// </summary>
 internal sealed class MethodInstrumenter
 {
+    /// <summary>All IL instructions by their code, of one byte or two.</summary>
     private static readonly Dictionary<ushort, OpCode> OpCodesByValue = typeof(OpCodes)
         .GetFields(BindingFlags.Public | BindingFlags.Static)
         .Select(field => (OpCode)field.GetValue(null)!)
         .ToDictionary(code => (ushort)code.Value);
 
+    /// <summary>The copy of each method, made at its first call.</summary>
     private readonly Dictionary<MethodBase, DynamicMethod> copies = [];
+
+    /// <summary>Call sites by the number that their wrappers carry.</summary>
     private readonly List<CallSite> sites = [];
+
+    /// <summary>Whole numbers that the copied methods load.</summary>
     private readonly HashSet<long> constants = [];
 
     /// <summary>Whole numbers that the instrumented methods load: sizes at which they may do something else.</summary>
@@ -175,6 +181,12 @@ internal sealed class MethodInstrumenter
     /// <summary>
     /// Decides what is done with one call, and writes the token of the callee or of its wrapper.
     /// </summary>
+    /// <param name="site">The call, and where it stands.</param>
+    /// <param name="code">IL of the copy, changed in place.</param>
+    /// <param name="op">The instruction: call, callvirt or newobj.</param>
+    /// <param name="constraint">Type of a <c>constrained.</c> prefix; null without one.</param>
+    /// <param name="constrainedAt">Where in the IL that prefix begins.</param>
+    /// <param name="info">Gives the tokens that the copy may use.</param>
     private void RewriteCall(
         CallSite site,
         byte[] code,

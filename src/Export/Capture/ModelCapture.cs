@@ -10,9 +10,16 @@ namespace TorchBridge.Export.Capture;
 /// </summary>
 internal sealed class ModelCapture
 {
+    /// <summary>The caller's examples; they stay the caller's and are cloned for each run.</summary>
     private readonly (string Name, Tensor Tensor)[] inputs;
+
+    /// <summary>Runs forward.</summary>
     private readonly ModelTracer tracer;
+
+    /// <summary>Decides every random input and size, so that an export can be repeated.</summary>
     private readonly int seed;
+
+    /// <summary>Whether the file is compared with the model: only then a trace may be left out on trust.</summary>
     private readonly bool isVerified;
 
     /// <summary>Traces a model.</summary>

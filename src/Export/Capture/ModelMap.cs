@@ -11,8 +11,13 @@ namespace TorchBridge.Export.Capture;
 /// </summary>
 internal sealed class ModelMap
 {
+    /// <summary>Paths of modules in fields, which <c>named_modules</c> does not know.</summary>
     private readonly List<string> unregistered = [];
+
+    /// <summary>Names of parameters and buffers by their C# object.</summary>
     private readonly Dictionary<Tensor, string> parameters = new(ReferenceEqualityComparer.Instance);
+
+    /// <summary>The same by where their memory lies: TorchSharp makes new objects for the same tensor.</summary>
     private readonly Dictionary<(nint, string), (string Name, Tensor Tensor)> parametersByMemory = [];
 
     /// <summary>Maps a model.</summary>
@@ -109,6 +114,9 @@ internal sealed class ModelMap
         }
     }
 
+    /// <summary>Takes in a module that stands in a field, with all below it.</summary>
+    /// <param name="module">Not registered with its owner.</param>
+    /// <param name="path">The owner's path and the field's name.</param>
     private void AddUnregistered(nn.Module module, string path)
     {
         Paths.Add(module, path);

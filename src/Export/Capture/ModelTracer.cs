@@ -11,17 +11,40 @@ namespace TorchBridge.Export.Capture;
 /// </summary>
 internal sealed class ModelTracer : IDisposable
 {
+    /// <summary>The model; it stays the caller's.</summary>
     private readonly nn.Module model;
+
+    /// <summary>Whether a module has a lowering of its own, and is recorded as one operation.</summary>
     private readonly Func<nn.Module, bool> isLeaf;
+
+    /// <summary>Paths of its modules, names of its parameters.</summary>
     private readonly ModelMap map;
+
+    /// <summary>Instrumented copies, made once for all runs.</summary>
     private readonly MethodInstrumenter instrumenter = new();
+
+    /// <summary>Puts parameters and buffers back after each run.</summary>
     private readonly WeightGuard guard;
+
+    /// <summary>Puts fields of the modules back after each run.</summary>
     private readonly FieldGuard fields;
+
+    /// <summary>How forward is called.</summary>
     private readonly ForwardPlan plan;
+
+    /// <summary>What becomes of random numbers that forward draws.</summary>
     private readonly RandomNumbers draws;
+
+    /// <summary>Seed of these numbers, where they are allowed.</summary>
     private readonly int seed;
+
+    /// <summary>What the thread is to run; completing it ends the thread.</summary>
     private readonly BlockingCollection<Action> work = [];
+
+    /// <summary>Runs so far: the seed of the next one, where forward must not draw.</summary>
     private long runs;
+
+    /// <summary>The one thread on which forward runs; it has a stack of 64 MiB.</summary>
     private readonly Thread thread;
 
     /// <summary>Starts the thread.</summary>
@@ -184,6 +207,7 @@ internal sealed class ModelTracer : IDisposable
     /// <summary>
     /// Runs work on the tracer's thread and waits; what it throws is thrown here.
     /// </summary>
+    /// <param name="run">Not called from the thread itself, which would wait for ever.</param>
     private T OnThread<T>(Func<T> run)
     {
         T? result = default;

@@ -16,21 +16,45 @@ internal sealed class Recorder
     [ThreadStatic]
     private static Recorder? current;
 
+    /// <summary>Makes the copies of the user's methods, and knows the call sites by number.</summary>
     private readonly MethodInstrumenter instrumenter;
+
+    /// <summary>Instruments delegates and iterators of the user.</summary>
     private readonly UserCode userCode;
+
+    /// <summary>Paths of the modules, names of the parameters.</summary>
     private readonly ModelMap model;
+
+    /// <summary>Whether a module is recorded as one operation instead of being entered.</summary>
     private readonly Func<nn.Module, bool> isLeaf;
+
+    /// <summary>Which value of the trace each tensor stands for.</summary>
     private readonly TensorStates states;
+
+    /// <summary>Modules that forward makes itself.</summary>
     private readonly MadeModules made;
+
+    /// <summary>Paths of the modules whose forward runs now, the innermost on top.</summary>
     private readonly Stack<string> path = new();
+
+    /// <summary>
+    /// Calls that were begun and have not ended: the arguments as the wrapper holds them, and as the trace does. A
+    /// call that throws leaves its entry behind.
+    /// </summary>
     private readonly Stack<(object?[] Arguments, object?[] Converted)> begun = new();
 
     /// <summary>
     /// Bytes of stack, and operations of a trace, beyond which forward calls itself without end.
     /// </summary>
     private const long DeepestStack = 2 << 20;
+
+    /// <summary>See <see cref="DeepestStack"/>.</summary>
     private const int MostOperations = 50_000;
+
+    /// <summary>Address of a local variable when the trace began, to measure the stack from.</summary>
     private readonly nint stackAtStart = StackAddress();
+
+    /// <summary>Bytes of the results since the garbage collector last ran.</summary>
     private long bytesSinceCollection;
 
     /// <summary>Starts a trace.</summary>
@@ -340,6 +364,12 @@ internal sealed class Recorder
     /// <summary>
     /// Runs a module with a lowering of its own, and records it as one operation.
     /// </summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="module">It has a lowering.</param>
+    /// <param name="reached">The forward that the call reaches; null where it is not known.</param>
+    /// <param name="modulePath">The module's path.</param>
+    /// <param name="arguments">The module first; optional ones may be missing.</param>
+    /// <returns>What the module's own forward returned.</returns>
     private object? RunLeaf(
         CallSite site,
         nn.Module module,
@@ -418,6 +448,11 @@ internal sealed class Recorder
         return (nint)(&here);
     }
 
+    /// <summary>
+    /// Refuses recursion that does not end, before the stack does: an overflow would end the process.
+    /// </summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <exception cref="ExportException">The stack or the trace has grown beyond its limit.</exception>
     private void CheckDepth(CallSite site)
     {
         // Long before the stack ends: an exception that goes through a hundred thousand calls takes minutes.
@@ -433,6 +468,11 @@ internal sealed class Recorder
     // ---- operations ----------------------------------------------------------------------------------------------------------
 
     /// <summary>Reads the arguments, before the call is made: it may dispose or change them.</summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="method">What is called.</param>
+    /// <param name="arguments">Receiver first.</param>
+    /// <param name="inPlace">The tensor that the call will change; null where it changes none.</param>
+    /// <exception cref="ExportException">A tensor is disposed or sparse, or an argument is a lambda.</exception>
     private void Begin(CallSite site, MethodBase method, object?[] arguments, Tensor? inPlace = null)
     {
         if (arguments.OfType<Tensor>().Any(tensor => tensor.IsInvalid))
@@ -558,6 +598,14 @@ internal sealed class Recorder
         [.. arguments.SelectMany(argument => ForwardResult.Flatten(argument).Select(pair => pair.Tensor))];
 
     /// <summary>Adds an operation to the trace, with values for its results.</summary>
+    /// <param name="site">Where the call stands.</param>
+    /// <param name="method">What was called.</param>
+    /// <param name="module">The module that was run as one operation; null for a method.</param>
+    /// <param name="modulePath">Path of the module, or of the one whose forward called the method.</param>
+    /// <param name="arguments">The same array that <see cref="Begin"/> got.</param>
+    /// <param name="result">What the call returned: a tensor, a tuple or list of them, or anything else.</param>
+    /// <param name="inPlace">The tensor that it changed, whose old value is no more; null where it changed
+    /// none.</param>
     private void End(
         CallSite site,
         MethodBase method,

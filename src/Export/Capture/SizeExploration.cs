@@ -30,24 +30,38 @@ internal sealed class SizeExploration
     /// <summary>Recording one operation takes about as long as this many multiply-adds.</summary>
     private const double WorkOfAnOperation = 4e5;
 
+    /// <summary>Traces that may be added to the first ones, however cheap they are.</summary>
     private const int MostTraces = 64;
 
     /// <summary>Numbers that one operation may make in a run that only decides or verifies formulas: a gigabyte of them.
     /// </summary>
     private const double LargestResult = 2.5e8;
 
+    /// <summary>The largest size of an axis for which forward was not seen to throw.</summary>
     private const long NoLimit = 1 << 20;
 
     // csharpier-ignore
+    /// <summary>
+    /// Sizes to try for a batch, in this order: small and odd ones first, with few divisors in common.
+    /// </summary>
     private static readonly long[] BatchSizes =
     [
         3, 2, 5, 7, 4, 9, 1, 6, 17, 8, 12, 33, 10, 11, 16, 64, 13, 19, 24, 40, 50, 100
     ];
 
+    /// <summary>Runs forward at a point; the number tells the runs' random inputs apart.</summary>
     private readonly Func<SizeSymbols, SizePoint, int, Trace> trace;
+
+    /// <summary>Points at which forward has run or has failed; none is tried twice.</summary>
     private readonly HashSet<SizePoint> tried = [];
+
+    /// <summary>Draws further sizes; seeded.</summary>
     private readonly Random random;
+
+    /// <summary>What is known of each symbol's sizes, by its number.</summary>
     private SizeDomain[] domains = [];
+
+    /// <summary>What forward threw at the last point that it did not take; null until there is one.</summary>
     private Exception? lastFailure;
 
     /// <summary>Starts with the example.</summary>

@@ -20,8 +20,17 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         "a tensor after it was disposed: by Dispose, or by a dispose scope that has ended. Take it out of the scope with "
         + "MoveToOuterDisposeScope or DetachFromDisposeScope.";
 
+    /// <summary>
+    /// States of the tensors of this run. Weak: a tensor that forward drops is freed while the run goes on.
+    /// </summary>
     private readonly ConditionalWeakTable<Tensor, TensorState> states = [];
+
+    /// <summary>
+    /// States of tensors that nothing recorded made, by identity; held for the run, unlike those of results.
+    /// </summary>
     private readonly Dictionary<Tensor, TensorState> externals = new(ReferenceEqualityComparer.Instance);
+
+    /// <summary>States of parameters and buffers by name: several C# objects may stand for one.</summary>
     private readonly Dictionary<string, TensorState> parameters = new(StringComparer.Ordinal);
 
     /// <summary>Called with every value that is made, as it is then: a later operation may change it in
@@ -150,6 +159,10 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
                 or "randn_like";
 
     /// <summary>A state that knows of all writes so far.</summary>
+    /// <param name="tensor">Held weakly.</param>
+    /// <param name="value">What it stands for; null where it is read for the first time later.</param>
+    /// <param name="memory">Shared by all tensors that see the same elements.</param>
+    /// <param name="link">How it was made of another tensor; null for one with memory of its own.</param>
     private static TensorState NewState(Tensor tensor, TracedValue? value, SharedMemory memory, ViewLink? link) =>
         new()
         {
@@ -163,6 +176,11 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     /// <summary>
     /// The link of a result to the input whose memory it sees; null where it has its own.
     /// </summary>
+    /// <param name="op">What made the result.</param>
+    /// <param name="inputs">All tensors that it was given.</param>
+    /// <param name="result">One of its results.</param>
+    /// <param name="index">Which one.</param>
+    /// <param name="shapes">Shape and dtype of every result.</param>
     private ViewLink? LinkOf(
         TracedOp op,
         IReadOnlyList<Tensor> inputs,
@@ -227,6 +245,10 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     }
 
     /// <summary>Adds a value to the trace.</summary>
+    /// <param name="kind">Where it comes from.</param>
+    /// <param name="name">An input's or parameter's; empty for a result.</param>
+    /// <param name="shape">Its sizes in this run.</param>
+    /// <param name="type">Its dtype.</param>
     private TracedValue NewValue(ValueKind kind, string name, long[] shape, ScalarType type)
     {
         var value = new TracedValue
@@ -303,6 +325,10 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     }
 
     /// <summary>Gives a view that knows of fewer writes a new value, made of what it is a view of.</summary>
+    /// <param name="state">Of the view.</param>
+    /// <param name="version">How many writes its value must know of.</param>
+    /// <param name="site">For a refusal: where the view is read.</param>
+    /// <param name="path">For a refusal: the module that reads it.</param>
     private void MakeAgain(TensorState state, int version, CallSite site, string path)
     {
         if (state.Version >= version && state.Value is not null)
@@ -340,6 +366,13 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     /// <summary>
     /// Adds an operation that makes a value up to date, in the name of the one that made it first.
     /// </summary>
+    /// <param name="like">Whose site, module path and parts it takes.</param>
+    /// <param name="method">What is called.</param>
+    /// <param name="module">Run as one operation; null for a method.</param>
+    /// <param name="arguments">As the trace holds them.</param>
+    /// <param name="results">Shape and dtype of each result.</param>
+    /// <param name="index">The result that is wanted.</param>
+    /// <param name="made">Gets the value.</param>
     private TracedValue Emit(
         TracedOp like,
         System.Reflection.MethodBase method,

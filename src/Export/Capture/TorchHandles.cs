@@ -8,11 +8,13 @@ namespace TorchBridge.Export.Capture;
 /// <summary>Looks at the native handle of a module: TorchSharp keeps it internal. A test pins the names.</summary>
 internal static class TorchHandles
 {
+    /// <summary>The private field that holds a module's native handle.</summary>
     private static readonly FieldInfo Handle = typeof(nn.Module).GetField(
         "handle",
         BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public
     ) ?? throw new MissingFieldException("torch.nn.Module", "handle");
 
+    /// <summary>The private field that holds a module's own parameters.</summary>
     private static readonly FieldInfo Parameters = typeof(nn.Module).GetField(
         "_internal_params",
         BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public

@@ -9,6 +9,9 @@ namespace TorchBridge.Export.Capture;
 /// <param name="all">Where each ran, and what it did; the first one's tensors become the graph's.</param>
 internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint Point, Trace Trace)> all)
 {
+    /// <summary>
+    /// The traces that are merged: all but the shortcuts once <see cref="LeaveShortcutsOut"/> has run.
+    /// </summary>
     private IReadOnlyList<(SizePoint Point, Trace Trace)> traces = [.. all];
 
     /// <summary>The trace of the example: the others are compared with it.</summary>

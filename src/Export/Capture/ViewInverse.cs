@@ -10,12 +10,19 @@ namespace TorchBridge.Export.Capture;
 /// <summary>The operation that writes a view back into the tensor that it is a view of.</summary>
 internal static class ViewInverse
 {
+    /// <summary>Turns back a view that keeps all elements in their order.</summary>
     private static readonly MethodInfo Reshape = typeof(Tensor).GetMethod("reshape", [typeof(long[])])!;
+
+    /// <summary>Turns back a view that exchanges axes.</summary>
     private static readonly MethodInfo Permute = typeof(Tensor).GetMethod("permute", [typeof(long[])])!;
+
+    /// <summary>Writes a view of a part into the whole.</summary>
     private static readonly MethodInfo Put = typeof(Tensor).GetMethod(
         "set_TensorItems",
         [typeof(TensorIndex[]), typeof(Tensor)]
     )!;
+
+    /// <summary>The index <c>:</c>, which takes all of an axis.</summary>
     private static readonly IndexArgument Whole = new("Slice", null, null, null, null);
 
     /// <summary>Method and arguments of the operation, or null where there is none.</summary>
@@ -147,9 +154,17 @@ internal static class ViewInverse
                 or "diagonal"
                 or "unfold";
 
+    /// <summary>Indices that take all of every axis but one.</summary>
+    /// <param name="axis">May count from the end.</param>
+    /// <param name="rank">Axes of the whole.</param>
+    /// <param name="index">What is taken of that axis.</param>
     private static object?[] Along(long axis, int rank, IndexArgument index) =>
         [.. Enumerable.Range(0, rank).Select(i => (object?)(i == (axis < 0 ? axis + rank : axis) ? index : Whole))];
 
+    /// <summary>
+    /// The integers among an operation's arguments in their order, those of lists too; the receiver is passed over.
+    /// </summary>
+    /// <param name="op">The operation that made the view.</param>
     private static long[] Longs(TracedOp op) =>
         [
             .. op
@@ -164,6 +179,9 @@ internal static class ViewInverse
                 ),
         ];
 
+    /// <summary>The indices with which a view was read, so that it can be written at the same place.</summary>
+    /// <param name="op">A read of <c>x[...]</c>.</param>
+    /// <returns>Null where one of them is a tensor or follows a size.</returns>
     private static object?[]? Indices(TracedOp op)
     {
         var indices = op
@@ -176,6 +194,11 @@ internal static class ViewInverse
         return indices.All(index => index is IndexArgument) ? indices : null;
     }
 
+    /// <summary>Which axis of the source each axis of a view was.</summary>
+    /// <param name="op">What made the view.</param>
+    /// <param name="name">Its name, see <see cref="OperationName"/>.</param>
+    /// <param name="rank">Axes of both.</param>
+    /// <returns>Null for an operation or arguments that are not understood.</returns>
     private static long[]? Permutation(TracedOp op, string name, int rank)
     {
         long At(long axis) => axis < 0 ? axis + rank : axis;

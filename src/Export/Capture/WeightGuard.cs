@@ -14,8 +14,17 @@ internal sealed class WeightGuard : IDisposable
     /// <summary>Tensors of fewer bytes are watched in every run: statistics, counters.</summary>
     private const long SmallTensor = 64 << 10;
 
+    /// <summary>
+    /// The content of each watched tensor before the runs; the copies are this object's to dispose.
+    /// </summary>
     private readonly Dictionary<Tensor, Tensor> copies = new(ReferenceEqualityComparer.Instance);
+
+    /// <summary>Tensors that are compared after every run, however large they are.</summary>
     private readonly HashSet<Tensor> watched = new(ReferenceEqualityComparer.Instance);
+
+    /// <summary>
+    /// Whether no run has been compared yet: after it, large tensors that it left alone are no longer watched.
+    /// </summary>
     private bool isFirst = true;
 
     /// <summary>Copies the tensors.</summary>
@@ -31,6 +40,7 @@ internal sealed class WeightGuard : IDisposable
     public bool HasRestored { get; private set; }
 
     /// <summary>Watches one tensor more, which is as it was before the run.</summary>
+    /// <param name="tensor">From outside of the model; it stays its owner's.</param>
     public void Watch(Tensor tensor)
     {
         if (copies.ContainsKey(tensor))
@@ -71,6 +81,9 @@ internal sealed class WeightGuard : IDisposable
         copies.Clear();
     }
 
+    /// <summary>Whether the elements are the same, bit for bit.</summary>
+    /// <param name="tensor">As it is now, on any device.</param>
+    /// <param name="copy">As it was.</param>
     private static bool AreEqual(Tensor tensor, Tensor copy)
     {
         using var scope = NewDisposeScope();

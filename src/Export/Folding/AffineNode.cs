@@ -36,6 +36,9 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
         };
 
     /// <summary>A BatchNormalization whose four tensors stand in the file.</summary>
+    /// <param name="graph">Holds the constants.</param>
+    /// <param name="node">A BatchNormalization.</param>
+    /// <returns>Null where one of the four is computed in the graph, or is no float.</returns>
     private static AffineNode? OfBatchNorm(OnnxGraph graph, OnnxNode node)
     {
         var parameters = node.Inputs.Skip(1).Select(graph.Initializers.GetValueOrDefault).ToArray();
@@ -53,6 +56,9 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
     /// <summary>
     /// x * k, x + k, x - k, k - x, x / k with a constant k that has one value per channel, or one for all.
     /// </summary>
+    /// <param name="graph">Holds the constants.</param>
+    /// <param name="node">A Mul, Add, Sub or Div.</param>
+    /// <returns>Null where neither operand is a constant that has one value per channel or one for all.</returns>
     private static AffineNode? OfArithmetic(OnnxGraph graph, OnnxNode node)
     {
         var constantFirst = graph.Initializers.ContainsKey(node.Inputs[0]);
@@ -86,6 +92,8 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
     /// <summary>
     /// Whether a constant's only axis above 1 is the channels' when it broadcasts to a rank.
     /// </summary>
+    /// <param name="dims">Shape of the constant.</param>
+    /// <param name="rank">Axes of the value that it broadcasts with; axis 1 is the channels'.</param>
     private static bool IsPerChannel(long[] dims, int rank)
     {
         if (dims.Length > rank)
@@ -95,6 +103,9 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
     }
 
     /// <summary>Number of axes of a value, as far as lowering knows.</summary>
+    /// <param name="graph">Any graph of ours.</param>
+    /// <param name="name">A value.</param>
+    /// <returns>Null where nothing is known of it.</returns>
     private static int? RankOf(OnnxGraph graph, string name) =>
         DimsOf(graph, name)?.Length ?? (graph.Ranks.TryGetValue(name, out var known) ? known.Rank : null);
 
@@ -102,6 +113,9 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
     private static long? ChannelsOf(OnnxGraph graph, string name) => DimsOf(graph, name)?[1] as long?;
 
     /// <summary>Sizes of a value, as far as they are known.</summary>
+    /// <param name="graph">Any graph of ours.</param>
+    /// <param name="name">A value.</param>
+    /// <returns>A long for a fixed size, a string for one that varies; null where nothing is known.</returns>
     private static object[]? DimsOf(OnnxGraph graph, string name) =>
         graph.Inputs.FirstOrDefault(input => input.Name == name)?.Dims ?? graph.Infos.GetValueOrDefault(name)?.Dims;
 

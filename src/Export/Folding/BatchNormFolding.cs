@@ -31,12 +31,27 @@ internal sealed record FoldResult(
 /// </summary>
 internal sealed class BatchNormFolding
 {
+    /// <summary>The usual reason why a norm stays: it adds nothing to another reason, and is then left out.</summary>
     private const string NoLayerAfter = "no layer after it reads it alone";
+
+    /// <summary>Changed in place.</summary>
     private readonly OnnxGraph graph;
+
+    /// <summary>Names of norms that are to stay, with the reason.</summary>
     private readonly IReadOnlyDictionary<string, string> keep;
+
+    /// <summary>
+    /// Layers that were read so far; their weights are written once, at the end, so that each is rounded once.
+    /// </summary>
     private readonly Dictionary<OnnxNode, LinearLayer> layers = [];
+
+    /// <summary>Norms that stay and take in what follows them.</summary>
     private readonly Dictionary<OnnxNode, ChannelAffine> norms = [];
+
+    /// <summary>Module paths of the norms that are gone.</summary>
     private readonly List<string> folded = [];
+
+    /// <summary>Why each norm that stays does.</summary>
     private readonly Dictionary<OnnxNode, string> reasons = [];
 
     /// <summary>Prepares one folding of a graph.</summary>
@@ -72,6 +87,8 @@ internal sealed class BatchNormFolding
     }
 
     /// <summary>Tries to fold one node, and keeps the reason where it stays.</summary>
+    /// <param name="node">Any node; only those that scale and shift channels are folded.</param>
+    /// <param name="fold">Folds it, and gives null; else the reason.</param>
     private void Try(OnnxNode node, Func<AffineNode, string?> fold)
     {
         var isNorm = node.OpType == "BatchNormalization";
@@ -98,6 +115,8 @@ internal sealed class BatchNormFolding
     }
 
     /// <summary>Into the node before it. Gives the reason where that is not exact.</summary>
+    /// <param name="affine">What is to go.</param>
+    /// <returns>Null where it was folded.</returns>
     private string? FoldBackward(AffineNode affine)
     {
         var producer = graph.Producer(affine.Input);
@@ -129,6 +148,8 @@ internal sealed class BatchNormFolding
     }
 
     /// <summary>Into the layer after it. Gives the reason where that is not exact.</summary>
+    /// <param name="affine">What is to go.</param>
+    /// <returns>Null where it was folded.</returns>
     private string? FoldForward(AffineNode affine)
     {
         if (graph.IsOutput(affine.Output))
@@ -156,6 +177,8 @@ internal sealed class BatchNormFolding
     /// <summary>
     /// A layer as it is read once, with what has been folded into it so far; or the reason why it takes nothing.
     /// </summary>
+    /// <param name="node">A Conv, ConvTranspose or Gemm.</param>
+    /// <returns>One of the two is null.</returns>
     private (LinearLayer? Layer, string? Reason) LayerOf(OnnxNode node)
     {
         if (layers.TryGetValue(node, out var known))
@@ -167,6 +190,9 @@ internal sealed class BatchNormFolding
     }
 
     /// <summary>What followed a norm goes into its weight and bias: S (g n + b) + T.</summary>
+    /// <param name="norm">A BatchNormalization; it gets tensors of its own, because others may read the old
+    /// ones.</param>
+    /// <param name="after">S and T, per channel.</param>
     private void WriteNorm(OnnxNode norm, ChannelAffine after)
     {
         Initializer weight = graph.Initializers[norm.Inputs[1]],
@@ -245,6 +271,8 @@ internal sealed class BatchNormFolding
     }
 
     /// <summary>The arithmetic nodes from one on, each the only reader of the one before.</summary>
+    /// <param name="at">Position of the first in the graph.</param>
+    /// <returns>Empty where that is no arithmetic with a constant.</returns>
     private List<AffineNode> Chain(int at)
     {
         var chain = new List<AffineNode>();

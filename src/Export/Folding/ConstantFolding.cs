@@ -54,6 +54,9 @@ internal static class ConstantFolding
     /// <summary>
     /// Runs the constant nodes in ONNX Runtime, and keeps the results that are worth it.
     /// </summary>
+    /// <param name="graph">Holds the constants that they read.</param>
+    /// <param name="nodes">All that depends on constants only, in order.</param>
+    /// <param name="results">Values of theirs that other nodes read, or that are outputs.</param>
     private static List<(string Name, Initializer Tensor)> Compute(
         OnnxGraph graph,
         List<OnnxNode> nodes,

@@ -22,13 +22,23 @@ namespace TorchBridge.Export.Folding;
 /// it.</summary>
 internal sealed class LinearLayer
 {
+    /// <summary>The layer's own weight, before folding.</summary>
     private readonly Initializer weight;
+
+    /// <summary>The layer's own bias, before folding; null where it has none.</summary>
     private readonly Initializer? bias;
+
+    /// <summary>Groups of channels that do not mix; 1 for a Gemm.</summary>
     private readonly long groups;
 
+    /// <summary>Whether other layers read the same bias tensor, whose name the folded one then cannot have.</summary>
     private readonly bool isBiasShared;
 
     /// <summary>A layer with nothing folded into it yet.</summary>
+    /// <param name="node">A Conv, ConvTranspose or Gemm.</param>
+    /// <param name="weight">Its weight.</param>
+    /// <param name="bias">Its bias; null where it has none.</param>
+    /// <param name="isBiasShared">Whether other layers read the same bias tensor.</param>
     private LinearLayer(OnnxNode node, Initializer weight, Initializer? bias, bool isBiasShared)
     {
         Node = node;
@@ -179,6 +189,8 @@ internal sealed class LinearLayer
     }
 
     /// <summary>S[o] W s[i] of one element.</summary>
+    /// <param name="value">The element.</param>
+    /// <param name="index">Its place in C order.</param>
     private double Scaled(double value, int index)
     {
         var (output, input) = ChannelsOf(index);
@@ -207,6 +219,7 @@ internal sealed class LinearLayer
     /// <summary>
     /// Output and input channel of an element of the weight, by its place in C order.
     /// </summary>
+    /// <param name="index">Place in C order, in the weight's own layout.</param>
     private (int Output, int Input) ChannelsOf(int index)
     {
         long kernel = 1;
@@ -220,6 +233,8 @@ internal sealed class LinearLayer
     }
 
     /// <summary><c>conv1.bias</c> of <c>conv1.weight</c>.</summary>
+    /// <param name="weight">The weight's name.</param>
+    /// <returns>The weight's name with <c>.bias</c> behind it where it does not end in <c>.weight</c>.</returns>
     private static string BiasName(string weight) =>
         weight.EndsWith(".weight", StringComparison.Ordinal) ? $"{weight[..^".weight".Length]}.bias" : $"{weight}.bias";
 }

@@ -10,16 +10,31 @@ namespace TorchBridge.Export.Lowering;
 /// <summary>Builds the ONNX graph of a traced forward, one operation after another.</summary>
 internal sealed class GraphBuilder
 {
+    /// <summary>The merged traces that the graph is made of.</summary>
     private readonly TracedGraph traced;
+
+    /// <summary>The graph's value of each real traced one, by its number, as far as it is lowered.</summary>
     private readonly Dictionary<int, GraphValue> values = [];
+
+    /// <summary>Names that are taken, each with the suffix that the next namesake gets.</summary>
     private readonly Dictionary<string, int> names = new(StringComparer.Ordinal);
+
+    /// <summary>Sizes that nodes compute already, by their formula: each formula is computed once.</summary>
     private readonly Dictionary<string, GraphValue> sizes = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// How declared shapes name a size that varies, by its values in the traces: equal sizes get equal names.
+    /// </summary>
     private readonly Dictionary<string, string> dims = new(StringComparer.Ordinal);
+
+    /// <summary>Real and imaginary parts of the complex traced values, which ONNX has no dtype for.</summary>
     private readonly Dictionary<int, GraphValue>[] parts =
     [
         [],
         [],
     ];
+
+    /// <summary>Finds formulas over the inputs' sizes alone, for declared shapes; null until one is needed.</summary>
     private SizeSolver? inputSolver;
 
     /// <summary>Begins a graph with the traced inputs.</summary>
@@ -61,6 +76,7 @@ internal sealed class GraphBuilder
     public int Part { get; set; }
 
     /// <summary>Whether a traced value is of complex numbers.</summary>
+    /// <param name="id">Number of a traced value.</param>
     public bool IsComplex(int id) => ComplexPairs.IsComplex(traced.Values[id].Type);
 
     /// <summary>Lowers every operation and names the outputs.</summary>
@@ -103,6 +119,13 @@ internal sealed class GraphBuilder
     }
 
     /// <summary>Lowers one operation by the rule that it has.</summary>
+    /// <param name="op">The operation.</param>
+    /// <param name="table">The built-in rules.</param>
+    /// <param name="custom">The caller's rules by module type; they win over the table.</param>
+    /// <param name="customMethods">The caller's rules by <c>Namespace.Type.Method</c>; they win over the
+    /// table.</param>
+    /// <exception cref="ExportException">It has no rule, the rule refuses, or the opset is too old for
+    /// it.</exception>
     private void Lower(
         TracedOp op,
         OperatorTable table,
@@ -140,6 +163,7 @@ internal sealed class GraphBuilder
     /// <summary>
     /// Gives the results of a refused operation stand-ins, so that further refusals are found too.
     /// </summary>
+    /// <param name="op">What was refused; results that it got before are left as they are.</param>
     private void StandIn(TracedOp op)
     {
         foreach (var id in op.Results.Where(id => id != TracedOp.Unused && !values.ContainsKey(id)))
@@ -154,6 +178,8 @@ internal sealed class GraphBuilder
     }
 
     /// <summary>One exception for everything that was refused.</summary>
+    /// <param name="refusals">At least one, in forward's order.</param>
+    /// <returns>The first one where there is no other of another place or reason.</returns>
     private static ExportException Together(List<ExportException> refusals)
     {
         const int shown = 20;
@@ -197,6 +223,7 @@ internal sealed class GraphBuilder
     }
 
     /// <summary>The real or imaginary part of a complex value.</summary>
+    /// <param name="id">A complex traced value; <see cref="Part"/> says which part.</param>
     private GraphValue PartOf(int id)
     {
         if (parts[Part].TryGetValue(id, out var known))
@@ -281,6 +308,7 @@ internal sealed class GraphBuilder
         );
 
     /// <summary>The sizes of a traced value, each with its numbers in all traces.</summary>
+    /// <param name="id">Number of a traced value.</param>
     private IEnumerable<SizeLeaf> LeavesOf(int id) =>
         Enumerable
             .Range(0, traced.Shapes[id][0].Length)
@@ -346,10 +374,15 @@ internal sealed class GraphBuilder
     }
 
     /// <summary>A node that computes with sizes, int64 [1].</summary>
+    /// <param name="opType">Name of the ONNX operator.</param>
+    /// <param name="inputs">int64 vectors of one element, but for Shape, which takes any value.</param>
+    /// <param name="attributes">Of the node.</param>
     private GraphValue SizeNode(string opType, GraphValue[] inputs, (string Name, object Value)[] attributes) =>
         Emit(opType, opType == "Shape" ? "shape" : "size", "", inputs, ScalarType.Int64, 1, attributes);
 
     /// <summary>A node that computes with numbers, float64 [1].</summary>
+    /// <param name="opType">Name of the ONNX operator.</param>
+    /// <param name="inputs">float64 vectors of one element.</param>
     private GraphValue Node(string opType, GraphValue[] inputs) =>
         Emit(opType, "number", "", inputs, ScalarType.Float64, 1);
 
@@ -383,6 +416,8 @@ internal sealed class GraphBuilder
         };
 
     /// <summary>The dimensions of a traced value for people: numbers, symbols, and formulas over symbols.</summary>
+    /// <param name="id">Number of a traced value.</param>
+    /// <returns>A long for a fixed axis, a string for one that varies.</returns>
     private object[] Dims(int id)
     {
         var shapes = traced.Shapes[id];
@@ -395,6 +430,10 @@ internal sealed class GraphBuilder
     }
 
     /// <summary>One dimension: a number, a symbol, a formula, or a name of its own.</summary>
+    /// <param name="perTrace">The size in each trace.</param>
+    /// <param name="id">Number of the traced value, for a name that stands for nothing else.</param>
+    /// <param name="axis">Which of its axes, likewise.</param>
+    /// <returns>A long, or the text of a symbol, a formula over symbols, or <c>dim_id_axis</c>.</returns>
     private object Dim(long[] perTrace, int id, int axis)
     {
         if (perTrace.All(size => size == perTrace[0]))

@@ -19,10 +19,18 @@ namespace TorchBridge.Export.Lowering;
 internal static class Kernels
 {
     // f float32, d float64, h float16, g bfloat16, l int64, i int32, s int16, b int8, u uint8, o bool
+    /// <summary>Every dtype that has a letter: operators that only move elements.</summary>
     private const string All = "fdhglisbuo";
+
+    /// <summary>float32 and float64.</summary>
     private const string Floats = "fd";
+
+    /// <summary>The numbers that arithmetic has kernels for: not float16 and bfloat16, and no booleans.</summary>
     private const string Numbers = "fdlisbu";
 
+    /// <summary>
+    /// The letters of the dtypes by operator, of the first data operand; an operator that is not here is not checked.
+    /// </summary>
     private static readonly Dictionary<string, string> Types = Table(
         (
             All,
@@ -59,6 +67,7 @@ internal static class Kernels
         ("fibu", "Resize")
     );
 
+    /// <summary>The letter of each dtype in <see cref="Types"/>.</summary>
     private static readonly Dictionary<ScalarType, char> Letters = new()
     {
         [ScalarType.Float32] = 'f',

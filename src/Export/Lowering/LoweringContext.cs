@@ -13,13 +13,36 @@ namespace TorchBridge.Export;
 /// nodes.</summary>
 public sealed class LoweringContext
 {
+    /// <summary>The graph that the nodes go into, shared by all operations of an export.</summary>
     private readonly GraphBuilder builder;
+
+    /// <summary>The operation that is lowered.</summary>
     private readonly TracedOp op;
+
+    /// <summary>Name of its row in the operator table: what a function's nodes are called.</summary>
     private readonly string rowName;
+
+    /// <summary>The captured arguments by the method's parameter names; the receiver is <c>self</c>.</summary>
     private readonly Dictionary<string, object?> arguments = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// What the rule has given for each result; null until then, which <see cref="CheckResults"/> refuses.
+    /// </summary>
     private readonly GraphValue?[] results;
+
+    /// <summary>
+    /// Arguments that the rule has asked for: what is not among them at the end is refused, so that no option is
+    /// silently ignored.
+    /// </summary>
     private readonly HashSet<string> read = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Finds formulas over the sizes that are known before this operation. Made at first need: most operations have
+    /// no size that varies.
+    /// </summary>
     private readonly Lazy<SizeSolver> solver;
+
+    /// <summary>Whether the rule took all arguments by position, so that none can have been missed.</summary>
     private bool readAll;
 
     /// <summary>Prepares an operation for its rule.</summary>
@@ -269,6 +292,9 @@ public sealed class LoweringContext
             : throw Refuse("the shape of an intermediate value is not known");
 
     /// <summary>The size of an axis where all traces agree.</summary>
+    /// <param name="shapes">One shape per trace, all of one rank.</param>
+    /// <param name="axis">From the front.</param>
+    /// <returns>Null where the size differs between the traces.</returns>
     private static long? Fixed(long[][] shapes, int axis) =>
         shapes.All(shape => shape[axis] == shapes[0][axis]) ? shapes[0][axis] : null;
 
@@ -303,6 +329,8 @@ public sealed class LoweringContext
     }
 
     /// <summary>The formula of the sizes so far that a number is.</summary>
+    /// <param name="values">One per trace.</param>
+    /// <exception cref="ExportException">No formula is found.</exception>
     private NumberExpression Solve(double[] values) =>
         NumberSolver.Solve(values, solver.Value)
         ?? throw Refuse(
@@ -312,6 +340,9 @@ public sealed class LoweringContext
         );
 
     /// <summary>Where several formulas fit, asks for a trace at a size that tells the first from the others.</summary>
+    /// <param name="rivals">Formulas that all fit the traces, the simplest first.</param>
+    /// <param name="values">One per trace, for the message.</param>
+    /// <exception cref="UndecidedSizeException">The rivals differ at a size that may still be traced.</exception>
     private void Decide(IReadOnlyList<SizeExpression> rivals, long[] values)
     {
         if (rivals.Count == 1)
@@ -335,6 +366,7 @@ public sealed class LoweringContext
     }
 
     /// <summary>Values in the traces, for a message: <c>3 at batch = 2, 5 at batch = 4</c>.</summary>
+    /// <param name="values">One per trace; at most four different ones are shown.</param>
     private string Traced<T>(IReadOnlyList<T> values) =>
         string.Join(
             ", ",
@@ -351,6 +383,8 @@ public sealed class LoweringContext
         ) + (values.Distinct().Count() > 4 ? " …" : "");
 
     /// <summary>A vector of sizes for Reshape, Expand and their like.</summary>
+    /// <param name="sizes">Each a long, or a <see cref="VaryingInteger"/> that is computed in the graph.</param>
+    /// <returns>An int64 vector with one element per size; a constant where all are fixed.</returns>
     internal GraphValue SizeVector(IReadOnlyList<object?> sizes)
     {
         if (sizes.All(size => size is long))
@@ -359,6 +393,8 @@ public sealed class LoweringContext
     }
 
     /// <summary>The sizes of a traced shape as <see cref="SizeVector"/> takes them.</summary>
+    /// <param name="shapes">One shape per trace.</param>
+    /// <returns>For each axis a long where the traces agree, else a <see cref="VaryingInteger"/>.</returns>
     internal static object?[] ToSizes(long[][] shapes) =>
         [
             .. Enumerable
@@ -517,12 +553,18 @@ public sealed class LoweringContext
             );
 
     /// <summary>A tensor argument as it is.</summary>
+    /// <param name="argument">A captured argument; only a tensor is taken.</param>
+    /// <exception cref="ExportException">It is a number, null, or anything else that is no tensor.</exception>
     internal GraphValue Operand(object? argument) =>
         argument is ValueRef reference
             ? builder.Value(reference.Id)
             : throw Refuse($"{argument ?? "null"} is no tensor");
 
     /// <summary>A tensor argument or a number at a position, with a type: what arithmetic takes.</summary>
+    /// <param name="argument">A tensor, number, boolean, or a number that follows a free axis.</param>
+    /// <param name="type">The dtype to give it.</param>
+    /// <returns>A tensor keeps its shape; everything else has rank 0.</returns>
+    /// <exception cref="ExportException">It is none of these.</exception>
     internal GraphValue Operand(object? argument, ScalarType type) =>
         argument switch
         {
@@ -542,6 +584,8 @@ public sealed class LoweringContext
         };
 
     /// <summary>An integer of rank 0 in a dtype, exactly.</summary>
+    /// <param name="number">Not by way of float64, which holds 53 bits only.</param>
+    /// <param name="type">The dtype of the scalar.</param>
     private GraphValue ScalarOf(long number, ScalarType type)
     {
         if (type == ScalarType.Int64)

@@ -37,11 +37,23 @@ public sealed class OperatorTable
     internal IReadOnlyDictionary<Type, OperatorRow> ModuleRows => modules;
 
     /// <summary>Enters a module; entering it twice is an error.</summary>
+    /// <param name="onnx">Operators that it becomes, for the document; alternatives are divided by a
+    /// semicolon.</param>
+    /// <param name="rule">Writes the nodes.</param>
+    /// <param name="options">Options that the rule honours, for the document; empty for none.</param>
+    /// <param name="opset">Lowest opset whose operators the rule uses.</param>
     internal void Module<TModule>(string onnx, LoweringRule rule, string options = "", int opset = 17)
         where TModule : nn.Module =>
         modules.Add(typeof(TModule), new OperatorRow(typeof(TModule).Name, onnx, options, opset, rule));
 
     /// <summary>Enters an operation; entering it twice is an error.</summary>
+    /// <param name="name">As <see cref="OperationName"/> gives it: without the underscore of an in-place
+    /// operation.</param>
+    /// <param name="onnx">Operators that it becomes, for the document; alternatives are divided by a
+    /// semicolon.</param>
+    /// <param name="rule">Writes the nodes.</param>
+    /// <param name="options">Options that the rule honours, for the document; empty for none.</param>
+    /// <param name="opset">Lowest opset whose operators the rule uses.</param>
     internal void Operation(string name, string onnx, LoweringRule rule, string options = "", int opset = 17) =>
         operations.Add(name, new OperatorRow(name, onnx, options, opset, rule));
 

@@ -9,6 +9,7 @@ internal static class TensorMemory
 {
     // TorchSharp's public accessors validate dtype and contiguity; the address itself is all that is asked here. A
     // test pins this name.
+    /// <summary>TorchSharp's native function from a tensor's handle to its first element.</summary>
     private static readonly Func<nint, nint> DataPointer = typeof(torch)
         .Assembly.GetType("TorchSharp.PInvoke.NativeMethods", throwOnError: true)!
         .GetMethod("THSTensor_data", BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public)!

@@ -14,6 +14,7 @@ namespace TorchBridge.Export.Native;
 [EditorBrowsable(EditorBrowsableState.Never)]
 public static class TorchSharpLoader
 {
+    /// <summary>1 once it is installed: only the first call does anything.</summary>
     private static int installed;
 
     /// <summary>

@@ -11,7 +11,10 @@ namespace TorchBridge.Export.Onnx;
 /// <summary>Runs an ONNX file on TorchSharp tensors, in ONNX Runtime on the CPU.</summary>
 internal sealed class OrtModel : IDisposable
 {
+    /// <summary>The loaded file; disposed with this.</summary>
     private readonly InferenceSession session;
+
+    /// <summary>Options of every run; none is set.</summary>
     private readonly RunOptions runOptions = new();
 
     /// <summary>Loads a file.</summary>

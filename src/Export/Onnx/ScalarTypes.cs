@@ -6,6 +6,7 @@ namespace TorchBridge.Export.Onnx;
 /// <summary>TorchSharp's dtypes and ONNX's element types.</summary>
 internal static class ScalarTypes
 {
+    /// <summary>The dtypes that both sides have; complex numbers are pairs of reals in a file.</summary>
     private static readonly (ScalarType Torch, ElementType Onnx)[] Pairs =
     [
         (ScalarType.Float32, ElementType.Float32),

@@ -12,6 +12,7 @@ namespace TorchBridge.Export.Onnx;
 /// <param name="tensor">Contiguous, on the processor; it must outlive whoever reads this.</param>
 internal sealed unsafe class TensorMemoryManager(Tensor tensor) : MemoryManager<byte>
 {
+    /// <summary>Bytes of the tensor; a span holds 2 GiB at most, and more is an overflow here.</summary>
     private readonly int length = checked((int)(tensor.numel() * tensor.element_size()));
 
     public override Span<byte> GetSpan() =>

@@ -29,6 +29,11 @@ internal static class NumberSolver
 
     /// <summary>Undoes a function, so that an integer is left, and finds a formula of several steps for that: sqrt((h
     /// / 8) * (w / 8) + 1).</summary>
+    /// <param name="values">One per trace.</param>
+    /// <param name="solver">Finds the formula of the integer.</param>
+    /// <param name="precision">Relative error that the numbers may have: 1.2e-7 where all are float32, else
+    /// 1e-13.</param>
+    /// <returns>Null where no function leaves integers, or none that has a formula.</returns>
     private static NumberExpression? Whole(double[] values, SizeSolver solver, double precision)
     {
         foreach (
@@ -60,6 +65,9 @@ internal static class NumberSolver
     }
 
     /// <summary>The number that a function gave another one for.</summary>
+    /// <param name="function">One that can be undone; the logarithm is none of them.</param>
+    /// <param name="value">What it gave.</param>
+    /// <exception cref="ArgumentOutOfRangeException">It is another function.</exception>
     private static double Undo(NumberFunction function, double value) =>
         function switch
         {
@@ -71,6 +79,9 @@ internal static class NumberSolver
         };
 
     /// <summary>Numbers that are whole but for roundings; null where one is not.</summary>
+    /// <param name="values">One per trace.</param>
+    /// <param name="precision">Relative error of each.</param>
+    /// <returns>Null also for numbers of 1e9 and more, which are no sizes.</returns>
     private static long[]? Integers(double[] values, double precision)
     {
         var whole = new long[values.Length];
@@ -89,6 +100,11 @@ internal static class NumberSolver
     }
 
     /// <summary>scale F(size) + offset.</summary>
+    /// <param name="values">One per trace.</param>
+    /// <param name="integers">Sizes, and formulas of one step, with their values in the traces.</param>
+    /// <param name="precision">Relative error that the numbers may have.</param>
+    /// <param name="withOffset">Whether an offset is looked for; that takes five traces.</param>
+    /// <returns>Null where nothing fits.</returns>
     private static NumberExpression? Scaled(
         double[] values,
         (long[] Values, Func<SizeExpression> Make)[] integers,
@@ -115,6 +131,10 @@ internal static class NumberSolver
     }
 
     /// <summary>scale F(size / size).</summary>
+    /// <param name="values">One per trace.</param>
+    /// <param name="integers">What numerator and denominator may be; only the first 64 are tried.</param>
+    /// <param name="precision">Relative error that the numbers may have.</param>
+    /// <returns>Null where nothing fits.</returns>
     private static NumberExpression? Quotients(
         double[] values,
         (long[] Values, Func<SizeExpression> Make)[] integers,
@@ -162,6 +182,10 @@ internal static class NumberSolver
         };
 
     /// <summary>Scale and offset that make all arguments the values; null where none do.</summary>
+    /// <param name="values">What is wanted, one per trace.</param>
+    /// <param name="arguments">What is scaled, one per trace.</param>
+    /// <param name="precision">Relative error that the numbers may have.</param>
+    /// <param name="withOffset">Whether the offset may differ from 0.</param>
     private static (double Scale, double Offset)? Fit(
         double[] values,
         double[] arguments,
@@ -196,6 +220,8 @@ internal static class NumberSolver
     }
 
     /// <summary>Scale and offset by differences lose digits; what was written in code has few.</summary>
+    /// <param name="value">A scale or an offset.</param>
+    /// <returns>The number of 12 digits next to it where the two agree to 1e-11; else the number itself.</returns>
     private static double Rounded(double value)
     {
         var text = double.Parse(

@@ -22,8 +22,13 @@ internal sealed class SizeSolver
     /// <summary>Traces below which a formula of several steps fits by chance.</summary>
     public const int TracesForDeepFormulas = 7;
 
+    /// <summary>Sizes of which two are combined directly; the nearest ones.</summary>
     private const int LeavesOfPairs = 24;
+
+    /// <summary>Sizes that the pool is made of, which grows with their square.</summary>
     private const int LeavesOfPool = 6;
+
+    /// <summary>Further formulas of the same values that the pool keeps; more would multiply in pairs.</summary>
     private const int RivalsOfFormula = 3;
 
     /// <summary>How two of the pool make a size, in the order in which <see cref="PoolWithPool"/> looks.</summary>
@@ -36,16 +41,32 @@ internal sealed class SizeSolver
     ];
 
     // csharpier-ignore
+    /// <summary>
+    /// Numbers tried in every model: small factors, kernel and patch sizes, powers of two, and one less.
+    /// </summary>
     private static readonly long[] UsualConstants =
     [
         1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 15, 16, 20, 24, 31, 32, 48, 63, 64, 100, 127, 128, 256
     ];
 
+    /// <summary>The usual constants, and those of the model's code with their neighbours; all above 0.</summary>
     private readonly long[] constants;
+
+    /// <summary>All sizes that vary, the nearest first, each vector of values once.</summary>
     private readonly SizeLeaf[] leaves;
+
+    /// <summary>The first few of them, those of the inputs before the others.</summary>
     private readonly SizeLeaf[] leavesOfPool;
+
+    /// <summary>How many traces there are; 0 where no size varies.</summary>
     private readonly int traces;
+
+    /// <summary>
+    /// Formulas of one step that longer ones are made of; null until <see cref="Pool"/> is first asked.
+    /// </summary>
     private List<Candidate>? pool;
+
+    /// <summary>The pool by the values in the traces, to look up what is missing to a sum or product.</summary>
     private Dictionary<long[], Candidate>? poolByValues;
 
     /// <summary>Prepares to solve over some sizes.</summary>
@@ -74,6 +95,7 @@ internal sealed class SizeSolver
     }
 
     /// <summary>Sizes that differ between traces, each vector of values once.</summary>
+    /// <param name="candidates">In the order in which they are preferred.</param>
     private static SizeLeaf[] Distinct(IEnumerable<SizeLeaf> candidates)
     {
         var seen = new HashSet<long[]>(VectorComparer.Instance);
@@ -84,6 +106,8 @@ internal sealed class SizeSolver
     public IReadOnlyList<SizeLeaf> Leaves => leaves;
 
     /// <summary>A formula with its values in the traces.</summary>
+    /// <param name="Values">One per trace.</param>
+    /// <param name="Make">Builds the formula: most candidates are never part of a result.</param>
     private sealed record Candidate(long[] Values, Func<SizeExpression> Make)
     {
         /// <summary>Other formulas of the same values: h / 31 beside h / 32 where no trace had 31 or more.</summary>
@@ -234,6 +258,9 @@ internal sealed class SizeSolver
     }
 
     /// <summary>Every formula of one list with every one of another.</summary>
+    /// <param name="values">What is looked for, in each trace.</param>
+    /// <param name="left">First operands.</param>
+    /// <param name="right">Second operands.</param>
     private static IEnumerable<SizeExpression> Combined(
         long[] values,
         IReadOnlyList<Candidate> left,
@@ -251,6 +278,9 @@ internal sealed class SizeSolver
     }
 
     /// <summary>Two formulas under every operation that fits.</summary>
+    /// <param name="values">What is looked for, in each trace.</param>
+    /// <param name="a">The first operand.</param>
+    /// <param name="b">The second operand.</param>
     private static IEnumerable<SizeExpression> Combined(long[] values, Candidate a, Candidate b)
     {
         // The first trace rules nearly all out; only then the others are looked at.
@@ -584,6 +614,10 @@ internal sealed class SizeSolver
     }
 
     /// <summary>Whether two formulas under an operation give the values in all traces.</summary>
+    /// <param name="values">What is looked for, in each trace.</param>
+    /// <param name="a">The first operand.</param>
+    /// <param name="b">The second operand.</param>
+    /// <param name="operation">Between the two.</param>
     private static bool Fits(long[] values, Candidate a, Candidate b, SizeOperator operation)
     {
         for (var index = 0; index < values.Length; index++)
@@ -598,6 +632,10 @@ internal sealed class SizeSolver
     /// <summary>
     /// Whether a formula and a number under an operation give the values in all traces.
     /// </summary>
+    /// <param name="values">What is looked for, in each trace.</param>
+    /// <param name="formula">The first operand.</param>
+    /// <param name="constant">The second operand.</param>
+    /// <param name="operation">Between the two.</param>
     private static bool Fits(long[] values, Candidate formula, long constant, SizeOperator operation)
     {
         for (var index = 0; index < values.Length; index++)

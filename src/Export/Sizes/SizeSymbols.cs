@@ -9,9 +9,12 @@ internal sealed class SizeSymbols
     /// <summary>The symbol of axis 0 where all inputs have as many rows.</summary>
     public const string Batch = "batch";
 
+    /// <summary>The example's size of each symbol, in the order of <see cref="Names"/>.</summary>
     private readonly long[] example;
 
     /// <summary>Notes the symbols and the example's sizes.</summary>
+    /// <param name="inputs">The inputs with their symbols.</param>
+    /// <param name="ties">What had to be tied so far.</param>
     private SizeSymbols(IReadOnlyList<FreeInput> inputs, IReadOnlyList<string> ties)
     {
         Inputs = inputs;
@@ -187,6 +190,7 @@ internal sealed class SizeSymbols
     }
 
     /// <summary>Frees the first and second axes of one size, all under one symbol.</summary>
+    /// <param name="size">The example has it on at least one first or second axis.</param>
     private SizeSymbols FreeAll(long size)
     {
         var (first, axis) = Inputs
@@ -236,6 +240,12 @@ internal sealed class SizeSymbols
     public string Describe(SizePoint point) => string.Join(", ", Names.Select((name, i) => $"{name} = {point[i]}"));
 
     /// <summary>The free axes of one input: the caller's, or the batch.</summary>
+    /// <param name="name">The input's name.</param>
+    /// <param name="shape">Its shape in the example.</param>
+    /// <param name="rows">Size of axis 0 of the first input; -1 where that has no axes.</param>
+    /// <param name="freeAxes">The caller's axes by input name, which may count from the end.</param>
+    /// <returns>Axes from the front, each once.</returns>
+    /// <exception cref="ExportException">The caller names an axis that the example has not.</exception>
     private static IEnumerable<int> FreeAxesOf(
         string name,
         long[] shape,
@@ -258,6 +268,7 @@ internal sealed class SizeSymbols
     }
 
     /// <summary>The size of a symbol in the example.</summary>
+    /// <param name="symbol">A name; the first axis that has it counts.</param>
     private long ExampleSize(string symbol)
     {
         var input = Inputs.First(input => input.Symbols.Contains(symbol));
@@ -265,6 +276,8 @@ internal sealed class SizeSymbols
     }
 
     /// <summary>Refuses axes of one name that have several sizes in the example.</summary>
+    /// <returns>The symbols themselves.</returns>
+    /// <exception cref="ExportException">Two axes of one name have different sizes.</exception>
     private SizeSymbols CheckNamesakes()
     {
         foreach (var input in Inputs)

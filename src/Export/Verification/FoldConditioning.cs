@@ -75,6 +75,10 @@ internal static class FoldConditioning
     }
 
     /// <summary>Measures one layer on its input x and its unfolded result z.</summary>
+    /// <param name="opset">Of the model.</param>
+    /// <param name="layer">With everything that was folded into it.</param>
+    /// <param name="x">The layer's input.</param>
+    /// <param name="z">What the layer and what was folded into it gave, one after another.</param>
     private static LayerCondition Measure(int opset, LinearLayer layer, Tensor x, Tensor z)
     {
         using var scope = NewDisposeScope();
@@ -85,9 +89,15 @@ internal static class FoldConditioning
     }
 
     /// <summary>A tensor in float64 with zeros for NaN and infinities.</summary>
+    /// <param name="tensor">Of any dtype; it stays the caller's.</param>
     private static Tensor Finite(Tensor tensor) => tensor.to(ScalarType.Float64).nan_to_num(0, 0, 0);
 
     /// <summary>The folded layer by itself, its tensors changed by a function.</summary>
+    /// <param name="opset">Of the model.</param>
+    /// <param name="layer">The layer.</param>
+    /// <param name="x">Its input.</param>
+    /// <param name="change">Applied to weight and bias, for a run with their absolute values.</param>
+    /// <returns>float64, of the layer's output shape.</returns>
     private static Tensor Alone(int opset, LinearLayer layer, Tensor x, Func<Initializer, Initializer> change)
     {
         var part = new OnnxGraph { Opset = opset };
@@ -104,6 +114,7 @@ internal static class FoldConditioning
     }
 
     /// <summary>A tensor of absolute values.</summary>
+    /// <param name="tensor">A weight or bias.</param>
     private static Initializer Absolute(Initializer tensor) =>
         TensorBytes.FromDoubles(
             tensor.Name,

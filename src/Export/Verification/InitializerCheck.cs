@@ -17,11 +17,22 @@ namespace TorchBridge.Export.Verification;
 /// <summary>Compares the tensors of a file with the module's.</summary>
 internal sealed class InitializerCheck
 {
+    /// <summary>The module's parameters and buffers by state-dict key; they stay the module's.</summary>
     private readonly IReadOnlyDictionary<string, Tensor> module;
+
+    /// <summary>The graph before folding, for the tensors that folding started from.</summary>
     private readonly OnnxGraph unfolded;
+
+    /// <summary>Folded layers by the name of the weight that folding made.</summary>
     private readonly Dictionary<string, LinearLayer> foldedWeights = new(StringComparer.Ordinal);
+
+    /// <summary>Folded layers by the name of the bias that folding made.</summary>
     private readonly Dictionary<string, LinearLayer> foldedBiases = new(StringComparer.Ordinal);
+
+    /// <summary>SHA-256 of each tensor that no parameter is the source of, as the exporter computed it.</summary>
     private readonly Dictionary<string, byte[]> computed = new(StringComparer.Ordinal);
+
+    /// <summary>State-dict key of each tensor that is a parameter or buffer as it stands.</summary>
     private readonly Dictionary<string, string> sources = new(StringComparer.Ordinal);
 
     /// <summary>Notes what the file must hold; call before the exporter forgets its tensors.</summary>
@@ -95,6 +106,12 @@ internal sealed class InitializerCheck
     /// <summary>
     /// Compares bytes with a tensor; the message names the first element that differs.
     /// </summary>
+    /// <param name="tensor">The tensor of the file, for the message.</param>
+    /// <param name="bytes">Its elements as the file has them.</param>
+    /// <param name="expected">What they must be.</param>
+    /// <param name="what">What <paramref name="expected"/> is, for the message.</param>
+    /// <param name="sumsInAnotherOrder">Whether float32 elements may be one unit in the last place apart.</param>
+    /// <exception cref="ParityException">They differ in length or in an element.</exception>
     private static void Compare(
         Initializer tensor,
         ReadOnlySpan<byte> bytes,
@@ -175,6 +192,8 @@ internal sealed class InitializerCheck
     }
 
     /// <summary>What was folded in, composed from the tensors by name.</summary>
+    /// <param name="layer">A folded layer.</param>
+    /// <returns>float64, of one element or one per channel; they belong to the caller's dispose scope.</returns>
     private ((Tensor Scale, Tensor Shift) Before, (Tensor Scale, Tensor Shift) After) Affines(LinearLayer layer)
     {
         (Tensor Scale, Tensor Shift) before = (ones(1, ScalarType.Float64), zeros(1, ScalarType.Float64)),
@@ -248,6 +267,8 @@ internal sealed class InitializerCheck
     }
 
     /// <summary>A float32 of some bytes, for an error.</summary>
+    /// <param name="bytes">Elements of a float32 tensor.</param>
+    /// <param name="at">Which element.</param>
     private static string ShortFloat(ReadOnlySpan<byte> bytes, int at) =>
         Numbers.Short(MemoryMarshal.Cast<byte, float>(bytes)[at], 9);
 }

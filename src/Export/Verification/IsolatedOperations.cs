@@ -19,6 +19,9 @@ namespace TorchBridge.Export.Verification;
 /// <param name="traced">Its trace.</param>
 internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
 {
+    /// <summary>
+    /// Ends the name of what an operation makes in the probe: its own name is that of the input in its place.
+    /// </summary>
     private const string Suffix = ":alone";
 
     /// <summary>Compares them on some inputs, in forward's order.</summary>
@@ -84,6 +87,15 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
         return operators;
     }
 
+    /// <summary>
+    /// Feeds each operation of the file with the module's own values, and compares what it makes of them: an error of
+    /// one operation does not reach the next.
+    /// </summary>
+    /// <param name="graph">The graph that was written.</param>
+    /// <param name="file">Path of the file.</param>
+    /// <param name="inputs">The model's inputs.</param>
+    /// <param name="ours">Names in the file by the number of the traced value.</param>
+    /// <param name="theirs">The module's values by that number, on the CPU; they stay the caller's.</param>
     private List<ValueParity> Compare(
         OnnxGraph graph,
         string file,
@@ -127,6 +139,8 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
     }
 
     /// <summary>A value that an operation reads, with sizes and statistics.</summary>
+    /// <param name="id">Number of a traced value.</param>
+    /// <param name="statistics">Texts by that number; a constant has none.</param>
     private string Describe(int id, Dictionary<int, string> statistics)
     {
         var value = traced.Values[id];

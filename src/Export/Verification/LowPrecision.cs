@@ -7,8 +7,12 @@ namespace TorchBridge.Export.Verification;
 /// it.</summary>
 internal sealed class LowPrecision
 {
+    /// <summary>
+    /// The lowest precision on the way to each traced value; null where all of it is float32 or better.
+    /// </summary>
     private readonly ScalarType?[] lowest;
 
+    /// <summary>Keeps what <see cref="Find"/> found.</summary>
     private LowPrecision(ScalarType?[] lowest) => this.lowest = lowest;
 
     /// <summary>Follows low precision through a trace.</summary>

@@ -69,18 +69,39 @@ internal sealed class ModelVerifier : IDisposable
     /// <summary>The caller's example, for the report.</summary>
     private const string ExampleName = "the example";
 
+    /// <summary>Added to a difference that sorting equal elements explains.</summary>
     private const string OfTies =
         " Which of equal elements comes first is not defined in TorchSharp unless it is asked: sort with "
         + "stable: true, or add a small number that tells them apart.";
 
+    /// <summary>Computes what is right.</summary>
     private readonly ReferenceModel reference;
+
+    /// <summary>Says which operation differs by itself.</summary>
     private readonly IsolatedOperations operations;
+
+    /// <summary>The graph's traces, for names and dtypes.</summary>
     private readonly TracedGraph traced;
+
+    /// <summary>Makes inputs, and knows the sizes that forward takes.</summary>
     private readonly ModelCapture capture;
+
+    /// <summary>
+    /// By output: the least tolerance, relative to its scale, that float16 or bfloat16 on the way calls for; 0 where
+    /// there is none.
+    /// </summary>
     private readonly double[] precisions;
+
+    /// <summary>Inputs with what the module gives for them; their tensors are disposed with this.</summary>
     private readonly List<VerificationCase> cases = [];
+
+    /// <summary>A line for each comparison, for the report.</summary>
     private readonly List<string> runs = [];
+
+    /// <summary>What differs without being an error, for the report.</summary>
     private readonly List<string> notes = [];
+
+    /// <summary>The largest differences so far, by output.</summary>
     private readonly Dictionary<string, OutputParity> parity = new(StringComparer.Ordinal);
 
     /// <summary>Runs the module on all inputs that files will be compared on.</summary>
@@ -211,6 +232,7 @@ internal sealed class ModelVerifier : IDisposable
     // ---- cases ---------------------------------------------------------------------------------------------------------------
 
     /// <summary>The caller's example, and the further ones.</summary>
+    /// <param name="options">The further examples.</param>
     private void AddExamples(ExportOptions options)
     {
         var symbols = capture.Exploration.Symbols;
@@ -221,6 +243,9 @@ internal sealed class ModelVerifier : IDisposable
     }
 
     /// <summary>The first of some points that forward takes, with random inputs.</summary>
+    /// <param name="alternatives">Points in the order in which they are tried; points that have a case already end
+    /// the search.</param>
+    /// <param name="random">Draws the inputs.</param>
     private void AddFirstThatRuns(IReadOnlyList<SizePoint> alternatives, Random random)
     {
         foreach (var point in alternatives.Distinct())
@@ -242,6 +267,7 @@ internal sealed class ModelVerifier : IDisposable
     /// <summary>
     /// NaN, infinities, zeros, ties, masks that hide everything, large integers: each kind once.
     /// </summary>
+    /// <param name="random">Draws what is not special.</param>
     private void AddSpecialValues(Random random)
     {
         var symbols = capture.Exploration.Symbols;
@@ -266,6 +292,11 @@ internal sealed class ModelVerifier : IDisposable
     }
 
     /// <summary>Adds a case with made inputs, where forward takes them.</summary>
+    /// <param name="point">Sizes of the free axes.</param>
+    /// <param name="random">Draws the inputs.</param>
+    /// <param name="kind">What the inputs are made of.</param>
+    /// <param name="leaveOut">Told of a point that forward does not take.</param>
+    /// <returns>Whether forward took it.</returns>
     private bool TryAdd(SizePoint point, Random random, InputKind kind, Action<SizePoint, Exception> leaveOut)
     {
         if (capture.Exploration.IsTooLarge(point))
@@ -285,6 +316,8 @@ internal sealed class ModelVerifier : IDisposable
     }
 
     /// <summary>A case's name for the report.</summary>
+    /// <param name="point">Sizes of the free axes.</param>
+    /// <param name="kind">What the inputs are made of.</param>
     private string NameOf(SizePoint point, InputKind kind)
     {
         var content = kind switch
@@ -298,6 +331,10 @@ internal sealed class ModelVerifier : IDisposable
     }
 
     /// <summary>Runs the module on inputs and keeps what it gave.</summary>
+    /// <param name="name">For the report.</param>
+    /// <param name="point">Sizes of the free axes.</param>
+    /// <param name="kind">What the inputs are made of.</param>
+    /// <param name="inputs">Copied: they stay the caller's.</param>
     private void Add(string name, SizePoint point, InputKind kind, Tensor[] inputs)
     {
         var work = WorkAt(point);
@@ -332,6 +369,7 @@ internal sealed class ModelVerifier : IDisposable
     }
 
     /// <summary>Multiply-adds at a point, roughly: in proportion to the numbers in the inputs.</summary>
+    /// <param name="point">Sizes of the free axes.</param>
     private double WorkAt(SizePoint point)
     {
         var symbols = capture.Exploration.Symbols;
@@ -343,6 +381,12 @@ internal sealed class ModelVerifier : IDisposable
     // ---- comparing -----------------------------------------------------------------------------------------------------------
 
     /// <summary>Loads a file; what ONNX Runtime refuses is a difference too.</summary>
+    /// <param name="path">The ONNX file.</param>
+    /// <param name="optimize">Whether ONNX Runtime may optimize the graph.</param>
+    /// <param name="isLarge">Whether to keep one layout of the weights only.</param>
+    /// <param name="variant">Which file it is, for the message.</param>
+    /// <returns>An open session; the caller disposes it.</returns>
+    /// <exception cref="ParityException">ONNX Runtime does not load the file.</exception>
     private static OrtModel Load(string path, bool optimize, bool isLarge, string variant)
     {
         try
@@ -394,6 +438,8 @@ internal sealed class ModelVerifier : IDisposable
 
     /// <summary>Large integers may be indices: ONNX Runtime refuses those that lead outside of a tensor, where
     /// TorchSharp reads what is there.</summary>
+    /// <param name="one">The case that fails.</param>
+    /// <param name="difference">What it fails with.</param>
     private static bool IsIndexThatTorchDoesNotCheck(VerificationCase one, ParityException difference) =>
         one.Kind == InputKind.LargeIntegers
         && difference.InnerException is Microsoft.ML.OnnxRuntime.OnnxRuntimeException error
@@ -403,6 +449,10 @@ internal sealed class ModelVerifier : IDisposable
         );
 
     /// <summary>What differs in one case; null where all outputs hold.</summary>
+    /// <param name="run">Which variant of the file, for the message.</param>
+    /// <param name="ort">The file.</param>
+    /// <param name="one">Inputs, and what is right.</param>
+    /// <param name="relativeTolerance">Share of an element's scale by which it may differ.</param>
     private ParityException? Difference(string run, OrtModel ort, VerificationCase one, double relativeTolerance)
     {
         Tensor[] actual;
@@ -441,6 +491,9 @@ internal sealed class ModelVerifier : IDisposable
 
     /// <summary>Whether special values come out otherwise because of kernels that have an order of their own, and of
     /// nothing else.</summary>
+    /// <param name="one">The case that differs.</param>
+    /// <param name="graph">The graph that was written.</param>
+    /// <param name="path">The file.</param>
     private bool IsOfTheRuntime(VerificationCase one, OnnxGraph graph, string path)
     {
         var tolerated = one.IsSpecial
@@ -481,6 +534,9 @@ internal sealed class ModelVerifier : IDisposable
     /// <summary>
     /// The first operation that differs, for a message; nothing where none does by itself.
     /// </summary>
+    /// <param name="graph">The graph that was written.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="inputs">Of the case that differs.</param>
     private string FirstThatDiffers(OnnxGraph graph, string path, IReadOnlyList<Tensor> inputs)
     {
         try
@@ -520,6 +576,9 @@ internal sealed class ModelVerifier : IDisposable
     }
 
     /// <summary>Takes a comparison into the figures of an output.</summary>
+    /// <param name="output">The output's name.</param>
+    /// <param name="comparison">Of one case.</param>
+    /// <param name="tolerance">Share of the scale that was allowed in it.</param>
     private void Merge(string output, Comparison comparison, double tolerance)
     {
         var known = parity.GetValueOrDefault(output)

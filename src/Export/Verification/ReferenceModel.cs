@@ -11,6 +11,7 @@ namespace TorchBridge.Export.Verification;
 /// <param name="draws">Numbers of the values that forward draws at random.</param>
 internal sealed class ReferenceModel(ModelTracer tracer, IReadOnlyList<string> names, IReadOnlyList<int> draws)
 {
+    /// <summary>Pairs of runs after which a module that never gives the same twice is held to be random.</summary>
     private const int Attempts = 5;
 
     /// <summary>

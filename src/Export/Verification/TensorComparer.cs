@@ -49,6 +49,9 @@ internal static class TensorComparer
     }
 
     /// <summary>Compares floating-point numbers, each by its own tolerance.</summary>
+    /// <param name="actual">Of the file.</param>
+    /// <param name="expected">Of the module; of the same shape and dtype.</param>
+    /// <param name="tolerance">Allowed at each element.</param>
     private static Comparison CompareNumbers(Tensor actual, Tensor expected, Tolerance tolerance)
     {
         double[] got = Values(actual),
@@ -83,6 +86,8 @@ internal static class TensorComparer
     }
 
     /// <summary>Compares integers and booleans, which must be equal.</summary>
+    /// <param name="actual">Of the file.</param>
+    /// <param name="expected">Of the module; of the same shape and dtype.</param>
     private static Comparison CompareIntegers(Tensor actual, Tensor expected)
     {
         using var scope = NewDisposeScope();
@@ -105,6 +110,12 @@ internal static class TensorComparer
     }
 
     /// <summary>The first element that differs, for a message.</summary>
+    /// <param name="at">Place in C order.</param>
+    /// <param name="shape">Of the tensor.</param>
+    /// <param name="got">What the file gives.</param>
+    /// <param name="want">What the module gives.</param>
+    /// <param name="error">Their absolute difference.</param>
+    /// <param name="allowed">What it may be.</param>
     private static string Describe(long at, long[] shape, double got, double want, double error, double allowed) =>
         string.Create(
             CultureInfo.InvariantCulture,
@@ -132,6 +143,10 @@ internal static class TensorComparer
     /// <summary>
     /// Rows whose largest element is the same, ties within the tolerance included; null for other shapes.
     /// </summary>
+    /// <param name="got">The file's elements in C order.</param>
+    /// <param name="want">The module's.</param>
+    /// <param name="shape">Of both.</param>
+    /// <param name="tolerance">Differences up to it are ties.</param>
     private static long? TopOne(double[] got, double[] want, long[] shape, Tolerance tolerance)
     {
         if (shape.Length != 2 || shape[1] < 2)
@@ -161,6 +176,8 @@ internal static class TensorComparer
     }
 
     /// <summary>A place in C order as an index of each axis.</summary>
+    /// <param name="flat">Place in C order.</param>
+    /// <param name="shape">Of the tensor.</param>
     private static string Index(long flat, long[] shape)
     {
         var index = new long[shape.Length];

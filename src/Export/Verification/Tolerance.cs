@@ -33,8 +33,16 @@ internal sealed class Tolerance
     /// <summary>Slices of fewer numbers say little of their scale.</summary>
     private const int SmallestSlice = 8;
 
+    /// <summary>Shape of the output.</summary>
     private readonly long[] shape;
+
+    /// <summary>
+    /// For each axis the largest absolute value of each of its slices; null for an axis that does not tell meanings
+    /// apart: one slice, more than 4096, or slices of a few numbers.
+    /// </summary>
     private readonly double[]?[] scales;
+
+    /// <summary>Share of its scale by which an element may differ.</summary>
     private readonly double relative;
 
     /// <summary>Notes the scales of an output's slices.</summary>

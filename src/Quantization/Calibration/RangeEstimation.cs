@@ -42,6 +42,10 @@ internal static class RangeEstimation
     }
 
     /// <summary>Passes over a share of the numbers, from the outermost bins inwards.</summary>
+    /// <param name="bins">Middle and count of each bin, ascending.</param>
+    /// <param name="seen">The histogram, for its count and the width of its bins.</param>
+    /// <param name="low">Smallest number that was seen, 0 at most.</param>
+    /// <param name="high">Largest number that was seen, 0 at least.</param>
     private static (double Low, double High) Percentile(
         (double Middle, long Count)[] bins,
         ValueHistogram seen,
@@ -104,6 +108,10 @@ internal static class RangeEstimation
     /// <summary>
     /// Expected squared error of a range: step² / 12 inside, the squared distance to the nearer end outside.
     /// </summary>
+    /// <param name="bins">Middle and count of each bin.</param>
+    /// <param name="low">Lower end of the range.</param>
+    /// <param name="high">Upper end of the range.</param>
+    /// <returns>Summed over all numbers, not their mean.</returns>
     private static double SquaredError((double Middle, long Count)[] bins, double low, double high)
     {
         var step = (high - low) / AffineScale.Steps;
@@ -126,6 +134,10 @@ internal static class RangeEstimation
     /// Kullback-Leibler divergence between the clipped histogram and its 256 levels; infinity where there are too few
     /// bins for it to say anything.
     /// </summary>
+    /// <param name="bins">Middle and count of each bin, ascending.</param>
+    /// <param name="width">Of a bin.</param>
+    /// <param name="low">Lower end of the range.</param>
+    /// <param name="high">Upper end of the range.</param>
     private static double Divergence((double Middle, long Count)[] bins, double width, double low, double high)
     {
         const int levels = AffineScale.Steps + 1;
@@ -161,9 +173,10 @@ internal static class RangeEstimation
         {
             var (middle, count) = inside[index];
             var level = Level(middle);
-            var p = (count + (index == 0 ? clippedLow : 0) + (index == inside.Length - 1 ? clippedHigh : 0)) / total;
-            var q = unclipped[level] / filled[level] / kept;
-            sum += p * Math.Log(p / q);
+            var wanted =
+                (count + (index == 0 ? clippedLow : 0) + (index == inside.Length - 1 ? clippedHigh : 0)) / total;
+            var held = unclipped[level] / filled[level] / kept;
+            sum += wanted * Math.Log(wanted / held);
         }
 
         return sum;

@@ -18,8 +18,13 @@ internal sealed class ModelRunner : IDisposable
     // Without an arena, which would keep the largest batch of every value.
     private static readonly OrtSession Settings = OrtSession.Quiet with { KeepsMemory = false };
 
+    /// <summary>The opened model; disposed with this.</summary>
     private readonly InferenceSession session;
+
+    /// <summary>Values that a run gives, in the order in which they are asked for.</summary>
     private readonly string[] outputs;
+
+    /// <summary>Temporary folder of a model too large for memory, deleted with this; null for all others.</summary>
     private readonly string? folder;
 
     /// <summary>Opens a file as it stands: what it gives is what others are compared with.</summary>

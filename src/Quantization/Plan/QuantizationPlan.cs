@@ -31,6 +31,7 @@ internal sealed record PlannedValue(string Name, bool IsMadeInIntegers);
 /// </summary>
 internal sealed class QuantizationPlan
 {
+    /// <summary>Operators with weights, which are the work of a network.</summary>
     private static readonly HashSet<string> LayerTypes =
     [
         "Conv",
@@ -42,10 +43,19 @@ internal sealed class QuantizationPlan
         "RNN",
     ];
 
+    /// <summary>The prepared model, which is only read.</summary>
     private readonly OnnxGraph model;
+
+    /// <summary>Who makes and who reads each value.</summary>
     private readonly GraphIndex index;
+
+    /// <summary>Nodes in integers, by name.</summary>
     private readonly Dictionary<string, Role> roles = new(StringComparer.Ordinal);
+
+    /// <summary>What stays in float, with the reason.</summary>
     private readonly List<LeftInFloat> left = [];
+
+    /// <summary>Values in integers, by name.</summary>
     private readonly Dictionary<string, PlannedValue> values = new(StringComparer.Ordinal);
 
     /// <summary>An empty plan of a model.</summary>

@@ -7,6 +7,7 @@ namespace TorchBridge.Quantization.Preparation;
 /// <param name="model">Whose names are taken.</param>
 internal sealed class FreshNames(OnnxGraph model)
 {
+    /// <summary>Names of the model's nodes and values, and those that were given out.</summary>
     private readonly HashSet<string> taken = model.Names();
 
     /// <summary>A name; the one that is wanted, unless it is taken.</summary>

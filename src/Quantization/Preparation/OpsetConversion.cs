@@ -14,7 +14,10 @@ namespace TorchBridge.Quantization.Preparation;
 /// <summary>States models of opset 11 and 12 in 13, the first with one scale per channel.</summary>
 internal static class OpsetConversion
 {
+    /// <summary>The first opset whose QuantizeLinear and DequantizeLinear have an axis.</summary>
     private const int Opset = 13;
+
+    /// <summary>The oldest opset that can be stated in 13.</summary>
     private const int Oldest = 11;
 
     /// <summary>The version of the file format that came with opset 13.</summary>

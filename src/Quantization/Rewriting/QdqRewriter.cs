@@ -36,7 +36,10 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
     /// </summary>
     private const string DequantizedSuffix = ":dequantized";
 
+    /// <summary>Gives new values and nodes names that the model has not.</summary>
     private readonly FreshNames names = new(model);
+
+    /// <summary>The name of what the integers of a value stand for, by the value's name.</summary>
     private readonly Dictionary<string, string> dequantizedNames = new(StringComparer.Ordinal);
 
     /// <summary>

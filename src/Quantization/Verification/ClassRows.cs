@@ -102,6 +102,9 @@ internal sealed class ClassRows(bool? isClassifier)
     }
 
     /// <summary>Index of the largest element of each row.</summary>
+    /// <param name="rows">How many there are.</param>
+    /// <param name="columns">Elements of each.</param>
+    /// <param name="values">Row by row.</param>
     private static int[] Largest<T>(int rows, int columns, ReadOnlySpan<T> values)
         where T : System.Numerics.IBinaryFloatingPointIeee754<T>
     {

@@ -10,9 +10,16 @@ namespace TorchBridge.Quantization.Weights;
 /// <summary>The weights and the bias of a Conv, Gemm or MatMul.</summary>
 internal sealed class LayerWeights
 {
+    /// <summary>The weights by output channel.</summary>
     private readonly ChannelWeights weights;
+
+    /// <summary>Shape of the weight tensor.</summary>
     private readonly long[] dims;
+
+    /// <summary>One number per output channel; null where the layer has none.</summary>
     private readonly float[]? bias;
+
+    /// <summary>Groups of a Conv; 1 for all others.</summary>
     private readonly int groups;
 
     /// <summary>Reads a layer's weights and bias.</summary>

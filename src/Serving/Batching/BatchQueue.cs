@@ -12,8 +12,13 @@ namespace TorchBridge.Serving.Batching;
 /// <param name="clock">What measures the delay and the deadlines.</param>
 internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
 {
+    /// <summary>Guards every field; workers wait on it until there is something to run.</summary>
     private readonly object gate = new();
+
+    /// <summary>The waiting requests, the oldest first.</summary>
     private readonly LinkedList<PendingRequest> waiting = new();
+
+    /// <summary>Where each of them stands in <see cref="waiting"/>, so that any can be taken out at once.</summary>
     private readonly Dictionary<PendingRequest, LinkedListNode<PendingRequest>> places = [];
 
     /// <summary>Whether nothing is taken any more; what waits is still run.</summary>

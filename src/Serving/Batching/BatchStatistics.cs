@@ -3,7 +3,10 @@ namespace TorchBridge.Serving.Batching;
 /// <summary>What a model version has computed since it was loaded.</summary>
 internal sealed class BatchStatistics
 {
+    /// <summary>Guards every field: workers count while others read.</summary>
     private readonly Lock gate = new();
+
+    /// <summary>How many runs there were of each number of rows.</summary>
     private readonly SortedDictionary<int, long> runsBySize = [];
 
     /// <summary>Rows that were run.</summary>

@@ -6,10 +6,19 @@ namespace TorchBridge.Serving.Batching;
 /// <summary>Runs batches of one model version, one after the other, on a thread of its own.</summary>
 internal sealed class BatchWorker
 {
+    /// <summary>Run the model; shared with the other workers of the version.</summary>
     private readonly ModelSessions sessions;
+
+    /// <summary>Where batches come from, and what ends the worker by being closed.</summary>
     private readonly BatchQueue queue;
+
+    /// <summary>Measures runs and waits; the queue's clock too, so that timestamps agree.</summary>
     private readonly TimeProvider clock;
+
+    /// <summary>Told of each run.</summary>
     private readonly IBatchObserver observer;
+
+    /// <summary>In the background: it does not keep the process from ending.</summary>
     private readonly Thread thread;
 
     /// <summary>Starts a worker; it ends when the queue is closed and empty.</summary>

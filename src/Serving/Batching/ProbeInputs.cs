@@ -81,6 +81,8 @@ internal static class ProbeInputs
     }
 
     /// <summary>Fills bytes with elements of one type.</summary>
+    /// <param name="data">As many bytes as whole elements take.</param>
+    /// <param name="next">Gives the next element.</param>
     private static void Each<T>(byte[] data, Func<T> next)
         where T : unmanaged
     {

@@ -16,6 +16,7 @@ internal static class RowIndependence
     /// <summary>Largest difference between a row alone and in a batch, as a share of the largest output.</summary>
     public const double Tolerance = 1e-4;
 
+    /// <summary>Rows that are run alone and together.</summary>
     private const int Rows = 3;
 
     /// <summary>What is tried for a free axis, one after another, until the model runs.</summary>
@@ -94,6 +95,9 @@ internal static class RowIndependence
     }
 
     /// <summary>Equal infinities, and NaN in both places, are the model's own.</summary>
+    /// <param name="alone">Elements of a row that ran by itself.</param>
+    /// <param name="together">The same elements out of the batch.</param>
+    /// <returns>Whether no difference is above <see cref="Tolerance"/> of the largest element.</returns>
     private static bool IsClose<T>(ReadOnlySpan<T> alone, ReadOnlySpan<T> together)
         where T : System.Numerics.IBinaryFloatingPointIeee754<T>
     {

@@ -65,6 +65,10 @@ internal static class GrpcRequestReader
     }
 
     /// <summary>One input: raw or typed contents, never both.</summary>
+    /// <param name="input">As it came.</param>
+    /// <param name="raw">Its bytes out of raw_input_contents, little-endian; null where the request has none.</param>
+    /// <param name="limits">Checked before anything is allocated.</param>
+    /// <exception cref="RequestRefusedException">It is not what the protocol allows.</exception>
     private static Tensor ReadInput(
         ModelInferRequest.Types.InferInputTensor input,
         ReadOnlyMemory<byte>? raw,
@@ -85,6 +89,12 @@ internal static class GrpcRequestReader
     }
 
     /// <summary>One input of typed contents, converted to the datatype that it names.</summary>
+    /// <param name="input">As it came.</param>
+    /// <param name="type">Its datatype.</param>
+    /// <param name="shape">Its shape.</param>
+    /// <param name="limits">Checked before anything is allocated.</param>
+    /// <exception cref="RequestRefusedException">The contents do not fit datatype and shape, or the datatype has
+    /// none.</exception>
     private static Tensor ReadTyped(
         ModelInferRequest.Types.InferInputTensor input,
         TensorType type,
@@ -145,6 +155,13 @@ internal static class GrpcRequestReader
     /// <summary>
     /// The contents of one datatype, as many as the shape says, and no others beside them.
     /// </summary>
+    /// <param name="items">The contents of the input's datatype.</param>
+    /// <param name="count">Elements that the shape says.</param>
+    /// <param name="name">Of the input, for the refusal.</param>
+    /// <param name="contents">All contents of the input.</param>
+    /// <returns>The items.</returns>
+    /// <exception cref="RequestRefusedException">There are more or fewer, or there are contents of another
+    /// datatype.</exception>
     private static RepeatedField<T> Counted<T>(
         RepeatedField<T> items,
         long count,
@@ -169,6 +186,10 @@ internal static class GrpcRequestReader
     }
 
     /// <summary>Parameters by name, in number and length bounded.</summary>
+    /// <param name="parameters">As they came.</param>
+    /// <param name="owner">Whose they are, for the refusal.</param>
+    /// <param name="limits">How many there may be, and how long.</param>
+    /// <exception cref="RequestRefusedException">There are more, or longer ones.</exception>
     private static IReadOnlyDictionary<string, object> ReadParameters(
         MapField<string, InferParameter> parameters,
         string owner,

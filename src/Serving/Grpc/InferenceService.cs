@@ -128,6 +128,9 @@ internal sealed class InferenceService(
 
     /// <summary>What every call stands behind: the key, the room that is left, and the translation of what goes
     /// wrong.</summary>
+    /// <param name="context">Of the call; its headers hold the key.</param>
+    /// <param name="work">What the call asks for.</param>
+    /// <exception cref="RpcException">Whatever goes wrong, with the status code that stands for it.</exception>
     private async Task<T> Guarded<T>(ServerCallContext context, Func<Task<T>> work)
     {
         if (!key.Allows(context.RequestHeaders.GetValue("authorization"), context.RequestHeaders.GetValue("x-api-key")))

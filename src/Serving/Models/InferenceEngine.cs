@@ -66,6 +66,11 @@ internal sealed class InferenceEngine(
     /// <summary>
     /// Decodes encoded pictures to pixels where a classifier of ours gets them; else the request as it is.
     /// </summary>
+    /// <param name="model">Says whether it takes pictures, and of what size.</param>
+    /// <param name="request">As it came.</param>
+    /// <param name="stop">Ends the wait for a free core.</param>
+    /// <returns>The request to run, and what decoding took: zero where there was nothing to decode.</returns>
+    /// <exception cref="RequestRefusedException">A picture is too large, damaged or none.</exception>
     private async Task<(InferenceRequest Request, TimeSpan Time)> ReadPicturesAsync(
         ModelVersion model,
         InferenceRequest request,

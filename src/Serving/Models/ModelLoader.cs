@@ -48,6 +48,10 @@ internal sealed partial class ModelLoader(
 
     /// <summary>Opens a model: as it is asked for, or with one session for a request that is alone and one for
     /// load.</summary>
+    /// <param name="source">The file as it was read.</param>
+    /// <param name="config">What its folder says; it goes before the server's options.</param>
+    /// <returns>Open sessions; the caller disposes them.</returns>
+    /// <exception cref="ModelLoadException">ONNX Runtime does not load it.</exception>
     private ModelSessions Open(ModelSource source, ModelConfig config)
     {
         var threads = config.Threads ?? options.Threads;
@@ -83,6 +87,13 @@ internal sealed partial class ModelLoader(
     /// <summary>
     /// Checks an opened model, finds out how it is batched, warms it, and starts its workers.
     /// </summary>
+    /// <param name="entry">Where it lies.</param>
+    /// <param name="version">Its number.</param>
+    /// <param name="source">The file as it was read.</param>
+    /// <param name="config">What its folder says.</param>
+    /// <param name="sessions">Go over to the version, which disposes them.</param>
+    /// <exception cref="ModelLoadException">It does not fit its configuration, or does not compute what it
+    /// should.</exception>
     private ModelVersion Start(
         ModelFileEntry entry,
         long version,
@@ -128,6 +139,11 @@ internal sealed partial class ModelLoader(
     }
 
     /// <summary>A classifier of ours must compute here what it computed in training.</summary>
+    /// <param name="session">The opened model.</param>
+    /// <param name="card">What training wrote of it.</param>
+    /// <param name="pictures">Pictures with what training computed for them; null for none.</param>
+    /// <param name="path">The file, for the message.</param>
+    /// <exception cref="ModelLoadException">Its input is not the card's, or it computes something else.</exception>
     private static void CheckClassifier(
         RuntimeSession session,
         ModelCard card,
@@ -186,6 +202,9 @@ internal sealed partial class ModelLoader(
     }
 
     /// <summary>Says that a foreign model's requests run one by one, and why.</summary>
+    /// <param name="model">Its name.</param>
+    /// <param name="version">Its number.</param>
+    /// <param name="reason">What speaks against batches.</param>
     [LoggerMessage(LogLevel.Warning, "{Model} version {Version}: requests run one by one, for {Reason}")]
     private partial void LogAlone(string model, long version, string reason);
 }

@@ -6,6 +6,7 @@ namespace TorchBridge.Serving.Models;
 /// </summary>
 internal static class ModelNames
 {
+    /// <summary>Characters of the longest name.</summary>
     private const int MostCharacters = 128;
 
     /// <summary>

@@ -10,6 +10,7 @@ namespace TorchBridge.Serving.Models;
 /// </summary>
 internal sealed class ModelRegistry
 {
+    /// <summary>Held by whoever changes the table, one at a time; readers do without.</summary>
     private readonly Lock gate = new();
 
     /// <summary>What is served, replaced as a whole: a request reads it without a lock.</summary>

@@ -13,9 +13,18 @@ internal sealed partial class ModelRepository(
     ILogger<ModelRepository> log
 )
 {
+    /// <summary>Stamp of the files that each served version was loaded from: another stamp is a change.</summary>
     private readonly Dictionary<(string Model, long Version), string> loadedStamps = [];
+
+    /// <summary>
+    /// What was wrong with files that did not load, with their stamp: they are tried again when it changes.
+    /// </summary>
     private readonly Dictionary<string, (string Stamp, string Problem)> failures = new(StringComparer.Ordinal);
+
+    /// <summary>Problems of the folder that were logged, so that each is said once and not at every look.</summary>
     private readonly HashSet<string> told = new(StringComparer.Ordinal);
+
+    /// <summary>Last version number of each model that is a plain file: its versions are counted here.</summary>
     private readonly Dictionary<string, long> plainVersions = new(StringComparer.Ordinal);
 
     /// <summary>

@@ -11,8 +11,13 @@ namespace TorchBridge.Serving.Models;
 /// </summary>
 internal sealed class ModelVersion
 {
+    /// <summary>The opened model; disposed with the version.</summary>
     private readonly ModelSessions sessions;
+
+    /// <summary>One for each batch that may run at the same time.</summary>
     private readonly BatchWorker[] workers;
+
+    /// <summary>Completed when the version has been disposed.</summary>
     private readonly TaskCompletionSource closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>

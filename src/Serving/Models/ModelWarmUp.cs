@@ -6,6 +6,7 @@ namespace TorchBridge.Serving.Models;
 /// <summary>Runs a model before its first request: the first run of every batch size is slower.</summary>
 internal static class ModelWarmUp
 {
+    /// <summary>Decides the random inputs, so that each load warms with the same.</summary>
     private const int Seed = 2;
 
     /// <summary>What is tried for a free axis, one after another, until the model runs.</summary>

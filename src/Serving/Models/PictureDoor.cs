@@ -13,6 +13,7 @@ namespace TorchBridge.Serving.Models;
 /// </summary>
 internal sealed class PictureDoor(ModelServerOptions options) : IDisposable
 {
+    /// <summary>One place for each core: decoding is all computation, and each picture takes memory.</summary>
     private readonly SemaphoreSlim decoders = new(Environment.ProcessorCount);
 
     /// <summary>Decodes pictures to the pixels that a classifier of ours takes.</summary>

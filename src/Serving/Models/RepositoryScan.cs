@@ -106,6 +106,11 @@ internal sealed record RepositoryScan(
     }
 
     /// <summary>A version as it lies in its folder; null where its file is not there.</summary>
+    /// <param name="name">Of the model.</param>
+    /// <param name="folder">Of the version; its name is the number.</param>
+    /// <param name="config">What the model's folder says.</param>
+    /// <param name="configPath">The file that says it; null where there is none.</param>
+    /// <param name="configStamp">That file's stamp: a change of it is a change of the version.</param>
     private static ModelFileEntry? Entry(
         string name,
         string folder,

@@ -14,12 +14,25 @@ internal sealed class ServingMetrics : IDisposable
     /// <summary>Name of the meter and of the activity source.</summary>
     public const string Name = "TorchBridge.Serving";
 
+    /// <summary>Owns the instruments; disposed with this.</summary>
     private readonly Meter meter;
+
+    /// <summary>Seconds from a request's first byte to its answer.</summary>
     private readonly Histogram<double> requestTime;
+
+    /// <summary>Seconds that a request waited for its run.</summary>
     private readonly Histogram<double> queueTime;
+
+    /// <summary>Seconds of a run.</summary>
     private readonly Histogram<double> runTime;
+
+    /// <summary>Rows of a run.</summary>
     private readonly Histogram<int> batchRows;
+
+    /// <summary>Runs that failed.</summary>
     private readonly Counter<long> failures;
+
+    /// <summary>Gets the failures, with what ONNX Runtime says.</summary>
     private readonly ILogger<ServingMetrics> log;
 
     /// <summary>Makes the instruments.</summary>

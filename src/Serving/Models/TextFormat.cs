@@ -10,7 +10,12 @@ namespace TorchBridge.Serving.Models;
 /// </summary>
 internal sealed class TextFormat
 {
+    /// <summary>
+    /// Most messages inside each other: a file of nothing but brackets must not overflow the stack.
+    /// </summary>
     private const int MostLevels = 32;
+
+    /// <summary>The whole file.</summary>
     private readonly string text;
 
     /// <summary>The character that is read next.</summary>

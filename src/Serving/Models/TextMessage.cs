@@ -5,6 +5,7 @@ namespace TorchBridge.Serving.Models;
 /// </summary>
 internal sealed class TextMessage
 {
+    /// <summary>Each a text or a message, in the file's order.</summary>
     private readonly List<(string Name, object Value)> fields = [];
 
     /// <summary>Names of the fields that are there.</summary>

@@ -5,6 +5,7 @@ namespace TorchBridge.Serving.Operation;
 /// <summary>Checks options against each other and the machine, beyond the range of each.</summary>
 internal sealed class ModelServerOptionsCheck : IValidateOptions<ModelServerOptions>
 {
+    /// <summary>Characters of the shortest key: shorter ones can be found by trying.</summary>
     private const int LeastKeyLength = 16;
 
     /// <inheritdoc/>

@@ -62,6 +62,8 @@ internal static class Classification
     /// <summary>
     /// Converts elements one by one; 64-bit integers beyond 2^53 lose their last digits, which a ranking bears.
     /// </summary>
+    /// <param name="data">Elements of the type, one behind the other.</param>
+    /// <param name="convert">Makes a number of one.</param>
     private static double[] Convert<T>(ReadOnlySpan<byte> data, Func<T, double> convert)
         where T : unmanaged
     {

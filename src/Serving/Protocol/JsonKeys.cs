@@ -10,7 +10,10 @@ namespace TorchBridge.Serving.Protocol;
 /// <param name="owner">Whose keys, for an error.</param>
 internal struct JsonKeys(string owner)
 {
+    /// <summary>Most keys of one object: each is remembered, to find it twice.</summary>
     private const int MostKeys = 256;
+
+    /// <summary>Keys that the object has had.</summary>
     private readonly HashSet<string> seen = new(StringComparer.Ordinal);
 
     /// <summary>The key; the reader stands at its value.</summary>

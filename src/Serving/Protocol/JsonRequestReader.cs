@@ -33,6 +33,12 @@ internal static class JsonRequestReader
     /// <summary>
     /// The request's object; keys that the protocol does not name are passed over.
     /// </summary>
+    /// <param name="reader">Before the first token.</param>
+    /// <param name="json">The text that the reader reads.</param>
+    /// <param name="blobs">The bytes behind it, which inputs with <c>binary_data_size</c> take their data
+    /// from.</param>
+    /// <param name="limits">Of everything that is counted.</param>
+    /// <exception cref="RequestRefusedException">It is not what the protocol allows.</exception>
     private static InferenceRequest ReadObject(
         ref Utf8JsonReader reader,
         ReadOnlyMemory<byte> json,
@@ -91,6 +97,12 @@ internal static class JsonRequestReader
     private delegate T ItemReader<T>(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, ProtocolLimits limits);
 
     /// <summary>A list of objects, in number bounded.</summary>
+    /// <param name="reader">At the list.</param>
+    /// <param name="name">The list's key, for the refusal.</param>
+    /// <param name="limits">How many there may be.</param>
+    /// <param name="json">The text that the reader reads.</param>
+    /// <param name="read">Reads one object, at whose beginning the reader stands.</param>
+    /// <exception cref="RequestRefusedException">It is no list of objects, or too long.</exception>
     private static List<T> ReadList<T>(
         ref Utf8JsonReader reader,
         string name,
@@ -118,6 +130,12 @@ internal static class JsonRequestReader
     }
 
     /// <summary>Gives each input its data: from the JSON, or the next of the bytes behind it.</summary>
+    /// <param name="inputs">As they were read.</param>
+    /// <param name="json">The text, which <c>data</c> is read from.</param>
+    /// <param name="blobs">The bytes behind it; all of them must be taken.</param>
+    /// <param name="limits">Of the tensors' sizes.</param>
+    /// <exception cref="RequestRefusedException">Data is missing, there twice, left over, or does not fit datatype
+    /// and shape.</exception>
     private static Tensor[] Resolve(
         List<JsonInput> inputs,
         ReadOnlyMemory<byte> json,

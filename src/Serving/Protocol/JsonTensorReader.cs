@@ -87,6 +87,11 @@ internal static class JsonTensorReader
     }
 
     /// <summary>Reads all elements into bytes of one datatype.</summary>
+    /// <param name="reader">At the array.</param>
+    /// <param name="walk">Counts places, and refuses what does not fit the shape.</param>
+    /// <param name="type">The datatype, for the refusal.</param>
+    /// <param name="data">As many bytes as the shape takes.</param>
+    /// <exception cref="RequestRefusedException">An element is none of the datatype.</exception>
     private static void Fill<T>(ref Utf8JsonReader reader, ref JsonArrayWalk walk, TensorType type, byte[] data)
         where T : unmanaged
     {
@@ -198,6 +203,10 @@ internal static class JsonTensorReader
     }
 
     /// <summary>The bytes of a string; a copy only where it has escapes.</summary>
+    /// <param name="reader">At the string.</param>
+    /// <param name="json">The text that the reader reads: the result is a part of it where it can be.</param>
+    /// <param name="walk">Says the place, for the refusal.</param>
+    /// <exception cref="RequestRefusedException">It is no string, or no valid UTF-8.</exception>
     private static ReadOnlyMemory<byte> ReadString(
         ref Utf8JsonReader reader,
         ReadOnlyMemory<byte> json,

@@ -3,6 +3,7 @@ namespace TorchBridge.Serving.Protocol;
 /// <summary>Names and sizes of the datatypes.</summary>
 internal static class TensorTypes
 {
+    /// <summary>The datatypes by the names that the protocol gives them.</summary>
     private static readonly Dictionary<string, TensorType> ByName = Enum.GetValues<TensorType>()
         .ToDictionary(NameOf, StringComparer.Ordinal);
 

@@ -7,7 +7,10 @@ namespace TorchBridge.Serving.Runtime;
 /// one core, several at a time. All members may be called from any thread.</summary>
 internal sealed class ModelSessions : IDisposable
 {
+    /// <summary>Runs a batch on all cores; the only session where <see cref="narrow"/> is null.</summary>
     private readonly RuntimeSession wide;
+
+    /// <summary>Runs a batch on one core; null where one session does all.</summary>
     private readonly RuntimeSession? narrow;
 
     /// <summary>Batches that run now.</summary>

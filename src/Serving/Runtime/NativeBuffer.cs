@@ -8,6 +8,7 @@ namespace TorchBridge.Serving.Runtime;
 /// </summary>
 internal sealed unsafe class NativeBuffer : IDisposable
 {
+    /// <summary>Bytes of a cache line: what the widest vector instructions load at once.</summary>
     private const nuint Alignment = 64;
 
     /// <summary>The memory; null before the first use and after the last.</summary>

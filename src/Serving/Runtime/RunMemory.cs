@@ -7,6 +7,7 @@ namespace TorchBridge.Serving.Runtime;
 /// in.</summary>
 internal sealed class RunMemory : IDisposable
 {
+    /// <summary>Buffers by the name of the input; they grow, and are reused by every run.</summary>
     private readonly Dictionary<string, NativeBuffer> buffers = new(StringComparer.Ordinal);
 
     /// <summary>Puts an input of several requests together along axis 0.</summary>

@@ -11,9 +11,16 @@ namespace TorchBridge.Serving.Runtime;
 /// </summary>
 internal sealed class RuntimeSession : IDisposable
 {
+    /// <summary>The opened model; disposed with this.</summary>
     private readonly InferenceSession session;
+
+    /// <summary>Options of every run; none is set.</summary>
     private readonly RunOptions runOptions = new();
+
+    /// <summary>The inputs in the model's order, as ONNX Runtime's bindings take them.</summary>
     private readonly string[] inputNames;
+
+    /// <summary>The outputs in the model's order.</summary>
     private readonly string[] outputNames;
 
     /// <summary>Takes a session over.</summary>

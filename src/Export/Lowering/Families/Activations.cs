@@ -18,7 +18,10 @@ namespace TorchBridge.Export.Lowering.Families;
 /// </summary>
 internal static class Activations
 {
+    /// <summary>Below zero SELU is scale alpha expm1(x); both numbers of Klambauer et al. 2017.</summary>
     private const double SeluAlpha = 1.6732632423543772848170429916717;
+
+    /// <summary>See <see cref="SeluAlpha"/>.</summary>
     private const double SeluScale = 1.0507009873554804934193349852946;
 
     /// <summary>Enters the rows of this family.</summary>
@@ -94,6 +97,11 @@ internal static class Activations
             : x.Max(x.Number(0)) + SpecialFunctions.Log1p((-x.Abs()).Apply("Exp"));
 
     /// <summary>Enters one rule for a module and the function of the same meaning.</summary>
+    /// <param name="table">Is extended.</param>
+    /// <param name="operation">The function's name in TorchSharp.</param>
+    /// <param name="onnx">Operators that it becomes, for the document.</param>
+    /// <param name="rule">Writes the nodes of either.</param>
+    /// <param name="options">Options that the rule honours, for the document.</param>
     private static void Both<TModule>(
         OperatorTable table,
         string operation,
@@ -111,6 +119,9 @@ internal static class Activations
     private static Formula X(LoweringContext c) => Pointwise.X(c);
 
     /// <summary>A number of the module, or of the function's arguments.</summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="fallback">TorchSharp's default.</param>
+    /// <param name="name">Name of the module's field; a function may leave <c>_val</c> out of it.</param>
     private static double Option(LoweringContext c, double fallback, string name) =>
         c.Module is not null
             ? ModuleFields.Double(c.Module, fallback, name)
@@ -130,6 +141,9 @@ internal static class Activations
     /// <summary>
     /// min(max(x, low), high): Clip for float32, whose NaN stays NaN as in TorchSharp.
     /// </summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="low">The smallest result.</param>
+    /// <param name="high">The largest result, not below <paramref name="low"/>.</param>
     private static void Clamped(LoweringContext c, double low, double high)
     {
         var x = X(c);
@@ -171,6 +185,12 @@ internal static class Activations
     }
 
     /// <summary>scale x above zero, scale alpha expm1(inner x) below; the operator is for float32.</summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="onnx">ONNX's operator for float32; null where it has no such factors.</param>
+    /// <param name="alpha">Factor below zero.</param>
+    /// <param name="scale">Factor of everything.</param>
+    /// <param name="inner">Factor of the exponent.</param>
+    /// <param name="attributes">Of ONNX's operator.</param>
     private static void Exponential(
         LoweringContext c,
         string? onnx,
@@ -206,6 +226,10 @@ internal static class Activations
     /// <summary>
     /// Hard sigmoid or hard swish: the operator for float32, the formula for other dtypes.
     /// </summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="onnx">ONNX's operator.</param>
+    /// <param name="function">The same as a formula.</param>
+    /// <param name="attributes">Of ONNX's operator.</param>
     private static void HardSigmoid(
         LoweringContext c,
         string onnx,
@@ -213,8 +237,8 @@ internal static class Activations
         params (string Name, object Value)[] attributes
     )
     {
-        var x = X(c);
-        c.Result(x.Type == ScalarType.Float32 ? x.Apply(onnx, attributes).Value : function(x).Value);
+        var input = X(c);
+        c.Result(input.Type == ScalarType.Float32 ? input.Apply(onnx, attributes).Value : function(input).Value);
     }
 
     /// <summary>
@@ -256,11 +280,15 @@ internal static class Activations
     /// <summary>
     /// softmax, softmin or log softmax along an axis; of a tensor without axes too.
     /// </summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="onnx">Softmax or LogSoftmax.</param>
+    /// <param name="axis">Possibly negative.</param>
+    /// <param name="negate">Whether the argument's sign is turned first: softmin.</param>
     private static void Softmax(LoweringContext c, string onnx, long axis, bool negate = false)
     {
-        var x = negate ? -X(c) : X(c);
+        var logits = negate ? -X(c) : X(c);
         c.Result(
-            Ranks.AtLeastOne(c, x.Value, value =>
+            Ranks.AtLeastOne(c, logits.Value, value =>
                 onnx == "LogSoftmax"
                     ? LogSoftmax(c, value, c.Axis(axis, value.Rank))
                     : c.Like(onnx, [value], ("axis", c.Axis(axis, value.Rank)))
@@ -345,13 +373,13 @@ internal static class Activations
     /// <summary>The first half of an axis times the sigmoid of the second.</summary>
     private static void Glu(LoweringContext c)
     {
-        var x = X(c);
-        var axis = c.Axis(Dim(c), x.Value.Rank);
+        var input = X(c);
+        var axis = c.Axis(Dim(c), input.Value.Rank);
         var half = c.FixedResultSize(0, (int)axis) ?? throw c.RefuseFree($"the axis that is halved ({axis})");
         var parts = c.Nodes(
             "Split",
-            [(x.Type, x.Value.Rank), (x.Type, x.Value.Rank)],
-            [x.Value, c.Constants([half, half])],
+            [(input.Type, input.Value.Rank), (input.Type, input.Value.Rank)],
+            [input.Value, c.Constants([half, half])],
             ("axis", axis)
         );
         c.Result((new Formula(c, parts[0]) * new Formula(c, parts[1]).Apply("Sigmoid")).Value);
@@ -360,24 +388,26 @@ internal static class Activations
     /// <summary>
     /// x above zero, a learned slope times x below; one slope for all, or one per channel.
     /// </summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="weight">The slopes: one, or [C] for axis 1.</param>
     private static void PRelu(LoweringContext c, GraphValue weight)
     {
         // One slope a channel, axis 1: [C] becomes [C, 1, ...] to broadcast over the rest.
-        var x = X(c);
+        var input = X(c);
         var slope = c.Cast(
-            x.Value.Rank > 2 && weight.Rank == 1
+            input.Value.Rank > 2 && weight.Rank == 1
                 ? c.Node(
                     "Unsqueeze",
                     weight.Type,
-                    x.Value.Rank - 1,
-                    [weight, c.Constants([.. Enumerable.Range(1, x.Value.Rank - 2).Select(axis => (long)axis)])]
+                    input.Value.Rank - 1,
+                    [weight, c.Constants([.. Enumerable.Range(1, input.Value.Rank - 2).Select(axis => (long)axis)])]
                 )
                 : weight,
-            x.Type
+            input.Type
         );
-        if (x.Type == ScalarType.Float32)
-            c.Result(c.Like("PRelu", [x.Value, slope]));
+        if (input.Type == ScalarType.Float32)
+            c.Result(c.Like("PRelu", [input.Value, slope]));
         else
-            c.Result(Formula.Where(x > 0, x, x * new Formula(c, slope)).Value);
+            c.Result(Formula.Where(input > 0, input, input * new Formula(c, slope)).Value);
     }
 }

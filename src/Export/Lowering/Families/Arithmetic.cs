@@ -91,6 +91,10 @@ internal static class Arithmetic
 
     /// <summary>Operands are rounded to the result's dtype first; for products and quotients in float16 and bfloat16
     /// numbers are not, in TorchSharp neither.</summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="function">Joins both operands, which are in the dtype of the computation.</param>
+    /// <param name="exactNumbers">Whether numbers, and tensors without axes, skip the rounding to the result's
+    /// dtype.</param>
     private static GraphValue Apply(
         LoweringContext c,
         Func<Formula, Formula, Formula> function,
@@ -181,6 +185,9 @@ internal static class Arithmetic
     }
 
     /// <summary>fmax and fmin: where one operand is NaN, the other.</summary>
+    /// <param name="a">The first operand.</param>
+    /// <param name="b">The second operand.</param>
+    /// <param name="result">The larger or smaller of the two, right where neither is NaN.</param>
     private static Formula Present(Formula a, Formula b, Formula result) =>
         a.IsFloat ? Formula.Where(a.IsNan(), b, Formula.Where(b.IsNan(), a, result)) : result;
 
@@ -214,6 +221,10 @@ internal static class Arithmetic
     /// <summary>
     /// log(exp(a) + exp(b)) to a base: the larger, plus log1p of the power of the difference.
     /// </summary>
+    /// <param name="a">A logarithm to the base.</param>
+    /// <param name="b">Another one.</param>
+    /// <param name="power">The base to a power.</param>
+    /// <param name="unit">Natural logarithm of the base.</param>
     private static Formula LogAddExp(Formula a, Formula b, Func<Formula, Formula> power, double unit)
     {
         var larger = a.Max(b);

@@ -113,6 +113,10 @@ internal static class Attention
 
     /// <summary>A product with a number. In float64 with a vector of it, because ONNX Runtime merges a number into
     /// MatMul as float32.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="x">Floating-point values.</param>
+    /// <param name="number">The factor.</param>
+    /// <param name="width">Size of the last axis; with 1 a vector would be a number again.</param>
     private static GraphValue ScaledBy(LoweringContext c, GraphValue x, double number, long width)
     {
         using var scope = NewDisposeScope();
@@ -122,6 +126,10 @@ internal static class Attention
     }
 
     /// <summary>a b^T over the last two axes.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="a">[..., n, k]</param>
+    /// <param name="b">[..., m, k]</param>
+    /// <returns>[..., n, m]</returns>
     private static GraphValue MatMulTransposed(LoweringContext c, GraphValue a, GraphValue b)
     {
         var perm = Enumerable.Range(0, b.Rank).Select(axis => (long)axis).ToArray();
@@ -311,6 +319,12 @@ internal static class Attention
     }
 
     /// <summary>The layers of an encoder, one behind the other, each with the masks of its inputs.</summary>
+    /// <param name="c">The operation; its arguments hold the masks.</param>
+    /// <param name="encoder">Weights of the encoder.</param>
+    /// <param name="count">Layers.</param>
+    /// <param name="value">[S, N, E] in, and so out.</param>
+    /// <param name="heads">Attention heads.</param>
+    /// <param name="gelu">Whether the feed-forward part has GELU; else ReLU.</param>
     private static GraphValue EncoderLayers(
         LoweringContext c,
         Part encoder,
@@ -327,6 +341,12 @@ internal static class Attention
     }
 
     /// <summary>x = norm1(x + attention(x)); x = norm2(x + feed-forward(x)).</summary>
+    /// <param name="part">Weights of the layer.</param>
+    /// <param name="x">[S, N, E]</param>
+    /// <param name="heads">Attention heads.</param>
+    /// <param name="gelu">Whether the feed-forward part has GELU; else ReLU.</param>
+    /// <param name="mask">Added to the scores; null for none.</param>
+    /// <param name="padding">Keys that nothing attends to; null for none.</param>
     private static GraphValue EncoderLayer(
         Part part,
         GraphValue x,
@@ -347,6 +367,15 @@ internal static class Attention
     /// <summary>
     /// x = norm1(x + attention(x)); x = norm2(x + attention(x, memory)); x = norm3(x + feed-forward(x)).
     /// </summary>
+    /// <param name="part">Weights of the layer.</param>
+    /// <param name="x">[T, N, E], the target.</param>
+    /// <param name="memory">[S, N, E], what the encoder gave.</param>
+    /// <param name="heads">Attention heads.</param>
+    /// <param name="gelu">Whether the feed-forward part has GELU; else ReLU.</param>
+    /// <param name="mask">Added to the scores among the target; null for none.</param>
+    /// <param name="memoryMask">Added to the scores of the memory; null for none.</param>
+    /// <param name="padding">Keys of the target that nothing attends to; null for none.</param>
+    /// <param name="memoryPadding">Keys of the memory that nothing attends to; null for none.</param>
     private static GraphValue DecoderLayer(
         Part part,
         GraphValue x,

@@ -106,7 +106,7 @@ internal static class Distances
     /// <summary>Distances of every row of one matrix to every row of another.</summary>
     private static void AllPairs(LoweringContext c)
     {
-        var p = c.Number(2, "p");
+        var order = c.Number(2, "p");
         var (a, b) = (Argument(c, 0), Argument(c, 1));
         var isLarge = new[] { c.Tensor(), c.Tensor(1) }.Any(value => c.SizesOf(value).All(shape => shape[^2] > 25));
         var byProducts = c.Text("compute_mode") switch
@@ -115,7 +115,7 @@ internal static class Distances
             "donot_use_mm_for_euclid_dist" => false,
             _ => isLarge,
         };
-        if (p == 2 && byProducts)
+        if (order == 2 && byProducts)
         {
             Formula Squares(Formula rows) =>
                 new(c, Reductions.Reduce(c, "ReduceSum", (rows * rows).Value, [rows.Value.Rank - 1], keep: true));
@@ -130,10 +130,10 @@ internal static class Distances
             new Formula(c, Layout.Unsqueeze(c, a.Value, a.Value.Rank - 1L))
             - new Formula(c, Layout.Unsqueeze(c, b.Value, b.Value.Rank - 2L));
         long[] last = [difference.Value.Rank - 1];
-        var distance = Reductions.Norm(c, difference.Value, p, last, keep: false);
+        var distance = Reductions.Norm(c, difference.Value, order, last, keep: false);
         // Elsewhere NaN counts as a number that is not 0; here TorchSharp takes the smaller of it and 1, which is NaN.
         c.Result(
-            p == 0
+            order == 0
                 ? Formula
                     .Where(
                         Reductions.AnyNan(c, difference.Value, last, keep: false),
@@ -148,14 +148,20 @@ internal static class Distances
     /// <summary>Vectors along an axis divided by their length, which is at least eps.</summary>
     private static void Normalize(LoweringContext c)
     {
-        var x = Argument(c, 0);
-        if (x.Value.Rank == 0)
-            x = new Formula(c, Ranks.Vector(c, x.Value));
+        var vectors = Argument(c, 0);
+        if (vectors.Value.Rank == 0)
+            vectors = new Formula(c, Ranks.Vector(c, vectors.Value));
         var length = new Formula(
             c,
-            Reductions.Norm(c, x.Value, c.Number(2, "p"), [c.Axis(c.Integer(1, "dim"), x.Value.Rank)], keep: true)
+            Reductions.Norm(
+                c,
+                vectors.Value,
+                c.Number(2, "p"),
+                [c.Axis(c.Integer(1, "dim"), vectors.Value.Rank)],
+                keep: true
+            )
         );
-        var unit = x / length.Max(length.Number(Least(c, c.Number(1e-12, "eps"))));
+        var unit = vectors / length.Max(length.Number(Least(c, c.Number(1e-12, "eps"))));
         c.Result(c.ResultRank() == 0 ? Layout.Reshape(c, unit.Value, c.Constants([]), 0) : unit.Value);
     }
 }

@@ -125,6 +125,10 @@ internal static class Indexing
     /// <summary>
     /// The elements that x[...] reads. A mask is refused: how many there are depends on the data.
     /// </summary>
+    /// <param name="c">The operation, for a refusal.</param>
+    /// <param name="value">What is read.</param>
+    /// <param name="arguments">Indices, or lists of them.</param>
+    /// <exception cref="ExportException">One of them is a mask.</exception>
     private static GraphValue Index(LoweringContext c, GraphValue value, IEnumerable<object?> arguments)
     {
         var (basic, tensors) = Basic(c, value, arguments);
@@ -141,6 +145,11 @@ internal static class Indexing
     }
 
     /// <summary>Takes all that is no index tensor.</summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="value">What is read.</param>
+    /// <param name="arguments">Indices, or lists of them.</param>
+    /// <returns>What single numbers, slices and new axes leave, and the index tensors with the axes that they stand
+    /// at in it.</returns>
     private static (GraphValue Value, List<TensorIndexAt> Tensors) Basic(
         LoweringContext c,
         GraphValue value,
@@ -208,6 +217,9 @@ internal static class Indexing
     /// <summary>
     /// Elements by several index tensors at once, which broadcast against each other.
     /// </summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="value">What is read.</param>
+    /// <param name="tensors">Two or more, by ascending axis.</param>
     private static GraphValue GatherNd(LoweringContext c, GraphValue value, List<TensorIndexAt> tensors)
     {
         // All of one shape: a sum with zeros of the others' shapes.
@@ -233,6 +245,8 @@ internal static class Indexing
     }
 
     /// <summary>Of a tensor without axes, its vector; the result has the rank of TorchSharp's.</summary>
+    /// <param name="c">The operation; <c>dim</c> is among its arguments.</param>
+    /// <param name="function">Given the tensor, of rank 1 at least, and the axis from the front.</param>
     private static GraphValue AlongAxis(LoweringContext c, Func<GraphValue, long, GraphValue> function)
     {
         var result = function(Ranks.Vector(c, c.Tensor(), onlyScalar: true), Dim(c));
@@ -327,6 +341,12 @@ internal static class Indexing
         c.Result(Write(c, c.Tensor(), choose, c.Cast(c.OptionalTensor("src")!.Value, c.Tensor().Type), "none"));
 
     /// <summary>Writes where the same choice of the element numbers points.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="x">What is written into; the result is a new value.</param>
+    /// <param name="choose">Picks elements; it is applied to their numbers in C order, to learn where it
+    /// points.</param>
+    /// <param name="updates">What is written; it broadcasts to what is chosen.</param>
+    /// <param name="reduction">none, or add to what is there.</param>
     private static GraphValue Write(
         LoweringContext c,
         GraphValue x,
@@ -345,6 +365,12 @@ internal static class Indexing
 
     /// <summary>ScatterElements; sums of float16 and bfloat16 in float32, of booleans as any, of small integers as
     /// int32.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="x">What is written into; the result is a new value of its dtype.</param>
+    /// <param name="index">Places along the axis, int64, possibly negative.</param>
+    /// <param name="updates">Of the shape of <paramref name="index"/>.</param>
+    /// <param name="axis">From the front.</param>
+    /// <param name="reduction">none to overwrite, or an ONNX reduction such as add.</param>
     public static GraphValue Scattered(
         LoweringContext c,
         GraphValue x,

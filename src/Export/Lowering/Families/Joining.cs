@@ -234,6 +234,10 @@ internal static class Joining
     }
 
     /// <summary>Where a part begins, in each trace: the sum of the sizes before it.</summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="parts">How many parts stand before it.</param>
+    /// <param name="axis">The axis that is split, from the front.</param>
+    /// <returns>One per trace.</returns>
     private static long[] Sums(LoweringContext c, int parts, long axis) =>
         Enumerable
             .Range(0, parts)
@@ -256,6 +260,10 @@ internal static class Joining
     }
 
     /// <summary>Two sizes added, each fixed or following an axis.</summary>
+    /// <param name="c">The operation, for a refusal.</param>
+    /// <param name="start">A long or a <see cref="VaryingInteger"/>; below 0 it counts from the end.</param>
+    /// <param name="length">A long or a <see cref="VaryingInteger"/>.</param>
+    /// <returns>As a slice's end takes it: <see cref="long.MaxValue"/> for the end of the axis.</returns>
     private static object? Sum(LoweringContext c, object? start, object? length) =>
         (start, length) switch
         {
@@ -271,6 +279,10 @@ internal static class Joining
         values.All(value => value == values[0]) ? values[0] : new VaryingInteger(values);
 
     /// <summary>Elements of an axis from one place up to another, by a step.</summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="start">Null for the beginning.</param>
+    /// <param name="end">Null for the end.</param>
+    /// <param name="step">Null for 1.</param>
     private static void Slice(LoweringContext c, object? start, object? end, object? step) =>
         c.Result(
             c.Like(

@@ -319,13 +319,13 @@ internal static class Losses
     private static Formula Triplet(Options o)
     {
         var context = o.Context;
-        double p = o.Number(2, "p"),
+        double order = o.Number(2, "p"),
             eps = o.Number(1e-6, "eps");
         Formula Distance(int a, int b) =>
             new(
                 context,
                 context.Cast(
-                    Distances.PairwiseOf(context, context.Tensor(a), context.Tensor(b), p, eps, keep: false),
+                    Distances.PairwiseOf(context, context.Tensor(a), context.Tensor(b), order, eps, keep: false),
                     o.Type
                 )
             );
@@ -342,19 +342,19 @@ internal static class Losses
     {
         var context = o.Context;
         var isOne = o.X.Value.Rank < 2;
-        var x = isOne ? new Formula(context, Layout.Unsqueeze(context, Ranks.Vector(context, o.X.Value), 0)) : o.X;
+        var scores = isOne ? new Formula(context, Layout.Unsqueeze(context, Ranks.Vector(context, o.X.Value), 0)) : o.X;
         var labels = Layout.Unsqueeze(
             context,
             Ranks.Vector(context, context.Cast(context.Tensor(1), ScalarType.Int64)),
             1
         );
-        var own = new Formula(context, context.Like("GatherElements", [x.Value, labels], ("axis", 1L)));
-        var excess = Positive(o.Number(1, "margin") - own + x);
+        var own = new Formula(context, context.Like("GatherElements", [scores.Value, labels], ("axis", 1L)));
+        var excess = Positive(o.Number(1, "margin") - own + scores);
         if (o.Number(1, "p") == 2)
             excess *= excess;
         if (o.Weight() is { } weight)
             excess *= new Formula(context, Layout.Gather(context, weight.Value, labels, 0));
-        var classes = Layout.Range(context, Layout.Size(context, x.Value, 1));
+        var classes = Layout.Range(context, Layout.Size(context, scores.Value, 1));
         var isOwn = new Formula(context, labels).EqualTo(new Formula(context, Layout.Unsqueeze(context, classes, 0)));
         var loss = new Formula(
             context,
@@ -366,6 +366,9 @@ internal static class Losses
     // ---- classes -------------------------------------------------------------------------------------------------------------
 
     /// <summary>-w[t] x[t] of log probabilities [N, C, ...].</summary>
+    /// <param name="o">The loss and its options.</param>
+    /// <param name="logs">Log probabilities.</param>
+    /// <param name="ignored">The class whose rows do not count.</param>
     private static Formula Nll(Options o, Formula logs, long ignored)
     {
         var context = o.Context;
@@ -382,16 +385,19 @@ internal static class Losses
     /// <summary>
     /// The loss of each row and the weight it has in the mean; both 0 where the row is ignored.
     /// </summary>
+    /// <param name="o">The loss and its options.</param>
+    /// <param name="logs">Log probabilities [N, C, ...], or [C] for one row.</param>
+    /// <param name="ignored">The class whose rows do not count.</param>
     private static (Formula Loss, Formula Weights) NllElements(Options o, Formula logs, long ignored)
     {
         var context = o.Context;
         var (labels, isIgnored) = Labels(o, ignored);
-        var x = logs.Value.Rank == 1 ? Layout.Unsqueeze(context, logs.Value, 0) : logs.Value;
+        var rows = logs.Value.Rank == 1 ? Layout.Unsqueeze(context, logs.Value, 0) : logs.Value;
         var own = new Formula(
             context,
             Layout.Squeeze(
                 context,
-                context.Like("GatherElements", [x, Layout.Unsqueeze(context, labels.Value, 1)], ("axis", 1L)),
+                context.Like("GatherElements", [rows, Layout.Unsqueeze(context, labels.Value, 1)], ("axis", 1L)),
                 1
             )
         );
@@ -452,6 +458,12 @@ internal static class Losses
     }
 
     /// <summary>Cross entropy with a target of probabilities.</summary>
+    /// <param name="o">The loss; its target is of the shape of <paramref name="logs"/>.</param>
+    /// <param name="logs">Log probabilities.</param>
+    /// <param name="weight">Of each class; null for none.</param>
+    /// <param name="smoothing">Share of the target that is spread over all classes, 0 to 1.</param>
+    /// <param name="classes">How many classes there are, as a value of the graph.</param>
+    /// <param name="axis">Axis of the classes.</param>
     private static Formula OfProbabilities(
         Options o,
         Formula logs,

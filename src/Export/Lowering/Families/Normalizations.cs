@@ -188,6 +188,12 @@ internal static class Normalizations
     }
 
     /// <summary>Normalizes [N, C, ...] over groups of channels.</summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="input">[N, C, ...]</param>
+    /// <param name="groups">Divides C.</param>
+    /// <param name="eps">Added to the variance.</param>
+    /// <param name="weight">[C]; null for 1.</param>
+    /// <param name="bias">[C]; null for 0.</param>
     public static void GroupNormalize(
         LoweringContext c,
         GraphValue input,
@@ -218,6 +224,9 @@ internal static class Normalizations
     }
 
     /// <summary>One value per channel in the shape in which it broadcasts over axis 1.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="vector">[C]</param>
+    /// <param name="rank">Axes of the value that it is to broadcast with.</param>
     private static GraphValue PerChannel(LoweringContext c, GraphValue vector, int rank) =>
         rank <= 2
             ? vector
@@ -229,6 +238,11 @@ internal static class Normalizations
             );
 
     /// <summary>x / (k + alpha / n sum of squares of n neighbouring channels)^beta.</summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="size">Channels of a window, n.</param>
+    /// <param name="alpha">Factor of the mean of squares.</param>
+    /// <param name="beta">The exponent.</param>
+    /// <param name="k">Added before the exponent is taken.</param>
     private static void Local(LoweringContext c, long size, double alpha, double beta, double k)
     {
         // ONNX centres an even window one channel later than TorchSharp does, and takes pictures only.
@@ -261,6 +275,11 @@ internal static class Normalizations
     }
 
     /// <summary>A tensor argument, or a constant in its place.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="given">The argument; null where it was left out.</param>
+    /// <param name="shape">Of the constant.</param>
+    /// <param name="value">Of each element of the constant.</param>
+    /// <param name="name">What the constant is called; made unique.</param>
     private static GraphValue Filled(LoweringContext c, GraphValue? given, long[] shape, double value, string name)
     {
         using var scope = NewDisposeScope();

@@ -112,6 +112,9 @@ internal static class Ordering
     /// <summary>
     /// The k largest or smallest elements of an axis, in order, and where they were.
     /// </summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="count">k, an int64 vector of one element.</param>
+    /// <param name="largest">Whether the largest are taken; else the smallest.</param>
     private static void TopK(LoweringContext c, GraphValue count, bool largest)
     {
         c.Flag(true, "sorted"); // sorted is one of the orders that an unsorted result may have
@@ -168,6 +171,12 @@ internal static class Ordering
     /// <summary>
     /// Joins each element with all before it, by doubling the distance; on a free axis over the rows of a triangle.
     /// </summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="x">What is cumulated.</param>
+    /// <param name="axis">From the front.</param>
+    /// <param name="neutral">What changes nothing when it is joined: 0 for sums, 1 for products.</param>
+    /// <param name="join">Joins two elements.</param>
+    /// <param name="reduction">The ONNX operator that joins a whole axis.</param>
     private static GraphValue Cumulated(
         LoweringContext c,
         GraphValue x,
@@ -227,6 +236,13 @@ internal static class Ordering
 
     /// <summary>Reduces, for each place on an axis, the elements up to it: rows of a triangle, the rest of which is
     /// neutral.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="x">What is cumulated.</param>
+    /// <param name="axis">From the front.</param>
+    /// <param name="neutral">Stands in the triangle's other half; a scalar of the dtype of <paramref
+    /// name="x"/>.</param>
+    /// <param name="reduce">Reduces one axis of the triangle; it is given the triangle and the axis.</param>
+    /// <remarks>The triangle takes memory with the square of the axis.</remarks>
     private static GraphValue OfRows(
         LoweringContext c,
         GraphValue x,

@@ -184,12 +184,12 @@ internal static class Pointwise
     private static void Clamp(LoweringContext c)
     {
         var type = Kernels.Wide(c.ResultType());
-        var x = X(c);
+        var bounded = X(c);
         if (c.Raw("min") is { } low)
-            x = x.Max(new Formula(c, c.Operand(low, type)));
+            bounded = bounded.Max(new Formula(c, c.Operand(low, type)));
         if (c.Raw("max") is { } high)
-            x = x.Min(new Formula(c, c.Operand(high, type)));
-        c.Result(x.Value);
+            bounded = bounded.Min(new Formula(c, c.Operand(high, type)));
+        c.Result(bounded.Value);
     }
 
     /// <summary>Numbers in the place of NaN and infinities.</summary>
@@ -205,13 +205,13 @@ internal static class Pointwise
             return;
         }
 
-        var x = X(c);
+        var input = X(c);
         var finite = Formula.Where(
-            x.EqualTo(double.PositiveInfinity),
+            input.EqualTo(double.PositiveInfinity),
             high,
-            Formula.Where(x.EqualTo(double.NegativeInfinity), low, x)
+            Formula.Where(input.EqualTo(double.NegativeInfinity), low, input)
         );
-        c.Result(Formula.Where(x.IsNan(), nan, finite).Value);
+        c.Result(Formula.Where(input.IsNan(), nan, finite).Value);
     }
 
     /// <summary>The largest finite number of a floating dtype.</summary>

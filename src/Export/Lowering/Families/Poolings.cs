@@ -262,6 +262,11 @@ internal static class Poolings
     }
 
     /// <summary>Averages a value whose sizes are those of the argument.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="input">[N, C, spatial...]</param>
+    /// <param name="w">The window.</param>
+    /// <param name="includePad">Whether the zeros of the padding count in the mean.</param>
+    /// <param name="divisor">What sums are divided by in place of their number; null for the mean.</param>
     private static GraphValue AveragePool(LoweringContext c, GraphValue input, Window w, bool includePad, long? divisor)
     {
         var spatial = w.Kernel.Length;
@@ -355,6 +360,10 @@ internal static class Poolings
     /// <summary>
     /// The windows of one axis: output i of n has inputs floor(i h / n) up to ceil((i + 1) h / n) - 1.
     /// </summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="input">[N, C, spatial...]</param>
+    /// <param name="axis">A spatial axis, from 0.</param>
+    /// <param name="sizes">The result's spatial sizes, each a long or one that varies.</param>
     private static AxisWindows WindowsOf(LoweringContext c, GraphValue input, int axis, object?[] sizes)
     {
         var from = new Formula(c, Layout.Size(c, input, 2 + axis));
@@ -370,6 +379,10 @@ internal static class Poolings
     }
 
     /// <summary>The windows of all spatial axes as the last axis.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="x">[N, C, spatial...]</param>
+    /// <param name="windows">One per spatial axis.</param>
+    /// <returns>The spatial sizes are the result's; the last axis holds the elements of a window.</returns>
     private static GraphValue WithWindows(LoweringContext c, GraphValue x, AxisWindows[] windows)
     {
         var spatial = windows.Length;
@@ -446,18 +459,24 @@ internal static class Poolings
     private static void LpPool(LoweringContext c, int spatial)
     {
         var (input, back) = Batched(c, spatial);
-        var p = c.Module is { } module ? ModuleFields.Double(module, 2, "norm_type") : c.Number(2, "norm_type");
+        var order = c.Module is { } module ? ModuleFields.Double(module, 2, "norm_type") : c.Number(2, "norm_type");
         var window = WindowOf(c, spatial);
-        var x = new Formula(c, input);
+        var elements = new Formula(c, input);
         var average = new Formula(
             c,
-            AveragePool(c, x.Binary("Pow", x.Number(p)).Value, window, includePad: true, divisor: null)
+            AveragePool(
+                c,
+                elements.Binary("Pow", elements.Number(order)).Value,
+                window,
+                includePad: true,
+                divisor: null
+            )
         );
         var positive =
             Pointwise.Sign(average)
             * average.Abs().Max(average.Number(0))
             * window.Kernel.Aggregate(1L, (a, b) => a * b);
-        c.Result(back(positive.Binary("Pow", positive.Number(1 / p)).Value));
+        c.Result(back(positive.Binary("Pow", positive.Number(1 / order)).Value));
     }
 
     /// <summary>

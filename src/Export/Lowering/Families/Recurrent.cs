@@ -15,7 +15,12 @@ namespace TorchBridge.Export.Lowering.Families;
 /// <summary>Lowers LSTM, GRU and RNN, layer by layer, and their cells.</summary>
 internal static class Recurrent
 {
+    /// <summary>
+    /// torch stacks the gates i, f, g, o; ONNX i, o, f, c: from where in torch's each of ONNX's comes.
+    /// </summary>
     private static readonly int[] LstmOrder = [0, 3, 1, 2];
+
+    /// <summary>torch stacks the gates r, z, n; ONNX z, r, h: from where in torch's each of ONNX's comes.</summary>
     private static readonly int[] GruOrder = [1, 0, 2];
 
     /// <summary>Enters the rows of this family.</summary>

@@ -14,6 +14,7 @@ namespace TorchBridge.Export.Lowering.Families;
 /// <summary>Lowers sums, means, products, extremes, norms and spreads over axes.</summary>
 internal static class Reductions
 {
+    /// <summary>Names that TorchSharp's methods have for the axes to reduce.</summary>
     private static readonly string[] Dims = ["dim", "dims", "dimensions", "dimension", "axis"];
 
     /// <summary>Enters the rows of this family.</summary>
@@ -316,6 +317,11 @@ internal static class Reductions
 
     /// <summary>Multiplies the even elements by the odd ones until one is left: integers wrap, where ONNX Runtime's
     /// ReduceProd goes through float64.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="x">Integers.</param>
+    /// <param name="axis">From the front.</param>
+    /// <param name="keep">Whether the axis stays, with size 1.</param>
+    /// <returns>1 where the axis is empty.</returns>
     private static GraphValue ProductOfIntegers(LoweringContext c, GraphValue x, long axis, bool keep)
     {
         // One more factor of 1, so that there is an element where the axis is empty.
@@ -369,6 +375,11 @@ internal static class Reductions
     /// <summary>
     /// The largest or smallest of 64-bit integers, by where it stands: the runtime's own reduction sees 32 bits only.
     /// </summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="what">Max or Min.</param>
+    /// <param name="x">int64.</param>
+    /// <param name="axes">From the front; null for all.</param>
+    /// <param name="keep">Whether reduced axes stay, with size 1.</param>
     private static GraphValue ExtremeOfLongs(LoweringContext c, string what, GraphValue x, long[]? axes, bool keep)
     {
         if (axes is null)

@@ -116,6 +116,10 @@ internal static class Resampling
     /// <summary>
     /// Resizes the spatial axes: by Resize where it computes the same, else by gathering elements and weights.
     /// </summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="scales">By spatial axis, or one for all; null where sizes are given instead.</param>
+    /// <param name="mode">The mode in TorchSharp's spelling.</param>
+    /// <param name="alignCorners">Whether the outermost elements keep their places.</param>
     private static void Resize(LoweringContext c, double[]? scales, string mode, bool alignCorners)
     {
         var input = c.Tensor();
@@ -185,6 +189,10 @@ internal static class Resampling
         );
 
     /// <summary>Whether each element becomes 2^k.</summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="axis">A spatial axis, from 0.</param>
+    /// <param name="scales">By spatial axis; null where sizes are given instead.</param>
+    /// <returns>Whether that holds in every trace.</returns>
     private static bool IsPowerOfTwo(LoweringContext c, int axis, double[]? scales)
     {
         var (from, to) = SizesOf(c, axis);
@@ -196,6 +204,10 @@ internal static class Resampling
     }
 
     /// <summary>Whether the scale is that of the sizes.</summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="axis">A spatial axis, from 0.</param>
+    /// <param name="scales">By spatial axis; null where sizes are given instead.</param>
+    /// <returns>Whether that holds in every trace.</returns>
     private static bool IsRatioOfSizes(LoweringContext c, int axis, double[]? scales)
     {
         var (from, to) = SizesOf(c, axis);
@@ -203,6 +215,10 @@ internal static class Resampling
     }
 
     /// <summary>Whether an axis keeps its size and its elements.</summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="axis">A spatial axis, from 0.</param>
+    /// <param name="scales">By spatial axis; null where sizes are given instead.</param>
+    /// <returns>Whether that holds in every trace.</returns>
     private static bool IsCopied(LoweringContext c, int axis, double[]? scales)
     {
         var (from, to) = SizesOf(c, axis);

@@ -218,6 +218,9 @@ internal static class Reshaping
     }
 
     /// <summary>Makes one axis of several.</summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="start">First of the axes; may count from the end.</param>
+    /// <param name="end">Last of the axes; may count from the end.</param>
     private static void Flatten(LoweringContext c, long start, long end)
     {
         var input = c.Tensor();
@@ -361,6 +364,11 @@ internal static class Reshaping
     }
 
     /// <summary>Puts what stands from element -shift mod size on before the rest.</summary>
+    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="x">The value.</param>
+    /// <param name="shift">Places by which each element moves towards the end; may be negative.</param>
+    /// <param name="axis">From the front.</param>
+    /// <param name="size">The axis' size; null where it follows a free axis, and is computed.</param>
     private static GraphValue Rolled(LoweringContext c, GraphValue x, long shift, long axis, long? size)
     {
         if (size == 0 || (size is { } known && shift % known == 0))
@@ -495,6 +503,10 @@ internal static class Reshaping
     }
 
     /// <summary>The last axis as the diagonal of two new ones, zeros beside it.</summary>
+    /// <param name="c">The operation.</param>
+    /// <param name="offset">Above 0 for a diagonal above the main one.</param>
+    /// <param name="dim1">Axis of the rows in the result; may count from the end.</param>
+    /// <param name="dim2">Axis of the columns in the result; may count from the end.</param>
     private static GraphValue EmbedDiagonal(LoweringContext c, long offset, long dim1, long dim2)
     {
         // Each element stands in its row and in its column; one of both begins later.

@@ -64,21 +64,21 @@ internal static class SpecialFunctions
     {
         if (x.Type == ScalarType.Float32)
             return x.Apply("Atan");
-        var y = x.Abs();
-        var (beyond, middle) = (y > 2.41421356237309504880, y > 0.66);
-        var reduced = Formula.Where(beyond, -1 / y, Formula.Where(middle, (y - 1) / (y + 1), y));
-        var offset = Formula.Where(beyond, Math.PI / 2, Formula.Where(middle, y.Number(Math.PI / 4), 0));
-        var z = reduced * reduced;
+        var abs = x.Abs();
+        var (beyond, middle) = (abs > 2.41421356237309504880, abs > 0.66);
+        var reduced = Formula.Where(beyond, -1 / abs, Formula.Where(middle, (abs - 1) / (abs + 1), abs));
+        var offset = Formula.Where(beyond, Math.PI / 2, Formula.Where(middle, abs.Number(Math.PI / 4), 0));
+        var square = reduced * reduced;
         var rational =
-            z
-            * z.Polynomial(
+            square
+            * square.Polynomial(
                 -8.750608600031904122785e-1,
                 -1.615753718733365076637e1,
                 -7.500855792314704667340e1,
                 -1.228866684490136173410e2,
                 -6.485021904942025371773e1
             )
-            / z.Polynomial(
+            / square.Polynomial(
                 1,
                 2.485846490142306297962e1,
                 1.650270098316988542046e2,
@@ -136,9 +136,12 @@ internal static class SpecialFunctions
     {
         if (x.Type == ScalarType.Float32)
             return x.Apply("Asinh");
-        var y = x.Abs();
-        var large = y.Apply("Log") + Math.Log(2);
-        return CopySign(Formula.Where(y > 1e8, large, Log1p(y + y * y / (1 + (y * y + 1).Apply("Sqrt")))), x);
+        var abs = x.Abs();
+        var large = abs.Apply("Log") + Math.Log(2);
+        return CopySign(
+            Formula.Where(abs > 1e8, large, Log1p(abs + abs * abs / (1 + (abs * abs + 1).Apply("Sqrt")))),
+            x
+        );
     }
 
     /// <summary>
@@ -178,17 +181,17 @@ internal static class SpecialFunctions
     /// <summary>erf(x) for |x| up to 0.46875, and erfc(|x|) beyond.</summary>
     private static (Formula Small, Formula Tail) ErrorFunction(Formula x)
     {
-        var z = x * x;
+        var square = x * x;
         var small =
             x
-            * z.Polynomial(
+            * square.Polynomial(
                 1.85777706184603153e-1,
                 3.16112374387056560e0,
                 1.13864154151050156e2,
                 3.77485237685302021e2,
                 3.20937758913846947e3
             )
-            / z.Polynomial(
+            / square.Polynomial(
                 1,
                 2.36012909523441209e1,
                 2.44024637934444173e2,
@@ -230,10 +233,10 @@ internal static class SpecialFunctions
                 3.43936767414372164e3,
                 1.23033935480374942e3
             );
-        var z = 1 / (y * y);
+        var inverseSquare = 1 / (y * y);
         var rational =
-            z
-            * z.Polynomial(
+            inverseSquare
+            * inverseSquare.Polynomial(
                 1.63153871373020978e-2,
                 3.05326634961232344e-1,
                 3.60344899949804439e-1,
@@ -241,7 +244,7 @@ internal static class SpecialFunctions
                 1.60837851487422766e-2,
                 6.58749161529837803e-4
             )
-            / z.Polynomial(
+            / inverseSquare.Polynomial(
                 1,
                 2.56852019228982242e0,
                 1.87295284992346725e0,
