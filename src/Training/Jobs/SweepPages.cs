@@ -146,7 +146,8 @@ internal sealed class SweepPages(
                 + ". Of twenty comparisons without any effect one would be.",
         };
         if (ended.Count > 0 && effects.Count > 0)
-            words += " Only trials that came to their end are compared, and those were chosen: what ended early has no test figure.";
+            words +=
+                " Only trials that came to their end are compared, and those were chosen: what ended early has no test figure.";
         return new LabPage("effects", "What is significant", words)
         {
             Tables =
