@@ -3,7 +3,6 @@ using System.IO.Compression;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Transforms.Onnx;
-using TorchBridge.Onnx.Files;
 
 namespace TorchBridge.Inference;
 
@@ -69,20 +68,8 @@ public static class BatchedModels
     private static byte[] Bytes(OnnxTransformer transformer)
     {
         using var memory = new MemoryStream();
-        var scratch = ProcessFiles.NewFolder("stock");
-        try
-        {
-            new MLContext(seed: 0) { TempFilePath = scratch.FullName }.Model.Save(
-                transformer,
-                inputSchema: null,
-                memory
-            );
-        }
-        finally
-        {
-            scratch.Delete(recursive: true);
-        }
-
+        using var scratch = new ScratchContext();
+        scratch.Context.Model.Save(transformer, inputSchema: null, memory);
         memory.Position = 0;
         using var zip = new ZipArchive(memory, ZipArchiveMode.Read);
         var entry = zip.Entries.FirstOrDefault(item => item.Name == "OnnxModel")

@@ -28,33 +28,25 @@ public static class StockPipeline
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(onnxPath);
         ArgumentException.ThrowIfNullOrWhiteSpace(zipPath);
-        // ML.NET writes what goes into a zip into files first, whose names do not say whose they are; the folder's does.
-        var scratch = ProcessFiles.NewFolder("stock");
-        try
-        {
-            var context = new MLContext(seed: 0) { TempFilePath = scratch.FullName };
-            var onnx = SessionSettings.ReadModel(onnxPath);
-            var card = ModelCard.Read(onnx, onnxPath);
-            if (card.Reading.WithoutStockTwin is { } reading)
-                throw new NotSupportedException(
-                    $"{onnxPath} reads its pictures with {reading}, which stock ML.NET has not: a zip would "
-                        + "see other pixels. Serve the .onnx file with ClassifyImages or ImageClassifier"
-                );
-            var rows = context.Data.LoadFromEnumerable(Array.Empty<PictureFile>());
-            using var scorer = OnnxStage.Load(
-                context,
-                MlNetModel.From(onnx, onnxPath, card.ClassNames),
-                [MlNetModel.Score, MlNetModel.PredictedLabel],
-                [PixelsColumn]
+        using var scratch = new ScratchContext();
+        var context = scratch.Context;
+        var onnx = SessionSettings.ReadModel(onnxPath);
+        var card = ModelCard.Read(onnx, onnxPath);
+        if (card.Reading.WithoutStockTwin is { } reading)
+            throw new NotSupportedException(
+                $"{onnxPath} reads its pictures with {reading}, which stock ML.NET has not: a zip would "
+                    + "see other pixels. Serve the .onnx file with ClassifyImages or ImageClassifier"
             );
-            var chain = Reading(context, card, PathColumn, InputKind.Path)!.Append(scorer.Estimator);
-            using var model = chain.Fit(rows);
-            AtomicFile.Write(zipPath, stream => context.Model.Save(model, rows.Schema, stream));
-        }
-        finally
-        {
-            scratch.Delete(recursive: true);
-        }
+        var rows = context.Data.LoadFromEnumerable(Array.Empty<PictureFile>());
+        using var scorer = OnnxStage.Load(
+            context,
+            MlNetModel.From(onnx, onnxPath, card.ClassNames),
+            [MlNetModel.Score, MlNetModel.PredictedLabel],
+            [PixelsColumn]
+        );
+        var chain = Reading(context, card, PathColumn, InputKind.Path)!.Append(scorer.Estimator);
+        using var model = chain.Fit(rows);
+        AtomicFile.Write(zipPath, stream => context.Model.Save(model, rows.Schema, stream));
     }
 
     /// <summary>Scores picture files with a saved chain, in the order given.</summary>
@@ -63,23 +55,15 @@ public static class StockPipeline
     /// <returns>Label and probabilities of each file, lazily. The model lives as long as it is enumerated.</returns>
     public static IEnumerable<(string Label, float[] Scores)> Score(string zipPath, IEnumerable<string> files)
     {
-        // ML.NET unpacks the model into a file, whose name does not say whose it is; the folder's does.
-        var scratch = ProcessFiles.NewFolder("stock");
-        try
-        {
-            var context = new MLContext(seed: 0) { TempFilePath = scratch.FullName };
-            var model = context.Model.Load(zipPath, out _);
-            using var disposable = model as IDisposable;
-            var scored = model.Transform(
-                context.Data.LoadFromEnumerable(files.Select(file => new PictureFile { ImagePath = file }))
-            );
-            foreach (var row in context.Data.CreateEnumerable<ScoredPicture>(scored, reuseRowObject: false))
-                yield return (row.PredictedLabel![0], row.Score!);
-        }
-        finally
-        {
-            scratch.Delete(recursive: true);
-        }
+        using var scratch = new ScratchContext();
+        var context = scratch.Context;
+        var model = context.Model.Load(zipPath, out _);
+        using var disposable = model as IDisposable;
+        var scored = model.Transform(
+            context.Data.LoadFromEnumerable(files.Select(file => new PictureFile { ImagePath = file }))
+        );
+        foreach (var row in context.Data.CreateEnumerable<ScoredPicture>(scored, reuseRowObject: false))
+            yield return (row.PredictedLabel![0], row.Score!);
     }
 
     /// <summary>

@@ -53,8 +53,14 @@ internal sealed class BatchWorker
         while (queue.Take() is { } batch)
         {
             var session = sessions.Enter(othersWait: queue.Count > 0);
-            Execute(session, memory, batch);
-            sessions.Leave();
+            try
+            {
+                Execute(session, memory, batch);
+            }
+            finally
+            {
+                sessions.Leave();
+            }
         }
     }
 

@@ -19,10 +19,6 @@ internal sealed partial class ModelLoader(
     /// <summary>Decides the random rows that a model is tried with.</summary>
     private const int IndependenceSeed = 1;
 
-    /// <summary>Bytes of a file up to which its weights are held twice, in a session for one request and one for
-    /// load.</summary>
-    private const int LargestDoubled = 256 << 20;
-
     /// <summary>Loads a version.</summary>
     /// <param name="entry">The files.</param>
     /// <param name="version">The number to give it.</param>
@@ -34,7 +30,11 @@ internal sealed partial class ModelLoader(
         var config = entry.ConfigPath is null ? new ModelConfig() : ModelConfig.Read(entry.ConfigPath);
         if (options.Probe == ProbeChoice.All || (options.Probe == ProbeChoice.Foreign && source.Card is null))
             probe.Try(source);
-        var sessions = Open(source, config);
+        var sessions = ModelSessions.Open(
+            source,
+            config.Sessions ?? options.Sessions,
+            new RuntimeSettings(config.Threads ?? options.Threads, options.ConfigureSession)
+        );
         try
         {
             return Start(entry, version, source, config, sessions);
@@ -42,44 +42,6 @@ internal sealed partial class ModelLoader(
         catch
         {
             sessions.Dispose();
-            throw;
-        }
-    }
-
-    /// <summary>Opens a model: as it is asked for, or with one session for a request that is alone and one for
-    /// load.</summary>
-    /// <param name="source">The file as it was read.</param>
-    /// <param name="config">What its folder says; it goes before the server's options.</param>
-    /// <returns>Open sessions; the caller disposes them.</returns>
-    /// <exception cref="ModelLoadException">ONNX Runtime does not load it.</exception>
-    private ModelSessions Open(ModelSource source, ModelConfig config)
-    {
-        var threads = config.Threads ?? options.Threads;
-        var workers = config.Sessions ?? options.Sessions;
-        if (
-            workers > 0
-            || threads > 0
-            || options.ConfigureSession is not null
-            || Environment.ProcessorCount == 1
-            || source.Bytes.Length > LargestDoubled
-            || source.Scan.ExternalFiles.Count > 0
-        )
-            return new ModelSessions(
-                RuntimeSession.Open(source, new RuntimeSettings(threads, options.ConfigureSession)),
-                Math.Max(1, workers)
-            );
-        var narrow = RuntimeSession.Open(source, new RuntimeSettings(Threads: 1));
-        try
-        {
-            return new ModelSessions(
-                RuntimeSession.Open(source, new RuntimeSettings(Spins: true)),
-                narrow,
-                Environment.ProcessorCount
-            );
-        }
-        catch
-        {
-            narrow.Dispose();
             throw;
         }
     }

@@ -8,6 +8,10 @@ namespace TorchBridge.Serving.Runtime;
 internal sealed class ModelSessions : IDisposable
 {
     /// <summary>Runs a batch on all cores; the only session where <see cref="narrow"/> is null.</summary>
+    /// <summary>Bytes of a file up to which its weights are held twice, in a session for one request and one for
+    /// load.</summary>
+    private const int LargestDoubled = 256 << 20;
+
     private readonly RuntimeSession wide;
 
     /// <summary>Runs a batch on one core; null where one session does all.</summary>
@@ -31,6 +35,37 @@ internal sealed class ModelSessions : IDisposable
     /// <param name="workers">Batches that run at the same time, at least 1.</param>
     public ModelSessions(RuntimeSession wide, RuntimeSession narrow, int workers)
         : this(wide, workers) => this.narrow = narrow;
+
+    /// <summary>Opens a model: as it is asked for, or with one session for a request that is alone and one for
+    /// load.</summary>
+    /// <param name="source">The file.</param>
+    /// <param name="workers">Batches that run at the same time; 0 to choose, where the settings choose no threads
+    /// either.</param>
+    /// <param name="settings">Threads, and what the caller sets: what is meant for one session gets one.</param>
+    /// <returns>Dispose it.</returns>
+    /// <exception cref="ModelLoadException">It cannot be loaded.</exception>
+    public static ModelSessions Open(ModelSource source, int workers, RuntimeSettings settings)
+    {
+        if (
+            workers > 0
+            || settings != new RuntimeSettings()
+            || Environment.ProcessorCount == 1
+            || source.Bytes.Length > LargestDoubled
+            || source.Scan.ExternalFiles.Count > 0
+        )
+            return new ModelSessions(RuntimeSession.Open(source, settings), Math.Max(1, workers));
+        var narrow = RuntimeSession.Open(source, new RuntimeSettings(Threads: 1));
+        try
+        {
+            var wide = RuntimeSession.Open(source, new RuntimeSettings(Spins: true));
+            return new ModelSessions(wide, narrow, Environment.ProcessorCount);
+        }
+        catch
+        {
+            narrow.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>Batches that run at the same time.</summary>
     public int Workers { get; }

@@ -85,6 +85,19 @@ public class KernelsTests
         Assert.Equal(expected.data<float>(), actual.data<float>());
     }
 
+    /// <summary>TorchSharp cannot tell the last axis from none where it is called -1.</summary>
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(-2)]
+    [InlineData(2)]
+    [InlineData(null)]
+    public void Aminmax_reduces_what_TorchSharp_reduces(int? axis)
+    {
+        using var scope = NewDisposeScope();
+        using var module = new FunctionMany(x => [x.aminmax(axis).min, x.aminmax(axis, keepdim: true).max]);
+        Exported.Check(module, [randn(2, 3, 4)]);
+    }
+
     [Fact]
     public void The_norm_of_a_matrix_without_rows_is_zero()
     {

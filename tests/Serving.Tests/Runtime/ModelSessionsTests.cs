@@ -29,4 +29,27 @@ public class ModelSessionsTests
         Assert.Same(session, sessions.Enter(othersWait: true));
         Assert.Same(session, sessions.Enter(othersWait: false));
     }
+
+    /// <summary>Two sessions only where nothing was asked for, and a second copy of the weights is cheap.</summary>
+    [Fact]
+    public void What_is_asked_for_gets_one_session()
+    {
+        using var folder = new TempFolder();
+        File.WriteAllBytes(folder["m.onnx"], TestModels.External("w.bin"));
+        File.WriteAllBytes(folder["w.bin"], new byte[12]);
+        File.WriteAllBytes(folder["plain.onnx"], TestModels.Affine());
+        var plain = ModelSource.Read(folder["plain.onnx"]);
+        var cores = Environment.ProcessorCount;
+        Assert.Equal(cores == 1 ? (1, 1) : (2, cores), Opened(plain, 0, new RuntimeSettings()));
+        Assert.Equal((1, 3), Opened(plain, 3, new RuntimeSettings()));
+        Assert.Equal((1, 1), Opened(plain, 0, new RuntimeSettings(Threads: 2)));
+        Assert.Equal((1, 1), Opened(plain, 0, new RuntimeSettings(Configure: _ => { })));
+        Assert.Equal((1, 1), Opened(ModelSource.Read(folder["m.onnx"]), 0, new RuntimeSettings()));
+
+        static (int Sessions, int Workers) Opened(ModelSource source, int workers, RuntimeSettings settings)
+        {
+            using var sessions = ModelSessions.Open(source, workers, settings);
+            return (sessions.All.Count, sessions.Workers);
+        }
+    }
 }

@@ -424,7 +424,8 @@ internal static class Reductions
     /// <summary>The smallest and the largest.</summary>
     private static void BothExtremes(LoweringContext c)
     {
-        var (x, axes, keep) = (c.Tensor(), Axes(c), Keep(c));
+        // TorchSharp passes -1 for "no axis", so that its last axis is all of them.
+        var (x, axes, keep) = (c.Tensor(), c.Integers(Dims) is [-1] ? null : Axes(c), Keep(c));
         c.Result(Extreme(c, "Min", x, axes, keep));
         c.Result(Extreme(c, "Max", x, axes, keep), 1);
     }
