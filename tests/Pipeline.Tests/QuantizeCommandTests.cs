@@ -31,6 +31,10 @@ public sealed class QuantizeCommandTests(TinyModel model) : IClassFixture<TinyMo
         Assert.Contains("same class in", result.Output, StringComparison.Ordinal);
         foreach (var file in (string[])["onnx", "zip", "card.json", "sensitivity.svg", "sensitivity.png"])
             Assert.True(new FileInfo(folder[$"modern-cnn.int8.{file}"]).Length > 500, file);
+        // A card goes with its model, to people who need not know where that was made.
+        var card = File.ReadAllText(folder["modern-cnn.int8.card.json"]);
+        Assert.Contains("\"path\": \"modern-cnn.int8.onnx\"", card, StringComparison.Ordinal);
+        Assert.DoesNotContain(folder.Path, card, StringComparison.Ordinal);
         var report = JsonDocument.Parse(File.ReadAllText(folder["result.json"])).RootElement;
         Assert.Equal(
             (64, 100),
