@@ -17,6 +17,7 @@ internal sealed class SweepHalving
     private readonly ResultFolder results;
     private readonly HalvingLadder ladder;
     private readonly Action<string> say;
+    private readonly Lazy<string[]> names;
 
     /// <summary>Nothing is decided yet.</summary>
     /// <param name="work">A sweep with halving.</param>
@@ -25,6 +26,7 @@ internal sealed class SweepHalving
     public SweepHalving(SweepWork work, ResultFolder results, Action<string> say)
     {
         (this.work, this.results, this.say) = (work, results, say);
+        names = new(() => Names(work));
         ladder = new HalvingLadder(work.Settings.Count, work.Rungs.Count, work.Halving!.Factor);
     }
 
@@ -99,18 +101,34 @@ internal sealed class SweepHalving
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         if (!OnceFile.Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(Json.Text(decision) + "\n"))))
             return work.Decided(step.Contender, step.Rung + 1)!;
-        say(Line(step.Contender, decision, work.Rungs[step.Rung + 1]));
+        say(Line(names.Value[step.Contender], decision, work.Rungs[step.Rung + 1]));
         return decision;
     }
 
+    /// <summary>Each setting by its number and by what differs between settings.</summary>
+    private static string[] Names(SweepWork work)
+    {
+        var settings = work.Settings.Select(trials => SweepTrial.SettingsOf(work.Trials[trials[0]])).ToArray();
+        var keys = SweepReport.VariedKeys(settings);
+        return
+        [
+            .. settings.Select(
+                (setting, number) => FormattableString.Invariant($"setting {number} ({Values(setting)})")
+            ),
+        ];
+
+        string Values(IReadOnlyDictionary<string, string> setting) =>
+            string.Join(", ", keys.Select(key => $"{key} {SweepPages.Shown(setting.GetValueOrDefault(key, ""))}"));
+    }
+
     /// <summary>A decision for people.</summary>
-    /// <param name="setting">The setting's number.</param>
+    /// <param name="setting">The setting's number, and what it is.</param>
     /// <param name="decision">What was decided of it.</param>
     /// <param name="next">Epochs of the next rung.</param>
-    internal static string Line(int setting, HalvingDecision decision, int next) =>
+    private static string Line(string setting, HalvingDecision decision, int next) =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"setting {setting} {(decision.GoesOn ? $"goes on to {next} epochs" : "ends")} after {decision.Epochs}: "
+            $"{setting} {(decision.GoesOn ? $"goes on to {next} epochs" : "ends")} after {decision.Epochs}: "
                 + $"validation accuracy {100 * decision.ValidationAccuracy:F1} %, place {decision.Rank} of {decision.Seen}"
                 + $"{(decision.GoesOn ? " so far" : "")}."
         );

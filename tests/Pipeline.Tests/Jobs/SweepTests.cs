@@ -47,7 +47,10 @@ public class SweepTests
         var here = Sweep("sweep", folder["halving.json"], "--out", folder["here"], "--parallel", "2");
         Assert.Contains("after 1, 2 of 4 epochs one of 2 settings goes on", here, StringComparison.Ordinal);
         Assert.Contains("goes on to 2 epochs after 1", here, StringComparison.Ordinal);
-        Assert.Matches("setting [0-3] ends after 1: validation accuracy [0-9.]+ %, place [34] of 4", here);
+        Assert.Matches(
+            "setting [0-3] \\(training.learning_rate [0-9.e-]+\\) ends after 1: validation accuracy [0-9.]+ %, place [34] of 4",
+            here
+        );
         Assert.Empty(Directory.EnumerateFiles(folder["here", "work"])); // no checkpoint outlives its trial
         Assert.Equal(0, TinyModel.Program("verify", folder["here"]).ExitCode);
 

@@ -58,9 +58,12 @@ public class SweepHalvingTests
         )!;
         Assert.Equal(new HalvingDecision(false, 1, 0.101, 6, 6), ended.Ended with { ValidationAccuracy = 0.101 });
         Assert.Equal(0.101, ended.Ended.ValidationAccuracy, 12);
-        Assert.Contains("setting 3 ends after 1: validation accuracy 10.1 %, place 6 of 6.", said);
         Assert.Contains(
-            "setting 5 goes on to 3 epochs after 1: validation accuracy 50.1 %, place 2 of 6 so far.",
+            "setting 3 (network.dropout 0.3) ends after 1: validation accuracy 10.1 %, place 6 of 6.",
+            said
+        );
+        Assert.Contains(
+            "setting 5 (network.dropout 0.5) goes on to 3 epochs after 1: validation accuracy 50.1 %, place 2 of 6 so far.",
             said
         );
         Assert.Equal(6, said.Count);
