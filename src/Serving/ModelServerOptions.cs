@@ -54,7 +54,12 @@ public sealed class ModelServerOptions
     /// batch runs on each. A model of up to 256 MB in one file is held twice for that; of a larger one, and where
     /// <see cref="ConfigureSession"/> is set, one batch runs at a time.
     /// </summary>
-    [Description("Batches of one model that run at the same time; 0 to choose."), Range(0, 64)]
+    [
+        Description(
+            "Batches of one model that run at the same time; 0: one per core under load, on all cores where a request is alone."
+        ),
+        Range(0, 64)
+    ]
     public int Sessions { get; set; }
 
     /// <summary>Threads of ONNX Runtime for one batch; 0 (the default) for one per core, or as many as
