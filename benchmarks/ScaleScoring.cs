@@ -20,10 +20,10 @@ namespace TorchBridge.Benchmarks;
 internal static class ScaleScoring
 {
     private const int Rounds = 5;
-    private const int Pictures = 6000;
+    private const int Pictures = 30_000;
 
     // Of a thousand pictures, as `score` cuts them.
-    private const int Shards = 6;
+    private const int Shards = 30;
     private const int SmallItems = 300;
     private const int Batch = 32;
 

@@ -43,10 +43,10 @@ public sealed class ModelServerOptions
     public int BatchDelayMicroseconds { get; set; }
 
     /// <summary>
-    /// Requests that may wait for one model version, 1 and up; the next is answered 503. Default: 128.
+    /// Requests that may wait for one model version, 1 and up; the next is answered 503. Default: 256.
     /// </summary>
     [Description("Requests that may wait for one model; further ones are answered with 503."), Range(1, 1_000_000)]
-    public int QueueCapacity { get; set; } = 128;
+    public int QueueCapacity { get; set; } = 256;
 
     /// <summary>
     /// Batches of one model version that run at the same time, up to 64; they share one session. 0 (the default)
@@ -75,10 +75,10 @@ public sealed class ModelServerOptions
     public int RequestTimeoutMilliseconds { get; set; } = 30_000;
 
     /// <summary>
-    /// Requests that are read, waited for or answered at the same time; the next is answered 503. Default: 256.
+    /// Requests that are read, waited for or answered at the same time; the next is answered 503. Default: 1,024.
     /// </summary>
     [Description("Requests handled at the same time; further ones are answered with 503."), Range(1, 1_000_000)]
-    public int MaxConcurrentRequests { get; set; } = 256;
+    public int MaxConcurrentRequests { get; set; } = 1024;
 
     /// <summary>
     /// Bytes of the largest body, as it comes and unpacked, and of the largest gRPC message. Default: 64 MiB.

@@ -212,6 +212,8 @@ public class PictureFolderTests
             isSaid,
             data.Note?.Contains("the validation part is the test part", StringComparison.Ordinal) ?? false
         );
+        // What `inspect` says before is what training says.
+        Assert.Equal(data.Note, PictureFolder.NoteOn(PictureFolder.Place(folder.Path)));
     }
 
     [Fact]

@@ -37,6 +37,17 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
         }
     }
 
+    /// <summary>Whether another request would be refused now: known before its body is read, so that a busy server spends
+    /// nothing on it.</summary>
+    public bool IsFull
+    {
+        get
+        {
+            lock (gate)
+                return !HasRoom();
+        }
+    }
+
     /// <summary>Puts a request at the end; false where the queue is full or closed.</summary>
     /// <param name="request">Its time of arrival is set.</param>
     /// <returns>Whether it waits now.</returns>
@@ -44,9 +55,7 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     {
         lock (gate)
         {
-            if (waiting.Count >= settings.Capacity)
-                DropExpired();
-            if (isClosed || waiting.Count >= settings.Capacity)
+            if (!HasRoom())
                 return false;
             request.EnqueuedAt = clock.GetTimestamp();
             places.Add(request, waiting.AddLast(request));
@@ -114,6 +123,14 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
             isClosed = true;
             Monitor.PulseAll(gate);
         }
+    }
+
+    /// <summary>Whether one more may wait, once those that waited too long are gone.</summary>
+    private bool HasRoom()
+    {
+        if (waiting.Count >= settings.Capacity)
+            DropExpired();
+        return !isClosed && waiting.Count < settings.Capacity;
     }
 
     /// <summary>Lets a worker look again, when a delay is over.</summary>

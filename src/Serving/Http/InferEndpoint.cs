@@ -31,6 +31,7 @@ internal sealed class InferEndpoint(
                 MetadataEndpoints.RouteOf(context, "version")
             );
             model = lease.Version;
+            InferenceEngine.RefuseIfFull(model);
             using var body = await RequestBody.ReadAsync(context, gate, options).ConfigureAwait(false);
             var result = await engine
                 .RunAsync(model, Parse(context, body.Bytes, model), context.RequestAborted)

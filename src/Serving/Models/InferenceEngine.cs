@@ -26,15 +26,13 @@ internal sealed class InferenceEngine(
     {
         using var activity = ServingMetrics.Activities.StartActivity("infer", ActivityKind.Server);
         activity?.SetTag("model", model.Identity.Model).SetTag("version", model.Identity.Version);
+        RefuseIfFull(model); // before a picture is decoded
         var started = clock.GetTimestamp();
         var deadline = started + (long)(TimeoutOf(request, model).TotalSeconds * clock.TimestampFrequency);
         var (read, decode) = await ReadPicturesAsync(model, request, stop).ConfigureAwait(false);
         var pending = RequestBinder.Bind(read, model, deadline);
         if (!model.Queue.TryAdd(pending))
-            throw new RequestRefusedException(
-                RefusalKind.Unavailable,
-                $"model '{model.Identity.Model}' has {model.Settings.Capacity} requests waiting; try again"
-            );
+            throw Full(model);
         var computed = await WaitAsync(model, pending, stop).ConfigureAwait(false);
         activity
             ?.SetTag("queue_ms", computed.Queued.TotalMilliseconds)
@@ -47,6 +45,24 @@ internal sealed class InferenceEngine(
             computed.BatchRows
         );
     }
+
+    /// <summary>Refuses a request whose model has as many waiting as it may. Asked before a body is read, the answer comes
+    /// at once, and costs next to nothing of what the waiting ones need.</summary>
+    /// <param name="model">The version that would answer.</param>
+    /// <exception cref="RequestRefusedException">Its queue is full.</exception>
+    public static void RefuseIfFull(ModelVersion model)
+    {
+        if (model.Queue.IsFull)
+            throw Full(model);
+    }
+
+    /// <summary>The refusal of a full queue.</summary>
+    /// <param name="model">Whose queue it is.</param>
+    private static RequestRefusedException Full(ModelVersion model) =>
+        new(
+            RefusalKind.Unavailable,
+            $"model '{model.Identity.Model}' has {model.Settings.Capacity} requests waiting; try again"
+        );
 
     /// <summary>How long a request may take: the shortest of the server's, the model's and its own.</summary>
     /// <param name="request">May have a timeout of its own.</param>

@@ -47,6 +47,8 @@ internal static class InspectCommand
                     if (leftOut.Text is { } line)
                         AnsiConsole.Console.WriteLine(line);
                     Print(AnsiConsole.Console, inspection);
+                    if (PictureFolder.NoteOn(placed) is { } note)
+                        AnsiConsole.Console.WriteLine(note);
                     SampleSheet.Write(parsed.GetValue(sheet)!, parsed.GetValue(data)!, placed, inspection);
                     AnsiConsole.Console.WriteLine($"Samples of each class: {parsed.GetValue(sheet)}");
                     CommonOptions.WriteJson(parsed.GetValue(json), inspection);

@@ -31,6 +31,31 @@ public class OverloadTests
     }
 
     [Fact]
+    public async Task A_full_queue_is_said_before_the_body_has_come()
+    {
+        await using var server = await TestServer.Start(
+            TestServer.Plain(("affine", TestModels.Affine())),
+            OneWorker,
+            ("QueueCapacity", "1")
+        );
+        using var worker = new HeldWorker(server);
+        var running = server.Infer("affine", TestServer.Affine(1));
+        await worker.IsHeld;
+        var waiting = server.Infer("affine", TestServer.Affine(1));
+        await Until(() => QueueOf(server).Count == 1);
+        // The body that is announced never comes.
+        var answer = await RawHttp.Send(
+            server.Addresses[0],
+            "POST /v2/models/affine/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"u8.ToArray()
+        );
+        Assert.StartsWith("HTTP/1.1 503", answer, StringComparison.Ordinal);
+        Assert.Contains("1 requests waiting", answer, StringComparison.Ordinal);
+        worker.LetGo();
+        Assert.Equal(HttpStatusCode.OK, (await running).Status);
+        Assert.Equal(HttpStatusCode.OK, (await waiting).Status);
+    }
+
+    [Fact]
     public async Task A_client_that_goes_away_leaves_the_queue()
     {
         await using var server = await TestServer.Start(TestServer.Plain(("affine", TestModels.Affine())), OneWorker);
