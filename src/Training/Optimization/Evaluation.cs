@@ -18,7 +18,7 @@ internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, 
 
     private const int LargestBatch = 250,
         SmallestBatch = 8;
-    private const long PixelsOfABatch = 2_000_000;
+    private const long PixelsOfABatch = 1_000_000;
 
     /// <summary>Evaluates in eval mode; the mode is put back.</summary>
     /// <param name="classifier">Pixels to logits.</param>
