@@ -149,7 +149,7 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>Classifies a picture in memory.</summary>
-    /// <param name="picture">Of any size, 32 bits per pixel, in BGRA or RGBA order.</param>
+    /// <param name="picture">Picture of any size, 32 bits per pixel, in BGRA or RGBA order.</param>
     /// <returns>Label, probabilities and logits.</returns>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
     /// <exception cref="InvalidPictureException">Its pixels are in another format.</exception>
@@ -433,7 +433,7 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>Name of the most probable class; empty where a logit is NaN.</summary>
-    /// <param name="logits">Of one picture.</param>
+    /// <param name="logits">Logits of one picture.</param>
     private string LabelOf(ReadOnlySpan<float> logits) => BestClass(logits) is { } best ? ClassNames[best] : "";
 
     /// <summary>Reads and classifies one picture, in a rented array.</summary>

@@ -39,6 +39,6 @@ public sealed record QuantizationBatch(IReadOnlyCollection<NamedOnnxValue> Input
 
     /// <summary>Size of axis 0.</summary>
     /// <typeparam name="T">The elements' type.</typeparam>
-    /// <param name="tensor">Of any shape.</param>
+    /// <param name="tensor">Tensor of any shape.</param>
     private static int? First<T>(Tensor<T> tensor) => tensor.Dimensions.Length == 0 ? null : tensor.Dimensions[0];
 }

@@ -98,7 +98,7 @@ public sealed class ImageClassifierService : IDisposable
     public Prediction Classify(string file) => Use(classifier => classifier.Classify(file));
 
     /// <summary>Classifies a picture in memory.</summary>
-    /// <param name="picture">Of any size.</param>
+    /// <param name="picture">Picture of any size.</param>
     /// <returns>Label, probabilities and logits.</returns>
     /// <exception cref="ModelUnavailableException">There is no model yet.</exception>
     public Prediction Classify(MLImage picture) => Use(classifier => classifier.Classify(picture));

@@ -79,7 +79,7 @@ public static class ServiceCollectionExtensions
 
     /// <summary>Adds a health check, whose failure is unhealthy.</summary>
     /// <param name="services">The application's.</param>
-    /// <param name="name">Of the health check.</param>
+    /// <param name="name">Name of the health check.</param>
     /// <param name="service">What gives the classifier's service.</param>
     private static void AddCheck(
         IServiceCollection services,

@@ -109,7 +109,7 @@ public static class PictureReader
     }
 
     /// <summary>Reads a picture in memory.</summary>
-    /// <param name="picture">Of any size, in blue-green-red-alpha or red-green-blue-alpha order; alpha is
+    /// <param name="picture">Picture of any size, in blue-green-red-alpha or red-green-blue-alpha order; alpha is
     /// dropped.</param>
     /// <param name="width">Width to read it at, in pixels.</param>
     /// <param name="height">Height to read it at, in pixels.</param>
@@ -169,8 +169,8 @@ public static class PictureReader
 
     /// <summary>Writes a decoded picture as planes, resized in the way that the model says.</summary>
     /// <param name="picture">Decoded and upright.</param>
-    /// <param name="width">Of the result.</param>
-    /// <param name="height">Of the result.</param>
+    /// <param name="width">Width of the result.</param>
+    /// <param name="height">Height of the result.</param>
     /// <param name="planes">Receives 3 x height x width bytes.</param>
     /// <param name="reading">How it is resized; null as stock ML.NET does.</param>
     private static void Write(SKBitmap picture, int width, int height, Span<byte> planes, PictureReading? reading)
@@ -186,8 +186,8 @@ public static class PictureReader
     }
 
     /// <summary>Refuses sizes below 1 and a target of another length.</summary>
-    /// <param name="width">Of the result.</param>
-    /// <param name="height">Of the result.</param>
+    /// <param name="width">Width of the result.</param>
+    /// <param name="height">Height of the result.</param>
     /// <param name="planes">What receives it.</param>
     /// <exception cref="ArgumentException">It has another length.</exception>
     private static void CheckSize(int width, int height, Span<byte> planes)
@@ -263,7 +263,7 @@ public static class PictureReader
     }
 
     /// <summary>The picture with four bytes per pixel; grey and 16-bit ones are converted.</summary>
-    /// <param name="bitmap">Of any format; it is disposed where it is converted.</param>
+    /// <param name="bitmap">Bitmap of any format; it is disposed where it is converted.</param>
     private static SKBitmap InFourBytes(SKBitmap bitmap)
     {
         if (bitmap.ColorType is SKColorType.Bgra8888 or SKColorType.Rgba8888)
@@ -276,8 +276,8 @@ public static class PictureReader
     /// Resizes as stock ML.NET's ResizeImages with IsoCrop: the smaller overhang fits, the rest is cut on both sides.
     /// </summary>
     /// <param name="source">Decoded.</param>
-    /// <param name="width">Of the result.</param>
-    /// <param name="height">Of the result.</param>
+    /// <param name="width">Width of the result.</param>
+    /// <param name="height">Height of the result.</param>
     private static SKBitmap Resize(SKBitmap source, int width, int height)
     {
         if (source.Width == width && source.Height == height)

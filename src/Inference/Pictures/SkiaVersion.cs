@@ -13,7 +13,7 @@ internal static class SkiaVersion
     public static void Check() => Check(typeof(SKBitmap).Assembly.GetName().Version!);
 
     /// <summary>Looks at a version of the assembly.</summary>
-    /// <param name="version">Of the assembly that the program has.</param>
+    /// <param name="version">Version of the assembly that the program has.</param>
     /// <exception cref="NotSupportedException">Its major version is another one.</exception>
     internal static void Check(Version version)
     {

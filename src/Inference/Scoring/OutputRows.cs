@@ -28,7 +28,7 @@ internal abstract class OutputRows
     /// <summary>Copies an output. Null where its axis 0 is not the batch; a single row may have any shape.</summary>
     /// <param name="value">What the model gave.</param>
     /// <param name="rows">Rows that it was given.</param>
-    /// <param name="name">Of the output, for an error.</param>
+    /// <param name="name">Name of the output, for an error.</param>
     /// <exception cref="NotSupportedException">ML.NET has no such type.</exception>
     public static OutputRows? Of(OrtValue value, int rows, string name)
     {

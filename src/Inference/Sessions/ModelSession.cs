@@ -87,7 +87,7 @@ internal sealed class ModelSession : IDisposable
     }
 
     /// <summary>Runs what is bound.</summary>
-    /// <param name="binding">Of this session.</param>
+    /// <param name="binding">Binding of this session.</param>
     internal void Run(OrtIoBinding binding)
     {
         using var visit = lifetime.Enter();

@@ -135,7 +135,7 @@ internal static class RangeEstimation
     /// bins for it to say anything.
     /// </summary>
     /// <param name="bins">Middle and count of each bin, ascending.</param>
-    /// <param name="width">Of a bin.</param>
+    /// <param name="width">Width of a bin.</param>
     /// <param name="low">Lower end of the range.</param>
     /// <param name="high">Upper end of the range.</param>
     private static double Divergence((double Middle, long Count)[] bins, double width, double low, double high)

@@ -92,7 +92,7 @@ internal sealed class BatchResult(IDisposableReadOnlyCollection<DisposableNamedO
     /// <summary>A tensor of integers, each exactly: no integer type of ONNX is larger than 64 bits.</summary>
     /// <typeparam name="T">The elements' type.</typeparam>
     /// <param name="name">The output's.</param>
-    /// <param name="tensor">Of integers or booleans.</param>
+    /// <param name="tensor">Tensor of integers or booleans.</param>
     /// <param name="convert">An element as a wide integer, without loss.</param>
     private static OutputValue Integers<T>(string name, Tensor<T> tensor, Func<T, Int128> convert) =>
         new(name, tensor.Dimensions.ToArray()) { Integers = [.. tensor.Select(convert)] };

@@ -78,8 +78,8 @@ internal static class GemmForm
     }
 
     /// <summary>One number a column; null where rows have numbers of their own.</summary>
-    /// <param name="bias">Of any shape.</param>
-    /// <param name="columns">Of the product.</param>
+    /// <param name="bias">Bias of any shape.</param>
+    /// <param name="columns">Columns of the product.</param>
     /// <returns>A number for each column, or null where rows differ.</returns>
     private static float[]? OfColumns(Initializer bias, long columns)
     {

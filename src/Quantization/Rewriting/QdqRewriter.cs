@@ -204,7 +204,7 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
 
     /// <summary>A node of one output, under a name that is free.</summary>
     /// <param name="type">The operator.</param>
-    /// <param name="name">Of the node.</param>
+    /// <param name="name">Name of the node.</param>
     /// <param name="inputs">Values that it reads.</param>
     /// <param name="output">The value that it makes.</param>
     private OnnxNode Node(string type, string name, List<string> inputs, string output) =>

@@ -111,7 +111,7 @@ internal static class WeightStorage
     /// <summary>Integers, their Cast to float32, and a Mul with one scale per output channel.</summary>
     /// <param name="model">The graph; it gets the stored tensors.</param>
     /// <param name="tensor">A weight.</param>
-    /// <param name="axis">Of its output channels.</param>
+    /// <param name="axis">Axis of its output channels.</param>
     /// <param name="names">For the new values.</param>
     private static OnnxNode[] Int8(OnnxGraph model, Initializer tensor, int axis, FreshNames names)
     {

@@ -15,7 +15,7 @@ namespace TorchBridge.Training.Ablation;
 /// <param name="Configuration">What is trained.</param>
 /// <param name="Data">What <c>--data</c> names.</param>
 /// <param name="Pictures">Training pictures.</param>
-/// <param name="Seed">Of the drawing or the split, the start, the order, the dropout.</param>
+/// <param name="Seed">Seed of the drawing or the split, the start, the order, the dropout.</param>
 internal sealed record RunRequest(RunConfiguration Configuration, string Data, int Pictures, int Seed)
 {
     /// <summary>What is computed in; float32 gives the same sums on every machine.</summary>
@@ -59,7 +59,7 @@ internal sealed record RunResult(
 /// <summary>How far a run is that has not come to its end.</summary>
 /// <param name="Request">What was asked for.</param>
 /// <param name="Epochs">The epoch after which it was looked at.</param>
-/// <param name="ValidationAccuracy">Of the weights that it would keep if it ended there; of one that diverged, that of
+/// <param name="ValidationAccuracy">Validation accuracy of the weights that it would keep if it ended there; of one that diverged, that of
 /// guessing.</param>
 /// <param name="ValidationCurve">Validation accuracy by epoch; shorter where it stopped early.</param>
 /// <param name="Diverged">Whether the loss was not a number any more.</param>

@@ -4,7 +4,7 @@ namespace TorchBridge.Training.Artifacts;
 
 /// <summary>A folder of files that can be made again, named by the hash of what they are made from; the oldest go
 /// where it grows too large.</summary>
-/// <param name="name">Of the folder.</param>
+/// <param name="name">Name of the folder.</param>
 /// <param name="largestBytes">How large it may grow, in bytes.</param>
 internal sealed class CacheFolder(string name, long largestBytes)
 {

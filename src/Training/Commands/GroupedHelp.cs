@@ -183,7 +183,7 @@ internal sealed class GroupedHelp : SynchronousCommandLineAction
 
     /// <summary>A name with its description beside it, or below where the name is long.</summary>
     /// <param name="text">Receives them.</param>
-    /// <param name="name">Of an option, an argument or a command.</param>
+    /// <param name="name">Name of an option, an argument or a command.</param>
     /// <param name="description">In sentences.</param>
     private static void Item(StringBuilder text, string name, string description)
     {

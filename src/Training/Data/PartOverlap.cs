@@ -7,8 +7,8 @@ internal static class PartOverlap
     private const int Named = 5;
 
     /// <summary>A line that names them; null where there are none.</summary>
-    /// <param name="names">Of all pictures.</param>
-    /// <param name="digests">Of their pixels, as the network sees them.</param>
+    /// <param name="names">Names of all pictures.</param>
+    /// <param name="digests">Digests of their pixels, as the network sees them.</param>
     /// <param name="parts">Name and pictures of each part.</param>
     public static string? Describe(
         IReadOnlyList<string> names,

@@ -24,7 +24,7 @@ internal static class BatchManifests
 
     /// <summary>A script for sbatch: an array whose tasks take every so many-th item. A task that was requeued, or sent
     /// again, finds what is done.</summary>
-    /// <param name="name">Of the Slurm job.</param>
+    /// <param name="name">Name of the Slurm job.</param>
     /// <param name="count">Items.</param>
     /// <param name="program">The program's assembly, where the nodes find it.</param>
     /// <param name="arguments">As <see cref="Arguments"/> gives them.</param>
@@ -56,7 +56,7 @@ internal static class BatchManifests
 
     /// <summary>An Indexed Job: an index is tried again by itself, and a bad one ends neither the others nor the
     /// job.</summary>
-    /// <param name="name">Of the Job.</param>
+    /// <param name="name">Name of the Job.</param>
     /// <param name="image">With the training program in <c>/app</c>.</param>
     /// <param name="claim">The volume claim that the folder is on.</param>
     /// <param name="mount">Where the claim is mounted: the folder, or one above it.</param>

@@ -18,7 +18,7 @@ internal static class ConfigPbtxt
     private const int QueueSize = 128;
 
     /// <summary>Writes it.</summary>
-    /// <param name="name">Of the model: the name of its folder.</param>
+    /// <param name="name">Name of the model: the name of its folder.</param>
     /// <param name="graph">The model.</param>
     /// <exception cref="UserException">It takes or gives what Triton has no name for.</exception>
     public static string Of(string name, OnnxGraph graph)

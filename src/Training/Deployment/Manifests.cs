@@ -16,7 +16,7 @@ internal static class Manifests
 
     /// <summary>A KServe InferenceService: protocol v2 makes KServe choose Triton, which wants a repository and no
     /// bare file.</summary>
-    /// <param name="name">Of the service and the model: KServe's addresses need both alike.</param>
+    /// <param name="name">Name of the service and the model: KServe's addresses need both alike.</param>
     /// <param name="storage">Where the repository was put.</param>
     public static string InferenceService(string name, string storage) =>
         $"""
@@ -73,7 +73,7 @@ internal static class Manifests
     public const string DockerIgnore = "**/bin\n**/obj\n**/node_modules\n**/TestResults\n.git\nmodels\ndeploy\n";
 
     /// <summary>A Deployment of the image, and the Service before it.</summary>
-    /// <param name="name">Of both.</param>
+    /// <param name="name">Name of both.</param>
     /// <param name="image">The image.</param>
     public static string Deployment(string name, string image) =>
         $$"""

@@ -9,7 +9,7 @@ namespace TorchBridge.Training.Inspection;
 internal sealed record UnreadablePicture(string Name, string Why);
 
 /// <summary>Files that hold the same picture.</summary>
-/// <param name="Names">Of the files.</param>
+/// <param name="Names">Names of the files.</param>
 /// <param name="IsSameFile">Whether their bytes are equal; else only what is decoded.</param>
 /// <param name="IsAcrossParts">Whether they stand in different parts: then figures of the test part are too
 /// good.</param>

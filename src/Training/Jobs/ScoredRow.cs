@@ -5,7 +5,7 @@ namespace TorchBridge.Training.Jobs;
 /// <param name="Path">Its path, as the manifest has it.</param>
 /// <param name="Sha256">Its digest, as the manifest has it.</param>
 /// <param name="Label">The most probable class; null where there is an error.</param>
-/// <param name="Probability">Of that class; null where there is an error.</param>
+/// <param name="Probability">Probability of that class; null where there is an error.</param>
 /// <param name="Error">Why the picture has no class; null where it has one.</param>
 internal sealed record ScoredRow(
     long Index,

@@ -162,7 +162,7 @@ internal static class AugmentationSheet
     /// <param name="set">The pictures.</param>
     /// <param name="index">Which.</param>
     /// <param name="options">Which changes are made.</param>
-    /// <param name="number">Of the draw.</param>
+    /// <param name="number">Number of the draw.</param>
     /// <returns>height x width x 3 floats, 0 to 255.</returns>
     private static float[] Augmented(PictureSet set, int index, AugmentationOptions options, int number)
     {

@@ -62,7 +62,7 @@ internal sealed class LabData : IDisposable
 
     /// <summary>A part as tensors.</summary>
     /// <param name="set">The pictures.</param>
-    /// <param name="statistics">Of the training part.</param>
+    /// <param name="statistics">Statistics of the training part.</param>
     private static (Tensor Pixels, Tensor Labels) Tensors(PictureSet set, ChannelStatistics statistics)
     {
         using var scope = NewDisposeScope();

@@ -17,7 +17,7 @@ internal sealed record Curve(string Name, IEnumerable<(double X, double Y)> Poin
 internal static class LabPlots
 {
     /// <summary>Lines over a common axis; a dashed line has the colour of the solid one before it.</summary>
-    /// <param name="title">Of the plot.</param>
+    /// <param name="title">Title of the plot.</param>
     /// <param name="x">Title of the axis below.</param>
     /// <param name="y">Title of the axis on the left.</param>
     /// <param name="curves">The lines.</param>
@@ -142,7 +142,7 @@ internal static class LabPlots
     }
 
     /// <summary>A colour for the number of a group, another one for each of 32; white below zero.</summary>
-    /// <param name="number">Of the group, from 0.</param>
+    /// <param name="number">Number of the group, from 0.</param>
     public static OxyColor Group(double number)
     {
         const int hues = 8,

@@ -14,8 +14,8 @@ internal sealed class NormComparison : nn.Module<Tensor, Tensor>
 
     /// <summary>Makes the network; torch's random state decides its weights.</summary>
     /// <param name="norm">Which norm.</param>
-    /// <param name="height">Of the pictures.</param>
-    /// <param name="width">Of the pictures.</param>
+    /// <param name="height">Height of the pictures.</param>
+    /// <param name="width">Width of the pictures.</param>
     /// <param name="classes">How many.</param>
     public NormComparison(NormKind norm, int height, int width, int classes)
         : base(nameof(NormComparison))

@@ -9,9 +9,9 @@ internal static class NormLayer
 
     /// <summary>Makes a layer for maps of [N, channels, height, width]; LayerNorm is sized from the map.</summary>
     /// <param name="kind">Which norm; none is the identity.</param>
-    /// <param name="channels">Of the map.</param>
-    /// <param name="height">Of the map.</param>
-    /// <param name="width">Of the map.</param>
+    /// <param name="channels">Channels of the map.</param>
+    /// <param name="height">Height of the map.</param>
+    /// <param name="width">Width of the map.</param>
     public static nn.Module<Tensor, Tensor> Make(NormKind kind, int channels, int height, int width) =>
         kind switch
         {
@@ -26,7 +26,7 @@ internal static class NormLayer
 
     /// <summary>GroupNorm with weight 1 and bias 0: TorchSharp 0.107 leaves both as the memory was.</summary>
     /// <param name="groups">Must divide the channels.</param>
-    /// <param name="channels">Of the map.</param>
+    /// <param name="channels">Channels of the map.</param>
     public static nn.Module<Tensor, Tensor> Group(int groups, int channels)
     {
         var norm = nn.GroupNorm(groups, channels);

@@ -24,7 +24,7 @@ internal sealed class ScratchBatchNorm : nn.Module<Tensor, Tensor>
     private readonly double momentum;
 
     /// <summary>Makes a layer: weight 1, bias 0, running mean 0, running variance 1.</summary>
-    /// <param name="channels">Of the input.</param>
+    /// <param name="channels">Channels of the input.</param>
     /// <param name="eps">Added to the variance.</param>
     /// <param name="momentum">Weight of the newest batch in the running statistics.</param>
     public ScratchBatchNorm(int channels, double eps = 1e-5, double momentum = 0.1)

@@ -36,7 +36,7 @@ internal sealed class ParameterOptimizer : IDisposable
     /// <summary>Makes the state of every parameter: zeros.</summary>
     /// <param name="module">Whose parameters; in float32 on the CPU or another device.</param>
     /// <param name="recipe">Rule, momentum, weight decay, clipping.</param>
-    /// <param name="epsilon">Of AdamW.</param>
+    /// <param name="epsilon">Epsilon of AdamW.</param>
     /// <param name="rateOf">Factor of the learning rate of a parameter, by its name; null for one everywhere.</param>
     /// <param name="orthogonalization">What Muon's matrix products are computed in.</param>
     public ParameterOptimizer(
@@ -130,7 +130,7 @@ internal sealed class ParameterOptimizer : IDisposable
     }
 
     /// <summary>One step; returns the norm of all gradients before clipping.</summary>
-    /// <param name="learningRate">Of this step, before the parameters' own rates.</param>
+    /// <param name="learningRate">Learning rate of this step, before the parameters' own rates.</param>
     public double Step(double learningRate)
     {
         using var noGrad = no_grad();
@@ -175,7 +175,7 @@ internal sealed class ParameterOptimizer : IDisposable
     }
 
     /// <summary>Sum of squares, in float64 over blocks of float32 sums.</summary>
-    /// <param name="gradient">Of any device.</param>
+    /// <param name="gradient">Gradient on any device.</param>
     private static double SquaredNorm(Tensor gradient)
     {
         if (gradient.device_type != DeviceType.CPU)

@@ -294,7 +294,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
     /// <param name="recipe">Label smoothing and mixing.</param>
     /// <param name="batch">Pictures or features.</param>
     /// <param name="epoch">From 1.</param>
-    /// <param name="learningRate">Of this step.</param>
+    /// <param name="learningRate">Learning rate of this step.</param>
     /// <param name="state">Changed.</param>
     /// <returns>The batch's mean loss, and how many pictures were right; with mixed targets by the larger
     /// share.</returns>
@@ -346,7 +346,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
     /// <param name="loss">What it was.</param>
     /// <param name="step">From 1 in the epoch.</param>
     /// <param name="epoch">From 1.</param>
-    /// <param name="learningRate">Of that step.</param>
+    /// <param name="learningRate">Learning rate of that step.</param>
     private TrainingDivergedException Diverged(double loss, int step, int epoch, double learningRate) =>
         Diverged(
             string.Create(

@@ -33,7 +33,7 @@ internal static class ParityCheck
     private const int BatchSize = 64;
 
     /// <summary>Compares logits of an ONNX file.</summary>
-    /// <param name="name">Of the row.</param>
+    /// <param name="name">Name of the row.</param>
     /// <param name="path">The ONNX file.</param>
     /// <param name="pictures">The test part.</param>
     /// <param name="expectedLogits">TorchSharp's, count x classes.</param>
@@ -52,7 +52,7 @@ internal static class ParityCheck
     }
 
     /// <summary>Compares probabilities and labels of the zip in stock ML.NET, reading picture files.</summary>
-    /// <param name="name">Of the row.</param>
+    /// <param name="name">Name of the row.</param>
     /// <param name="path">The zip.</param>
     /// <param name="files">The test pictures as files, in their order.</param>
     /// <param name="classNames">In the model's order.</param>
@@ -66,7 +66,7 @@ internal static class ParityCheck
     ) => Scores(name, StockPipeline.Score(path, files), classNames, expectedLogits);
 
     /// <summary>Compares probabilities and labels, row by row.</summary>
-    /// <param name="name">Of the row.</param>
+    /// <param name="name">Name of the row.</param>
     /// <param name="rows">Label and probabilities of each picture, in order.</param>
     /// <param name="classNames">In the model's order.</param>
     /// <param name="expectedLogits">TorchSharp's, count x classes.</param>
@@ -100,7 +100,7 @@ internal static class ParityCheck
     }
 
     /// <summary>Compares logits of an ONNX file whose classifier reads picture files.</summary>
-    /// <param name="name">Of the row.</param>
+    /// <param name="name">Name of the row.</param>
     /// <param name="path">The ONNX file.</param>
     /// <param name="files">The test pictures as files, in their order.</param>
     /// <param name="expectedLogits">TorchSharp's, count x classes.</param>
@@ -117,7 +117,7 @@ internal static class ParityCheck
     }
 
     /// <summary>Compares numbers row by row.</summary>
-    /// <param name="name">Of the row.</param>
+    /// <param name="name">Name of the row.</param>
     /// <param name="actual">Logits or probabilities, count x classes.</param>
     /// <param name="expected">The same of TorchSharp.</param>
     /// <param name="logits">TorchSharp's logits, which decide the tolerance and what is a tie.</param>

@@ -123,8 +123,8 @@ internal readonly record struct Box(int Top, int Bottom, int Left, int Right)
 {
     /// <summary>A box around a random centre, sqrt(1 - lambda) of each side long, cut at the edges.</summary>
     /// <param name="lambda">Share of the area that is left outside, 0 to 1.</param>
-    /// <param name="height">Of the picture, in pixels.</param>
-    /// <param name="width">Of the picture, in pixels.</param>
+    /// <param name="height">Height of the picture, in pixels.</param>
+    /// <param name="width">Width of the picture, in pixels.</param>
     /// <param name="draw">Draws the centre, anywhere in the picture.</param>
     public static Box Of(double lambda, int height, int width, ref Draw draw)
     {

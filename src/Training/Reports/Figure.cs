@@ -31,7 +31,7 @@ internal sealed record Figure(string Name, int Width, int Height)
     }
 
     /// <summary>Writes it beside a model, as SVG and as PNG; its own name is part of the files' names.</summary>
-    /// <param name="folder">Of the model.</param>
+    /// <param name="folder">Folder of the model.</param>
     public void WriteTo(ModelFolder folder) => Write(folder.Picture(Name));
 
     /// <summary>Writes it as SVG and as PNG.</summary>

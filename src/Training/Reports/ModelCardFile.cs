@@ -68,7 +68,7 @@ internal static class ModelCardFile
     /// <summary>What training did, as a card tells it: an export later on did not train. Another run's card tells
     /// nothing.</summary>
     /// <param name="card">The card's file.</param>
-    /// <param name="runId">Of the run that is asked for.</param>
+    /// <param name="runId">Id of the run that is asked for.</param>
     public static TrainingResult? TrainingOf(string card, string runId)
     {
         try

@@ -135,7 +135,7 @@ internal static class PlotStyle
     }
 
     /// <summary>A name that leaves room for the plot: the middle of a long one is left out.</summary>
-    /// <param name="name">Of a class or a layer.</param>
+    /// <param name="name">Name of a class or a layer.</param>
     public static string Shortened(string name) =>
         name.Length <= LongestName ? name : $"{name[..(LongestName / 2)]}…{name[^((LongestName / 2) - 1)..]}";
 }

@@ -18,7 +18,7 @@ internal static class SensitivityPlot
 
     /// <summary>The bars, in decibels.</summary>
     /// <param name="layers">What each cost alone.</param>
-    /// <param name="height">Of the picture, which decides how large names are.</param>
+    /// <param name="height">Height of the picture, which decides how large names are.</param>
     private static PlotModel Plot(IReadOnlyList<LayerSensitivity> layers, int height)
     {
         var plot = PlotStyle.Plot(

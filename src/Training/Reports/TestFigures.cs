@@ -9,7 +9,7 @@ using TorchBridge.Training.Optimization;
 namespace TorchBridge.Training.Reports;
 
 /// <summary>A class in the test part.</summary>
-/// <param name="Name">Of the class.</param>
+/// <param name="Name">Name of the class.</param>
 /// <param name="Accuracy">Share of its pictures that are right, 0 to 1.</param>
 /// <param name="Count">Its pictures in the test part.</param>
 internal sealed record ClassFigures(string Name, double Accuracy, int Count);

@@ -19,7 +19,7 @@ internal static class TestPlots
     /// The confusion matrix: a row a true class, shares of the row by colour, numbers of pictures where there is
     /// room.
     /// </summary>
-    /// <param name="figures">Of the test part.</param>
+    /// <param name="figures">Figures of the test part.</param>
     public static Figure Confusion(TestFigures figures)
     {
         var side = Math.Clamp(PixelsOfAClass * figures.Classes.Count, SmallestSide, LargestSide);
@@ -29,13 +29,13 @@ internal static class TestPlots
     /// <summary>
     /// The reliability diagram: share right over confidence; on the diagonal confidence can be believed.
     /// </summary>
-    /// <param name="figures">Of the test part.</param>
+    /// <param name="figures">Figures of the test part.</param>
     public static Figure Reliability(TestFigures figures) =>
         new("reliability", 560, 540) { Plot = () => ReliabilityPlot(figures) };
 
     /// <summary>The matrix with a colour a cell.</summary>
-    /// <param name="figures">Of the test part.</param>
-    /// <param name="side">Of the picture in pixels.</param>
+    /// <param name="figures">Figures of the test part.</param>
+    /// <param name="side">Side of the picture in pixels.</param>
     private static PlotModel ConfusionPlot(TestFigures figures, int side)
     {
         var classes = figures.Classes.Count;
@@ -89,7 +89,7 @@ internal static class TestPlots
     /// Writes into each cell how many pictures it stands for, unless they would be too small to read.
     /// </summary>
     /// <param name="plot">The matrix.</param>
-    /// <param name="figures">Of the test part.</param>
+    /// <param name="figures">Figures of the test part.</param>
     /// <param name="shares">Of each row, 0 to 1, which decide whether a number is white or black.</param>
     /// <param name="cell">Pixels of a cell's side.</param>
     private static void AddNumbers(PlotModel plot, TestFigures figures, double[,] shares, double cell)
@@ -125,7 +125,7 @@ internal static class TestPlots
     }
 
     /// <summary>Share right over confidence, a point a bin, beside the diagonal.</summary>
-    /// <param name="figures">Of the test part.</param>
+    /// <param name="figures">Figures of the test part.</param>
     private static PlotModel ReliabilityPlot(TestFigures figures)
     {
         var plot = PlotStyle.Plot(

@@ -19,7 +19,7 @@ internal sealed class TrainingProgress : ITrainingObserver
 
     /// <summary>Runs a training under a display.</summary>
     /// <param name="console">Where it is shown.</param>
-    /// <param name="settings">Of the run.</param>
+    /// <param name="settings">Settings of the run.</param>
     /// <param name="train">Trains, and tells the observer it is given.</param>
     public static TrainingResult Run(
         IAnsiConsole console,

@@ -133,7 +133,7 @@ internal sealed class SafetensorsWeights : PretrainedWeights
     /// <summary>Why the file's classifier is not taken over; null where it is.</summary>
     /// <param name="state">The network's tensors.</param>
     /// <param name="classifier">Keys of its classifier.</param>
-    /// <param name="classNames">Of the pictures that are trained on.</param>
+    /// <param name="classNames">Class names of the pictures that are trained on.</param>
     private string? WhyClassifierIsDropped(
         Dictionary<string, Tensor> state,
         string[] classifier,

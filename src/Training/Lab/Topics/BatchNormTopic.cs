@@ -166,7 +166,7 @@ internal static class BatchNormTopic
     /// <param name="name">In the table.</param>
     /// <param name="library">The library's layer.</param>
     /// <param name="channels">How many.</param>
-    /// <param name="shape">Of the input.</param>
+    /// <param name="shape">Shape of the input.</param>
     private static string[] Compare(string name, nn.Module<Tensor, Tensor> library, int channels, long[] shape)
     {
         using var scope = NewDisposeScope();

@@ -197,7 +197,7 @@ internal static class DropoutTopic
     /// Which places of a few channels a dropout keeps, as a grid for the picture.
     /// </summary>
     /// <param name="dropout">The layer; it is disposed.</param>
-    /// <param name="name">Of the grid.</param>
+    /// <param name="name">Name of the grid.</param>
     private static IEnumerable<(string, double[][])> Masks(nn.Module<Tensor, Tensor> dropout, string name)
     {
         random.manual_seed(16);

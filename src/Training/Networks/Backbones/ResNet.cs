@@ -70,7 +70,7 @@ internal sealed class ResNet : ImageNetwork
     /// <param name="from">Channels of the input.</param>
     /// <param name="channels">Channels of a block, by four for bottlenecks.</param>
     /// <param name="depth">How many blocks.</param>
-    /// <param name="stride">Of the first one.</param>
+    /// <param name="stride">Stride of the first one.</param>
     private static Sequential Stage(bool isBottleneck, int from, int channels, int depth, int stride)
     {
         var blocks = new List<(string, nn.Module<Tensor, Tensor>)>();

@@ -14,7 +14,7 @@ internal sealed class SqueezeExcitation : nn.Module<Tensor, Tensor>
     private readonly CastingConv2d fc2;
 
     /// <summary>Makes a layer whose weights are yet to be initialized.</summary>
-    /// <param name="channels">Of the maps.</param>
+    /// <param name="channels">Channels of the maps.</param>
     public SqueezeExcitation(int channels)
         : base(nameof(SqueezeExcitation))
     {
@@ -33,7 +33,7 @@ internal sealed class SqueezeExcitation : nn.Module<Tensor, Tensor>
     /// <summary>
     /// Channels between the two layers: a quarter, rounded as in the comment above.
     /// </summary>
-    /// <param name="channels">Of the maps.</param>
+    /// <param name="channels">Channels of the maps.</param>
     private static int Squeezed(int channels)
     {
         var quarter = channels / 4;
