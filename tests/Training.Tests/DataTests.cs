@@ -146,7 +146,7 @@ public class DataTests
 
     [Fact]
     public void One_class_only_is_refused() =>
-        Refused(folder => WriteClasses(folder.Path, ("only", 30)), "one class only ('only')");
+        Refused(folder => WriteClasses(folder.Path, ("only", 30)), "only one class ('only')");
 
     [Fact]
     public void A_broken_archive_is_refused()

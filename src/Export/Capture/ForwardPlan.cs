@@ -63,7 +63,7 @@ internal sealed class ForwardPlan
             throw new ExportException(
                 "",
                 null,
-                "no example inputs are given. Pass one tensor per tensor " + $"argument of {Signature(methods[0])}."
+                $"no example inputs are given. Pass one tensor per tensor argument of {Signature(methods[0])}."
             );
         foreach (
             var unknown in constants.Keys.Where(key =>

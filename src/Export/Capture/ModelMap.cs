@@ -245,8 +245,7 @@ internal sealed class ModelMap
                     path,
                     null,
                     "a forward hook is registered on this module, and the exporter cannot follow what a hook "
-                        + "changes. "
-                        + "Remove the hook for the export, or do its work in forward."
+                        + "changes. Remove the hook for the export, or do its work in forward."
                 );
         }
     }

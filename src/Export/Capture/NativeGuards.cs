@@ -91,7 +91,7 @@ internal static class NativeGuards
         var rows = b.Length == 1 ? b[0] : b[^2];
         if (a[^1] != rows)
             throw new ArgumentException(
-                $"matmul: [{string.Join(", ", a)}] times [{string.Join(", ", b)}] have " + "different inner sizes"
+                $"matmul: [{string.Join(", ", a)}] times [{string.Join(", ", b)}] have different inner sizes"
             );
         for (var index = 3; index <= Math.Min(a.Length, b.Length); index++)
         {
@@ -127,7 +127,7 @@ internal static class NativeGuards
             && axes.Any(axis => axis < -rank || axis >= rank)
         )
             throw new ArgumentException(
-                $"{method.Name}: axis {wrong} is out of range for a tensor with " + $"{tensor.dim()} axes"
+                $"{method.Name}: axis {wrong} is out of range for a tensor with {tensor.dim()} axes"
             );
         if (axes.Select(axis => axis < 0 ? axis + rank : axis).Distinct().Count() < axes.Length)
             throw new ArgumentException($"{method.Name}: an axis is given twice");

@@ -374,7 +374,7 @@ internal sealed class Recorder
             ? value[0]
             : throw Refuse(
                 site,
-                "an empty Sequential is called with several " + "inputs. Add a child, or call it with one input."
+                "an empty Sequential is called with several inputs. Add a child, or call it with one input."
             );
     }
 
@@ -541,8 +541,7 @@ internal sealed class Recorder
             throw Refuse(
                 site,
                 $"{site.CalleeName} disposes '{name}', which is registered in the model: RegisterComponents "
-                    + "registers every tensor "
-                    + "in a field. Omit disposeAfter in this call."
+                    + "registers every tensor in a field. Omit disposeAfter in this call."
             );
     }
 

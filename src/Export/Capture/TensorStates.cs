@@ -18,8 +18,7 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     /// <summary>Describes a disposed tensor, for messages.</summary>
     public const string WasDisposed =
         "a tensor that has been disposed, by Dispose or because its dispose scope has ended. Move it out of the "
-        + "scope with "
-        + "MoveToOuterDisposeScope or DetachFromDisposeScope.";
+        + "scope with MoveToOuterDisposeScope or DetachFromDisposeScope.";
 
     /// <summary>
     /// States of the tensors of this run. Held weakly, so that a tensor that forward no longer uses is freed during

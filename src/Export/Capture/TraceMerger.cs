@@ -42,8 +42,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
                     "",
                     null,
                     $"forward returns a different set of tensors at another size ({Compared(point)}): its "
-                        + "outputs depend on the input's size. "
-                        + "An ONNX graph always has the same outputs."
+                        + "outputs depend on the input's size. An ONNX graph always has the same outputs."
                 );
             }
         }

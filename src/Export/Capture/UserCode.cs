@@ -64,7 +64,7 @@ internal sealed class UserCode(MethodInstrumenter instrumenter)
         code.GetInvocationList() is [var only]
             ? only
             : throw new NotSupportedException(
-                $"{site.CalleeName} is given a multicast delegate (a delegate that " + "holds several methods)"
+                $"{site.CalleeName} is given a multicast delegate (a delegate that holds several methods)"
             );
 
     /// <summary>A user's iterator, run by the instrumented copies of its methods.</summary>

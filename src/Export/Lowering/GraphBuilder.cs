@@ -555,8 +555,7 @@ internal sealed class GraphBuilder
                     "",
                     null,
                     $"the output '{outputNames?[position] ?? defaultName}' is complex, and ONNX Runtime has no "
-                        + "complex tensors. "
-                        + "Return view_as_real(…) of it."
+                        + "complex tensors. Return view_as_real(…) of it."
                 );
             bool IsTaken(string candidate) =>
                 Graph.Inputs.Any(input => input.Name == candidate)

@@ -338,8 +338,7 @@ public sealed class LoweringContext
         NumberSolver.Solve(values, solver.Value)
         ?? throw Refuse(
             $"a number is {Traced(values)}, and the exporter found no formula for it over the known sizes. It "
-                + "can find a * "
-                + "f(size) + b, or a * f(size / size), where f is 1/x, sqrt, 1/sqrt or log. "
+                + "can find a * f(size) + b, or a * f(size / size), where f is 1/x, sqrt, 1/sqrt or log. "
                 + "Compute it with tensor operations, or fix the axis: leave it out of ExportOptions.FreeAxes."
         );
 

@@ -72,8 +72,7 @@ public static class OperatorDocument
             + "result by about 1e-8.",
         "float64 has no kernel for Conv, ConvTranspose, AveragePool, InstanceNormalization, GridSample, "
             + "LSTM, GRU and RNN, which are refused. float16, bfloat16 and small integers without a kernel are "
-            + "computed in "
-            + "float32 or int32, and rounded to their dtype after each operation.",
+            + "computed in float32 or int32, and rounded to their dtype after each operation.",
     ];
 
     /// <summary>Writes one table.</summary>

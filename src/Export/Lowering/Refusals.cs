@@ -6,8 +6,7 @@ internal static class Refusals
     /// <summary>The reason for operations that draw random numbers.</summary>
     public const string Random =
         "It draws random numbers, which a file cannot reproduce. Draw them outside the model and pass them to "
-        + "forward "
-        + "as an input, keep them in a buffer, or skip them in eval mode.";
+        + "forward as an input, keep them in a buffer, or skip them in eval mode.";
 
     private const string Singular =
         "It needs an iterative solver, for which ONNX has no operator. If the result does not depend on the "
@@ -24,9 +23,9 @@ internal static class Refusals
         {
             ["AdaptiveMaxPool3d"] = "TorchSharp 0.107 does not store its output_size, so its own forward fails.",
             ["FractionalMaxPool2d"] =
-                "It draws random pooling regions even at inference, which a graph cannot " + "reproduce.",
+                "It draws random pooling regions even at inference, which a graph cannot reproduce.",
             ["FractionalMaxPool3d"] =
-                "It draws random pooling regions even at inference, which a graph cannot " + "reproduce.",
+                "It draws random pooling regions even at inference, which a graph cannot reproduce.",
         };
 
     /// <summary>By name in the operator table: the reason.</summary>

@@ -34,8 +34,7 @@ internal static class TensorBytes
                 string.Create(
                     CultureInfo.InvariantCulture,
                     $"the tensor {source ?? name} has {bytes} bytes; the largest tensor that can be exported has "
-                        + $"{Array.MaxLength} "
-                        + $"bytes (2 GB). Split it into several tensors."
+                        + $"{Array.MaxLength} bytes (2 GB). Split it into several tensors."
                 )
             );
         var data = source is not null && IsPlain(tensor) ? new TensorMemoryManager(tensor).Memory : Of(tensor);

@@ -150,7 +150,7 @@ internal sealed class SizeSymbols
                 continue;
             tied = tied.Tie(
                 groups,
-                "the file does not compute the same results if they differ " + $"({FirstLine(because)})"
+                $"the file does not compute the same results if they differ ({FirstLine(because)})"
             );
         }
 

@@ -95,7 +95,7 @@ internal sealed class InitializerCheck
                 !computed.TryGetValue(tensor.Name, out var hash) || !SHA256.HashData(bytes).AsSpan().SequenceEqual(hash)
             )
                 throw new ParityException(
-                    $"the tensor '{tensor.Name}' in the file is not the tensor that the " + "exporter computed"
+                    $"the tensor '{tensor.Name}' in the file is not the tensor that the exporter computed"
                 );
             seen++;
         }

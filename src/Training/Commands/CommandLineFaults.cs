@@ -3,10 +3,10 @@ using System.CommandLine.Parsing;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary>What is wrong with a command line whatever the command: told before anything is begun.</summary>
+/// <summary>Checks that apply to the command line of every command, reported before any work begins.</summary>
 internal static class CommandLineFaults
 {
-    /// <summary>Everything that is wrong, a sentence each; empty where nothing is.</summary>
+    /// <summary>All faults, one sentence each; empty if there are none.</summary>
     /// <param name="parsed">The command line.</param>
     public static IEnumerable<string> Of(ParseResult parsed)
     {
@@ -30,9 +30,9 @@ internal static class CommandLineFaults
             ArgumentResult argument => argument.Argument.Name,
             _ => null,
         };
-        // A variable of a script that is not set, mostly.
+        // Usually an unset variable in a script.
         if (name is not null && result.Tokens.Any(token => string.IsNullOrWhiteSpace(token.Value)))
-            return $"{name} is given an empty value. Give it one, or leave it out.";
+            return $"{name} has an empty value. Give it a value, or omit it.";
         return result is OptionResult { Option: OutputFileOption file, Tokens: [{ Value: var path }] }
             ? file.Fault(path)
             : null;

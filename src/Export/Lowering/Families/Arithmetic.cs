@@ -149,7 +149,7 @@ internal static class Arithmetic
                     exactNumbers: true
                 ),
                 var other => throw c.Refuse(
-                    $"rounding_mode '{other}' is not supported; supported are None, " + "floor and trunc"
+                    $"rounding_mode '{other}' is not supported; supported are None, floor and trunc"
                 ),
             }
         );

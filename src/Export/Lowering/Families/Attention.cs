@@ -493,9 +493,7 @@ internal static class Attention
                 twin => ((MultiheadAttention)twin).forward(q, k, v, null, false, null).Item1
             );
         if (zero)
-            throw c.Refuse(
-                "add_zero_attn appends a row of zeros, which has no lowering; build the module " + "without it"
-            );
+            throw c.Refuse("add_zero_attn appends a row of zeros, which has no lowering; build the module without it");
         var (output, weights) = Attend(
             part,
             TensorArgument(c, "query"),

@@ -95,8 +95,7 @@ internal static class Factories
         if (!c.DrawsNumbers)
             throw c.Refuse(
                 $"{Refusals.Random} Or set ExportOptions.RandomNumbers, so that the file repeats the numbers of "
-                    + "one run "
-                    + "(Fixed), or draws new ones at each run (Drawn)."
+                    + "one run (Fixed), or draws new ones at each run (Drawn)."
             );
         var type = c.ResultType();
         var wide = is_floating_point(type) ? Kernels.Wide(type) : ScalarType.Float32;

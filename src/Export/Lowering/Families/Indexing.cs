@@ -312,7 +312,7 @@ internal static class Indexing
         var (part, tensors) = Basic(c, input, arguments);
         if (tensors.Count > 1)
             throw c.Refuse(
-                "a mask is combined with other index tensors, which is not supported; write with " + "torch.where"
+                "a mask is combined with other index tensors, which is not supported; write with torch.where"
             );
         var (mask, axis) = (tensors[0].Index, tensors[0].Axis);
         var behind = part.Rank - axis - mask.Rank;
@@ -483,7 +483,7 @@ internal static class Indexing
         var classes = c.Integer(-1, "num_classes");
         if (classes < 0)
             throw c.Refuse(
-                "num_classes is not given, so the size of the result would depend on the data; pass " + "num_classes"
+                "num_classes is not given, so the size of the result would depend on the data; pass num_classes"
             );
         using var scope = NewDisposeScope();
         c.Result(

@@ -381,9 +381,7 @@ internal static class Losses
             "None" => logs.Value.Rank == 1 ? o.Sum(loss) : loss,
             "Sum" => o.Sum(loss),
             "Mean" => o.Sum(loss) / o.Sum(weights),
-            var other => throw context.Refuse(
-                $"reduction {other} is not supported; supported are None, Mean and " + "Sum"
-            ),
+            var other => throw context.Refuse($"reduction {other} is not supported; supported are None, Mean and Sum"),
         };
     }
 

@@ -145,7 +145,7 @@ internal static class Paddings
             "Replicate" or "replicate" => "edge",
             "Circular" or "circular" => "wrap",
             var other => throw c.Refuse(
-                $"padding mode {other} is not supported; supported are constant, " + "reflect, replicate and circular"
+                $"padding mode {other} is not supported; supported are constant, reflect, replicate and circular"
             ),
         };
         var value = c.Number(0, "value");

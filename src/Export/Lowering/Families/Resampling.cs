@@ -101,8 +101,7 @@ internal static class Resampling
         if (c.Flag(false, "antialias"))
             throw c.Refuse(
                 "antialias is not supported: ONNX has it only from opset 18 on, with other weights. Blur with a "
-                    + "fixed "
-                    + "convolution first, or resize outside the model"
+                    + "fixed convolution first, or resize outside the model"
             );
         var mode = c.Text("mode") ?? "Nearest";
         var corners = c.Flag(false, "align_corners");
