@@ -14,6 +14,19 @@ internal class UserException : Exception
     /// <param name="innerException">The cause, for debugging.</param>
     public UserException(string message, Exception innerException)
         : base(message, innerException) { }
+
+    /// <summary>Creates an exception for a model that is missing or cannot be used.</summary>
+    /// <param name="path">Path of the model.</param>
+    /// <param name="error">The error from opening it; its message names the file.</param>
+    public static UserException OfModel(string path, Exception error) =>
+        new(
+            (
+                error is FileNotFoundException or DirectoryNotFoundException
+                    ? $"There is no model at {path}"
+                    : error.Message.TrimEnd('.')
+            ) + ". Train a model first, or name its folder with --out.",
+            error
+        );
 }
 
 /// <summary>Thrown when the loss has become NaN or infinite.</summary>

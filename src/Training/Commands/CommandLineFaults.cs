@@ -10,13 +10,27 @@ internal static class CommandLineFaults
     /// <param name="parsed">The command line.</param>
     public static IEnumerable<string> Of(ParseResult parsed)
     {
+        // A request for help does not need the command's required options.
+        if (parsed.Action is GroupedHelp)
+            yield break;
         foreach (var error in parsed.Errors)
-            yield return error.Message;
+            yield return InOneLine(error);
         for (SymbolResult? place = parsed.CommandResult; place is not null; place = place.Parent)
         {
             foreach (var fault in Results(place).Select(Fault).OfType<string>())
                 yield return fault;
         }
+    }
+
+    /// <summary>The library's message in one line, including the allowed values, after the name of the
+    /// option.</summary>
+    /// <param name="error">The library's error.</param>
+    private static string InOneLine(ParseError error)
+    {
+        var lines = error.Message.Split(['\r', '\n', '\t'], StringSplitOptions.RemoveEmptyEntries);
+        var text = lines.Length > 1 ? $"{lines[0]} {string.Join(", ", lines[1..])}." : lines[0];
+        var name = (error.SymbolResult as OptionResult)?.Option.Name;
+        return name is null || text.Contains(name, StringComparison.Ordinal) ? text : $"{name}: {text}";
     }
 
     private static IEnumerable<SymbolResult> Results(SymbolResult place) =>

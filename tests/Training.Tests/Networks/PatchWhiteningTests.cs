@@ -49,13 +49,13 @@ public class PatchWhiteningTests
     public void Eps_leaves_small_directions_small()
     {
         using var scope = NewDisposeScope();
-        const double eps = 0.01;
+        const double eps = 0.5;
         var pictures = Noise(40, 12, 12);
         var statistics = ChannelStatistics.Of(pictures);
         var covariance = PatchWhitening.Covariance(pictures, statistics);
         var filters = PatchWhitening.Weights(pictures, statistics, eps)[..12].flatten(1).to(ScalarType.Float64);
         var variances = linalg.eigvalsh(covariance);
-        Assert.True(variances.min().item<double>() < 5 * eps, "no direction is small here");
+        Assert.True(variances.min().item<double>() < eps, "no direction is small here");
         var behind = filters.mm(covariance).mm(filters.t());
         Assert.InRange((behind - diag(variances / (variances + eps))).abs().max().item<double>(), 0, 1e-3);
     }
