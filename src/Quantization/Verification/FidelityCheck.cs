@@ -110,24 +110,21 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
                 if (!(equal >= budget.Agreement))
                     return Missed(
                         output.Name,
-                        $"output '{output.Name}' is equal in {equal:P2} of its elements; the budget requires "
-                            + $"{budget.Agreement:P2}"
+                        $"output '{output.Name}' is equal in {equal:P2} of its elements; the budget requires {budget.Agreement:P2}"
                     );
             }
             else if (double.IsInfinity(output.LargestAbsolute))
             {
                 return Missed(
                     output.Name,
-                    $"output '{output.Name}' has NaN or infinity where the float model has a number or another "
-                        + $"non-finite value, or vice versa"
+                    $"output '{output.Name}' has NaN or infinity where the float model has another value, or vice versa"
                 );
             }
             else if (!(output.Decibels >= budget.Decibels))
             {
                 return Missed(
                     output.Name,
-                    $"output '{output.Name}' has a signal-to-noise ratio of {output.Decibels:F1} dB; the budget "
-                        + $"requires {budget.Decibels:F1} dB"
+                    $"the signal-to-noise ratio of '{output.Name}' is {output.Decibels:F1} dB; the budget requires {budget.Decibels:F1} dB"
                 );
             }
         }
