@@ -89,10 +89,8 @@ internal static class HtmlReport
                         ]
                 )
             )
-            .Add(
-                $"<h2>How to reproduce "
-                    + $"it</h2><pre>{HtmlPage.Text(Json.Text(settings))}</pre><pre>{HtmlPage.Text(Json.Text(Versions.All))}</pre>"
-            )
+            .Add($"<h2>How to reproduce it</h2><pre>{HtmlPage.Text(Json.Text(settings))}</pre>")
+            .Add($"<pre>{HtmlPage.Text(Json.Text(Versions.All))}</pre>")
             .Write(folder.Report);
 
     /// <summary>Adds the worst mistakes: each picture as the network sees it, and beside it the evidence for the
