@@ -52,8 +52,8 @@ public class PictureFolderTests
     [InlineData("big-endian-tiff.webp", "TU0AKgAAAAgAAAAA", "format")]
     [InlineData("photo.avif", "AAAAHGZ0eXBhdmlmAAAAAGF2aWZtaWYx", "format")]
     [InlineData("jpegxl", "/woAAAAAAAAAAAAA", "format")]
-    [InlineData("README", "aGVsbG8=", "no picture")]
-    [InlineData("empty", "", "no picture")]
+    [InlineData("README", "aGVsbG8=", "not a picture")]
+    [InlineData("empty", "", "not a picture")]
     [InlineData("noending", null, null)]
     [InlineData("really-a-png.jpg", null, null)]
     [InlineData("really-a-png.avif", null, null)]
@@ -165,7 +165,7 @@ public class PictureFolderTests
                 Write(folder.Path, ("a", 12), ("b", 12));
                 File.CreateSymbolicLink(folder["a", "gone.png"], "nowhere.png");
             },
-            "a/gone.png is a link to nothing"
+            "a/gone.png is a broken link"
         );
     }
 
@@ -257,7 +257,7 @@ public class PictureFolderTests
     )]
     [InlineData("a:12,b:12,c\u0001d:12", "the class folder 'c\\u0001d' has characters in its name")]
     [InlineData("a:12,b:12,c\td:12", "the class folder 'c\\u0009d'")]
-    [InlineData("a:12,b:12,.c:12,empty:0", "the class folder 'empty' has no picture")]
+    [InlineData("a:12,b:12,.c:12,empty:0", "the class folder 'empty' contains no picture")]
     public void Classes_that_a_part_lacks_are_refused_before_anything_is_trained(string classes, string message)
     {
         Assert.SkipWhen(
@@ -314,8 +314,8 @@ public class PictureFolderTests
     [InlineData("../a/x.png", "leads out of the archive")]
     [InlineData("/a/x.png", "leads out of the archive")]
     [InlineData(@"C:\a\x.png", "leads out of the archive")]
-    [InlineData("a/000.png", "holds a/000.png twice")]
-    [InlineData("a\\000.png", "holds a/000.png twice")]
+    [InlineData("a/000.png", "contains a/000.png twice")]
+    [InlineData("a\\000.png", "contains a/000.png twice")]
     public void Entries_that_lead_outside_or_come_twice_are_refused(string entry, string message) =>
         Refused(
             folder => Zip(folder["data.zip"], [.. Names("a/", 12), .. Names("b/", 12), entry]),
@@ -490,7 +490,7 @@ public class PictureFolderTests
         using var folder = new TempFolder();
         Zip(folder["data.zip"], [.. Enumerable.Range(0, 20_000).SelectMany(i => Names($"c{i}/", 1)), "empty/"]);
         var error = Assert.Throws<UserException>(() => PictureFolder.Load(folder["data.zip"], 8, 8, 1));
-        Assert.Contains("the class folder 'empty' has no picture", error.Message, StringComparison.Ordinal);
+        Assert.Contains("the class folder 'empty' contains no picture", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -102,7 +102,7 @@ internal sealed class SafetensorsWeights : PretrainedWeights
         if (missing.Length + surplus.Length > 0)
             throw new UserException(
                 $"--weights {path} does not fit "
-                    + $"{network.GetName()}:{List("missing", missing)}{List("unexpected", surplus)}. Expected are "
+                    + $"{network.GetName()}:{List("missing", missing)}{List("unexpected", surplus)} expected are "
                     + $"torchvision's names, such as {string.Join(", ", wanted.Take(3))}. Give the right --network, "
                     + "or rename the tensors."
             );

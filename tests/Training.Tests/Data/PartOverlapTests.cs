@@ -41,7 +41,7 @@ public class PartOverlapTests
         }
 
         var overlap = PictureFolder.Load(folder.Path, 8, 8, 1).Data.Overlap!;
-        Assert.Matches("Warning: [0-9]+ pictures stand", overlap);
+        Assert.Matches("Warning: [0-9]+ pictures occur in", overlap);
         Assert.Contains(" more. Keep each picture in only one part", overlap);
     }
 

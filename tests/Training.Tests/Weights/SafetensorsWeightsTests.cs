@@ -69,7 +69,7 @@ public class SafetensorsWeightsTests
         using var weights = PretrainedWeights.Open(folder["w.safetensors"]);
         var message = Assert.Throws<UserException>(() => weights.LoadInto(network, Names, null)).Message;
         Assert.Contains("missing features.0.0.weight;", message, StringComparison.Ordinal);
-        Assert.Contains("surplus stranger.weight;", message, StringComparison.Ordinal);
+        Assert.Contains("unexpected stranger.weight;", message, StringComparison.Ordinal);
     }
 
     [Theory]
