@@ -269,13 +269,6 @@ internal sealed class RecipeOptions
                 "Number of initial epochs in which --form pooled does not train the whitening weights.",
                 (c, v) => Train(c, c.Training with { WhiteningEpochs = v })
             ),
-            Number(
-                "--whitening-eps",
-                AllowedAttribute.Of<NetworkOptions>(nameof(NetworkOptions.WhiteningEps)),
-                "Added to the variance of each principal direction of the patches when --form pooled whitens "
-                    + "them, so that directions that vary less stay small.",
-                (c, v) => Shape(c, c.Network with { WhiteningEps = v })
-            ),
             Choice<NormKind>("--norm", "Normalization after each convolution.", (c, v) =>
                 Shape(c, c.Network with { Norm = v })
             ),

@@ -29,8 +29,8 @@ internal sealed class TrainCommand
     private readonly NumberOption size = new("--size", new AllowedAttribute(8, 512))
     {
         Description =
-            "Height and width in pixels at which pictures are read. Default: 32; 224 for networks "
-            + "with torchvision's architecture; with --weights, the size of the earlier model.",
+            "Height and width in pixels at which pictures are read. Default: 32; 224 for networks with torchvision's "
+            + "architecture; 256 with the recipes for photos; with --weights, the size of the earlier model.",
         HelpName = "N",
     };
     private readonly Option<bool?> antialias = new("--antialias")
@@ -340,7 +340,11 @@ internal sealed class TrainCommand
         using var weights = configuration.Weights is { } source ? PretrainedWeights.Open(source) : null;
         var shape = weights?.Shape(configuration.Network, recipe.IsNetworkNamed(parsed)) ?? configuration.Network;
         var isBackbone = shape.Kind != NetworkKind.ModernCnn;
-        int sizeValue = size.Whole(parsed) ?? weights?.Side ?? (isBackbone ? PackagedResNet18.InputSide : 32),
+        int sizeValue =
+                size.Whole(parsed)
+                ?? weights?.Side
+                ?? configuration.Size
+                ?? (isBackbone ? PackagedResNet18.InputSide : 32),
             count = pictures.Read(parsed);
         var compute = ComputeOptions.Parse(
             parsed.GetValue(precision)!,

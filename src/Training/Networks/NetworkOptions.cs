@@ -151,12 +151,6 @@ internal sealed record NetworkOptions
     [Allowed(0, 0.99)]
     public double StochasticDepth { get; init; }
 
-    /// <summary>Added to the variance of each direction of a patch before the pooled form's first layer divides by
-    /// its square root. Normalized pixels have variance 1; a direction with far less variance than this value is
-    /// rounding noise and stays small.</summary>
-    [Allowed(0, 1)]
-    public double WhiteningEps { get; init; }
-
     /// <summary>Initialization of the convolutions.</summary>
     public InitializationKind Initialization { get; init; } = InitializationKind.KaimingNormal;
 }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Ranges;
 
 namespace TorchBridge.Training.Recipes;
 
@@ -9,13 +10,16 @@ namespace TorchBridge.Training.Recipes;
 /// lesson's.</summary>
 /// <param name="About">A sentence about its purpose.</param>
 /// <param name="Training">How to train.</param>
-/// <param name="Network">Shape, dropout and initialization of the network; the classes and the picture size come from
-/// the data.</param>
+/// <param name="Network">Shape, dropout and initialization of the network; the classes come from the data.</param>
 internal sealed record RunConfiguration(string About, Recipe Training, NetworkOptions Network)
 {
     /// <summary>What the network starts from: <c>imagenet</c>, a safetensors file, or null for random
     /// weights.</summary>
     public string? Weights { get; init; }
+
+    /// <summary>Default height and width in pixels at which pictures are read; null for the network's own.</summary>
+    [Allowed(8, 512)]
+    public int? Size { get; init; }
 
     /// <summary>Larger than any recipe, so that other files are not read into memory.</summary>
     private const int MostCharacters = 1 << 20;
@@ -82,6 +86,7 @@ internal sealed record RunConfiguration(string About, Recipe Training, NetworkOp
             )
             {
                 Weights = read.Weights,
+                Size = read.Size,
             };
             ConfigurationRanges.Check(configuration, source);
             return configuration;
