@@ -120,11 +120,11 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
                     $"output '{output.Name}' has NaN or infinity where the float model has another value, or vice versa"
                 );
             }
-            else if (!(output.Decibels >= budget.Decibels))
+            else if (output.Decibels is var ratio && !(ratio >= budget.Decibels))
             {
                 return Missed(
                     output.Name,
-                    $"the signal-to-noise ratio of '{output.Name}' is {output.Decibels:F1} dB; the budget requires {budget.Decibels:F1} dB"
+                    $"output '{output.Name}' has a signal-to-noise ratio of {ratio:F1} dB; the budget requires {budget.Decibels:F1} dB"
                 );
             }
         }

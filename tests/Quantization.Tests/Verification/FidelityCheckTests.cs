@@ -15,9 +15,9 @@ public class FidelityCheckTests
     };
 
     [Theory]
-    [InlineData("float32", "the signal-to-noise ratio of")]
-    [InlineData("float64", "the signal-to-noise ratio of")]
-    [InlineData("float16", "the signal-to-noise ratio of")]
+    [InlineData("float32", "has a signal-to-noise ratio of")]
+    [InlineData("float64", "has a signal-to-noise ratio of")]
+    [InlineData("float16", "has a signal-to-noise ratio of")]
     [InlineData("int64", "of its elements")]
     [InlineData("uint8", "of its elements")]
     [InlineData("bool", "of its elements")]
